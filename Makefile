@@ -1,0 +1,101 @@
+# One environment in .venv, made on first use and again when pyproject.toml or constraints.txt
+# change. `make` alone lists the targets.
+
+PYTHON  ?= python3
+CONFIG  ?= configs/demo.yaml
+ARGS    ?=
+WORKERS ?= logical
+PORT    ?= 5000
+
+BIN       := .venv/bin
+INSTALLED := .venv/.installed
+RECSYS    := -c constraints.txt -e '.[dev]'
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+.PHONY: help
+help: ## list the targets and variables
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  CONFIG=FILE    the study that 'run' runs                 (now: $(CONFIG))"
+	@echo "  ARGS=...       more arguments for run, test and bench    (now: $(ARGS))"
+	@echo "  WORKERS=N      test processes; 0 runs them in one        (now: $(WORKERS), at most 4)"
+	@echo "  PORT=N         where 'ui' listens                        (now: $(PORT))"
+	@echo "  PYTHON=EXE     the Python, 3.11 or later, for .venv      (now: $(PYTHON))"
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "recsys needs Python 3.11 or later, and '$(PYTHON)' is" \
+	    "$$($(PYTHON) --version 2>&1 || true). Name another: make PYTHON=python3.12" >&2; \
+	  exit 1; }
+	@if command -v uv >/dev/null; then \
+	  set -ex; \
+	  test -x $(BIN)/python || uv venv --quiet --seed --python "$$(command -v $(PYTHON))" .venv; \
+	  uv pip install --quiet --python $(BIN)/python $(RECSYS); \
+	else \
+	  set -ex; \
+	  test -x $(BIN)/pip || $(PYTHON) -m venv .venv; \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check $(RECSYS); \
+	fi
+	@touch $@
+
+.PHONY: install
+install: $(INSTALLED) ## make .venv, with uv where there is one, else with pip
+
+.PHONY: run
+run: $(INSTALLED) ## run one study: make run CONFIG=configs/demo.yaml ARGS="key=value ..."
+	$(BIN)/python -m pipelines.run $(CONFIG) $(ARGS)
+
+.PHONY: ui
+ui: $(INSTALLED) ## browse the runs with MLflow, on this machine only
+	@mkdir -p mlruns
+	$(BIN)/mlflow ui --host 127.0.0.1 --port $(PORT) --backend-store-uri sqlite:///mlruns/mlflow.db
+
+.PHONY: test
+test: $(INSTALLED) ## run the tests and the examples in docstrings
+	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 $(ARGS)
+
+.PHONY: bench
+bench: $(INSTALLED) ## time the hot paths (pytest-benchmark, one process)
+	$(BIN)/python -m pytest tests/benchmarks/bench_*.py --benchmark-only $(ARGS)
+
+.PHONY: lint
+lint: $(INSTALLED) ## check format and style, changing nothing
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+.PHONY: types
+types: $(INSTALLED) ## check the types of recsys
+	$(BIN)/mypy
+
+.PHONY: check
+check: lint types test ## lint, types and test: what must pass before a commit
+
+.PHONY: format
+format: $(INSTALLED) ## format the code and apply the safe fixes
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: lock
+lock: ## rewrite constraints.txt for every Python from 3.11 (needs uv; ARGS=--upgrade for newer pins)
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+	  --fork-strategy fewest --no-emit-index-url --no-emit-find-links --no-annotate \
+	  --custom-compile-command "make lock" --quiet -o constraints.txt $(ARGS)
+
+.PHONY: clean
+clean: ## delete caches and build leftovers; results and .venv stay
+	rm -rf build dist *.egg-info .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -path ./.venv -prune -o -type d -name __pycache__ -exec rm -rf {} +
+
+.PHONY: clean-data
+clean-data: ## delete what studies wrote to data/, finished cells too
+	find data -mindepth 1 ! -path data/README.md -delete
+
+.PHONY: clean-runs
+clean-runs: ## delete every MLflow run and artifact in mlruns/
+	rm -rf mlruns
+
+.PHONY: distclean
+distclean: clean ## clean, and delete .venv
+	rm -rf .venv

@@ -1,0 +1,84 @@
+"""What a result depends on, in one hash: the config's part, the code, the libraries, the data."""
+
+import hashlib
+import json
+from functools import cache
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+import recsys
+from recsys.config import Study
+
+__all__ = ["cell_digest", "code_digest", "data_digest", "study_digest", "world_digest"]
+
+_LIBRARIES = ("implicit", "numba", "numpy", "polars", "scikit-learn", "scipy")
+"""Another version of these may change figures in the last bits."""
+
+
+def cell_digest(study: Study, identity: str) -> str:
+    """Where a cell is kept: a hash of its identity and all that `identity` leaves out."""
+    kind = json.loads(identity)["recommender"]["kind"]
+    return _sha256(identity, code_digest(), data_digest(study), _foreign_code(kind))
+
+
+def study_digest(study: Study) -> str:
+    """A hash of all that the figures of a study depend on; threads and tracking do not count."""
+    config = study.model_dump_json(exclude={"workers", "tracking"})
+    foreign = [_foreign_code(spec.kind) for spec in study.recommenders]
+    return _sha256(config, code_digest(), data_digest(study), *foreign)
+
+
+def world_digest(study: Study) -> str:
+    """A hash of the source alone: runs that share it met the same world, or the same log."""
+    if study.world is not None:
+        return _sha256(study.world.model_dump_json())
+    assert study.log is not None
+    return _sha256(study.log.model_dump_json(), data_digest(study))
+
+
+def data_digest(study: Study) -> str:
+    """A hash of the contents of the files that a log is read from; empty for a world."""
+    if study.log is None:
+        return ""
+    paths = (study.log.events, study.log.users, study.log.items)
+    return _sha256(*(_file_digest(Path(path)) if path is not None else "" for path in paths))
+
+
+@cache
+def code_digest() -> str:
+    """A hash of recsys' version and source, and of the versions of the libraries that compute."""
+    root = Path(recsys.__file__).parent
+    files = sorted(root.rglob("*.py"))
+    sources = [f"{file.relative_to(root)} {_hash_of(file)}" for file in files]
+    return _sha256(recsys.__version__, *sources, *(version(name) for name in _LIBRARIES))
+
+
+def _foreign_code(kind: str) -> str:
+    """The source of a recommender from outside recsys, `package.module:Class`."""
+    if ":" not in kind:
+        return ""
+    spec = find_spec(kind.partition(":")[0])
+    file = Path(spec.origin) if spec is not None and spec.origin is not None else None
+    return _hash_of(file) if file is not None and file.is_file() else ""
+
+
+def _file_digest(path: Path) -> str:
+    """Of a data file; hashed again only if its size or time of change are new."""
+    status = path.stat()
+    return _known_file_digest(path.resolve(), status.st_size, status.st_mtime_ns)
+
+
+@cache
+def _known_file_digest(path: Path, size: int, changed_ns: int) -> str:
+    return _hash_of(path)
+
+
+def _hash_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sha256(*parts: str) -> str:
+    """A hash of texts that tells ("ab", "c") from ("a", "bc")."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

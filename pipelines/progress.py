@@ -1,0 +1,71 @@
+"""How far a study is, on stderr: a bar on a terminal, plain lines anywhere else."""
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+__all__ = ["StudyProgress"]
+
+
+class StudyProgress:
+    """A context manager to hand to `recsys.run` as its `progress`.
+
+    Attributes:
+        done: cells finished so far.
+        total: cells in all.
+    """
+
+    def __init__(self, total: int) -> None:
+        self.done = 0
+        self.total = total
+        self._start = time.monotonic()
+        self._console = Console(stderr=True, highlight=False)
+        self._bar = Progress(
+            TextColumn("cells"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[last]}", markup=False),
+            console=self._console,
+            transient=True,
+            disable=not self._console.is_terminal,
+        )
+        self._task = self._bar.add_task("cells", total=total, last="")
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def __call__(self, done: int, total: int, name: str) -> None:
+        """Says that a cell is done."""
+        self.done = done
+        if self._console.is_terminal:
+            self._bar.update(self._task, completed=done, last=name)
+        else:
+            line = f"{done}/{total} cells, {self._times(done, total)}: {name}"
+            self._console.print(line, markup=False, soft_wrap=True)
+
+    def _times(self, done: int, total: int) -> str:
+        elapsed = time.monotonic() - self._start
+        left = elapsed / done * (total - done)
+        return f"{elapsed:.0f} s, about {left:.0f} s left" if done < total else f"{elapsed:.0f} s"

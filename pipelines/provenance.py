@@ -1,0 +1,39 @@
+"""Which code made a result: git commit, versions."""
+
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+import recsys
+
+__all__ = ["git_tags", "version_tags"]
+
+_LIBRARIES = ("implicit", "mlflow", "numpy", "polars")
+
+
+def version_tags() -> dict[str, str]:
+    """Versions of recsys, Python and the libraries that count."""
+    libraries = {f"version.{name}": version(name) for name in _LIBRARIES}
+    own = {"version.recsys": recsys.__version__, "version.python": platform.python_version()}
+    return {**own, **libraries}
+
+
+def git_tags() -> dict[str, str]:
+    """Commit of the source and whether it was changed since; empty outside a git repository."""
+    commit = _git("rev-parse", "--verify", "HEAD")
+    if commit is None:
+        return {}
+    changes = _git("status", "--porcelain")
+    dirty = "unknown" if changes is None else str(bool(changes)).lower()
+    return {"git_commit": commit, "git_dirty": dirty, "mlflow.source.git.commit": commit}
+
+
+def _git(*arguments: str) -> str | None:
+    root = Path(recsys.__file__).parent
+    command = ["git", "-C", str(root), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

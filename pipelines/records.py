@@ -1,0 +1,163 @@
+"""What is recorded of a study: its params and metrics by name, without MLflow.
+
+Metrics of a recommender:
+
+    headline/notes_who                          a handful to compare in a table
+    drift/incumbent/notes/{influx, placebo, retrain, total, volume, who, who_ci_low, …}
+    quality/newcomer/utility                    a level in the influx arm
+
+All but the headline are by evaluation day (`step`); what is not a number is left out.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from recsys.arms.measure import KEYS
+from recsys.config import RecommenderSpec, Study
+from recsys.study import StudyResult
+
+__all__ = ["Value", "child_params", "child_values", "seed_values", "study_params", "variants"]
+
+_PARTS = ("total", "volume", "who")
+_PARTS_AND_EDGES = tuple(f"{part}{edge}" for part in _PARTS for edge in ("", "_ci_low", "_ci_high"))
+_DRIFT = ("influx", "placebo", "retrain", *_PARTS_AND_EDGES, "p_value")
+_HEADLINE_DRIFT = {
+    "slots_changed": ("slots_changed", "influx"),
+    "slots_changed_total": ("slots_changed", "total"),
+    "slots_changed_volume": ("slots_changed", "volume"),
+    "slots_changed_who": ("slots_changed", "who"),
+    "slots_changed_p": ("slots_changed", "p_value"),
+    "notes_total": ("notes", "total"),
+    "notes_who": ("notes", "who"),
+    "language_format_total": ("language_format", "total"),
+    "language_format_who": ("language_format", "who"),
+    "english_slots_who": ("language:en", "who"),
+    "newcomer_slots": ("newcomer_slots", "influx"),
+    "utility_total": ("utility", "total"),
+    "utility_who": ("utility", "who"),
+    "ndcg_who": ("ndcg", "who"),
+    "recall_who": ("recall", "who"),
+}
+_HEADLINE_LEVEL = {
+    "english_slots": ("incumbent", "language:en"),
+    "utility": ("incumbent", "utility"),
+    "newcomers_utility": ("newcomer", "utility"),
+    "ndcg": ("incumbent", "ndcg"),
+    "recall": ("incumbent", "recall"),
+}
+"""Metric: cohort and measure of a mean in the influx arm."""
+_LONGEST_VALUE = 500
+_LONGEST_NAME = 250
+
+
+class Value(NamedTuple):
+    """A metric: its name, value and evaluation day."""
+
+    name: str
+    value: float | None
+    step: int = 0
+
+
+def variants(result: StudyResult) -> list[tuple[str, str]]:
+    """Recommender and mitigation of each row of the comparison, in the order of the results."""
+    rows = result.drift.select("recommender", "mitigation").unique(maintain_order=True)
+    return list(rows.iter_rows())
+
+
+def study_params(study: Study) -> dict[str, str]:
+    """The config as `world.influx.newcomers: 750`; long values are left to config.yaml."""
+    return _as_params(study.model_dump(mode="json", exclude_none=True))
+
+
+def child_params(spec: RecommenderSpec, mitigation: str) -> dict[str, str]:
+    """A recommender's kind and options, and the mitigation."""
+    own = {"recommender": spec.name, "kind": spec.kind, "mitigation": mitigation}
+    return _as_params({**own, **spec.options})
+
+
+def child_values(result: StudyResult, recommender: str, mitigation: str) -> list[Value]:
+    """All metrics of a recommender under a mitigation."""
+    chosen = (pl.col("recommender") == recommender) & (pl.col("mitigation") == mitigation)
+    drift, summary = result.drift.filter(chosen), result.summary.filter(chosen)
+    found = (*_headline(drift, summary), *_drift(drift), *_quality(summary))
+    return _finite(found)
+
+
+def seed_values(rows: pl.DataFrame) -> list[Value]:
+    """Means over a recommender's rows of one seed: `mean/influx/incumbent/notes`."""
+    measures = [name for name in rows.columns if name not in KEYS]
+    whole, daily = pl.col("day").is_null(), pl.col("day").is_not_null()
+    means = rows.group_by("arm", "cohort", maintain_order=True).agg(
+        pl.coalesce(pl.col(name).filter(whole).mean(), pl.col(name).filter(daily).mean())
+        for name in measures
+    )
+    found = (
+        Value(f"mean/{row['arm']}/{row['cohort']}/{_plain(measure)}", row[measure])
+        for row in means.iter_rows(named=True)
+        for measure in measures
+    )
+    return _finite(found)
+
+
+def _headline(drift: pl.DataFrame, summary: pl.DataFrame) -> Iterator[Value]:
+    whole = pl.col("day").is_null()
+    parts = {row["measure"]: row for row in drift.filter(whole).iter_rows(named=True)}
+    for name, (measure, column) in _HEADLINE_DRIFT.items():
+        yield Value(f"headline/{name}", parts.get(measure, {}).get(column))
+    levels = summary.filter(whole, pl.col("arm") == "influx").select("cohort", "measure", "mean")
+    means = {(cohort, measure): mean for cohort, measure, mean in levels.iter_rows()}
+    for name, key in _HEADLINE_LEVEL.items():
+        yield Value(f"headline/{name}", means.get(key))
+
+
+def _drift(drift: pl.DataFrame) -> Iterator[Value]:
+    """By day; a log has one day only, the headline's."""
+    by_day = drift.filter(pl.col("day").is_not_null())
+    for row in (drift if by_day.is_empty() else by_day).iter_rows(named=True):
+        for column in _DRIFT:
+            name = f"drift/incumbent/{_plain(row['measure'])}/{column}"
+            yield Value(name, row[column], row["day"] or 0)
+
+
+def _quality(summary: pl.DataFrame) -> Iterator[Value]:
+    """Levels: what the control arm, which drifts from nothing, has a value of too."""
+    levels = summary.filter(pl.col("arm").is_in(["control", "full"]))["measure"].unique()
+    chosen = pl.col("measure").is_in(levels.implode()) & (pl.col("arm") == "influx")
+    for row in summary.filter(chosen, pl.col("day").is_not_null()).iter_rows(named=True):
+        yield Value(f"quality/{row['cohort']}/{_plain(row['measure'])}", row["mean"], row["day"])
+
+
+def _finite(values: Iterable[Value]) -> list[Value]:
+    return [v for v in values if v.value is not None and math.isfinite(v.value)]
+
+
+def _as_params(tree: Mapping[str, Any]) -> dict[str, str]:
+    params = {_plain(name)[:_LONGEST_NAME]: _text(value) for name, value in _flat(tree)}
+    return {name: text for name, text in params.items() if len(text) <= _LONGEST_VALUE}
+
+
+def _flat(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Leaves of nested mappings with their dotted paths; a list is a leaf unless it holds mappings."""
+    if isinstance(tree, Mapping):
+        pairs: Any = tree.items()
+    elif isinstance(tree, list) and any(isinstance(entry, Mapping) for entry in tree):
+        pairs = enumerate(tree)
+    else:
+        yield path, tree
+        return
+    for key, value in pairs:
+        yield from _flat(value, f"{path}.{key}" if path else str(key))
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _plain(name: str) -> str:
+    """A name that MLflow takes everywhere: letters, digits, `_`, `-` and `.`."""
+    return re.sub(r"[^\w.\-]+", "_", name)

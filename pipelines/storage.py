@@ -1,0 +1,194 @@
+"""Finished cells and results on disk.
+
+Everything is written whole under another name and then renamed, so that a reader, another process or
+the next run after a crash finds a file complete or not at all.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+import polars as pl
+import yaml
+from polars.exceptions import PolarsError
+
+from pipelines.digests import cell_digest, study_digest
+from recsys.config import Study
+from recsys.errors import UserError
+from recsys.study import CellResult, StudyResult
+
+__all__ = ["CELLS", "STUDIES", "CellStore", "StorageError", "save_result"]
+
+CELLS = Path("data/cells")
+STUDIES = Path("data/studies")
+_FRAMES = ("per_user", "timings")
+_RECORD = "cell.json"
+
+
+class StorageError(UserError):
+    """A place that results cannot be written to."""
+
+
+class CellStore(MutableMapping[str, CellResult]):
+    """Results of a study's cells by `Cell.identity`, each a directory under `root`.
+
+    An entry holds per_user.parquet, timings.parquet and cell.json: the identity, to be read by
+    people, and the checksums of both files. One that does not match them is as good as none.
+
+    Args:
+        study: the study whose cells are kept; its data and the code are part of their address.
+        root: where entries live.
+    """
+
+    def __init__(self, study: Study, root: Path = CELLS) -> None:
+        self._study = study
+        self._root = root
+
+    def path(self, identity: str) -> Path:
+        """The directory of a cell, whether it is there or not."""
+        return self._root / cell_digest(self._study, identity)
+
+    def __getitem__(self, identity: str) -> CellResult:
+        try:
+            return _read_cell(self.path(identity), identity)
+        except (OSError, PolarsError, ValueError, KeyError, TypeError) as error:
+            raise KeyError(identity) from error
+
+    def __setitem__(self, identity: str, result: CellResult) -> None:
+        with _explained(self._root):
+            self._root.mkdir(parents=True, exist_ok=True)
+            part = self._root / f".part-{uuid4().hex}"
+            part.mkdir()
+            try:
+                _write_cell(part, identity, result)
+                self._publish(part, identity)
+            finally:
+                shutil.rmtree(part, ignore_errors=True)
+
+    def __delitem__(self, identity: str) -> None:
+        if identity not in self:
+            raise KeyError(identity)
+        _remove(self.path(identity))
+
+    def __iter__(self) -> Iterator[str]:
+        for record in sorted(self._root.glob(f"*/{_RECORD}")):
+            identity = _identity_in(record)
+            if identity is not None and identity in self:
+                yield identity
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def _publish(self, part: Path, identity: str) -> None:
+        """Renames a finished entry into place; a sound one that is there already may stay."""
+        place = self.path(identity)
+        while True:
+            try:
+                return os.replace(part, place)
+            except OSError:
+                if identity in self:
+                    return
+                if not place.exists():
+                    raise
+                _remove(place)
+
+
+def save_result(result: StudyResult, root: Path = STUDIES) -> Path:
+    """Writes the files of a finished study.
+
+    Args:
+        result: what `recsys.run` gave.
+        root: where studies live.
+
+    Returns:
+        The directory: config.yaml, per_user.parquet, summary and drift as .parquet and .csv,
+        timings.parquet and notes.txt. The same study has the same directory and, but for the
+        timings, the same bytes.
+    """
+    place = root / f"{result.study.name}-{study_digest(result.study)[:12]}"
+    with _explained(place):
+        place.mkdir(parents=True, exist_ok=True)
+        for name in ("per_user", "summary", "drift", "timings"):
+            with _whole(place / f"{name}.parquet") as part:
+                getattr(result, name).write_parquet(part)
+        for name in ("summary", "drift"):
+            with _whole(place / f"{name}.csv") as part:
+                getattr(result, name).write_csv(part)
+        with _whole(place / "config.yaml") as part:
+            part.write_text(_config_text(result.study, place), encoding="utf-8")
+        with _whole(place / "notes.txt") as part:
+            part.write_text("".join(f"{note}\n" for note in result.notes), encoding="utf-8")
+    return place
+
+
+def _config_text(study: Study, place: Path) -> str:
+    """The config with every default written out; it can be run as it stands."""
+    command = f"# python -m pipelines.run {(place / 'config.yaml').as_posix()}\n"
+    content = study.model_dump(mode="json", exclude_none=True)
+    return command + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+
+
+def _write_cell(place: Path, identity: str, result: CellResult) -> None:
+    for name in _FRAMES:
+        getattr(result, name).write_parquet(place / f"{name}.parquet")
+    sums = {f"{name}.parquet": _checksum(place / f"{name}.parquet") for name in _FRAMES}
+    record = {"identity": json.loads(identity), "sha256": sums}
+    (place / _RECORD).write_text(json.dumps(record, indent=2, sort_keys=True), encoding="utf-8")
+
+
+def _read_cell(place: Path, identity: str) -> CellResult:
+    """Raises ValueError, or what reading raises, unless every byte is as it was written."""
+    record = json.loads((place / _RECORD).read_text(encoding="utf-8"))
+    if record["identity"] != json.loads(identity):
+        raise ValueError(f"{place} holds another cell")
+    for name, expected in record["sha256"].items():
+        if _checksum(place / name) != expected:
+            raise ValueError(f"{place / name} has changed since it was written")
+    return CellResult(*(pl.read_parquet(place / f"{name}.parquet") for name in _FRAMES))
+
+
+def _identity_in(record: Path) -> str | None:
+    try:
+        return json.dumps(json.loads(record.read_text(encoding="utf-8"))["identity"], sort_keys=True)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _checksum(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _remove(place: Path) -> None:
+    """Takes an entry out of sight in one step, then deletes it; another process may be faster."""
+    aside = place.with_name(f".old-{uuid4().hex}")
+    with suppress(FileNotFoundError):
+        os.replace(place, aside)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """A path to write to; what was written appears at `path` at the end of the block."""
+    part = path.with_name(f".part-{uuid4().hex}{path.suffix}")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _explained(place: Path) -> Iterator[None]:
+    """Turns a full disk or a forbidden directory into a message."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"cannot write to {place.resolve()}: {error.strerror or error}; "
+            "free space there, or run from a directory that you may write to"
+        ) from error

@@ -1,0 +1,61 @@
+"""recsys: how much do the feeds of those who were there drift when newcomers arrive, and why.
+
+The public names load on first use, so that `import recsys` stays quick.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from recsys import drift
+    from recsys.config import Study
+    from recsys.drift import MEASURES
+    from recsys.errors import ConfigError, LogError, UserError
+    from recsys.load import load_study
+    from recsys.log import InteractionLog
+    from recsys.recommenders import RECOMMENDERS, Model, Recommender
+    from recsys.study import StudyResult, run
+    from recsys.world.simulate import simulate
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "MEASURES",
+    "RECOMMENDERS",
+    "ConfigError",
+    "InteractionLog",
+    "LogError",
+    "Model",
+    "Recommender",
+    "Study",
+    "StudyResult",
+    "UserError",
+    "drift",
+    "load_study",
+    "run",
+    "simulate",
+]
+
+_HOME = {
+    "MEASURES": "recsys.drift",
+    "RECOMMENDERS": "recsys.recommenders",
+    "ConfigError": "recsys.errors",
+    "InteractionLog": "recsys.log",
+    "LogError": "recsys.errors",
+    "Model": "recsys.recommenders",
+    "Recommender": "recsys.recommenders",
+    "Study": "recsys.config",
+    "StudyResult": "recsys.study",
+    "UserError": "recsys.errors",
+    "load_study": "recsys.load",
+    "run": "recsys.study",
+    "simulate": "recsys.world.simulate",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "drift":
+        return import_module("recsys.drift")
+    if name not in _HOME:
+        raise AttributeError(f"module 'recsys' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)

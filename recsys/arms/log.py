@@ -1,0 +1,261 @@
+"""The arms of a platform's own log: retrain with a part of its users' events left out.
+
+full      F, the reference: the whole log
+influx    F without the newcomers N
+placebo   F without R_j: as many incumbents outside the panel, matched on events and days
+retrain   F again, with another training seed
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cached_property
+from threading import RLock
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from recsys.arms.measure import Attributes, attributes_of, measures_of, rows_of
+from recsys.arms.world import training_seed
+from recsys.config import Evaluation, LogSource
+from recsys.drift import FeedPair
+from recsys.errors import ConfigError, LogError
+from recsys.inference.removal import Matching, draw_placebo, match_newcomers
+from recsys.log import InteractionLog
+from recsys.noise import Stream, uniforms
+from recsys.recommenders import Ranking, Recommender, Trending, with_fallback
+from recsys.source import read_log
+
+__all__ = ["LogArms"]
+
+_LOW = np.uint64(0xFFFFFFFF)
+_NEED_CREATORS = ("newcomer_share", "newcomer_slots", "displaced", "reshuffled")
+
+
+@dataclass(frozen=True)
+class LogArms:
+    """A log with its panel, its placebo groups and its held-out clicks.
+
+    Attributes:
+        source, evaluation: the config.
+        seed: draws the panel, the held-out clicks and the placebo groups, and trains.
+    """
+
+    source: LogSource
+    evaluation: Evaluation
+    seed: int
+    _lock: RLock = field(default_factory=RLock, compare=False)
+    _references: dict[str, Ranking] = field(default_factory=dict, compare=False)
+
+    @cached_property
+    def whole(self) -> InteractionLog:
+        """The log as it was read."""
+        return read_log(self.source)
+
+    @cached_property
+    def split(self) -> tuple[InteractionLog, InteractionLog]:
+        """The log to train on, and the held-out part of it (empty unless asked for)."""
+        events = self.whole.dense
+        if self.source.holdout_days is not None:
+            if not self.whole.has_times:
+                raise ConfigError(
+                    "log.holdout_days: the log has no times; use log.holdout_share instead"
+                )
+            last = events["timestamp"].max()
+            cut = last - timedelta(days=self.source.holdout_days)  # type: ignore[operator]
+            late = (events["timestamp"] > cut).to_numpy()
+        elif self.source.holdout_share is not None:
+            user_keys = self.whole.users["key"].to_numpy()[events["user"].to_numpy()]
+            item_keys = self.whole.items["key"].to_numpy()[events["item"].to_numpy()]
+            lot = uniforms(
+                self.seed, Stream.HOLDOUT, user_keys & _LOW, item_keys & _LOW, item_keys >> 32
+            )[:, 0]
+            late = lot < self.source.holdout_share
+        else:
+            late = np.zeros(events.height, dtype=np.bool_)
+        if late.all():
+            raise ConfigError("log.holdout_days: no event is left to train on; hold out fewer days")
+        return self.whole.only(~late), self.whole.only(late)
+
+    @property
+    def train(self) -> InteractionLog:
+        """F: what the reference is trained on."""
+        return self.split[0]
+
+    @cached_property
+    def panel(self) -> NDArray[np.int64]:
+        """Dense ids of the incumbents that are measured: drawn from those with enough events."""
+        likes = _per_user(self.train, self.train.dense["weight"].to_numpy() > 0)
+        enough = likes >= self.source.panel_min_events
+        eligible = np.flatnonzero(~self.train.newcomers & enough)
+        if eligible.size < self.evaluation.panel:
+            raise ConfigError(
+                f"evaluation.panel: {self.evaluation.panel} is more than the {eligible.size} "
+                f"incumbents with at least {self.source.panel_min_events} positive events"
+            )
+        keys = self.train.users["key"].to_numpy()[eligible]
+        lot = uniforms(self.seed, Stream.PANEL, keys & _LOW, keys >> 32)[:, 0]
+        return np.sort(eligible[np.argsort(lot, kind="stable")[: self.evaluation.panel]])
+
+    @cached_property
+    def matching(self) -> Matching:
+        """The newcomers to remove, and the incumbents from whom like groups are drawn."""
+        train = self.train
+        liked = train.dense["weight"].to_numpy() > 0
+        pool = ~train.newcomers
+        pool[self.panel] = False
+        events = _per_user(train, liked)
+        if not events[train.newcomers].any():
+            raise LogError("log.newcomers: no newcomer has a positive event in the training part")
+        matching = match_newcomers(
+            events, _active_days(train, liked), train.newcomers, pool & (events > 0),
+            train.users["key"].to_numpy(), self.seed,
+            max_pool_fraction=self.source.max_pool_fraction,
+        )  # fmt: skip
+        if not matching.newcomer.any():
+            raise LogError(f"log.newcomers: {matching.describe()}")
+        return matching
+
+    def prepare(self) -> None:
+        """Reads and splits the log and draws the panel, once, whoever asks first."""
+        with self._lock:
+            _ = self.whole, self.split, self.panel, self.matching
+            _ = self.train.interactions, self.train.seen, self._attributes, self._held_out
+
+    def check(self) -> None:
+        """Raises what a run would raise: a bad log, a panel or a depth that it cannot supply."""
+        self.prepare()
+        pool = self.train.interactions.items.size
+        if self.evaluation.k > pool:
+            raise ConfigError(f"evaluation.k: {self.evaluation.k} is more than the {pool} items")
+
+    def measure(
+        self, name: str, recommender: Recommender, draws: Sequence[int], *, with_influx: bool
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Per-user rows of some placebo draws, and of the other arms too if asked for.
+
+        Args:
+            name: what the rows call the recommender.
+            recommender: what to fit.
+            draws: numbers of placebo groups, from 1.
+            with_influx: whether the arms full, influx and retrain are wanted.
+        """
+        self.prepare()
+        arms: list[tuple[str, int]] = [("placebo", draw) for draw in draws]
+        if with_influx:
+            retrain = [] if recommender.deterministic else [("retrain", 0)]
+            arms = [("full", 0), ("influx", 0), *retrain, *arms]
+        reference = self._reference(name, recommender)
+        rows, timings = [], []
+        for arm, draw in arms:
+            start = time.perf_counter()
+            feeds = reference if arm == "full" else self._feeds(recommender, arm, draw)
+            seconds = time.perf_counter() - start
+            keys = {
+                "recommender": name, "mitigation": "none", "arm": arm, "seed": self.seed,
+                "draw": draw, "day": None, "cohort": "incumbent",
+            }  # fmt: skip
+            rows.append(self._rows(keys, reference, feeds))
+            timings.append({**_timing_keys(keys), "fit_s": seconds, "serve_s": 0.0})
+        return pl.concat(rows), pl.DataFrame(timings, schema_overrides={"day": pl.Int32})
+
+    def _reference(self, name: str, recommender: Recommender) -> Ranking:
+        with self._lock:
+            if name not in self._references:
+                self._references[name] = self._feeds(recommender, "full", 0)
+            return self._references[name]
+
+    def _feeds(self, recommender: Recommender, arm: str, draw: int) -> Ranking:
+        """The panel's feeds from a model of an arm's log; seen is what F shows, in every arm."""
+        log = self._log(arm, draw)
+        model = recommender.fit(log, seed=training_seed(self.seed, arm))
+        own = model.rank(self.panel, min(self.evaluation.k, model.scorable.size))
+        if own.item_ids.shape[1] < self.evaluation.k:
+            raise LogError(
+                f"without the {arm} group only {own.item_ids.shape[1]} items are left, fewer than "
+                f"evaluation.k = {self.evaluation.k}"
+            )
+        return with_fallback(own, Trending().fit(log), self.panel)
+
+    def _log(self, arm: str, draw: int) -> InteractionLog:
+        if arm == "influx":
+            return self.train.without_users(self.matching.newcomer)
+        if arm == "placebo":
+            return self.train.without_users(draw_placebo(self.matching, draw))
+        return self.train
+
+    @cached_property
+    def _attributes(self) -> Attributes:
+        return attributes_of(self.train, self.source.attributes)
+
+    @cached_property
+    def _held_out(self) -> list[NDArray[np.int32]] | None:
+        """What each of the panel liked later; None if nothing is held out."""
+        if self.source.holdout_days is None and self.source.holdout_share is None:
+            return None
+        return [self._relevant(user) for user in self.panel]
+
+    def _relevant(self, user: int) -> NDArray[np.int32]:
+        """Items that a user liked in the held-out part and had not seen in the training part."""
+        held_out, seen = self.split[1].interactions, self.train.seen
+        row = np.searchsorted(held_out.users[self._by_user], user)
+        if row == held_out.users.size or held_out.users[self._by_user[row]] != user:
+            return np.zeros(0, dtype=np.int32)
+        liked = held_out.items[held_out.weights[self._by_user[row]].indices]
+        known = seen.indices[seen.indptr[user] : seen.indptr[user + 1]]
+        return np.setdiff1d(liked, known)
+
+    @cached_property
+    def _by_user(self) -> NDArray[np.int64]:
+        return np.argsort(self.split[1].interactions.users)
+
+    def _rows(self, keys: dict[str, Any], reference: Ranking, feeds: Ranking) -> pl.DataFrame:
+        pair = self._pair(reference, feeds)
+        measures = measures_of(sorted(pair.provides - set(self._attributes)), self._attributes)
+        if self.train.from_newcomers is None:
+            measures = {n: m for n, m in measures.items() if n not in _NEED_CREATORS}
+        ids = self.train.users["user_id"].gather(self.panel)
+        return rows_of(pair, measures, ids, keys, compared=keys["arm"] != "full")
+
+    def _pair(self, reference: Ranking, feeds: Ranking) -> FeedPair:
+        hits, n_relevant = None, None
+        if self._held_out is not None:
+            both = zip(feeds.item_ids, self._held_out, strict=True)
+            hits = np.stack([np.isin(row, items) for row, items in both])
+            n_relevant = np.array([items.size for items in self._held_out], dtype=np.int32)
+        nobody = np.zeros(self.train.n_items, dtype=np.bool_)
+        from_newcomers = self.train.from_newcomers
+        return FeedPair(
+            reference=reference.item_ids,
+            feeds=feeds.item_ids,
+            attributes={name: codes for name, (codes, _) in self._attributes.items()},
+            from_newcomers=nobody if from_newcomers is None else from_newcomers,
+            examine=1 / np.log2(np.arange(2, self.evaluation.k + 2)),
+            hits=hits,
+            n_relevant=n_relevant,
+        )
+
+
+def _per_user(log: InteractionLog, which: NDArray[np.bool_]) -> NDArray[np.int64]:
+    return np.bincount(log.dense["user"].to_numpy()[which], minlength=log.n_users)
+
+
+def _active_days(log: InteractionLog, which: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Days on which each user was active; without times everybody's activity is one day."""
+    if not log.has_times:
+        return (_per_user(log, which) > 0).astype(np.int64)
+    days = (
+        log.dense.filter(pl.Series(which))
+        .group_by("user")
+        .agg(pl.col("timestamp").dt.date().n_unique().alias("days"))
+    )
+    active = np.zeros(log.n_users, dtype=np.int64)
+    active[days["user"].to_numpy()] = days["days"].to_numpy()
+    return active
+
+
+def _timing_keys(keys: dict[str, Any]) -> dict[str, Any]:
+    return {name: keys[name] for name in ("recommender", "seed", "arm", "day")}

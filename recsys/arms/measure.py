@@ -1,0 +1,157 @@
+"""From feeds to rows: every measure of every user's feed in one arm, one row a user.
+
+Each day gives a row, and all days together give another, whose day is null: the headline.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from recsys.drift import MEASURES, FeedPair, Measure, available, mix_measure, share_measure
+from recsys.log import InteractionLog
+from recsys.schema import COHORTS
+
+__all__ = [
+    "KEYS",
+    "Attributes",
+    "attributes_of",
+    "headline_of",
+    "is_level",
+    "measures_of",
+    "rows_of",
+]
+
+KEYS = ("recommender", "mitigation", "arm", "seed", "draw", "day", "cohort", "user_id")
+"""What identifies a row of per-user values; the other columns are measures."""
+
+_MOST_SHARES = 6
+"""The share of each value is measured for attributes with at most so many values."""
+
+Attributes = Mapping[str, tuple[NDArray[np.int32], list[str]]]
+"""Codes of the items, and what each code stands for, by attribute."""
+
+
+def attributes_of(log: InteractionLog, columns: Mapping[str, str]) -> Attributes:
+    """Codes and labels of items' attributes.
+
+    Args:
+        log: whose items.
+        columns: column of `items` by name of the attribute.
+    """
+    return {name: log.item_codes(column) for name, column in columns.items()}
+
+
+def measures_of(provides: Sequence[str], attributes: Attributes) -> dict[str, Measure]:
+    """The measures that can be computed, and mixes and shares by each attribute at hand.
+
+    Args:
+        provides: optional `FeedPair` fields at hand.
+        attributes: item attributes at hand.
+
+    >>> codes = np.zeros(3, np.int32)
+    >>> list(measures_of([], {"genre": (codes, ["drama", "news"])}))[-3:]
+    ['genre', 'genre:drama', 'genre:news']
+    """
+    chosen = {name: MEASURES[name] for name in available([*provides, *attributes])}
+    for name, (_, labels) in attributes.items():
+        if not any(name in measure.needs for measure in chosen.values()):
+            chosen[name] = mix_measure(name, (name,), "tv")
+        if len(labels) <= _MOST_SHARES:
+            shares = [share_measure(name, code, label) for code, label in enumerate(labels)]
+            chosen |= {share.name: share for share in shares}
+    return chosen
+
+
+def is_level(measure: str) -> bool:
+    """Whether a measure describes feeds alone, so that arms are compared by differences.
+
+    >>> is_level("utility"), is_level("language:en"), is_level("notes"), is_level("genre")
+    (True, True, False, False)
+    """
+    return ":" in measure or (measure in MEASURES and MEASURES[measure].kind == "level")
+
+
+def rows_of(
+    pair: FeedPair,
+    measures: Mapping[str, Measure],
+    user_ids: pl.Series,
+    keys: Mapping[str, Any],
+    *,
+    compared: bool = True,
+) -> pl.DataFrame:
+    """One row a user: the keys, the user, and each measure.
+
+    Args:
+        pair: the users' feeds.
+        measures: what to compute.
+        user_ids: (n,) people's ids.
+        keys: recommender, mitigation, arm, seed, draw, day and cohort of all rows.
+        compared: whether the reference is another arm's; if not, drift is null.
+    """
+    values: dict[str, NDArray[np.float64] | None] = {
+        name: measure(pair) if compared or measure.kind == "level" else None
+        for name, measure in measures.items()
+    }
+    return pl.DataFrame({"user_id": user_ids}).select(
+        *(pl.lit(keys[name]).cast(_DTYPES[name]).alias(name) for name in KEYS[:-1]),
+        "user_id",
+        *(
+            pl.lit(None, dtype=pl.Float64).alias(name)
+            if value is None
+            else pl.Series(name, value, nan_to_null=True)
+            for name, value in values.items()
+        ),
+    )
+
+
+def headline_of(
+    days: Sequence[pl.DataFrame], pairs: Sequence[FeedPair], measures: Mapping[str, Measure]
+) -> pl.DataFrame:
+    """The rows of all days together: day is null, each user's mean over the days.
+
+    Mixes are measured on the days' feeds laid end to end, where those compare two arms.
+
+    Args:
+        days: rows of each day, from `rows_of`.
+        pairs: the feeds of each day, or none for cohorts whose members change from day to day.
+        measures: as for the rows.
+    """
+    rows = pl.concat(days)
+    same = [name for name in KEYS if name not in ("day", "user_id")]
+    mean = rows.group_by("user_id", maintain_order=True).agg(
+        *(pl.col(name).first() for name in same), *(pl.col(name).mean() for name in measures)
+    )
+    headline = mean.with_columns(day=pl.lit(None, dtype=pl.Int32)).select(rows.columns)
+    if not pairs:
+        return headline
+    long = _end_to_end(pairs)
+    pooled = [
+        pl.Series(name, measure(long), nan_to_null=True)
+        for name, measure in measures.items()
+        if measure.pooled and rows[name].null_count() < rows.height
+    ]
+    return headline.with_columns(pooled)
+
+
+def _end_to_end(pairs: Sequence[FeedPair]) -> FeedPair:
+    return FeedPair(
+        reference=np.concatenate([pair.reference for pair in pairs], axis=1),
+        feeds=np.concatenate([pair.feeds for pair in pairs], axis=1),
+        attributes=pairs[-1].attributes,
+        from_newcomers=pairs[-1].from_newcomers,
+        examine=np.concatenate([pair.examine for pair in pairs]),
+    )
+
+
+_DTYPES: dict[str, Any] = {
+    "recommender": pl.String,
+    "mitigation": pl.String,
+    "arm": pl.String,
+    "seed": pl.Int64,
+    "draw": pl.Int32,
+    "day": pl.Int32,
+    "cohort": COHORTS,
+}

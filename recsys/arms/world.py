@@ -1,0 +1,205 @@
+"""The arms of a synthetic world, open loop: one log per arm, made by the house policy.
+
+All recommenders of a study are trained on the same logs; arms differ in who was there.
+"""
+
+import time
+from dataclasses import dataclass, field
+from functools import cached_property
+from threading import RLock
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from recsys.arms.measure import Attributes, attributes_of, headline_of, measures_of, rows_of
+from recsys.config import Evaluation, World
+from recsys.drift import FeedPair, Measure
+from recsys.log import InteractionLog
+from recsys.noise import Stream, integer_seed, uniforms
+from recsys.recommenders import Model, Ranking, Recommender, Trending, with_fallback
+from recsys.world.behaviour import examination
+from recsys.world.simulate import Simulation, simulate_arms
+
+__all__ = ["WorldArms", "training_seed"]
+
+_ATTRIBUTES = ("language", "format", "topic")
+_OWN_NOTES = 16
+"""Ranked beyond k, since nobody is served notes of their own."""
+
+
+def training_seed(seed: int, arm: str) -> int:
+    """The seed of a fit: the same in all arms but retrain.
+
+    >>> training_seed(0, "influx") == training_seed(0, "control") != training_seed(0, "retrain")
+    True
+    """
+    return integer_seed(seed, 1 if arm == "retrain" else 0)
+
+
+@dataclass(frozen=True)
+class WorldArms:
+    """One seed of a world in all arms, and how to measure a recommender on it.
+
+    Attributes:
+        world, evaluation: the config.
+        arms: names; `control` and `influx` are among them.
+        seed: world seed.
+        threads: threads that simulate.
+    """
+
+    world: World
+    evaluation: Evaluation
+    arms: tuple[str, ...]
+    seed: int
+    threads: int = 1
+    _lock: RLock = field(default_factory=RLock, compare=False)
+    _days: dict[tuple[str, int], tuple[InteractionLog, Model]] = field(
+        default_factory=dict, compare=False
+    )
+    _codes: dict[str, Attributes] = field(default_factory=dict, compare=False)
+
+    @cached_property
+    def simulations(self) -> dict[str, Simulation]:
+        """The world of each arm; retrain has none of its own."""
+        worlds = tuple(arm for arm in self.arms if arm != "retrain")
+        return simulate_arms(self.world, worlds, self.seed, threads=self.threads)
+
+    @cached_property
+    def panel(self) -> NDArray[np.int64]:
+        """Dense ids of the incumbents that are measured, the same for every seed and arm."""
+        lot = uniforms(self.world.population_seed, Stream.PANEL, np.arange(self.world.incumbents))[
+            :, 0
+        ]
+        return np.sort(np.argsort(lot, kind="stable")[: self.evaluation.panel])
+
+    def prepare(self) -> None:
+        """Runs the worlds, once, whoever asks first."""
+        with self._lock:
+            _ = self.simulations, self.panel
+
+    def measure(self, name: str, recommender: Recommender) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Per-user rows of all arms and days, and timings.
+
+        Args:
+            name: what the rows call the recommender.
+            recommender: what to fit.
+        """
+        self.prepare()
+        rows, timings = [], []
+        references: dict[int, Ranking] = {}
+        for arm in self._arms_for(recommender):
+            incumbents, newcomers, pairs = [], [], []
+            for day in self.evaluation.days:
+                model, feeds, seconds = self._feeds(recommender, arm, day, self.panel)
+                keys = {
+                    "recommender": name, "mitigation": "none", "arm": arm, "seed": self.seed,
+                    "draw": 0, "day": day, "cohort": "incumbent",
+                }  # fmt: skip
+                reference = references.setdefault(day, feeds)
+                pairs.append(self._pair(arm, day, self.panel, reference, feeds))
+                incumbents.append(self._rows(keys, self.panel, pairs[-1]))
+                newcomers.extend(self._newcomers_rows(keys, model))
+                timings.append(
+                    {"recommender": name, "seed": self.seed, "arm": arm, "day": day, **seconds}
+                )
+            rows += [headline_of(incumbents, pairs, self._measures), *incumbents]
+            if newcomers:
+                rows += [headline_of(newcomers, [], self._measures), *newcomers]
+        return pl.concat(rows), pl.DataFrame(timings)
+
+    def _arms_for(self, recommender: Recommender) -> list[str]:
+        """Control first. Without a training seed, retrain is the control itself: left out."""
+        others = [arm for arm in self.arms if arm != "control"]
+        if recommender.deterministic:
+            others = [arm for arm in others if arm != "retrain"]
+        return ["control", *others]
+
+    def _simulation(self, arm: str) -> Simulation:
+        return self.simulations["control" if arm == "retrain" else arm]
+
+    def _day(self, arm: str, day: int) -> tuple[InteractionLog, Model]:
+        """The log up to a day and the fallback trained on it, shared by all recommenders."""
+        key = ("control" if arm == "retrain" else arm, day)
+        with self._lock:
+            if key not in self._days:
+                log = self._simulation(arm).log_before(day)
+                _ = log.interactions, log.seen
+                self._days[key] = (log, Trending().fit(log))
+            return self._days[key]
+
+    def _feeds(
+        self, recommender: Recommender, arm: str, day: int, users: NDArray[np.int64]
+    ) -> tuple[Model, Ranking, dict[str, float]]:
+        log, _ = self._day(arm, day)
+        start = time.perf_counter()
+        model = recommender.fit(log, seed=training_seed(self.seed, arm))
+        fitted = time.perf_counter()
+        feeds = self._serve(model, arm, day, users)
+        served = time.perf_counter()
+        return model, feeds, {"fit_s": fitted - start, "serve_s": served - fitted}
+
+    def _serve(self, model: Model, arm: str, day: int, users: NDArray[np.int64]) -> Ranking:
+        """The day's feeds: the model's ranking, gaps filled, blended with the platform's slots."""
+        simulation, (log, fallback) = self._simulation(arm), self._day(arm, day)
+        candidates = simulation.candidates(day)
+        depth = min(self.evaluation.k + _OWN_NOTES, int(candidates.sum()))
+        own = with_fallback(model.rank(users, depth, candidates), fallback, users, candidates)
+        ids, sources = simulation.feeds(
+            own.item_ids, own.sources, users, log.seen, day, self.evaluation.k
+        )
+        return Ranking(ids, _scores_of(ids, own), sources)
+
+    def _newcomers_rows(self, keys: dict[str, Any], model: Model) -> list[pl.DataFrame]:
+        """What newcomers get: quality only, since they have no feed in the control arm."""
+        arm, day = keys["arm"], keys["day"]
+        people = self._simulation(arm).people
+        there = (people.arrival < day) & (day < people.departure)
+        there[: self.world.incumbents] = False
+        users = np.flatnonzero(there)[: self.evaluation.panel]
+        if users.size == 0:
+            return []
+        feeds = self._serve(model, arm, day, users)
+        pair = self._pair(arm, day, users, feeds, feeds)
+        return [self._rows({**keys, "cohort": "newcomer"}, users, pair)]
+
+    def _pair(
+        self, arm: str, day: int, users: NDArray[np.int64], reference: Ranking, feeds: Ranking
+    ) -> FeedPair:
+        """Reference and feeds as the measures take them; notes are described as in the arm."""
+        log, _ = self._day(arm, day)
+        assert log.from_newcomers is not None
+        attributes = self._attributes(arm)
+        return FeedPair(
+            reference=reference.item_ids,
+            feeds=feeds.item_ids,
+            attributes={name: codes for name, (codes, _) in attributes.items()},
+            from_newcomers=log.from_newcomers,
+            examine=examination(self.world.platform, self.evaluation.k),
+            relevance=self._simulation(arm).click_probability(users, feeds.item_ids),
+        )
+
+    def _rows(self, keys: dict[str, Any], users: NDArray[np.int64], pair: FeedPair) -> pl.DataFrame:
+        ids = self._simulation(keys["arm"]).log.users["user_id"].gather(users)
+        compared = keys["arm"] != "control" and keys["cohort"] == "incumbent"
+        return rows_of(pair, self._measures, ids, keys, compared=compared)
+
+    def _attributes(self, arm: str) -> Attributes:
+        with self._lock:
+            world = "control" if arm == "retrain" else arm
+            if world not in self._codes:
+                log = self._simulation(world).log
+                self._codes[world] = attributes_of(log, {name: name for name in _ATTRIBUTES})
+            return self._codes[world]
+
+    @cached_property
+    def _measures(self) -> dict[str, Measure]:
+        return measures_of(["relevance"], self._attributes("control"))
+
+
+def _scores_of(ids: NDArray[np.int32], own: Ranking) -> NDArray[np.float32]:
+    """The personal score of each slot; NaN where the platform filled it."""
+    same = (ids[:, :, None] == own.item_ids[:, None, :]) & (ids[:, :, None] >= 0)
+    scores = np.take_along_axis(own.scores, same.argmax(axis=2), axis=1)
+    return np.where(same.any(axis=2), scores, np.float32(np.nan))

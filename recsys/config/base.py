@@ -1,0 +1,13 @@
+"""What every part of a config shares: frozen values, no unknown keys, no silent conversions."""
+
+from pydantic import BaseModel, ConfigDict
+
+__all__ = ["Part"]
+
+
+class Part(BaseModel):
+    """Base of all config models; `Part.model_fields[name].description` documents each field."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
+    )

@@ -1,0 +1,142 @@
+"""A study as data: where the feeds come from, which recommenders make them, what is measured."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, JsonValue, model_validator
+
+from recsys.config.base import Part
+from recsys.config.world import World
+
+__all__ = ["Evaluation", "LogSource", "RecommenderSpec", "Study", "Tracking"]
+
+ArmName = Literal["control", "influx", "placebo", "retrain"]
+
+
+class RecommenderSpec(Part):
+    """A recommender by name; in a file, options stand beside `kind`: `{kind: als, factors: 32}`."""
+
+    kind: str
+    """A key of `recsys.RECOMMENDERS`, or `package.module:Class`."""
+    name: str
+    """What the results call it; `kind` unless given."""
+    options: Mapping[str, JsonValue] = {}
+    """Hyper-parameters: fields of the recommender's class."""
+
+
+class Evaluation(Part):
+    """Whose feeds are measured, when and how deep."""
+
+    days: tuple[int, ...] = (1, 6, 13)
+    """Days of a world on which feeds are measured; 0 is the first day of the influx."""
+    k: int = Field(default=20, ge=1, le=200)
+    """Depth of a feed."""
+    panel: int = Field(default=1000, ge=2)
+    """How many incumbents are measured, drawn by lot before the influx."""
+
+    @model_validator(mode="after")
+    def _days_are_sorted(self) -> Self:
+        if not self.days or list(self.days) != sorted(set(self.days)):
+            raise ValueError("days must be distinct and increasing, with at least one")
+        return self
+
+
+class LogSource(Part):
+    """A platform's own log: files, what their columns mean, and who counts as a newcomer."""
+
+    events: str
+    """Parquet or CSV file with one row an event."""
+    users: str | None = None
+    items: str | None = None
+    columns: Mapping[str, str] = {}
+    """Our name of a column: theirs, for events, users and items alike (`item_id: video`)."""
+    kinds: Mapping[str, str] = {}
+    """Kind of event: SQL condition on the events' columns; the first that holds counts, a row that
+    meets none is an impression. Empty: the column `kind`, or else every row is a click."""
+    newcomers: str
+    """SQL condition on the users' columns, such as `register_days <= 365`."""
+    attributes: Mapping[str, str] = {}
+    """Attribute of items to measure the mix of feeds by: the items' column that holds it."""
+    min_item_events: int = Field(default=1, ge=1)
+    """Items with fewer positive events are left out."""
+    holdout_days: Annotated[float, Field(gt=0)] | None = None
+    """Quality is measured on the clicks of the last so many days (a log with times)."""
+    holdout_share: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Quality is measured on this share of the clicks, drawn at random (a log without times)."""
+    panel_min_events: int = Field(default=5, ge=1)
+    """Positive events that make an incumbent eligible for the panel."""
+    max_pool_fraction: Annotated[float, Field(gt=0, le=1)] = 0.2
+    """Most of the incumbents of a kind that one placebo group may take; where newcomers would need
+    more, some of them are left out. Groups that share most of their members look too much alike."""
+    placebo_draws: int = Field(default=199, ge=20, le=10_000)
+    """Groups of incumbents removed for comparison; the smallest p-value is 1 / (draws + 1)."""
+
+    @model_validator(mode="after")
+    def _one_way_to_hold_out(self) -> Self:
+        if self.holdout_days is not None and self.holdout_share is not None:
+            raise ValueError("holdout_days and holdout_share: give one of them, not both")
+        return self
+
+
+class Tracking(Part):
+    """Where a study is recorded."""
+
+    enabled: bool = True
+    """Log to MLflow; MLFLOW_TRACKING_URI wins over the local database in mlruns/."""
+    experiment: str = "recsys"
+
+
+class Study(Part):
+    """One config file: a source, recommenders, arms and seeds."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
+    """What the results are filed under: letters, digits, - and _."""
+    world: World | None = None
+    """A synthetic platform as source …"""
+    log: LogSource | None = None
+    """… or a platform's own log."""
+    recommenders: tuple[RecommenderSpec, ...] = Field(min_length=1)
+    arms: tuple[ArmName, ...] = ("control", "influx", "placebo", "retrain")
+    """Arms of a world; a log always has its own: full, without newcomers, placebos, retrain."""
+    evaluation: Evaluation = Evaluation()
+    seeds: int = Field(default=3, ge=1, le=1000)
+    """How many times a world is run, each with luck of its own."""
+    first_seed: int = Field(default=0, ge=0, lt=2**62)
+    workers: int = Field(default=2, ge=1, le=256)
+    """Threads; they change no figure."""
+    tracking: Tracking = Tracking()
+
+    @model_validator(mode="after")
+    def _source_fits(self) -> Self:
+        if (self.world is None) == (self.log is None):
+            raise ValueError("give one source: either world or log")
+        names = [spec.name for spec in self.recommenders]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two recommenders have the same name among {names}: give each a name")
+        if len(set(self.arms)) < len(self.arms) or not {"control", "influx"} <= set(self.arms):
+            raise ValueError("arms must be distinct and hold control and influx")
+        if self.world is not None:
+            outside = [day for day in self.evaluation.days if not 0 <= day < self.world.days_after]
+            if outside:
+                raise ValueError(
+                    f"evaluation.days: {outside} lie outside the world, "
+                    f"whose days run from 0 to {self.world.days_after - 1}"
+                )
+            if self.evaluation.panel > self.world.incumbents:
+                raise ValueError(
+                    f"evaluation.panel: {self.evaluation.panel} is more than "
+                    f"the {self.world.incumbents} incumbents"
+                )
+        if self.log is not None and self.seeds != 1:
+            raise ValueError("seeds: a log has one history, so seeds must be 1 (see placebo_draws)")
+        return self
+
+    def seed_range(self) -> range:
+        """The seeds of this study.
+
+        >>> from recsys import load_study
+        >>> list(load_study({"name": "x", "recommenders": ["trending"], "seeds": 2,
+        ...     "world": {"influx": {"kind": "rednote_2025", "newcomers": 10}}}).seed_range())
+        [0, 1]
+        """
+        return range(self.first_seed, self.first_seed + self.seeds)

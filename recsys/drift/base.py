@@ -1,0 +1,134 @@
+"""What a measure of drift is given, and what it is: a pair of feeds per reader in, one number out.
+
+A measure of kind "drift" compares the feeds of an arm with the reference arm's. One of kind "level"
+is a property of the arm's feeds alone; its drift is the difference to the reference's own level.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+_OPTIONAL_FIELDS = ("relevance", "hits", "n_relevant")
+
+
+@dataclass(frozen=True, eq=False)
+class FeedPair:
+    """The feeds of the same n readers, on the same day, in two arms.
+
+    Attributes:
+        reference: feeds in the reference arm, int32 (n, k), item ids by rank, -1 for empty slots.
+        feeds: feeds in the arm that is measured, int32 (n, k).
+        attributes: codes of the items, each int32 (n_items,), from 0; an unknown value has a code
+            too.
+        from_newcomers: bool (n_items,), True where a newcomer made the item.
+        examine: float64 (k,), probability that a reader looks at the slot; the position weights.
+        relevance: float32 (n, k), the reader's probability to click each slot of `feeds`; known in
+            synthetic worlds only.
+        hits: bool (n, k), slots of `feeds` that the reader clicked later; own logs.
+        n_relevant: int32 (n,), items the reader clicked later, in the feed or not; own logs.
+
+    Raises:
+        ValueError: if a shape or dtype is another one.
+
+    Example:
+        >>> feeds = np.array([[0, 1], [1, -1]], dtype=np.int32)
+        >>> pair = FeedPair(feeds, feeds, {}, np.zeros(2, dtype=bool), np.array([1.0, 0.5]))
+        >>> sorted(pair.provides)
+        []
+    """
+
+    reference: NDArray[np.int32]
+    feeds: NDArray[np.int32]
+    attributes: Mapping[str, NDArray[np.int32]]
+    from_newcomers: NDArray[np.bool_]
+    examine: NDArray[np.float64]
+    relevance: NDArray[np.float32] | None = None
+    hits: NDArray[np.bool_] | None = None
+    n_relevant: NDArray[np.int32] | None = None
+
+    def __post_init__(self) -> None:
+        if self.feeds.ndim != 2:
+            raise ValueError(f"feeds has shape {self.feeds.shape}; expected (n, k)")
+        rows, depth = self.feeds.shape
+        items = self.from_newcomers.shape[:1]
+        _check("feeds", self.feeds, (rows, depth), "i")
+        _check("reference", self.reference, (rows, depth), "i")
+        _check("from_newcomers", self.from_newcomers, items, "b")
+        _check("examine", self.examine, (depth,), "f")
+        _check("relevance", self.relevance, (rows, depth), "f")
+        _check("hits", self.hits, (rows, depth), "b")
+        _check("n_relevant", self.n_relevant, (rows,), "i")
+        for name, codes in self.attributes.items():
+            _check(f"attributes[{name!r}]", codes, items, "i")
+
+    @property
+    def provides(self) -> frozenset[str]:
+        """Names of the attributes and of the optional fields that are there; see
+        `Measure.needs`."""
+        present = {name for name in _OPTIONAL_FIELDS if getattr(self, name) is not None}
+        return frozenset(self.attributes) | present
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number per reader for a pair of feeds; call it with a `FeedPair`.
+
+    Attributes:
+        name: its key, as in configs and result frames.
+        title: its name for people, as in charts.
+        kind: "drift" compares with the reference; "level" describes the measured feeds alone.
+        unit: what the number is counted in.
+        formula: one line.
+        function: from a pair to float64 (n,), NaN where the measure is undefined.
+        needs: attributes, or optional fields of `FeedPair`, without which it cannot be computed.
+        rung: the rung of the ladder of resolutions it stands for: "notes", "topics" or
+            "language x format"; None if it stands beside the ladder.
+        pooled: whether several days are measured together, as one long feed, rather than day by
+            day and averaged: distances between distributions of few slots are biased upward.
+    """
+
+    name: str
+    title: str
+    kind: Literal["drift", "level"]
+    unit: str
+    formula: str
+    function: Callable[[FeedPair], NDArray[np.float64]]
+    needs: tuple[str, ...] = ()
+    rung: str | None = None
+    pooled: bool = False
+
+    def __call__(self, pair: FeedPair) -> NDArray[np.float64]:
+        """The measure of each reader, float64 (n,); ValueError if the pair lacks what it needs."""
+        missing = sorted(set(self.needs) - pair.provides)
+        if missing:
+            raise ValueError(
+                f"measure {self.name!r} needs {missing}; "
+                f"the pair of feeds has {sorted(pair.provides)}"
+            )
+        return self.function(pair)
+
+
+def ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+    """part / whole, NaN where whole is 0."""
+    result = np.full(np.broadcast_shapes(part.shape, whole.shape), np.nan)
+    np.divide(part, whole, out=result, where=whole > 0)
+    return result
+
+
+_DTYPES = {"i": np.integer, "b": np.bool_, "f": np.floating}
+
+
+def _check(name: str, array: NDArray[np.generic] | None, shape: tuple[int, ...], kind: str) -> None:
+    if array is None:
+        return
+    expected = _DTYPES[kind]
+    if array.shape != shape or not np.issubdtype(array.dtype, expected):
+        raise ValueError(
+            f"{name} has shape {array.shape} and dtype {array.dtype}; "
+            f"expected {shape} of {expected.__name__}"
+        )

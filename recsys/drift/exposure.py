@@ -1,0 +1,118 @@
+"""Who gets shown: newcomers' share of feeds, and how evenly attention falls on items and
+creators."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from recsys.drift.base import FeedPair, ratio
+from recsys.drift.mix import position_weights
+
+
+def gini(x: ArrayLike) -> NDArray[np.float64]:
+    """Gini coefficient: Σ_i (2i - m - 1) x_(i) / (m Σ x), of what each of m creators gets.
+
+    0 where all get the same, 1 - 1/m where one gets everything.
+
+    Args:
+        x: amounts (impressions, say), at least 0, float (m,) or one row per case (n, m).
+
+    Returns:
+        Concentration in [0, 1), float64 of shape () or (n,); NaN where a row sums to 0.
+
+    Raises:
+        ValueError: on another shape, or a negative or missing amount.
+
+    Source:
+        Gini (1912), Variabilità e mutabilità.
+
+    Example:
+        >>> float(gini([0, 0, 0, 1]))
+        0.75
+        >>> gini([[1, 1, 1, 1], [1, 2, 3, 4]]).tolist()
+        [0.0, 0.25]
+    """
+    amounts = np.asarray(x, dtype=np.float64)
+    if amounts.ndim not in (1, 2) or amounts.shape[-1] == 0:
+        raise ValueError(f"x has shape {amounts.shape}; expected (m,) or (n, m)")
+    if not (amounts >= 0).all():
+        raise ValueError(f"x has a minimum of {amounts.min()}; expected amounts of at least 0")
+    m = amounts.shape[-1]
+    ranked = np.sort(amounts, axis=-1) * (2.0 * np.arange(1, m + 1) - m - 1)
+    return ratio(np.asarray(ranked.sum(axis=-1)), np.asarray(m * amounts.sum(axis=-1)))
+
+
+def position_weighted_share(
+    ids: ArrayLike, flag_per_item: ArrayLike, weights: ArrayLike | None
+) -> NDArray[np.float64]:
+    """Share of a feed's attention that flagged items get: Σ w·flag / Σ w over its filled slots.
+
+    A newcomer's note on top is seen; one at rank 20 mostly is not.
+
+    Args:
+        ids: feeds, integer ids (n, k), -1 for empty slots.
+        flag_per_item: bool (n_items,).
+        weights: weight of each rank, float (k,), at least 0; None counts each slot once.
+
+    Returns:
+        Share in [0, 1], float64 (n,); NaN where a feed is empty.
+
+    Raises:
+        ValueError: on shapes, dtypes or ids other than the above.
+
+    Example:
+        >>> flags = [False, False, True]
+        >>> position_weighted_share([[2, 0, -1]], flags, [1.0, 0.5, 0.25]).round(3).tolist()
+        [0.667]
+    """
+    feeds, flags = np.asarray(ids), np.asarray(flag_per_item)
+    if flags.ndim != 1 or flags.dtype != np.bool_:
+        raise ValueError(
+            f"flag_per_item has shape {flags.shape} and dtype {flags.dtype}; "
+            "expected bool (n_items,)"
+        )
+    slot_weights = position_weights(feeds, weights, flags.size)
+    filled = feeds >= 0
+    flagged = np.zeros(feeds.shape, dtype=np.bool_)
+    flagged[filled] = flags[feeds[filled]]
+    part = np.where(flagged, slot_weights, 0.0).sum(axis=1)
+    whole = np.where(filled, slot_weights, 0.0).sum(axis=1)
+    return ratio(part, whole)
+
+
+def coverage(ids: ArrayLike, n_items: int) -> float:
+    """Share of the catalogue that stands in at least one feed.
+
+    Args:
+        ids: feeds, integer ids (n, k), -1 for empty slots.
+        n_items: items that could have been shown, at least 1; ids are below it.
+
+    Returns:
+        Share in [0, 1].
+
+    Raises:
+        ValueError: on shapes, dtypes or ids other than the above.
+
+    Example:
+        >>> coverage([[0, 1], [1, -1]], n_items=4)
+        0.5
+    """
+    if n_items < 1:
+        raise ValueError(f"n_items is {n_items}; expected at least 1")
+    feeds = np.asarray(ids)
+    position_weights(feeds, None, n_items)
+    return np.unique(feeds[feeds >= 0]).size / n_items
+
+
+# --- the same for a FeedPair: levels of the measured feeds ----------------------------------------
+
+
+def newcomer_share(pair: FeedPair) -> NDArray[np.float64]:
+    """Share of the attention that newcomers' notes get."""
+    return position_weighted_share(pair.feeds, pair.from_newcomers, pair.examine)
+
+
+def newcomer_slots(pair: FeedPair) -> NDArray[np.float64]:
+    """Share of slots with newcomers' notes."""
+    return position_weighted_share(pair.feeds, pair.from_newcomers, None)

@@ -1,0 +1,287 @@
+"""Compiled loops behind the rank comparisons: one pass over each pair of feeds.
+
+Everything follows from one question, "where in b is the note at rank i of a?", answered with
+a hash table of b's notes, in time linear in the depth. Rows never touch each other, so any split of
+the rows gives the same bits.
+
+Each kernel returns the first row it cannot read (a gap, an id below -1, a forbidden repeat, an id
+without a flag), or -1.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit, types
+from numpy.typing import NDArray
+
+ABSENT = -1
+"""Place of a note that the other feed does not hold."""
+
+
+def _readonly(dtype: Any, dimensions: int) -> Any:
+    """Accepts writable and read-only arrays alike, so that each kernel is compiled once."""
+    return types.Array(dtype, dimensions, "C", readonly=True)
+
+
+_feeds = _readonly(types.int32, 2)
+_weights = _readonly(types.float64, 1)
+_flags = _readonly(types.boolean, 1)
+_counts = types.int32[::1]
+_values = types.float64[::1]
+
+
+@njit(nogil=True, cache=True)
+def _length(ids: NDArray[np.int32], row: int) -> int:
+    """Number of filled slots of a row, or -1 if it holds a gap or an id below -1."""
+    depth = ids.shape[1]
+    length = 0
+    while length < depth and ids[row, length] >= 0:
+        length += 1
+    for rank in range(length, depth):
+        if ids[row, rank] != -1:
+            return -1
+    return length
+
+
+@njit(nogil=True, cache=True)
+def _table_size(depth: int) -> int:
+    """A power of two with room to spare (both feeds fill an eighth), so that ids seldom collide."""
+    size = 16
+    while size < 16 * depth:
+        size *= 2
+    return size
+
+
+@njit(nogil=True, cache=True)
+def _bucket(note: int, mask: int) -> int:
+    """Fibonacci hashing (Knuth, TAOCP 3, §6.4): neighbouring ids land far apart."""
+    return ((note * 2654435769) >> 16) & mask
+
+
+@njit(nogil=True, cache=True)
+def _match(
+    a: NDArray[np.int32],
+    b: NDArray[np.int32],
+    row: int,
+    length_a: int,
+    length_b: int,
+    distinct: bool,
+    keys: NDArray[np.int64],
+    places: NDArray[np.int32],
+    partner: NDArray[np.int32],
+) -> bool:
+    """Writes the place in b of each note of a to `partner`; False at a repeat that is forbidden.
+
+    The t-th copy of an id in a is matched with its t-th copy in b: the multiset intersection.
+    A key holds the row's number above the note's, so older rows' keys read as free buckets and
+    nothing is ever cleared. A place is spent (ABSENT) once matched.
+    """
+    mask = keys.shape[0] - 1
+    this_row = row << 32
+    for rank in range(length_b):
+        key = this_row | b[row, rank]
+        bucket = _bucket(b[row, rank], mask)
+        while (keys[bucket] ^ key) >> 32 == 0:
+            if distinct and keys[bucket] == key:
+                return False
+            bucket = (bucket + 1) & mask
+        keys[bucket] = key
+        places[bucket] = rank
+
+    for rank in range(length_a):
+        key = this_row | a[row, rank]
+        bucket = _bucket(a[row, rank], mask)
+        while (keys[bucket] ^ key) >> 32 == 0:
+            if keys[bucket] == key and (distinct or places[bucket] != ABSENT):
+                break
+            bucket = (bucket + 1) & mask
+        if keys[bucket] == key:
+            if places[bucket] == ABSENT:
+                return False
+            partner[rank] = places[bucket]
+            places[bucket] = ABSENT
+        else:
+            partner[rank] = ABSENT
+            if distinct:  # to catch a later copy of it
+                keys[bucket] = key
+                places[bucket] = ABSENT
+    return True
+
+
+@njit(nogil=True, cache=True)
+def _count_arrivals(
+    partner: NDArray[np.int32], length: int, depth: int, arrivals: NDArray[np.int32]
+) -> None:
+    """arrivals[d] = shared notes that both feeds hold from rank d on; X_d is its running sum."""
+    arrivals[:depth] = 0
+    for rank in range(length):
+        if partner[rank] != ABSENT:
+            arrivals[max(rank, partner[rank])] += 1
+
+
+@njit(
+    types.int64(
+        _feeds, _feeds, _weights, _flags, types.boolean, _values, _counts, _counts, _counts
+    ),
+    nogil=True,
+    cache=True,
+)
+def compare_rows(
+    a: NDArray[np.int32],
+    b: NDArray[np.int32],
+    weights: NDArray[np.float64],
+    from_newcomers: NDArray[np.bool_],
+    distinct: bool,
+    agreement: NDArray[np.float64],
+    kept: NDArray[np.int32],
+    displaced: NDArray[np.int32],
+    slots: NDArray[np.int32],
+) -> int:
+    """Per row: Σ w_d X_d/d / Σ w_d, slots kept, slots lost to newcomers' notes, slots compared.
+
+    The normaliser adds the same weights in the same order as the sum, so identical feeds give 1.0
+    exactly. With no flags (`from_newcomers` of length 0) `displaced` stays 0.
+    """
+    depth = a.shape[1]
+    size = _table_size(depth)
+    keys = np.full(size, -1, np.int64)
+    places = np.empty(size, np.int32)
+    partner = np.empty(depth, np.int32)
+    arrivals = np.empty(depth, np.int32)
+    for row in range(a.shape[0]):
+        length_a, length_b = _length(a, row), _length(b, row)
+        if length_a < 0 or length_b < 0:
+            return row
+        length = min(length_a, length_b)
+        if not _match(a, b, row, length, length, distinct, keys, places, partner):
+            return row
+        _count_arrivals(partner, length, length, arrivals)
+
+        shared, total, normaliser = 0, 0.0, 0.0
+        for rank in range(length):
+            shared += arrivals[rank]
+            total += weights[rank] * (shared / (rank + 1))
+            normaliser += weights[rank]
+        kept[row] = shared
+        slots[row] = length
+        if length > 0:
+            agreement[row] = total / normaliser
+        else:
+            agreement[row] = 1.0 if length_a == length_b else 0.0
+
+        displaced[row] = 0
+        if from_newcomers.shape[0] > 0:
+            lost = 0
+            for rank in range(length):
+                if b[row, rank] >= from_newcomers.shape[0]:
+                    return row
+                lost += from_newcomers[b[row, rank]]
+            for rank in range(length):
+                if partner[rank] != ABSENT:  # a newcomer's note too, but in the reference as well
+                    lost -= from_newcomers[a[row, rank]]
+            displaced[row] = lost
+    return -1
+
+
+@njit(types.int64(_feeds, _feeds, _weights, _weights, _values), nogil=True, cache=True)
+def extrapolate_rows(
+    a: NDArray[np.int32],
+    b: NDArray[np.int32],
+    weights: NDArray[np.float64],
+    tails: NDArray[np.float64],
+    similarity: NDArray[np.float64],
+) -> int:
+    """RBO_ext per row: the weighted mean of agreement, with the last agreement held to infinity.
+
+    Past the shorter feed's end s the agreement is (X_d + X_s (d-s)/s) / d (Webber 2010, eq. 32),
+    kept over the common denominator s d so that full agreement is 1.0 exactly.
+    """
+    depth = a.shape[1]
+    size = _table_size(depth)
+    keys = np.full(size, -1, np.int64)
+    places = np.empty(size, np.int32)
+    partner = np.empty(depth, np.int32)
+    arrivals = np.empty(depth, np.int32)
+    for row in range(a.shape[0]):
+        length_a, length_b = _length(a, row), _length(b, row)
+        if length_a < 0 or length_b < 0:
+            return row
+        if not _match(a, b, row, length_a, length_b, True, keys, places, partner):
+            return row
+        shorter, longer = min(length_a, length_b), max(length_a, length_b)
+        if shorter == 0:
+            similarity[row] = 1.0 if longer == 0 else 0.0
+            continue
+        _count_arrivals(partner, length_a, longer, arrivals)
+        shared, shared_at_shorter = 0, 0
+        total, normaliser, agreement = 0.0, 0.0, 0.0
+        for rank in range(longer):
+            shared += arrivals[rank]
+            d = rank + 1
+            if d <= shorter:
+                shared_at_shorter = shared
+                agreement = shared / d
+            else:
+                agreement = (shared * shorter + shared_at_shorter * (d - shorter)) / (shorter * d)
+            total += weights[rank] * agreement
+            normaliser += weights[rank]
+        total += tails[longer - 1] * agreement
+        similarity[row] = total / (normaliser + tails[longer - 1])
+    return -1
+
+
+@njit(nogil=True, cache=True)
+def _pair_costs(
+    partner: NDArray[np.int32], length: int, penalty: float, cost_of_reversal: float
+) -> float:
+    """Costs of the pairs one feed holds, by what the other holds: both, the lower one only, or
+    none."""
+    total = 0.0
+    for upper in range(length):
+        for lower in range(upper + 1, length):
+            if partner[lower] == ABSENT:
+                total += penalty if partner[upper] == ABSENT else 0.0
+            elif partner[upper] == ABSENT:
+                total += 1.0
+            elif partner[upper] > partner[lower]:
+                total += cost_of_reversal
+    return total
+
+
+@njit(types.int64(_feeds, _feeds, types.float64, _values), nogil=True, cache=True)
+def kendall_rows(
+    a: NDArray[np.int32], b: NDArray[np.int32], penalty: float, distance: NDArray[np.float64]
+) -> int:
+    """Fagin's K^(p) per row: pairs of notes on whose order the two feeds disagree."""
+    depth = a.shape[1]
+    size = _table_size(depth)
+    keys = np.full(size, -1, np.int64)
+    places = np.empty(size, np.int32)
+    partner = np.empty(depth, np.int32)
+    back = np.empty(depth, np.int32)
+    for row in range(a.shape[0]):
+        length_a, length_b = _length(a, row), _length(b, row)
+        if length_a < 0 or length_b < 0:
+            return row
+        if min(length_a, length_b) == 0:
+            longer = max(length_a, length_b)
+            distance[row] = longer * longer + penalty * longer * (longer - 1)
+            continue
+        length = min(length_a, length_b)
+        if not _match(a, b, row, length, length, True, keys, places, partner):
+            return row
+        back[:length] = ABSENT
+        shared = 0
+        for rank in range(length):
+            if partner[rank] != ABSENT:
+                back[partner[rank]] = rank
+                shared += 1
+        unshared = length - shared
+        distance[row] = (
+            _pair_costs(partner, length, penalty, 1.0)
+            + _pair_costs(back, length, penalty, 0.0)  # the same reversals, counted already
+            + unshared * unshared
+        )
+    return -1

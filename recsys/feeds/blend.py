@@ -1,0 +1,201 @@
+"""A feed is a blend: a personal ranking, and slots that the platform fills by other means.
+
+Following, trending and fresh slots stand at fixed ranks by their shares; what a source cannot fill
+goes to the personal ranking. A fresh note is found by consistent hashing: notes lie on a ring by
+their keys, a reader's draw is a point on it, and the next note is taken. So one more note changes
+as few explorations as possible.
+"""
+# mypy: disallow-untyped-decorators=False
+
+from typing import NamedTuple, Self
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from recsys.config.world import Slots
+from recsys.noise import Stream, philox4x32, unit
+from recsys.schema import SOURCES
+
+__all__ = [
+    "FOLLOWING",
+    "FRESH",
+    "PERSONAL",
+    "TRENDING",
+    "Seen",
+    "Shelves",
+    "blend",
+    "mark_taken",
+    "slot_pattern",
+]
+
+PERSONAL, FOLLOWING, TRENDING, FRESH = (
+    list(SOURCES.categories).index(name) for name in ("personal", "following", "trending", "fresh")
+)
+_FRESH_STREAM = int(Stream.FRESH)
+
+
+class Shelves(NamedTuple):
+    """The day's live notes, sorted for each source."""
+
+    bucket_start: NDArray[np.int64]
+    """(buckets + 1,) where each topic × language begins in `bucket_notes`."""
+    bucket_notes: NDArray[np.int32]
+    """Live notes by topic × language, freshest first."""
+    freshness: NDArray[np.float64]
+    """(n_notes,) 1 when new, falling with age."""
+    creator_start: NDArray[np.int64]
+    """(n_people + 1,) where each creator begins in `creator_notes`."""
+    creator_notes: NDArray[np.int32]
+    """Live notes by creator, newest first."""
+    trending: NDArray[np.int32]
+    """Notes with most decayed clicks, best first."""
+    ring: NDArray[np.float64]
+    """Positions of the fresh notes on the unit ring, sorted."""
+    ring_notes: NDArray[np.int32]
+    """The fresh notes in that order."""
+    average: NDArray[np.float64]
+    """(languages, buckets) share of the clicks by readers whose app is in that language."""
+
+
+class Seen(NamedTuple):
+    """What each person was shown: the items from `start` to `end` of a flat array."""
+
+    start: NDArray[np.int64]
+    end: NDArray[np.int64]
+    items: NDArray[np.int32]
+
+    @classmethod
+    def from_matrix(cls, seen: csr_matrix) -> Self:
+        """From a boolean CSR (n_users, n_items)."""
+        start = seen.indptr.astype(np.int64)
+        return cls(start[:-1], start[1:], seen.indices.astype(np.int32))
+
+
+def slot_pattern(slots: Slots, ranks: int) -> NDArray[np.int32]:
+    """Which source fills each rank: after every rank the counts are closest to the shares.
+
+    Args:
+        slots: shares.
+        ranks: how many ranks.
+
+    Returns:
+        int32 (ranks,), positions in `recsys.schema.SOURCES`.
+
+    >>> slot_pattern(Slots(), 10).tolist()
+    [0, 3, 0, 1, 0, 0, 2, 0, 0, 0]
+    """
+    shares = np.zeros(len(SOURCES.categories))
+    for source, name in (
+        (PERSONAL, "personal"), (FOLLOWING, "following"), (TRENDING, "trending"), (FRESH, "fresh")
+    ):  # fmt: skip
+        shares[source] = getattr(slots, name)
+    pattern, counts = np.empty(ranks, dtype=np.int32), np.zeros(shares.size)
+    for rank in range(ranks):
+        source = int(np.argmax(shares * (rank + 1) - counts))
+        pattern[rank] = source
+        counts[source] += 1
+    return pattern
+
+
+@njit(nogil=True, cache=True)
+def blend(  # type: ignore[no-untyped-def]
+    personal, personal_sources, follows, seen, shelves, address, pattern, seed, when, users, depth,
+    feeds, sources,
+):  # fmt: skip
+    """Fills the feeds of some readers.
+
+    Args:
+        personal: int32 (n, p), each reader's personal ranking without what was seen, -1 at the end;
+            p >= depth, so that it can fill whatever the other sources cannot.
+        personal_sources: uint8 (n, p).
+        follows: int32 (n_people, follows), rows of creators, -1 where there is none.
+        seen: Seen.
+        shelves: Shelves.
+        address: uint32 (n_people,), addresses of the people's draws.
+        pattern: int32 (ranks,) from `slot_pattern`.
+        seed: uint64, world seed; when: the visit's `moment`.
+        users: int (n,), rows of people; depth: int32 (n,), ranks to fill.
+        feeds: int32 (n, ranks) out, -1 past the depth or where nothing is left.
+        sources: uint8 (n, ranks) out.
+    """
+    taken = np.full(shelves.freshness.size, -1, dtype=np.int32)
+    k0, k1 = seed & np.uint64(0xFFFFFFFF), seed >> np.uint64(32)
+    for visit in range(users.size):
+        user = users[visit]
+        mark_taken(taken, visit, user, seen, shelves)
+        feeds[visit] = -1
+        next_personal, next_trending = 0, 0
+        for rank in range(depth[visit]):
+            source = pattern[rank]
+            note = np.int32(-1)
+            if source == FOLLOWING:
+                note = _following(follows, shelves, taken, visit, user)
+            elif source == TRENDING:
+                next_trending = _skip(shelves.trending, next_trending, taken, visit)
+                if next_trending < shelves.trending.size:
+                    note = shelves.trending[next_trending]
+            elif source == FRESH:
+                word = philox4x32(
+                    np.uint64(_FRESH_STREAM), np.uint64(address[user]), np.uint64(rank),
+                    np.uint64(when), k0, k1,
+                )[0]  # fmt: skip
+                note = _explore(shelves, taken, visit, unit(word))
+            if note < 0:
+                next_personal = _skip(personal[visit], next_personal, taken, visit)
+                if next_personal == personal.shape[1]:
+                    break
+                note = personal[visit, next_personal]
+                source = personal_sources[visit, next_personal]
+                if note < 0:
+                    break
+            taken[note] = visit
+            feeds[visit, rank] = note
+            sources[visit, rank] = source
+
+
+@njit(inline="always")
+def mark_taken(taken, visit, user, seen, shelves):  # type: ignore[no-untyped-def]
+    """Marks what a reader may not be served: what was seen, and the reader's own notes."""
+    for place in range(seen.start[user], seen.end[user]):
+        taken[seen.items[place]] = visit
+    for place in range(shelves.creator_start[user], shelves.creator_start[user + 1]):
+        taken[shelves.creator_notes[place]] = visit
+
+
+@njit(inline="always")
+def _skip(notes, place, taken, visit):  # type: ignore[no-untyped-def]
+    """The next place in a list whose note is not taken; its end if there is none."""
+    while place < notes.size and notes[place] >= 0 and taken[notes[place]] == visit:
+        place += 1
+    return place
+
+
+@njit(inline="always")
+def _following(follows, shelves, taken, visit, user):  # type: ignore[no-untyped-def]
+    """The freshest note that is not taken by anybody whom the reader follows; -1 if none."""
+    found, best = np.int32(-1), -1.0
+    for slot in range(follows.shape[1]):
+        creator = follows[user, slot]
+        if creator < 0:
+            continue
+        for place in range(shelves.creator_start[creator], shelves.creator_start[creator + 1]):
+            note = shelves.creator_notes[place]
+            if taken[note] != visit:
+                if shelves.freshness[note] > best:
+                    found, best = note, shelves.freshness[note]
+                break
+    return found
+
+
+@njit(inline="always")
+def _explore(shelves, taken, visit, point):  # type: ignore[no-untyped-def]
+    """The next fresh note on the ring from a point that is not taken; -1 if none."""
+    n = shelves.ring.size
+    start = np.searchsorted(shelves.ring, point)
+    for step in range(n):
+        note = shelves.ring_notes[(start + step) % n]
+        if taken[note] != visit:
+            return note
+    return np.int32(-1)

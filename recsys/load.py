@@ -1,0 +1,202 @@
+"""From a YAML file, or a mapping, to a checked `Study`.
+
+OmegaConf reads the file safely and merges `key=value` overrides; interpolation stays off, so a
+config says the same on every machine. pydantic checks it; recommenders check their own options.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from os import PathLike
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from recsys.config import INFLUXES, PLATFORMS, Part, RecommenderSpec, Study
+from recsys.errors import ConfigError, nearest
+from recsys.recommenders import RECOMMENDERS, Recommender
+
+__all__ = ["load_study", "make_recommender"]
+
+
+def load_study(
+    source: str | PathLike[str] | Mapping[str, Any], overrides: Sequence[str] = ()
+) -> Study:
+    """Reads a study and checks it whole.
+
+    Args:
+        source: path of a YAML file, or its content as a mapping.
+        overrides: `key=value` with dots for nested keys, such as `evaluation.k=10` or `seeds=2`.
+
+    Returns:
+        The study, with every default filled in, the recommenders' too.
+
+    Raises:
+        ConfigError: names each wrong key by its path in the file, and the nearest known ones.
+
+    >>> load_study({"name": "tiny", "world": {"influx": "rednote_2025"},
+    ...     "recommenders": ["trending"]}, ["world.influx.newcomers=5"]).world.influx.newcomers
+    5
+    """
+    where = "config" if isinstance(source, Mapping) else str(source)
+    raw = _merged(source, overrides, where)
+    try:
+        raw = _expand(raw)
+        study = Study.model_validate_json(json.dumps(raw, default=str))
+        return _with_options(study)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, Study, where)) from error
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def make_recommender(spec: RecommenderSpec) -> Recommender:
+    """The recommender that a spec names, with its options checked.
+
+    Args:
+        spec: `kind` is a key of `RECOMMENDERS`, or `package.module:Class` for one of your own.
+
+    Raises:
+        ConfigError: an unknown kind, or options that it does not take.
+
+    >>> from recsys.config import RecommenderSpec
+    >>> make_recommender(RecommenderSpec(kind="als", name="als", options={"factors": 8})).factors
+    8
+    """
+    kind = _recommender_class(spec.kind)
+    try:
+        return kind.model_validate_json(json.dumps(dict(spec.options)))
+    except ValidationError as error:
+        raise ConfigError(_explain(error, kind, f"recommender {spec.name}")) from error
+
+
+def _recommender_class(kind: str) -> type[Recommender]:
+    if ":" not in kind:
+        if kind not in RECOMMENDERS:
+            raise ConfigError(f"recommenders: no kind {kind!r}; {nearest(kind, RECOMMENDERS)}")
+        return RECOMMENDERS[kind]
+    module, _, name = kind.partition(":")
+    try:
+        found = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"recommenders: cannot load {kind!r}: {error}") from error
+    if not (isinstance(found, type) and issubclass(found, Recommender)):
+        raise ConfigError(f"recommenders: {kind!r} is no subclass of recsys.Recommender")
+    return found
+
+
+def _merged(
+    source: str | PathLike[str] | Mapping[str, Any], overrides: Sequence[str], where: str
+) -> dict[str, Any]:
+    """The file's content with overrides, as plain values."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    if not isinstance(source, Mapping) and not Path(source).is_file():
+        raise ConfigError(
+            f"{where}: there is no such file; configs/ holds the ones that come along"
+        )
+    wrong = [text for text in overrides if "=" not in text]
+    if wrong:
+        raise ConfigError(f"override {wrong[0]!r} is not of the form key=value")
+    try:
+        base = (
+            OmegaConf.create(dict(source))
+            if isinstance(source, Mapping)
+            else OmegaConf.load(Path(source))
+        )
+        merged = OmegaConf.merge(base, OmegaConf.from_dotlist(list(overrides)))
+        content = OmegaConf.to_container(merged, resolve=False)
+    except (OmegaConfBaseException, YAMLError, ValueError, TypeError) as error:
+        raise ConfigError(f"{where}: cannot be read as YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{where}: must hold keys and values, not a {type(content).__name__}")
+    return {str(key): value for key, value in content.items()}
+
+
+def _expand(raw: dict[str, Any]) -> dict[str, Any]:
+    """Presets and short forms written out."""
+    raw = dict(raw)
+    if isinstance(raw.get("world"), dict):
+        world = dict(raw["world"])
+        for key, presets in (("platform", PLATFORMS), ("influx", INFLUXES)):
+            if key in world:
+                world[key] = _preset(world[key], presets, f"world.{key}")
+        raw["world"] = world
+    if isinstance(raw.get("recommenders"), list):
+        raw["recommenders"] = [_spec(entry) for entry in raw["recommenders"]]
+    return raw
+
+
+def _preset(entry: Any, presets: Mapping[str, Mapping[str, Any]], where: str) -> Any:
+    """`rednote`, or `{kind: rednote, half_life_days: 1}`, with the preset's values filled in."""
+    if isinstance(entry, str):
+        entry = {"kind": entry}
+    if not isinstance(entry, dict) or "kind" not in entry:
+        return entry
+    kind = str(entry["kind"])
+    if kind not in presets and kind != "custom":
+        raise ConfigError(f"{where}: no kind {kind!r}; {nearest(kind, presets)}")
+    return {**presets.get(kind, {}), **entry}
+
+
+def _spec(entry: Any) -> Any:
+    if isinstance(entry, str):
+        entry = {"kind": entry}
+    if not isinstance(entry, dict) or "options" in entry:
+        return entry
+    kind = entry.get("kind")
+    own = {key: value for key, value in entry.items() if key not in ("kind", "name")}
+    return {"kind": kind, "name": entry.get("name", kind), "options": own}
+
+
+def _with_options(study: Study) -> Study:
+    """The study with the recommenders' defaults written out, so that a record of it is complete."""
+    specs = tuple(
+        spec.model_copy(update={"options": make_recommender(spec).model_dump(mode="json")})
+        for spec in study.recommenders
+    )
+    return study.model_copy(update={"recommenders": specs})
+
+
+def _explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
+    """All that is wrong, a line each: path, what is wrong, what is known or expected."""
+    lines = []
+    for problem in error.errors():
+        loc = [part for part in problem["loc"] if part != "[key]"]
+        path = ".".join(str(part) for part in loc)
+        if problem["type"] == "extra_forbidden":
+            owner = _model_at(model, loc[:-1])
+            hint = nearest(str(loc[-1]), owner.model_fields) if owner else "unknown"
+            lines.append(f"{path}: unknown key; {hint}")
+        elif problem["type"] == "missing":
+            lines.append(f"{path}: is missing; it has no default")
+        elif problem["type"] == "value_error":
+            message = problem["msg"].removeprefix("Value error, ")
+            lines.append(f"{path}: {message}" if path else message)
+        else:
+            message = problem["msg"][0].lower() + problem["msg"][1:]
+            lines.append(f"{path}: {message}, but it is {problem['input']!r}")
+    return "\n".join(f"{where}: {line}" for line in lines)
+
+
+def _model_at(model: type[BaseModel], loc: Sequence[int | str]) -> type[BaseModel] | None:
+    """The model that a path into a config leads to."""
+    for part in loc:
+        if isinstance(part, int):
+            continue
+        if part not in model.model_fields:
+            return None
+        found = _models_in(model.model_fields[part].annotation)
+        if not found:
+            return None
+        model = found[0]
+    return model
+
+
+def _models_in(annotation: Any) -> list[type[Part]]:
+    if isinstance(annotation, type) and issubclass(annotation, Part):
+        return [annotation]
+    return [model for inner in get_args(annotation) for model in _models_in(inner)]

@@ -1,0 +1,364 @@
+"""The interaction log: people's frames outside, dense arrays inside.
+
+Users and items keep three names: the id that people gave them, a dense number (their row) that
+indexes arrays, and a stable key that addresses their randomness and orders sums. A key belongs to
+the entity; ids may be renamed and rows renumbered without touching a result.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cached_property
+from hashlib import blake2b
+from typing import Any, Self
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from recsys.errors import LogError
+from recsys.noise import Stream, stable_keys
+from recsys.schema import COHORTS, KINDS, WEIGHTS, checked, to_polars
+
+__all__ = ["TIME", "InteractionLog", "Interactions"]
+
+TIME = pl.Datetime("ms", "UTC")
+_MAX_NULL_TIMES = 0.05
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """The positive part of a log: users × items that have events, both in the order of their keys.
+
+    Attributes:
+        users: int32 (n_hot_users,), dense ids of the rows.
+        items: int32 (n_hot_items,), dense ids of the columns.
+        user_keys, item_keys: uint64, the stable keys in the same order.
+        weights: float32 CSR (n_hot_users, n_hot_items), summed event weights, all positive.
+    """
+
+    users: NDArray[np.int32]
+    items: NDArray[np.int32]
+    user_keys: NDArray[np.uint64]
+    item_keys: NDArray[np.uint64]
+    weights: csr_matrix
+
+
+@dataclass(frozen=True)
+class InteractionLog:
+    """Who did what when; made by `from_frames` or by a synthetic world, and never changed.
+
+    Attributes:
+        users: a row per user, the row number being the dense id:
+            user_id · cohort · joined · key u64 · your attributes.
+        items: a row per item, likewise: item_id · published · creator_id · key u64 · attributes.
+        dense: a row per event in the order of time:
+            user u32 · item u32 · timestamp · kind · rank u16 or null · weight f32.
+        cleaning: what `from_frames` removed or reordered, by name, in rows.
+    """
+
+    users: pl.DataFrame
+    items: pl.DataFrame
+    dense: pl.DataFrame
+    cleaning: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def from_frames(
+        cls,
+        events: Any,
+        users: Any = None,
+        items: Any = None,
+        *,
+        weights: Mapping[str, float] | None = None,
+    ) -> Self:
+        """A log from anybody's frames: polars, pandas, Arrow or dicts of columns.
+
+        Unsorted rows are sorted by time, exact duplicates kept once, rows without a time dropped
+        (an error above 5 %); `cleaning` counts them. A log without any times is allowed.
+
+        Args:
+            events: user_id, item_id (integers or strings) and, where known, timestamp (datetime,
+                date, or epoch in seconds or milliseconds), kind, rank (1 = top), weight.
+            users: user_id and, where known, cohort ("incumbent" or "newcomer"), joined, key (u64)
+                and attributes. Without it, everybody in `events` is an incumbent.
+            items: item_id and, where known, published, creator_id, key (u64) and attributes.
+            weights: weight by kind of event, for events without a column weight; the default is
+                `recsys.schema.WEIGHTS`.
+
+        Raises:
+            LogError: a missing column, null ids, ids that the users or items frame lacks, too many
+                missing times, or no event left.
+
+        >>> log = InteractionLog.from_frames({"user_id": ["ann", "bob"], "item_id": [7, 7]})
+        >>> log.users["user_id"].to_list(), log.n_items
+        (['ann', 'bob'], 1)
+        """
+        table = to_polars(events, "events")
+        if "kind" not in table.columns:
+            table = table.with_columns(kind=pl.lit("click"))
+        table = checked(table, "events")
+        if table.is_empty():
+            raise LogError("events: no rows; check the file and the conditions that filter it")
+        table, cleaning = _clean(_with_canonical_columns(table, weights or WEIGHTS))
+        people = _entities(users, table["user_id"], "users", Stream.USER_KEY)
+        things = _entities(items, table["item_id"], "items", Stream.NOTE_KEY)
+        dense = table.select(
+            user=_dense(table["user_id"], people["user_id"], "users"),
+            item=_dense(table["item_id"], things["item_id"], "items"),
+            timestamp="timestamp",
+            kind="kind",
+            rank="rank",
+            weight="weight",
+        )
+        return cls(_with_cohort(people), things, dense, cleaning)
+
+    @property
+    def n_users(self) -> int:
+        """Number of users, with or without events."""
+        return self.users.height
+
+    @property
+    def n_items(self) -> int:
+        """Number of items, with or without events."""
+        return self.items.height
+
+    @property
+    def events(self) -> pl.DataFrame:
+        """The events under the ids that people gave: user_id · item_id · timestamp · kind · …"""
+        return self.dense.select(
+            user_id=self.users["user_id"].gather(self.dense["user"]),
+            item_id=self.items["item_id"].gather(self.dense["item"]),
+            timestamp="timestamp",
+            kind="kind",
+            rank="rank",
+            weight="weight",
+        )
+
+    @property
+    def has_times(self) -> bool:
+        """Whether the events have times."""
+        return self.dense["timestamp"].null_count() == 0
+
+    @cached_property
+    def newcomers(self) -> NDArray[np.bool_]:
+        """Bool (n_users,): who is a newcomer."""
+        return (self.users["cohort"] == "newcomer").to_numpy()
+
+    @cached_property
+    def from_newcomers(self) -> NDArray[np.bool_] | None:
+        """Bool (n_items,): items whose creator is a newcomer; None if creators are not known."""
+        if "creator_id" not in self.items.columns:
+            return None
+        ids = self.users.filter(pl.col("cohort") == "newcomer")["user_id"]
+        creators = self.items["creator_id"]
+        if creators.dtype != ids.dtype:
+            return None
+        return creators.is_in(ids.implode()).fill_null(False).to_numpy()
+
+    @cached_property
+    def interactions(self) -> Interactions:
+        """The positive events as a matrix; rows and columns without any are left out."""
+        liked = self.dense["weight"].to_numpy() > 0
+        user, item = self.dense["user"].to_numpy()[liked], self.dense["item"].to_numpy()[liked]
+        rows, users = _in_key_order(user, self.users["key"].to_numpy())
+        columns, items = _in_key_order(item, self.items["key"].to_numpy())
+        weights = csr_matrix(
+            (self.dense["weight"].to_numpy()[liked].astype(np.float32), (rows, columns)),
+            shape=(users.size, items.size),
+        )
+        weights.sort_indices()
+        return Interactions(
+            users,
+            items,
+            self.users["key"].to_numpy()[users],
+            self.items["key"].to_numpy()[items],
+            weights,
+        )
+
+    @cached_property
+    def seen(self) -> csr_matrix:
+        """Bool CSR (n_users, n_items): what each user was shown or touched."""
+        user, item = self.dense["user"].to_numpy(), self.dense["item"].to_numpy()
+        return csr_matrix(
+            (np.ones(user.size, dtype=np.bool_), (user, item)), shape=(self.n_users, self.n_items)
+        )
+
+    def item_codes(self, *attributes: str) -> tuple[NDArray[np.int32], list[str]]:
+        """One code an item for a combination of attributes, and what each code stands for.
+
+        Args:
+            attributes: columns of `items`; a missing value is a value of its own, "unknown".
+                The codes of a single Enum are its own, whether or not all its values occur.
+
+        Returns:
+            int32 (n_items,) codes from 0, and their labels in the order of the codes.
+
+        Raises:
+            LogError: an attribute that `items` lacks.
+
+        >>> log = InteractionLog.from_frames({"user_id": [1], "item_id": [7]},
+        ...     items={"item_id": [7, 8], "format": ["video", "image"]})
+        >>> log.item_codes("format")
+        (array([1, 0], dtype=int32), ['image', 'video'])
+        """
+        missing = [name for name in attributes if name not in self.items.columns]
+        if missing:
+            raise LogError(f"items: no column {missing[0]!r} among {self.items.columns}")
+        columns = [self.items[name] for name in attributes]
+        if len(columns) == 1 and isinstance(columns[0].dtype, pl.Enum):
+            known = columns[0].dtype.categories
+            codes = columns[0].to_physical()
+        else:
+            text = [column.cast(pl.String).fill_null("unknown") for column in columns]
+            labels = pl.select(pl.concat_str(text, separator=" · ")).to_series()
+            known = labels.unique().sort()
+            codes = labels.cast(pl.Enum(known)).to_physical()
+        if codes.null_count():
+            known = known.extend(pl.Series(["unknown"]))
+        return codes.cast(pl.Int32).fill_null(len(known) - 1).to_numpy(), known.to_list()
+
+    def before(self, moment: datetime) -> Self:
+        """The log up to, and without, a moment."""
+        if not self.has_times:
+            raise LogError("the events have no times, so the log cannot be cut by time")
+        return replace(self, dense=self.dense.filter(pl.col("timestamp") < moment))
+
+    def only(self, keep: NDArray[np.bool_]) -> Self:
+        """The log with a part of its events; users and items keep their numbers.
+
+        Args:
+            keep: bool (n_events,), in the order of `dense`.
+        """
+        return replace(self, dense=self.dense.filter(pl.Series(keep)))
+
+    def without_users(self, users: NDArray[np.integer[Any]] | NDArray[np.bool_]) -> Self:
+        """The log without all events of some users; users and items keep their numbers.
+
+        Args:
+            users: dense ids, or a bool mask (n_users,).
+        """
+        gone = np.zeros(self.n_users, dtype=np.bool_)
+        gone[users] = True
+        return self.only(~gone[self.dense["user"].to_numpy()])
+
+
+def _with_canonical_columns(table: pl.DataFrame, weights: Mapping[str, float]) -> pl.DataFrame:
+    """The six columns of an event; what is not known is null, or 1 click."""
+    kind = pl.col("kind").cast(pl.String).cast(KINDS)
+    weight = (
+        pl.col("weight")
+        if "weight" in table.columns
+        else kind.cast(pl.String).replace_strict(dict(weights), default=0, return_dtype=pl.Float64)
+    )
+    rank = pl.col("rank") if "rank" in table.columns else pl.lit(None)
+    return table.select(
+        "user_id",
+        "item_id",
+        _times(table),
+        kind.alias("kind"),
+        rank.cast(pl.UInt16).alias("rank"),
+        weight.cast(pl.Float32).alias("weight"),
+    )
+
+
+def _times(table: pl.DataFrame) -> pl.Expr:
+    """An expression for the column timestamp, whatever form the times have."""
+    column = pl.col("timestamp")
+    if "timestamp" not in table.columns:
+        return pl.lit(None, dtype=TIME).alias("timestamp")
+    kind = table.schema["timestamp"]
+    if kind == pl.String:
+        column = column.str.to_datetime(strict=False)
+    elif kind.is_numeric():
+        biggest = table["timestamp"].abs().max()
+        in_seconds = not isinstance(biggest, int | float) or biggest < 1e11
+        column = (column * (1000 if in_seconds else 1)).cast(pl.Int64).cast(pl.Datetime("ms"))
+    elif not isinstance(kind, pl.Datetime | pl.Date) and kind != pl.Null:
+        raise LogError(f"events: timestamp is {kind}; give datetimes, dates or epoch seconds")
+    if isinstance(kind, pl.Datetime) and kind.time_zone is not None:
+        return column.dt.convert_time_zone("UTC").cast(TIME).alias("timestamp")
+    return column.cast(pl.Datetime("ms")).dt.replace_time_zone("UTC").alias("timestamp")
+
+
+def _clean(table: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
+    rows = table.height
+    no_time = table["timestamp"].null_count()
+    if 0 < no_time < rows:
+        if no_time > _MAX_NULL_TIMES * rows:
+            raise LogError(
+                f"events: {no_time:,} of {rows:,} rows have no timestamp, more than "
+                f"{_MAX_NULL_TIMES:.0%}; fill them in, or leave the column out altogether"
+            )
+        table = table.filter(pl.col("timestamp").is_not_null())
+    distinct = table.unique(maintain_order=True)
+    unsorted = int((distinct["timestamp"].diff().dt.total_milliseconds() < 0).sum())
+    return distinct.sort("timestamp", maintain_order=True), {
+        "rows": rows,
+        "rows without a time, dropped": no_time if no_time < rows else 0,
+        "exact duplicates, dropped": table.height - distinct.height,
+        "rows out of order, sorted": unsorted,
+        "rows kept": distinct.height,
+    }
+
+
+def _entities(frame: Any, in_events: pl.Series, name: str, stream: Stream) -> pl.DataFrame:
+    """Users or items, a row each, with keys; from their frame, or else from the events."""
+    id_column = in_events.name
+    if frame is None:
+        table = pl.DataFrame({id_column: in_events.unique().sort()})
+    else:
+        table = checked(to_polars(frame, name), name)
+        twice = table.height - table[id_column].n_unique()
+        if twice:
+            raise LogError(f"{name}: {twice:,} rows repeat an {id_column}; give one row for each")
+    if "key" not in table.columns:
+        table = table.with_columns(key=pl.Series(_keys(table[id_column], stream)))
+    return table.with_columns(pl.col("key").cast(pl.UInt64))
+
+
+def _keys(ids: pl.Series, stream: Stream) -> NDArray[np.uint64]:
+    if ids.dtype.is_integer():
+        return stable_keys(stream, ids.to_numpy())
+    texts = ids.cast(pl.String).to_list()
+    digests = (blake2b(text.encode(), digest_size=8).digest() for text in texts)
+    return np.array([int.from_bytes(digest, "little") for digest in digests], dtype=np.uint64)
+
+
+def _with_cohort(users: pl.DataFrame) -> pl.DataFrame:
+    if "cohort" not in users.columns:
+        return users.with_columns(cohort=pl.lit("incumbent", dtype=COHORTS))
+    return users.with_columns(pl.col("cohort").cast(pl.String).fill_null("incumbent").cast(COHORTS))
+
+
+def _dense(ids: pl.Series, known: pl.Series, name: str) -> pl.Series:
+    """Row numbers of ids in `known`."""
+    if ids.dtype != known.dtype and not (ids.dtype.is_integer() and known.dtype.is_integer()):
+        raise LogError(
+            f"{name}: {known.name} is {known.dtype} there and {ids.dtype} in events; "
+            "give both the same type"
+        )
+    rows = pl.DataFrame(
+        {"id": known.cast(ids.dtype), "row": np.arange(len(known), dtype=np.uint32)}
+    )
+    found = pl.DataFrame({"id": ids}).join(rows, on="id", how="left", maintain_order="left")["row"]
+    if found.null_count():
+        lost = ids.filter(found.is_null())
+        raise LogError(
+            f"{name}: {lost.n_unique():,} ids that events name have no row there, "
+            f"such as {lost[0]!r} ({len(lost):,} events); add them, or leave the {name} frame out"
+        )
+    return found
+
+
+def _in_key_order(
+    ids: NDArray[np.uint32], keys: NDArray[np.uint64]
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Dense ids as positions among those that occur, the latter in the order of their keys."""
+    present = np.zeros(keys.size, dtype=np.bool_)
+    present[ids] = True
+    hot = np.flatnonzero(present)
+    hot = hot[np.argsort(keys[hot], kind="stable")]
+    position = np.empty(keys.size, dtype=np.int64)
+    position[hot] = np.arange(hot.size)
+    return position[ids], hot.astype(np.int32)

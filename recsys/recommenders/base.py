@@ -1,0 +1,252 @@
+"""The one contract of recommenders: `fit` returns a model, a model ranks.
+
+A model holds the training log's hot users and items in the order of their keys. Serving works on
+blocks of a fixed number of users, so that a user's scores do not depend on who else is asked for.
+Equal scores go to the item with the smaller key: keys are hashes, so no age or id is favoured.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from recsys.config.base import Part
+from recsys.errors import LogError
+from recsys.log import InteractionLog
+from recsys.recommenders.kernels import fill_gaps, top_k
+from recsys.schema import SOURCES
+
+__all__ = ["COLD", "HOT", "WARM", "Model", "Ranking", "Recommender", "with_fallback"]
+
+BLOCK = 256
+"""Users scored at once; the last block is padded."""
+
+HOT, WARM, COLD = "hot", "warm", "cold"
+_PERSONAL, _FALLBACK = (list(SOURCES.categories).index(name) for name in ("personal", "fallback"))
+
+Users = NDArray[np.integer[Any]]
+Scores = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Feeds in dense ids.
+
+    Attributes:
+        item_ids: int32 (n_users, k), best first, -1 where there is none.
+        scores: float32 (n_users, k), NaN where there is none.
+        sources: uint8 (n_users, k), positions in `recsys.schema.SOURCES`.
+    """
+
+    item_ids: NDArray[np.int32]
+    scores: NDArray[np.float32]
+    sources: NDArray[np.uint8]
+
+
+class Recommender(Part, ABC):
+    """Hyper-parameters, and how to fit; a subclass is one entry of `RECOMMENDERS`."""
+
+    deterministic: ClassVar[bool] = True
+    """Whether the training seed changes nothing."""
+
+    @abstractmethod
+    def fit(self, log: InteractionLog, seed: int = 0, previous: "Model | None" = None) -> "Model":
+        """Learns from a log, which it leaves as it is.
+
+        Args:
+            log: the training log; events with weight 0 were seen and not liked.
+            seed: training seed.
+            previous: yesterday's model, as a start where the recommender can use one.
+
+        Raises:
+            LogError: nothing to learn from.
+        """
+
+
+@dataclass(frozen=True)
+class Model(ABC):
+    """A fitted recommender.
+
+    Attributes:
+        log: what it was trained on.
+    """
+
+    log: InteractionLog
+    needs_history: ClassVar[bool] = True
+    """Whether only users with positive events can be served."""
+
+    @abstractmethod
+    def score(self, users: Users, items: NDArray[np.int32]) -> Scores:
+        """Scores (n_users, n_items) of users whom it can serve; -inf for what it cannot score.
+
+        Args:
+            users: dense ids; the same number, `BLOCK`, at every call.
+            items: int32, dense ids, from `scorable`.
+        """
+
+    @cached_property
+    def scorable(self) -> NDArray[np.int32]:
+        """Dense ids of the items that it can score, in the order of their keys."""
+        return self.log.interactions.items
+
+    @cached_property
+    def hot_row(self) -> NDArray[np.int32]:
+        """Int32 (n_users,): row in the training matrix, -1 for users without positive events."""
+        row = np.full(self.log.n_users, -1, dtype=np.int32)
+        row[self.log.interactions.users] = np.arange(self.log.interactions.users.size)
+        return row
+
+    @cached_property
+    def hot_column(self) -> NDArray[np.int32]:
+        """Int32 (n_items,): column in the training matrix, -1 for items without positive events."""
+        column = np.full(self.log.n_items, -1, dtype=np.int32)
+        column[self.log.interactions.items] = np.arange(self.log.interactions.items.size)
+        return column
+
+    def status(self, users: Users) -> list[str]:
+        """What the log knows of users: hot (positive events), else warm (attributes), else cold.
+
+        Args:
+            users: dense ids; -1 for somebody unknown.
+        """
+        known = {"user_id", "cohort", "joined", "key"}
+        attributes = [name for name in self.log.users.columns if name not in known]
+        has_any = np.zeros(self.log.n_users, dtype=np.bool_)
+        for name in attributes:
+            has_any |= self.log.users[name].is_not_null().to_numpy()
+        users = np.asarray(users)
+        hot = (users >= 0) & (self.hot_row[users] >= 0)
+        warm = (users >= 0) & has_any[users]
+        return [HOT if h else WARM if w else COLD for h, w in zip(hot, warm, strict=True)]
+
+    def can_serve(self, users: Users) -> NDArray[np.bool_]:
+        """Bool (n_users,): whom it can serve from what it learned."""
+        users = np.asarray(users)
+        known = users >= 0
+        return known & (self.hot_row[users] >= 0) if self.needs_history else known
+
+    def rank(
+        self,
+        users: Users,
+        k: int = 20,
+        candidates: NDArray[np.bool_] | None = None,
+        exclude_seen: bool = True,
+    ) -> Ranking:
+        """The k best items of each user, by this model alone: -1 where it has none.
+
+        Args:
+            users: int (n_users,), dense ids.
+            k: depth.
+            candidates: bool (n_items,), what may be served; None for all that can be scored.
+            exclude_seen: leave out what the log shows the user was shown or touched.
+
+        Returns:
+            `Ranking` of shape (n_users, k).
+
+        Raises:
+            ValueError: k below 1 or more than there are candidates.
+        """
+        users = np.asarray(users, dtype=np.int64)
+        items = self._pool(k, candidates)
+        ids = np.full((users.size, k), -1, dtype=np.int32)
+        scores = np.full((users.size, k), np.nan, dtype=np.float32)
+        served = np.flatnonzero(self.can_serve(users))
+        seen = self._seen() if exclude_seen else _nothing_seen(self.log)
+        column = np.full(self.log.n_items, -1, dtype=np.int64)
+        column[items] = np.arange(items.size)
+        for start in range(0, served.size, BLOCK):
+            rows = served[start : start + BLOCK]
+            block = np.resize(users[rows], BLOCK)
+            values = self.score(block, items)
+            top_k(values[: rows.size], block, *seen, column, items, rows, ids, scores)
+        return Ranking(ids, scores, np.full(ids.shape, _PERSONAL, dtype=np.uint8))
+
+    def recommend(self, user_ids: Sequence[Any], k: int = 20) -> pl.DataFrame:
+        """Feeds under the log's own ids; what the model cannot fill comes from the trending list.
+
+        Args:
+            user_ids: ids as in the log; an unknown one gets the trending list.
+            k: depth.
+
+        Returns:
+            A frame user_id · rank (1 = top) · item_id · score · source, in the order asked for.
+
+        Raises:
+            LogError: the ids are of another type than the log's.
+        """
+        from recsys.recommenders.trending import Trending
+
+        asked = pl.Series("user_id", user_ids)
+        users = self.log.users.with_row_index("row").select("row", "user_id")
+        if asked.dtype.is_integer() != users["user_id"].dtype.is_integer():
+            raise LogError(
+                f"user_ids are {asked.dtype}, the log's are {users['user_id'].dtype}: "
+                "give the ids as they stand in the log"
+            )
+        asked = asked.cast(users["user_id"].dtype)
+        rows = pl.DataFrame(asked).join(users, on="user_id", how="left", maintain_order="left")
+        dense = rows["row"].cast(pl.Int64).fill_null(-1).to_numpy()
+        depth = min(k, self.scorable.size)
+        own = self.rank(dense, depth)
+        full = with_fallback(own, Trending().fit(self.log), dense)
+        return _feeds_frame(full, asked, self.log.items["item_id"])
+
+    def _pool(self, k: int, candidates: NDArray[np.bool_] | None) -> NDArray[np.int32]:
+        allowed = self.log.n_items if candidates is None else int(candidates.sum())
+        if not 1 <= k <= allowed:
+            raise ValueError(f"k must be 1 to {allowed}, the number of candidates; it is {k}")
+        return self.scorable if candidates is None else self.scorable[candidates[self.scorable]]
+
+    def _seen(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        return self.log.seen.indptr, self.log.seen.indices
+
+
+def with_fallback(
+    own: Ranking,
+    fallback: Model,
+    users: Users,
+    candidates: NDArray[np.bool_] | None = None,
+) -> Ranking:
+    """Fills what a model left empty from another model, and marks it in `sources`.
+
+    Args:
+        own: the model's ranking of `users`.
+        fallback: the model to fill from; one that serves everybody.
+        users: dense ids, -1 for somebody unknown.
+        candidates: as in `Model.rank`.
+
+    Returns:
+        The ranking with its gaps filled by the fallback's best items that it does not hold yet.
+    """
+    short = np.flatnonzero((own.item_ids < 0).any(axis=1))
+    if short.size == 0:
+        return own
+    k = own.item_ids.shape[1]
+    ids, scores, sources = own.item_ids.copy(), own.scores.copy(), own.sources.copy()
+    depth = min(2 * k, max(fallback._pool(1, candidates).size, 1))
+    more = fallback.rank(np.asarray(users)[short], depth, candidates)
+    fill_gaps(ids, scores, sources, short, more.item_ids, more.scores, np.uint8(_FALLBACK))
+    return Ranking(ids, scores, sources)
+
+
+def _nothing_seen(log: InteractionLog) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    return np.zeros(log.n_users + 1, dtype=np.int32), np.zeros(0, dtype=np.int32)
+
+
+def _feeds_frame(ranking: Ranking, user_ids: pl.Series, item_ids: pl.Series) -> pl.DataFrame:
+    """Feeds under people's own ids, a row per filled slot."""
+    row, column = np.nonzero(ranking.item_ids >= 0)
+    return pl.DataFrame(
+        {
+            "user_id": user_ids.gather(row),
+            "rank": (column + 1).astype(np.uint16),
+            "item_id": item_ids.gather(ranking.item_ids[row, column]),
+            "score": ranking.scores[row, column],
+            "source": pl.Series(ranking.sources[row, column]).cat.to(SOURCES),
+        }
+    )

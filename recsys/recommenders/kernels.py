@@ -1,0 +1,68 @@
+"""Loops over users that arrays cannot express: top-k with ties by column, filling of gaps."""
+# mypy: disallow-untyped-decorators=False
+
+import numpy as np
+from numba import njit
+
+__all__ = ["fill_gaps", "top_k"]
+
+
+@njit(nogil=True, cache=True)
+def top_k(values, users, seen_start, seen_items, column, items, rows, ids, scores):  # type: ignore[no-untyped-def]
+    """The k best columns of each row of scores, equal scores in the order of columns.
+
+    Args:
+        values: float (n, n_columns); seen columns are overwritten with -inf.
+        users: int (>= n,), dense user of each row, -1 for somebody unknown.
+        seen_start, seen_items: CSR of the items each user has seen.
+        column: int64 (n_items,), column of each item, -1 where it has none.
+        items: int32 (n_columns,), item of each column.
+        rows: int (n,), where to write in `ids` and `scores`, both (n_users, k).
+    """
+    k = ids.shape[1]
+    best = np.empty(k, dtype=values.dtype)
+    where = np.empty(k, dtype=np.int64)
+    for row in range(values.shape[0]):
+        user = users[row]
+        if user >= 0:
+            for place in range(seen_start[user], seen_start[user + 1]):
+                if column[seen_items[place]] >= 0:
+                    values[row, column[seen_items[place]]] = -np.inf
+        held = 0
+        for candidate in range(values.shape[1]):
+            value = values[row, candidate]
+            if value == -np.inf or (held == k and value <= best[k - 1]):
+                continue
+            place = held if held < k else k - 1
+            while place > 0 and best[place - 1] < value:
+                best[place] = best[place - 1]
+                where[place] = where[place - 1]
+                place -= 1
+            best[place] = value
+            where[place] = candidate
+            held = min(held + 1, k)
+        for place in range(held):
+            ids[rows[row], place] = items[where[place]]
+            scores[rows[row], place] = best[place]
+
+
+@njit(nogil=True, cache=True)
+def fill_gaps(ids, scores, sources, rows, more_ids, more_scores, source):  # type: ignore[no-untyped-def]
+    """Fills the empty slots (-1) of some rows, in order, with items that the row does not hold.
+
+    Args:
+        ids, scores, sources: (n_users, k); changed.
+        rows: int (n,), the rows with gaps.
+        more_ids, more_scores: (n, depth), what to fill from, best first.
+        source: code to mark filled slots with.
+    """
+    for index in range(rows.size):
+        row, following = rows[index], 0
+        for slot in range(ids.shape[1]):
+            while ids[row, slot] < 0 and following < more_ids.shape[1]:
+                item = more_ids[index, following]
+                if item >= 0 and not (ids[row] == item).any():
+                    ids[row, slot] = item
+                    scores[row, slot] = more_scores[index, following]
+                    sources[row, slot] = source
+                following += 1

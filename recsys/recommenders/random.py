@@ -1,0 +1,62 @@
+"""Random feeds: the floor of accuracy and the ceiling of drift between two training seeds."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys.log import InteractionLog
+from recsys.noise import Stream, uniforms
+from recsys.recommenders.base import Model, Recommender, Scores, Users
+
+__all__ = ["Random"]
+
+_LOW = np.uint64(0xFFFFFFFF)
+
+
+class Random(Recommender):
+    """A uniform score per user and item, drawn anew for each training seed.
+
+    Use it as the reference that any recommender must beat. It serves everybody and every item.
+
+    >>> log = InteractionLog.from_frames({"user_id": [1, 2], "item_id": [7, 8]})
+    >>> Random().fit(log, seed=1).recommend([3], k=2)["item_id"].sort().to_list()
+    [7, 8]
+    """
+
+    deterministic: ClassVar[bool] = False
+
+    def fit(
+        self, log: InteractionLog, seed: int = 0, previous: Model | None = None
+    ) -> "RandomModel":
+        """Remembers the seed; see `Recommender.fit`."""
+        return RandomModel(log, seed)
+
+
+@dataclass(frozen=True)
+class RandomModel(Model):
+    """Scores are keyed draws at (user key, item key)."""
+
+    seed: int
+    needs_history: ClassVar[bool] = False
+
+    @cached_property
+    def scorable(self) -> NDArray[np.int32]:
+        """Every item of the log, hot or not, in the order of their keys."""
+        return np.argsort(self.log.items["key"].to_numpy(), kind="stable").astype(np.int32)
+
+    def score(self, users: Users, items: NDArray[np.int32]) -> Scores:
+        """See `Model.score`; somebody unknown (-1) is drawn as a person of key 0."""
+        user_keys = np.where(users >= 0, self.log.users["key"].to_numpy()[users], np.uint64(0))
+        item_keys = self.log.items["key"].to_numpy()[items]
+        mixed = (user_keys ^ (user_keys >> np.uint64(32))) & _LOW
+        draws = uniforms(
+            self.seed,
+            Stream.MODEL_RANDOM,
+            mixed[:, None],
+            item_keys & _LOW,
+            item_keys >> np.uint64(32),
+        )
+        return np.ascontiguousarray(draws[..., 0])

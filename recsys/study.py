@@ -1,0 +1,253 @@
+"""A study: plan its cells, run each alone, combine them. `run` does the three.
+
+A cell is what can run on its own, anywhere and in any order: a recommender on one seed of a world,
+or on a log without some of its placebo groups.
+"""
+
+import json
+from collections.abc import Callable, MutableMapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TypeVar
+
+import polars as pl
+
+from recsys.arms.log import LogArms
+from recsys.arms.world import WorldArms
+from recsys.config import RecommenderSpec, Study
+from recsys.errors import ConfigError
+from recsys.inference import MIN_SEEDS_FOR_CLAIMS
+from recsys.load import make_recommender
+from recsys.summary import drift_of_log, drift_of_world, summarise
+from recsys.threads import single_threaded_blas
+
+__all__ = ["Cell", "CellResult", "StudyResult", "combine", "plan", "run", "run_cell"]
+
+_DRAWS_PER_CELL = 25
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A part of a study that can run alone.
+
+    Attributes:
+        study: the study it belongs to.
+        recommender: which recommender.
+        seed: which seed.
+        draws: of a log, which placebo groups; the first cell of each recommender has the other
+            arms too.
+    """
+
+    study: Study
+    recommender: RecommenderSpec
+    seed: int
+    draws: range = range(0)
+
+    @property
+    def name(self) -> str:
+        """What people call it, unique in its study."""
+        part = f"-draws-{self.draws.start}-{self.draws.stop - 1}" if self.draws else ""
+        return f"{self.recommender.name}-seed-{self.seed}{part}"
+
+    @property
+    def identity(self) -> str:
+        """JSON of all that its result depends on, besides the code and the data files."""
+        study = self.study.model_dump(mode="json", include={"world", "log", "arms", "evaluation"})
+        recommender = self.recommender.model_dump(mode="json")
+        where = {"seed": self.seed, "draws": [self.draws.start, self.draws.stop]}
+        return json.dumps({**study, "recommender": recommender, **where}, sort_keys=True)
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """What a cell gives: values a user, and seconds a step."""
+
+    per_user: pl.DataFrame
+    timings: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """Everything a study found.
+
+    Attributes:
+        study: the config it came from.
+        per_user: recommender · mitigation · arm · seed · draw · day · cohort · user_id · and a
+            column for each measure.
+        summary: recommender · mitigation · arm · day · cohort · measure · mean · ci_low · ci_high ·
+            n_users · n_seeds; day is null in the mean over days.
+        drift: recommender · mitigation · day · measure · influx · placebo · retrain · total ·
+            volume · who, these three with _ci_low and _ci_high · p_value (of who) · saturated ·
+            n_users · n_seeds.
+        timings: recommender · seed · arm · day · fit_s · serve_s.
+        notes: what a reader of the figures must know, a sentence each.
+    """
+
+    study: Study
+    per_user: pl.DataFrame
+    summary: pl.DataFrame
+    drift: pl.DataFrame
+    timings: pl.DataFrame
+    notes: tuple[str, ...] = field(default=())
+
+
+def plan(study: Study) -> list[Cell]:
+    """The cells of a study, after checking what can be checked before the work starts.
+
+    Raises:
+        ConfigError, LogError: what would otherwise fail later.
+    """
+    for spec in study.recommenders:
+        make_recommender(spec)
+    if study.log is not None:
+        log_arms(study).check()
+        draws = range(1, study.log.placebo_draws + 1)
+        chunks = [draws[i : i + _DRAWS_PER_CELL] for i in range(0, len(draws), _DRAWS_PER_CELL)]
+        return [
+            Cell(study, spec, study.first_seed, chunk)
+            for spec in study.recommenders
+            for chunk in chunks
+        ]
+    _check_pool(study)
+    return [Cell(study, spec, seed) for seed in study.seed_range() for spec in study.recommenders]
+
+
+def run_cell(cell: Cell) -> CellResult:
+    """Runs one cell."""
+    recommender = make_recommender(cell.recommender)
+    name = cell.recommender.name
+    with single_threaded_blas():
+        if cell.study.log is not None:
+            first = cell.draws.start == 1
+            arms = log_arms(cell.study)
+            return CellResult(*arms.measure(name, recommender, cell.draws, with_influx=first))
+        return CellResult(*world_arms(cell.study, cell.seed).measure(name, recommender))
+
+
+def combine(study: Study, results: Sequence[CellResult]) -> StudyResult:
+    """Estimates from the results of all cells, in the order of the plan."""
+    per_user = pl.concat([result.per_user for result in results])
+    timings = pl.concat([result.timings for result in results])
+    if study.log is None:
+        drift, notes = drift_of_world(per_user, study.arms), _notes_on_seeds(study)
+    else:
+        drift, notes = drift_of_log(per_user), _notes_on_log(study)
+    return StudyResult(study, per_user, summarise(per_user), drift, timings, notes)
+
+
+def run(
+    study: Study,
+    progress: Callable[[int, int, str], None] | None = None,
+    store: MutableMapping[str, CellResult] | None = None,
+) -> StudyResult:
+    """Runs a whole study in `study.workers` threads.
+
+    Args:
+        study: from `load_study`.
+        progress: called with cells done, cells in all, and the name of the cell just done.
+        store: results by `Cell.identity`; what it holds already is not run again.
+
+    Raises:
+        ConfigError, LogError: before any cell runs, where possible.
+    """
+    cells = plan(study)
+    results: MutableMapping[str, CellResult] = {} if store is None else store
+    lock, done = Lock(), 0
+
+    def work(cell: Cell) -> CellResult:
+        nonlocal done
+        known = cell.identity in results
+        result = results[cell.identity] if known else run_cell(cell)
+        with lock:
+            if not known:
+                results[cell.identity] = result
+            done += 1
+            if progress is not None:
+                progress(done, len(cells), cell.name)
+        return result
+
+    with single_threaded_blas(), ThreadPoolExecutor(study.workers) as pool:
+        try:
+            finished = list(pool.map(work, cells))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return combine(study, finished)
+
+
+def world_arms(study: Study, seed: int) -> WorldArms:
+    """The arms of one seed of a study's world; the last two asked for are kept."""
+    world = study.world
+    assert world is not None
+    key = (study.model_dump_json(include={"world", "evaluation", "arms"}), seed, study.workers)
+    return _kept(
+        _world_arms, 2, key, lambda: WorldArms(world, study.evaluation, study.arms, *key[1:])
+    )
+
+
+def log_arms(study: Study) -> LogArms:
+    """The arms of a study's log; the last one asked for is kept."""
+    source = study.log
+    assert source is not None
+    key = (study.model_dump_json(include={"log", "evaluation"}), study.first_seed)
+    return _kept(_log_arms, 1, key, lambda: LogArms(source, study.evaluation, study.first_seed))
+
+
+_memo = Lock()
+_world_arms: dict[tuple[str, int, int], WorldArms] = {}
+_log_arms: dict[tuple[str, int], LogArms] = {}
+
+
+def _kept(memo: dict[K, V], size: int, key: K, make: Callable[[], V]) -> V:
+    """The value of a key, made once; beyond `size`, the one made first is forgotten."""
+    with _memo:
+        if key not in memo:
+            while len(memo) >= size:
+                del memo[next(iter(memo))]
+            memo[key] = make()
+        return memo[key]
+
+
+def _check_pool(study: Study) -> None:
+    """Raises if a feed is deeper than the notes that can be served."""
+    from recsys.world.notes import draw_incumbents_notes
+    from recsys.world.population import draw_incumbents
+
+    assert study.world is not None
+    people = draw_incumbents(study.world)
+    for seed in study.seed_range():
+        notes = draw_incumbents_notes(study.world, people, seed)
+        for day in study.evaluation.days:
+            pool = int(notes.live(day, study.world.notes.window_days).sum())
+            if study.evaluation.k > pool:
+                raise ConfigError(
+                    f"evaluation.k: {study.evaluation.k} is more than the {pool} notes that can be "
+                    f"served on day {day} (seed {seed}); lower k, or let more be posted"
+                )
+
+
+def _notes_on_seeds(study: Study) -> tuple[str, ...]:
+    if study.seeds == 1:
+        return ("One seed: no interval can be given. Run with seeds=8 or more before you act.",)
+    if study.seeds < MIN_SEEDS_FOR_CLAIMS:
+        return (
+            f"{study.seeds} seeds: intervals are rough. Claims want "
+            f"seeds={MIN_SEEDS_FOR_CLAIMS} or more.",
+        )
+    return ()
+
+
+def _notes_on_log(study: Study) -> tuple[str, ...]:
+    assert study.log is not None
+    arms = log_arms(study)
+    cleaned = ", ".join(f"{count:,} {what}" for what, count in arms.whole.cleaning.items() if count)
+    smallest = 1 / (study.log.placebo_draws + 1)
+    return (
+        f"Log: {cleaned}.",
+        arms.matching.describe(),
+        f"{study.log.placebo_draws} placebo groups: p cannot be below {smallest:.3g}.",
+    )

@@ -1,0 +1,246 @@
+"""From per-user values to estimates: means by arm, and drift as total, volume and who.
+
+Means over users and seeds are taken here and nowhere else. A row without a day is the headline,
+over all evaluation days.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from recsys.arms.measure import KEYS, is_level
+from recsys.inference import parts, permutation_p, placebo_band, two_way_interval
+
+__all__ = ["SATURATED", "drift_of_log", "drift_of_world", "summarise"]
+
+SATURATED = 0.8
+"""A rung on which placebo or retrain drift by this much leaves no room for anything else."""
+_HEADLINE = -1
+"""Stands for the null day of headlines where days are sorted: they come first."""
+_PARTS = ("total", "volume", "who")
+
+
+class _Cube(NamedTuple):
+    """One recommender's values of one measure in one arm: float64 (days, users, seeds)."""
+
+    days: list[int | None]
+    values: NDArray[np.float64]
+
+
+def summarise(per_user: pl.DataFrame) -> pl.DataFrame:
+    """Mean of each measure in each arm, with its interval over users and seeds.
+
+    Args:
+        per_user: as in `StudyResult.per_user`.
+
+    Returns:
+        recommender · mitigation · arm · day · cohort · measure · mean · ci_low · ci_high ·
+        n_users · n_seeds; day is null in the mean over days.
+    """
+    rows = []
+    for keys, group in _groups(per_user, ("recommender", "mitigation", "arm", "cohort")):
+        for measure, cube in _cubes(group).items():
+            for day, y in zip(cube.days, cube.values, strict=True):
+                interval = two_way_interval(y)
+                rows.append(
+                    {
+                        **keys, "day": day, "measure": measure, "mean": interval.mean,
+                        "ci_low": interval.low, "ci_high": interval.high,
+                        "n_users": interval.n_users, "n_seeds": interval.n_seeds,
+                    }
+                )  # fmt: skip
+    columns = ("recommender", "mitigation", "arm", "day", "cohort", "measure", "mean", "ci_low",
+               "ci_high", "n_users", "n_seeds")  # fmt: skip
+    return _frame(rows, columns)
+
+
+def drift_of_world(per_user: pl.DataFrame, arms: tuple[str, ...]) -> pl.DataFrame:
+    """Drift of incumbents by recommender, day and measure: total, volume and who.
+
+    A level measure counts by its difference to the control arm. A recommender without a training
+    seed has no retrain arm: there its drift is exactly 0.
+
+    Args:
+        per_user: as in `StudyResult.per_user`.
+        arms: the study's arms; a part that needs a missing one is null.
+
+    Returns:
+        The frame described at `StudyResult.drift`.
+    """
+    rows = []
+    for keys, group in _groups(_incumbents(per_user), ("recommender", "mitigation")):
+        cubes = {arm["arm"]: _cubes(part) for arm, part in _groups(group, ("arm",))}
+        if "retrain" in arms and "retrain" not in cubes:
+            cubes["retrain"] = cubes["control"]
+        for measure in _measures_in(group):
+            by_arm = _against_control(measure, cubes)
+            for day, rows_by_arm in _days_of(by_arm):
+                rows.append({**keys, "day": day, "measure": measure, **_world_row(rows_by_arm)})
+    return _drift_frame(rows)
+
+
+def drift_of_log(per_user: pl.DataFrame) -> pl.DataFrame:
+    """Drift of a log's panel: the newcomers' removal beside the placebos' band.
+
+    The interval of `who` is the distance to the placebos' 2.5–97.5 % band; p is the share of
+    placebos, with the newcomers among them, that drift at least as much.
+
+    Args:
+        per_user: as in `StudyResult.per_user`; `draw` numbers the placebo groups.
+
+    Returns:
+        The frame described at `StudyResult.drift`, in one row for each measure.
+    """
+    rows = []
+    for keys, group in _groups(per_user, ("recommender", "mitigation")):
+        means = group.group_by("arm", "draw").agg(
+            *(pl.col(name).mean() for name in _measures_in(group)), n_users=pl.len()
+        )
+        rows += [
+            {**keys, "day": None, "measure": measure, **_log_row(means, measure)}
+            for measure in _measures_in(group)
+        ]
+    return _drift_frame(rows)
+
+
+def _world_row(y: Mapping[str, NDArray[np.float64]]) -> dict[str, Any]:
+    """Estimates of one measure from float64 (users, seeds) of each arm."""
+    influx = y["influx"]
+    nothing = np.full_like(influx, np.nan)
+    placebo, retrain = y.get("placebo", nothing), y.get("retrain", nothing)
+    row: dict[str, Any] = {
+        name: _mean(values)
+        for name, values in (("influx", influx), ("placebo", placebo), ("retrain", retrain))
+    }
+    for name, difference in parts(influx, placebo, retrain).items():
+        interval = two_way_interval(difference)
+        row |= {
+            name: interval.mean,
+            f"{name}_ci_low": interval.low,
+            f"{name}_ci_high": interval.high,
+        }
+        if name == "who":
+            row["p_value"] = interval.p_value
+    known = ~np.isnan(influx).any(axis=1)
+    return {**row, "n_users": int(known.sum()), "n_seeds": influx.shape[1]}
+
+
+def _log_row(means: pl.DataFrame, measure: str) -> dict[str, Any]:
+    def of(arm: str) -> NDArray[np.float64]:
+        chosen = means.filter(pl.col("arm") == arm).sort("draw")[measure]
+        return chosen.cast(pl.Float64).fill_null(np.nan).to_numpy()
+
+    level = is_level(measure)
+    full = of("full")[0] if level else 0.0
+    influx, placebo = of("influx")[0] - full, of("placebo") - full
+    retrain = of("retrain")[0] - full if of("retrain").size else 0.0
+    low, high = (float(edge) for edge in placebo_band(placebo))
+    centre = float(placebo.mean())
+    sides = (abs(influx - centre), np.abs(placebo - centre)) if level else (influx, placebo)
+    return {
+        "influx": influx, "placebo": centre, "retrain": retrain,
+        "total": influx - retrain,
+        "volume": centre - retrain,
+        "volume_ci_low": low - retrain,
+        "volume_ci_high": high - retrain,
+        "who": influx - centre,
+        "who_ci_low": influx - high,
+        "who_ci_high": influx - low,
+        "p_value": float(permutation_p(*sides)),
+        "n_users": int(means["n_users"].max()),  # type: ignore[arg-type]
+        "n_seeds": 1,
+    }  # fmt: skip
+
+
+def _drift_frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
+    columns = (
+        "recommender", "mitigation", "day", "measure", "influx", "placebo", "retrain",
+        *(f"{part}{edge}" for part in _PARTS for edge in ("", "_ci_low", "_ci_high")),
+        "p_value", "saturated", "n_users", "n_seeds",
+    )  # fmt: skip
+    for row in rows:
+        floor = max(row["placebo"], row["retrain"])
+        row["saturated"] = bool(not is_level(row["measure"]) and floor >= SATURATED)
+    return _frame(rows, columns)
+
+
+def _frame(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> pl.DataFrame:
+    types: dict[str, Any] = dict.fromkeys(columns, pl.Float64)
+    types |= dict.fromkeys(("recommender", "mitigation", "arm", "cohort", "measure"), pl.String)
+    types |= {"day": pl.Int32, "n_users": pl.Int64, "n_seeds": pl.Int64, "saturated": pl.Boolean}
+    plain = [{name: _plain(row.get(name)) for name in columns} for row in rows]
+    return pl.DataFrame(plain, schema={name: types[name] for name in columns})
+
+
+def _plain(value: Any) -> Any:
+    """A numpy scalar as Python's; not-a-number as null."""
+    value = value.item() if isinstance(value, np.generic | np.ndarray) else value
+    return None if isinstance(value, float) and np.isnan(value) else value
+
+
+def _measures_in(frame: pl.DataFrame) -> list[str]:
+    return [name for name in frame.columns if name not in KEYS]
+
+
+def _incumbents(per_user: pl.DataFrame) -> pl.DataFrame:
+    return per_user.filter(pl.col("cohort") == "incumbent")
+
+
+def _groups(
+    frame: pl.DataFrame, by: tuple[str, ...]
+) -> Iterator[tuple[dict[str, Any], pl.DataFrame]]:
+    """Groups in the order in which they first appear."""
+    for keys, group in frame.group_by(*by, maintain_order=True):
+        yield dict(zip(by, keys, strict=True)), group
+
+
+def _cubes(group: pl.DataFrame) -> dict[str, _Cube]:
+    """Values of each measure that has any, by day, user and seed; NaN where a user has none."""
+    columns = (group["day"].fill_null(_HEADLINE), group["user_id"], group["seed"])
+    axes = [np.unique(column.to_numpy(), return_inverse=True) for column in columns]
+    where = tuple(index for _, index in axes)
+    shape = tuple(known.size for known, _ in axes)
+    days = [None if day == _HEADLINE else int(day) for day in axes[0][0]]
+    cubes = {}
+    for measure in _measures_in(group):
+        column = group[measure]
+        if column.null_count() == group.height:
+            continue
+        values = np.full(shape, np.nan)
+        values[where] = column.fill_null(np.nan).to_numpy()
+        cubes[measure] = _Cube(days, values)
+    return cubes
+
+
+def _against_control(measure: str, cubes: Mapping[str, Mapping[str, _Cube]]) -> dict[str, _Cube]:
+    """A measure's drift in each arm: as it is, or the level's difference to the control arm."""
+    if is_level(measure):
+        level = cubes["control"].get(measure)
+        return {
+            arm: _Cube(cube.days, cube.values - level.values)
+            for arm, of in cubes.items()
+            if arm != "control" and level is not None and (cube := of.get(measure)) is not None
+        }
+    drifts = {arm: of[measure] for arm, of in cubes.items() if arm != "control" and measure in of}
+    if "retrain" in cubes and "retrain" not in drifts and drifts:
+        some = drifts["influx"]
+        drifts["retrain"] = _Cube(some.days, np.zeros_like(some.values))
+    return drifts
+
+
+def _days_of(
+    by_arm: Mapping[str, _Cube],
+) -> Iterator[tuple[int | None, dict[str, NDArray[np.float64]]]]:
+    """Float64 (users, seeds) of each arm, day by day, the headline first."""
+    if "influx" not in by_arm:
+        return
+    for place, day in enumerate(by_arm["influx"].days):
+        yield day, {arm: cube.values[place] for arm, cube in by_arm.items()}
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    known = values[~np.isnan(values).any(axis=1)]
+    return float(known.mean()) if known.size else float("nan")

@@ -1,0 +1,40 @@
+"""One BLAS thread inside a fit: sums must not depend on how many threads share them.
+
+The limit of a BLAS library holds for the whole process. So entries are counted: each one sets the
+limit (a library may have been loaded since the last), and the last one out lifts all of them.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+from typing import Any
+
+__all__ = ["single_threaded_blas"]
+
+_lock = Lock()
+_inside = 0
+_limits: list[Any] = []
+
+
+@contextmanager
+def single_threaded_blas() -> Iterator[None]:
+    """Limits BLAS to one thread within the block, re-entrantly and across threads.
+
+    Import a library that brings a BLAS of its own before the block, not inside it.
+
+    >>> with single_threaded_blas():
+    ...     pass
+    """
+    from threadpoolctl import threadpool_limits
+
+    global _inside
+    with _lock:
+        _limits.append(threadpool_limits(limits=1, user_api="blas"))
+        _inside += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _inside -= 1
+            while _inside == 0 and _limits:
+                _limits.pop().restore_original_limits()

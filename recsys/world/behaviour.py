@@ -1,0 +1,257 @@
+"""What a reader does with a served note: the click logit, and a keyed draw for every action.
+
+    x = b + a·taste_u[topic_i] + <p_u, q_i> + f_u[format_i] + quality_i + trend_u·buzz_i
+        + commerce_u·tag_i + curiosity_u(t)·influx_i - pi·(1 - comprehension)
+        - fatigue·(notes of topic_i seen today)
+    comprehension = s + (1 - s)·max(subtitle_i·skill_u[other language], tau(t))
+        with s = skill_u[language_i]
+    P(click) = examine(rank)·sigmoid(x)
+
+The kernels release the GIL and write each visit to its own rows, so callers may run blocks of
+visits in threads without changing a bit.
+"""
+# mypy: disallow-untyped-decorators=False
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from recsys.config.world import Behaviour, Platform
+from recsys.noise import Stream, philox4x32, uniforms, unit
+from recsys.schema import KINDS
+
+__all__ = [
+    "Conditions",
+    "click_probability",
+    "examination",
+    "logits",
+    "respond",
+    "scroll_depth",
+    "solve_intercept",
+]
+
+_CLICK = int(Stream.CLICK)
+_KINDS = tuple(KINDS.categories)
+CLICKED = np.uint16(1 << _KINDS.index("click"))
+SHOWN = np.uint16(1 << _KINDS.index("impression"))
+_FOLLOW_BIT = np.uint16(1 << _KINDS.index("follow"))
+_AFTER_CLICK = ("like", "save", "comment", "share", "follow", "hide", "product_click", "purchase")
+_AFTER_BITS = np.array([1 << _KINDS.index(kind) for kind in _AFTER_CLICK], dtype=np.uint16)
+_ON_TAGGED_ONLY = np.array([kind in ("product_click", "purchase") for kind in _AFTER_CLICK])
+
+
+class Conditions(NamedTuple):
+    """The day's coefficients, as the kernels take them."""
+
+    intercept: float
+    taste: float
+    penalty: float
+    translation: float
+    curiosity: float
+    fatigue: float
+    rates: NDArray[np.float64]
+    """Probability after a click of like, save, comment, share, follow, hide, product click and
+    purchase."""
+
+    @classmethod
+    def on(cls, behaviour: Behaviour, intercept: float, day: int, *, influx: bool) -> "Conditions":
+        """Coefficients on a day.
+
+        Args:
+            behaviour: the config.
+            intercept: b.
+            day: 0 is the first day of the influx.
+            influx: whether the platform answers a real influx: translation, curiosity.
+        """
+        translated = influx and day >= behaviour.translation_day
+        curious = influx and day >= 0
+        return cls(
+            intercept=intercept,
+            taste=behaviour.taste,
+            penalty=behaviour.language_penalty,
+            translation=behaviour.translation if translated else 0.0,
+            curiosity=(
+                behaviour.curiosity * math.exp(-day / behaviour.curiosity_days) if curious else 0.0
+            ),
+            fatigue=behaviour.fatigue,
+            rates=np.array([getattr(behaviour.actions, kind) for kind in _AFTER_CLICK]),
+        )
+
+
+def examination(platform: Platform, ranks: int | None = None) -> NDArray[np.float64]:
+    """Probability that each rank is looked at: row^-examination, cards of a row alike.
+
+    Args:
+        platform: layout.
+        ranks: how many ranks; a whole visit by default.
+
+    >>> examination(Platform(), 4).round(3).tolist()
+    [1.0, 1.0, 0.574, 0.574]
+    """
+    row = np.arange(ranks or platform.visit_ranks) // platform.columns + 1
+    return np.asarray(row ** -float(platform.examination))
+
+
+def scroll_depth(
+    platform: Platform,
+    rho: float,
+    seed: int,
+    address: NDArray[np.uint32],
+    when: NDArray[np.int64],
+) -> NDArray[np.int32]:
+    """How many ranks each visit shows: Yule–Simon many rows, at most `visit_ranks`.
+
+    A Yule–Simon variate is geometric with success probability exp(-W), W exponential of rate rho.
+    """
+    u = uniforms(seed, Stream.DEPTH, address, 0, when)
+    failure = -np.expm1(np.log(u[:, 0]) / rho)
+    rows = 1 + np.floor(np.log(u[:, 1]) / np.log(np.clip(failure, 1e-12, 1 - 1e-12)))
+    return np.asarray(np.minimum(rows * platform.columns, platform.visit_ranks), dtype=np.int32)
+
+
+@njit(inline="always")
+def _logit(people, notes, buzz, conditions, user, note):  # type: ignore[no-untyped-def]
+    """x of a reader and a note, without fatigue."""
+    language = notes.language[note]
+    skill = people.skill[user, language]
+    help_ = conditions.translation
+    if notes.subtitled[note]:
+        help_ = max(help_, people.skill[user, 1 - language])
+    comprehension = skill + (1.0 - skill) * help_
+    x = (
+        conditions.intercept
+        + conditions.taste * people.taste[user, notes.topic[note]]
+        + people.format_pull[user, notes.format[note]]
+        + notes.quality[note]
+        + people.trend[user] * buzz[note]
+        - conditions.penalty * (1.0 - comprehension)
+    )
+    product = np.float32(0.0)
+    for factor in range(people.latent.shape[1]):
+        product += people.latent[user, factor] * notes.latent[note, factor]
+    x += product
+    if notes.tagged[note]:
+        x += people.commerce[user]
+    if notes.influx[note] and people.curious[user]:
+        x += conditions.curiosity
+    return x
+
+
+@njit(nogil=True, cache=True)
+def logits(people, notes, buzz, conditions, users, feeds, seen_today):  # type: ignore[no-untyped-def]
+    """x of each served slot with fatigue, float32 (n, ranks); NaN where the slot is empty."""
+    out = np.full(feeds.shape, np.nan, dtype=np.float32)
+    for visit in range(feeds.shape[0]):
+        user = users[visit]
+        today = seen_today[user].copy()
+        for rank in range(feeds.shape[1]):
+            note = feeds[visit, rank]
+            if note < 0:
+                continue
+            topic = notes.topic[note]
+            x = _logit(people, notes, buzz, conditions, user, note)
+            out[visit, rank] = x - conditions.fatigue * today[topic]
+            today[topic] += 1
+    return out
+
+
+@njit(nogil=True, cache=True)
+def respond(  # type: ignore[no-untyped-def]
+    people, notes, buzz, conditions, examine, seed, when, users, feeds, seen_today, actions
+):
+    """Draws what each reader does with each served note.
+
+    Args:
+        people, notes: People, NoteTable.
+        buzz: float32 (n_notes,), log-buzz.
+        conditions: Conditions.
+        examine: float64 (ranks,).
+        seed: uint64, world seed.
+        when: the visit's `moment`, draw 0.
+        users: int (n,), rows of the readers, each at most once.
+        feeds: int32 (n, ranks), -1 from the end of the visit on.
+        seen_today: uint8 (n_people, topics), notes seen today by topic; changed.
+        actions: uint16 (n, ranks) out: a bit for each kind of event, 0 where nothing was shown.
+    """
+    k0, k1 = seed & np.uint64(0xFFFFFFFF), seed >> np.uint64(32)
+    low = np.uint64(0xFFFFFFFF)
+    for visit in range(feeds.shape[0]):
+        user = users[visit]
+        entity = np.uint64(people.address[user])
+        for rank in range(feeds.shape[1]):
+            note = feeds[visit, rank]
+            if note < 0:
+                actions[visit, rank] = 0
+                continue
+            topic = notes.topic[note]
+            x = _logit(people, notes, buzz, conditions, user, note)
+            x -= conditions.fatigue * seen_today[user, topic]
+            if seen_today[user, topic] < 255:
+                seen_today[user, topic] += 1
+            item = notes.key[note] & low
+            first = philox4x32(np.uint64(_CLICK), item, entity, np.uint64(when), k0, k1)
+            done = SHOWN
+            if unit(first[0]) * (1.0 + math.exp(-x)) < examine[rank]:
+                done |= CLICKED
+                second = philox4x32(np.uint64(_CLICK), item, entity, np.uint64(when + 1), k0, k1)
+                third = philox4x32(np.uint64(_CLICK), item, entity, np.uint64(when + 2), k0, k1)
+                words = (
+                    first[1], first[2], first[3], second[0],
+                    second[1], second[2], second[3], third[0],
+                )  # fmt: skip
+                for kind in range(8):
+                    allowed = notes.tagged[note] or not _ON_TAGGED_ONLY[kind]
+                    if allowed and unit(words[kind]) < conditions.rates[kind]:
+                        done |= _AFTER_BITS[kind]
+            actions[visit, rank] = done
+
+
+def solve_intercept(
+    x: NDArray[np.float32], examine: NDArray[np.float64], click_rate: float
+) -> float:
+    """The intercept at which these impressions are clicked at the given mean rate.
+
+    Args:
+        x: float (n, ranks) logits without intercept, NaN where nothing was shown.
+        examine: float (ranks,).
+        click_rate: target mean of examine·sigmoid(b + x) over impressions.
+
+    Raises:
+        ValueError: if even certain clicks on everything examined stay below the rate.
+
+    >>> b = solve_intercept(np.zeros((3, 2), np.float32), np.ones(2), 0.5)
+    >>> round(b, 6)
+    0.0
+    """
+    shown = ~np.isnan(x)
+    seen = np.broadcast_to(examine, x.shape)[shown]
+    values = x[shown].astype(np.float64)
+    if seen.size == 0 or seen.mean() <= click_rate:
+        raise ValueError(
+            f"a click rate of {click_rate} cannot be reached: readers look at "
+            f"{seen.mean() if seen.size else 0:.3f} of the impressions; lower click_rate, or "
+            "examination, or let more people visit"
+        )
+    low, high = -50.0, 50.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        rate = float(np.mean(seen / (1 + np.exp(-(middle + values)))))
+        low, high = (middle, high) if rate < click_rate else (low, middle)
+    return (low + high) / 2
+
+
+@njit(nogil=True, cache=True)
+def click_probability(people, notes, conditions, users, feeds):  # type: ignore[no-untyped-def]
+    """sigmoid(x) of each slot without fatigue and buzz, float32 (n, ranks), NaN where empty."""
+    out = np.full(feeds.shape, np.nan, dtype=np.float32)
+    buzz = np.zeros(notes.key.size, dtype=np.float32)
+    for row in range(feeds.shape[0]):
+        for rank in range(feeds.shape[1]):
+            note = feeds[row, rank]
+            if note >= 0:
+                x = _logit(people, notes, buzz, conditions, users[row], note)
+                out[row, rank] = 1.0 / (1.0 + math.exp(-x))
+    return out

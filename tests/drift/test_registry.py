@@ -1,0 +1,214 @@
+"""What every measure in the registry keeps to, and what a pair of feeds must look like."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from recsys.drift import MEASURES, FeedPair, Measure, available, mix_measure
+
+N_READERS, DEPTH, N_ITEMS = 300, 8, 60
+
+every_measure = pytest.mark.parametrize("measure", MEASURES.values(), ids=MEASURES.keys())
+
+
+def random_pair(seed: int = 1) -> FeedPair:
+    """Feeds of all lengths; the reference holds no newcomers' notes, as a twin without influx."""
+    rng = np.random.default_rng(seed)
+    from_newcomers = np.arange(N_ITEMS) >= 40
+
+    def feeds(n_items: int) -> np.ndarray:
+        ids = rng.permuted(np.tile(np.arange(n_items), (N_READERS, 1)), axis=1)[:, :DEPTH]
+        lengths = np.where(rng.random(N_READERS) < 0.7, DEPTH, rng.integers(0, DEPTH, N_READERS))
+        lengths[:3] = 0
+        return np.where(np.arange(DEPTH) < lengths[:, None], ids, -1).astype(np.int32)
+
+    reference, arm = feeds(40), feeds(N_ITEMS)
+    hits = (rng.random(arm.shape) < 0.2) & (arm >= 0)
+    return FeedPair(
+        reference=reference,
+        feeds=arm,
+        attributes={
+            name: rng.integers(0, values, N_ITEMS, dtype=np.int32)
+            for name, values in (("language", 2), ("format", 3), ("topic", 5))
+        },
+        from_newcomers=from_newcomers,
+        examine=0.9 ** np.arange(DEPTH),
+        relevance=rng.random(arm.shape, dtype=np.float32),
+        hits=hits,
+        n_relevant=(hits.sum(axis=1) + rng.integers(0, 3, N_READERS)).astype(np.int32),
+    )
+
+
+@every_measure
+def test_one_bounded_value_per_reader(measure: Measure) -> None:
+    values = measure(random_pair())
+    assert values.shape == (N_READERS,)
+    assert values.dtype == np.float64
+    defined = values[~np.isnan(values)]
+    assert defined.size > N_READERS / 2
+    assert defined.min() >= 0.0
+    assert defined.max() <= 1.0
+    assert defined.std() > 0.0
+
+
+@every_measure
+def test_identical_feeds_do_not_drift(measure: Measure) -> None:
+    pair = random_pair()
+    values = measure(replace(pair, reference=pair.feeds))
+    if measure.kind == "drift":
+        assert (np.nan_to_num(values) == 0.0).all()
+    else:
+        np.testing.assert_array_equal(values, measure(pair))  # blind to the reference
+
+
+@every_measure
+def test_renumbering_items_changes_nothing(measure: Measure) -> None:
+    pair = random_pair()
+    new_id = np.random.default_rng(2).permutation(N_ITEMS).astype(np.int32)
+    old_id = np.argsort(new_id)
+    renumbered = replace(
+        pair,
+        reference=np.where(pair.reference >= 0, new_id[pair.reference], -1).astype(np.int32),
+        feeds=np.where(pair.feeds >= 0, new_id[pair.feeds], -1).astype(np.int32),
+        attributes={name: codes[old_id] for name, codes in pair.attributes.items()},
+        from_newcomers=pair.from_newcomers[old_id],
+    )
+    np.testing.assert_array_equal(measure(renumbered), measure(pair))
+
+
+@every_measure
+def test_a_reader_is_measured_alone(measure: Measure) -> None:
+    pair = random_pair()
+    half = slice(100, 250)
+    assert pair.relevance is not None
+    assert pair.hits is not None
+    assert pair.n_relevant is not None
+    part = replace(
+        pair,
+        reference=pair.reference[half],
+        feeds=pair.feeds[half],
+        relevance=pair.relevance[half],
+        hits=pair.hits[half],
+        n_relevant=pair.n_relevant[half],
+    )
+    np.testing.assert_array_equal(measure(part), measure(pair)[half])
+
+
+# What each measure says where both feeds, the reference's, or the arm's are empty.
+BOTH_EMPTY = {"notes": 0, "jaccard": 0, "average_overlap": 0, "slots_changed": 0}
+BOTH_EMPTY |= {"displaced": 0, "reshuffled": 0}
+ONE_EMPTY = {"notes": 1, "jaccard": 1, "average_overlap": 1, "slots_changed": 1}
+
+
+@every_measure
+def test_empty_feeds(measure: Measure) -> None:
+    pair = random_pair()
+    no_reference, no_feed = (pair.reference[:, 0] < 0), (pair.feeds[:, 0] < 0)
+    both, lost = no_reference & no_feed, ~no_reference & no_feed
+    gained = no_reference & ~no_feed
+    assert min(both.sum(), lost.sum(), gained.sum()) > 0
+    hits = np.zeros_like(pair.feeds, dtype=bool)
+    values = measure(replace(pair, hits=hits, n_relevant=np.zeros(N_READERS, dtype=np.int32)))
+    expected_both = BOTH_EMPTY.get(measure.name, np.nan)
+    expected_one = ONE_EMPTY.get(measure.name, np.nan)
+    np.testing.assert_array_equal(values[both], np.full(both.sum(), expected_both))
+    np.testing.assert_array_equal(values[lost], np.full(lost.sum(), expected_one))
+    if measure.kind == "drift":
+        np.testing.assert_array_equal(values[gained], np.full(gained.sum(), expected_one))
+
+
+@every_measure
+def test_entries_are_complete(measure: Measure) -> None:
+    assert MEASURES[measure.name] is measure
+    assert measure.title
+    assert measure.unit
+    assert "\n" not in measure.formula
+    assert measure.kind in {"drift", "level"}
+    assert pickle.loads(pickle.dumps(measure)) == measure  # goes to worker processes
+
+
+@every_measure
+def test_missing_needs_are_named(measure: Measure) -> None:
+    bare = replace(random_pair(), attributes={}, relevance=None, hits=None, n_relevant=None)
+    assert bare.provides == frozenset()
+    if measure.needs:
+        with pytest.raises(ValueError, match=rf"measure '{measure.name}' needs \['"):
+            measure(bare)
+    else:
+        assert measure.name in available(bare.provides)
+        measure(bare)
+
+
+def test_available() -> None:
+    assert available(random_pair().provides) == tuple(MEASURES)
+    assert available(["hits", "n_relevant"])[-2:] == ("ndcg", "recall")
+    assert "ndcg" not in available(["hits"])
+    assert "language_format" not in available(["language"])
+
+
+def test_the_ladder_has_one_measure_a_rung() -> None:
+    rungs = {measure.rung: name for name, measure in MEASURES.items() if measure.rung is not None}
+    assert rungs == {
+        "notes": "notes",
+        "topics": "topic",
+        "language x format": "language_format",
+    }
+
+
+def test_changed_slots_are_displaced_or_reshuffled() -> None:
+    pair = random_pair()
+    parts = MEASURES["displaced"](pair) + MEASURES["reshuffled"](pair)
+    accounted = ~np.isnan(parts)
+    # Two shares of at most 8 slots and their sum: two roundings.
+    np.testing.assert_allclose(
+        parts[accounted], MEASURES["slots_changed"](pair)[accounted], rtol=0, atol=4e-16
+    )
+
+
+def test_a_mix_measure_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    pair = replace(random_pair(), attributes={"mood": np.arange(N_ITEMS, dtype=np.int32) % 7})
+    measure = mix_measure("mood", ("mood",), "hellinger")
+    at_once = measure(pair)
+    assert np.nanmax(at_once) > 0
+    monkeypatch.setattr("recsys.drift.mix._CELLS_AT_ONCE", 50)  # 7 readers at a time
+    np.testing.assert_array_equal(measure(pair), at_once)
+
+
+def test_crossing_attributes_sees_what_each_alone_does_not() -> None:
+    # Chinese videos and English texts turn into Chinese texts and English videos.
+    pair = FeedPair(
+        reference=np.array([[0, 1]], dtype=np.int32),
+        feeds=np.array([[2, 3]], dtype=np.int32),
+        attributes={
+            "language": np.array([0, 1, 0, 1], dtype=np.int32),
+            "format": np.array([0, 1, 1, 0], dtype=np.int32),
+        },
+        from_newcomers=np.zeros(4, dtype=bool),
+        examine=np.ones(2),
+    )
+    alone = [mix_measure(name, (name,))(pair)[0] for name in ("language", "format")]
+    assert alone == [0.0, 0.0]
+    assert MEASURES["language_format"](pair)[0] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("feeds", np.zeros(3, dtype=np.int32), r"feeds has shape \(3,\); expected \(n, k\)"),
+        ("reference", np.zeros((2, 2), dtype=np.int32), r"reference has shape \(2, 2\)"),
+        ("feeds", np.zeros((N_READERS, DEPTH)), "feeds has shape .* float64; .* of integer"),
+        ("from_newcomers", np.zeros(N_ITEMS, dtype=int), "from_newcomers has shape .* of bool"),
+        ("examine", np.ones(3), r"examine has shape \(3,\)"),
+        ("relevance", np.ones((1, 1)), r"relevance has shape \(1, 1\)"),
+        ("hits", np.ones((1, 1), dtype=bool), r"hits has shape \(1, 1\)"),
+        ("n_relevant", np.ones(1, dtype=int), r"n_relevant has shape \(1,\)"),
+        ("attributes", {"topic": np.zeros(3, dtype=int)}, r"attributes\['topic'\] has shape"),
+    ],
+)
+def test_pairs_are_checked_on_the_way_in(field: str, value: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(random_pair(), **{field: value})
