@@ -22,12 +22,12 @@ class StudyProgress:
 
     Attributes:
         done: cells finished so far.
-        total: cells in all.
+        total: cells in all; set it before the block begins.
     """
 
-    def __init__(self, total: int) -> None:
+    def __init__(self) -> None:
         self.done = 0
-        self.total = total
+        self.total = 0
         self._start = time.monotonic()
         self._console = Console(stderr=True, highlight=False)
         self._bar = Progress(
@@ -42,9 +42,11 @@ class StudyProgress:
             transient=True,
             disable=not self._console.is_terminal,
         )
-        self._task = self._bar.add_task("cells", total=total, last="")
+        self._task = self._bar.add_task("cells", total=None, last="")
 
     def __enter__(self) -> Self:
+        self._start = time.monotonic()
+        self._bar.update(self._task, total=self.total)
         self._bar.start()
         return self
 

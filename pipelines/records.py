@@ -142,7 +142,7 @@ def _as_params(tree: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _flat(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Leaves of nested mappings with their dotted paths; a list is a leaf unless it holds mappings."""
+    """Leaves with their dotted paths; a list is a leaf unless it holds mappings."""
     if isinstance(tree, Mapping):
         pairs: Any = tree.items()
     elif isinstance(tree, list) and any(isinstance(entry, Mapping) for entry in tree):

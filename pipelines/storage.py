@@ -1,7 +1,7 @@
 """Finished cells and results on disk.
 
-Everything is written whole under another name and then renamed, so that a reader, another process or
-the next run after a crash finds a file complete or not at all.
+Everything is written whole under another name and then renamed, so that a reader, another process
+or the next run after a crash finds a file complete or not at all.
 """
 
 import hashlib
@@ -154,7 +154,9 @@ def _read_cell(place: Path, identity: str) -> CellResult:
 
 def _identity_in(record: Path) -> str | None:
     try:
-        return json.dumps(json.loads(record.read_text(encoding="utf-8"))["identity"], sort_keys=True)
+        return json.dumps(
+            json.loads(record.read_text(encoding="utf-8"))["identity"], sort_keys=True
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

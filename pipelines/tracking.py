@@ -1,24 +1,20 @@
-"""A study as MLflow runs: a parent, a run for each recommender below it, and one for each seed below that.
+"""A study as MLflow runs: a parent, below it a run a recommender, below these a run a seed.
 
-`import mlflow` and the first look at a database take seconds, so `Tracker` does both in a thread of
-its own while the cells run. Each run is then one batch.
+`import mlflow` and the first look at a database take seconds, so `tracked` does both in a thread
+of its own while the cells run. What a run holds is then sent in one batch.
 """
 
 import json
-import logging
-import os
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from itertools import batched
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
-from pipelines import records
+from pipelines import mlflow_store, records
 from pipelines.digests import world_digest
 from pipelines.provenance import git_tags, version_tags
 from recsys.config import Study
@@ -27,7 +23,191 @@ from recsys.study import StudyResult
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["Recorded", "Tracker", "TrackingError"]
+__all__ = ["ARTIFACTS", "Recorded", "Tracker", "TrackingError", "tracked"]
 
-_LOCAL = Path("mlruns")
-_MOST_METRICS, _MOST_PARAMS = 1000, 100
+ARTIFACTS = ("config.yaml", "summary.csv", "drift.csv", "per_user.parquet")
+_MOST_METRICS = 1000
+_MOST_PARAMS = 100
+
+
+class TrackingError(Exception):
+    """MLflow cannot be reached or written to; the study's files do not need it."""
+
+
+class Recorded(NamedTuple):
+    """Where a study went: the store, and the ids of its experiment and parent run."""
+
+    uri: str
+    is_local: bool
+    experiment_id: str
+    run_id: str
+
+
+class _Store(NamedTuple):
+    client: "MlflowClient"
+    uri: str
+    experiment_id: str
+    run_id: str
+    tags: dict[str, str]
+
+
+@contextmanager
+def tracked(study: Study) -> Iterator["Tracker | None"]:
+    """Opens the parent run in the background; it ends FAILED or KILLED if the block does.
+
+    Args:
+        study: where `tracking.enabled` is off, the block gets None and MLflow is never imported.
+    """
+    if not study.tracking.enabled:
+        yield None
+        return
+    with ThreadPoolExecutor(1, thread_name_prefix="tracking") as pool:
+        tracker = Tracker(pool.submit(_open, study, _now()))
+        try:
+            yield tracker
+        except BaseException as error:
+            tracker.fail(error)
+            raise
+
+
+class Tracker:
+    """Records one study; `tracked` makes it."""
+
+    def __init__(self, store: "Future[_Store]") -> None:
+        self._store = store
+
+    def record(self, result: StudyResult, folder: Path) -> Recorded:
+        """Writes all runs and ends the parent.
+
+        Args:
+            result: the finished study.
+            folder: where its files are; some of them become artifacts.
+
+        Raises:
+            TrackingError: whatever went wrong with MLflow.
+        """
+        try:
+            store = self._store.result()
+            with _ending(store.client, store.run_id):
+                _record_parent(store, result, folder)
+                for variant in records.variants(result):
+                    _record_child(store, result, *variant)
+        except Exception as error:
+            raise TrackingError(
+                f"MLflow at {mlflow_store.address()} did not take the study: {error}"
+            ) from error
+        return Recorded(store.uri, mlflow_store.is_local(), store.experiment_id, store.run_id)
+
+    def fail(self, error: BaseException) -> None:
+        """Ends the parent run of a study that did not finish; MLflow's own troubles are moot."""
+        status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
+        with suppress(Exception):
+            store = self._store.result()
+            if store.client.get_run(store.run_id).info.status == "RUNNING":
+                reason = f"{type(error).__name__}: {error}"[:5000]
+                store.client.set_tag(store.run_id, "error", reason)
+                store.client.set_terminated(store.run_id, status)
+
+
+def _open(study: Study, started: int) -> _Store:
+    """Imports MLflow, finds or makes the experiment, starts the parent run."""
+    uri = mlflow_store.address()
+    client, experiment_id = mlflow_store.connect(study.tracking.experiment)
+    tags = {**git_tags(), **version_tags(), "world_digest": world_digest(study)[:32]}
+    tags |= {"study": study.name, "mlflow.source.name": "pipelines.run"}
+    run = client.create_run(
+        experiment_id, started, tags={**tags, "role": "study"}, run_name=study.name
+    )
+    return _Store(client, uri, experiment_id, run.info.run_id, tags)
+
+
+def _record_parent(store: _Store, result: StudyResult, folder: Path) -> None:
+    _log_dataset(store, result.study, store.run_id)
+    _log(store, store.run_id, params=records.study_params(result.study))
+    if result.notes:
+        store.client.set_tag(store.run_id, "mlflow.note.content", "\n\n".join(result.notes))
+    for name in ARTIFACTS:
+        store.client.log_artifact(store.run_id, str(folder / name))
+
+
+def _record_child(store: _Store, result: StudyResult, recommender: str, mitigation: str) -> None:
+    spec = next(spec for spec in result.study.recommenders if spec.name == recommender)
+    name = recommender if mitigation == "none" else f"{recommender} + {mitigation}"
+    with _run(store, name, "recommender", store.run_id) as run_id:
+        _log_dataset(store, result.study, run_id)
+        _log(
+            store, run_id, records.child_values(result, recommender, mitigation),
+            records.child_params(spec, mitigation),
+        )  # fmt: skip
+        if result.study.world is not None:
+            chosen = (pl.col("recommender") == recommender) & (pl.col("mitigation") == mitigation)
+            _record_seeds(store, result.per_user.filter(chosen), name, run_id)
+
+
+def _record_seeds(store: _Store, rows: pl.DataFrame, name: str, parent: str) -> None:
+    for (seed,), group in rows.group_by("seed", maintain_order=True):
+        with _run(store, f"{name} seed {seed}", "seed", parent) as run_id:
+            _log(store, run_id, records.seed_values(group), {"seed": str(seed)})
+
+
+@contextmanager
+def _run(store: _Store, name: str, role: str, parent: str) -> Iterator[str]:
+    tags = {**store.tags, "role": role, "mlflow.parentRunId": parent}
+    run = store.client.create_run(store.experiment_id, _now(), tags=tags, run_name=name)
+    with _ending(store.client, run.info.run_id):
+        yield run.info.run_id
+
+
+@contextmanager
+def _ending(client: "MlflowClient", run_id: str) -> Iterator[None]:
+    """Ends a run with its block: FINISHED, or FAILED if that raises."""
+    try:
+        yield
+    except BaseException:
+        client.set_terminated(run_id, "FAILED")
+        raise
+    client.set_terminated(run_id, "FINISHED")
+
+
+def _log(
+    store: _Store,
+    run_id: str,
+    values: Sequence[records.Value] = (),
+    params: Mapping[str, str] | None = None,
+) -> None:
+    """One call, unless there is more than MLflow takes at a time."""
+    from mlflow.entities import Metric, Param
+
+    now = _now()
+    metrics = [Metric(value.name, value.value, now, value.step) for value in values]
+    pairs = [Param(name, text) for name, text in (params or {}).items()]
+    calls = max(-(-len(metrics) // _MOST_METRICS), -(-len(pairs) // _MOST_PARAMS))
+    for call in range(calls):
+        store.client.log_batch(
+            run_id,
+            metrics=metrics[call * _MOST_METRICS : (call + 1) * _MOST_METRICS],
+            params=pairs[call * _MOST_PARAMS : (call + 1) * _MOST_PARAMS],
+        )
+
+
+def _log_dataset(store: _Store, study: Study, run_id: str) -> None:
+    """Which world or log a run met, by a digest of our own; the data itself stays where it is."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    digest = world_digest(study)[:16]
+    source: dict[str, Any] = {"tags": {"mlflow.source.name": "recsys.simulate"}}
+    if study.log is not None:
+        source = {"uri": str(Path(study.log.events).absolute())}
+    dataset = Dataset(
+        name=f"{study.name} {'world' if study.log is None else 'log'}",
+        digest=digest,
+        source_type="code" if study.log is None else "local",
+        source=json.dumps(source),
+    )
+    context = InputTag("mlflow.data.context", "evaluation")
+    store.client.log_inputs(run_id, [DatasetInput(dataset, [context])])
+
+
+def _now() -> int:
+    """Milliseconds since 1970."""
+    return int(time.time() * 1000)

@@ -7,6 +7,7 @@ config says the same on every machine. pydantic checks it; recommenders check th
 import json
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from inspect import isabstract
 from os import PathLike
 from pathlib import Path
 from typing import Any, get_args
@@ -18,6 +19,8 @@ from recsys.errors import ConfigError, nearest
 from recsys.recommenders import RECOMMENDERS, Recommender
 
 __all__ = ["load_study", "make_recommender"]
+
+_PRESETS = {"world.platform": PLATFORMS, "world.influx": INFLUXES}
 
 
 def load_study(
@@ -79,10 +82,12 @@ def _recommender_class(kind: str) -> type[Recommender]:
     module, _, name = kind.partition(":")
     try:
         found = getattr(import_module(module), name)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise ConfigError(f"recommenders: cannot load {kind!r}: {error}") from error
-    if not (isinstance(found, type) and issubclass(found, Recommender)):
-        raise ConfigError(f"recommenders: {kind!r} is no subclass of recsys.Recommender")
+    if not (isinstance(found, type) and issubclass(found, Recommender)) or isabstract(found):
+        raise ConfigError(
+            f"recommenders: {kind!r} is no subclass of recsys.Recommender with a fit of its own"
+        )
     return found
 
 
@@ -107,6 +112,10 @@ def _merged(
             if isinstance(source, Mapping)
             else OmegaConf.load(Path(source))
         )
+        for key in _PRESETS:
+            named = OmegaConf.select(base, key)
+            if isinstance(named, str):
+                OmegaConf.update(base, key, {"kind": named})
         merged = OmegaConf.merge(base, OmegaConf.from_dotlist(list(overrides)))
         content = OmegaConf.to_container(merged, resolve=False)
     except (OmegaConfBaseException, YAMLError, ValueError, TypeError) as error:
@@ -121,9 +130,10 @@ def _expand(raw: dict[str, Any]) -> dict[str, Any]:
     raw = dict(raw)
     if isinstance(raw.get("world"), dict):
         world = dict(raw["world"])
-        for key, presets in (("platform", PLATFORMS), ("influx", INFLUXES)):
+        for where, presets in _PRESETS.items():
+            key = where.removeprefix("world.")
             if key in world:
-                world[key] = _preset(world[key], presets, f"world.{key}")
+                world[key] = _preset(world[key], presets, where)
         raw["world"] = world
     if isinstance(raw.get("recommenders"), list):
         raw["recommenders"] = [_spec(entry) for entry in raw["recommenders"]]
@@ -164,7 +174,11 @@ def _with_options(study: Study) -> Study:
 def _explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
     """All that is wrong, a line each: path, what is wrong, what is known or expected."""
     lines = []
-    for problem in error.errors():
+    problems = error.errors()
+    inside = {problem["loc"][:-1] for problem in problems} | {p["loc"][:-2] for p in problems}
+    for problem in problems:
+        if problem["type"] == "too_short" and problem["loc"] in inside:
+            continue  # what is in it is wrong, not how much
         loc = [part for part in problem["loc"] if part != "[key]"]
         path = ".".join(str(part) for part in loc)
         if problem["type"] == "extra_forbidden":

@@ -7,7 +7,7 @@ the entity; ids may be renamed and rows renumbered without touching a result.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from hashlib import blake2b
 from typing import Any, Self
@@ -17,7 +17,7 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from recsys.errors import LogError
+from recsys.errors import LogError, nearest
 from recsys.noise import Stream, stable_keys
 from recsys.schema import COHORTS, KINDS, WEIGHTS, checked, to_polars
 
@@ -83,8 +83,8 @@ class InteractionLog:
             users: user_id and, where known, cohort ("incumbent" or "newcomer"), joined, key (u64)
                 and attributes. Without it, everybody in `events` is an incumbent.
             items: item_id and, where known, published, creator_id, key (u64) and attributes.
-            weights: weight by kind of event, for events without a column weight; the default is
-                `recsys.schema.WEIGHTS`.
+            weights: weight by kind of event, for events without a column weight; kinds that it
+                leaves out keep those of `recsys.schema.WEIGHTS`.
 
         Raises:
             LogError: a missing column, null ids, ids that the users or items frame lacks, too many
@@ -98,9 +98,10 @@ class InteractionLog:
         if "kind" not in table.columns:
             table = table.with_columns(kind=pl.lit("click"))
         table = checked(table, "events")
+        _check_weights(weights or {})
         if table.is_empty():
             raise LogError("events: no rows; check the file and the conditions that filter it")
-        table, cleaning = _clean(_with_canonical_columns(table, weights or WEIGHTS))
+        table, cleaning = _clean(_with_canonical_columns(table, weights or {}))
         people = _entities(users, table["user_id"], "users", Stream.USER_KEY)
         things = _entities(items, table["item_id"], "items", Stream.NOTE_KEY)
         dense = table.select(
@@ -152,6 +153,8 @@ class InteractionLog:
             return None
         ids = self.users.filter(pl.col("cohort") == "newcomer")["user_id"]
         creators = self.items["creator_id"]
+        if creators.dtype.is_integer() and ids.dtype.is_integer():
+            creators, ids = creators.cast(pl.Int128), ids.cast(pl.Int128)
         if creators.dtype != ids.dtype:
             return None
         return creators.is_in(ids.implode()).fill_null(False).to_numpy()
@@ -219,9 +222,11 @@ class InteractionLog:
         return codes.cast(pl.Int32).fill_null(len(known) - 1).to_numpy(), known.to_list()
 
     def before(self, moment: datetime) -> Self:
-        """The log up to, and without, a moment."""
+        """The log up to, and without, a moment (UTC where it names no zone)."""
         if not self.has_times:
             raise LogError("the events have no times, so the log cannot be cut by time")
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
         return replace(self, dense=self.dense.filter(pl.col("timestamp") < moment))
 
     def only(self, keep: NDArray[np.bool_]) -> Self:
@@ -229,7 +234,12 @@ class InteractionLog:
 
         Args:
             keep: bool (n_events,), in the order of `dense`.
+
+        Raises:
+            ValueError: on another shape.
         """
+        if keep.shape != (self.dense.height,):
+            raise ValueError(f"keep has shape {keep.shape}; expected ({self.dense.height},)")
         return replace(self, dense=self.dense.filter(pl.Series(keep)))
 
     def without_users(self, users: NDArray[np.integer[Any]] | NDArray[np.bool_]) -> Self:
@@ -249,7 +259,11 @@ def _with_canonical_columns(table: pl.DataFrame, weights: Mapping[str, float]) -
     weight = (
         pl.col("weight")
         if "weight" in table.columns
-        else kind.cast(pl.String).replace_strict(dict(weights), default=0, return_dtype=pl.Float64)
+        else kind.cast(pl.String).replace_strict(
+            {kind: float(weight) for kind, weight in {**WEIGHTS, **weights}.items()},
+            default=0,
+            return_dtype=pl.Float64,
+        )
     )
     rank = pl.col("rank") if "rank" in table.columns else pl.lit(None)
     return table.select(
@@ -262,23 +276,47 @@ def _with_canonical_columns(table: pl.DataFrame, weights: Mapping[str, float]) -
     )
 
 
-def _times(table: pl.DataFrame) -> pl.Expr:
-    """An expression for the column timestamp, whatever form the times have."""
-    column = pl.col("timestamp")
+def _check_weights(weights: Mapping[str, float]) -> None:
+    for kind, weight in weights.items():
+        if kind not in WEIGHTS:
+            raise LogError(f"weights: no kind of event {kind!r}; {nearest(kind, WEIGHTS)}")
+        if not 0 <= weight < float("inf"):
+            raise LogError(f"weights: {kind} has {weight}; weights are finite numbers from 0 up")
+
+
+def _times(table: pl.DataFrame) -> pl.Series:
+    """The column timestamp as `TIME`, whatever form the times have; null where there is none."""
     if "timestamp" not in table.columns:
-        return pl.lit(None, dtype=TIME).alias("timestamp")
-    kind = table.schema["timestamp"]
+        return pl.Series("timestamp", [None] * table.height, dtype=TIME)
+    column = table["timestamp"]
+    kind = column.dtype
     if kind == pl.String:
-        column = column.str.to_datetime(strict=False)
+        column = _parsed(column)
     elif kind.is_numeric():
-        biggest = table["timestamp"].abs().max()
-        in_seconds = not isinstance(biggest, int | float) or biggest < 1e11
-        column = (column * (1000 if in_seconds else 1)).cast(pl.Int64).cast(pl.Datetime("ms"))
+        column = column.cast(pl.Float64).fill_nan(None) if kind.is_float() else column
+        largest = column.cast(pl.Float64).abs().max()
+        in_seconds = not isinstance(largest, float) or largest < 1e11
+        wide = column.cast(pl.Float64 if kind.is_float() else pl.Int64)
+        column = (wide * (1000 if in_seconds else 1)).cast(pl.Int64).cast(pl.Datetime("ms"))
     elif not isinstance(kind, pl.Datetime | pl.Date) and kind != pl.Null:
         raise LogError(f"events: timestamp is {kind}; give datetimes, dates or epoch seconds")
-    if isinstance(kind, pl.Datetime) and kind.time_zone is not None:
-        return column.dt.convert_time_zone("UTC").cast(TIME).alias("timestamp")
-    return column.cast(pl.Datetime("ms")).dt.replace_time_zone("UTC").alias("timestamp")
+    if isinstance(column.dtype, pl.Datetime) and column.dtype.time_zone is not None:
+        return column.dt.convert_time_zone("UTC").cast(TIME)
+    return column.cast(pl.Datetime("ms")).dt.replace_time_zone("UTC")
+
+
+def _parsed(texts: pl.Series) -> pl.Series:
+    """ISO times with or without an offset; a text that is none is an error."""
+    zoned = texts.str.to_datetime("%+", time_zone="UTC", strict=False)
+    plain = texts.str.to_datetime(time_zone="UTC", strict=False) if zoned.has_nulls() else zoned
+    parsed = zoned.zip_with(zoned.is_not_null(), plain)
+    unread = texts.filter(parsed.is_null() & texts.is_not_null())
+    if len(unread):
+        raise LogError(
+            f"events: {len(unread):,} of {len(texts):,} values of timestamp are no times, such as "
+            f"{unread[0]!r}; give ISO times such as 2025-01-12T08:30:00 or epoch seconds"
+        )
+    return parsed
 
 
 def _clean(table: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
@@ -313,8 +351,14 @@ def _entities(frame: Any, in_events: pl.Series, name: str, stream: Stream) -> pl
         if twice:
             raise LogError(f"{name}: {twice:,} rows repeat an {id_column}; give one row for each")
     if "key" not in table.columns:
-        table = table.with_columns(key=pl.Series(_keys(table[id_column], stream)))
-    return table.with_columns(pl.col("key").cast(pl.UInt64))
+        return table.with_columns(key=pl.Series(_keys(table[id_column], stream)))
+    keys = table["key"].cast(pl.UInt64, strict=False) if table["key"].dtype.is_integer() else None
+    if keys is None or keys.has_nulls() or keys.n_unique() < len(keys):
+        raise LogError(
+            f"{name}: the column key must hold a distinct integer from 0 up for each row; "
+            "leave it out to have keys made from the ids"
+        )
+    return table.with_columns(key=keys)
 
 
 def _keys(ids: pl.Series, stream: Stream) -> NDArray[np.uint64]:
@@ -333,15 +377,17 @@ def _with_cohort(users: pl.DataFrame) -> pl.DataFrame:
 
 def _dense(ids: pl.Series, known: pl.Series, name: str) -> pl.Series:
     """Row numbers of ids in `known`."""
-    if ids.dtype != known.dtype and not (ids.dtype.is_integer() and known.dtype.is_integer()):
+    both_integers = ids.dtype.is_integer() and known.dtype.is_integer()
+    if ids.dtype != known.dtype and not both_integers:
         raise LogError(
             f"{name}: {known.name} is {known.dtype} there and {ids.dtype} in events; "
             "give both the same type"
         )
-    rows = pl.DataFrame(
-        {"id": known.cast(ids.dtype), "row": np.arange(len(known), dtype=np.uint32)}
-    )
-    found = pl.DataFrame({"id": ids}).join(rows, on="id", how="left", maintain_order="left")["row"]
+    wide = pl.Int128 if both_integers else ids.dtype
+    numbers = np.arange(len(known), dtype=np.uint32)
+    rows = pl.DataFrame({"id": known.cast(wide), "row": numbers})
+    asked = pl.DataFrame({"id": ids.cast(wide)})
+    found = asked.join(rows, on="id", how="left", maintain_order="left")["row"]
     if found.null_count():
         lost = ids.filter(found.is_null())
         raise LogError(

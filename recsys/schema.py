@@ -58,6 +58,8 @@ def to_polars(frame: Any, name: str) -> pl.DataFrame:
         return frame.collect()
     if isinstance(frame, pl.DataFrame):
         return frame
+    if isinstance(frame, str | bytes):
+        raise LogError(f"{name}: {frame!r} is no frame; read the file first, with polars.read_csv")
     try:
         return pl.DataFrame(frame)
     except Exception as error:
@@ -87,6 +89,9 @@ def checked(frame: pl.DataFrame, name: str) -> pl.DataFrame:
             "Rename yours, or map them under `columns` in the config"
         )
     for column in _REQUIRED[name]:
+        kind = frame.schema[column]
+        if column != "rank" and not (kind.is_integer() or kind in _TEXT or kind == pl.Null):
+            raise LogError(f"{name}: {column} is {kind}; ids are integers or strings")
         nulls = frame[column].null_count()
         if nulls:
             raise LogError(
@@ -110,6 +115,7 @@ _REQUIRED = {
     "events": ("user_id", "item_id"),
     "feeds": ("user_id", "rank", "item_id"),
 }
+_TEXT = (pl.String, pl.Categorical, pl.Enum)
 _MEANING = {
     "rank": "ranks start at 1",
     "weight": "weights are finite numbers from 0 up",

@@ -102,7 +102,7 @@ def _condition(frame: pl.DataFrame, text: str, where: str) -> pl.Expr:
     """A SQL condition as an expression that yields a boolean on this frame."""
     try:
         expression = pl.sql_expr(text)
-        kind = frame.lazy().select(expression.alias("condition")).collect_schema()["condition"]
+        kind = frame.head(1).select(expression.alias("condition")).schema["condition"]
     except PolarsError as error:
         first = str(error).splitlines()[0]
         raise ConfigError(

@@ -135,7 +135,8 @@ def combine(study: Study, results: Sequence[CellResult]) -> StudyResult:
     if study.log is None:
         drift, notes = drift_of_world(per_user, study.arms), _notes_on_seeds(study)
     else:
-        drift, notes = drift_of_log(per_user), _notes_on_log(study)
+        crowding = log_arms(study).matching.crowding
+        drift, notes = drift_of_log(per_user, crowding), _notes_on_log(study)
     return StudyResult(study, per_user, summarise(per_user), drift, timings, notes)
 
 
@@ -244,7 +245,9 @@ def _notes_on_seeds(study: Study) -> tuple[str, ...]:
 def _notes_on_log(study: Study) -> tuple[str, ...]:
     assert study.log is not None
     arms = log_arms(study)
-    cleaned = ", ".join(f"{count:,} {what}" for what, count in arms.whole.cleaning.items() if count)
+    counts = dict(arms.whole.cleaning)
+    used = f"{counts.pop('rows kept'):,} of {counts.pop('rows'):,} rows used"
+    cleaned = "; ".join([used, *(f"{count:,} {what}" for what, count in counts.items() if count)])
     smallest = 1 / (study.log.placebo_draws + 1)
     return (
         f"Log: {cleaned}.",

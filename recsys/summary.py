@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recsys.arms.measure import KEYS, is_level
-from recsys.inference import parts, permutation_p, placebo_band, two_way_interval
+from recsys.inference import parts, permutation_p, placebo_band, two_way_interval, widened
 
 __all__ = ["SATURATED", "drift_of_log", "drift_of_world", "summarise"]
 
@@ -82,7 +82,7 @@ def drift_of_world(per_user: pl.DataFrame, arms: tuple[str, ...]) -> pl.DataFram
     return _drift_frame(rows)
 
 
-def drift_of_log(per_user: pl.DataFrame) -> pl.DataFrame:
+def drift_of_log(per_user: pl.DataFrame, crowding: float) -> pl.DataFrame:
     """Drift of a log's panel: the newcomers' removal beside the placebos' band.
 
     The interval of `who` is the distance to the placebos' 2.5–97.5 % band; p is the share of
@@ -90,17 +90,16 @@ def drift_of_log(per_user: pl.DataFrame) -> pl.DataFrame:
 
     Args:
         per_user: as in `StudyResult.per_user`; `draw` numbers the placebo groups.
+        crowding: share of their pool that a placebo group takes; `inference.widened` allows for it.
 
     Returns:
         The frame described at `StudyResult.drift`, in one row for each measure.
     """
     rows = []
     for keys, group in _groups(per_user, ("recommender", "mitigation")):
-        means = group.group_by("arm", "draw").agg(
-            *(pl.col(name).mean() for name in _measures_in(group)), n_users=pl.len()
-        )
+        arms = {tuple(at.values()): part for at, part in _groups(group, ("arm", "draw"))}
         rows += [
-            {**keys, "day": None, "measure": measure, **_log_row(means, measure)}
+            {**keys, "day": None, "measure": measure, **_log_row(arms, measure, crowding)}
             for measure in _measures_in(group)
         ]
     return _drift_frame(rows)
@@ -128,16 +127,23 @@ def _world_row(y: Mapping[str, NDArray[np.float64]]) -> dict[str, Any]:
     return {**row, "n_users": int(known.sum()), "n_seeds": influx.shape[1]}
 
 
-def _log_row(means: pl.DataFrame, measure: str) -> dict[str, Any]:
+def _log_row(
+    arms: Mapping[tuple[Any, ...], pl.DataFrame], measure: str, crowding: float
+) -> dict[str, Any]:
+    """Estimates of one measure from the per-user rows of each arm and draw."""
+
     def of(arm: str) -> NDArray[np.float64]:
-        chosen = means.filter(pl.col("arm") == arm).sort("draw")[measure]
-        return chosen.cast(pl.Float64).fill_null(np.nan).to_numpy()
+        columns = [
+            rows[measure].drop_nulls().to_numpy() for (a, _), rows in arms.items() if a == arm
+        ]
+        return np.array([column.mean() if column.size else np.nan for column in columns])
 
     level = is_level(measure)
     full = of("full")[0] if level else 0.0
-    influx, placebo = of("influx")[0] - full, of("placebo") - full
+    influx, placebo = of("influx")[0] - full, widened(of("placebo") - full, crowding)
     retrain = of("retrain")[0] - full if of("retrain").size else 0.0
     low, high = (float(edge) for edge in placebo_band(placebo))
+    low = low if level else max(low, 0.0)  # widening may reach below what a distance can be
     centre = float(placebo.mean())
     sides = (abs(influx - centre), np.abs(placebo - centre)) if level else (influx, placebo)
     return {
@@ -150,7 +156,7 @@ def _log_row(means: pl.DataFrame, measure: str) -> dict[str, Any]:
         "who_ci_low": influx - high,
         "who_ci_high": influx - low,
         "p_value": float(permutation_p(*sides)),
-        "n_users": int(means["n_users"].max()),  # type: ignore[arg-type]
+        "n_users": max(rows.height for rows in arms.values()),
         "n_seeds": 1,
     }  # fmt: skip
 

@@ -29,6 +29,7 @@ def single_threaded_blas() -> Iterator[None]:
 
     global _inside
     with _lock:
+        _take_control()
         _limits.append(threadpool_limits(limits=1, user_api="blas"))
         _inside += 1
     try:
@@ -36,5 +37,15 @@ def single_threaded_blas() -> Iterator[None]:
     finally:
         with _lock:
             _inside -= 1
+            _take_control()
             while _inside == 0 and _limits:
                 _limits.pop().restore_original_limits()
+
+
+def _take_control() -> None:
+    """threadpoolctl obeys one thread alone, the first that asked; the lock makes that needless."""
+    from threadpoolctl import OpenBLASController
+
+    release = getattr(OpenBLASController, "clear_controlling_thread", None)  # since 3.7
+    if release is not None:
+        release(force=True)

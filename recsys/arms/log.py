@@ -26,7 +26,7 @@ from recsys.errors import ConfigError, LogError
 from recsys.inference.removal import Matching, draw_placebo, match_newcomers
 from recsys.log import InteractionLog
 from recsys.noise import Stream, uniforms
-from recsys.recommenders import Ranking, Recommender, Trending, with_fallback
+from recsys.recommenders import Model, Ranking, Recommender, Trending, with_fallback
 from recsys.source import read_log
 
 __all__ = ["LogArms"]
@@ -48,7 +48,7 @@ class LogArms:
     evaluation: Evaluation
     seed: int
     _lock: RLock = field(default_factory=RLock, compare=False)
-    _references: dict[str, Ranking] = field(default_factory=dict, compare=False)
+    _references: dict[str, tuple[Model, Ranking]] = field(default_factory=dict, compare=False)
 
     @cached_property
     def whole(self) -> InteractionLog:
@@ -148,11 +148,11 @@ class LogArms:
         if with_influx:
             retrain = [] if recommender.deterministic else [("retrain", 0)]
             arms = [("full", 0), ("influx", 0), *retrain, *arms]
-        reference = self._reference(name, recommender)
+        whole, reference = self._reference(name, recommender)
         rows, timings = [], []
         for arm, draw in arms:
             start = time.perf_counter()
-            feeds = reference if arm == "full" else self._feeds(recommender, arm, draw)
+            feeds = reference if arm == "full" else self._feeds(recommender, whole, arm, draw)
             seconds = time.perf_counter() - start
             keys = {
                 "recommender": name, "mitigation": "none", "arm": arm, "seed": self.seed,
@@ -162,30 +162,35 @@ class LogArms:
             timings.append({**_timing_keys(keys), "fit_s": seconds, "serve_s": 0.0})
         return pl.concat(rows), pl.DataFrame(timings, schema_overrides={"day": pl.Int32})
 
-    def _reference(self, name: str, recommender: Recommender) -> Ranking:
+    def _reference(self, name: str, recommender: Recommender) -> tuple[Model, Ranking]:
+        """The model of the whole log and its feeds, made once for each recommender."""
         with self._lock:
             if name not in self._references:
-                self._references[name] = self._feeds(recommender, "full", 0)
+                model = recommender.fit(self.train, seed=training_seed(self.seed, "full"))
+                self._references[name] = (model, self._serve(model, self.train, "full"))
             return self._references[name]
 
-    def _feeds(self, recommender: Recommender, arm: str, draw: int) -> Ranking:
-        """The panel's feeds from a model of an arm's log; seen is what F shows, in every arm."""
-        log = self._log(arm, draw)
-        model = recommender.fit(log, seed=training_seed(self.seed, arm))
-        own = model.rank(self.panel, min(self.evaluation.k, model.scorable.size))
-        if own.item_ids.shape[1] < self.evaluation.k:
-            raise LogError(
-                f"without the {arm} group only {own.item_ids.shape[1]} items are left, fewer than "
-                f"evaluation.k = {self.evaluation.k}"
-            )
-        return with_fallback(own, Trending().fit(log), self.panel)
+    def _feeds(self, recommender: Recommender, whole: Model, arm: str, draw: int) -> Ranking:
+        seed = training_seed(self.seed, arm)
+        if arm == "retrain":
+            return self._serve(recommender.fit(self.train, seed=seed), self.train, arm)
+        gone = (
+            np.flatnonzero(self.matching.newcomer)
+            if arm == "influx"
+            else draw_placebo(self.matching, draw)
+        )
+        log = self.train.without_users(gone)
+        return self._serve(recommender.fit_without(whole, log, gone, seed), log, arm)
 
-    def _log(self, arm: str, draw: int) -> InteractionLog:
-        if arm == "influx":
-            return self.train.without_users(self.matching.newcomer)
-        if arm == "placebo":
-            return self.train.without_users(draw_placebo(self.matching, draw))
-        return self.train
+    def _serve(self, model: Model, log: InteractionLog, arm: str) -> Ranking:
+        """The panel's feeds, gaps filled from the arm's own trending list."""
+        k = self.evaluation.k
+        if model.scorable.size < k:
+            raise LogError(
+                f"without the {arm} group only {model.scorable.size} items are left, fewer than "
+                f"evaluation.k = {k}"
+            )
+        return with_fallback(model.rank(self.panel, k), Trending().fit(log), self.panel)
 
     @cached_property
     def _attributes(self) -> Attributes:

@@ -120,11 +120,15 @@ def headline_of(
         measures: as for the rows.
     """
     rows = pl.concat(days)
-    same = [name for name in KEYS if name not in ("day", "user_id")]
-    mean = rows.group_by("user_id", maintain_order=True).agg(
-        *(pl.col(name).first() for name in same), *(pl.col(name).mean() for name in measures)
+    users, first, place = np.unique(
+        rows["user_id"].to_numpy(), return_index=True, return_inverse=True
     )
-    headline = mean.with_columns(day=pl.lit(None, dtype=pl.Int32)).select(rows.columns)
+    in_order = np.argsort(first)
+    means = {name: _mean_by(rows[name], place, users.size)[in_order] for name in measures}
+    headline = rows[np.sort(first)].with_columns(
+        pl.lit(None, dtype=pl.Int32).alias("day"),
+        *(pl.Series(name, mean, nan_to_null=True) for name, mean in means.items()),
+    )
     if not pairs:
         return headline
     long = _end_to_end(pairs)
@@ -134,6 +138,14 @@ def headline_of(
         if measure.pooled and rows[name].null_count() < rows.height
     ]
     return headline.with_columns(pooled)
+
+
+def _mean_by(values: pl.Series, place: NDArray[np.int64], n: int) -> NDArray[np.float64]:
+    """Mean of the known values at each place, summed in the order of rows; NaN where none is."""
+    known = values.is_not_null().to_numpy()
+    total = np.bincount(place, values.fill_null(0.0).to_numpy(), minlength=n)
+    count = np.bincount(place[known], minlength=n)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def _end_to_end(pairs: Sequence[FeedPair]) -> FeedPair:

@@ -124,7 +124,7 @@ class WorldArms:
         key = ("control" if arm == "retrain" else arm, day)
         with self._lock:
             if key not in self._days:
-                log = self._simulation(arm).log_before(day)
+                log = self._simulation(arm).log_before(day, self.evaluation.training_days)
                 _ = log.interactions, log.seen
                 self._days[key] = (log, Trending().fit(log))
             return self._days[key]

@@ -9,5 +9,5 @@ class Part(BaseModel):
     """Base of all config models; `Part.model_fields[name].description` documents each field."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
     )

@@ -31,6 +31,9 @@ class Evaluation(Part):
     """Days of a world on which feeds are measured; 0 is the first day of the influx."""
     k: int = Field(default=20, ge=1, le=200)
     """Depth of a feed."""
+    training_days: int | None = Field(default=None, ge=1)
+    """In a world, recommenders learn from the last so many days; null for all. What was shown
+    before still counts as seen."""
     panel: int = Field(default=1000, ge=2)
     """How many incumbents are measured, drawn by lot before the influx."""
 
@@ -65,7 +68,7 @@ class LogSource(Part):
     """Quality is measured on this share of the clicks, drawn at random (a log without times)."""
     panel_min_events: int = Field(default=5, ge=1)
     """Positive events that make an incumbent eligible for the panel."""
-    max_pool_fraction: Annotated[float, Field(gt=0, le=1)] = 0.2
+    max_pool_fraction: Annotated[float, Field(gt=0, le=0.9)] = 0.5
     """Most of the incumbents of a kind that one placebo group may take; where newcomers would need
     more, some of them are left out. Groups that share most of their members look too much alike."""
     placebo_draws: int = Field(default=199, ge=20, le=10_000)

@@ -7,6 +7,7 @@ as few explorations as possible.
 """
 # mypy: disallow-untyped-decorators=False
 
+from functools import lru_cache
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -73,6 +74,7 @@ class Seen(NamedTuple):
         return cls(start[:-1], start[1:], seen.indices.astype(np.int32))
 
 
+@lru_cache
 def slot_pattern(slots: Slots, ranks: int) -> NDArray[np.int32]:
     """Which source fills each rank: after every rank the counts are closest to the shares.
 
@@ -84,7 +86,7 @@ def slot_pattern(slots: Slots, ranks: int) -> NDArray[np.int32]:
         int32 (ranks,), positions in `recsys.schema.SOURCES`.
 
     >>> slot_pattern(Slots(), 10).tolist()
-    [0, 3, 0, 1, 0, 0, 2, 0, 0, 0]
+    [0, 0, 3, 0, 0, 1, 0, 2, 0, 0]
     """
     shares = np.zeros(len(SOURCES.categories))
     for source, name in (

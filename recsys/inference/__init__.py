@@ -19,6 +19,8 @@ from recsys.inference.removal import (
     permutation_p,
     placebo_band,
     smallest_p,
+    spread_ratio,
+    widened,
 )
 
 __all__ = [
@@ -37,5 +39,7 @@ __all__ = [
     "placebo_band",
     "seeds_needed",
     "smallest_p",
+    "spread_ratio",
     "two_way_interval",
+    "widened",
 ]

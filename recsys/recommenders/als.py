@@ -19,10 +19,11 @@ __all__ = ["ALS", "starting_factors"]
 class ALS(Recommender):
     """Users and items as vectors whose product predicts a like, weighted by how often it happened.
 
-    Minimises Σ c_ui (p_ui - x_u·y_i)² + λ(Σ|x_u|² + Σ|y_i|²) with c = alpha·weight. Hu, Koren &
-    Volinsky 2008, "Collaborative filtering for implicit feedback datasets"; the solver is
-    `implicit`'s. An entity's starting factors depend on the training seed and its key alone, so
-    that people who do nothing move nobody's feed. Use it where items are many.
+    Minimises Σ c_ui (p_ui - x_u·y_i)² + λ(Σ|x_u|² + Σ|y_i|²) over all pairs: p = 1 and
+    c = alpha·weight where there was an event, p = 0 and c = 1 elsewhere. So the solver of `implicit`
+    has it; Hu, Koren & Volinsky 2008, "Collaborative filtering for implicit feedback datasets", have
+    c = 1 + alpha·weight. An entity's starting factors depend on the training seed and its key
+    alone, so that people who do nothing move nobody's feed. Use it where items are many.
 
     >>> log = InteractionLog.from_frames(
     ...     {"user_id": [1, 1, 2, 2, 3], "item_id": [7, 8, 7, 8, 7]})
@@ -37,7 +38,7 @@ class ALS(Recommender):
     regularization: float = Field(default=1.0, ge=0)
     """Penalty λ on the vectors."""
     alpha: float = Field(default=10.0, gt=0)
-    """Confidence per unit of event weight."""
+    """Confidence per unit of event weight; 1 is the confidence in an absence."""
     iterations: int = Field(default=10, ge=1)
     """Sweeps over users and items."""
 

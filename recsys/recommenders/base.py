@@ -67,6 +67,19 @@ class Recommender(Part, ABC):
             LogError: nothing to learn from.
         """
 
+    def fit_without(
+        self, model: "Model", log: InteractionLog, users: Users, seed: int = 0
+    ) -> "Model":
+        """A fit without some users; the same as a fit of `log`, where possible at less cost.
+
+        Args:
+            model: this recommender's fit of the whole log.
+            log: the whole log without these users' events.
+            users: dense ids of the users left out.
+            seed: training seed.
+        """
+        return self.fit(log, seed)
+
 
 @dataclass(frozen=True)
 class Model(ABC):
@@ -127,8 +140,9 @@ class Model(ABC):
     def can_serve(self, users: Users) -> NDArray[np.bool_]:
         """Bool (n_users,): whom it can serve from what it learned."""
         users = np.asarray(users)
-        known = users >= 0
-        return known & (self.hot_row[users] >= 0) if self.needs_history else known
+        if not self.needs_history:
+            return np.ones(users.size, dtype=np.bool_)
+        return (users >= 0) & (self.hot_row[users] >= 0)
 
     def rank(
         self,
@@ -140,7 +154,7 @@ class Model(ABC):
         """The k best items of each user, by this model alone: -1 where it has none.
 
         Args:
-            users: int (n_users,), dense ids.
+            users: int (n_users,), dense ids, -1 for somebody unknown.
             k: depth.
             candidates: bool (n_items,), what may be served; None for all that can be scored.
             exclude_seen: leave out what the log shows the user was shown or touched.
@@ -149,9 +163,11 @@ class Model(ABC):
             `Ranking` of shape (n_users, k).
 
         Raises:
-            ValueError: k below 1 or more than there are candidates.
+            ValueError: k below 1 or more than there are candidates, or users outside the log.
         """
         users = np.asarray(users, dtype=np.int64)
+        if users.size and not -1 <= users.min() <= users.max() < self.log.n_users:
+            raise ValueError(f"users must be -1 to {self.log.n_users - 1}, the log's dense ids")
         items = self._pool(k, candidates)
         ids = np.full((users.size, k), -1, dtype=np.int32)
         scores = np.full((users.size, k), np.nan, dtype=np.float32)
@@ -182,19 +198,26 @@ class Model(ABC):
         from recsys.recommenders.trending import Trending
 
         asked = pl.Series("user_id", user_ids)
-        users = self.log.users.with_row_index("row").select("row", "user_id")
-        if asked.dtype.is_integer() != users["user_id"].dtype.is_integer():
-            raise LogError(
-                f"user_ids are {asked.dtype}, the log's are {users['user_id'].dtype}: "
-                "give the ids as they stand in the log"
-            )
-        asked = asked.cast(users["user_id"].dtype)
-        rows = pl.DataFrame(asked).join(users, on="user_id", how="left", maintain_order="left")
-        dense = rows["row"].cast(pl.Int64).fill_null(-1).to_numpy()
+        dense = self._dense_ids(asked)
         depth = min(k, self.scorable.size)
         own = self.rank(dense, depth)
         full = with_fallback(own, Trending().fit(self.log), dense)
         return _feeds_frame(full, asked, self.log.items["item_id"])
+
+    def _dense_ids(self, asked: pl.Series) -> NDArray[np.int64]:
+        """Rows of ids in the log, -1 for unknown ones."""
+        known = self.log.users["user_id"]
+        wide = pl.Int128 if known.dtype.is_integer() else pl.String
+        if asked.len() and asked.dtype.is_integer() != known.dtype.is_integer():
+            raise LogError(
+                f"user_ids are {asked.dtype}, the log's are {known.dtype}: give the ids as they "
+                "stand in the log"
+            )
+        rows = pl.DataFrame({"id": known.cast(wide)}).with_row_index("row")
+        found = pl.DataFrame({"id": asked.cast(wide)}).join(
+            rows, on="id", how="left", maintain_order="left"
+        )
+        return found["row"].cast(pl.Int64).fill_null(-1).to_numpy()
 
     def _pool(self, k: int, candidates: NDArray[np.bool_] | None) -> NDArray[np.int32]:
         allowed = self.log.n_items if candidates is None else int(candidates.sum())

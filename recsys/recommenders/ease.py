@@ -1,6 +1,7 @@
 """EASE: a linear model of items from items, solved in closed form."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +12,14 @@ from recsys.errors import LogError
 from recsys.log import InteractionLog
 from recsys.recommenders.base import Model, Recommender, Scores, Users
 from recsys.recommenders.item_knn import binary
+from recsys.recommenders.kernels import mirror_upper
 from recsys.threads import single_threaded_blas
 
-__all__ = ["EASE", "item_weights"]
+__all__ = ["EASE", "inverse_gram", "item_weights", "without_rows"]
 
 _MAX_ITEMS = 20_000
+_FEW = 0.25
+"""Up to so many users per item, removal costs less than a new fit."""
 
 
 class EASE(Recommender):
@@ -42,20 +46,38 @@ class EASE(Recommender):
         """
         liked = binary(log)
         if liked.shape[1] > _MAX_ITEMS:
-            need = 2 * 8 * liked.shape[1] ** 2 / 2**30
+            need = 3 * 8 * liked.shape[1] ** 2 / 2**30
             raise LogError(
                 f"ease holds a dense matrix of items: {liked.shape[1]:,} take {need:.0f} GiB; "
                 f"raise log.min_item_events to get below {_MAX_ITEMS:,}, or use als"
             )
-        return EASEModel(log, liked, item_weights((liked.T @ liked).toarray(), self.regularization))
+        inverse = inverse_gram((liked.T @ liked).toarray(), self.regularization)
+        return EASEModel(log, liked, inverse)
+
+    def fit_without(
+        self, model: Model, log: InteractionLog, users: Users, seed: int = 0
+    ) -> "EASEModel":
+        """The exact fit without a few users, from the whole log's; see `without_rows`."""
+        assert isinstance(model, EASEModel)
+        gone = model.liked[model.hot_row[users][model.hot_row[users] >= 0]]
+        if gone.shape[0] > _FEW * gone.shape[1]:
+            return self.fit(log, seed)
+        left = model.hot_column[log.interactions.items]
+        inverse = without_rows(model.inverse, gone)
+        return EASEModel(log, binary(log), np.ascontiguousarray(inverse[np.ix_(left, left)]))
 
 
 @dataclass(frozen=True)
 class EASEModel(Model):
-    """Likes (users × items) and weights (items × items), both in key order."""
+    """Likes (users × items) and P = (XᵀX + λI)^-1 (items × items), both in key order."""
 
     liked: csr_matrix
-    weights: NDArray[np.float64]
+    inverse: NDArray[np.float64]
+
+    @cached_property
+    def weights(self) -> NDArray[np.float64]:
+        """B: float64 (items, items); column j predicts item j, the diagonal is 0."""
+        return item_weights(self.inverse)
 
     def score(self, users: Users, items: NDArray[np.int32]) -> Scores:
         """See `Model.score`."""
@@ -63,18 +85,35 @@ class EASEModel(Model):
         return np.asarray((rows @ self.weights)[:, self.hot_column[items]])
 
 
-def item_weights(gram: NDArray[np.float64], regularization: float) -> NDArray[np.float64]:
-    """B of EASE from the Gram matrix XᵀX.
+def item_weights(inverse: NDArray[np.float64]) -> NDArray[np.float64]:
+    """B = I - P diag(P)^-1 of EASE.
 
     Args:
-        gram: float64 (n_items, n_items), symmetric; overwritten.
+        inverse: P, float64 (n_items, n_items), symmetric.
+
+    >>> item_weights(np.array([[2.0, -1.0], [-1.0, 2.0]])).tolist()
+    [[0.0, 0.5], [0.5, 0.0]]
+    """
+    weights = inverse / -np.diag(inverse)
+    weights[np.diag_indices_from(weights)] = 0
+    return np.asarray(weights)
+
+
+def inverse_gram(gram: NDArray[np.float64], regularization: float) -> NDArray[np.float64]:
+    """P = (XᵀX + λI)^-1 by Cholesky.
+
+    Args:
+        gram: XᵀX, float64 (n_items, n_items), symmetric; overwritten.
         regularization: λ > 0.
 
     Returns:
-        float64 (n_items, n_items); column j predicts item j, the diagonal is 0.
+        float64 (n_items, n_items), symmetric to the bit.
 
-    >>> item_weights(np.array([[2.0, 1.0], [1.0, 2.0]]), 1.0).round(6).tolist()
-    [[0.0, 0.333333], [0.333333, 0.0]]
+    Raises:
+        LogError: if the matrix is not positive definite in floating point.
+
+    >>> inverse_gram(np.array([[2.0, 0.0], [0.0, 1.0]]), 2.0).round(6).tolist()
+    [[0.25, 0.0], [0.0, 0.333333]]
     """
     from scipy.linalg.lapack import dpotrf, dpotri
 
@@ -85,9 +124,28 @@ def item_weights(gram: NDArray[np.float64], regularization: float) -> NDArray[np
         inverse, failed_too = dpotri(factor, lower=True, overwrite_c=True)
     if failed or failed_too:
         raise LogError("ease: the item matrix cannot be inverted; raise regularization")
-    upper = inverse.T
-    diagonal = np.diag(upper).copy()
-    weights = np.triu(upper, 1)
-    weights += weights.T
-    weights /= -diagonal
-    return np.asarray(weights)
+    upper: NDArray[np.float64] = inverse.T
+    mirror_upper(upper)
+    return upper
+
+
+def without_rows(inverse: NDArray[np.float64], gone: csr_matrix) -> NDArray[np.float64]:
+    """P after the removal of rows C of X: P + P Cᵀ (I - C P Cᵀ)^-1 C P (Woodbury), exact.
+
+    Args:
+        inverse: P, float64 (n_items, n_items).
+        gone: C, float64 CSR (n_gone, n_items), rows that are in X.
+
+    Returns:
+        float64 (n_items, n_items).
+
+    >>> P = inverse_gram(np.array([[2.0, 0.0], [0.0, 1.0]]), 2.0)
+    >>> without_rows(P, csr_matrix([[1.0, 0.0]])).round(6).tolist()
+    [[0.333333, 0.0], [0.0, 0.333333]]
+    """
+    from scipy.linalg import cho_factor, cho_solve
+
+    with single_threaded_blas():
+        reach = gone @ inverse
+        core = np.eye(gone.shape[0]) - gone @ reach.T
+        return np.asarray(inverse + reach.T @ cho_solve(cho_factor(core), reach))

@@ -4,7 +4,7 @@
 import numpy as np
 from numba import njit
 
-__all__ = ["fill_gaps", "top_k"]
+__all__ = ["fill_gaps", "mirror_upper", "top_k"]
 
 
 @njit(nogil=True, cache=True)
@@ -66,3 +66,14 @@ def fill_gaps(ids, scores, sources, rows, more_ids, more_scores, source):  # typ
                     scores[row, slot] = more_scores[index, following]
                     sources[row, slot] = source
                 following += 1
+
+
+@njit(nogil=True, cache=True)
+def mirror_upper(matrix):  # type: ignore[no-untyped-def]
+    """Copies the upper triangle of a square matrix onto the lower, in tiles that fit the cache."""
+    n, tile = matrix.shape[0], 64
+    for rows in range(0, n, tile):
+        for columns in range(rows, n, tile):
+            for i in range(rows, min(rows + tile, n)):
+                for j in range(max(columns, i + 1), min(columns + tile, n)):
+                    matrix[j, i] = matrix[i, j]

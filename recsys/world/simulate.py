@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
@@ -53,10 +54,22 @@ class Simulation:
             dense=events_frame(self.days),
         )
 
-    def log_before(self, day: int) -> InteractionLog:
-        """The log up to the start of a day."""
-        rows = sum(past.user.size for past in self.days if past.day < day)
-        return InteractionLog(self.log.users, self.log.items, self.log.dense.head(rows))
+    def log_before(self, day: int, training_days: int | None = None) -> InteractionLog:
+        """The log up to the start of a day, to train on.
+
+        Args:
+            day: the day on which feeds will be served.
+            training_days: events older than this many days get weight 0: seen, but not learned
+                from; None to learn from all.
+        """
+        sizes = {past.day: past.user.size for past in self.days if past.day < day}
+        events = self.log.dense.head(sum(sizes.values()))
+        if training_days is not None:
+            old = sum(size for past, size in sizes.items() if past < day - training_days)
+            weight = events["weight"].to_numpy().copy()
+            weight[:old] = 0
+            events = events.with_columns(weight=pl.Series(weight))
+        return InteractionLog(self.log.users, self.log.items, events)
 
     def candidates(self, day: int) -> NDArray[np.bool_]:
         """Bool (n_notes,): notes that can be served on a day."""

@@ -1,0 +1,84 @@
+"""Headline figures of a study by name, and how they are written."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import polars as pl
+
+from recsys.study import StudyResult
+
+__all__ = ["DASH", "Headline", "Variant", "interval", "name_of", "number"]
+
+DASH = "–"
+
+Variant = tuple[str, str]
+"""Recommender and mitigation."""
+
+
+@dataclass(frozen=True)
+class Headline:
+    """Means over the evaluation days of a finished study."""
+
+    result: StudyResult
+
+    @cached_property
+    def variants(self) -> list[Variant]:
+        """What is compared, in the order of the config."""
+        rows = self.result.drift.select("recommender", "mitigation").unique(maintain_order=True)
+        return list(rows.iter_rows())
+
+    def drift(self, variant: Variant, measure: str) -> Mapping[str, Any]:
+        """influx, placebo, retrain, total, volume, who and the rest; empty where not measured."""
+        return self._drift.get((*variant, measure), {})
+
+    def level(self, variant: Variant, arm: str, measure: str, cohort: str = "incumbent") -> Any:
+        """A mean in an arm; None where not measured."""
+        return self._levels.get((*variant, arm, cohort, measure))
+
+    def has(self, measure: str) -> bool:
+        """Whether any recommender was measured by it."""
+        return any(self.drift(variant, measure) for variant in self.variants)
+
+    @cached_property
+    def _drift(self) -> dict[tuple[str, ...], dict[str, Any]]:
+        rows = self.result.drift.filter(pl.col("day").is_null()).iter_rows(named=True)
+        return {(row["recommender"], row["mitigation"], row["measure"]): row for row in rows}
+
+    @cached_property
+    def _levels(self) -> dict[tuple[str, ...], float]:
+        keys = ("recommender", "mitigation", "arm", "cohort", "measure")
+        whole = self.result.summary.filter(pl.col("day").is_null())
+        return {row[:-1]: row[-1] for row in whole.select(*keys, "mean").iter_rows()}
+
+
+def name_of(variant: Variant) -> str:
+    """What a row is called."""
+    recommender, mitigation = variant
+    return recommender if mitigation == "none" else f"{recommender} + {mitigation}"
+
+
+def number(value: float | None, scale: float = 100, digits: int = 1) -> str:
+    """A figure, in hundredths unless told otherwise.
+
+    >>> number(0.1234), number(None)
+    ('12.3', '–')
+    """
+    if value is None:
+        return DASH
+    text = f"{value * scale:.{digits}f}"
+    return text.removeprefix("-") if float(text) == 0 else text
+
+
+def interval(row: Mapping[str, Any], part: str, scale: float = 100) -> str:
+    """A part of drift with its 95 % interval, where there is one.
+
+    >>> interval({"who": 0.1, "who_ci_low": 0.05, "who_ci_high": 0.15}, "who")
+    '10.0 [5.0, 15.0]'
+    """
+    middle = number(row.get(part), scale)
+    low, high = row.get(f"{part}_ci_low"), row.get(f"{part}_ci_high")
+    if low is None or high is None:
+        return middle
+    return f"{middle} [{number(low, scale)}, {number(high, scale)}]"

@@ -1,0 +1,156 @@
+"""What an influx did to the incumbents of a synthetic platform."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from pipelines.report.headline import DASH, Headline, Variant, interval, name_of, number
+from pipelines.report.section import Section
+from recsys.config import Study
+from recsys.summary import SATURATED
+
+__all__ = ["world_sections"]
+
+_DROWNED, _FULL = " *", " †"
+_ENGLISH = "language:en"
+
+
+def world_sections(figures: Headline) -> Iterator[Section]:
+    """The summary, part by part; recommenders stand in the same order in each.
+
+    Args:
+        figures: of a study of a world.
+    """
+    order = sorted(figures.variants, key=lambda variant: _harm(figures, variant))
+    yield _opening(figures.result.study)
+    yield _slots(figures, order)
+    if figures.has("language_format"):
+        yield _mix(figures, order)
+    if figures.has("utility"):
+        yield _worth(figures, order)
+    yield _words(figures, order)
+
+
+def _harm(figures: Headline, variant: Variant) -> tuple[float, float]:
+    """What a row is sorted by: utility lost, to a tenth of a per cent, then slots changed."""
+    lost = -(_relative(figures, variant).get("total") or 0.0)
+    return round(lost, 3), figures.drift(variant, "slots_changed").get("influx") or 0.0
+
+
+def _opening(study: Study) -> Section:
+    world, evaluation = study.world, study.evaluation
+    assert world is not None
+    days = ", ".join(str(day) for day in evaluation.days)
+    return Section(
+        f"{study.name}: {world.influx.newcomers:,} newcomers join {world.incumbents:,} incumbents",
+        lines=(
+            f"Measured: the first {evaluation.k} slots of {evaluation.panel:,} incumbents' feeds, "
+            f"days {days} after the first arrival.",
+            f"{_luck(study)} Best first: least utility lost, then fewest slots changed.",
+        ),
+    )
+
+
+def _luck(study: Study) -> str:
+    if study.seeds == 1:
+        return "One seed, so there are no intervals."
+    return f"[95 % intervals] over {study.seeds} seeds."
+
+
+def _slots(figures: Headline, order: list[Variant]) -> Section:
+    rows = []
+    for variant in order:
+        row = figures.drift(variant, "slots_changed")
+        newcomers = figures.level(variant, "influx", "newcomer_slots")
+        parts = (interval(row, part) for part in ("total", "volume", "who"))
+        changed = number(row.get("influx"))
+        rows.append((name_of(variant) + _mark(row), changed, *parts, number(newcomers)))
+    return Section(
+        "How much of the incumbents' feeds did the influx change?  (% of slots)",
+        ("recommender", "changed", "total", "volume", "who", "from newcomers"),
+        tuple(rows),
+    )
+
+
+def _mix(figures: Headline, order: list[Variant]) -> Section:
+    columns: tuple[str, ...] = ("recommender", "moved", "total", "volume", "who")
+    english = figures.has(_ENGLISH)
+    rows = []
+    for variant in order:
+        row = figures.drift(variant, "language_format")
+        parts = (number(row.get("total")), number(row.get("volume")), interval(row, "who"))
+        cells = (name_of(variant) + _mark(row), number(row.get("influx")), *parts)
+        rows.append((*cells, _english(figures, variant)) if english else cells)
+    return Section(
+        "Did their mix of languages and formats move?  (% of slots of another kind)",
+        (*columns, "English: without → with influx") if english else columns,
+        tuple(rows),
+    )
+
+
+def _english(figures: Headline, variant: Variant) -> str:
+    before, after = (figures.level(variant, arm, _ENGLISH) for arm in ("control", "influx"))
+    return f"{number(before)} → {number(after)}"
+
+
+def _worth(figures: Headline, order: list[Variant]) -> Section:
+    rows = []
+    for variant in order:
+        change = _relative(figures, variant)
+        before = figures.level(variant, "control", "utility")
+        theirs = figures.level(variant, "influx", "utility", "newcomer")
+        parts = (interval(change, "total"), interval(change, "who"))
+        rows.append((name_of(variant), number(before), *parts, number(theirs)))
+    return Section(
+        "What are the feeds worth?  (clicks per 100 looks; changes in % of that)",
+        ("recommender", "without influx", "total", "who", "newcomers get"),
+        tuple(rows),
+    )
+
+
+def _relative(figures: Headline, variant: Variant) -> Mapping[str, Any]:
+    """The change of utility as a share of its level without the influx."""
+    row = figures.drift(variant, "utility")
+    before = figures.level(variant, "control", "utility")
+    if not row or not before:
+        return {}
+    names = [f"{part}{edge}" for part in ("total", "who") for edge in ("", "_ci_low", "_ci_high")]
+    return {name: None if row[name] is None else row[name] / before for name in names}
+
+
+def _words(figures: Headline, order: list[Variant]) -> Section:
+    """total, volume and who in a sentence each, and what the marks mean."""
+    lines = [
+        "total   what the influx changed, beyond what training again with another seed changes",
+        "volume  the part that as many newcomers like the incumbents would have changed too",
+        "who     the part due to who came: their languages, tastes, formats; below 0 they changed "
+        "less",
+        "        than as many like the incumbents would have. volume + who = total",
+    ]
+    rows = [
+        figures.drift(variant, measure)
+        for variant in order
+        for measure in ("slots_changed", "language_format")
+    ]
+    if any(_DROWNED in _mark(row) for row in rows):
+        lines.append("*       another training seed alone changes as much: the influx drowns in it")
+    if any(_FULL in _mark(row) for row in rows):
+        lines.append(
+            f"†       a placebo or another seed changes {SATURATED:.0%} or more: no room to see who"
+        )
+    if any(DASH in row for row in _slots(figures, order).rows):
+        lines.append(f"{DASH}       not known: the study leaves out the arm that it takes")
+    return Section("", lines=tuple(lines))
+
+
+def _mark(row: Mapping[str, Any]) -> str:
+    """Signs after a name: retraining drowns the influx, or nothing is left to see."""
+    signs: list[tuple[str, Callable[[Mapping[str, Any]], bool]]] = [
+        (_DROWNED, _is_drowned),
+        (_FULL, lambda found: bool(found.get("saturated"))),
+    ]
+    return "".join(sign for sign, holds in signs if holds(row))
+
+
+def _is_drowned(row: Mapping[str, Any]) -> bool:
+    influx, retrain = row.get("influx"), row.get("retrain")
+    return influx is not None and retrain is not None and retrain >= influx > 0

@@ -1,0 +1,172 @@
+"""The summary in the terminal: what it says, and that it fits."""
+
+import dataclasses
+import io
+from pathlib import Path
+
+import polars as pl
+import pytest
+from rich.console import Console
+
+from pipelines.report.headline import interval, number
+from pipelines.report.terminal import print_summary, print_whereabouts
+from pipelines.tracking import Recorded
+from recsys.study import StudyResult
+
+
+def _printed(result: StudyResult) -> str:
+    console = Console(file=io.StringIO(), width=100, highlight=False, emoji=False, markup=False)
+    print_summary(console, result)
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def _with_drift(
+    result: StudyResult, recommender: str, **values: float | bool | None
+) -> StudyResult:
+    """The result with some columns of one recommender's slots_changed replaced."""
+    chosen = (pl.col("recommender") == recommender) & (pl.col("measure") == "slots_changed")
+    columns = [
+        pl.when(chosen).then(pl.lit(value)).otherwise(pl.col(name)).alias(name)
+        for name, value in values.items()
+    ]
+    return dataclasses.replace(result, drift=result.drift.with_columns(columns))
+
+
+def test_world_fits_one_screen(world_result: StudyResult) -> None:
+    lines = _printed(world_result).splitlines()
+    assert len(lines) <= 45
+    assert max(len(line) for line in lines) <= 100
+
+
+def test_long_names_cut_no_figure(world_result: StudyResult) -> None:
+    long = pl.when(pl.col("recommender") == "als").then(pl.lit("a" * 40)).otherwise("recommender")
+    renamed = dataclasses.replace(
+        world_result,
+        drift=world_result.drift.with_columns(long.alias("recommender")),
+        summary=world_result.summary.with_columns(long.alias("recommender")),
+    )
+    text = _printed(renamed)
+    assert max(len(line) for line in text.splitlines()) <= 100
+    assert "…" not in text
+    assert text.count("a" * 8) >= 3
+
+
+def test_world_explains_its_words(world_result: StudyResult) -> None:
+    text = _printed(world_result)
+    for word in (
+        "total   ",
+        "volume  ",
+        "who     ",
+        "Best first",
+        "[95 % intervals]",
+        "Note: 2 seeds",
+    ):
+        assert word in text
+
+
+def test_world_shows_each_recommender_in_each_table(world_result: StudyResult) -> None:
+    starts = [line.split()[0] for line in _printed(world_result).splitlines() if line.strip()]
+    assert starts.count("trending") == starts.count("als") == 3
+
+
+def test_world_marks_a_drowned_influx_and_a_full_scale(world_result: StudyResult) -> None:
+    text = _printed(
+        _with_drift(world_result, "als", influx=0.85, retrain=0.9, placebo=0.8, saturated=True)
+    )
+    assert "als * †" in text
+    assert "*       another training seed alone changes as much" in text
+    assert "†       a placebo or another seed changes 80% or more" in text
+    calm = _printed(
+        _with_drift(world_result, "als", influx=0.5, retrain=0.1, placebo=0.2, saturated=False)
+    )
+    assert "als * †" not in calm
+
+
+def test_best_comes_first(world_result: StudyResult) -> None:
+    """Equal in utility, the one with fewer slots changed; then the one that loses less utility."""
+    same = pl.col("measure") == "utility"
+    equal = dataclasses.replace(
+        world_result,
+        drift=world_result.drift.with_columns(
+            pl.when(same).then(pl.lit(0.0)).otherwise(pl.col("total")).alias("total")
+        ),
+    )
+    calm_als = _with_drift(_with_drift(equal, "als", influx=0.1), "trending", influx=0.2)
+    assert _printed(calm_als).index("\nals") < _printed(calm_als).index("\ntrending")
+    loses = same & (pl.col("recommender") == "als")
+    harmed = dataclasses.replace(
+        calm_als,
+        drift=calm_als.drift.with_columns(
+            pl.when(loses).then(pl.lit(-0.1)).otherwise(pl.col("total")).alias("total")
+        ),
+    )
+    assert _printed(harmed).index("\ntrending") < _printed(harmed).index("\nals")
+
+
+def test_one_seed_has_no_brackets(world_result: StudyResult) -> None:
+    one = dataclasses.replace(
+        world_result,
+        study=world_result.study.model_copy(update={"seeds": 1}),
+        drift=world_result.drift.with_columns(
+            pl.lit(None, pl.Float64).alias(f"{part}_ci_{edge}")
+            for part in ("total", "volume", "who")
+            for edge in ("low", "high")
+        ),
+        notes=("One seed.",),
+    )
+    text = _printed(one)
+    assert "there are no intervals" in text
+    assert "[" not in text
+
+
+def test_log_shows_the_placebos(log_result: StudyResult) -> None:
+    text = _printed(log_result)
+    lines = text.splitlines()
+    assert len(lines) <= 45
+    assert max(len(line) for line in lines) <= 100
+    for words in ("20 times", "95 % of these", "NDCG with", "recall with", "p cannot be below"):
+        assert words in text
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"p_value": 0.5}, "item_knn: no evidence that newcomers did it"),
+        ({"p_value": 1 / 21}, "item_knn: the newcomers' part is beyond all placebos"),
+        ({"p_value": 0.0499}, "item_knn: the newcomers' part is beyond most placebos"),
+        (
+            {"p_value": 1.0, "who_ci_high": -0.01},
+            "item_knn: removing the newcomers moves feeds less",
+        ),
+        ({"p_value": None}, "item_knn: cannot be told"),
+    ],
+)
+def test_log_has_a_verdict(
+    values: dict[str, float | None], words: str, log_result: StudyResult
+) -> None:
+    study = log_result.study
+    if words.endswith("most placebos"):
+        assert study.log is not None
+        log = study.log.model_copy(update={"placebo_draws": 99})
+        study = study.model_copy(update={"log": log})
+    result = _with_drift(dataclasses.replace(log_result, study=study), "item_knn", **values)
+    assert words in _printed(result)
+
+
+def test_whereabouts_name_the_run() -> None:
+    console = Console(file=io.StringIO(), width=100, highlight=False, markup=False)
+    recorded = Recorded("sqlite:////home/me/mlruns/mlflow.db", True, "1", "abc")
+    print_whereabouts(console, Path("data/studies/tiny-0"), recorded)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "data/studies/tiny-0" in text
+    assert "make ui" in text
+    assert "http://127.0.0.1:5000/#/experiments/1/runs/abc" in text
+
+
+def test_figures_are_plain() -> None:
+    assert number(-0.0001) == "0.0"
+    assert number(None) == "–"
+    assert interval({"who": -0.1, "who_ci_low": -0.2, "who_ci_high": 0.0}, "who") == (
+        "-10.0 [-20.0, 0.0]"
+    )
+    assert interval({"who": 0.1, "who_ci_low": None}, "who") == "10.0"

@@ -1,0 +1,196 @@
+"""The main program: files out, resuming, exit codes."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import recsys
+import recsys.study
+from pipelines.run import main
+from recsys.study import Cell, CellResult
+
+FILES = {
+    "config.yaml", "drift.csv", "drift.parquet", "notes.txt", "per_user.parquet", "summary.csv",
+    "summary.parquet", "timings.parquet",
+}  # fmt: skip
+SAME = FILES - {"timings.parquet"}
+QUIET = "tracking.enabled=false"
+
+
+def _study_folder(place: Path) -> Path:
+    (folder,) = (place / "data/studies").iterdir()
+    return folder
+
+
+def _bytes(place: Path) -> dict[str, bytes]:
+    return {name: (_study_folder(place) / name).read_bytes() for name in SAME - {"config.yaml"}}
+
+
+def _counting(monkeypatch: pytest.MonkeyPatch, stop_after: float = float("inf")) -> list[str]:
+    """Names of the cells that are really run; Ctrl-C comes after so many."""
+    ran: list[str] = []
+    run_cell: Callable[[Cell], CellResult] = recsys.study.run_cell
+
+    def counted(cell: Cell) -> CellResult:
+        if len(ran) >= stop_after:
+            raise KeyboardInterrupt
+        result = run_cell(cell)
+        ran.append(cell.name)
+        return result
+
+    monkeypatch.setattr(recsys.study, "run_cell", counted)
+    return ran
+
+
+def test_writes_every_file_and_nothing_half_done(finished: Path) -> None:
+    folder = _study_folder(finished)
+    assert {path.name for path in folder.iterdir()} == FILES
+    assert len(list((finished / "data/cells").iterdir())) == 4
+    assert not list(finished.rglob(".part-*"))
+    assert (
+        pl.read_csv(folder / "drift.csv").height == pl.read_parquet(folder / "drift.parquet").height
+    )
+
+
+def test_config_on_disk_is_the_study(finished: Path) -> None:
+    resolved = recsys.load_study(_study_folder(finished) / "config.yaml")
+    assert resolved == recsys.load_study(finished / "tiny.yaml")
+
+
+def test_second_run_reuses_every_cell(resumed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = _bytes(resumed)
+    ran = _counting(monkeypatch, stop_after=0)
+    assert main(["tiny.yaml", QUIET]) == 0
+    assert ran == []
+    assert _bytes(resumed) == before
+
+
+def test_new_recommender_recomputes_no_other(
+    resumed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = _counting(monkeypatch)
+    assert main(["tiny.yaml", QUIET, "recommenders=[trending,random]", "seeds=1"]) == 0
+    assert ran == ["random-seed-0"]
+
+
+def test_same_config_gives_same_bytes_from_scratch(finished: Path, fresh: Path) -> None:
+    assert main(["tiny.yaml", QUIET, "workers=1"]) == 0
+    assert _bytes(fresh) == _bytes(finished)
+    assert _study_folder(fresh).name == _study_folder(finished).name
+
+
+@pytest.mark.parametrize("damage", ["truncated", "changed", "no record", "other cell"])
+def test_damaged_cell_is_computed_again(
+    damage: str, resumed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = _bytes(resumed)
+    first, second, *_ = sorted((resumed / "data/cells").iterdir())
+    frame = first / "per_user.parquet"
+    content = bytearray(frame.read_bytes())
+    if damage == "truncated":
+        frame.write_bytes(content[:-100])
+    elif damage == "changed":
+        content[len(content) // 2] ^= 1
+        frame.write_bytes(content)
+    elif damage == "no record":
+        (first / "cell.json").unlink()
+    else:
+        for name in ("cell.json", "per_user.parquet", "timings.parquet"):
+            (first / name).write_bytes((second / name).read_bytes())
+    ran = _counting(monkeypatch)
+    assert main(["tiny.yaml", QUIET]) == 0
+    assert len(ran) == 1
+    assert _bytes(resumed) == before
+
+
+def test_interrupted_study_goes_on_where_it_stopped(
+    finished: Path,
+    fresh: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with monkeypatch.context() as patch:
+        ran = _counting(patch, stop_after=3)
+        assert main(["tiny.yaml", QUIET, "workers=1"]) == 130
+    assert len(ran) == 3
+    message = capsys.readouterr().err
+    assert "3 of 4 cells" in message
+    assert "python -m pipelines.run tiny.yaml tracking.enabled=false workers=1" in message
+    assert not (fresh / "data/studies").exists()
+    rest = _counting(monkeypatch)
+    assert main(["tiny.yaml", QUIET]) == 0
+    assert rest == ["als-seed-1"]
+    assert _bytes(fresh) == _bytes(finished)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nowhere.yaml"], "nowhere.yaml: there is no such file"),
+        (["broken.yaml"], "broken.yaml: cannot be read as YAML"),
+        (["tiny.yaml", "seeds"], "not of the form key=value"),
+        (["tiny.yaml", "sedes=3"], "did you mean 'seeds'"),
+        (["tiny.yaml", "world.incumbents=-1"], "world.incumbents"),
+        (["tiny.yaml", "evaluation.panel=151"], "more than the 150 incumbents"),
+        (["tiny.yaml", "evaluation.k=200"], "evaluation.k: 200 is more than"),
+        (["tiny.yaml", "recommenders=[alz]"], "no kind 'alz'"),
+        (["tiny.yaml", "recommenders=[]"], "recommenders"),
+        (["tiny.yaml", "name=../up"], "name"),
+        (["log.yaml"], "no file at"),
+    ],
+)  # fmt: skip
+def test_mistake_is_one_message_and_leaves_no_trace(
+    arguments: list[str], words: str, fresh: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (fresh / "broken.yaml").write_text("name: [")
+    (fresh / "log.yaml").write_text(
+        "{name: x, log: {events: none.csv, newcomers: 'a < 1'}, recommenders: [trending], seeds: 1}"
+    )
+    before = sorted(fresh.iterdir())
+    assert main(arguments) == 2
+    streams = capsys.readouterr()
+    assert words in streams.err
+    assert "Traceback" not in streams.err
+    assert streams.out == ""
+    assert sorted(fresh.iterdir()) == before
+
+
+def test_unwritable_place_is_a_message(fresh: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (fresh / "data").write_text("a file where a directory should be")
+    assert main(["tiny.yaml", QUIET, "seeds=1"]) == 2
+    assert "cannot write to" in capsys.readouterr().err
+
+
+def test_help_names_the_arguments(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["--help"])
+    assert stopped.value.code == 0
+    assert "CONFIG" in capsys.readouterr().out
+
+
+def test_untracked_run_never_imports_mlflow(resumed: Path) -> None:
+    code = (
+        "import sys; from pipelines.run import main; "
+        f"code = main(['tiny.yaml', '{QUIET}', 'name=untracked']); "
+        "sys.exit(code or 'mlflow' in sys.modules)"
+    )
+    roots = [str(Path(recsys.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, roots))}
+    before = (resumed / "mlruns/mlflow.db").read_bytes()
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert (resumed / "mlruns/mlflow.db").read_bytes() == before
+    assert "MLflow" not in done.stdout
+
+
+def test_untracked_run_makes_no_mlruns(log_place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(log_place)
+    assert main(["log.yaml"]) == 0
+    assert not (log_place / "mlruns").exists()

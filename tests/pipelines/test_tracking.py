@@ -1,0 +1,252 @@
+"""What MLflow holds after a study: runs, params, metrics, tags, artifacts, data."""
+
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+import recsys
+import recsys.study
+from pipelines import provenance, records, tracking
+from pipelines.digests import world_digest
+from pipelines.run import main
+from recsys.study import Cell, CellResult, StudyResult
+
+
+def _client(place: Path) -> MlflowClient:
+    return MlflowClient(f"sqlite:///{place}/mlruns/mlflow.db")
+
+
+def _runs(client: MlflowClient) -> dict[str, list[Run]]:
+    """Runs of the experiment by role."""
+    experiment = client.get_experiment_by_name("recsys")
+    assert experiment is not None
+    runs: dict[str, list[Run]] = {"study": [], "recommender": [], "seed": []}
+    for run in client.search_runs([experiment.experiment_id]):
+        runs[run.data.tags["role"]].append(run)
+    return runs
+
+
+@pytest.fixture(scope="module")
+def client(finished: Path) -> MlflowClient:
+    return _client(finished)
+
+
+@pytest.fixture(scope="module")
+def runs(client: MlflowClient) -> dict[str, list[Run]]:
+    return _runs(client)
+
+
+def test_runs_form_a_tree_and_are_finished(runs: dict[str, list[Run]]) -> None:
+    (study,) = runs["study"]
+    names = {run.info.run_id: run.info.run_name for run in runs["recommender"]}
+    assert sorted(names.values()) == ["als", "trending"]
+    assert {run.data.tags["mlflow.parentRunId"] for run in runs["recommender"]} == {
+        study.info.run_id
+    }
+    below = sorted(
+        (names[r.data.tags["mlflow.parentRunId"]], r.info.run_name) for r in runs["seed"]
+    )
+    assert below == [
+        (name, f"{name} seed {seed}") for name in ("als", "trending") for seed in (0, 1)
+    ]
+    assert {run.info.status for group in runs.values() for run in group} == {"FINISHED"}
+
+
+def test_params_are_the_resolved_config(runs: dict[str, list[Run]]) -> None:
+    params = runs["study"][0].data.params
+    assert params["world.incumbents"] == "150"
+    assert params["evaluation.days"] == "[1, 2]"
+    assert params["recommenders.1.options.factors"] == "4"
+    als = next(run for run in runs["recommender"] if run.info.run_name == "als")
+    assert als.data.params["factors"] == "4"
+    assert als.data.params["kind"] == "als"
+
+
+def test_metrics_by_day_are_those_of_the_drift_frame(
+    client: MlflowClient, runs: dict[str, list[Run]], world_result: StudyResult
+) -> None:
+    als = next(run for run in runs["recommender"] if run.info.run_name == "als")
+    history = client.get_metric_history(als.info.run_id, "drift/incumbent/notes/who")
+    rows = world_result.drift.filter(
+        pl.col("recommender") == "als", pl.col("measure") == "notes", pl.col("day").is_not_null()
+    )
+    assert {m.step: m.value for m in history} == dict(rows.select("day", "who").iter_rows())
+    assert "quality/newcomer/utility" in als.data.metrics
+    assert "drift/incumbent/slots_changed/volume_ci_low" in als.data.metrics
+
+
+def test_headline_is_the_mean_over_days(
+    runs: dict[str, list[Run]], world_result: StudyResult
+) -> None:
+    als = next(run for run in runs["recommender"] if run.info.run_name == "als")
+    row = world_result.drift.row(
+        by_predicate=(pl.col("recommender") == "als")
+        & (pl.col("measure") == "slots_changed")
+        & pl.col("day").is_null(),
+        named=True,
+    )
+    assert als.data.metrics["headline/slots_changed"] == row["influx"]
+    assert als.data.metrics["headline/slots_changed_total"] == row["total"]
+    assert "headline/newcomer_slots" in als.data.metrics
+
+
+def test_seed_runs_average_to_the_headline(runs: dict[str, list[Run]]) -> None:
+    """Every user of the panel has a value on both days of both seeds, so means of means agree."""
+    als = next(run for run in runs["recommender"] if run.info.run_name == "als")
+    name = "mean/influx/incumbent/slots_changed"
+    seeds = [
+        run.data.metrics[name]
+        for run in runs["seed"]
+        if run.data.tags["mlflow.parentRunId"] == als.info.run_id
+    ]
+    assert sum(seeds) / 2 == pytest.approx(als.data.metrics["headline/slots_changed"], abs=1e-12)
+
+
+def test_every_metric_is_finite(runs: dict[str, list[Run]]) -> None:
+    values = [v for group in runs.values() for run in group for v in run.data.metrics.values()]
+    assert values
+    assert all(math.isfinite(value) for value in values)
+
+
+def test_tags_say_which_code_and_which_world(
+    runs: dict[str, list[Run]], world_result: StudyResult
+) -> None:
+    for group in runs.values():
+        for run in group:
+            assert run.data.tags["world_digest"] == world_digest(world_result.study)[:32]
+            assert {"version.recsys", "version.python", "version.polars"} <= run.data.tags.keys()
+
+
+def test_parent_has_the_files_and_the_data(
+    client: MlflowClient, runs: dict[str, list[Run]], world_result: StudyResult
+) -> None:
+    (study,) = runs["study"]
+    found = {entry.path for entry in client.list_artifacts(study.info.run_id)}
+    assert found == set(tracking.ARTIFACTS)
+    (data,) = study.inputs.dataset_inputs
+    assert data.dataset.digest == world_digest(world_result.study)[:16]
+    assert data.dataset.name == "tiny world"
+
+
+def test_environment_names_another_store(
+    resumed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = f"sqlite:///{tmp_path}/elsewhere.db"
+    before = (resumed / "mlruns/mlflow.db").read_bytes()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    assert main(["tiny.yaml"]) == 0
+    assert len(_runs(MlflowClient(uri))["recommender"]) == 2
+    assert (resumed / "mlruns/mlflow.db").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "status"),
+    [(KeyboardInterrupt, 130, "KILLED"), (ArithmeticError, None, "FAILED")],
+)
+def test_stopped_study_leaves_no_running_run(
+    error: type[BaseException],
+    code: int | None,
+    status: str,
+    resumed: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(cell: Cell) -> CellResult:
+        raise error("planted")
+
+    monkeypatch.setattr(recsys.study, "run_cell", fail)
+    if code is None:
+        with pytest.raises(error):
+            main(["tiny.yaml", "first_seed=7"])
+    else:
+        assert main(["tiny.yaml", "first_seed=7"]) == code
+    runs = _runs(_client(resumed))
+    assert sorted(run.info.status for run in runs["study"]) == sorted(["FINISHED", status])
+    assert len(runs["recommender"]) == 2
+
+
+def test_study_is_shown_when_mlflow_fails(
+    resumed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise ConnectionError("planted")
+
+    monkeypatch.setattr(tracking, "_record_seeds", fail)
+    assert main(["tiny.yaml"]) == 1
+    streams = capsys.readouterr()
+    assert "recommender" in streams.out
+    assert "did not take the study: planted" in streams.err
+    statuses = [run.info.status for runs in _runs(_client(resumed)).values() for run in runs]
+    assert statuses.count("FAILED") == 2  # the study and its first recommender
+    assert "RUNNING" not in statuses
+
+
+def test_log_is_recorded_with_its_data(
+    log_place: Path, resumed: Path, log_result: StudyResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("events.csv", "users.csv", "log.yaml"):
+        (resumed / name).write_bytes((log_place / name).read_bytes())
+    assert main(["log.yaml", "tracking.enabled=true"]) == 0
+    runs = _runs(_client(resumed))
+    study = next(run for run in runs["study"] if run.info.run_name == "tiny_log")
+    assert study.inputs.dataset_inputs[0].dataset.name == "tiny_log log"
+    knn = next(run for run in runs["recommender"] if run.info.run_name == "item_knn")
+    assert "headline/slots_changed_p" in knn.data.metrics
+    assert "headline/ndcg" in knn.data.metrics
+    assert len(runs["seed"]) == 4  # the world's; a log has none
+
+
+def test_processes_can_make_the_database_at_once(fresh: Path) -> None:
+    code = "from pipelines.mlflow_store import connect; print(connect('recsys')[1])"
+    command = [sys.executable, "-W", "error::ResourceWarning", "-c", code]
+    root = Path(recsys.__file__).parents[1]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    started = [
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(2)
+    ]
+    ended = [process.communicate() for process in started]
+    assert [process.returncode for process in started] == [0, 0], ended
+    assert ended[0] == ended[1]
+    assert ended[0][1] == b"", "MLflow is quiet while it makes a database"
+
+
+def test_what_is_no_number_is_left_out(world_result: StudyResult) -> None:
+    rows = world_result.per_user.with_columns(
+        notes=pl.lit(float("nan")), jaccard=pl.lit(float("inf")), topic=pl.lit(None, pl.Float64)
+    )
+    names = {value.name.rpartition("/")[2] for value in records.seed_values(rows)}
+    assert not names & {"notes", "jaccard", "topic"}
+    assert "slots_changed" in names
+
+
+def test_names_are_what_mlflow_takes(world_result: StudyResult) -> None:
+    rows = world_result.per_user.rename({"notes": "odd @ name/../x", "topic": "language:xx"})
+    names = {value.name for value in records.seed_values(rows)}
+    assert "mean/influx/incumbent/language_xx" in names
+    assert "mean/influx/incumbent/odd_name_.._x" in names
+
+
+def test_long_values_are_left_to_the_file(world_result: StudyResult) -> None:
+    options = {"kind": "als", "name": "als", "options": {"long": "x" * 501, "short": "x" * 500}}
+    spec = world_result.study.recommenders[0].model_copy(update=options)
+    assert records.child_params(spec, "none").keys() == {
+        "recommender",
+        "kind",
+        "mitigation",
+        "short",
+    }
+
+
+def test_git_is_optional(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        raise FileNotFoundError("git")
+
+    monkeypatch.setattr(subprocess, "run", fail)
+    assert provenance.git_tags() == {}

@@ -1,0 +1,140 @@
+"""What loads what: a quick start, public names, and imports that point one way."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import recsys
+
+PACKAGE = Path(recsys.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+# Each layer may import itself and those before it; parts of the middle layer only themselves.
+VALUES = {"config", "errors", "log", "noise", "schema", "threads"}
+PARTS = {"drift", "feeds", "inference", "mitigations", "recommenders", "world"}
+STUDIES = {"arms", "load", "source", "study", "summary"}
+ALLOWED_BETWEEN_PARTS = {("world", "feeds")}  # the platform blends the feeds that make the log
+RANDOM = {"numpy.random", "random", "secrets"}
+HEAVY = {"implicit", "mlflow", "numba", "scipy", "sklearn"}
+
+START = """
+import sys, time
+import polars, pydantic
+before = time.perf_counter()
+import recsys
+print(time.perf_counter() - before, *sorted({name.partition(".")[0] for name in sys.modules}))
+"""
+
+
+def test_import_is_quick_and_light():
+    done = subprocess.run(
+        [sys.executable, "-c", START],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=PACKAGE.parent,
+    )
+    seconds, *loaded = done.stdout.split()
+    assert not HEAVY & set(loaded)
+    assert float(seconds) <= 0.5  # beyond polars and pydantic; usually some milliseconds
+
+
+@pytest.mark.parametrize("name", recsys.__all__)
+def test_public_names_resolve(name):
+    assert getattr(recsys, name) is not None
+
+
+def test_unknown_names_do_not_resolve():
+    with pytest.raises(AttributeError, match="module 'recsys' has no attribute 'simulat'"):
+        _ = recsys.simulat
+
+
+def part_of(module):
+    """The part of recsys that a module belongs to: `world` of `recsys.world.notes`."""
+    return [*module.split("."), "__init__"][1]
+
+
+def imported(path):
+    """Full names of the modules that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def module_of(path):
+    return ".".join(["recsys", *path.relative_to(PACKAGE).with_suffix("").parts])
+
+
+def allowed(importer):
+    """The parts of recsys that a part may import."""
+    if importer in VALUES:
+        return VALUES
+    if importer in PARTS:
+        return (
+            VALUES | {importer} | {to for start, to in ALLOWED_BETWEEN_PARTS if start == importer}
+        )
+    return VALUES | PARTS | STUDIES
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_of)
+def test_imports_point_one_way(path):
+    names = set(imported(path))
+    assert not {name for name in names if name.split(".")[0] in {"pipelines", "mlflow"}}
+    part = part_of(module_of(path))
+    if part == "__init__":
+        return
+    assert part in VALUES | PARTS | STUDIES, f"{part} belongs to no layer yet"
+    ours = {part_of(name) for name in names if name.startswith("recsys.")}
+    beyond = (ours & (VALUES | PARTS | STUDIES)) - allowed(part)
+    assert not beyond, f"{module_of(path)} imports {beyond}"
+
+
+def test_arms_do_not_know_the_study():
+    arms = [path for path in MODULES if part_of(module_of(path)) == "arms"]
+    ours = {part_of(name) for path in arms for name in imported(path) if "recsys." in name}
+    assert not ours & {"load", "study", "summary"}
+
+
+def test_the_walk_finds_imports(tmp_path):
+    file = tmp_path / "leak.py"
+    file.write_text("def f():\n    from recsys.world import notes\n    import mlflow.pyfunc\n")
+    assert set(imported(file)) == {"recsys.world", "recsys.world.notes", "mlflow.pyfunc"}
+
+
+def offences(tree):
+    """Global randomness and prints in a syntax tree."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr == "random":
+            if isinstance(node.value, ast.Name) and node.value.id in {"np", "numpy"}:
+                yield f"{node.lineno}: np.random"
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            if node.func.id == "print":
+                yield f"{node.lineno}: print"
+        elif isinstance(node, ast.Import):
+            yield from (
+                f"{node.lineno}: {alias.name}" for alias in node.names if alias.name in RANDOM
+            )
+        elif isinstance(node, ast.ImportFrom):
+            names = {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+            yield from (f"{node.lineno}: {name}" for name in names & RANDOM)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_of)
+def test_no_global_randomness_and_no_print(path):
+    assert list(offences(ast.parse(path.read_text(encoding="utf-8")))) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["import random", "from random import gauss", "np.random.rand()", "from numpy import random",
+     "import numpy.random", "print(1)"],
+)  # fmt: skip
+def test_the_walk_finds_offences(code):
+    assert len(list(offences(ast.parse(code)))) == 1

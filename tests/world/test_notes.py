@@ -1,0 +1,113 @@
+"""Notes: rates, addresses that survive other horizons and more people, follows by taste."""
+
+import numpy as np
+import pytest
+
+from recsys.config import Influx, World
+from recsys.world.notes import (
+    draw_follows,
+    draw_incumbents_notes,
+    draw_newcomers_notes,
+    is_creator,
+)
+from recsys.world.population import draw_incumbents, draw_newcomers
+from recsys.world.tables import stacked
+
+WORLD = World(incumbents=20_000, influx=Influx(newcomers=3_000, arrivals=(1.0,)))
+
+
+@pytest.fixture(scope="module")
+def people():
+    return draw_incumbents(WORLD)
+
+
+@pytest.fixture(scope="module")
+def notes(people):
+    return draw_incumbents_notes(WORLD, people, seed=0, adapting=True)
+
+
+def test_posting_rate_and_attributes(people, notes):
+    creators = is_creator(WORLD, people)
+    assert abs(creators.mean() - 0.10) < 4.5 * np.sqrt(0.09 / 20_000)
+    days = WORLD.days_after + WORLD.days_before + WORLD.burn_in_days + WORLD.notes.window_days
+    expected = creators.sum() * days * 0.15
+    assert abs(notes.n - expected) < 4.5 * np.sqrt(expected)
+    for code, share in enumerate(WORLD.population.incumbents.formats):
+        assert abs((notes.format == code).mean() - share) < 4.5 * np.sqrt(0.25 / notes.n)
+    assert abs(notes.tagged.mean() - 0.12) < 4.5 * np.sqrt(0.1056 / notes.n)
+    assert abs(notes.quality.std() - 0.5) < 4.5 * 0.5 / np.sqrt(2 * notes.n)
+    assert not notes.influx.any()
+    assert creators[notes.creator].all()
+
+
+def test_topics_follow_the_creators_taste(people, notes):
+    expected = people.taste[notes.creator].mean(axis=0)
+    observed = np.bincount(notes.topic, minlength=24) / notes.n
+    assert np.abs(observed - expected).max() < 4.5 * np.sqrt(0.25 * 0.25 / notes.n)
+
+
+def test_subtitles_come_with_adaptation_alone(people, notes):
+    assert not notes.subtitled[notes.published < 0].any()
+    late = notes.published > 6  # 1 - exp(-3) and more of a_inf = .10
+    assert abs(notes.subtitled[late].mean() - 0.0985) < 4.5 * np.sqrt(0.09 / late.sum())
+    plain = draw_incumbents_notes(WORLD, people, seed=0)
+    assert not plain.subtitled.any()
+    for name in ("key", "published", "topic", "quality", "latent"):
+        np.testing.assert_array_equal(getattr(plain, name), getattr(notes, name))
+
+
+def test_a_longer_run_keeps_the_notes_of_a_shorter_one(people, notes):
+    shorter = draw_incumbents_notes(WORLD.model_copy(update={"days_after": 3}), people, 0)
+    both = np.isin(notes.key, shorter.key)
+    assert both.sum() == shorter.n
+    for name in ("key", "creator", "published", "topic", "quality"):
+        np.testing.assert_array_equal(getattr(notes, name)[both], getattr(shorter, name))
+
+
+def test_newcomers_notes_are_nested_and_as_many_in_a_placebo(people):
+    def drawn(count, law, influx):
+        world = WORLD.model_copy(
+            update={"influx": WORLD.influx.model_copy(update={"newcomers": count})}
+        )
+        everybody = stacked(people, draw_newcomers(world, law))
+        return draw_newcomers_notes(world, everybody, law, 0, influx=influx)
+
+    laws = WORLD.population
+    all_of_them = drawn(3_000, laws.newcomers, True)
+    some = drawn(500, laws.newcomers, True)
+    np.testing.assert_array_equal(some.key, all_of_them.key[: some.n])
+    np.testing.assert_array_equal(some.topic, all_of_them.topic[: some.n])
+    placebo = drawn(3_000, laws.incumbents, False)
+    np.testing.assert_array_equal(placebo.key, all_of_them.key)
+    np.testing.assert_array_equal(placebo.published, all_of_them.published)
+    assert set(all_of_them.language) == {1}
+    assert all_of_them.influx.all()
+    assert set(placebo.language) == {0}
+    assert not placebo.influx.any()
+
+
+def test_follows(people):
+    follows = draw_follows(WORLD, people)
+    count = (follows >= 0).sum(axis=1)
+    # Poisson(8) cut at 16: mean 7.99
+    assert abs(count.mean() - 7.99) < 4.5 * np.sqrt(8 / 20_000)
+    creators = is_creator(WORLD, people)
+    assert creators[follows[follows >= 0]].all()
+    # readers with a pronounced topic follow creators who have more of it
+    topic = people.taste.argmax(axis=1)
+    followed = people.taste[follows[:, 0], topic][follows[:, 0] >= 0].mean()
+    assert followed > 1.3 * people.taste[np.flatnonzero(creators)][:, topic].mean()
+
+
+def test_nobody_follows_where_nobody_posts(people):
+    quiet = WORLD.model_copy(
+        update={"population": WORLD.population.model_copy(update={"creators": 0.0})}
+    )
+    assert (draw_follows(quiet, people) == -1).all()
+
+
+def test_live_notes(notes):
+    live = notes.live(3, window_days=10)
+    assert (notes.published[live] < 3).all()
+    assert (notes.published[live] > -7).all()
+    assert live.sum() == ((notes.published < 3) & (notes.published > -7)).sum()
