@@ -204,20 +204,25 @@ def _groups(
 
 
 def _cubes(group: pl.DataFrame) -> dict[str, _Cube]:
-    """Values of each measure that has any, by day, user and seed; NaN where a user has none."""
+    """Values of each measure that has any, by day, user and seed; NaN where a user has none.
+
+    Placebo groups of a log share day, user and seed: their mean is taken, in the order of rows.
+    """
     columns = (group["day"].fill_null(_HEADLINE), group["user_id"], group["seed"])
     axes = [np.unique(column.to_numpy(), return_inverse=True) for column in columns]
-    where = tuple(index for _, index in axes)
     shape = tuple(known.size for known, _ in axes)
+    where = np.ravel_multi_index(tuple(index for _, index in axes), shape)
     days = [None if day == _HEADLINE else int(day) for day in axes[0][0]]
     cubes = {}
     for measure in _measures_in(group):
-        column = group[measure]
-        if column.null_count() == group.height:
+        values = group[measure].to_numpy()
+        known = ~np.isnan(values)
+        if not known.any():
             continue
-        values = np.full(shape, np.nan)
-        values[where] = column.fill_null(np.nan).to_numpy()
-        cubes[measure] = _Cube(days, values)
+        total = np.bincount(where[known], values[known], minlength=int(np.prod(shape)))
+        count = np.bincount(where[known], minlength=total.size)
+        mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+        cubes[measure] = _Cube(days, mean.reshape(shape))
     return cubes
 
 

@@ -20,8 +20,8 @@ class ALS(Recommender):
     """Users and items as vectors whose product predicts a like, weighted by how often it happened.
 
     Minimises Σ c_ui (p_ui - x_u·y_i)² + λ(Σ|x_u|² + Σ|y_i|²) over all pairs: p = 1 and
-    c = alpha·weight where there was an event, p = 0 and c = 1 elsewhere. So the solver of `implicit`
-    has it; Hu, Koren & Volinsky 2008, "Collaborative filtering for implicit feedback datasets", have
+    c = alpha·weight where there was an event, p = 0 and c = 1 elsewhere. So `implicit` solves it;
+    Hu, Koren & Volinsky 2008, "Collaborative filtering for implicit feedback datasets", have
     c = 1 + alpha·weight. An entity's starting factors depend on the training seed and its key
     alone, so that people who do nothing move nobody's feed. Use it where items are many.
 
