@@ -1,0 +1,84 @@
+"""The documents are true: their Python runs, their configs load, and what they name is there."""
+
+import doctest
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from recsys import MEASURES, load_study
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FILE = re.compile(r"# (\w+\.py)\n")
+
+each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+
+
+def blocks(document, language):
+    """Code of a document's blocks in a language, each behind as many empty lines as precede it."""
+    text = document.read_text(encoding="utf-8")
+    for found in BLOCK.finditer(text):
+        if found[1] == language:
+            yield "\n" * text.count("\n", 0, found.start(2)) + found[2]
+
+
+@pytest.fixture
+def somewhere(tmp_path, monkeypatch):
+    """An empty directory but for the configs, as where a reader tries things out."""
+    shutil.copytree(ROOT / "configs", tmp_path / "configs")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path
+
+
+@each_document
+def test_python_runs(document, somewhere):
+    """As a reader would, in turn; a block that begins with a file's name is that file."""
+    names = {"__name__": "__main__"}
+    for code in blocks(document, "python"):
+        named = FILE.match(code.lstrip("\n"))
+        if named:
+            (somewhere / named[1]).write_text(code, encoding="utf-8")
+        else:
+            exec(compile(code, str(document), "exec"), names)
+
+
+@each_document
+def test_examples_give_what_they_show(document):
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+    for code in blocks(document, "pycon"):
+        runner.run(doctest.DocTestParser().get_doctest(code, {}, document.name, str(document), 0))
+    assert runner.summarize().failed == 0
+
+
+@each_document
+def test_configs_load(document):
+    for text in blocks(document, "yaml"):
+        load_study(yaml.safe_load(text))
+
+
+@each_document
+def test_what_is_named_is_there(document):
+    text = document.read_text(encoding="utf-8")
+    paths = set(re.findall(r"\]\(([\w./-]+)\)", text))
+    paths |= {f"/{path}" for path in re.findall(r"\b(?:configs|recsys|tests)/[\w/]+\.\w+", text)}
+    known = re.findall(
+        r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    missing = [
+        path
+        for path in paths
+        if not (ROOT / path[1:] if path.startswith("/") else document.parent / path).exists()
+    ]
+    targets = re.findall(r"(?:^|`)make ([a-z-]+)", text, re.MULTILINE)
+    assert missing == []
+    assert set(targets) <= set(known)
+
+
+def test_every_measure_is_explained():
+    text = (ROOT / "docs" / "measures.md").read_text(encoding="utf-8")
+    assert [name for name in MEASURES if f"| `{name}` |" not in text] == []
