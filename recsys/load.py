@@ -134,6 +134,8 @@ def _expand(raw: dict[str, Any]) -> dict[str, Any]:
             key = where.removeprefix("world.")
             if key in world:
                 world[key] = _preset(world[key], presets, where)
+        if isinstance(world.get("influx"), dict):
+            world = _migration(world)
         raw["world"] = world
     if isinstance(raw.get("recommenders"), list):
         raw["recommenders"] = [_spec(entry) for entry in raw["recommenders"]]
@@ -144,12 +146,29 @@ def _preset(entry: Any, presets: Mapping[str, Mapping[str, Any]], where: str) ->
     """`rednote`, or `{kind: rednote, half_life_days: 1}`, with the preset's values filled in."""
     if isinstance(entry, str):
         entry = {"kind": entry}
-    if not isinstance(entry, dict) or "kind" not in entry:
+    if not isinstance(entry, dict):
         return entry
-    kind = str(entry["kind"])
+    kind = str(entry.get("kind", "custom"))
     if kind not in presets and kind != "custom":
         raise ConfigError(f"{where}: no kind {kind!r}; {nearest(kind, presets)}")
     return {**presets.get(kind, {}), **entry}
+
+
+def _migration(world: dict[str, Any]) -> dict[str, Any]:
+    """`influx: {from: tiktok, to: rednote}` as the newcomers' origin and the world's platform."""
+    influx = dict(world["influx"])
+    formed_on = influx.pop("from", None)
+    if formed_on is not None and "origin" not in influx:
+        influx["origin"] = _preset(formed_on, PLATFORMS, "world.influx.from")
+    if "to" in influx:
+        there = influx.pop("to")
+        here = world.setdefault("platform", _preset(there, PLATFORMS, "world.influx.to"))
+        if isinstance(here, dict) and here.get("kind") != there:
+            raise ConfigError(
+                f"world.influx.to: {there!r} is not world.platform, {here.get('kind')!r}; "
+                "leave one of them out"
+            )
+    return {**world, "influx": influx}
 
 
 def _spec(entry: Any) -> Any:

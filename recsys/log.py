@@ -21,7 +21,7 @@ from recsys.errors import LogError, nearest
 from recsys.noise import Stream, stable_keys
 from recsys.schema import COHORTS, KINDS, WEIGHTS, checked, to_polars
 
-__all__ = ["TIME", "InteractionLog", "Interactions"]
+__all__ = ["TIME", "InteractionLog", "Interactions", "item_codes"]
 
 TIME = pl.Datetime("ms", "UTC")
 _MAX_NULL_TIMES = 0.05
@@ -205,21 +205,7 @@ class InteractionLog:
         >>> log.item_codes("format")
         (array([1, 0], dtype=int32), ['image', 'video'])
         """
-        missing = [name for name in attributes if name not in self.items.columns]
-        if missing:
-            raise LogError(f"items: no column {missing[0]!r} among {self.items.columns}")
-        columns = [self.items[name] for name in attributes]
-        if len(columns) == 1 and isinstance(columns[0].dtype, pl.Enum):
-            known = columns[0].dtype.categories
-            codes = columns[0].to_physical()
-        else:
-            text = [column.cast(pl.String).fill_null("unknown") for column in columns]
-            labels = pl.select(pl.concat_str(text, separator=" · ")).to_series()
-            known = labels.unique().sort()
-            codes = labels.cast(pl.Enum(known)).to_physical()
-        if codes.null_count():
-            known = known.extend(pl.Series(["unknown"]))
-        return codes.cast(pl.Int32).fill_null(len(known) - 1).to_numpy(), known.to_list()
+        return item_codes(self.items, *attributes)
 
     def before(self, moment: datetime) -> Self:
         """The log up to, and without, a moment (UTC where it names no zone)."""
@@ -251,6 +237,26 @@ class InteractionLog:
         gone = np.zeros(self.n_users, dtype=np.bool_)
         gone[users] = True
         return self.only(~gone[self.dense["user"].to_numpy()])
+
+
+def item_codes(items: pl.DataFrame, *attributes: str) -> tuple[NDArray[np.int32], list[str]]:
+    """See `InteractionLog.item_codes`; for a frame of items alone."""
+    missing = [name for name in attributes if name not in items.columns]
+    if missing or not attributes:
+        named = repr(missing[0]) if missing else "to make codes of"
+        raise LogError(f"items: no column {named} among {items.columns}")
+    columns = [items[name] for name in attributes]
+    if len(columns) == 1 and isinstance(columns[0].dtype, pl.Enum):
+        known = columns[0].dtype.categories
+        codes = columns[0].to_physical()
+    else:
+        text = [column.cast(pl.String).fill_null("unknown") for column in columns]
+        labels = pl.select(pl.concat_str(text, separator=" · ")).to_series()
+        known = labels.unique().sort()
+        codes = labels.cast(pl.Enum(known)).to_physical()
+    if codes.null_count():
+        known = known.extend(pl.Series(["unknown"]))
+    return codes.cast(pl.Int32).fill_null(len(known) - 1).to_numpy(), known.to_list()
 
 
 def _with_canonical_columns(table: pl.DataFrame, weights: Mapping[str, float]) -> pl.DataFrame:

@@ -43,6 +43,8 @@ class Stream(IntEnum):
     DEPTH = 21
     CLICK = 22
     FRESH = 23
+    TICK = 24
+    DISCONTENT = 25
     MODEL_USER = 30
     MODEL_ITEM = 31
     MODEL_RANDOM = 32
@@ -103,7 +105,7 @@ def philox(
     ['0x6627e8d5', '0xe169c58d', '0xbc57ac4c', '0x9b00dbd8']
     """
     parts = np.broadcast_arrays(*(_word(part) for part in (entity, item, when)))
-    flat = [np.ascontiguousarray(part).ravel() for part in parts]
+    flat = [part.flatten() for part in parts]  # copies: numba dislikes read-only views
     out = np.empty((flat[0].size, 4), dtype=np.uint32)
     entities, items, whens = flat
     key = np.uint64(seed & (2**64 - 1))
@@ -148,13 +150,15 @@ def moment(day: ArrayLike, tick: int = 0, visit: ArrayLike = 0, draw: int = 0) -
 
 
 def integer_seed(seed: int, *coordinates: int) -> int:
-    """A 31-bit seed for a library that keeps a random stream of its own.
+    """A 31-bit seed from a seed and up to three coordinates, each below 2^32.
+
+    For libraries that keep a random stream of their own, and for seeds that belong to a part.
 
     >>> 0 <= integer_seed(7, 3) < 2**31 and integer_seed(7, 3) != integer_seed(8, 3)
     True
     """
-    entity, item = (*coordinates, 0, 0)[:2]
-    return int(philox(seed, Stream.MODEL_SEED, entity, item)[0] >> 1)
+    entity, item, when = (*coordinates, 0, 0, 0)[:3]
+    return int(philox(seed, Stream.MODEL_SEED, entity, item, when)[0] >> 1)
 
 
 def stable_keys(stream: int, ids: ArrayLike, sub: ArrayLike = 0) -> NDArray[np.uint64]:

@@ -13,12 +13,14 @@ from typing import TypeVar
 
 import polars as pl
 
+from recsys.arms.closed import ClosedArms
 from recsys.arms.log import LogArms
 from recsys.arms.world import WorldArms
 from recsys.config import RecommenderSpec, Study
 from recsys.errors import ConfigError
 from recsys.inference import MIN_SEEDS_FOR_CLAIMS
 from recsys.load import make_recommender
+from recsys.recommenders import Recommender
 from recsys.summary import drift_of_log, drift_of_world, summarise
 from recsys.threads import single_threaded_blas
 
@@ -56,7 +58,9 @@ class Cell:
     @property
     def identity(self) -> str:
         """JSON of all that its result depends on, besides the code and the data files."""
-        study = self.study.model_dump(mode="json", include={"world", "log", "arms", "evaluation"})
+        study = self.study.model_dump(
+            mode="json", include={"world", "log", "loop", "arms", "evaluation"}
+        )
         recommender = self.recommender.model_dump(mode="json")
         where = {"seed": self.seed, "draws": [self.draws.start, self.draws.stop]}
         return json.dumps({**study, "recommender": recommender, **where}, sort_keys=True)
@@ -81,8 +85,9 @@ class StudyResult:
         summary: recommender · mitigation · arm · day · cohort · measure · mean · ci_low · ci_high ·
             n_users · n_seeds; day is null in the mean over days.
         drift: recommender · mitigation · day · measure · influx · placebo · retrain · total ·
-            volume · who, these three with _ci_low and _ci_high · p_value (of who) · saturated ·
-            n_users · n_seeds.
+            volume · who, these three with _ci_low and _ci_high · p_value (of who) · p_holm ·
+            saturated · n_users · n_seeds. p_holm is adjusted for the measures of a recommender
+            other than `recsys.summary.PRIMARY`, in headline rows.
         timings: recommender · seed · arm · day · fit_s · serve_s.
         notes: what a reader of the figures must know, a sentence each.
     """
@@ -125,6 +130,8 @@ def run_cell(cell: Cell) -> CellResult:
             first = cell.draws.start == 1
             arms = log_arms(cell.study)
             return CellResult(*arms.measure(name, recommender, cell.draws, with_influx=first))
+        if cell.study.loop == "closed":
+            return CellResult(*_closed_arms(cell, recommender).measure(name, recommender))
         return CellResult(*world_arms(cell.study, cell.seed).measure(name, recommender))
 
 
@@ -187,6 +194,14 @@ def world_arms(study: Study, seed: int) -> WorldArms:
     key = (study.model_dump_json(include={"world", "evaluation", "arms"}), seed, study.workers)
     return _kept(
         _world_arms, 2, key, lambda: WorldArms(world, study.evaluation, study.arms, *key[1:])
+    )
+
+
+def _closed_arms(cell: Cell, recommender: Recommender) -> ClosedArms:
+    world = cell.study.world
+    assert world is not None
+    return ClosedArms(
+        world, cell.study.evaluation, cell.study.arms, cell.seed, recommender=recommender
     )
 
 

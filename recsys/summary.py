@@ -12,12 +12,14 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recsys.arms.measure import KEYS, is_level
-from recsys.inference import parts, permutation_p, placebo_band, two_way_interval, widened
+from recsys.inference import holm, parts, permutation_p, placebo_band, two_way_interval, widened
 
-__all__ = ["SATURATED", "drift_of_log", "drift_of_world", "summarise"]
+__all__ = ["PRIMARY", "SATURATED", "drift_of_log", "drift_of_world", "summarise"]
 
 SATURATED = 0.8
 """A rung on which placebo or retrain drift by this much leaves no room for anything else."""
+PRIMARY = ("notes", "language_format", "utility")
+"""The measures on which a study stands: note level, mix level, harm. Others are adjusted."""
 _HEADLINE = -1
 """Stands for the null day of headlines where days are sorted: they come first."""
 _PARTS = ("total", "volume", "who")
@@ -140,12 +142,14 @@ def _log_row(
 
     level = is_level(measure)
     full = of("full")[0] if level else 0.0
-    influx, placebo = of("influx")[0] - full, widened(of("placebo") - full, crowding)
+    influx, drawn = of("influx")[0] - full, of("placebo") - full
+    placebo = widened(drawn, crowding)
     retrain = of("retrain")[0] - full if of("retrain").size else 0.0
     low, high = (float(edge) for edge in placebo_band(placebo))
     low = low if level else max(low, 0.0)  # widening may reach below what a distance can be
     centre = float(placebo.mean())
-    sides = (abs(influx - centre), np.abs(placebo - centre)) if level else (influx, placebo)
+    # Widening breaks ties in favour of the claim, so the larger p counts.
+    p_value = max(_permutation_p(influx, draws, level) for draws in (drawn, placebo))
     return {
         "influx": influx, "placebo": centre, "retrain": retrain,
         "total": influx - retrain,
@@ -155,22 +159,48 @@ def _log_row(
         "who": influx - centre,
         "who_ci_low": influx - high,
         "who_ci_high": influx - low,
-        "p_value": float(permutation_p(*sides)),
+        "p_value": p_value,
         "n_users": max(rows.height for rows in arms.values()),
         "n_seeds": 1,
     }  # fmt: skip
+
+
+def _permutation_p(influx: float, draws: NDArray[np.float64], level: bool) -> float:
+    """One-sided for distances; for levels, by how far from the middle of all groups."""
+    if not level:
+        return float(permutation_p(influx, draws))
+    centre = np.mean([*draws, influx])
+    return float(permutation_p(abs(influx - centre), np.abs(draws - centre)))
 
 
 def _drift_frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
     columns = (
         "recommender", "mitigation", "day", "measure", "influx", "placebo", "retrain",
         *(f"{part}{edge}" for part in _PARTS for edge in ("", "_ci_low", "_ci_high")),
-        "p_value", "saturated", "n_users", "n_seeds",
+        "p_value", "p_holm", "saturated", "n_users", "n_seeds",
     )  # fmt: skip
+    _adjust(rows)
     for row in rows:
         floor = max(row["placebo"], row["retrain"])
         row["saturated"] = bool(not is_level(row["measure"]) and floor >= SATURATED)
     return _frame(rows, columns)
+
+
+def _adjust(rows: list[dict[str, Any]]) -> None:
+    """Adds p_holm to headline rows: p of the primaries as it is, Holm's of a recommender's rest."""
+    headline = [row for row in rows if row["day"] is None]
+    for row in headline:
+        row["p_holm"] = row["p_value"]
+    for name in {(row["recommender"], row["mitigation"]) for row in headline}:
+        rest = [
+            row
+            for row in headline
+            if (row["recommender"], row["mitigation"]) == name and row["measure"] not in PRIMARY
+        ]
+        if rest:
+            adjusted = holm([row["p_value"] for row in rest])
+            for row, p in zip(rest, adjusted, strict=True):
+                row["p_holm"] = float(p)
 
 
 def _frame(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> pl.DataFrame:

@@ -194,7 +194,7 @@ class LogArms:
 
     @cached_property
     def _attributes(self) -> Attributes:
-        return attributes_of(self.train, self.source.attributes)
+        return attributes_of(self.train.items, self.source.attributes)
 
     @cached_property
     def _held_out(self) -> list[NDArray[np.int32]] | None:

@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recsys.drift import MEASURES, FeedPair, Measure, available, mix_measure, share_measure
-from recsys.log import InteractionLog
+from recsys.log import item_codes
 from recsys.schema import COHORTS
 
 __all__ = [
@@ -34,14 +34,14 @@ Attributes = Mapping[str, tuple[NDArray[np.int32], list[str]]]
 """Codes of the items, and what each code stands for, by attribute."""
 
 
-def attributes_of(log: InteractionLog, columns: Mapping[str, str]) -> Attributes:
+def attributes_of(items: pl.DataFrame, columns: Mapping[str, str]) -> Attributes:
     """Codes and labels of items' attributes.
 
     Args:
-        log: whose items.
+        items: a log's items.
         columns: column of `items` by name of the attribute.
     """
-    return {name: log.item_codes(column) for name, column in columns.items()}
+    return {name: item_codes(items, column) for name, column in columns.items()}
 
 
 def measures_of(provides: Sequence[str], attributes: Attributes) -> dict[str, Measure]:

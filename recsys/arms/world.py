@@ -20,22 +20,26 @@ from recsys.log import InteractionLog
 from recsys.noise import Stream, integer_seed, uniforms
 from recsys.recommenders import Model, Ranking, Recommender, Trending, with_fallback
 from recsys.world.behaviour import examination
-from recsys.world.simulate import Simulation, simulate_arms
+from recsys.world.simulate import Audience, Simulation, simulate_arms
 
 __all__ = ["WorldArms", "training_seed"]
 
 _ATTRIBUTES = ("language", "format", "topic")
-_OWN_NOTES = 16
-"""Ranked beyond k, since nobody is served notes of their own."""
+_SPARE = 48
+"""Ranked beyond k: own notes, and more of a creator than a feed may hold, are passed over."""
 
 
 def training_seed(seed: int, arm: str) -> int:
-    """The seed of a fit: the same in all arms but retrain.
+    """The seed of a fit: one for the reference, another for every arm that is compared with it.
 
-    >>> training_seed(0, "influx") == training_seed(0, "control") != training_seed(0, "retrain")
+    So influx, placebo and retrain hold the same training noise: total = influx - retrain is
+    exactly 0 where nobody comes. With the reference's own seed in the influx arm it would be
+    minus the noise.
+
+    >>> training_seed(0, "influx") == training_seed(0, "retrain") != training_seed(0, "control")
     True
     """
-    return integer_seed(seed, 1 if arm == "retrain" else 0)
+    return integer_seed(seed, 0 if arm in ("control", "full") else 1)
 
 
 @dataclass(frozen=True)
@@ -63,8 +67,12 @@ class WorldArms:
     @cached_property
     def simulations(self) -> dict[str, Simulation]:
         """The world of each arm; retrain has none of its own."""
-        worlds = tuple(arm for arm in self.arms if arm != "retrain")
-        return simulate_arms(self.world, worlds, self.seed, threads=self.threads)
+        worlds = [arm for arm in self.arms if arm != "retrain"]
+        audience = Audience(self.panel, self.evaluation.days, self.evaluation.k)
+        simulations = simulate_arms(
+            self.world, worlds, self.seed, audience=audience, threads=self.threads
+        )
+        return {str(name): simulation for name, simulation in simulations.items()}
 
     @cached_property
     def panel(self) -> NDArray[np.int64]:
@@ -92,7 +100,10 @@ class WorldArms:
         for arm in self._arms_for(recommender):
             incumbents, newcomers, pairs = [], [], []
             for day in self.evaluation.days:
-                model, feeds, seconds = self._feeds(recommender, arm, day, self.panel)
+                newcomers_there = self._newcomers(arm, day)
+                (feeds, theirs), seconds = self._feeds(
+                    recommender, arm, day, (self.panel, newcomers_there)
+                )
                 keys = {
                     "recommender": name, "mitigation": "none", "arm": arm, "seed": self.seed,
                     "draw": 0, "day": day, "cohort": "incumbent",
@@ -100,7 +111,10 @@ class WorldArms:
                 reference = references.setdefault(day, feeds)
                 pairs.append(self._pair(arm, day, self.panel, reference, feeds))
                 incumbents.append(self._rows(keys, self.panel, pairs[-1]))
-                newcomers.extend(self._newcomers_rows(keys, model))
+                if newcomers_there.size:
+                    keys["cohort"] = "newcomer"  # quality only: they have no feed in the twin
+                    pair = self._pair(arm, day, newcomers_there, theirs, theirs)
+                    newcomers.append(self._rows(keys, newcomers_there, pair))
                 timings.append(
                     {"recommender": name, "seed": self.seed, "arm": arm, "day": day, **seconds}
                 )
@@ -116,12 +130,23 @@ class WorldArms:
             others = [arm for arm in others if arm != "retrain"]
         return ["control", *others]
 
+    def _world_of(self, arm: str) -> str:
+        """The arm whose world an arm looks at."""
+        return "control" if arm == "retrain" else arm
+
     def _simulation(self, arm: str) -> Simulation:
-        return self.simulations["control" if arm == "retrain" else arm]
+        return self.simulations[self._world_of(arm)]
+
+    def _newcomers(self, arm: str, day: int) -> NDArray[np.int64]:
+        """Newcomers who are there on a day, up to the size of the panel."""
+        people = self._simulation(arm).people
+        there = (people.arrival < day) & (day < people.departure)
+        there[: self.world.incumbents] = False
+        return np.flatnonzero(there)[: self.evaluation.panel]
 
     def _day(self, arm: str, day: int) -> tuple[InteractionLog, Model]:
         """The log up to a day and the fallback trained on it, shared by all recommenders."""
-        key = ("control" if arm == "retrain" else arm, day)
+        key = (self._world_of(arm), day)
         with self._lock:
             if key not in self._days:
                 log = self._simulation(arm).log_before(day, self.evaluation.training_days)
@@ -130,67 +155,66 @@ class WorldArms:
             return self._days[key]
 
     def _feeds(
-        self, recommender: Recommender, arm: str, day: int, users: NDArray[np.int64]
-    ) -> tuple[Model, Ranking, dict[str, float]]:
+        self,
+        recommender: Recommender,
+        arm: str,
+        day: int,
+        groups: tuple[NDArray[np.int64], ...],
+    ) -> tuple[list[Ranking], dict[str, float]]:
+        """The day's feeds of each group of users, from a fit of the arm's log; and seconds."""
         log, _ = self._day(arm, day)
         start = time.perf_counter()
         model = recommender.fit(log, seed=training_seed(self.seed, arm))
         fitted = time.perf_counter()
-        feeds = self._serve(model, arm, day, users)
+        feeds = [self._serve(model, arm, day, users) for users in groups]
         served = time.perf_counter()
-        return model, feeds, {"fit_s": fitted - start, "serve_s": served - fitted}
+        return feeds, {"fit_s": fitted - start, "serve_s": served - fitted}
 
     def _serve(self, model: Model, arm: str, day: int, users: NDArray[np.int64]) -> Ranking:
         """The day's feeds: the model's ranking, gaps filled, blended with the platform's slots."""
         simulation, (log, fallback) = self._simulation(arm), self._day(arm, day)
         candidates = simulation.candidates(day)
-        depth = min(self.evaluation.k + _OWN_NOTES, int(candidates.sum()))
+        depth = min(self.evaluation.k + _SPARE, int(candidates.sum()))
         own = with_fallback(model.rank(users, depth, candidates), fallback, users, candidates)
         ids, sources = simulation.feeds(
             own.item_ids, own.sources, users, log.seen, day, self.evaluation.k
         )
         return Ranking(ids, _scores_of(ids, own), sources)
 
-    def _newcomers_rows(self, keys: dict[str, Any], model: Model) -> list[pl.DataFrame]:
-        """What newcomers get: quality only, since they have no feed in the control arm."""
-        arm, day = keys["arm"], keys["day"]
-        people = self._simulation(arm).people
-        there = (people.arrival < day) & (day < people.departure)
-        there[: self.world.incumbents] = False
-        users = np.flatnonzero(there)[: self.evaluation.panel]
-        if users.size == 0:
-            return []
-        feeds = self._serve(model, arm, day, users)
-        pair = self._pair(arm, day, users, feeds, feeds)
-        return [self._rows({**keys, "cohort": "newcomer"}, users, pair)]
-
     def _pair(
         self, arm: str, day: int, users: NDArray[np.int64], reference: Ranking, feeds: Ranking
     ) -> FeedPair:
         """Reference and feeds as the measures take them; notes are described as in the arm."""
-        log, _ = self._day(arm, day)
-        assert log.from_newcomers is not None
+        from_newcomers = self._simulation(arm).from_newcomers
         attributes = self._attributes(arm)
         return FeedPair(
             reference=reference.item_ids,
             feeds=feeds.item_ids,
             attributes={name: codes for name, (codes, _) in attributes.items()},
-            from_newcomers=log.from_newcomers,
+            from_newcomers=from_newcomers,
             examine=examination(self.world.platform, self.evaluation.k),
-            relevance=self._simulation(arm).click_probability(users, feeds.item_ids),
+            relevance=self._worth(arm, day, users, feeds),
         )
 
+    def _worth(
+        self, arm: str, day: int, users: NDArray[np.int64], feeds: Ranking
+    ) -> NDArray[np.float32]:
+        """Click probabilities: incumbents as they are in the twin, newcomers as they are."""
+        newcomers = bool(users.size) and users[0] >= self.world.incumbents
+        state = None if newcomers else self.simulations["control"]
+        return self._simulation(arm).click_probability(users, feeds.item_ids, day, state)
+
     def _rows(self, keys: dict[str, Any], users: NDArray[np.int64], pair: FeedPair) -> pl.DataFrame:
-        ids = self._simulation(keys["arm"]).log.users["user_id"].gather(users)
+        ids = self._simulation(keys["arm"]).users["user_id"].gather(users)
         compared = keys["arm"] != "control" and keys["cohort"] == "incumbent"
         return rows_of(pair, self._measures, ids, keys, compared=compared)
 
     def _attributes(self, arm: str) -> Attributes:
         with self._lock:
-            world = "control" if arm == "retrain" else arm
+            world = self._world_of(arm)
             if world not in self._codes:
-                log = self._simulation(world).log
-                self._codes[world] = attributes_of(log, {name: name for name in _ATTRIBUTES})
+                items = self._simulation(arm).items
+                self._codes[world] = attributes_of(items, {name: name for name in _ATTRIBUTES})
             return self._codes[world]
 
     @cached_property

@@ -99,6 +99,9 @@ class Study(Part):
     log: LogSource | None = None
     """… or a platform's own log."""
     recommenders: tuple[RecommenderSpec, ...] = Field(min_length=1)
+    loop: Literal["open", "closed"] = "open"
+    """Open: the house policy makes the log that all recommenders learn from. Closed: each
+    recommender serves a world of its own, and learns daily from what its feeds led to."""
     arms: tuple[ArmName, ...] = ("control", "influx", "placebo", "retrain")
     """Arms of a world; a log always has its own: full, without newcomers, placebos, retrain."""
     evaluation: Evaluation = Evaluation()

@@ -71,8 +71,9 @@ class Cohort(Part):
     """Least reading skill in the other language among the bilingual; the most is 1 (C)."""
     skill_others: Share
     """Greatest reading skill in the other language among everybody else; the least is 0 (C)."""
-    formats: tuple[Share, Share, Share]
-    """Share of short video, long video and image-and-text among what they post (C)."""
+    formats: tuple[Share, Share, Share] | None = None
+    """Share of short video, long video and image-and-text among what they post (C); null for the
+    platform's."""
     product_tags: Share
     """Share of their notes that carry a product tag (C)."""
 
@@ -83,7 +84,6 @@ INCUMBENTS = Cohort(
     bilingual=0.15,
     skill_bilingual=0.6,
     skill_others=0.2,
-    formats=(0.30, 0.10, 0.60),
     product_tags=0.12,
 )
 NEWCOMERS = Cohort(
@@ -180,6 +180,20 @@ class Behaviour(Part):
     """Time constant of the wearing-off of curiosity, days (C)."""
     fatigue: NonNegative = 0.15
     """Logits lost per note of the same topic seen on the same day (C)."""
+    language_learning: Share = 0.004
+    """Part of what is missing in a language that a clicked note in it teaches (C)."""
+    taste_drift: Share = 0.003
+    """How far a click pulls taste toward the note's topic (A: RecSim; scale C)."""
+    satisfaction_memory: Annotated[float, Field(ge=0, lt=1)] = 0.7
+    """Weight of the past in a reader's satisfaction, at each visit (A: RecSim)."""
+    unfamiliarity: NonNegative = 0.1
+    """Satisfaction that a visit lacks while the platform is new to somebody from elsewhere (C)."""
+    familiar_visits: Positive = 6.0
+    """Visits after which unfamiliarity has fallen to 1/e (C)."""
+    leaving: float = -8.0
+    """Logit of leaving on a day at average satisfaction (C)."""
+    leaving_slope: NonNegative = 3.0
+    """Logits of leaving lost per unit of satisfaction above the average (C)."""
     depth_rho: Positive = 0.5
     """Yule–Simon exponent of the scroll depth in rows (A: Jeunen 2023)."""
     actions: Actions = Actions()
@@ -201,8 +215,19 @@ class Slots(Part):
         return self
 
 
+class Drive(Part):
+    """What makes people click on a platform: factors on three terms of the click logit (C)."""
+
+    interest: NonNegative = 1.0
+    """On taste for the note's topic."""
+    trend: NonNegative = 1.0
+    """On buzz."""
+    similarity: NonNegative = 1.0
+    """On the unnamed likeness of reader and note."""
+
+
 class Platform(Part):
-    """Layout, sources and memory of a platform."""
+    """Layout, sources and memory of a platform, and what it trains its people to."""
 
     kind: str = "rednote"
     """The preset that gives the defaults of what is not said here."""
@@ -227,6 +252,11 @@ class Platform(Part):
     """Clicks' worth of the platform's average in a reader's affinities (C)."""
     seen_memory: int = Field(default=1024, ge=64, le=8192)
     """The platform leaves out the last so many notes that it has shown to a reader."""
+    per_creator: int = Field(default=2, ge=1, le=200)
+    """Most notes of one creator in a feed (C)."""
+    drive: Drive = Drive()
+    formats: tuple[Share, Share, Share] = (0.30, 0.10, 0.60)
+    """Share of short video, long video and image-and-text among what its own people post (C)."""
 
 
 class Influx(Part):
@@ -236,6 +266,8 @@ class Influx(Part):
     """The preset that gives the defaults of what is not said here."""
     newcomers: int = Field(ge=0)
     """How many people arrive in all."""
+    origin: Platform | None = None
+    """The platform that formed the newcomers' habits; in a file also by name: `from: tiktok`."""
     arrivals: tuple[NonNegative, ...]
     """Relative number of arrivals on day 0, 1, …"""
     posting: Share = 0.30
@@ -268,6 +300,11 @@ class World(Part):
     influx: Influx
     days_before: int = Field(default=14, ge=1, le=400)
     days_after: int = Field(default=14, ge=1, le=400)
+    ticks: int = Field(default=2, ge=1, le=8)
+    """Parts of a day; trending lists and buzz are made anew in each. 1 switches time of day off."""
+    home_tick: Share = 0.8
+    """Share of visits in a person's own part of the day: the first for incumbents, the last for
+    newcomers (B: "Chinese by day, Americans at night"; share C)."""
     burn_in_days: int = Field(default=3, ge=1, le=60)
     """Days run before the log begins: the house policy learns, the click intercept is solved."""
     start: date = date(2025, 1, 12)

@@ -103,8 +103,8 @@ def slot_pattern(slots: Slots, ranks: int) -> NDArray[np.int32]:
 
 @njit(nogil=True, cache=True)
 def blend(  # type: ignore[no-untyped-def]
-    personal, personal_sources, follows, seen, shelves, address, pattern, seed, when, users, depth,
-    feeds, sources,
+    personal, personal_sources, follows, seen, shelves, creators, per_creator, address, pattern,
+    seed, when, users, depth, feeds, sources,
 ):  # fmt: skip
     """Fills the feeds of some readers.
 
@@ -115,6 +115,8 @@ def blend(  # type: ignore[no-untyped-def]
         follows: int32 (n_people, follows), rows of creators, -1 where there is none.
         seen: Seen.
         shelves: Shelves.
+        creators: int32 (n_notes,), rows of the people who made them.
+        per_creator: most notes of one creator in a feed.
         address: uint32 (n_people,), addresses of the people's draws.
         pattern: int32 (ranks,) from `slot_pattern`.
         seed: uint64, world seed; when: the visit's `moment`.
@@ -123,6 +125,8 @@ def blend(  # type: ignore[no-untyped-def]
         sources: uint8 (n, ranks) out.
     """
     taken = np.full(shelves.freshness.size, -1, dtype=np.int32)
+    full = np.full(follows.shape[0], -1, dtype=np.int32)
+    count = np.zeros(follows.shape[0], dtype=np.int32)
     k0, k1 = seed & np.uint64(0xFFFFFFFF), seed >> np.uint64(32)
     for visit in range(users.size):
         user = users[visit]
@@ -133,9 +137,9 @@ def blend(  # type: ignore[no-untyped-def]
             source = pattern[rank]
             note = np.int32(-1)
             if source == FOLLOWING:
-                note = _following(follows, shelves, taken, visit, user)
+                note = _following(follows, shelves, taken, full, visit, user)
             elif source == TRENDING:
-                next_trending = _skip(shelves.trending, next_trending, taken, visit)
+                next_trending = _skip(shelves.trending, next_trending, taken, creators, full, visit)
                 if next_trending < shelves.trending.size:
                     note = shelves.trending[next_trending]
             elif source == FRESH:
@@ -143,9 +147,9 @@ def blend(  # type: ignore[no-untyped-def]
                     np.uint64(_FRESH_STREAM), np.uint64(address[user]), np.uint64(rank),
                     np.uint64(when), k0, k1,
                 )[0]  # fmt: skip
-                note = _explore(shelves, taken, visit, unit(word))
+                note = _explore(shelves, taken, creators, full, visit, unit(word))
             if note < 0:
-                next_personal = _skip(personal[visit], next_personal, taken, visit)
+                next_personal = _skip(personal[visit], next_personal, taken, creators, full, visit)
                 if next_personal == personal.shape[1]:
                     break
                 note = personal[visit, next_personal]
@@ -155,6 +159,13 @@ def blend(  # type: ignore[no-untyped-def]
             taken[note] = visit
             feeds[visit, rank] = note
             sources[visit, rank] = source
+            creator = creators[note]
+            count[creator] += 1
+            if count[creator] == per_creator:
+                full[creator] = visit
+        for rank in range(depth[visit]):
+            if feeds[visit, rank] >= 0:
+                count[creators[feeds[visit, rank]]] = 0
 
 
 @njit(inline="always")
@@ -167,20 +178,23 @@ def mark_taken(taken, visit, user, seen, shelves):  # type: ignore[no-untyped-de
 
 
 @njit(inline="always")
-def _skip(notes, place, taken, visit):  # type: ignore[no-untyped-def]
-    """The next place in a list whose note is not taken; its end if there is none."""
-    while place < notes.size and notes[place] >= 0 and taken[notes[place]] == visit:
+def _skip(notes, place, taken, creators, full, visit):  # type: ignore[no-untyped-def]
+    """The next place in a list whose note may be served; its end if there is none."""
+    while place < notes.size and notes[place] >= 0:
+        note = notes[place]
+        if taken[note] != visit and full[creators[note]] != visit:
+            break
         place += 1
     return place
 
 
 @njit(inline="always")
-def _following(follows, shelves, taken, visit, user):  # type: ignore[no-untyped-def]
-    """The freshest note that is not taken by anybody whom the reader follows; -1 if none."""
+def _following(follows, shelves, taken, full, visit, user):  # type: ignore[no-untyped-def]
+    """The freshest note that may be served by anybody whom the reader follows; -1 if none."""
     found, best = np.int32(-1), -1.0
     for slot in range(follows.shape[1]):
         creator = follows[user, slot]
-        if creator < 0:
+        if creator < 0 or full[creator] == visit:
             continue
         for place in range(shelves.creator_start[creator], shelves.creator_start[creator + 1]):
             note = shelves.creator_notes[place]
@@ -192,12 +206,12 @@ def _following(follows, shelves, taken, visit, user):  # type: ignore[no-untyped
 
 
 @njit(inline="always")
-def _explore(shelves, taken, visit, point):  # type: ignore[no-untyped-def]
-    """The next fresh note on the ring from a point that is not taken; -1 if none."""
+def _explore(shelves, taken, creators, full, visit, point):  # type: ignore[no-untyped-def]
+    """The next fresh note on the ring from a point that may be served; -1 if none."""
     n = shelves.ring.size
     start = np.searchsorted(shelves.ring, point)
     for step in range(n):
         note = shelves.ring_notes[(start + step) % n]
-        if taken[note] != visit:
+        if taken[note] != visit and full[creators[note]] != visit:
             return note
     return np.int32(-1)

@@ -41,6 +41,8 @@ class ALS(Recommender):
     """Confidence per unit of event weight; 1 is the confidence in an absence."""
     iterations: int = Field(default=10, ge=1)
     """Sweeps over users and items."""
+    warm_iterations: int = Field(default=3, ge=1)
+    """Sweeps where it goes on from a previous model."""
 
     def fit(self, log: InteractionLog, seed: int = 0, previous: Model | None = None) -> "ALSModel":
         """Alternates the two least-squares problems; see `Recommender.fit`.
@@ -55,12 +57,13 @@ class ALS(Recommender):
         hot = log.interactions
         if hot.weights.nnz == 0:
             raise LogError("the training log holds no positive event: als has nothing to learn")
+        warm = isinstance(previous, ALSModel) and previous.factors == self.factors
         with single_threaded_blas():
             solver = AlternatingLeastSquares(
                 factors=self.factors,
                 regularization=self.regularization,
                 alpha=self.alpha,
-                iterations=self.iterations,
+                iterations=self.warm_iterations if warm else self.iterations,
                 dtype=np.float32,
                 num_threads=1,
                 random_state=0,
@@ -71,7 +74,8 @@ class ALS(Recommender):
             solver.item_factors = starting_factors(
                 seed, Stream.MODEL_ITEM, hot.item_keys, self.factors
             )
-            if isinstance(previous, ALSModel) and previous.factors == self.factors:
+            if warm:
+                assert isinstance(previous, ALSModel)
                 then = previous.log.interactions
                 _go_on(solver.user_factors, hot.user_keys, previous.user_factors, then.user_keys)
                 _go_on(solver.item_factors, hot.item_keys, previous.item_factors, then.item_keys)

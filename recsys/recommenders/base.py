@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from recsys.config.base import Part
 from recsys.errors import LogError
+from recsys.feeds import Seen
 from recsys.log import InteractionLog
 from recsys.recommenders.kernels import fill_gaps, top_k
 from recsys.schema import SOURCES
@@ -149,7 +150,7 @@ class Model(ABC):
         users: Users,
         k: int = 20,
         candidates: NDArray[np.bool_] | None = None,
-        exclude_seen: bool = True,
+        exclude_seen: bool | Seen = True,
     ) -> Ranking:
         """The k best items of each user, by this model alone: -1 where it has none.
 
@@ -157,7 +158,8 @@ class Model(ABC):
             users: int (n_users,), dense ids, -1 for somebody unknown.
             k: depth.
             candidates: bool (n_items,), what may be served; None for all that can be scored.
-            exclude_seen: leave out what the log shows the user was shown or touched.
+            exclude_seen: leave out what the log shows the user was shown or touched, or what you
+                say was seen.
 
         Returns:
             `Ranking` of shape (n_users, k).
@@ -172,14 +174,14 @@ class Model(ABC):
         ids = np.full((users.size, k), -1, dtype=np.int32)
         scores = np.full((users.size, k), np.nan, dtype=np.float32)
         served = np.flatnonzero(self.can_serve(users))
-        seen = self._seen() if exclude_seen else _nothing_seen(self.log)
+        seen = exclude_seen if isinstance(exclude_seen, Seen) else self._seen(exclude_seen)
         column = np.full(self.log.n_items, -1, dtype=np.int64)
         column[items] = np.arange(items.size)
         for start in range(0, served.size, BLOCK):
             rows = served[start : start + BLOCK]
             block = np.resize(users[rows], BLOCK)
             values = self.score(block, items)
-            top_k(values[: rows.size], block, *seen, column, items, rows, ids, scores)
+            top_k(values[: rows.size], block, seen, column, items, rows, ids, scores)
         return Ranking(ids, scores, np.full(ids.shape, _PERSONAL, dtype=np.uint8))
 
     def recommend(self, user_ids: Sequence[Any], k: int = 20) -> pl.DataFrame:
@@ -225,8 +227,11 @@ class Model(ABC):
             raise ValueError(f"k must be 1 to {allowed}, the number of candidates; it is {k}")
         return self.scorable if candidates is None else self.scorable[candidates[self.scorable]]
 
-    def _seen(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        return self.log.seen.indptr, self.log.seen.indices
+    def _seen(self, exclude: bool) -> Seen:
+        if exclude:
+            return Seen.from_matrix(self.log.seen)
+        nothing = np.zeros(self.log.n_users, dtype=np.int64)
+        return Seen(nothing, nothing, np.zeros(0, dtype=np.int32))
 
 
 def with_fallback(
@@ -234,6 +239,7 @@ def with_fallback(
     fallback: Model,
     users: Users,
     candidates: NDArray[np.bool_] | None = None,
+    exclude_seen: bool | Seen = True,
 ) -> Ranking:
     """Fills what a model left empty from another model, and marks it in `sources`.
 
@@ -241,7 +247,7 @@ def with_fallback(
         own: the model's ranking of `users`.
         fallback: the model to fill from; one that serves everybody.
         users: dense ids, -1 for somebody unknown.
-        candidates: as in `Model.rank`.
+        candidates, exclude_seen: as in `Model.rank`.
 
     Returns:
         The ranking with its gaps filled by the fallback's best items that it does not hold yet.
@@ -252,13 +258,9 @@ def with_fallback(
     k = own.item_ids.shape[1]
     ids, scores, sources = own.item_ids.copy(), own.scores.copy(), own.sources.copy()
     depth = min(2 * k, max(fallback._pool(1, candidates).size, 1))
-    more = fallback.rank(np.asarray(users)[short], depth, candidates)
+    more = fallback.rank(np.asarray(users)[short], depth, candidates, exclude_seen)
     fill_gaps(ids, scores, sources, short, more.item_ids, more.scores, np.uint8(_FALLBACK))
     return Ranking(ids, scores, sources)
-
-
-def _nothing_seen(log: InteractionLog) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    return np.zeros(log.n_users + 1, dtype=np.int32), np.zeros(0, dtype=np.int32)
 
 
 def _feeds_frame(ranking: Ranking, user_ids: pl.Series, item_ids: pl.Series) -> pl.DataFrame:

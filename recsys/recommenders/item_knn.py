@@ -8,6 +8,7 @@ from pydantic import Field
 from scipy.sparse import csr_matrix
 
 from recsys.errors import LogError
+from recsys.feeds import Seen
 from recsys.log import InteractionLog
 from recsys.recommenders.base import BLOCK, Model, Recommender, Scores, Users
 from recsys.recommenders.kernels import top_k
@@ -83,7 +84,8 @@ def similarities(liked: csr_matrix, neighbours: int, shrinkage: float) -> csr_ma
     n_items = liked.shape[1]
     together = (liked.T @ liked).tocsr()
     size = np.sqrt(together.diagonal())
-    nothing_seen = np.zeros(1, dtype=np.int32)
+    none = np.zeros(1, dtype=np.int64)
+    nothing_seen = Seen(none, none, np.zeros(0, dtype=np.int32))
     columns = np.arange(n_items)
     depth = min(neighbours, n_items)
     ids = np.full((n_items, depth), -1, dtype=np.int32)
@@ -98,7 +100,6 @@ def similarities(liked: csr_matrix, neighbours: int, shrinkage: float) -> csr_ma
         top_k(
             block,
             nobody,
-            nothing_seen,
             nothing_seen,
             columns,
             columns.astype(np.int32),

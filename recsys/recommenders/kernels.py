@@ -8,13 +8,13 @@ __all__ = ["fill_gaps", "mirror_upper", "top_k"]
 
 
 @njit(nogil=True, cache=True)
-def top_k(values, users, seen_start, seen_items, column, items, rows, ids, scores):  # type: ignore[no-untyped-def]
+def top_k(values, users, seen, column, items, rows, ids, scores):  # type: ignore[no-untyped-def]
     """The k best columns of each row of scores, equal scores in the order of columns.
 
     Args:
         values: float (n, n_columns); seen columns are overwritten with -inf.
         users: int (>= n,), dense user of each row, -1 for somebody unknown.
-        seen_start, seen_items: CSR of the items each user has seen.
+        seen: Seen.
         column: int64 (n_items,), column of each item, -1 where it has none.
         items: int32 (n_columns,), item of each column.
         rows: int (n,), where to write in `ids` and `scores`, both (n_users, k).
@@ -25,9 +25,9 @@ def top_k(values, users, seen_start, seen_items, column, items, rows, ids, score
     for row in range(values.shape[0]):
         user = users[row]
         if user >= 0:
-            for place in range(seen_start[user], seen_start[user + 1]):
-                if column[seen_items[place]] >= 0:
-                    values[row, column[seen_items[place]]] = -np.inf
+            for place in range(seen.start[user], seen.end[user]):
+                if column[seen.items[place]] >= 0:
+                    values[row, column[seen.items[place]]] = -np.inf
         held = 0
         for candidate in range(values.shape[1]):
             value = values[row, candidate]

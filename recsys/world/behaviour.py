@@ -19,7 +19,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from recsys.config.world import Behaviour, Platform
+from recsys.config.world import Platform, World
 from recsys.noise import Stream, philox4x32, uniforms, unit
 from recsys.schema import KINDS
 
@@ -52,32 +52,37 @@ class Conditions(NamedTuple):
     translation: float
     curiosity: float
     fatigue: float
+    drive: tuple[float, float, float]
+    """Factors on interest, trend and similarity."""
     rates: NDArray[np.float64]
     """Probability after a click of like, save, comment, share, follow, hide, product click and
     purchase."""
 
     @classmethod
-    def on(cls, behaviour: Behaviour, intercept: float, day: int, *, influx: bool) -> "Conditions":
+    def on(
+        cls, world: World, intercept: float, day: int, *, influx: bool, adapted: bool = True
+    ) -> "Conditions":
         """Coefficients on a day.
 
         Args:
-            behaviour: the config.
+            world: the config.
             intercept: b.
             day: 0 is the first day of the influx.
-            influx: whether the platform answers a real influx: translation, curiosity.
+            influx: whether a real influx is there, to be curious about.
+            adapted: whether the platform answers it with translation.
         """
-        translated = influx and day >= behaviour.translation_day
-        curious = influx and day >= 0
+        settings, drive = world.behaviour, world.platform.drive
+        translated = influx and adapted and day >= settings.translation_day
+        wearing_off = math.exp(-day / settings.curiosity_days) if influx and day >= 0 else 0.0
         return cls(
             intercept=intercept,
-            taste=behaviour.taste,
-            penalty=behaviour.language_penalty,
-            translation=behaviour.translation if translated else 0.0,
-            curiosity=(
-                behaviour.curiosity * math.exp(-day / behaviour.curiosity_days) if curious else 0.0
-            ),
-            fatigue=behaviour.fatigue,
-            rates=np.array([getattr(behaviour.actions, kind) for kind in _AFTER_CLICK]),
+            taste=settings.taste,
+            penalty=settings.language_penalty,
+            translation=settings.translation if translated else 0.0,
+            curiosity=settings.curiosity * wearing_off,
+            fatigue=settings.fatigue,
+            drive=(drive.interest, drive.trend, drive.similarity),
+            rates=np.array([getattr(settings.actions, kind) for kind in _AFTER_CLICK]),
         )
 
 
@@ -100,7 +105,7 @@ def scroll_depth(
     rho: float,
     seed: int,
     address: NDArray[np.uint32],
-    when: NDArray[np.int64],
+    when: int,
 ) -> NDArray[np.int32]:
     """How many ranks each visit shows: Yule–Simon many rows, at most `visit_ranks`.
 
@@ -113,26 +118,27 @@ def scroll_depth(
 
 
 @njit(inline="always")
-def _logit(people, notes, buzz, conditions, user, note):  # type: ignore[no-untyped-def]
-    """x of a reader and a note, without fatigue."""
+def _logit(people, taste, skill, notes, subtitled, buzz, conditions, user, row, note):  # type: ignore[no-untyped-def]
+    """x of a reader and a note, without fatigue; `row` is the reader's in taste and skill."""
     language = notes.language[note]
-    skill = people.skill[user, language]
+    known = skill[row, language]
     help_ = conditions.translation
-    if notes.subtitled[note]:
-        help_ = max(help_, people.skill[user, 1 - language])
-    comprehension = skill + (1.0 - skill) * help_
+    if subtitled[note]:
+        help_ = max(help_, skill[row, 1 - language])
+    comprehension = known + (1.0 - known) * help_
+    interest, trend, similarity = conditions.drive
     x = (
         conditions.intercept
-        + conditions.taste * people.taste[user, notes.topic[note]]
+        + interest * conditions.taste * taste[row, notes.topic[note]]
         + people.format_pull[user, notes.format[note]]
         + notes.quality[note]
-        + people.trend[user] * buzz[note]
+        + trend * people.trend[user] * buzz[note]
         - conditions.penalty * (1.0 - comprehension)
     )
     product = np.float32(0.0)
     for factor in range(people.latent.shape[1]):
         product += people.latent[user, factor] * notes.latent[note, factor]
-    x += product
+    x += similarity * product
     if notes.tagged[note]:
         x += people.commerce[user]
     if notes.influx[note] and people.curious[user]:
@@ -141,18 +147,21 @@ def _logit(people, notes, buzz, conditions, user, note):  # type: ignore[no-unty
 
 
 @njit(nogil=True, cache=True)
-def logits(people, notes, buzz, conditions, users, feeds, seen_today):  # type: ignore[no-untyped-def]
+def logits(people, readers, notes, subtitled, buzz, conditions, users, feeds):  # type: ignore[no-untyped-def]
     """x of each served slot with fatigue, float32 (n, ranks); NaN where the slot is empty."""
     out = np.full(feeds.shape, np.nan, dtype=np.float32)
     for visit in range(feeds.shape[0]):
         user = users[visit]
-        today = seen_today[user].copy()
+        today = readers.seen_today[user].copy()
         for rank in range(feeds.shape[1]):
             note = feeds[visit, rank]
             if note < 0:
                 continue
             topic = notes.topic[note]
-            x = _logit(people, notes, buzz, conditions, user, note)
+            x = _logit(
+                people, readers.taste, readers.skill, notes, subtitled, buzz, conditions,
+                user, user, note,
+            )  # fmt: skip
             out[visit, rank] = x - conditions.fatigue * today[topic]
             today[topic] += 1
     return out
@@ -160,12 +169,14 @@ def logits(people, notes, buzz, conditions, users, feeds, seen_today):  # type: 
 
 @njit(nogil=True, cache=True)
 def respond(  # type: ignore[no-untyped-def]
-    people, notes, buzz, conditions, examine, seed, when, users, feeds, seen_today, actions
-):
-    """Draws what each reader does with each served note.
+    people, readers, notes, subtitled, buzz, conditions, examine, seed, when, users, feeds,
+    actions, rewards,
+):  # fmt: skip
+    """Draws what each reader does with each served note, and what the visit was worth.
 
     Args:
-        people, notes: People, NoteTable.
+        people, readers, notes: People, Readers, NoteTable; `readers.seen_today` is changed.
+        subtitled: bool (n_notes,), which notes carry subtitles.
         buzz: float32 (n_notes,), log-buzz.
         conditions: Conditions.
         examine: float64 (ranks,).
@@ -173,28 +184,35 @@ def respond(  # type: ignore[no-untyped-def]
         when: the visit's `moment`, draw 0.
         users: int (n,), rows of the readers, each at most once.
         feeds: int32 (n, ranks), -1 from the end of the visit on.
-        seen_today: uint8 (n_people, topics), notes seen today by topic; changed.
         actions: uint16 (n, ranks) out: a bit for each kind of event, 0 where nothing was shown.
+        rewards: float32 (n,) out: Σ examine·sigmoid(x) / Σ examine over what was shown.
     """
     k0, k1 = seed & np.uint64(0xFFFFFFFF), seed >> np.uint64(32)
     low = np.uint64(0xFFFFFFFF)
     for visit in range(feeds.shape[0]):
         user = users[visit]
         entity = np.uint64(people.address[user])
+        worth, looks = 0.0, 0.0
         for rank in range(feeds.shape[1]):
             note = feeds[visit, rank]
             if note < 0:
                 actions[visit, rank] = 0
                 continue
             topic = notes.topic[note]
-            x = _logit(people, notes, buzz, conditions, user, note)
-            x -= conditions.fatigue * seen_today[user, topic]
-            if seen_today[user, topic] < 255:
-                seen_today[user, topic] += 1
+            x = _logit(
+                people, readers.taste, readers.skill, notes, subtitled, buzz, conditions,
+                user, user, note,
+            )  # fmt: skip
+            x -= conditions.fatigue * readers.seen_today[user, topic]
+            if readers.seen_today[user, topic] < 255:
+                readers.seen_today[user, topic] += 1
             item = notes.key[note] & low
             first = philox4x32(np.uint64(_CLICK), item, entity, np.uint64(when), k0, k1)
             done = SHOWN
-            if unit(first[0]) * (1.0 + math.exp(-x)) < examine[rank]:
+            odds = 1.0 + math.exp(-x)
+            worth += examine[rank] / odds
+            looks += examine[rank]
+            if unit(first[0]) * odds < examine[rank]:
                 done |= CLICKED
                 second = philox4x32(np.uint64(_CLICK), item, entity, np.uint64(when + 1), k0, k1)
                 third = philox4x32(np.uint64(_CLICK), item, entity, np.uint64(when + 2), k0, k1)
@@ -207,6 +225,7 @@ def respond(  # type: ignore[no-untyped-def]
                     if allowed and unit(words[kind]) < conditions.rates[kind]:
                         done |= _AFTER_BITS[kind]
             actions[visit, rank] = done
+        rewards[visit] = worth / max(looks, 1e-9)
 
 
 def solve_intercept(
@@ -244,14 +263,20 @@ def solve_intercept(
 
 
 @njit(nogil=True, cache=True)
-def click_probability(people, notes, conditions, users, feeds):  # type: ignore[no-untyped-def]
-    """sigmoid(x) of each slot without fatigue and buzz, float32 (n, ranks), NaN where empty."""
+def click_probability(people, taste, skill, notes, subtitled, conditions, users, feeds):  # type: ignore[no-untyped-def]
+    """sigmoid(x) of each slot without fatigue and buzz, float32 (n, ranks), NaN where empty.
+
+    `taste` and `skill` have a row for each of `users`, in whatever state readers are asked about.
+    """
     out = np.full(feeds.shape, np.nan, dtype=np.float32)
     buzz = np.zeros(notes.key.size, dtype=np.float32)
     for row in range(feeds.shape[0]):
         for rank in range(feeds.shape[1]):
             note = feeds[row, rank]
             if note >= 0:
-                x = _logit(people, notes, buzz, conditions, users[row], note)
+                x = _logit(
+                    people, taste, skill, notes, subtitled, buzz, conditions,
+                    users[row], row, note,
+                )  # fmt: skip
                 out[row, rank] = 1.0 / (1.0 + math.exp(-x))
     return out

@@ -16,12 +16,23 @@ from recsys.schema import COHORTS, KINDS, WEIGHTS
 from recsys.world.notes import NoteTable
 from recsys.world.population import FORMATS, LANGUAGES, People
 
-__all__ = ["Day", "Morning", "Round", "collect", "events_frame", "items_frame", "users_frame"]
+__all__ = [
+    "Day",
+    "Morning",
+    "Round",
+    "Served",
+    "collect",
+    "day_of",
+    "events_frame",
+    "in_time",
+    "items_frame",
+    "users_frame",
+]
 
 _DAY = 86_400_000
 _SECONDS_PER_RANK = 8
-_LAST_START = 0.95
-"""Visits begin before this fraction of the day, so that they end on the same day."""
+_LAST_START = 0.9
+"""Visits begin before this fraction of a tick, so that they end on the same day."""
 _KINDS = list(KINDS.categories)
 _WEIGHT_BY_KIND = np.array([WEIGHTS[kind] for kind in _KINDS], dtype=np.float32)
 
@@ -37,7 +48,7 @@ class Day:
         rank: uint16 (n,), 1 = top of the visit's feed.
         timestamp: int64 (n,), milliseconds since 1970.
         visits: how many visits there were.
-        morning: what the platform's own slots were filled from.
+        morning: what the day's feeds are made from, on days that are evaluated.
     """
 
     day: int
@@ -47,7 +58,7 @@ class Day:
     rank: NDArray[np.uint16]
     timestamp: NDArray[np.int64]
     visits: int
-    morning: "Morning"
+    morning: "Morning | None"
 
     @property
     def is_click(self) -> NDArray[np.bool_]:
@@ -56,30 +67,68 @@ class Day:
 
 
 class Morning(NamedTuple):
-    """What the platform's own slots are filled from when a day begins."""
+    """What feeds are made from when a day begins, for incumbents and for newcomers."""
 
-    shelves: Shelves
+    shelves: tuple[Shelves, Shelves]
+    """What incumbents and newcomers are served from; the same but for closed gates."""
     follows: NDArray[np.int32]
     """(n_people, follows) rows of creators, -1 where there is none."""
+    taste: NDArray[np.float32]
+    """(n_people, topics)."""
+    skill: NDArray[np.float32]
+    """(n_people, 2)."""
+    served: "Served | None" = None
+    """Feeds of the audience, if somebody's recommender serves the platform."""
+
+
+class Served(NamedTuple):
+    """Feeds of some people as if they visited first thing in the morning."""
+
+    users: NDArray[np.int64]
+    feeds: NDArray[np.int32]
+    """(n, k) rows of notes, -1 where empty."""
+    sources: NDArray[np.uint8]
+    """(n, k) positions in `recsys.schema.SOURCES`."""
 
 
 class Round(NamedTuple):
     """The visits number `visit` of the people who came that often on a day."""
 
+    tick: int
     visit: int
     users: NDArray[np.int64]
     feeds: NDArray[np.int32]
-    sources: NDArray[np.uint8]
     actions: NDArray[np.uint16]
 
 
 def collect(
-    world: World, people: People, seed: int, day: int, rounds: list[Round], morning: Morning
+    world: World, people: People, seed: int, day: int, rounds: list[Round], *, impressions: bool
+) -> NDArray[np.int64]:
+    """A day's events from its rounds of visits, in the order of time.
+
+    Args:
+        world, people, seed, day: where the visits' times are drawn.
+        rounds: the visits.
+        impressions: whether impressions are wanted too.
+
+    Returns:
+        int64 (n, 5): user, item, kind, rank and milliseconds since midnight.
+    """
+    first = 0 if impressions else 1
+    parts = [_round_events(world, people, seed, day, done, first) for done in rounds]
+    return in_time(np.concatenate([np.zeros((0, 5), dtype=np.int64), *parts]))
+
+
+def in_time(events: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Events in the order of time, those of one moment by user."""
+    return events[np.lexsort((events[:, 0], events[:, 4]))]
+
+
+def day_of(
+    world: World, day: int, events: NDArray[np.int64], visits: int, morning: Morning | None
 ) -> Day:
-    """The day's events from its rounds of visits, in the order of time."""
-    parts = [_round_events(people, seed, day, done) for done in rounds]
-    events = np.concatenate([np.zeros((0, 5), dtype=np.int64), *parts])
-    user, item, kind, rank, time = events[np.lexsort((events[:, 0], events[:, 4]))].T
+    """A `Day` from its events as `collect` returns them."""
+    user, item, kind, rank, time = events.T
     return Day(
         day,
         user.astype(np.int32),
@@ -87,21 +136,24 @@ def collect(
         kind.astype(np.uint8),
         rank.astype(np.uint16),
         _milliseconds(world, day) + time,
-        sum(done.users.size for done in rounds),
+        visits,
         morning,
     )
 
 
-def _round_events(people: People, seed: int, day: int, done: Round) -> NDArray[np.int64]:
-    """(n, 5): user, item, kind, rank and milliseconds since midnight."""
-    when = moment(day, visit=done.visit)
+def _round_events(
+    world: World, people: People, seed: int, day: int, done: Round, first: int
+) -> NDArray[np.int64]:
+    """(n, 5) as in `collect`, for kinds from `first` on."""
+    when = moment(day, tick=done.tick, visit=done.visit)
     u = uniforms(seed, Stream.VISIT, people.address[done.users], 1, when)[:, 0]
-    begins = (u * _DAY * _LAST_START).astype(np.int64)
-    shown = np.flatnonzero(done.actions)
+    begins = ((done.tick + u * _LAST_START) * _DAY / world.ticks).astype(np.int64)
+    wanted = np.uint16(~((1 << first) - 1) & 0xFFFF)
+    shown = np.flatnonzero(done.actions & wanted)
     visit, rank = np.divmod(shown, done.actions.shape[1])
     bits, item = done.actions.ravel()[shown], done.feeds.ravel()[shown]
     parts = []
-    for kind in range(len(_KINDS)):
+    for kind in range(first, len(_KINDS)):
         has = np.flatnonzero(bits & np.uint16(1 << kind))
         time = begins[visit[has]] + 1000 * _SECONDS_PER_RANK * rank[has] + kind
         columns = (done.users[visit[has]], item[has], np.full(has.size, kind), rank[has] + 1, time)
@@ -152,8 +204,13 @@ def items_frame(world: World, notes: NoteTable) -> pl.DataFrame:
     )
 
 
-def events_frame(days: Iterable[Day]) -> pl.DataFrame:
-    """The log's events of several days, in the order of time."""
+def events_frame(days: Iterable[Day], *, positive: bool = False) -> pl.DataFrame:
+    """The log's events of several days, in the order of time.
+
+    Args:
+        days: the days.
+        positive: whether only events with a weight are wanted.
+    """
     parts = list(days)
 
     def column(name: str, dtype: type) -> NDArray[Any]:
@@ -161,13 +218,14 @@ def events_frame(days: Iterable[Day]) -> pl.DataFrame:
         return np.concatenate([empty, *(getattr(day, name).astype(dtype) for day in parts)])
 
     kind = column("kind", np.uint8)
+    kept = _WEIGHT_BY_KIND[kind] > 0 if positive else slice(None)
     return pl.DataFrame(
         {
-            "user": column("user", np.uint32),
-            "item": column("item", np.uint32),
-            "timestamp": pl.Series(column("timestamp", np.int64)).cast(TIME),
-            "kind": pl.Series(kind).cat.to(KINDS),
-            "rank": column("rank", np.uint16),
-            "weight": _WEIGHT_BY_KIND[kind],
+            "user": column("user", np.uint32)[kept],
+            "item": column("item", np.uint32)[kept],
+            "timestamp": pl.Series(column("timestamp", np.int64)[kept]).cast(TIME),
+            "kind": pl.Series(kind[kept]).cat.to(KINDS),
+            "rank": column("rank", np.uint16)[kept],
+            "weight": _WEIGHT_BY_KIND[kind[kept]],
         }
     )

@@ -39,8 +39,9 @@ def freshness(age: NDArray[np.float64], platform: Platform) -> NDArray[np.float6
 def shelve(
     notes: NoteTable,
     n_people: int,
-    live: NDArray[np.bool_],
-    day: int,
+    supplied: NDArray[np.bool_],
+    exposed: NDArray[np.bool_],
+    now: float,
     platform: Platform,
     trending_clicks: NDArray[np.float64],
     bucket_clicks: NDArray[np.float64],
@@ -50,20 +51,21 @@ def shelve(
     Args:
         notes: all notes.
         n_people: number of people.
-        live: bool (n_notes,).
-        day: the day that begins.
+        supplied: bool (n_notes,), what personal and following slots may hold.
+        exposed: bool (n_notes,), what trending and fresh slots may hold.
+        now: days since the start of day 0.
         platform: half-lives and sizes.
         trending_clicks: float (n_notes,) decayed clicks.
         bucket_clicks: float (languages, buckets) clicks so far by the language of the reader's app.
     """
-    ids = np.flatnonzero(live)
-    weight = freshness(np.maximum(day - notes.published, 0), platform)
+    ids, seen_by_all = np.flatnonzero(supplied), np.flatnonzero(exposed)
+    weight = freshness(np.maximum(now - notes.published, 0), platform)
     buckets = note_buckets(notes)
     by_bucket = ids[np.lexsort((notes.key[ids], -weight[ids], buckets[ids]))]
     by_creator = ids[np.lexsort((notes.key[ids], -notes.published[ids], notes.creator[ids]))]
-    popular = ids[trending_clicks[ids] > 0]
+    popular = seen_by_all[trending_clicks[seen_by_all] > 0]
     trending = popular[np.lexsort((notes.key[popular], -trending_clicks[popular]))]
-    fresh = ids[day - notes.published[ids] < platform.fresh_days]
+    fresh = seen_by_all[now - notes.published[seen_by_all] < platform.fresh_days]
     position = (notes.key[fresh] >> np.uint64(11)).astype(np.float64) * 2.0**-53
     around = np.argsort(position, kind="stable")
     return Shelves(

@@ -52,19 +52,22 @@ def draw_schedule(world: World, address: NDArray[np.uint32]) -> Schedule:
     )
 
 
-def posts_by_day(world: World, address: NDArray[np.uint32], people: Schedule) -> NDArray[np.int64]:
+def posts_by_day(
+    world: World, address: NDArray[np.uint32], people: Schedule, seed: int
+) -> NDArray[np.int64]:
     """Notes each newcomer posts on each day: several on the first, then one a day, then none.
 
     Args:
         world: gives the influx, and `days_after` as the number of days.
         address: uint32 (n,).
         people: when they are there.
+        seed: world seed.
 
     Returns:
         int64 (n, days_after).
     """
     influx = world.influx
-    u = uniforms(world.population_seed, Stream.POSTING, address)
+    u = uniforms(seed, Stream.POSTING, address)
     posts = u[:, 0] < influx.posting
     first = 1 + np.floor(u[:, 1] * influx.first_day_notes)
     more_days = _days_until(influx.posting_hazard, u[:, 2])

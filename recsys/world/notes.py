@@ -19,11 +19,13 @@ from recsys.world.population import LANGUAGES, MAX_FOLLOWS, People, latent_facto
 
 __all__ = [
     "NoteTable",
+    "adaptation",
     "draw_follows",
     "draw_incumbents_notes",
     "draw_newcomers_notes",
     "first_day",
     "is_creator",
+    "with_subtitles",
 ]
 
 _MOST_A_DAY = 16
@@ -73,27 +75,21 @@ def is_creator(world: World, people: People) -> NDArray[np.bool_]:
     return np.asarray(u[:, 0] < world.population.creators)
 
 
-def draw_incumbents_notes(
-    world: World, people: People, seed: int, *, adapting: bool = False
-) -> NoteTable:
+def draw_incumbents_notes(world: World, people: People, seed: int) -> NoteTable:
     """All notes of the incumbents from one window before the first day to the last day.
 
     Args:
         world: the world.
         people: the incumbents.
         seed: world seed: what is posted is luck.
-        adapting: whether creators answer an influx with subtitles.
     """
     creators = np.flatnonzero(is_creator(world, people))
     days = np.arange(first_day(world) - world.notes.window_days, world.days_after)
     u = uniforms(seed, Stream.POSTING, people.address[creators][:, None], 0, moment(days))[..., 0]
-    table = _draw_notes(
+    return _draw_notes(
         world, people, world.population.incumbents, creators, days,
         _poisson(world.notes.per_creator_day, u), seed,
     )  # fmt: skip
-    if not adapting:
-        return table
-    return table._replace(subtitled=_subtitled(world, table, seed))
 
 
 def draw_newcomers_notes(
@@ -112,7 +108,7 @@ def draw_newcomers_notes(
     schedule = Schedule(
         everybody.arrival[newcomers], everybody.departure[newcomers], np.ones(newcomers.size)
     )
-    counts = posts_by_day(world, everybody.address[newcomers], schedule)
+    counts = posts_by_day(world, everybody.address[newcomers], schedule, seed)
     days = np.arange(world.days_after)
     table = _draw_notes(world, everybody, law, newcomers, days, counts, seed)
     return table._replace(influx=np.full(table.n, influx))
@@ -176,7 +172,9 @@ def _draw_notes(
         creator=creator.astype(np.int32),
         published=day + u[:, 0],
         topic=_categorical(people.taste[creator], u[:, 1]),
-        format=sample_by_weight(np.cumsum(law.formats), u[:, 2]).astype(np.int32),
+        format=sample_by_weight(np.cumsum(law.formats or world.platform.formats), u[:, 2]).astype(
+            np.int32
+        ),
         language=np.full(key.size, LANGUAGES.index(law.language), dtype=np.int32),
         subtitled=np.zeros(key.size, dtype=np.bool_),
         tagged=u[:, 3] < law.product_tags,
@@ -188,12 +186,47 @@ def _draw_notes(
     )
 
 
-def _subtitled(world: World, notes: NoteTable, seed: int) -> NDArray[np.bool_]:
-    """A share a(t) = a_inf (1 - exp(-t / tau)) of the notes published after the influx."""
-    since = np.maximum(notes.published, 0)
-    share = world.notes.subtitled * -np.expm1(-since / world.notes.adaptation_days)
+def adaptation(world: World, audience: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Share of new notes that carry subtitles on each day: it follows the foreign audience.
+
+    da/dt = (a_inf·audience - a)/tau: while everybody stays that is a_inf(1 - exp(-t/tau)), and it
+    goes back, as slowly, when they leave.
+
+    Args:
+        world: a_inf and tau.
+        audience: float (days,), newcomers there by day, as a share of the most there ever were.
+
+    Returns:
+        float64 (days,), the share on each day from day 0 on.
+    """
+    share, shares = 0.0, np.zeros(audience.size)
+    keep = math.exp(-1 / world.notes.adaptation_days)
+    for day, there in enumerate(audience):
+        shares[day] = share
+        share = keep * share + (1 - keep) * world.notes.subtitled * there
+    return shares
+
+
+def _audience(world: World, newcomers: People) -> NDArray[np.float64]:
+    days = np.arange(world.days_after)[:, None]
+    there = ((newcomers.arrival <= days) & (days < newcomers.departure)).sum(axis=1)
+    return np.asarray(there / max(there.max(initial=0), 1))
+
+
+def with_subtitles(world: World, notes: NoteTable, newcomers: People, seed: int) -> NoteTable:
+    """The incumbents' notes once their creators answer an influx with subtitles.
+
+    Args:
+        world: the world.
+        notes: the incumbents' notes.
+        newcomers: who comes and goes when.
+        seed: world seed.
+    """
+    shares = np.append(adaptation(world, _audience(world, newcomers)), 0.0)
+    day = np.floor(notes.published).astype(np.int64)
+    share = np.where(day >= 0, shares[np.clip(day, 0, world.days_after)], 0.0)
     u = uniforms(seed, Stream.NOTE, notes.key & np.uint64(0xFFFFFFFF), 2)[:, 0]
-    return np.asarray(u < share)
+    return notes._replace(subtitled=np.asarray(u < share))
 
 
 @njit(nogil=True, cache=True)

@@ -13,7 +13,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from recsys.config.world import Cohort, Population, World
-from recsys.noise import Stream, normals, philox4x32, stable_keys, uniforms, unit
+from recsys.noise import Stream, integer_seed, normals, philox4x32, stable_keys, uniforms, unit
 from recsys.world.influx import Schedule, draw_schedule
 
 __all__ = [
@@ -58,6 +58,8 @@ class People(NamedTuple):
     """Logits for a product tag."""
     curious: NDArray[np.bool_]
     """Curious about newcomers' notes."""
+    foreign: NDArray[np.bool_]
+    """Formed by another platform: this one is unfamiliar at first."""
     arrival: NDArray[np.int32]
     """First day on the platform; long before the influx for incumbents."""
     departure: NDArray[np.int32]
@@ -79,28 +81,41 @@ def draw_incumbents(world: World) -> People:
     address = np.arange(world.incumbents, dtype=np.uint32)
     always = Schedule.always(address.size)
     curious = _uniform(world, Stream.HABIT, address, 1)[:, 2] < world.population.curious
-    return _draw(world, address, world.population.incumbents, always, curious, variant=0)
+    law, formats = world.population.incumbents, world.platform.formats
+    return _draw(world, address, law, formats, always, curious, variant=0)
 
 
-def draw_newcomers(world: World, law: Cohort, variant: int = 0) -> People:
+def draw_newcomers(world: World, law: Cohort, seed: int, variant: int = 0) -> People:
     """The people who arrive, drawn from a cohort's law.
 
-    Their arrivals, visits and leaving are the same under every law and variant.
+    Who comes is luck, so each world seed draws its own. Their arrivals, visits and leaving are the
+    same under every law and variant.
 
     Args:
         world: the world; `world.influx.newcomers` people are drawn, nested by number.
         law: the cohort they are drawn from: newcomers', or incumbents' for a placebo.
-        variant: another number draws other people from the same law.
+        seed: world seed.
+        variant: another number, below 2^16, draws other people from the same law.
     """
+    world = world.model_copy(
+        update={"population_seed": integer_seed(world.population_seed, 2, seed)}
+    )
     address = NEWCOMER_ADDRESS + np.arange(world.influx.newcomers, dtype=np.uint32)
     schedule = draw_schedule(world, address)
-    return _draw(world, address, law, schedule, np.zeros(address.size, dtype=np.bool_), variant)
+    foreign = law == world.population.newcomers and world.influx.origin is not None
+    formats = law.formats or world.platform.formats
+    if foreign and world.influx.origin is not None:
+        formats = world.influx.origin.formats
+    nobody_curious = np.zeros(address.size, dtype=np.bool_)
+    people = _draw(world, address, law, formats, schedule, nobody_curious, variant)
+    return people._replace(foreign=np.full(address.size, foreign))
 
 
 def _draw(
     world: World,
     address: NDArray[np.uint32],
     law: Cohort,
+    formats: tuple[float, float, float],
     schedule: Schedule,
     curious: NDArray[np.bool_],
     variant: int,
@@ -115,13 +130,14 @@ def _draw(
         key=stable_keys(Stream.USER_KEY, address),
         taste=_dirichlet(seed, address, concentration, variant),
         latent=latent_factors(world, world.population_seed, Stream.LATENT, address, variant),
-        format_pull=_format_pull(world, address, law, variant),
+        format_pull=_format_pull(world, address, formats, variant),
         skill=_skill(world, address, law, variant),
         app_language=np.full(address.size, LANGUAGES.index(law.language), dtype=np.uint8),
         visits=(_visits(laws, world, address) * schedule.visits_factor).astype(np.float32),
         trend=_positive_part(laws.trend, habit[:, 0]),
         commerce=_positive_part(laws.commerce, habit[:, 1]),
         curious=curious,
+        foreign=np.zeros(address.size, dtype=np.bool_),
         arrival=schedule.arrival,
         departure=schedule.departure,
     )
@@ -173,10 +189,14 @@ def latent_factors(
 
 
 def _format_pull(
-    world: World, address: NDArray[np.uint32], law: Cohort, variant: int
+    world: World,
+    address: NDArray[np.uint32],
+    formats: tuple[float, float, float],
+    variant: int,
 ) -> NDArray[np.float32]:
+    """What a person likes to look at follows what the platform that formed them is made of."""
     laws = world.population
-    shares = np.maximum(np.array(law.formats), 1e-3)
+    shares = np.maximum(np.array(formats), 1e-3)
     common = laws.format_pull * np.log(shares * len(FORMATS))
     own = laws.format_scale * _normal(world, Stream.FORMAT, address, 0, variant)[:, :3]
     return np.asarray(common + own, dtype=np.float32)

@@ -1,6 +1,7 @@
-"""What a run changes: each reader's memory and habits, each note's counts. Struct of arrays.
+"""How readers change: what they have seen, clicked, follow, speak, like; content or not; gone.
 
-Rows of `Readers` belong to one person each, so threads that hold different visits never meet.
+Struct of arrays: rows of `Readers` belong to one person each, so threads that hold different visits
+never meet.
 """
 # mypy: disallow-untyped-decorators=False
 
@@ -10,11 +11,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from recsys.config.world import Behaviour
 from recsys.feeds import Seen
-from recsys.world.population import MAX_FOLLOWS
+from recsys.world.population import MAX_FOLLOWS, People
 from recsys.world.tables import stacked
 
-__all__ = ["Readers", "remember"]
+__all__ = ["Learning", "Readers", "leave", "remember"]
 
 
 class Readers(NamedTuple):
@@ -32,18 +34,33 @@ class Readers(NamedTuple):
     """How many were ever followed; the oldest make room."""
     seen_today: NDArray[np.uint8]
     """(n, topics) notes seen today, by topic."""
+    taste: NDArray[np.float32]
+    """(n, topics), sums to 1."""
+    skill: NDArray[np.float32]
+    """(n, 2) reading skill in zh and en."""
+    satisfaction: NDArray[np.float32]
+    """Running mean of what visits were worth; NaN before the first."""
+    visits: NDArray[np.int32]
+    """How often each person has come."""
+    gone: NDArray[np.bool_]
+    """Left for good, out of dissatisfaction."""
 
     @classmethod
-    def fresh(cls, follows: NDArray[np.int32], memory: int, topics: int, buckets: int) -> Self:
+    def fresh(cls, people: People, follows: NDArray[np.int32], memory: int, buckets: int) -> Self:
         """People of whom the platform knows only whom they follow."""
-        n = follows.shape[0]
+        n = people.n
         return cls(
             seen=np.full((n, memory), -1, dtype=np.int32),
             n_seen=np.zeros(n, dtype=np.int64),
             clicks=np.zeros((n, buckets), dtype=np.float32),
             follows=follows.copy(),
             n_follows=(follows >= 0).sum(axis=1).astype(np.int32),
-            seen_today=np.zeros((n, topics), dtype=np.uint8),
+            seen_today=np.zeros((n, people.taste.shape[1]), dtype=np.uint8),
+            taste=people.taste.copy(),
+            skill=people.skill.copy(),
+            satisfaction=np.full(n, np.nan, dtype=np.float32),
+            visits=np.zeros(n, dtype=np.int32),
+            gone=np.zeros(n, dtype=np.bool_),
         )
 
     def shown(self) -> Seen:
@@ -52,28 +69,58 @@ class Readers(NamedTuple):
         start = np.arange(self.n_seen.size, dtype=np.int64) * memory
         return Seen(start, start + np.minimum(self.n_seen, memory), self.seen.reshape(-1))
 
-    def copy(self) -> "Readers":
-        """An independent copy."""
-        return Readers._make([array.copy() for array in self])
+    def first(self, n: int) -> "Readers":
+        """A copy of the first n rows."""
+        return Readers._make([array[:n].copy() for array in self])
 
-    def with_newcomers(self, newcomers: int) -> "Readers":
-        """These readers, then people of whom nothing is known."""
-        nobody = np.full((newcomers, MAX_FOLLOWS), -1, dtype=np.int32)
-        others = Readers.fresh(
-            nobody, self.seen.shape[1], self.seen_today.shape[1], self.clicks.shape[1]
-        )
+    def overwrite_first(self, others: "Readers") -> None:
+        """Sets the first rows to those of others."""
+        for name in self._fields:
+            mine, theirs = getattr(self, name), getattr(others, name)
+            mine[: theirs.shape[0]] = theirs
+
+    def with_newcomers(self, newcomers: People) -> "Readers":
+        """A copy of these readers, then people of whom nothing is known."""
+        nobody = np.full((newcomers.n, MAX_FOLLOWS), -1, dtype=np.int32)
+        others = Readers.fresh(newcomers, nobody, self.seen.shape[1], self.clicks.shape[1])
         return stacked(self, others)
 
 
+class Learning(NamedTuple):
+    """Coefficients of change, as the kernel takes them."""
+
+    language: float
+    taste: float
+    memory: float
+    unfamiliarity: float
+    familiar_visits: float
+
+    @classmethod
+    def of(cls, behaviour: Behaviour) -> Self:
+        """From the config."""
+        return cls(
+            behaviour.language_learning,
+            behaviour.taste_drift,
+            behaviour.satisfaction_memory,
+            behaviour.unfamiliarity,
+            behaviour.familiar_visits,
+        )
+
+
 @njit(nogil=True, cache=True)
-def remember(readers, users, feeds, actions, buckets, creators, clicked, followed):  # type: ignore[no-untyped-def]
-    """Writes a round of visits into the readers' memory.
+def remember(  # type: ignore[no-untyped-def]
+    readers, people, notes, buckets, learning, users, feeds, actions, rewards, clicked, followed
+):
+    """Writes a round of visits into the readers' state.
 
     Args:
         readers: Readers; changed.
+        people, notes: People, NoteTable.
+        buckets: int32 (n_notes,) topic × language.
+        learning: Learning.
         users: int (n,), each at most once.
         feeds: int32 (n, ranks); actions: uint16 (n, ranks).
-        buckets: int32 (n_notes,) topic × language; creators: int32 (n_notes,).
+        rewards: float32 (n,), what each visit was worth.
         clicked, followed: the bits of these actions.
     """
     memory = readers.seen.shape[1]
@@ -87,12 +134,50 @@ def remember(readers, users, feeds, actions, buckets, creators, clicked, followe
             readers.n_seen[user] += 1
             if actions[visit, rank] & clicked:
                 readers.clicks[user, buckets[note]] += 1
-            if actions[visit, rank] & followed and not _follows(readers, user, creators[note]):
-                slot = readers.n_follows[user] % readers.follows.shape[1]
-                readers.follows[user, slot] = creators[note]
-                readers.n_follows[user] += 1
+                _learn(readers, learning, user, notes.topic[note], notes.language[note])
+            if actions[visit, rank] & followed:
+                creator = notes.creator[note]
+                if not (readers.follows[user] == creator).any():
+                    slot = readers.n_follows[user] % readers.follows.shape[1]
+                    readers.follows[user, slot] = creator
+                    readers.n_follows[user] += 1
+        reward = rewards[visit]
+        if people.foreign[user]:
+            fading = np.exp(-readers.visits[user] / learning.familiar_visits)
+            reward -= learning.unfamiliarity * fading
+        before = readers.satisfaction[user]
+        if np.isnan(before):
+            before = reward
+        readers.satisfaction[user] = learning.memory * before + (1 - learning.memory) * reward
+        readers.visits[user] += 1
 
 
 @njit(inline="always")
-def _follows(readers, user, creator):  # type: ignore[no-untyped-def]
-    return (readers.follows[user] == creator).any()
+def _learn(readers, learning, user, topic, language):  # type: ignore[no-untyped-def]
+    """A clicked note teaches its language, and pulls taste toward its topic."""
+    skill = readers.skill[user, language]
+    readers.skill[user, language] = skill + learning.language * (1 - skill)
+    if learning.taste > 0:
+        total = np.float32(0.0)
+        for other in range(readers.taste.shape[1]):
+            taste = readers.taste[user, other]
+            target = 1.0 if other == topic else 0.0
+            taste += learning.taste * (1 - taste) * (target - taste)
+            readers.taste[user, other] = taste
+            total += taste
+        for other in range(readers.taste.shape[1]):
+            readers.taste[user, other] /= total
+
+
+def leave(readers: Readers, behaviour: Behaviour, average: float, u: NDArray[np.float64]) -> None:
+    """Who leaves for good tonight: a hazard that falls with satisfaction.
+
+    Args:
+        readers: changed: `gone`.
+        behaviour: base and slope of the hazard's logit.
+        average: satisfaction at which the hazard is the base.
+        u: float64 (n,), a uniform each.
+    """
+    content = np.where(np.isnan(readers.satisfaction), average, readers.satisfaction)
+    logit = behaviour.leaving - behaviour.leaving_slope * (content - average)
+    readers.gone[:] |= u * (1 + np.exp(-logit)) < 1

@@ -1,6 +1,10 @@
-"""Synthetic logs: a world run in one arm or several, day by day or to its end."""
+"""Synthetic logs: a world run in one arm or several, day by day or to its end.
 
-from collections.abc import Iterator
+Open loop: the house policy serves. Closed loop: a recommender under study serves, and is trained
+anew each morning on what its own feeds have led to.
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,20 +21,31 @@ from recsys.log import InteractionLog
 from recsys.noise import moment
 from recsys.world import behaviour
 from recsys.world.behaviour import Conditions
-from recsys.world.frames import Day, events_frame, items_frame, users_frame
+from recsys.world.frames import Day, Morning, events_frame, items_frame, users_frame
+from recsys.world.gates import GATES
 from recsys.world.notes import NoteTable, first_day
+from recsys.world.policy import Policy
 from recsys.world.population import People
-from recsys.world.run import Arm, Run
+from recsys.world.run import Arm, Audience, Run, Twin
 
-__all__ = ["ARMS", "Simulation", "simulate", "simulate_arms", "simulate_days"]
+__all__ = [
+    "ARMS",
+    "Arm",
+    "Audience",
+    "Simulation",
+    "simulate",
+    "simulate_arms",
+    "simulate_days",
+]
 
 ARMS: dict[str, Arm] = {
     "control": Arm("nobody"),
     "influx": Arm("influx"),
     "placebo": Arm("placebo"),
+    "retrain": Arm("nobody", retrained=True),
     "placebo_2": Arm("placebo", variant=1),
 }
-"""The worlds that `simulate` knows. `retrain` is the control world under another training seed."""
+"""The arms by name. Under the house policy, which is not trained, retrain is control."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +53,7 @@ class Simulation:
     """One arm of one seed, run to its end: the people, the notes, and the log they made."""
 
     world: World
-    arm: str
+    arm: Arm
     seed: int
     people: People
     notes: NoteTable
@@ -46,13 +61,24 @@ class Simulation:
     days: tuple[Day, ...]
 
     @cached_property
+    def users(self) -> pl.DataFrame:
+        """The log's users."""
+        return users_frame(self.world, self.people)
+
+    @cached_property
+    def items(self) -> pl.DataFrame:
+        """The log's items: every note that may be published in the run."""
+        return items_frame(self.world, self.notes)
+
+    @property
+    def from_newcomers(self) -> NDArray[np.bool_]:
+        """Bool (n_notes,): notes by newcomers."""
+        return np.asarray(self.notes.creator >= self.world.incumbents)
+
+    @cached_property
     def log(self) -> InteractionLog:
         """The log from the first day after the burn-in on."""
-        return InteractionLog(
-            users=users_frame(self.world, self.people),
-            items=items_frame(self.world, self.notes),
-            dense=events_frame(self.days),
-        )
+        return InteractionLog(self.users, self.items, events_frame(self.days))
 
     def log_before(self, day: int, training_days: int | None = None) -> InteractionLog:
         """The log up to the start of a day, to train on.
@@ -75,6 +101,17 @@ class Simulation:
         """Bool (n_notes,): notes that can be served on a day."""
         return self.notes.live(day, self.world.notes.window_days)
 
+    def morning(self, day: int) -> Morning:
+        """The morning of an evaluated day.
+
+        Raises:
+            ValueError: if the audience's days do not hold it.
+        """
+        for past in self.days:
+            if past.day == day and past.morning is not None:
+                return past.morning
+        raise ValueError(f"day {day} was not kept: name it in the audience's days")
+
     def feeds(
         self,
         personal: NDArray[np.int32],
@@ -89,51 +126,76 @@ class Simulation:
         Args:
             personal: int32 (n, p), rows of notes without what was seen, -1 at the end, p >= k.
             personal_sources: uint8 (n, p), positions in `recsys.schema.SOURCES`.
-            users: int (n,), rows of people.
+            users: int (n,), rows of people of one cohort.
             seen: bool (n_people, n_notes), what each was shown before that day.
-            day: one of the days after the influx.
+            day: a day of the audience.
             k: depth.
 
         Returns:
             int32 (n, k) rows of notes, -1 where nothing is left, and uint8 (n, k) sources.
         """
-        morning = next(past for past in self.days if past.day == day).morning
-        feeds = np.empty((len(users), k), dtype=np.int32)
+        morning, rows = self.morning(day), np.asarray(users, dtype=np.int64)
+        newcomers = bool(rows.size) and rows[0] >= self.world.incumbents
+        feeds = np.empty((rows.size, k), dtype=np.int32)
         sources = np.zeros(feeds.shape, dtype=np.uint8)
+        platform = self.world.platform
         blend(
-            personal, personal_sources, morning.follows, Seen.from_matrix(seen), morning.shelves,
-            self.people.address, slot_pattern(self.world.platform.slots, k), np.uint64(self.seed),
-            int(moment(day)), np.asarray(users, dtype=np.int64),
-            np.full(len(users), k, dtype=np.int32), feeds, sources,
+            personal, personal_sources, morning.follows, Seen.from_matrix(seen),
+            morning.shelves[int(newcomers)], self.notes.creator, platform.per_creator,
+            self.people.address, slot_pattern(platform.slots, k), np.uint64(self.seed),
+            int(moment(day)), rows, np.full(rows.size, k, dtype=np.int32), feeds, sources,
         )  # fmt: skip
         return feeds, sources
 
     def click_probability(
-        self, users: NDArray[np.integer[Any]], feeds: NDArray[np.int32]
+        self,
+        users: NDArray[np.integer[Any]],
+        feeds: NDArray[np.int32],
+        day: int,
+        state: "Simulation | None" = None,
     ) -> NDArray[np.float32]:
         """Ground truth: would a reader click this note when looking at it?
-
-        In the state that readers have without an influx: no translation, no curiosity.
 
         Args:
             users: int (n,), rows of people.
             feeds: int32 (n, k), rows of notes, -1 where empty.
+            day: a day of the audience.
+            state: readers are taken as they are in this arm, without translation and curiosity:
+                the twin, for incumbents; None takes them as they are in this arm, on this day.
 
         Returns:
             float32 (n, k), NaN where empty.
         """
-        calm = Conditions.on(self.world.behaviour, self.intercept, 0, influx=False)
         rows = np.asarray(users, dtype=np.int64)
-        return np.asarray(behaviour.click_probability(self.people, self.notes, calm, rows, feeds))
+        morning = (state or self).morning(day)
+        real = self.arm.newcomers == "influx" and self.people.n > self.world.incumbents
+        conditions = Conditions.on(self.world, self.intercept, day, influx=real and state is None)
+        subtitled = self.notes.subtitled if state is None else np.zeros_like(self.notes.subtitled)
+        return np.asarray(
+            behaviour.click_probability(
+                self.people, morning.taste[rows], morning.skill[rows], self.notes, subtitled,
+                conditions, rows, feeds,
+            )
+        )  # fmt: skip
 
 
-def simulate(world: World, arm: str = "influx", seed: int = 0, *, threads: int = 1) -> Simulation:
+def simulate(
+    world: World,
+    arm: str | Arm = "influx",
+    seed: int = 0,
+    policy: Policy | None = None,
+    *,
+    audience: Audience | None = None,
+    threads: int = 1,
+) -> Simulation:
     """Runs one arm of a world.
 
     Args:
         world: the platform and the event.
-        arm: a key of `ARMS`.
+        arm: a key of `ARMS`, or an arm of your own.
         seed: draws everybody's luck; the people are drawn by `world.population_seed`.
+        policy: the recommender that serves (closed loop); None for the house policy (open loop).
+        audience: whose feeds are kept, on which days.
         threads: how many threads serve and respond; they change no bit.
 
     Raises:
@@ -145,40 +207,66 @@ def simulate(world: World, arm: str = "influx", seed: int = 0, *, threads: int =
     >>> simulate(small, "influx", seed=1).log.n_users
     220
     """
-    return simulate_arms(world, (arm,), seed, threads=threads)[arm]
+    return simulate_arms(world, (arm,), seed, policy, audience=audience, threads=threads)[arm]
 
 
 def simulate_arms(
-    world: World, arms: tuple[str, ...], seed: int = 0, *, threads: int = 1
-) -> dict[str, Simulation]:
+    world: World,
+    arms: Sequence[str | Arm],
+    seed: int = 0,
+    policy: Policy | None = None,
+    *,
+    audience: Audience | None = None,
+    threads: int = 1,
+    impressions: bool = True,
+) -> dict[str | Arm, Simulation]:
     """Runs several arms of one seed; the days before the influx are run once for all.
 
-    Args, Raises: as in `simulate`.
+    Args, Raises: as in `simulate`; without `impressions` the log holds actions alone.
     """
-    shared = Run.start(world, seed, threads)
+    shared = Run.start(world, seed, threads, policy, audience, impressions=impressions)
     before = [day for day in shared.run_days(first_day(world), 0) if day.day >= -world.days_before]
+    twin: dict[int, Twin] | None = None
     simulations = {}
     for name in arms:
-        run = shared.fork(_arm(name))
+        arm = _arm(name)
+        if not arm.gates >= set(GATES) and twin is None:
+            twin = _recorded(shared, world)
+        run = shared.fork(arm, twin)
         days = (*before, *run.run_days(0, world.days_after))
-        simulations[name] = Simulation(
-            world, name, seed, run.people, run.notes, run.intercept, days
-        )
+        simulations[name] = Simulation(world, arm, seed, run.people, run.notes, run.intercept, days)
     return simulations
 
 
 def simulate_days(
-    world: World, arm: str = "influx", seed: int = 0, *, threads: int = 1
+    world: World,
+    arm: str | Arm = "influx",
+    seed: int = 0,
+    policy: Policy | None = None,
+    *,
+    threads: int = 1,
+    impressions: bool = True,
 ) -> Iterator[Day]:
-    """The days of `simulate` one by one, so that memory need not grow with their number."""
-    run = Run.start(world, seed, threads)
+    """The days of `simulate` one by one, so that memory does not grow with their number."""
+    run = Run.start(world, seed, threads, policy, impressions=impressions)
     for day in run.run_days(first_day(world), 0):
         if day.day >= -world.days_before:
             yield day
     yield from run.fork(_arm(arm)).run_days(0, world.days_after)
 
 
-def _arm(name: str) -> Arm:
+def _arm(name: str | Arm) -> Arm:
+    if isinstance(name, Arm):
+        return name
     if name not in ARMS:
         raise ConfigError(f"no arm {name!r}; known: {', '.join(ARMS)}")
     return ARMS[name]
+
+
+def _recorded(shared: Run, world: World) -> dict[int, Twin]:
+    """What the control arm does on each day."""
+    run = shared.fork(Arm("nobody"))
+    run.record = {}
+    for _ in run.run_days(0, world.days_after):
+        pass
+    return run.record

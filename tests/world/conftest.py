@@ -1,11 +1,13 @@
 """A small world, run once for all tests that only look at it."""
 
+import numpy as np
 import pytest
 
 from recsys.config import Influx, World
-from recsys.world.simulate import simulate_arms
+from recsys.world.simulate import Audience, simulate_arms
 
 ARRIVALS = (0.14, 0.59, 0.20, 0.04, 0.03)
+AUDIENCE = Audience(np.arange(50), (1, 2, 3), 10)
 
 
 def small_world(**changes):
@@ -29,4 +31,4 @@ def world():
 
 @pytest.fixture(scope="session")
 def arms(world):
-    return simulate_arms(world, ("control", "influx", "placebo"), seed=3)
+    return simulate_arms(world, ("control", "influx", "placebo"), seed=3, audience=AUDIENCE)

@@ -10,6 +10,7 @@ from recsys.noise import Stream, moment, philox
 from recsys.schema import KINDS
 from recsys.world import behaviour
 from recsys.world.behaviour import Conditions, examination, scroll_depth, solve_intercept
+from recsys.world.readers import Readers
 
 KIND = list(KINDS.categories)
 
@@ -27,13 +28,18 @@ def served(arms):
 
 
 def conditions(influx, day=7):
-    return Conditions.on(influx.world.behaviour, influx.intercept, day, influx=True)
+    return Conditions.on(influx.world, influx.intercept, day, influx=True)
 
 
-def slow_logit(people, notes, buzz, c, user, note):
+def readers(people):
+    return Readers.fresh(people, np.full((people.n, 16), -1, np.int32), 64, 48)
+
+
+def slow_logit(people, notes, buzz, c, user, note, subtitled=None):
+    subtitled = notes.subtitled if subtitled is None else subtitled
     language = notes.language[note]
     s = float(people.skill[user, language])
-    subtitle = float(notes.subtitled[note]) * float(people.skill[user, 1 - language])
+    subtitle = float(subtitled[note]) * float(people.skill[user, 1 - language])
     comprehension = s + (1 - s) * max(subtitle, c.translation)
     return (
         c.intercept
@@ -52,15 +58,18 @@ def test_kernel_equals_the_formula(served):
     influx, users, feeds, buzz = served
     people, notes, c = influx.people, influx.notes, conditions(influx)
     examine = examination(influx.world.platform, 12)
-    seen = np.zeros((people.n, 24), dtype=np.uint8)
     actions = np.zeros(feeds.shape, dtype=np.uint16)
+    rewards = np.zeros(users.size, dtype=np.float32)
     when = int(moment(7, visit=2))
+    x = behaviour.logits(people, readers(people), notes, notes.subtitled, buzz, c, users, feeds)
     behaviour.respond(
-        people, notes, buzz, c, examine, np.uint64(9), when, users, feeds, seen, actions
-    )
-    x = behaviour.logits(
-        people, notes, buzz, c, users, feeds, np.zeros((people.n, 24), dtype=np.uint8)
-    )
+        people, readers(people), notes, notes.subtitled, buzz, c, examine, np.uint64(9), when,
+        users, feeds, actions, rewards,
+    )  # fmt: skip
+    for row in range(60):
+        shown = feeds[row] >= 0
+        worth = examine[shown] / (1 + np.exp(-x[row, shown]))
+        assert rewards[row] == pytest.approx(worth.sum() / examine[shown].sum(), abs=1e-4)
     clicks = 0
     for row, user in enumerate(users):
         today = np.zeros(24)
@@ -116,28 +125,34 @@ def test_rates_after_a_click(arms):
 )
 def test_terms_move_clicks_on_newcomers_notes_the_right_way(arms, change, direction):
     influx = arms["influx"]
-    readers = np.arange(200)
+    few = np.arange(200)
     theirs = np.flatnonzero(influx.notes.influx)[:20].astype(np.int32)
     feeds = np.tile(theirs, (200, 1))
-    base = influx.world.behaviour
+    base = influx.world
     buzz = np.zeros(influx.notes.n, dtype=np.float32)
-    seen = np.zeros((influx.people.n, 24), dtype=np.uint8)
 
-    def mean(settings):
-        c = Conditions.on(settings, influx.intercept, 6, influx=True)
-        return behaviour.logits(influx.people, influx.notes, buzz, c, readers, feeds, seen).mean()
+    def mean(world):
+        c = Conditions.on(world, influx.intercept, 6, influx=True)
+        return behaviour.logits(
+            influx.people, readers(influx.people), influx.notes, influx.notes.subtitled, buzz, c,
+            few, feeds,
+        ).mean()  # fmt: skip
 
-    assert direction * (mean(base.model_copy(update=change)) - mean(base)) > 0.1
+    changed = base.model_copy(update={"behaviour": base.behaviour.model_copy(update=change)})
+    assert direction * (mean(changed) - mean(base)) > 0.1
 
 
 def test_translation_and_curiosity_answer_a_real_influx_only(world):
-    late = Conditions.on(world.behaviour, 0.0, 6, influx=True)
+    late = Conditions.on(world, 0.0, 6, influx=True)
     assert late.translation == 0.45
     assert late.curiosity == pytest.approx(math.exp(-6 / 4))
-    assert Conditions.on(world.behaviour, 0.0, 5, influx=True).translation == 0
-    assert Conditions.on(world.behaviour, 0.0, -1, influx=True).curiosity == 0
-    placebo = Conditions.on(world.behaviour, 0.0, 6, influx=False)
+    assert Conditions.on(world, 0.0, 5, influx=True).translation == 0
+    assert Conditions.on(world, 0.0, -1, influx=True).curiosity == 0
+    placebo = Conditions.on(world, 0.0, 6, influx=False)
     assert (placebo.translation, placebo.curiosity) == (0, 0)
+    unadapted = Conditions.on(world, 0.0, 6, influx=True, adapted=False)
+    assert unadapted.translation == 0
+    assert unadapted.curiosity == late.curiosity
 
 
 def test_examination_goes_by_rows_of_the_layout():
@@ -150,7 +165,7 @@ def test_examination_goes_by_rows_of_the_layout():
 
 def test_scroll_depth_is_yule_simon():
     address = np.arange(100_000, dtype=np.uint32)
-    rows = scroll_depth(Platform(columns=1, visit_ranks=200), 2.0, 5, address, moment(3))
+    rows = scroll_depth(Platform(columns=1, visit_ranks=200), 2.0, 5, address, int(moment(3)))
     # P(K >= k) = rho B(k, rho + 1) summed: for rho = 2 it is 2/(k (k + 1))
     for k in (1, 2, 3, 5, 10):
         expected = 2 / (k * (k + 1))
@@ -172,18 +187,25 @@ def test_intercept_meets_the_rate_and_refuses_what_cannot_be():
         solve_intercept(np.full((3, 20), np.nan, np.float32), examine, 0.1)
 
 
-def test_click_probability_is_the_calm_state(arms):
-    influx = arms["influx"]
+@pytest.mark.parametrize("calm", [True, False])
+def test_click_probability_in_the_twins_state_and_in_ones_own(arms, calm):
+    influx, control = arms["influx"], arms["control"]
     users = np.arange(30)
     feeds = np.random.default_rng(1).integers(0, influx.notes.n, (30, 5)).astype(np.int32)
     feeds[0, 3:] = -1
-    got = influx.click_probability(users, feeds)
-    calm = Conditions.on(influx.world.behaviour, influx.intercept, 0, influx=False)
+    got = influx.click_probability(users, feeds, 3, control if calm else None)
+    state = (control if calm else influx).morning(3)
+    rows = influx.people.n
+    people = influx.people._replace(
+        taste=np.resize(state.taste, (rows, 24)), skill=np.resize(state.skill, (rows, 2))
+    )
+    c = Conditions.on(influx.world, influx.intercept, 3, influx=not calm)
     nothing = np.zeros(influx.notes.n, dtype=np.float32)
+    subtitled = nothing if calm else influx.notes.subtitled
     for row in range(30):
         for rank in range(5):
             if feeds[row, rank] < 0:
                 assert np.isnan(got[row, rank])
                 continue
-            x = slow_logit(influx.people, influx.notes, nothing, calm, row, feeds[row, rank])
+            x = slow_logit(people, influx.notes, nothing, c, row, feeds[row, rank], subtitled)
             assert got[row, rank] == pytest.approx(1 / (1 + math.exp(-x)), abs=1e-5)

@@ -14,8 +14,12 @@ from recsys.world import house
 def morning(arms):
     """Day 2 of the influx arm, and what its readers had seen by then."""
     influx = arms["influx"]
-    day = next(day for day in influx.days if day.day == 2)
-    return influx, day.morning, Seen.from_matrix(influx.log_before(2).seen)
+    morning = influx.morning(2)
+    return (
+        influx,
+        (morning.shelves[0], morning.follows),
+        Seen.from_matrix(influx.log_before(2).seen),
+    )
 
 
 def taken_by(user, simulation, seen):
@@ -70,13 +74,18 @@ def test_pattern_keeps_the_shares(slots):
             assert abs((pattern[:ranks] == source).sum() - share * ranks) <= 1
 
 
-def slow_blend(simulation, morning, seen, personal, user, pattern, seed, when, depth):
+def slow_blend(simulation, morning, seen, personal, user, pattern, seed, when, depth, per_creator):
     """One feed, slot by slot, with Python sets."""
     shelves, follows = morning
     taken, feed = taken_by(user, simulation, seen), []
+    creator_of = simulation.notes.creator
 
     def first(notes):
-        return next((note for note in notes if note >= 0 and note not in taken), -1)
+        for note in notes:
+            of_creator = sum(creator_of[n] == creator_of[note] for n, _ in feed)
+            if note >= 0 and note not in taken and of_creator < per_creator:
+                return note
+        return -1
 
     for rank in range(depth):
         note, source = -1, pattern[rank]
@@ -105,7 +114,8 @@ def slow_blend(simulation, morning, seen, personal, user, pattern, seed, when, d
     return feed
 
 
-def test_blend_equals_a_slow_reference(morning):
+@pytest.mark.parametrize("per_creator", [1, 2, 200])
+def test_blend_equals_a_slow_reference(morning, per_creator):
     simulation, day, seen = morning
     rng = np.random.default_rng(0)
     users = np.arange(0, simulation.people.n, 9)
@@ -120,11 +130,14 @@ def test_blend_equals_a_slow_reference(morning):
     depth = np.full(users.size, 20, dtype=np.int32)
     when = int(moment(2))
     blend(
-        personal, np.zeros(personal.shape, np.uint8), day.follows, seen, day.shelves,
-        simulation.people.address, pattern, np.uint64(3), when, users, depth, feeds, sources,
+        personal, np.zeros(personal.shape, np.uint8), day[1], seen, day[0],
+        simulation.notes.creator, per_creator, simulation.people.address, pattern, np.uint64(3),
+        when, users, depth, feeds, sources,
     )  # fmt: skip
     for row, user in enumerate(users):
-        expected = slow_blend(simulation, day, seen, personal[row], user, pattern, 3, when, 20)
+        expected = slow_blend(
+            simulation, day, seen, personal[row], user, pattern, 3, when, 20, per_creator
+        )
         assert (
             list(zip(feeds[row].tolist(), sources[row].tolist(), strict=True))[: len(expected)]
             == expected
@@ -142,8 +155,9 @@ def test_one_more_fresh_note_moves_few_explorations(morning):
         feeds = np.empty((users.size, 1), dtype=np.int32)
         blend(
             personal, np.zeros(personal.shape, np.uint8), follows, seen, these,
-            simulation.people.address, pattern, np.uint64(0), int(moment(2)), users,
-            np.ones(users.size, np.int32), feeds, np.zeros(feeds.shape, np.uint8),
+            simulation.notes.creator, 200, simulation.people.address, pattern, np.uint64(0),
+            int(moment(2)), users, np.ones(users.size, np.int32), feeds,
+            np.zeros(feeds.shape, np.uint8),
         )  # fmt: skip
         return feeds[:, 0]
 

@@ -5,10 +5,12 @@ import pytest
 
 from recsys.config import Influx, World
 from recsys.world.notes import (
+    adaptation,
     draw_follows,
     draw_incumbents_notes,
     draw_newcomers_notes,
     is_creator,
+    with_subtitles,
 )
 from recsys.world.population import draw_incumbents, draw_newcomers
 from recsys.world.tables import stacked
@@ -23,7 +25,7 @@ def people():
 
 @pytest.fixture(scope="module")
 def notes(people):
-    return draw_incumbents_notes(WORLD, people, seed=0, adapting=True)
+    return draw_incumbents_notes(WORLD, people, seed=0)
 
 
 def test_posting_rate_and_attributes(people, notes):
@@ -32,7 +34,7 @@ def test_posting_rate_and_attributes(people, notes):
     days = WORLD.days_after + WORLD.days_before + WORLD.burn_in_days + WORLD.notes.window_days
     expected = creators.sum() * days * 0.15
     assert abs(notes.n - expected) < 4.5 * np.sqrt(expected)
-    for code, share in enumerate(WORLD.population.incumbents.formats):
+    for code, share in enumerate(WORLD.platform.formats):
         assert abs((notes.format == code).mean() - share) < 4.5 * np.sqrt(0.25 / notes.n)
     assert abs(notes.tagged.mean() - 0.12) < 4.5 * np.sqrt(0.1056 / notes.n)
     assert abs(notes.quality.std() - 0.5) < 4.5 * 0.5 / np.sqrt(2 * notes.n)
@@ -46,14 +48,25 @@ def test_topics_follow_the_creators_taste(people, notes):
     assert np.abs(observed - expected).max() < 4.5 * np.sqrt(0.25 * 0.25 / notes.n)
 
 
-def test_subtitles_come_with_adaptation_alone(people, notes):
-    assert not notes.subtitled[notes.published < 0].any()
-    late = notes.published > 6  # 1 - exp(-3) and more of a_inf = .10
-    assert abs(notes.subtitled[late].mean() - 0.0985) < 4.5 * np.sqrt(0.09 / late.sum())
-    plain = draw_incumbents_notes(WORLD, people, seed=0)
-    assert not plain.subtitled.any()
+def test_subtitles_follow_the_audience_and_go_back(people, notes):
+    assert not notes.subtitled.any()
+    influx = WORLD.influx.model_copy(update={"newcomers": 3_000, "reversal_day": None})
+    settled = WORLD.model_copy(update={"influx": influx})
+    newcomers = draw_newcomers(settled, WORLD.population.newcomers, 0)
+    adapted = with_subtitles(settled, notes, newcomers, 0)
+    assert not adapted.subtitled[notes.published < 0].any()
+    late = notes.published > 8  # a_inf = .10, times 1 - exp(-4) and more
+    assert abs(adapted.subtitled[late].mean() - 0.0993) < 4.5 * np.sqrt(0.09 / late.sum())
     for name in ("key", "published", "topic", "quality", "latent"):
-        np.testing.assert_array_equal(getattr(plain, name), getattr(notes, name))
+        np.testing.assert_array_equal(getattr(adapted, name), getattr(notes, name))
+
+
+def test_adaptation_has_its_lag():
+    days = np.arange(10)
+    shares = adaptation(WORLD, np.ones(10))
+    np.testing.assert_allclose(shares, 0.10 * -np.expm1(-days / 2), rtol=1e-12)
+    gone = adaptation(WORLD, np.where(days < 5, 1.0, 0.0))
+    np.testing.assert_allclose(gone[5:], gone[5] * np.exp(-(days[5:] - 5) / 2), rtol=1e-12)
 
 
 def test_a_longer_run_keeps_the_notes_of_a_shorter_one(people, notes):
@@ -69,7 +82,7 @@ def test_newcomers_notes_are_nested_and_as_many_in_a_placebo(people):
         world = WORLD.model_copy(
             update={"influx": WORLD.influx.model_copy(update={"newcomers": count})}
         )
-        everybody = stacked(people, draw_newcomers(world, law))
+        everybody = stacked(people, draw_newcomers(world, law, 0))
         return draw_newcomers_notes(world, everybody, law, 0, influx=influx)
 
     laws = WORLD.population

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from recsys.config import Influx, World
+from recsys.config import Influx, Platform, World
 from recsys.world.population import draw_incumbents, draw_newcomers, sample_by_weight
 
 BIG = World(incumbents=20_000, influx=Influx(newcomers=20_000, arrivals=(1.0, 3.0)))
@@ -16,7 +16,7 @@ def incumbents():
 
 @pytest.fixture(scope="module")
 def newcomers():
-    return draw_newcomers(BIG, BIG.population.newcomers)
+    return draw_newcomers(BIG, BIG.population.newcomers, seed=0)
 
 
 def within(sample, mean, sd, errors=4.5):
@@ -70,19 +70,39 @@ def test_people_do_not_depend_on_who_else_is_there(incumbents):
     fewer = World(incumbents=50, influx=Influx(newcomers=7, arrivals=(1.0, 3.0)))
     for mine, theirs in zip(draw_incumbents(fewer), incumbents, strict=True):
         np.testing.assert_array_equal(mine, theirs[:50])
-    some = draw_newcomers(fewer, fewer.population.newcomers)
-    for mine, theirs in zip(some, draw_newcomers(BIG, BIG.population.newcomers), strict=True):
+    some = draw_newcomers(fewer, fewer.population.newcomers, seed=0)
+    for mine, theirs in zip(
+        some, draw_newcomers(BIG, BIG.population.newcomers, seed=0), strict=True
+    ):
         np.testing.assert_array_equal(mine, theirs[:7])
 
 
 def test_placebo_newcomers_come_and_go_like_the_influx(newcomers):
-    placebo = draw_newcomers(BIG, BIG.population.incumbents)
+    placebo = draw_newcomers(BIG, BIG.population.incumbents, seed=0)
     for name in ("arrival", "departure", "visits", "key"):
         np.testing.assert_array_equal(getattr(placebo, name), getattr(newcomers, name))
     assert (placebo.skill[:, 0] == 1).all()
-    second = draw_newcomers(BIG, BIG.population.incumbents, variant=1)
+    second = draw_newcomers(BIG, BIG.population.incumbents, seed=0, variant=1)
     np.testing.assert_array_equal(second.visits, placebo.visits)
     assert abs(np.corrcoef(second.taste[:, 0], placebo.taste[:, 0])[0, 1]) < 4.5 / np.sqrt(20_000)
+
+
+def test_another_seed_brings_other_newcomers(newcomers):
+    other = draw_newcomers(BIG, BIG.population.newcomers, seed=1)
+    assert (other.taste != newcomers.taste).any(axis=1).all()
+    np.testing.assert_array_equal(other.key, newcomers.key)
+
+
+def test_newcomers_like_the_formats_of_the_platform_that_formed_them():
+    video = Platform(kind="elsewhere", formats=(0.9, 0.05, 0.05))
+    influx = BIG.influx.model_copy(update={"origin": video})
+    formed = BIG.model_copy(update={"influx": influx})
+    people = draw_newcomers(formed, BIG.population.newcomers, seed=0)
+    assert people.foreign.all()
+    # .5 logits per log of the share's ratio to a third, and a mean of 0 for a person's own part
+    expected = 0.5 * np.log(3 * np.array(video.formats))
+    assert np.abs(people.format_pull.mean(axis=0) - expected).max() < 4.5 * 0.5 / np.sqrt(20_000)
+    assert not draw_newcomers(formed, BIG.population.incumbents, seed=0).foreign.any()
 
 
 def test_another_population_seed_draws_other_people(incumbents):

@@ -6,6 +6,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import recsys
+from recsys.config import Behaviour, Notes
 from recsys.errors import ConfigError
 from recsys.schema import KINDS
 from recsys.world import run as run_module
@@ -78,10 +79,10 @@ def test_zero_newcomers_change_nothing():
 def test_a_planted_leak_is_found(monkeypatch):
     fork = run_module.Run.fork
 
-    def leaky(self, arm):
-        run = fork(self, arm)
+    def leaky(self, arm, twin=None):
+        run = fork(self, arm, twin)
         if arm.newcomers != "nobody":
-            run.last_clicks = run.last_clicks + np.arange(run.notes.n) % 2
+            run.counts.last = run.counts.last + np.arange(run.notes.n) % 2
         return run
 
     monkeypatch.setattr(run_module.Run, "fork", leaky)
@@ -124,9 +125,9 @@ def test_nothing_is_shown_twice_or_to_its_creator_or_dead(arms):
         assert served.select("user", "item").is_duplicated().sum() == 0
         creators = simulation.notes.creator[served["item"].to_numpy()]
         assert (creators != served["user"].to_numpy()).all()
-        day = (served["timestamp"].dt.epoch("ms").to_numpy() / 86_400_000) // 1
+        tick = (served["timestamp"].dt.epoch("ms").to_numpy() / 43_200_000) // 1 / 2
         start = np.datetime64(simulation.world.start, "D").astype(int)
-        age = day - start - simulation.notes.published[served["item"].to_numpy()]
+        age = tick - start - simulation.notes.published[served["item"].to_numpy()]
         assert (age > 0).all()
         assert (age < simulation.world.notes.window_days).all()
 
@@ -166,14 +167,20 @@ def test_english_reaches_feeds_with_the_influx_alone(arms):
 
 
 def test_affinities_learn_what_a_reader_clicks():
-    world = small_world(days_before=12)
-    control = simulate(world, "control", seed=0)
-    favourite = control.people.taste.argmax(axis=1)
-    served = shown(control)
-    topic = control.notes.topic[served["item"].to_numpy()]
-    hit = topic == favourite[served["user"].to_numpy()]
-    late = (served["timestamp"] > served["timestamp"].median()).to_numpy()
-    assert hit[late].mean() > hit[~late].mean()
+    """Where there is much to choose from and taste decides, readers see more of their topic."""
+    world = small_world(
+        days_before=12, notes=Notes(per_creator_day=2.0), behaviour=Behaviour(taste=20.0)
+    )
+    late, early = [], []
+    for seed in range(3):
+        control = simulate(world, "control", seed=seed)
+        favourite = control.people.taste.argmax(axis=1)
+        served = shown(control)
+        hit = control.notes.topic[served["item"].to_numpy()] == favourite[served["user"].to_numpy()]
+        half = (served["timestamp"] > served["timestamp"].median()).to_numpy()
+        late.append(hit[half].mean())
+        early.append(hit[~half].mean())
+    assert (np.array(late) > np.array(early)).all()
 
 
 def test_log_before_a_day(arms):
