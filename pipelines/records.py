@@ -109,7 +109,7 @@ def _headline(drift: pl.DataFrame, summary: pl.DataFrame) -> Iterator[Value]:
     parts = {row["measure"]: row for row in drift.filter(whole).iter_rows(named=True)}
     for name, (measure, column) in _HEADLINE_DRIFT.items():
         yield Value(f"headline/{name}", parts.get(measure, {}).get(column))
-    levels = summary.filter(whole, pl.col("arm") == "influx").select("cohort", "measure", "mean")
+    levels = summary.filter(whole, _with_newcomers(summary)).select("cohort", "measure", "mean")
     means = {(cohort, measure): mean for cohort, measure, mean in levels.iter_rows()}
     for name, key in _HEADLINE_LEVEL.items():
         yield Value(f"headline/{name}", means.get(key))
@@ -127,9 +127,16 @@ def _drift(drift: pl.DataFrame) -> Iterator[Value]:
 def _quality(summary: pl.DataFrame) -> Iterator[Value]:
     """Levels: what the control arm, which drifts from nothing, has a value of too."""
     levels = summary.filter(pl.col("arm").is_in(["control", "full"]))["measure"].unique()
-    chosen = pl.col("measure").is_in(levels.implode()) & (pl.col("arm") == "influx")
-    for row in summary.filter(chosen, pl.col("day").is_not_null()).iter_rows(named=True):
-        yield Value(f"quality/{row['cohort']}/{_plain(row['measure'])}", row["mean"], row["day"])
+    chosen = summary.filter(pl.col("measure").is_in(levels.implode()), _with_newcomers(summary))
+    by_day = chosen.filter(pl.col("day").is_not_null())
+    for row in (chosen if by_day.is_empty() else by_day).iter_rows(named=True):
+        name = f"quality/{row['cohort']}/{_plain(row['measure'])}"
+        yield Value(name, row["mean"], row["day"] or 0)
+
+
+def _with_newcomers(summary: pl.DataFrame) -> pl.Expr:
+    """The arm in which the newcomers are there: a log's is the full one."""
+    return pl.col("arm") == ("full" if "full" in summary["arm"].to_list() else "influx")
 
 
 def _finite(values: Iterable[Value]) -> list[Value]:

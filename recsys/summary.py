@@ -108,25 +108,33 @@ def drift_of_log(per_user: pl.DataFrame, crowding: float) -> pl.DataFrame:
 
 
 def _world_row(y: Mapping[str, NDArray[np.float64]]) -> dict[str, Any]:
-    """Estimates of one measure from float64 (users, seeds) of each arm."""
-    influx = y["influx"]
-    nothing = np.full_like(influx, np.nan)
-    placebo, retrain = y.get("placebo", nothing), y.get("retrain", nothing)
+    """Estimates of one measure from float64 (users, seeds) of each arm.
+
+    Users count who have a value in every arm and seed, in all columns alike.
+    """
+    known = ~np.any([np.isnan(values).any(axis=1) for values in y.values()], axis=0)
+    y = {arm: values[known] for arm, values in y.items()}
+    nothing = np.full_like(y["influx"], np.nan)
+    influx, placebo, retrain = (y.get(arm, nothing) for arm in ("influx", "placebo", "retrain"))
     row: dict[str, Any] = {
-        name: _mean(values)
-        for name, values in (("influx", influx), ("placebo", placebo), ("retrain", retrain))
+        "influx": _mean(influx), "placebo": _mean(placebo), "retrain": _mean(retrain)
+    }  # fmt: skip
+    ends = {
+        "total": ("influx", "retrain"),
+        "volume": ("placebo", "retrain"),
+        "who": ("influx", "placebo"),
     }
     for name, difference in parts(influx, placebo, retrain).items():
         interval = two_way_interval(difference)
+        more, less = ends[name]
         row |= {
-            name: interval.mean,
+            name: row[more] - row[less],
             f"{name}_ci_low": interval.low,
             f"{name}_ci_high": interval.high,
         }
         if name == "who":
             row["p_value"] = interval.p_value
-    known = ~np.isnan(influx).any(axis=1)
-    return {**row, "n_users": int(known.sum()), "n_seeds": influx.shape[1]}
+    return {**row, "n_users": influx.shape[0], "n_seeds": influx.shape[1]}
 
 
 def _log_row(
@@ -283,5 +291,4 @@ def _days_of(
 
 
 def _mean(values: NDArray[np.float64]) -> float:
-    known = values[~np.isnan(values).any(axis=1)]
-    return float(known.mean()) if known.size else float("nan")
+    return float(values.mean()) if values.size else float("nan")

@@ -36,7 +36,8 @@ def _opening(study: Study) -> Section:
             "slots of their feeds when the recommender is trained",
             "without the newcomers, and without as many other incumbents who did as much (a "
             f"placebo, {study.log.placebo_draws:,} times).",
-            "p: share of placebos, the newcomers counted among them, that move feeds as far.",
+            "p: share of placebos, the newcomers counted among them, that move feeds as far (of "
+            "quality: as far either way).",
         ),
     )
 

@@ -188,44 +188,69 @@ def respond(  # type: ignore[no-untyped-def]
         rewards: float32 (n,) out: Σ examine·sigmoid(x) / Σ examine over what was shown.
     """
     k0, k1 = seed & np.uint64(0xFFFFFFFF), seed >> np.uint64(32)
-    low = np.uint64(0xFFFFFFFF)
+    x = np.empty(feeds.shape[1])
+    words = np.empty((4, feeds.shape[1]), dtype=np.uint64)
     for visit in range(feeds.shape[0]):
-        user = users[visit]
+        user, shown = users[visit], feeds[visit]
+        # three short loops: each keeps more loads in flight than one long loop does
+        for rank in range(shown.size):
+            note = shown[rank]
+            if note < 0:
+                continue
+            topic = notes.topic[note]
+            x[rank] = _logit(
+                people, readers.taste, readers.skill, notes, subtitled, buzz, conditions,
+                user, user, note,
+            ) - conditions.fatigue * readers.seen_today[user, topic]  # fmt: skip
+            if readers.seen_today[user, topic] < 255:
+                readers.seen_today[user, topic] += 1
         entity = np.uint64(people.address[user])
+        _first_words(words, notes.key, shown, entity, np.uint64(when), k0, k1)
         worth, looks = 0.0, 0.0
-        for rank in range(feeds.shape[1]):
-            note = feeds[visit, rank]
+        for rank in range(shown.size):
+            note = shown[rank]
             if note < 0:
                 actions[visit, rank] = 0
                 continue
-            topic = notes.topic[note]
-            x = _logit(
-                people, readers.taste, readers.skill, notes, subtitled, buzz, conditions,
-                user, user, note,
-            )  # fmt: skip
-            x -= conditions.fatigue * readers.seen_today[user, topic]
-            if readers.seen_today[user, topic] < 255:
-                readers.seen_today[user, topic] += 1
-            item = notes.key[note] & low
-            first = philox4x32(np.uint64(_CLICK), item, entity, np.uint64(when), k0, k1)
             done = SHOWN
-            odds = 1.0 + math.exp(-x)
+            odds = 1.0 + math.exp(-x[rank])
             worth += examine[rank] / odds
             looks += examine[rank]
-            if unit(first[0]) * odds < examine[rank]:
-                done |= CLICKED
-                second = philox4x32(np.uint64(_CLICK), item, entity, np.uint64(when + 1), k0, k1)
-                third = philox4x32(np.uint64(_CLICK), item, entity, np.uint64(when + 2), k0, k1)
-                words = (
-                    first[1], first[2], first[3], second[0],
-                    second[1], second[2], second[3], third[0],
+            if unit(words[0, rank]) * odds < examine[rank]:
+                item = notes.key[note] & np.uint64(0xFFFFFFFF)
+                done |= CLICKED | _after_click(
+                    words[:, rank], conditions.rates, notes.tagged[note], item, entity,
+                    np.uint64(when), k0, k1,
                 )  # fmt: skip
-                for kind in range(8):
-                    allowed = notes.tagged[note] or not _ON_TAGGED_ONLY[kind]
-                    if allowed and unit(words[kind]) < conditions.rates[kind]:
-                        done |= _AFTER_BITS[kind]
             actions[visit, rank] = done
         rewards[visit] = worth / max(looks, 1e-9)
+
+
+@njit(inline="always")
+def _first_words(words, keys, shown, entity, when, k0, k1):  # type: ignore[no-untyped-def]
+    """The four words of each rank's first draw; a loop of its own, since it can be vectorised."""
+    for rank in range(shown.size):
+        words[0, rank] = keys[max(shown[rank], 0)] & np.uint64(0xFFFFFFFF)
+    for rank in range(shown.size):
+        words[0, rank], words[1, rank], words[2, rank], words[3, rank] = philox4x32(
+            np.uint64(_CLICK), words[0, rank], entity, when, k0, k1
+        )
+
+
+@njit(nogil=True, cache=True)
+def _after_click(first, rates, tagged, item, entity, when, k0, k1):  # type: ignore[no-untyped-def]
+    """Bits of what follows a click; the rest of the first draw is used first."""
+    second = philox4x32(np.uint64(_CLICK), item, entity, when + np.uint64(1), k0, k1)
+    third = philox4x32(np.uint64(_CLICK), item, entity, when + np.uint64(2), k0, k1)
+    words = (
+        first[1], first[2], first[3], second[0], second[1], second[2], second[3], third[0],
+    )  # fmt: skip
+    done = np.uint16(0)
+    for kind in range(8):
+        allowed = tagged or not _ON_TAGGED_ONLY[kind]
+        if allowed and unit(words[kind]) < rates[kind]:
+            done |= _AFTER_BITS[kind]
+    return done
 
 
 def solve_intercept(

@@ -57,7 +57,7 @@ def test_world_explains_its_words(world_result: StudyResult) -> None:
         "total   ",
         "volume  ",
         "who     ",
-        "Best first",
+        "Sorted by",
         "[95 % intervals]",
         "Note: 2 seeds",
     ):
@@ -74,7 +74,7 @@ def test_world_marks_a_drowned_influx_and_a_full_scale(world_result: StudyResult
         _with_drift(world_result, "als", influx=0.85, retrain=0.9, placebo=0.8, saturated=True)
     )
     assert "als * †" in text
-    assert "*       another training seed alone changes as much" in text
+    assert "*       most of what changed is the noise of training" in text
     assert "†       a placebo or another seed changes 80% or more" in text
     calm = _printed(
         _with_drift(world_result, "als", influx=0.5, retrain=0.1, placebo=0.2, saturated=False)
