@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from hashlib import blake2b
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import polars as pl
@@ -21,10 +21,24 @@ from recsys.errors import LogError, nearest
 from recsys.noise import Stream, stable_keys
 from recsys.schema import COHORTS, KINDS, WEIGHTS, checked, to_polars
 
-__all__ = ["TIME", "InteractionLog", "Interactions", "item_codes"]
+__all__ = ["TIME", "InteractionLog", "Interactions", "Seen", "item_codes"]
 
 TIME = pl.Datetime("ms", "UTC")
 _MAX_NULL_TIMES = 0.05
+
+
+class Seen(NamedTuple):
+    """What each person was shown: the items from `start` to `end` of a flat array."""
+
+    start: NDArray[np.int64]
+    end: NDArray[np.int64]
+    items: NDArray[np.int32]
+
+    @classmethod
+    def from_matrix(cls, seen: csr_matrix) -> Self:
+        """From a boolean CSR (n_users, n_items)."""
+        start = seen.indptr.astype(np.int64)
+        return cls(start[:-1], start[1:], seen.indices.astype(np.int32))
 
 
 @dataclass(frozen=True)

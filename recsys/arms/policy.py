@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.feeds import Seen
-from recsys.log import InteractionLog
+from recsys.log import InteractionLog, Seen
 from recsys.recommenders import Model, Recommender, Trending, with_fallback
 from recsys.world.policy import Ranker
 

@@ -8,12 +8,11 @@ as few explorations as possible.
 # mypy: disallow-untyped-decorators=False
 
 from functools import lru_cache
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 
 from recsys.config.world import Slots
 from recsys.noise import Stream, philox4x32, unit
@@ -24,7 +23,6 @@ __all__ = [
     "FRESH",
     "PERSONAL",
     "TRENDING",
-    "Seen",
     "Shelves",
     "blend",
     "mark_taken",
@@ -58,20 +56,6 @@ class Shelves(NamedTuple):
     """The fresh notes in that order."""
     average: NDArray[np.float64]
     """(languages, buckets) share of the clicks by readers whose app is in that language."""
-
-
-class Seen(NamedTuple):
-    """What each person was shown: the items from `start` to `end` of a flat array."""
-
-    start: NDArray[np.int64]
-    end: NDArray[np.int64]
-    items: NDArray[np.int32]
-
-    @classmethod
-    def from_matrix(cls, seen: csr_matrix) -> Self:
-        """From a boolean CSR (n_users, n_items)."""
-        start = seen.indptr.astype(np.int64)
-        return cls(start[:-1], start[1:], seen.indices.astype(np.int32))
 
 
 @lru_cache
@@ -127,21 +111,23 @@ def blend(  # type: ignore[no-untyped-def]
     taken = np.full(shelves.freshness.size, -1, dtype=np.int32)
     full = np.full(follows.shape[0], -1, dtype=np.int32)
     count = np.zeros(follows.shape[0], dtype=np.int32)
+    trending = shelves.trending
     k0, k1 = seed & np.uint64(0xFFFFFFFF), seed >> np.uint64(32)
     for visit in range(users.size):
-        user = users[visit]
+        user, feed, source_of = users[visit], feeds[visit], sources[visit]
+        mine, mine_sources = personal[visit], personal_sources[visit]
         mark_taken(taken, visit, user, seen, shelves)
-        feeds[visit] = -1
+        feed[:] = -1
         next_personal, next_trending = 0, 0
         for rank in range(depth[visit]):
             source = pattern[rank]
             note = np.int32(-1)
             if source == FOLLOWING:
-                note = _following(follows, shelves, taken, full, visit, user)
+                note = _following(follows[user], shelves, taken, full, visit)
             elif source == TRENDING:
-                next_trending = _skip(shelves.trending, next_trending, taken, creators, full, visit)
-                if next_trending < shelves.trending.size:
-                    note = shelves.trending[next_trending]
+                next_trending = _skip(trending, next_trending, taken, creators, full, visit)
+                if next_trending < trending.size:
+                    note = trending[next_trending]
             elif source == FRESH:
                 word = philox4x32(
                     np.uint64(_FRESH_STREAM), np.uint64(address[user]), np.uint64(rank),
@@ -149,35 +135,40 @@ def blend(  # type: ignore[no-untyped-def]
                 )[0]  # fmt: skip
                 note = _explore(shelves, taken, creators, full, visit, unit(word))
             if note < 0:
-                next_personal = _skip(personal[visit], next_personal, taken, creators, full, visit)
-                if next_personal == personal.shape[1]:
+                next_personal = _skip(mine, next_personal, taken, creators, full, visit)
+                if next_personal == mine.size:
                     break
-                note = personal[visit, next_personal]
-                source = personal_sources[visit, next_personal]
+                note = mine[next_personal]
+                source = mine_sources[next_personal]
                 if note < 0:
                     break
             taken[note] = visit
-            feeds[visit, rank] = note
-            sources[visit, rank] = source
+            feed[rank] = note
+            source_of[rank] = source
             creator = creators[note]
             count[creator] += 1
             if count[creator] == per_creator:
                 full[creator] = visit
         for rank in range(depth[visit]):
-            if feeds[visit, rank] >= 0:
-                count[creators[feeds[visit, rank]]] = 0
+            if feed[rank] >= 0:
+                count[creators[feed[rank]]] = 0
 
 
-@njit(inline="always")
+# Helpers take arrays out of their tables first: in compiled code each look into a table counts
+# references, which costs more than all the rest.
+
+
+@njit(nogil=True, cache=True)
 def mark_taken(taken, visit, user, seen, shelves):  # type: ignore[no-untyped-def]
     """Marks what a reader may not be served: what was seen, and the reader's own notes."""
+    items, notes = seen.items, shelves.creator_notes
     for place in range(seen.start[user], seen.end[user]):
-        taken[seen.items[place]] = visit
+        taken[items[place]] = visit
     for place in range(shelves.creator_start[user], shelves.creator_start[user + 1]):
-        taken[shelves.creator_notes[place]] = visit
+        taken[notes[place]] = visit
 
 
-@njit(inline="always")
+@njit(nogil=True, cache=True)
 def _skip(notes, place, taken, creators, full, visit):  # type: ignore[no-untyped-def]
     """The next place in a list whose note may be served; its end if there is none."""
     while place < notes.size and notes[place] >= 0:
@@ -188,30 +179,30 @@ def _skip(notes, place, taken, creators, full, visit):  # type: ignore[no-untype
     return place
 
 
-@njit(inline="always")
-def _following(follows, shelves, taken, full, visit, user):  # type: ignore[no-untyped-def]
+@njit(nogil=True, cache=True)
+def _following(follows, shelves, taken, full, visit):  # type: ignore[no-untyped-def]
     """The freshest note that may be served by anybody whom the reader follows; -1 if none."""
+    start, notes, freshness = shelves.creator_start, shelves.creator_notes, shelves.freshness
     found, best = np.int32(-1), -1.0
-    for slot in range(follows.shape[1]):
-        creator = follows[user, slot]
+    for creator in follows:
         if creator < 0 or full[creator] == visit:
             continue
-        for place in range(shelves.creator_start[creator], shelves.creator_start[creator + 1]):
-            note = shelves.creator_notes[place]
+        for place in range(start[creator], start[creator + 1]):
+            note = notes[place]
             if taken[note] != visit:
-                if shelves.freshness[note] > best:
-                    found, best = note, shelves.freshness[note]
+                if freshness[note] > best:
+                    found, best = note, freshness[note]
                 break
     return found
 
 
-@njit(inline="always")
+@njit(nogil=True, cache=True)
 def _explore(shelves, taken, creators, full, visit, point):  # type: ignore[no-untyped-def]
     """The next fresh note on the ring from a point that may be served; -1 if none."""
-    n = shelves.ring.size
-    start = np.searchsorted(shelves.ring, point)
-    for step in range(n):
-        note = shelves.ring_notes[(start + step) % n]
+    ring, notes = shelves.ring, shelves.ring_notes
+    start = np.searchsorted(ring, point)
+    for step in range(ring.size):
+        note = notes[(start + step) % ring.size]
         if taken[note] != visit and full[creators[note]] != visit:
             return note
     return np.int32(-1)

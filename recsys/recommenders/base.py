@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from recsys.config.base import Part
 from recsys.errors import LogError
-from recsys.feeds import Seen
-from recsys.log import InteractionLog
+from recsys.log import InteractionLog, Seen
 from recsys.recommenders.kernels import fill_gaps, top_k
 from recsys.schema import SOURCES
 

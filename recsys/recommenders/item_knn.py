@@ -8,8 +8,7 @@ from pydantic import Field
 from scipy.sparse import csr_matrix
 
 from recsys.errors import LogError
-from recsys.feeds import Seen
-from recsys.log import InteractionLog
+from recsys.log import InteractionLog, Seen
 from recsys.recommenders.base import BLOCK, Model, Recommender, Scores, Users
 from recsys.recommenders.kernels import top_k
 

@@ -8,8 +8,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from recsys.feeds import Seen
-from recsys.log import InteractionLog
+from recsys.log import InteractionLog, Seen
 
 __all__ = ["Policy", "Ranker"]
 

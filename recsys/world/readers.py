@@ -12,7 +12,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from recsys.config.world import Behaviour
-from recsys.feeds import Seen
+from recsys.log import Seen
 from recsys.world.population import MAX_FOLLOWS, People
 from recsys.world.tables import stacked
 
@@ -124,23 +124,27 @@ def remember(  # type: ignore[no-untyped-def]
         clicked, followed: the bits of these actions.
     """
     memory = readers.seen.shape[1]
+    topic_of, language_of, creator_of = notes.topic, notes.language, notes.creator
     for visit in range(feeds.shape[0]):
-        user = users[visit]
-        for rank in range(feeds.shape[1]):
-            note = feeds[visit, rank]
+        user, feed, done = users[visit], feeds[visit], actions[visit]
+        seen, known, follows = readers.seen[user], readers.clicks[user], readers.follows[user]
+        skill, taste = readers.skill[user], readers.taste[user]
+        n_seen, n_follows = readers.n_seen[user], readers.n_follows[user]
+        for rank in range(feed.size):
+            note = feed[rank]
             if note < 0:
                 continue
-            readers.seen[user, readers.n_seen[user] % memory] = note
-            readers.n_seen[user] += 1
-            if actions[visit, rank] & clicked:
-                readers.clicks[user, buckets[note]] += 1
-                _learn(readers, learning, user, notes.topic[note], notes.language[note])
-            if actions[visit, rank] & followed:
-                creator = notes.creator[note]
-                if not (readers.follows[user] == creator).any():
-                    slot = readers.n_follows[user] % readers.follows.shape[1]
-                    readers.follows[user, slot] = creator
-                    readers.n_follows[user] += 1
+            seen[n_seen % memory] = note
+            n_seen += 1
+            if done[rank] & clicked:
+                known[buckets[note]] += 1
+                _learn(skill, taste, learning, topic_of[note], language_of[note])
+            if done[rank] & followed:
+                creator = creator_of[note]
+                if not (follows == creator).any():
+                    follows[n_follows % follows.size] = creator
+                    n_follows += 1
+        readers.n_seen[user], readers.n_follows[user] = n_seen, n_follows
         reward = rewards[visit]
         if people.foreign[user]:
             fading = np.exp(-readers.visits[user] / learning.familiar_visits)
@@ -152,21 +156,20 @@ def remember(  # type: ignore[no-untyped-def]
         readers.visits[user] += 1
 
 
-@njit(inline="always")
-def _learn(readers, learning, user, topic, language):  # type: ignore[no-untyped-def]
+@njit(nogil=True, cache=True)
+def _learn(skills, tastes, learning, topic, language):  # type: ignore[no-untyped-def]
     """A clicked note teaches its language, and pulls taste toward its topic."""
-    skill = readers.skill[user, language]
-    readers.skill[user, language] = skill + learning.language * (1 - skill)
+    skill = skills[language]
+    skills[language] = skill + learning.language * (1 - skill)
     if learning.taste > 0:
         total = np.float32(0.0)
-        for other in range(readers.taste.shape[1]):
-            taste = readers.taste[user, other]
+        for other in range(tastes.size):
+            taste = tastes[other]
             target = 1.0 if other == topic else 0.0
             taste += learning.taste * (1 - taste) * (target - taste)
-            readers.taste[user, other] = taste
+            tastes[other] = taste
             total += taste
-        for other in range(readers.taste.shape[1]):
-            readers.taste[user, other] /= total
+        tastes /= total
 
 
 def leave(readers: Readers, behaviour: Behaviour, average: float, u: NDArray[np.float64]) -> None:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from recsys.config.world import World
 from recsys.errors import ConfigError
-from recsys.feeds import Seen, Shelves, blend, slot_pattern
-from recsys.log import InteractionLog
+from recsys.feeds import Shelves, blend, slot_pattern
+from recsys.log import InteractionLog, Seen
 from recsys.noise import Stream, integer_seed, moment, uniforms
 from recsys.schema import KINDS
 from recsys.world import behaviour, house

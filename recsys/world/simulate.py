@@ -16,8 +16,8 @@ from scipy.sparse import csr_matrix
 
 from recsys.config.world import World
 from recsys.errors import ConfigError
-from recsys.feeds import Seen, blend, slot_pattern
-from recsys.log import InteractionLog
+from recsys.feeds import blend, slot_pattern
+from recsys.log import InteractionLog, Seen
 from recsys.noise import moment
 from recsys.world import behaviour
 from recsys.world.behaviour import Conditions

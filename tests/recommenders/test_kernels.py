@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from recsys.log import Seen
 from recsys.recommenders import Ranking, Trending, with_fallback
-from recsys.feeds import Seen
 from recsys.recommenders.kernels import fill_gaps, top_k
 
 NOBODY = np.zeros(1, dtype=np.int32)
@@ -20,8 +20,8 @@ def best(values, k, seen=()):
     users = np.arange(n) if seen else np.full(n, -1)
     all_columns = np.arange(columns)
     top_k(
-        values, users, Seen(start[:-1], start[1:], items), all_columns, all_columns.astype(np.int32), np.arange(n), ids,
-        scores,
+        values, users, Seen(start[:-1], start[1:], items), all_columns,
+        all_columns.astype(np.int32), np.arange(n), ids, scores,
     )  # fmt: skip
     return ids, scores
 

@@ -5,7 +5,8 @@ import pytest
 
 from recsys.config import Platform
 from recsys.config.world import Slots
-from recsys.feeds import FOLLOWING, FRESH, PERSONAL, TRENDING, Seen, blend, slot_pattern
+from recsys.feeds import FOLLOWING, FRESH, PERSONAL, TRENDING, blend, slot_pattern
+from recsys.log import Seen
 from recsys.noise import Stream, moment, uniforms
 from recsys.world import house
 
