@@ -64,13 +64,19 @@ def _alone_in(place: Path) -> Iterator[None]:
         yield
 
 
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Opens the experiment on its table of runs, not on the pages for language models."""
+
+
 def _experiment(client: "MlflowClient", name: str) -> str:
     from mlflow.exceptions import MlflowException
 
     place = (_LOCAL / "artifacts").absolute().as_uri() if is_local() else None
     known = client.get_experiment_by_name(name)
+    if known is not None:
+        return str(known.experiment_id)
     try:
-        return client.create_experiment(name, place) if known is None else known.experiment_id
+        return client.create_experiment(name, place, tags=_KIND)
     except MlflowException:  # another process was faster
         known = client.get_experiment_by_name(name)
         if known is None:
