@@ -137,6 +137,8 @@ def _expand(raw: dict[str, Any]) -> dict[str, Any]:
         if isinstance(world.get("influx"), dict):
             world = _migration(world)
         raw["world"] = world
+    if "log" in raw:
+        raw.setdefault("seeds", 1)
     if isinstance(raw.get("recommenders"), list):
         raw["recommenders"] = [_spec(entry) for entry in raw["recommenders"]]
     return raw

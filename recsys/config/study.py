@@ -106,7 +106,7 @@ class Study(Part):
     """Arms of a world; a log always has its own: full, without newcomers, placebos, retrain."""
     evaluation: Evaluation = Evaluation()
     seeds: int = Field(default=3, ge=1, le=1000)
-    """How many times a world is run, each with luck of its own."""
+    """How many times a world is run, each with luck of its own; a log has one history, so 1."""
     first_seed: int = Field(default=0, ge=0, lt=2**62)
     workers: int = Field(default=2, ge=1, le=256)
     """Threads; they change no figure."""

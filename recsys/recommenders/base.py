@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 from recsys.config.base import Part
 from recsys.errors import LogError
@@ -21,7 +22,7 @@ from recsys.log import InteractionLog, Seen
 from recsys.recommenders.kernels import fill_gaps, top_k
 from recsys.schema import SOURCES
 
-__all__ = ["COLD", "HOT", "WARM", "Model", "Ranking", "Recommender", "with_fallback"]
+__all__ = ["COLD", "HOT", "WARM", "Model", "Ranking", "Recommender", "binary", "with_fallback"]
 
 BLOCK = 256
 """Users scored at once; the last block is padded."""
@@ -51,8 +52,8 @@ class Ranking:
 class Recommender(Part, ABC):
     """Hyper-parameters, and how to fit; a subclass is one entry of `RECOMMENDERS`."""
 
-    deterministic: ClassVar[bool] = True
-    """Whether the training seed changes nothing."""
+    deterministic: ClassVar[bool] = False
+    """Whether the training seed changes nothing; then studies leave the retrain arm out."""
 
     @abstractmethod
     def fit(self, log: InteractionLog, seed: int = 0, previous: "Model | None" = None) -> "Model":
@@ -64,7 +65,7 @@ class Recommender(Part, ABC):
             previous: yesterday's model, as a start where the recommender can use one.
 
         Raises:
-            LogError: nothing to learn from.
+            LogError: nothing to learn from; `binary` raises it for a log without positive events.
         """
 
     def fit_without(
@@ -95,7 +96,9 @@ class Model(ABC):
 
     @abstractmethod
     def score(self, users: Users, items: NDArray[np.int32]) -> Scores:
-        """Scores (n_users, n_items) of users whom it can serve; -inf for what it cannot score.
+        """Scores (n_users, n_items) of users whom it can serve: the higher, the earlier served.
+
+        -inf is never served. Any other score is, 0 too: say -inf where there is no evidence.
 
         Args:
             users: dense ids; the same number, `BLOCK`, at every call.
@@ -231,6 +234,18 @@ class Model(ABC):
             return Seen.from_matrix(self.log.seen)
         nothing = np.zeros(self.log.n_users, dtype=np.int64)
         return Seen(nothing, nothing, np.zeros(0, dtype=np.int32))
+
+
+def binary(log: InteractionLog) -> csr_matrix:
+    """Likes as 0 and 1, float64: counts of them are exact whatever their order.
+
+    Raises:
+        LogError: no positive event.
+    """
+    weights = log.interactions.weights
+    if weights.nnz == 0:
+        raise LogError("the training log holds no positive event: there is nothing to learn from")
+    return csr_matrix((np.ones(weights.nnz), weights.indices, weights.indptr), shape=weights.shape)
 
 
 def with_fallback(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +11,7 @@ from scipy.sparse import csr_matrix
 
 from recsys.errors import LogError
 from recsys.log import InteractionLog
-from recsys.recommenders.base import Model, Recommender, Scores, Users
-from recsys.recommenders.item_knn import binary
+from recsys.recommenders.base import Model, Recommender, Scores, Users, binary
 from recsys.recommenders.kernels import mirror_upper
 from recsys.threads import single_threaded_blas
 
@@ -34,6 +34,8 @@ class EASE(Recommender):
     >>> EASE(regularization=1.0).fit(log).recommend([3], k=1)["item_id"].to_list()
     [8]
     """
+
+    deterministic: ClassVar[bool] = True
 
     regularization: float = Field(default=100.0, gt=0)
     """Ridge penalty λ."""

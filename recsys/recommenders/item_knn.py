@@ -1,15 +1,15 @@
 """Item neighbours: readers of this also read that."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 from scipy.sparse import csr_matrix
 
-from recsys.errors import LogError
 from recsys.log import InteractionLog, Seen
-from recsys.recommenders.base import BLOCK, Model, Recommender, Scores, Users
+from recsys.recommenders.base import BLOCK, Model, Recommender, Scores, Users, binary
 from recsys.recommenders.kernels import top_k
 
 __all__ = ["ItemKNN"]
@@ -28,6 +28,8 @@ class ItemKNN(Recommender):
     >>> ItemKNN().fit(log).recommend([3], k=1)["item_id"].to_list()
     [8]
     """
+
+    deterministic: ClassVar[bool] = True
 
     neighbours: int = Field(default=100, ge=1)
     """How many similar items are kept for each item."""
@@ -55,18 +57,6 @@ class ItemKNNModel(Model):
         scores = product.toarray()
         scores[scores == 0] = -np.inf
         return np.asarray(scores)
-
-
-def binary(log: InteractionLog) -> csr_matrix:
-    """Likes as 0 and 1, float64: counts of them are exact whatever their order.
-
-    Raises:
-        LogError: no positive event.
-    """
-    weights = log.interactions.weights
-    if weights.nnz == 0:
-        raise LogError("the training log holds no positive event: there is nothing to learn from")
-    return csr_matrix((np.ones(weights.nnz), weights.indices, weights.indptr), shape=weights.shape)
 
 
 def similarities(liked: csr_matrix, neighbours: int, shrinkage: float) -> csr_matrix:

@@ -27,6 +27,8 @@ class Trending(Recommender):
     [7, 8]
     """
 
+    deterministic: ClassVar[bool] = True
+
     half_life_days: float = Field(default=2.0, gt=0)
     """Time in which an event loses half of its weight."""
 
