@@ -163,14 +163,18 @@ def _migration(world: dict[str, Any]) -> dict[str, Any]:
     if formed_on is not None and "origin" not in influx:
         influx["origin"] = _preset(formed_on, PLATFORMS, "world.influx.from")
     if "to" in influx:
-        there = influx.pop("to")
-        here = world.setdefault("platform", _preset(there, PLATFORMS, "world.influx.to"))
-        if isinstance(here, dict) and here.get("kind") != there:
+        there = _preset(influx.pop("to"), PLATFORMS, "world.influx.to")
+        here = world.setdefault("platform", there)
+        to, at = _kind_of(there), _kind_of(here)
+        if to != at:
             raise ConfigError(
-                f"world.influx.to: {there!r} is not world.platform, {here.get('kind')!r}; "
-                "leave one of them out"
+                f"world.influx.to: {to!r} is not world.platform, {at!r}; leave one of them out"
             )
     return {**world, "influx": influx}
+
+
+def _kind_of(platform: Any) -> Any:
+    return platform.get("kind", "rednote") if isinstance(platform, dict) else platform
 
 
 def _spec(entry: Any) -> Any:

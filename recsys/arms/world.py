@@ -138,11 +138,11 @@ class WorldArms:
         return self.simulations[self._world_of(arm)]
 
     def _newcomers(self, arm: str, day: int) -> NDArray[np.int64]:
-        """Newcomers who are there on a day, up to the size of the panel."""
-        people = self._simulation(arm).people
-        there = (people.arrival < day) & (day < people.departure)
-        there[: self.world.incumbents] = False
-        return np.flatnonzero(there)[: self.evaluation.panel]
+        """Newcomers of the audience, the first so many by number, who are there on a day."""
+        people, first = self._simulation(arm).people, self.world.incumbents
+        audience = np.arange(first, people.n)[: self.evaluation.panel]
+        there = (people.arrival[audience] < day) & (day < people.departure[audience])
+        return audience[there]
 
     def _day(self, arm: str, day: int) -> tuple[InteractionLog, Model]:
         """The log up to a day and the fallback trained on it, shared by all recommenders."""

@@ -42,6 +42,8 @@ class Shelves(NamedTuple):
     """(buckets + 1,) where each topic × language begins in `bucket_notes`."""
     bucket_notes: NDArray[np.int32]
     """Live notes by topic × language, freshest first."""
+    bucket_freshness: NDArray[np.float64]
+    """Their freshness, in that order."""
     freshness: NDArray[np.float64]
     """(n_notes,) 1 when new, falling with age."""
     creator_start: NDArray[np.int64]

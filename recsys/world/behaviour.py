@@ -20,8 +20,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from recsys.config.world import Platform, World
-from recsys.noise import Stream, philox4x32, uniforms, unit
+from recsys.noise import Stream, philox4x32, unit
 from recsys.schema import KINDS
+from recsys.world.draws import draw_two
 
 __all__ = [
     "Conditions",
@@ -111,58 +112,77 @@ def scroll_depth(
 
     A Yule–Simon variate is geometric with success probability exp(-W), W exponential of rate rho.
     """
-    u = uniforms(seed, Stream.DEPTH, address, 0, when)
-    failure = -np.expm1(np.log(u[:, 0]) / rho)
-    rows = 1 + np.floor(np.log(u[:, 1]) / np.log(np.clip(failure, 1e-12, 1 - 1e-12)))
+    first, second = draw_two(seed, Stream.DEPTH, address, 0, when)
+    failure = -np.expm1(np.log(first) / rho)
+    rows = 1 + np.floor(np.log(second) / np.log(np.clip(failure, 1e-12, 1 - 1e-12)))
     return np.asarray(np.minimum(rows * platform.columns, platform.visit_ranks), dtype=np.int32)
 
 
-@njit(inline="always")
-def _logit(people, taste, skill, notes, subtitled, buzz, conditions, user, row, note):  # type: ignore[no-untyped-def]
-    """x of a reader and a note, without fatigue; `row` is the reader's in taste and skill."""
-    language = notes.language[note]
-    known = skill[row, language]
-    help_ = conditions.translation
-    if subtitled[note]:
-        help_ = max(help_, skill[row, 1 - language])
-    comprehension = known + (1.0 - known) * help_
+@njit(nogil=True, cache=True)
+def _visit_logits(  # type: ignore[no-untyped-def]
+    people, taste, skill, notes, subtitled, buzz, conditions, user, row, shown, out
+):
+    """x of a reader and each note shown, without fatigue; NaN where the slot is empty.
+
+    `row` is the reader's in taste and skill. Arrays are taken out of their tables once a visit: in
+    compiled code each look into a table counts references, which costs more than the arithmetic.
+    """
+    taste, skill, latent = taste[row], skill[row], people.latent[user]
+    pull, commerce = people.format_pull[user], people.commerce[user]
+    curious, bent = people.curious[user], people.trend[user]
+    language_of, topic_of, format_of = notes.language, notes.topic, notes.format
+    quality, tagged, influx, factors = notes.quality, notes.tagged, notes.influx, notes.latent
+    intercept, weight, penalty = conditions.intercept, conditions.taste, conditions.penalty
+    translation, curiosity = conditions.translation, conditions.curiosity
     interest, trend, similarity = conditions.drive
-    x = (
-        conditions.intercept
-        + interest * conditions.taste * taste[row, notes.topic[note]]
-        + people.format_pull[user, notes.format[note]]
-        + notes.quality[note]
-        + trend * people.trend[user] * buzz[note]
-        - conditions.penalty * (1.0 - comprehension)
-    )
-    product = np.float32(0.0)
-    for factor in range(people.latent.shape[1]):
-        product += people.latent[user, factor] * notes.latent[note, factor]
-    x += similarity * product
-    if notes.tagged[note]:
-        x += people.commerce[user]
-    if notes.influx[note] and people.curious[user]:
-        x += conditions.curiosity
-    return x
+    for rank in range(shown.size):
+        note = shown[rank]
+        if note < 0:
+            out[rank] = np.nan
+            continue
+        language = language_of[note]
+        known = skill[language]
+        help_ = translation
+        if subtitled[note]:
+            help_ = max(help_, skill[1 - language])
+        comprehension = known + (1.0 - known) * help_
+        x = (
+            intercept
+            + interest * weight * taste[topic_of[note]]
+            + pull[format_of[note]]
+            + quality[note]
+            + trend * bent * buzz[note]
+            - penalty * (1.0 - comprehension)
+        )
+        product = np.float32(0.0)
+        for factor in range(latent.size):
+            product += latent[factor] * factors[note, factor]
+        x += similarity * product
+        if tagged[note]:
+            x += commerce
+        if influx[note] and curious:
+            x += curiosity
+        out[rank] = x
 
 
 @njit(nogil=True, cache=True)
 def logits(people, readers, notes, subtitled, buzz, conditions, users, feeds):  # type: ignore[no-untyped-def]
     """x of each served slot with fatigue, float32 (n, ranks); NaN where the slot is empty."""
     out = np.full(feeds.shape, np.nan, dtype=np.float32)
+    topic_of, x = notes.topic, np.empty(feeds.shape[1])
     for visit in range(feeds.shape[0]):
         user = users[visit]
         today = readers.seen_today[user].copy()
+        _visit_logits(
+            people, readers.taste, readers.skill, notes, subtitled, buzz, conditions,
+            user, user, feeds[visit], x,
+        )  # fmt: skip
         for rank in range(feeds.shape[1]):
             note = feeds[visit, rank]
             if note < 0:
                 continue
-            topic = notes.topic[note]
-            x = _logit(
-                people, readers.taste, readers.skill, notes, subtitled, buzz, conditions,
-                user, user, note,
-            )  # fmt: skip
-            out[visit, rank] = x - conditions.fatigue * today[topic]
+            topic = topic_of[note]
+            out[visit, rank] = x[rank] - conditions.fatigue * today[topic]
             today[topic] += 1
     return out
 
@@ -188,45 +208,41 @@ def respond(  # type: ignore[no-untyped-def]
         rewards: float32 (n,) out: Σ examine·sigmoid(x) / Σ examine over what was shown.
     """
     k0, k1 = seed & np.uint64(0xFFFFFFFF), seed >> np.uint64(32)
+    keys, topic_of, tagged, rates = notes.key, notes.topic, notes.tagged, conditions.rates
+    fatigue, moment_ = conditions.fatigue, np.uint64(when)
     x = np.empty(feeds.shape[1])
     words = np.empty((4, feeds.shape[1]), dtype=np.uint64)
     for visit in range(feeds.shape[0]):
-        user, shown = users[visit], feeds[visit]
-        # three short loops: each keeps more loads in flight than one long loop does
-        for rank in range(shown.size):
-            note = shown[rank]
-            if note < 0:
-                continue
-            topic = notes.topic[note]
-            x[rank] = _logit(
-                people, readers.taste, readers.skill, notes, subtitled, buzz, conditions,
-                user, user, note,
-            ) - conditions.fatigue * readers.seen_today[user, topic]  # fmt: skip
-            if readers.seen_today[user, topic] < 255:
-                readers.seen_today[user, topic] += 1
-        entity = np.uint64(people.address[user])
-        _first_words(words, notes.key, shown, entity, np.uint64(when), k0, k1)
+        user, shown, done_here = users[visit], feeds[visit], actions[visit]
+        today, entity = readers.seen_today[user], np.uint64(people.address[user])
+        _visit_logits(
+            people, readers.taste, readers.skill, notes, subtitled, buzz, conditions,
+            user, user, shown, x,
+        )  # fmt: skip
+        _first_words(words, keys, shown, entity, moment_, k0, k1)
         worth, looks = 0.0, 0.0
         for rank in range(shown.size):
             note = shown[rank]
             if note < 0:
-                actions[visit, rank] = 0
+                done_here[rank] = 0
                 continue
+            topic = topic_of[note]
             done = SHOWN
-            odds = 1.0 + math.exp(-x[rank])
+            odds = 1.0 + math.exp(-(x[rank] - fatigue * today[topic]))
+            if today[topic] < 255:
+                today[topic] += 1
             worth += examine[rank] / odds
             looks += examine[rank]
             if unit(words[0, rank]) * odds < examine[rank]:
-                item = notes.key[note] & np.uint64(0xFFFFFFFF)
+                item = keys[note] & np.uint64(0xFFFFFFFF)
                 done |= CLICKED | _after_click(
-                    words[:, rank], conditions.rates, notes.tagged[note], item, entity,
-                    np.uint64(when), k0, k1,
-                )  # fmt: skip
-            actions[visit, rank] = done
+                    words[:, rank], rates, tagged[note], item, entity, moment_, k0, k1
+                )
+            done_here[rank] = done
         rewards[visit] = worth / max(looks, 1e-9)
 
 
-@njit(inline="always")
+@njit(nogil=True, cache=True)
 def _first_words(words, keys, shown, entity, when, k0, k1):  # type: ignore[no-untyped-def]
     """The four words of each rank's first draw; a loop of its own, since it can be vectorised."""
     for rank in range(shown.size):
@@ -294,14 +310,12 @@ def click_probability(people, taste, skill, notes, subtitled, conditions, users,
     `taste` and `skill` have a row for each of `users`, in whatever state readers are asked about.
     """
     out = np.full(feeds.shape, np.nan, dtype=np.float32)
-    buzz = np.zeros(notes.key.size, dtype=np.float32)
+    buzz, x = np.zeros(notes.key.size, dtype=np.float32), np.empty(feeds.shape[1])
     for row in range(feeds.shape[0]):
+        _visit_logits(
+            people, taste, skill, notes, subtitled, buzz, conditions, users[row], row, feeds[row], x
+        )
         for rank in range(feeds.shape[1]):
-            note = feeds[row, rank]
-            if note >= 0:
-                x = _logit(
-                    people, taste, skill, notes, subtitled, buzz, conditions,
-                    users[row], row, note,
-                )  # fmt: skip
-                out[row, rank] = 1.0 / (1.0 + math.exp(-x))
+            if feeds[row, rank] >= 0:
+                out[row, rank] = 1.0 / (1.0 + math.exp(-x[rank]))
     return out

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from recsys.config.world import World
 from recsys.feeds import Shelves
 from recsys.log import TIME
-from recsys.noise import Stream, moment, uniforms
+from recsys.noise import Stream, moment
 from recsys.schema import COHORTS, KINDS, WEIGHTS
+from recsys.world.draws import draw
 from recsys.world.notes import NoteTable
 from recsys.world.population import FORMATS, LANGUAGES, People
+from recsys.world.traffic import Traffic
 
 __all__ = [
     "Day",
@@ -32,7 +34,7 @@ __all__ = [
 _DAY = 86_400_000
 _SECONDS_PER_RANK = 8
 _LAST_START = 0.9
-"""Visits begin before this fraction of a tick, so that they end on the same day."""
+"""Visits begin before this fraction of a tick, and go fast enough to end in the same tick."""
 _KINDS = list(KINDS.categories)
 _WEIGHT_BY_KIND = np.array([WEIGHTS[kind] for kind in _KINDS], dtype=np.float32)
 
@@ -49,6 +51,7 @@ class Day:
         timestamp: int64 (n,), milliseconds since 1970.
         visits: how many visits there were.
         morning: what the day's feeds are made from, on days that are evaluated.
+        traffic: what the visits came to, whether or not impressions are among the events.
     """
 
     day: int
@@ -59,6 +62,7 @@ class Day:
     timestamp: NDArray[np.int64]
     visits: int
     morning: "Morning | None"
+    traffic: Traffic
 
     @property
     def is_click(self) -> NDArray[np.bool_]:
@@ -104,7 +108,7 @@ class Round(NamedTuple):
 def collect(
     world: World, people: People, seed: int, day: int, rounds: list[Round], *, impressions: bool
 ) -> NDArray[np.int64]:
-    """A day's events from its rounds of visits, in the order of time.
+    """A day's events from its rounds of visits, in no order that counts.
 
     Args:
         world, people, seed, day: where the visits' times are drawn.
@@ -116,16 +120,27 @@ def collect(
     """
     first = 0 if impressions else 1
     parts = [_round_events(world, people, seed, day, done, first) for done in rounds]
-    return in_time(np.concatenate([np.zeros((0, 5), dtype=np.int64), *parts]))
+    return np.concatenate([np.zeros((0, 5), dtype=np.int64), *parts])
 
 
 def in_time(events: NDArray[np.int64]) -> NDArray[np.int64]:
     """Events in the order of time, those of one moment by user."""
-    return events[np.lexsort((events[:, 0], events[:, 4]))]
+    users = int(events[:, 0].max(initial=0)) + 1
+    place = events[:, 4] * users + events[:, 0]
+    order = np.argsort(place)
+    ordered = place[order]
+    if (ordered[1:] == ordered[:-1]).any():  # rare; then they stay as they came
+        order = np.argsort(place, kind="stable")
+    return events[order]
 
 
 def day_of(
-    world: World, day: int, events: NDArray[np.int64], visits: int, morning: Morning | None
+    world: World,
+    day: int,
+    events: NDArray[np.int64],
+    visits: int,
+    morning: Morning | None,
+    traffic: Traffic,
 ) -> Day:
     """A `Day` from its events as `collect` returns them."""
     user, item, kind, rank, time = events.T
@@ -138,6 +153,7 @@ def day_of(
         _milliseconds(world, day) + time,
         visits,
         morning,
+        traffic,
     )
 
 
@@ -146,8 +162,10 @@ def _round_events(
 ) -> NDArray[np.int64]:
     """(n, 5) as in `collect`, for kinds from `first` on."""
     when = moment(day, tick=done.tick, visit=done.visit)
-    u = uniforms(seed, Stream.VISIT, people.address[done.users], 1, when)[:, 0]
+    u = draw(seed, Stream.VISIT, people.address[done.users], 1, int(when))
     begins = ((done.tick + u * _LAST_START) * _DAY / world.ticks).astype(np.int64)
+    slack = (1 - _LAST_START) * _DAY / world.ticks
+    pace = int(min(1000 * _SECONDS_PER_RANK, slack / (world.platform.visit_ranks + 1)))
     wanted = np.uint16(~((1 << first) - 1) & 0xFFFF)
     shown = np.flatnonzero(done.actions & wanted)
     visit, rank = np.divmod(shown, done.actions.shape[1])
@@ -155,7 +173,7 @@ def _round_events(
     parts = []
     for kind in range(first, len(_KINDS)):
         has = np.flatnonzero(bits & np.uint16(1 << kind))
-        time = begins[visit[has]] + 1000 * _SECONDS_PER_RANK * rank[has] + kind
+        time = begins[visit[has]] + pace * rank[has] + kind
         columns = (done.users[visit[has]], item[has], np.full(has.size, kind), rank[has] + 1, time)
         parts.append(np.stack(columns, axis=1))
     return np.concatenate(parts)

@@ -172,15 +172,22 @@ def _learn(skills, tastes, learning, topic, language):  # type: ignore[no-untype
         tastes /= total
 
 
-def leave(readers: Readers, behaviour: Behaviour, average: float, u: NDArray[np.float64]) -> None:
+def leave(
+    readers: Readers,
+    behaviour: Behaviour,
+    average: float,
+    here: NDArray[np.bool_],
+    u: NDArray[np.float64],
+) -> None:
     """Who leaves for good tonight: a hazard that falls with satisfaction.
 
     Args:
         readers: changed: `gone`.
         behaviour: base and slope of the hazard's logit.
         average: satisfaction at which the hazard is the base.
+        here: bool (n_people,), who has arrived.
         u: float64 (n,), a uniform each.
     """
     content = np.where(np.isnan(readers.satisfaction), average, readers.satisfaction)
     logit = behaviour.leaving - behaviour.leaving_slope * (content - average)
-    readers.gone[:] |= u * (1 + np.exp(-logit)) < 1
+    readers.gone[:] |= here & (np.log(u) - np.log1p(-u) < logit)

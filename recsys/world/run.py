@@ -16,10 +16,11 @@ from recsys.config.world import World
 from recsys.errors import ConfigError
 from recsys.feeds import Shelves, blend, slot_pattern
 from recsys.log import InteractionLog, Seen
-from recsys.noise import Stream, integer_seed, moment, uniforms
+from recsys.noise import Stream, integer_seed, moment
 from recsys.schema import KINDS
 from recsys.world import behaviour, house
 from recsys.world.behaviour import CLICKED, Conditions
+from recsys.world.draws import draw, draw_two
 from recsys.world.frames import (
     Day,
     Morning,
@@ -44,6 +45,7 @@ from recsys.world.policy import Policy, Ranker
 from recsys.world.population import LANGUAGES, People, draw_incumbents, draw_newcomers
 from recsys.world.readers import Learning, Readers, leave, remember
 from recsys.world.tables import stacked
+from recsys.world.traffic import Traffic
 
 __all__ = ["Arm", "Audience", "Run", "Twin"]
 
@@ -53,6 +55,8 @@ _SPARE = 48
 """Ranked beyond what a visit shows: some may be taken by other slots or by the cap per creator."""
 _FOLLOWED = np.uint16(1 << list(KINDS.categories).index("follow"))
 _INCUMBENTS, _NEWCOMERS = 0, 1
+_Visitors = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""Rows of the people who come so often, and the tick in which each does."""
 
 
 class Arm(NamedTuple):
@@ -130,6 +134,7 @@ class Run:
         rankers: the fits that serve incumbents and newcomers.
         history: the last days' events, for training.
         twin: by day, what the twin did, if a gate is closed; record: what this run did, if asked.
+        order: the notes, sorted.
     """
 
     world: World
@@ -149,6 +154,10 @@ class Run:
     history: list[Day] = field(default_factory=list)
     twin: Mapping[int, Twin] | None = None
     record: dict[int, Twin] | None = None
+    order: house.Order = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.order = house.Order.of(self.notes)
 
     @classmethod
     def start(
@@ -220,12 +229,16 @@ class Run:
 
     def _run_day(self, day: int) -> Day:
         self.readers.seen_today[:] = 0
-        visits, ticks = self._visits(day)
+        visits, visitors = self._visits(day)
         ranked = self._rank_morning(day, visits) if self.policy is not None else None
         morning = self._morning(day, ranked)
         events = [np.zeros((0, 5), dtype=np.int64)]
+        traffic = Traffic.on(self.world, visits)
         for tick in range(self.world.ticks):
-            rounds = self._tick(day, tick, visits, ticks, ranked)
+            rounds = self._tick(day, tick, visitors, ranked)
+            for done in rounds:
+                cohort = int(done.users[0] >= self.world.incumbents)
+                traffic.add(cohort, self.notes.language, done.feeds, done.actions)
             events.append(
                 collect(
                     self.world, self.people, self.seed, day, rounds, impressions=self.impressions
@@ -236,37 +249,39 @@ class Run:
             events.append(theirs)
         whole = in_time(np.concatenate(events))
         self._evening(day, whole)
-        done = day_of(self.world, day, whole, int(visits.sum()), morning)
+        today = day_of(self.world, day, whole, int(visits.sum()), morning, traffic)
         if self.policy is not None:
-            self.history = [*self.history, done][-self.policy.training_days :]
-        return done
+            self.history = [*self.history, today][-self.policy.training_days :]
+        return today
 
     # Who comes
 
-    def _visits(self, day: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """How often each person comes, and in which tick each visit is: (n,) and (n, visits)."""
-        u = uniforms(self.seed, Stream.VISIT, self.people.address, 0, moment(day))[:, 0]
+    def _visits(self, day: int) -> tuple[NDArray[np.int64], list[_Visitors]]:
+        """How often each person comes, int (n,), and who comes for each visit in which tick."""
+        u = draw(self.seed, Stream.VISIT, self.people.address, 0, int(moment(day)))
         visits = _poisson(self.people.visits.astype(np.float64), u)
         visits = np.where(self.people.arrival == day, np.maximum(visits, 1), visits)
         there = (self.people.arrival <= day) & (day < self.people.departure) & ~self.readers.gone
         visits = np.minimum(visits * there, _MAX_VISITS)
         if self._twins_behaviour:
             visits[: self.world.incumbents] = 0
-        most = int(visits.max(initial=0))
-        return visits, self._ticks(day, most)
+        coming, number, visitors = np.flatnonzero(visits), 0, []
+        while coming.size:
+            visitors.append((coming, self._ticks(day, coming, number)))
+            number += 1
+            coming = coming[visits[coming] > number]
+        return visits, visitors
 
-    def _ticks(self, day: int, most: int) -> NDArray[np.int64]:
-        """The tick of each visit: mostly the person's own part of the day."""
-        n, ticks = self.people.n, self.world.ticks
+    def _ticks(self, day: int, users: NDArray[np.int64], visit: int) -> NDArray[np.int64]:
+        """The tick of a visit: mostly the person's own part of the day."""
+        ticks = self.world.ticks
         if ticks == 1:
-            return np.zeros((n, most), dtype=np.int64)
-        numbers = np.arange(most)
-        address = self.people.address[:, None]
-        u = uniforms(self.seed, Stream.TICK, address, numbers, moment(day))
-        newcomer = np.arange(n)[:, None] >= self.world.incumbents
-        home = np.where(newcomer, ticks - 1, 0)
-        other = (home + 1 + np.floor(u[..., 1] * (ticks - 1)).astype(np.int64)) % ticks
-        return np.where(u[..., 0] < self.world.home_tick, home, other)
+            return np.zeros(users.size, dtype=np.int64)
+        address = self.people.address[users]
+        at_home, where = draw_two(self.seed, Stream.TICK, address, visit, int(moment(day)))
+        home = np.where(users >= self.world.incumbents, ticks - 1, 0)
+        other = (home + 1 + np.floor(where * (ticks - 1)).astype(np.int64)) % ticks
+        return np.where(at_home < self.world.home_tick, home, other)
 
     # What they are served from
 
@@ -292,7 +307,7 @@ class Run:
         exposed = live if self._open("exposure", cohort) else live & by_incumbents
         last = self._of_all(self.counts.last, "exposure", cohort)
         shelves = house.shelve(
-            self.notes, self.people.n, supplied, exposed, now, self.world.platform,
+            self.notes, self.order, self.people.n, supplied, exposed, now, self.world.platform,
             self._of_all(self.counts.trending, "exposure", cohort),
             self._of_all(self.counts.buckets, "training", cohort),
         )  # fmt: skip
@@ -345,19 +360,25 @@ class Run:
         return place, ranking, sources
 
     def _fit(self, day: int) -> tuple[Ranker, Ranker]:
-        """This morning's fits for incumbents and newcomers; one if training is open."""
+        """This morning's fits for incumbents and newcomers: one, if the log that both see is."""
         assert self.policy is not None
         seed = integer_seed(self.seed, 1 if self.arm.retrained else 0)
-        log = InteractionLog(
-            users_frame(self.world, self.people),
-            items_frame(self.world, self.notes),
-            events_frame(self.history, positive=True),
-        )
+        users = users_frame(self.world, self.people)
+        events = events_frame(self.history, positive=True)
+        log = InteractionLog(users, items_frame(self.world, self.notes), events)
         full = self.policy.fit(log, seed, self.rankers[_NEWCOMERS])
-        if "training" in self.arm.gates:
+        if self._open("training", _INCUMBENTS) and self._open("adaptation", _INCUMBENTS):
             return full, full
-        own = log.only((log.dense["user"] < self.world.incumbents).to_numpy())
+        if not self._open("training", _INCUMBENTS):
+            events = events.filter(events["user"] < self.world.incumbents)
+        own = InteractionLog(users, items_frame(self.world, self._notes_of(_INCUMBENTS)), events)
         return self.policy.fit(own, seed, self.rankers[_INCUMBENTS]), full
+
+    def _notes_of(self, cohort: int) -> NoteTable:
+        """The notes as a cohort sees them: without subtitles where adaptation is closed."""
+        if self._open("adaptation", cohort):
+            return self.notes
+        return self.notes._replace(subtitled=np.zeros_like(self.notes.subtitled))
 
     def _house_rank(
         self,
@@ -383,14 +404,13 @@ class Run:
         self,
         day: int,
         tick: int,
-        visits: NDArray[np.int64],
-        ticks: NDArray[np.int64],
+        visitors: list[_Visitors],
         ranked: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.uint8]] | None,
     ) -> list[Round]:
         views = self._views(day, tick)
         rounds = []
-        for visit in range(ticks.shape[1]):
-            users = np.flatnonzero((visits > visit) & (ticks[:, visit] == tick))
+        for visit, (coming, ticks) in enumerate(visitors):
+            users = coming[ticks == tick]
             for view, part in zip(views, self._cohorts(users), strict=True):
                 if users[part].size:
                     rounds.append(self._round(day, tick, visit, users[part], view, ranked))
@@ -415,7 +435,7 @@ class Run:
         actions = np.zeros(feeds.shape, dtype=np.uint16)
         rewards = np.zeros(users.size, dtype=np.float32)
         seen, examine = self.readers.shown(), behaviour.examination(platform)
-        buckets = house.note_buckets(self.notes)
+        buckets = self.order.buckets
 
         def serve(block: slice) -> None:
             feeds[block], _ = self._serve(view, seen, users[block], depth[block], when, ranked)
@@ -431,10 +451,11 @@ class Run:
                 users[block], feeds[block], actions[block], rewards[block], CLICKED, _FOLLOWED,
             )  # fmt: skip
 
-        _over_blocks(serve, users.size, self.threads)
+        block = max(_BLOCK, self.notes.n // 128)  # each makes arrays of a row a note
+        _over_blocks(serve, users.size, self.threads, block)
         if day < -self.world.days_before and tick == 0 and visit == 0:
             view = view._replace(conditions=self._solve_intercept(view, users, feeds, examine))
-        _over_blocks(respond, users.size, self.threads)
+        _over_blocks(respond, users.size, self.threads, block)
         return Round(tick, visit, users, feeds, actions)
 
     def _serve(
@@ -523,7 +544,7 @@ class Run:
     def _count(self, events: NDArray[np.int64]) -> None:
         """A tick's clicks, for buzz, trending and the averages."""
         clicks = events[events[:, 2] == _CLICK_KIND]
-        bucket = house.note_buckets(self.notes)[clicks[:, 1]]
+        bucket = self.order.buckets[clicks[:, 1]]
         cohort = (clicks[:, 0] >= self.world.incumbents).astype(np.int64)
         app = self.people.app_language[clicks[:, 0]].astype(np.int64)
         n_notes, (_, languages, buckets) = self.notes.n, self.counts.buckets.shape
@@ -537,9 +558,9 @@ class Run:
 
     def _evening(self, day: int, events: NDArray[np.int64]) -> None:
         """Who leaves; what the twin's behaviour is, or what a twin must know of this day."""
-        u = uniforms(self.seed, Stream.DISCONTENT, self.people.address, 0, moment(day))[:, 0]
+        u = draw(self.seed, Stream.DISCONTENT, self.people.address, 0, int(moment(day)))
         if day >= -self.world.days_before:
-            leave(self.readers, self.world.behaviour, self.average, u)
+            leave(self.readers, self.world.behaviour, self.average, self.people.arrival <= day, u)
         else:
             content = self.readers.satisfaction
             known = content[~np.isnan(content)]
@@ -554,9 +575,9 @@ class Run:
 _CLICK_KIND = list(KINDS.categories).index("click")
 
 
-def _over_blocks(work: Callable[[slice], None], n: int, threads: int) -> None:
+def _over_blocks(work: Callable[[slice], None], n: int, threads: int, size: int) -> None:
     """Runs work on slices of fixed size; each writes to rows of its own."""
-    blocks = [slice(start, min(start + _BLOCK, n)) for start in range(0, n, _BLOCK)]
+    blocks = [slice(start, min(start + size, n)) for start in range(0, n, size)]
     if threads == 1 or len(blocks) == 1:
         for block in blocks:
             work(block)

@@ -247,12 +247,16 @@ def simulate_days(
     threads: int = 1,
     impressions: bool = True,
 ) -> Iterator[Day]:
-    """The days of `simulate` one by one, so that memory does not grow with their number."""
-    run = Run.start(world, seed, threads, policy, impressions=impressions)
+    """The days of `simulate` one by one, so that memory does not grow with their number.
+
+    Where a gate is closed, the twin is run first and held in memory.
+    """
+    run, chosen = Run.start(world, seed, threads, policy, impressions=impressions), _arm(arm)
     for day in run.run_days(first_day(world), 0):
         if day.day >= -world.days_before:
             yield day
-    yield from run.fork(_arm(arm)).run_days(0, world.days_after)
+    twin = None if chosen.gates >= set(GATES) else _recorded(run, world)
+    yield from run.fork(chosen, twin).run_days(0, world.days_after)
 
 
 def _arm(name: str | Arm) -> Arm:
