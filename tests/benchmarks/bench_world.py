@@ -1,0 +1,92 @@
+"""Speed of the world: pytest tests/benchmarks/bench_world.py --benchmark-only
+
+Targets, on 2 cores: 15 M impressions/s in the response kernel; time that grows no faster than the
+number of people to the power of 1.1, from 10,000 to 100,000 of them.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from recsys.config import Influx, World
+from recsys.noise import moment
+from recsys.world import behaviour
+from recsys.world.run import Run, _over_blocks
+from recsys.world.simulate import simulate_days
+
+THREADS = 2
+DAYS = 14
+RANKS = 40
+SIZES = (10_000, 100_000)
+ARRIVALS = (0.14, 0.59, 0.20, 0.04, 0.03)
+
+
+def a_world(incumbents: int) -> World:
+    influx = Influx(newcomers=incumbents // 4, arrivals=ARRIVALS)
+    return World(incumbents=incumbents, days_before=DAYS // 2, days_after=DAYS // 2, influx=influx)
+
+
+@pytest.fixture
+def say(request, capsys):
+    """Writes a line to the terminal."""
+
+    def write(line: str) -> None:
+        with capsys.disabled():
+            request.config.get_terminal_writer().line(f"\n{line}")
+
+    return write
+
+
+@pytest.mark.parametrize("incumbents", SIZES)
+def bench_respond(benchmark, say, incumbents) -> None:
+    """The response kernel, on visits of 40 notes by lot: notes are spread more than feeds are."""
+    run = Run.start(a_world(incumbents), 0)
+    view, random = run._view(0, 0, 0), np.random.default_rng(0)
+    users = np.arange(incumbents)
+    notes = np.flatnonzero(view.candidates).astype(np.int32)
+    feeds = random.choice(notes, (incumbents, RANKS))
+    actions, rewards = np.zeros(feeds.shape, np.uint16), np.zeros(incumbents, np.float32)
+    conditions = view.conditions._replace(intercept=-3.0)
+    examine, when = behaviour.examination(run.world.platform), int(moment(0))
+
+    def respond(block: slice) -> None:
+        behaviour.respond(
+            run.people, run.readers, run.notes, view.subtitled, view.buzz, conditions, examine,
+            np.uint64(0), when, users[block], feeds[block], actions[block], rewards[block],
+        )  # fmt: skip
+
+    respond(slice(0, 1))
+    benchmark.pedantic(_over_blocks, args=(respond, incumbents, THREADS, 1024), rounds=10)
+    speed = feeds.size / benchmark.stats.stats.min / 1e6
+    benchmark.extra_info["million impressions a second"] = speed
+    say(f"{incumbents:,} people, {notes.size:,} notes: {speed:.1f} M impressions/s")
+
+
+_seconds: dict[int, float] = {}
+
+
+@pytest.mark.parametrize("incumbents", SIZES)
+def bench_simulate(benchmark, say, incumbents) -> None:
+    """Whole worlds under the house policy, with burn-in; impressions are not kept."""
+    world = a_world(incumbents)
+
+    def run() -> None:
+        for _ in simulate_days(world, "influx", 0, threads=THREADS, impressions=False):
+            pass
+
+    if not _seconds:
+        for _ in simulate_days(a_world(200), "influx", 0, threads=THREADS, impressions=False):
+            pass  # compiles
+    benchmark.pedantic(run, rounds=2)
+    _seconds[incumbents] = benchmark.stats.stats.min
+    speed = incumbents * DAYS / _seconds[incumbents]
+    benchmark.extra_info["user-days a second"] = speed
+    line = f"{incumbents:,} incumbents: {speed:,.0f} user-days/s"
+    if len(_seconds) == len(SIZES):
+        exponent = math.log(_seconds[SIZES[1]] / _seconds[SIZES[0]]) / math.log(SIZES[1] / SIZES[0])
+        benchmark.extra_info["exponent"] = exponent
+        line += f"; time grows with people to the power of {exponent:.2f}"
+    say(line)
