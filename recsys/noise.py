@@ -45,6 +45,7 @@ class Stream(IntEnum):
     FRESH = 23
     TICK = 24
     DISCONTENT = 25
+    MOOD = 26
     MODEL_USER = 30
     MODEL_ITEM = 31
     MODEL_RANDOM = 32

@@ -10,6 +10,8 @@ PLATFORMS: dict[str, dict[str, Any]] = {
     # Single column, trend-driven, short video; a video's half-life is 20 hours.
     "tiktok": {
         "columns": 1,
+        "examination": 0.0,  # a video plays by itself: what is reached is looked at
+        "click_rate": 0.49,
         "slots": {"personal": 0.60, "following": 0.05, "trending": 0.30, "fresh": 0.05},
         "half_life_days": 20 / 24,
         "trending_half_life_days": 0.5,

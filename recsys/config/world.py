@@ -164,8 +164,6 @@ class Actions(Part):
 class Behaviour(Part):
     """How a reader responds to a served note: the terms of the click logit."""
 
-    click_rate: Annotated[float, Field(gt=0, lt=1)] = 0.086
-    """Clicks per impression before the influx; the intercept is solved for it (A)."""
     taste: NonNegative = 4.0
     """Logits per unit of taste for the note's topic (C)."""
     language_penalty: NonNegative = 2.0
@@ -194,6 +192,9 @@ class Behaviour(Part):
     """Logit of leaving on a day at average satisfaction (C)."""
     leaving_slope: NonNegative = 3.0
     """Logits of leaving lost per unit of satisfaction above the average (C)."""
+    mood: NonNegative = 1.5
+    """Standard deviation of what a whole visit's click logits share: some days one is in the mood,
+    some not; clicks come in visits more unequal than chance (C, fitted to clicks per visit)."""
     depth_rho: Positive = 0.5
     """Yule–Simon exponent of the scroll depth in rows (A: Jeunen 2023)."""
     actions: Actions = Actions()
@@ -233,8 +234,12 @@ class Platform(Part):
     """The preset that gives the defaults of what is not said here."""
     columns: int = Field(default=2, ge=1, le=4)
     """Cards side by side: a reader examines row by row."""
-    examination: NonNegative = 0.8
-    """A row is examined with probability row^-examination (A: Chaney 2018)."""
+    examination: NonNegative = 0.4
+    """A row that is shown is looked at with probability row^-examination (C). Lists that are read
+    down one column have .8 (A: Chaney 2018), which counts readers who scroll no further; here
+    the scroll depth does that, and .8 on top of it gives half the clicks per visit of real logs."""
+    click_rate: Annotated[float, Field(gt=0, lt=1)] = 0.086
+    """Clicks per impression before the influx, if the house serves (A: KuaiRand-Pure)."""
     visit_ranks: int = Field(default=100, ge=4, le=200)
     """Most ranks that one visit can show."""
     slots: Slots = Slots()
@@ -277,7 +282,7 @@ class Influx(Part):
     posting_hazard: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Probability a day that they never post again (B)."""
     straddlers: Share = 0.5
-    """Share of newcomers who stay on the other platform too and visit half as often (C)."""
+    """Share of newcomers who stay on the other platform too and come on half of the days (C)."""
     reversal_day: int | None = Field(default=8, ge=0)
     """Day on which the ban is put on hold; null for never (B)."""
     reversal_hazard: Share = 0.777
@@ -305,7 +310,7 @@ class World(Part):
     home_tick: Share = 0.8
     """Share of visits in a person's own part of the day: the first for incumbents, the last for
     newcomers (B: "Chinese by day, Americans at night"; share C)."""
-    burn_in_days: int = Field(default=3, ge=1, le=60)
+    burn_in_days: int = Field(default=7, ge=1, le=60)
     """Days run before the log begins: the house policy learns, the click intercept is solved."""
     start: date = date(2025, 1, 12)
     """Calendar date of day 0, the first day of the influx."""

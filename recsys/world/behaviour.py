@@ -2,7 +2,7 @@
 
     x = b + a·taste_u[topic_i] + <p_u, q_i> + f_u[format_i] + quality_i + trend_u·buzz_i
         + commerce_u·tag_i + curiosity_u(t)·influx_i - pi·(1 - comprehension)
-        - fatigue·(notes of topic_i seen today)
+        - fatigue·(notes of topic_i seen today) + mood of the visit
     comprehension = s + (1 - s)·max(subtitle_i·skill_u[other language], tau(t))
         with s = skill_u[language_i]
     P(click) = examine(rank)·sigmoid(x)
@@ -29,6 +29,7 @@ __all__ = [
     "click_probability",
     "examination",
     "logits",
+    "moods",
     "respond",
     "scroll_depth",
     "solve_intercept",
@@ -95,7 +96,7 @@ def examination(platform: Platform, ranks: int | None = None) -> NDArray[np.floa
         ranks: how many ranks; a whole visit by default.
 
     >>> examination(Platform(), 4).round(3).tolist()
-    [1.0, 1.0, 0.574, 0.574]
+    [1.0, 1.0, 0.758, 0.758]
     """
     row = np.arange(ranks or platform.visit_ranks) // platform.columns + 1
     return np.asarray(row ** -float(platform.examination))
@@ -116,6 +117,16 @@ def scroll_depth(
     failure = -np.expm1(np.log(first) / rho)
     rows = 1 + np.floor(np.log(second) / np.log(np.clip(failure, 1e-12, 1 - 1e-12)))
     return np.asarray(np.minimum(rows * platform.columns, platform.visit_ranks), dtype=np.int32)
+
+
+def moods(
+    deviation: float, seed: int, address: NDArray[np.uint32], when: int
+) -> NDArray[np.float64]:
+    """Logits that all notes of a visit share, normal around 0, float64 (n,)."""
+    if deviation == 0:
+        return np.zeros(address.size)
+    first, second = draw_two(seed, Stream.MOOD, address, 0, when)
+    return np.asarray(deviation * np.sqrt(-2 * np.log(first)) * np.cos(2 * np.pi * second))
 
 
 @njit(nogil=True, cache=True)
@@ -189,7 +200,7 @@ def logits(people, readers, notes, subtitled, buzz, conditions, users, feeds):  
 
 @njit(nogil=True, cache=True)
 def respond(  # type: ignore[no-untyped-def]
-    people, readers, notes, subtitled, buzz, conditions, examine, seed, when, users, feeds,
+    people, readers, notes, subtitled, buzz, conditions, examine, moods, seed, when, users, feeds,
     actions, rewards,
 ):  # fmt: skip
     """Draws what each reader does with each served note, and what the visit was worth.
@@ -200,6 +211,7 @@ def respond(  # type: ignore[no-untyped-def]
         buzz: float32 (n_notes,), log-buzz.
         conditions: Conditions.
         examine: float64 (ranks,).
+        moods: float64 (n,), logits that all notes of a visit share.
         seed: uint64, world seed.
         when: the visit's `moment`, draw 0.
         users: int (n,), rows of the readers, each at most once.
@@ -220,7 +232,7 @@ def respond(  # type: ignore[no-untyped-def]
             user, user, shown, x,
         )  # fmt: skip
         _first_words(words, keys, shown, entity, moment_, k0, k1)
-        worth, looks = 0.0, 0.0
+        worth, looks, mood = 0.0, 0.0, moods[visit]
         for rank in range(shown.size):
             note = shown[rank]
             if note < 0:
@@ -228,7 +240,7 @@ def respond(  # type: ignore[no-untyped-def]
                 continue
             topic = topic_of[note]
             done = SHOWN
-            odds = 1.0 + math.exp(-(x[rank] - fatigue * today[topic]))
+            odds = 1.0 + math.exp(-(x[rank] + mood - fatigue * today[topic]))
             if today[topic] < 255:
                 today[topic] += 1
             worth += examine[rank] / odds

@@ -103,6 +103,8 @@ class Round(NamedTuple):
     users: NDArray[np.int64]
     feeds: NDArray[np.int32]
     actions: NDArray[np.uint16]
+    rewards: NDArray[np.float32]
+    """Clicks expected per look."""
 
 
 def collect(

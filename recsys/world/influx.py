@@ -23,13 +23,15 @@ class Schedule(NamedTuple):
 
     arrival: NDArray[np.int32]
     departure: NDArray[np.int32]
-    visits_factor: NDArray[np.float64]
-    """1, or one half for those who stay on another platform too."""
+    presence: NDArray[np.float32]
+    """Share of days on which they use this platform at all: one half for straddlers, else 1."""
 
     @classmethod
     def always(cls, n: int) -> Self:
         """There from long before the influx, never gone."""
-        return cls(np.full(n, -NEVER, np.int32), np.full(n, NEVER, np.int32), np.ones(n))
+        return cls(
+            np.full(n, -NEVER, np.int32), np.full(n, NEVER, np.int32), np.ones(n, np.float32)
+        )
 
 
 def draw_schedule(world: World, address: NDArray[np.uint32]) -> Schedule:
@@ -48,7 +50,7 @@ def draw_schedule(world: World, address: NDArray[np.uint32]) -> Schedule:
     return Schedule(
         arrival.astype(np.int32),
         _departure(world, arrival, straddles, leaving).astype(np.int32),
-        np.where(straddles, 0.5, 1.0),
+        np.where(straddles, 0.5, 1.0).astype(np.float32),
     )
 
 

@@ -106,7 +106,9 @@ def draw_newcomers_notes(
     """
     newcomers = np.arange(world.incumbents, everybody.n)
     schedule = Schedule(
-        everybody.arrival[newcomers], everybody.departure[newcomers], np.ones(newcomers.size)
+        everybody.arrival[newcomers],
+        everybody.departure[newcomers],
+        everybody.presence[newcomers],
     )
     counts = posts_by_day(world, everybody.address[newcomers], schedule, seed)
     days = np.arange(world.days_after)

@@ -51,7 +51,9 @@ class People(NamedTuple):
     app_language: NDArray[np.uint8]
     """Language that the app is set to, 0 zh or 1 en: all that a platform knows of somebody new."""
     visits: NDArray[np.float32]
-    """Mean visits a day."""
+    """Mean visits on a day on which the person uses this platform at all."""
+    presence: NDArray[np.float32]
+    """Share of such days: 1, or less for those who stay on another platform too."""
     trend: NDArray[np.float32]
     """Logits per log-buzz."""
     commerce: NDArray[np.float32]
@@ -133,7 +135,8 @@ def _draw(
         format_pull=_format_pull(world, address, formats, variant),
         skill=_skill(world, address, law, variant),
         app_language=np.full(address.size, LANGUAGES.index(law.language), dtype=np.uint8),
-        visits=(_visits(laws, world, address) * schedule.visits_factor).astype(np.float32),
+        visits=_visits(laws, world, address).astype(np.float32),
+        presence=schedule.presence,
         trend=_positive_part(laws.trend, habit[:, 0]),
         commerce=_positive_part(laws.commerce, habit[:, 1]),
         curious=curious,

@@ -4,6 +4,7 @@ Days before the influx hold incumbents only, so that the arms of one seed share 
 arm puts its newcomers and their notes behind everybody and everything else; no number changes.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -39,6 +40,7 @@ from recsys.world.notes import (
     draw_follows,
     draw_incumbents_notes,
     draw_newcomers_notes,
+    first_day,
     with_subtitles,
 )
 from recsys.world.policy import Policy, Ranker
@@ -234,11 +236,16 @@ class Run:
         morning = self._morning(day, ranked)
         events = [np.zeros((0, 5), dtype=np.int64)]
         traffic = Traffic.on(self.world, visits)
+        expected, shown = 0.0, 0
+        looks = np.cumsum([0.0, *behaviour.examination(self.world.platform)])
         for tick in range(self.world.ticks):
             rounds = self._tick(day, tick, visitors, ranked)
             for done in rounds:
                 cohort = int(done.users[0] >= self.world.incumbents)
                 traffic.add(cohort, self.notes.language, done.feeds, done.actions)
+                ranks = (done.feeds >= 0).sum(axis=1)
+                expected += float(done.rewards @ looks[ranks])
+                shown += int(ranks.sum())
             events.append(
                 collect(
                     self.world, self.people, self.seed, day, rounds, impressions=self.impressions
@@ -247,6 +254,8 @@ class Run:
             theirs = self._twins_events(day, tick)
             self._count(np.concatenate([events[-1], theirs]))
             events.append(theirs)
+        if day < -self.world.days_before:
+            self._calibrate(day, expected, shown)
         whole = in_time(np.concatenate(events))
         self._evening(day, whole)
         today = day_of(self.world, day, whole, int(visits.sum()), morning, traffic)
@@ -260,6 +269,8 @@ class Run:
         """How often each person comes, int (n,), and who comes for each visit in which tick."""
         u = draw(self.seed, Stream.VISIT, self.people.address, 0, int(moment(day)))
         visits = _poisson(self.people.visits.astype(np.float64), u)
+        elsewhere = draw(self.seed, Stream.VISIT, self.people.address, 2, int(moment(day)))
+        visits = np.where(elsewhere < self.people.presence, visits, 0)
         visits = np.where(self.people.arrival == day, np.maximum(visits, 1), visits)
         there = (self.people.arrival <= day) & (day < self.people.departure) & ~self.readers.gone
         visits = np.minimum(visits * there, _MAX_VISITS)
@@ -434,6 +445,9 @@ class Run:
         feeds = np.empty((users.size, platform.visit_ranks), dtype=np.int32)
         actions = np.zeros(feeds.shape, dtype=np.uint16)
         rewards = np.zeros(users.size, dtype=np.float32)
+        moods = behaviour.moods(
+            self.world.behaviour.mood, self.seed, self.people.address[users], when
+        )
         seen, examine = self.readers.shown(), behaviour.examination(platform)
         buckets = self.order.buckets
 
@@ -443,8 +457,8 @@ class Run:
         def respond(block: slice) -> None:
             behaviour.respond(
                 self.people, self.readers, self.notes, view.subtitled, view.buzz, view.conditions,
-                examine, np.uint64(self.seed), when, users[block], feeds[block], actions[block],
-                rewards[block],
+                examine, moods[block], np.uint64(self.seed), when, users[block], feeds[block],
+                actions[block], rewards[block],
             )  # fmt: skip
             remember(
                 self.readers, self.people, self.notes, buckets, Learning.of(self.world.behaviour),
@@ -453,10 +467,12 @@ class Run:
 
         block = max(_BLOCK, self.notes.n // 128)  # each makes arrays of a row a note
         _over_blocks(serve, users.size, self.threads, block)
-        if day < -self.world.days_before and tick == 0 and visit == 0:
-            view = view._replace(conditions=self._solve_intercept(view, users, feeds, examine))
+        if day == first_day(self.world) and tick == 0 and visit == 0:
+            view = view._replace(
+                conditions=self._solve_intercept(view, users, feeds, examine, moods)
+            )
         _over_blocks(respond, users.size, self.threads, block)
-        return Round(tick, visit, users, feeds, actions)
+        return Round(tick, visit, users, feeds, actions, rewards)
 
     def _serve(
         self,
@@ -519,17 +535,28 @@ class Run:
         users: NDArray[np.int64],
         feeds: NDArray[np.int32],
         examine: NDArray[np.float64],
+        moods: NDArray[np.float64],
     ) -> Conditions:
-        """The intercept, anew on a burn-in day's first visits; after the burn-in it stays."""
+        """A first intercept, from the first visits; `_calibrate` mends it through the burn-in."""
         plain = view.conditions._replace(intercept=0.0)
         x = behaviour.logits(
             self.people, self.readers, self.notes, view.subtitled, view.buzz, plain, users, feeds
         )
+        x += moods[:, None].astype(np.float32)
         try:
-            self.intercept = behaviour.solve_intercept(x, examine, self.world.behaviour.click_rate)
+            self.intercept = behaviour.solve_intercept(x, examine, self.world.platform.click_rate)
         except ValueError as error:
-            raise ConfigError(f"world.behaviour: {error}") from error
+            raise ConfigError(f"world.platform: {error}") from error
         return plain._replace(intercept=self.intercept)
+
+    def _calibrate(self, day: int, expected: float, shown: int) -> None:
+        """Moves the intercept by what a burn-in day's click rate, in log-odds, was off.
+
+        A day's rate hangs on the few notes at the top that day, so later steps are averaged.
+        """
+        rate, target = (expected + 0.5) / (shown + 1), self.world.platform.click_rate
+        off = math.log(target / (1 - target)) - math.log(rate / (1 - rate))
+        self.intercept += off / max(day - first_day(self.world), 1)
 
     # What is counted, and how the day ends
 

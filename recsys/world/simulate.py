@@ -226,12 +226,14 @@ def simulate_arms(
     """
     shared = Run.start(world, seed, threads, policy, audience, impressions=impressions)
     before = [day for day in shared.run_days(first_day(world), 0) if day.day >= -world.days_before]
-    twin: dict[int, Twin] | None = None
+    twins: dict[bool, dict[int, Twin]] = {}
     simulations = {}
     for name in arms:
-        arm = _arm(name)
-        if not arm.gates >= set(GATES) and twin is None:
-            twin = _recorded(shared, world)
+        arm, twin = _arm(name), None
+        if not arm.gates >= set(GATES):
+            if arm.retrained not in twins:
+                twins[arm.retrained] = _recorded(shared, world, retrained=arm.retrained)
+            twin = twins[arm.retrained]
         run = shared.fork(arm, twin)
         days = (*before, *run.run_days(0, world.days_after))
         simulations[name] = Simulation(world, arm, seed, run.people, run.notes, run.intercept, days)
@@ -255,7 +257,7 @@ def simulate_days(
     for day in run.run_days(first_day(world), 0):
         if day.day >= -world.days_before:
             yield day
-    twin = None if chosen.gates >= set(GATES) else _recorded(run, world)
+    twin = None if chosen.gates >= set(GATES) else _recorded(run, world, retrained=chosen.retrained)
     yield from run.fork(chosen, twin).run_days(0, world.days_after)
 
 
@@ -267,9 +269,9 @@ def _arm(name: str | Arm) -> Arm:
     return ARMS[name]
 
 
-def _recorded(shared: Run, world: World) -> dict[int, Twin]:
-    """What the control arm does on each day."""
-    run = shared.fork(Arm("nobody"))
+def _recorded(shared: Run, world: World, *, retrained: bool) -> dict[int, Twin]:
+    """What the arm that nobody joins does on each day, trained with the same seed."""
+    run = shared.fork(Arm("nobody", retrained=retrained))
     run.record = {}
     for _ in run.run_days(0, world.days_after):
         pass

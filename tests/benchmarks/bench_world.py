@@ -51,11 +51,13 @@ def bench_respond(benchmark, say, incumbents) -> None:
     actions, rewards = np.zeros(feeds.shape, np.uint16), np.zeros(incumbents, np.float32)
     conditions = view.conditions._replace(intercept=-3.0)
     examine, when = behaviour.examination(run.world.platform), int(moment(0))
+    moods = behaviour.moods(1.5, 0, run.people.address, when)
 
     def respond(block: slice) -> None:
         behaviour.respond(
             run.people, run.readers, run.notes, view.subtitled, view.buzz, conditions, examine,
-            np.uint64(0), when, users[block], feeds[block], actions[block], rewards[block],
+            moods[block], np.uint64(0), when, users[block], feeds[block], actions[block],
+            rewards[block],
         )  # fmt: skip
 
     respond(slice(0, 1))

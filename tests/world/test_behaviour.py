@@ -62,13 +62,14 @@ def test_kernel_equals_the_formula(served):
     rewards = np.zeros(users.size, dtype=np.float32)
     when = int(moment(7, visit=2))
     x = behaviour.logits(people, readers(people), notes, notes.subtitled, buzz, c, users, feeds)
+    moods = behaviour.moods(1.5, 9, people.address[users], when)
     behaviour.respond(
-        people, readers(people), notes, notes.subtitled, buzz, c, examine, np.uint64(9), when,
-        users, feeds, actions, rewards,
+        people, readers(people), notes, notes.subtitled, buzz, c, examine, moods, np.uint64(9),
+        when, users, feeds, actions, rewards,
     )  # fmt: skip
     for row in range(60):
         shown = feeds[row] >= 0
-        worth = examine[shown] / (1 + np.exp(-x[row, shown]))
+        worth = examine[shown] / (1 + np.exp(-x[row, shown] - moods[row]))
         assert rewards[row] == pytest.approx(worth.sum() / examine[shown].sum(), abs=1e-4)
     clicks = 0
     for row, user in enumerate(users):
@@ -84,13 +85,24 @@ def test_kernel_equals_the_formula(served):
             assert x[row, rank] == pytest.approx(expected, abs=1e-4)
             low = int(notes.key[note]) & 0xFFFFFFFF
             word = philox(9, Stream.CLICK, low, int(people.address[user]), when)[0]
-            p = examine[rank] / (1 + math.exp(-expected))
+            p = examine[rank] / (1 + math.exp(-expected - moods[row]))
             if abs((word + 0.5) / 2**32 - p) > 1e-5:  # float32 sums differ in the last digits
                 clicked = bool(actions[row, rank] >> KIND.index("click") & 1)
                 assert clicked == ((word + 0.5) / 2**32 < p)
                 clicks += clicked
             assert actions[row, rank] & 1  # an impression, whatever else
     assert clicks > 20
+
+
+def test_moods_are_normal_and_one_a_visit():
+    address = np.arange(20_000, dtype=np.uint32)
+    first, second = (behaviour.moods(1.5, 9, address, int(moment(3, visit=v))) for v in (0, 1))
+    # 4.5 standard errors of a mean, a deviation and a correlation of 20,000
+    assert abs(first.mean()) < 4.5 * 1.5 / math.sqrt(20_000)
+    assert abs(first.std() / 1.5 - 1) < 4.5 / math.sqrt(40_000)
+    assert abs(np.corrcoef(first, second)[0, 1]) < 4.5 / math.sqrt(20_000)
+    np.testing.assert_array_equal(first[:10], behaviour.moods(1.5, 9, address[:10], int(moment(3))))
+    assert not behaviour.moods(0.0, 9, address, 0).any()
 
 
 def test_follow_ups_need_a_click_and_commerce_a_tag(arms):
@@ -156,9 +168,9 @@ def test_translation_and_curiosity_answer_a_real_influx_only(world):
 
 
 def test_examination_goes_by_rows_of_the_layout():
-    single = examination(Platform(columns=1), 4)
+    single = examination(Platform(columns=1, examination=0.8), 4)
     np.testing.assert_allclose(single, np.array([1.0, 2, 3, 4]) ** -0.8)
-    double = examination(Platform(columns=2), 4)
+    double = examination(Platform(columns=2, examination=0.8), 4)
     assert double[0] == double[1] == 1
     assert double[2] == double[3] == 2**-0.8
 

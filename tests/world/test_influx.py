@@ -27,7 +27,7 @@ def test_arrivals_follow_the_curve():
 
 def test_leaving_follows_the_hazards():
     people = draw_schedule(world(), ADDRESS)
-    straddles = people.visits_factor == 0.5
+    straddles = people.presence == 0.5
     assert share_within(straddles.mean(), 0.5)
     assert (people.departure >= 8).all()
     assert (people.departure[straddles] > 8).all()

@@ -95,9 +95,18 @@ def test_a_presets_values_can_be_overruled():
 def test_layouts_are_examined_by_their_rows():
     rednote, tiktok, pinterest = (examination(load(platform=name).platform) for name in PLATFORMS)
     row = np.arange(100)
-    np.testing.assert_allclose(tiktok, (row + 1) ** -0.8)
-    np.testing.assert_allclose(rednote, (row // 2 + 1) ** -0.8)
-    np.testing.assert_allclose(pinterest, (row // 4 + 1) ** -0.8)
+    np.testing.assert_array_equal(tiktok, np.ones(100))
+    np.testing.assert_allclose(rednote, (row // 2 + 1) ** -0.4)
+    np.testing.assert_allclose(pinterest, (row // 4 + 1) ** -0.4)
+
+
+@pytest.mark.parametrize(("name", "rate"), [("rednote", 0.086), ("tiktok", 0.49)])
+def test_people_click_as_often_as_on_their_platform(name, rate):
+    world = load(platform=name, incumbents=1500)
+    days = [day for day in simulate(world, "control", 1).days if day.day < 0]
+    shown, clicks = (sum(int((day.kind == kind).sum()) for day in days) for kind in (0, 1))
+    # a day hangs on the few notes at its top: over four days of a small world, within a fifth
+    assert abs(clicks / shown / rate - 1) < 0.2
 
 
 @pytest.mark.parametrize("name", PLATFORMS)

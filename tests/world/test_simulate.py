@@ -144,8 +144,8 @@ def test_click_rate_is_near_the_platforms(arms):
     names = list(KINDS.categories)
     impressions = (kinds == names.index("impression")).sum()
     rate = (kinds == names.index("click")).sum() / impressions
-    # .086 in the burn-in; feeds adapt since, and readers hold few new notes: within a quarter
-    assert abs(rate / 0.086 - 1) < 0.25
+    # a day's rate hangs on the few notes at the top: over the days of small worlds, within a fifth
+    assert abs(rate / 0.086 - 1) < 0.2
 
 
 def test_newcomers_visit_only_while_they_are_there(arms):
@@ -199,9 +199,9 @@ def test_log_before_a_day(arms):
 def test_unknown_arm_and_unreachable_click_rate(world):
     with pytest.raises(ConfigError, match="no arm 'influks'"):
         simulate(world, "influks")
-    eager = world.behaviour.model_copy(update={"click_rate": 0.99})
-    with pytest.raises(ConfigError, match=r"world\.behaviour: a click rate of 0\.99"):
-        simulate(world.model_copy(update={"behaviour": eager}))
+    eager = world.platform.model_copy(update={"click_rate": 0.99})
+    with pytest.raises(ConfigError, match=r"world\.platform: a click rate of 0\.99"):
+        simulate(world.model_copy(update={"platform": eager}))
 
 
 def test_public_name():
