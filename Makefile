@@ -19,7 +19,7 @@ help: ## list the targets and variables
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  CONFIG=FILE    the study that 'run' runs                 (now: $(CONFIG))"
-	@echo "  ARGS=...       more arguments for run, test and bench    (now: $(ARGS))"
+	@echo "  ARGS=...       more arguments for run, validate, test …  (now: $(ARGS))"
 	@echo "  WORKERS=N      test processes; 0 runs them in one        (now: $(WORKERS), at most 4)"
 	@echo "  PORT=N         where 'ui' listens                        (now: $(PORT))"
 	@echo "  PYTHON=EXE     the Python, 3.11 or later, for .venv      (now: $(PYTHON))"
@@ -46,6 +46,10 @@ install: $(INSTALLED) ## make .venv, with uv where there is one, else with pip
 .PHONY: run
 run: $(INSTALLED) ## run one study: make run CONFIG=configs/demo.yaml ARGS="key=value ..."
 	$(BIN)/python -m pipelines.run $(CONFIG) $(ARGS)
+
+.PHONY: validate
+validate: $(INSTALLED) ## check the platform against what is known of real ones
+	$(BIN)/python -m pipelines.validate $(ARGS)
 
 .PHONY: ui
 ui: $(INSTALLED) ## browse the runs with MLflow, on this machine only

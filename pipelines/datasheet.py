@@ -16,6 +16,7 @@ from pipelines.provenance import git_tags, version_tags
 from recsys.config.world import World
 from recsys.schema import KINDS
 from recsys.world.frames import Day
+from recsys.world.life import Acts, life_rows
 from recsys.world.notes import NoteTable
 from recsys.world.population import FORMATS, LANGUAGES, People
 
@@ -65,29 +66,23 @@ class Tally:
 
     def add(self, day: Day, people: People, notes: NoteTable) -> None:
         """Counts a day; `people` and `notes` are those of the run, so far."""
-        n, traffic = self.world.incumbents, day.traffic
-        np.add.at(self.kinds, ((day.user >= n).astype(np.int64), day.kind), 1)
+        acts, traffic = Acts.of(self.world, day, people, notes), day.traffic
+        self.kinds += acts.kinds
         self.impressions += traffic.impressions
         self.visits_by_clicks += traffic.visits_by_clicks
-        said = day.kind == _KINDS.index("comment")
-        reader, note = day.user[said], day.item[said]
-        where = (people.app_language[reader], notes.language[note], notes.topic[note])
-        np.add.at(self.comments, where, 1)
-        there = (people.arrival <= day.day) & (day.day < people.departure)
-        mine = traffic.impressions[0]
+        self.comments += acts.comments.sum(axis=0)
+        life = life_rows(self.world, day, acts)
         self.days.append(
             {
                 "day": day.day,
                 "date": (self.world.start + timedelta(days=day.day)).isoformat(),
                 "events": day.user.size,
-                "impressions": int(traffic.impressions.sum()),
-                "visits": _by_cohort(traffic.visits_by_clicks.sum(axis=1)),
-                "active": _by_cohort(traffic.people),
-                "there": _by_cohort([there[:n].sum(), there[n:].sum()]),
-                "share_of_incumbents_active": _ratio(traffic.people[0], n),
-                "english_share_of_incumbents_impressions": _ratio(
-                    mine[LANGUAGES.index("en")], mine.sum()
-                ),
+                "impressions": sum(row["impressions"] for row in life),
+                "visits": _by_cohort(row["visits"] for row in life),
+                "active": _by_cohort(row["active"] for row in life),
+                "there": _by_cohort(day.state.members),
+                "share_of_incumbents_active": life[0]["active"] / self.world.incumbents,
+                "english_share_of_incumbents_impressions": life[0]["english_share"],
             }
         )
 
@@ -212,40 +207,23 @@ def readme(sheet: dict[str, Any]) -> str:
     Args:
         sheet: from `datasheet`.
     """
-    counts, rates, world = sheet["counts"], sheet["rates"], sheet["world"]
-    days = sheet["days"]
-    made = ", ".join(f"{name} {value}" for name, value in sheet["made_with"].items())
-    kinds = {kind: n for kind, n in counts["events_by_kind"].items() if n}
+    parts = (_opening(sheet), _FILES, _numbers(sheet), _by_day(sheet), _origin(sheet), _LIMITS)
+    return "\n".join(parts)
+
+
+def _opening(sheet: dict[str, Any]) -> str:
+    world, days = sheet["world"], sheet["days"]
     written = "are written" if sheet["impressions_written"] else "are counted here, not written"
-    crossed = sheet["comments_across_languages"]
-    by_cohort = _table(
-        ("", "all", "incumbents", "newcomers"),
-        [
-            ("users", counts["users"], *counts["users_by_cohort"].values()),
-            ("who post", counts["creators"], *counts["creators_by_cohort"].values()),
-            *(
-                (name.replace("_", " "), *(rates[who][name] for who in rates))
-                for name in rates["all"]
-            ),
-        ],
-    )
-    by_day = _table(
-        ("day", "date", "incumbents active", "newcomers active",
-         "English share of incumbents' impressions", "events"),
-        [
-            (day["day"], day["date"], *day["active"].values(),
-             day["english_share_of_incumbents_impressions"], day["events"])
-            for day in days
-        ],
-    )  # fmt: skip
     return f"""# {sheet["name"]}, arm {sheet["arm"]}, seed {sheet["seed"]}
 
 The log of a **synthetic** platform of the kind `{world["platform"]["kind"]}`: who is there, what is
 posted, and what people do with what they are shown, from {days[0]["date"]} to {days[-1]["date"]}.
 Day 0, {world["start"]}, is the first day of the influx. The house policy ranks; impressions
 {written}. {sheet["licence"]}
+"""
 
-## Files
+
+_FILES = """## Files
 
 | file | a row is | columns |
 |---|---|---|
@@ -264,8 +242,25 @@ events = pl.read_parquet("events/*.parquet")
 users, items = pl.read_parquet("users.parquet"), pl.read_parquet("items.parquet")
 log = recsys.InteractionLog.from_frames(events, users, items)
 ```
+"""  # noqa: E501
 
-## Numbers
+
+def _numbers(sheet: dict[str, Any]) -> str:
+    """Counts and rates of the whole data set."""
+    counts, rates, crossed = sheet["counts"], sheet["rates"], sheet["comments_across_languages"]
+    kinds = {kind: n for kind, n in counts["events_by_kind"].items() if n}
+    by_cohort = _table(
+        ("", "all", "incumbents", "newcomers"),
+        [
+            ("users", counts["users"], *counts["users_by_cohort"].values()),
+            ("who post", counts["creators"], *counts["creators_by_cohort"].values()),
+            *(
+                (name.replace("_", " "), *(rates[who][name] for who in rates))
+                for name in rates["all"]
+            ),
+        ],
+    )
+    return f"""## Numbers
 
 {by_cohort}
 
@@ -273,16 +268,29 @@ log = recsys.InteractionLog.from_frames(events, users, items)
 - by format: {_listed(counts["notes_by_format"])}
 - {counts["events"]:,} events: {_listed(kinds)}
 - {counts["impressions"]:,} impressions in {counts["visits"]:,} visits
-- {crossed["across"]:,} of {crossed["comments"]:,} comments are on a note that is not in the reader's
-  first language: {_listed(crossed["by_direction"])}
+- {crossed["across"]:,} of {crossed["comments"]:,} comments are on a note that is not in the
+  reader's first language: {_listed(crossed["by_direction"])}
 
 Rates are over all days of the log. Visits per person and day, and the share active a day, count
 whoever is there: incumbents always (also those who have stopped coming), newcomers from arrival to
 departure.
+"""
 
-{by_day}
 
-## Made by
+def _by_day(sheet: dict[str, Any]) -> str:
+    head = ("day", "date", "incumbents active", "newcomers active",
+            "English share of incumbents' impressions", "events")  # fmt: skip
+    rows = [
+        (day["day"], day["date"], *day["active"].values(),
+         day["english_share_of_incumbents_impressions"], day["events"])
+        for day in sheet["days"]
+    ]  # fmt: skip
+    return f"{_table(head, rows)}\n"
+
+
+def _origin(sheet: dict[str, Any]) -> str:
+    made = ", ".join(f"{name} {value}" for name, value in sheet["made_with"].items())
+    return f"""## Made by
 
 ```
 {sheet["command"]}
@@ -290,13 +298,15 @@ departure.
 
 with {made}. The same command with the same versions gives the same bytes, whatever the number of
 threads. Digest (sha256 of `SHA256SUMS`): `{sheet["digest"]}`.
+"""
 
-## Limits
+
+_LIMITS = """## Limits
 
 The behaviour follows a model with assumed coefficients (`world` in `datasheet.json`); it shows what
 such a platform does, not what any real platform or person did. `items.parquet` also holds notes
 that grew too old to be shown before the log begins: they could be shown in the days before it.
-"""  # noqa: E501
+"""
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -10,7 +11,8 @@ from pathlib import Path
 import recsys
 from recsys.config import Study
 
-__all__ = ["cell_digest", "code_digest", "data_digest", "study_digest", "world_digest"]
+__all__ = ["cell_digest", "code_digest", "data_digest", "group_digest", "study_digest",
+           "world_digest"]  # fmt: skip
 
 _LIBRARIES = ("implicit", "numba", "numpy", "polars", "scikit-learn", "scipy")
 """Another version of these may change figures in the last bits."""
@@ -27,6 +29,11 @@ def study_digest(study: Study) -> str:
     config = study.model_dump_json(exclude={"workers", "tracking"})
     foreign = [_foreign_code(spec.kind) for spec in study.recommenders]
     return _sha256(config, code_digest(), data_digest(study), *foreign)
+
+
+def group_digest(studies: Sequence[Study]) -> str:
+    """A hash of all that the figures of several studies depend on, and of their order."""
+    return _sha256(*(study_digest(study) for study in studies))
 
 
 def world_digest(study: Study) -> str:

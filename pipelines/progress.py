@@ -1,6 +1,7 @@
 """How far a study is, on stderr: a bar on a terminal, plain lines anywhere else."""
 
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -66,6 +67,11 @@ class StudyProgress:
         else:
             line = f"{done}/{total} cells, {self._times(done, total)}: {name}"
             self._console.print(line, markup=False, soft_wrap=True)
+
+    def part(self, prefix: str) -> Callable[[int, int, str], None]:
+        """A progress for one study of several: counts on from what is done, names begin so."""
+        before = self.done
+        return lambda done, total, name: self(before + done, self.total, f"{prefix}{name}")
 
     def _times(self, done: int, total: int) -> str:
         elapsed = time.monotonic() - self._start

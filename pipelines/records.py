@@ -5,8 +5,10 @@ Metrics of a recommender:
     headline/notes_who                          a handful to compare in a table
     drift/incumbent/notes/{influx, placebo, retrain, total, volume, who, who_ci_low, …}
     quality/newcomer/utility                    a level in the influx arm
+    life/influx/newcomer/click_rate             a day of the platform that it serves
 
-All but the headline are by evaluation day (`step`); what is not a number is left out.
+All but the headline are by day (`step`); what is not a number is left out. In an open loop the
+house serves the platform, and its life is recorded of the study.
 """
 
 import json
@@ -19,9 +21,20 @@ import polars as pl
 
 from recsys.arms.measure import KEYS
 from recsys.config import RecommenderSpec, Study
+from recsys.lives import over_seeds
 from recsys.study import StudyResult
+from recsys.world.life import LIFE
 
-__all__ = ["Value", "child_params", "child_values", "seed_values", "study_params", "variants"]
+__all__ = [
+    "Value",
+    "child_params",
+    "child_values",
+    "seed_values",
+    "study_params",
+    "study_values",
+    "variants",
+    "verdict_values",
+]
 
 _PARTS = ("total", "volume", "who")
 _PARTS_AND_EDGES = tuple(f"{part}{edge}" for part in _PARTS for edge in ("", "_ci_low", "_ci_high"))
@@ -74,6 +87,11 @@ def study_params(study: Study) -> dict[str, str]:
     return _as_params(study.model_dump(mode="json", exclude_none=True))
 
 
+def study_values(result: StudyResult) -> list[Value]:
+    """Metrics of a study as a whole: life on the platform that the house serves."""
+    return _finite(_life(result.life)) if result.study.loop == "open" else []
+
+
 def child_params(spec: RecommenderSpec, mitigation: str) -> dict[str, str]:
     """A recommender's kind and options, and the mitigation."""
     own = {"recommender": spec.name, "kind": spec.kind, "mitigation": mitigation}
@@ -85,6 +103,26 @@ def child_values(result: StudyResult, recommender: str, mitigation: str) -> list
     chosen = (pl.col("recommender") == recommender) & (pl.col("mitigation") == mitigation)
     drift, summary = result.drift.filter(chosen), result.summary.filter(chosen)
     found = (*_headline(drift, summary), *_drift(drift), *_quality(summary))
+    closed = result.study.loop == "closed"
+    life = result.life.filter(pl.col("recommender") == recommender, closed)
+    return _finite((*found, *_life(life)))
+
+
+def verdict_values(verdicts: pl.DataFrame) -> list[Value]:
+    """Metrics of a validation: `check_1/Gini_of_clicks/house` and its `_ci_low`, `_ci_high`.
+
+    And `verdicts/holds`, `verdicts/fails`, `verdicts/unclear`: how many figures do.
+    """
+    found = [
+        Value(f"verdicts/{verdict}", (verdicts["verdict"] == verdict).sum())
+        for verdict in ("holds", "fails", "unclear")
+    ]
+    for row in verdicts.iter_rows(named=True):
+        name = f"check_{row['check']}/{_plain(row['quantity'])}/{_plain(row['served_by'])}"
+        found += [
+            Value(f"{name}{edge}", row[column])
+            for edge, column in (("", "mean"), ("_ci_low", "ci_low"), ("_ci_high", "ci_high"))
+        ]
     return _finite(found)
 
 
@@ -132,6 +170,14 @@ def _quality(summary: pl.DataFrame) -> Iterator[Value]:
     for row in (chosen if by_day.is_empty() else by_day).iter_rows(named=True):
         name = f"quality/{row['cohort']}/{_plain(row['measure'])}"
         yield Value(name, row["mean"], row["day"] or 0)
+
+
+def _life(life: pl.DataFrame) -> Iterator[Value]:
+    """Means over seeds by day, without the days on which nobody of a cohort is there."""
+    columns = [name for name in LIFE if name not in ("day", "cohort")]
+    for row in over_seeds(life.filter(pl.col("there") > 0)).iter_rows(named=True):
+        for column in columns:
+            yield Value(f"life/{row['arm']}/{row['cohort']}/{column}", row[column], row["day"])
 
 
 def _with_newcomers(summary: pl.DataFrame) -> pl.Expr:

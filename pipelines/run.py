@@ -1,34 +1,53 @@
-"""Runs one study: `python -m pipelines.run CONFIG [key=value ...]`.
+"""Runs a study, or each variant of one: `python -m pipelines.run CONFIG [key=value ...]`.
 
 Reads the config, runs the cells that are not on disk yet, writes the results, records them in
-MLflow and prints a summary. Exit codes: 0 done · 1 done, but MLflow did not take it · 2 a mistake
-that the user can mend · 130 interrupted; the same command goes on from there.
+MLflow and prints a summary, of variants a comparison. Exit codes: 0 done · 1 done, but MLflow did
+not take it · 2 a mistake that the user can mend · 130 interrupted; the same command goes on from
+there.
 """
 
 import argparse
 import shlex
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
+from typing import NamedTuple
 
 from rich.console import Console
 
 import recsys
 from pipelines.progress import StudyProgress
-from pipelines.report.terminal import print_summary, print_whereabouts
-from pipelines.storage import CELLS, CellStore, save_result
+from pipelines.report.console import stdout
+from pipelines.report.terminal import (
+    print_comparison,
+    print_group_whereabouts,
+    print_summary,
+    print_whereabouts,
+)
+from pipelines.storage import CELLS, CellStore, save_comparison, save_result
 from pipelines.tracking import Recorded, Tracker, TrackingError, tracked
+from recsys.config import Study
 from recsys.errors import UserError
 from recsys.study import StudyResult, plan
 
 __all__ = ["main"]
 
 
+class _Finished(NamedTuple):
+    """A study that was run: what was found, its files, its MLflow run or why there is none."""
+
+    result: StudyResult
+    folder: Path
+    recorded: Recorded | None
+    trouble: str | None
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a study from the command line.
+    """Runs a study, or all variants of one, from the command line.
 
     Args:
         argv: arguments after the program's name; None for those of this process.
@@ -36,10 +55,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    arguments = _parser().parse_args(argv)
+    arguments = _parser().parse_intermixed_args(argv)
     progress = StudyProgress()
     try:
-        return _run(arguments.config, arguments.overrides, progress)
+        return _run(arguments, progress)
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
@@ -48,20 +67,62 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _run(config: str, overrides: Sequence[str], progress: StudyProgress) -> int:
-    study = recsys.load_study(config, overrides)
-    progress.total = len(plan(study))
-    with tracked(study) as tracker:
-        with progress, _announced_interrupt():
-            result = recsys.run(study, progress, CellStore(study))
-        folder = save_result(result)
-        recorded, trouble = _record(tracker, result, folder)
-    console = _stdout()
-    print_summary(console, result)
-    print_whereabouts(console, folder, recorded)
-    if trouble is not None:
+def _run(arguments: argparse.Namespace, progress: StudyProgress) -> int:
+    studies = recsys.load_studies(arguments.config, arguments.overrides)
+    progress.total = sum(_cells(study) for study in studies)
+    with progress:
+        if len(studies) == 1:
+            finished = [_finish(studies[0], progress)]
+        else:
+            finished = [_light(_finish(s, progress.part(f"{s.variant}: "))) for s in studies]
+    console = stdout()
+    if len(finished) == 1:
+        print_summary(console, finished[0].result)
+        print_whereabouts(console, finished[0].folder, finished[0].recorded)
+    else:
+        _compare(console, finished, each=arguments.each)
+    troubles = list(filter(None, (study.trouble for study in finished)))
+    for trouble in troubles:
         print(trouble, file=sys.stderr)
-    return 0 if trouble is None else 1
+    return 1 if troubles else 0
+
+
+def _cells(study: Study) -> int:
+    """How many there are, once it is checked that they can run."""
+    try:
+        return len(plan(study))
+    except UserError as error:
+        if study.group is None:
+            raise
+        raise type(error)(f"{study.name}: {error}") from error
+
+
+def _finish(study: Study, report: Callable[[int, int, str], None]) -> _Finished:
+    """Runs a study, writes its files and records it."""
+    with tracked(study) as tracker:
+        with _announced_interrupt():
+            result = recsys.run(study, report, CellStore(study))
+        folder = save_result(result)
+        return _Finished(result, folder, *_record(tracker, result, folder))
+
+
+def _light(finished: _Finished) -> _Finished:
+    """Without the rows a user, which are on disk: many variants' need not fit into memory."""
+    result = finished.result
+    per_user, feeds = result.per_user.clear(), result.feeds.clear()
+    return finished._replace(result=replace(result, per_user=per_user, feeds=feeds))
+
+
+def _compare(console: Console, finished: Sequence[_Finished], *, each: bool) -> None:
+    """Writes and prints the variants beside one another, and their summaries if asked."""
+    results = [study.result for study in finished]
+    folder = save_comparison(results)
+    if each:
+        for result in results:
+            print_summary(console, result)
+    print_comparison(console, results)
+    folders = [study.folder for study in finished]
+    print_group_whereabouts(console, folder, folders, results, [s.recorded for s in finished])
 
 
 def _record(
@@ -99,30 +160,29 @@ def _announced_interrupt() -> Iterator[None]:
 
 
 def _resume_hint(progress: StudyProgress, arguments: argparse.Namespace) -> str:
-    command = shlex.join(["python", "-m", "pipelines.run", arguments.config, *arguments.overrides])
+    words = [arguments.config, *arguments.overrides, *(["--each"] if arguments.each else [])]
+    command = shlex.join(["python", "-m", "pipelines.run", *words])
     return (
         f"Interrupted with {progress.done} of {progress.total} cells done. They are kept in "
         f"{CELLS}; the same command goes on from there:\n  {command}"
     )
 
 
-def _stdout() -> Console:
-    """100 columns where nobody looks: in a pipe or a file."""
-    width = None if sys.stdout.isatty() else 100
-    return Console(width=width, highlight=False, emoji=False, markup=False)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m pipelines.run",
-        description="Run a study: how far newcomers move the feeds of those already there.",
+        description="Run a study: how far newcomers move the feeds of those already there. "
+        "A config with variants is run once for each, and they are compared.",
         epilog="Finished cells stay in data/cells: a study that was stopped goes on from there.",
     )
     parser.add_argument("config", metavar="CONFIG", help="YAML file, such as configs/demo.yaml")
     parser.add_argument(
         "overrides", metavar="key=value", nargs="*",
-        help="changes to it, dots for nested keys: seeds=8 evaluation.k=10 tracking.enabled=false",
+        help="changes to it, dots for nested keys: seeds=8 evaluation.k=10 tracking.enabled=false; "
+        "variants=[NAME,NAME] chooses some variants, variants.NAME.seeds=2 changes one",
     )  # fmt: skip
+    parser.add_argument("--each", action="store_true",
+                        help="print the whole summary of each variant too")  # fmt: skip
     return parser
 
 

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
@@ -17,16 +17,28 @@ import polars as pl
 import yaml
 from polars.exceptions import PolarsError
 
-from pipelines.digests import cell_digest, study_digest
+from pipelines.digests import cell_digest, group_digest, study_digest
 from recsys.config import Study
 from recsys.errors import UserError
 from recsys.study import CellResult, StudyResult
 
-__all__ = ["CELLS", "STUDIES", "CellStore", "StorageError", "save_result"]
+__all__ = [
+    "CELLS",
+    "STUDIES",
+    "CellStore",
+    "StorageError",
+    "config_text",
+    "explained",
+    "save_comparison",
+    "save_result",
+    "whole",
+]
 
 CELLS = Path("data/cells")
 STUDIES = Path("data/studies")
-_FRAMES = ("per_user", "timings")
+_FRAMES = ("per_user", "timings", "life", "feeds")
+_TABLES = ("summary", "drift", "quantiles", "life")
+"""Frames of a study that are small enough to be written as text too."""
 _RECORD = "cell.json"
 
 
@@ -37,8 +49,9 @@ class StorageError(UserError):
 class CellStore(MutableMapping[str, CellResult]):
     """Results of a study's cells by `Cell.identity`, each a directory under `root`.
 
-    An entry holds per_user.parquet, timings.parquet and cell.json: the identity, to be read by
-    people, and the checksums of both files. One that does not match them is as good as none.
+    An entry holds a Parquet file for each frame of a `CellResult`, and cell.json: the identity, to
+    be read by people, and the checksums of the files. One that does not match them is as good as
+    none.
 
     Args:
         study: the study whose cells are kept; its data and the code are part of their address.
@@ -60,7 +73,7 @@ class CellStore(MutableMapping[str, CellResult]):
             raise KeyError(identity) from error
 
     def __setitem__(self, identity: str, result: CellResult) -> None:
-        with _explained(self._root):
+        with explained(self._root):
             self._root.mkdir(parents=True, exist_ok=True)
             part = self._root / f".part-{uuid4().hex}"
             part.mkdir()
@@ -106,29 +119,51 @@ def save_result(result: StudyResult, root: Path = STUDIES) -> Path:
         root: where studies live.
 
     Returns:
-        The directory: config.yaml, per_user.parquet, summary and drift as .parquet and .csv,
-        timings.parquet and notes.txt. The same study has the same directory and, but for the
-        timings, the same bytes.
+        The directory: config.yaml, per_user.parquet, summary, drift, quantiles and life as .parquet
+        and .csv, timings.parquet, notes.txt and, if the study keeps them, feeds.parquet. The same
+        study has the same directory and, but for the timings, the same bytes.
     """
     place = root / f"{result.study.name}-{study_digest(result.study)[:12]}"
-    with _explained(place):
+    with explained(place):
         place.mkdir(parents=True, exist_ok=True)
-        for name in ("per_user", "summary", "drift", "timings"):
-            with _whole(place / f"{name}.parquet") as part:
+        feeds = ("feeds",) if result.study.evaluation.snapshots else ()
+        for name in ("per_user", *_TABLES, "timings", *feeds):
+            with whole(place / f"{name}.parquet") as part:
                 getattr(result, name).write_parquet(part)
-        for name in ("summary", "drift"):
-            with _whole(place / f"{name}.csv") as part:
+        for name in _TABLES:
+            with whole(place / f"{name}.csv") as part:
                 getattr(result, name).write_csv(part)
-        with _whole(place / "config.yaml") as part:
-            part.write_text(_config_text(result.study, place), encoding="utf-8")
-        with _whole(place / "notes.txt") as part:
+        with whole(place / "config.yaml") as part:
+            part.write_text(config_text(result.study, place), encoding="utf-8")
+        with whole(place / "notes.txt") as part:
             part.write_text("".join(f"{note}\n" for note in result.notes), encoding="utf-8")
     return place
 
 
-def _config_text(study: Study, place: Path) -> str:
+def save_comparison(results: Sequence[StudyResult], root: Path = STUDIES) -> Path:
+    """Writes the drift of all variants of a study as one long table.
+
+    Args:
+        results: of one group, in its order.
+        root: where studies live.
+
+    Returns:
+        The directory: comparison.csv, which is `drift` with the column `variant` before it. The
+        same variants have the same directory and the same bytes.
+    """
+    studies = [result.study for result in results]
+    place = root / f"{studies[0].group}-{group_digest(studies)[:12]}"
+    frames = [r.drift.select(pl.lit(r.study.variant).alias("variant"), pl.all()) for r in results]
+    with explained(place):
+        place.mkdir(parents=True, exist_ok=True)
+        with whole(place / "comparison.csv") as part:
+            pl.concat(frames, how="vertical_relaxed").write_csv(part)
+    return place
+
+
+def config_text(study: Study, place: Path, program: str = "pipelines.run") -> str:
     """The config with every default written out; it can be run as it stands."""
-    command = f"# python -m pipelines.run {(place / 'config.yaml').as_posix()}\n"
+    command = f"# python -m {program} {(place / 'config.yaml').as_posix()}\n"
     content = study.model_dump(mode="json", exclude_none=True)
     return command + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 
@@ -146,10 +181,10 @@ def _read_cell(place: Path, identity: str) -> CellResult:
     record = json.loads((place / _RECORD).read_text(encoding="utf-8"))
     if record["identity"] != json.loads(identity):
         raise ValueError(f"{place} holds another cell")
-    for name, expected in record["sha256"].items():
-        if _checksum(place / name) != expected:
+    for name in (f"{frame}.parquet" for frame in _FRAMES):
+        if _checksum(place / name) != record["sha256"][name]:
             raise ValueError(f"{place / name} has changed since it was written")
-    return CellResult(*(pl.read_parquet(place / f"{name}.parquet") for name in _FRAMES))
+    return CellResult(**{name: pl.read_parquet(place / f"{name}.parquet") for name in _FRAMES})
 
 
 def _identity_in(record: Path) -> str | None:
@@ -174,7 +209,7 @@ def _remove(place: Path) -> None:
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[Path]:
+def whole(path: Path) -> Iterator[Path]:
     """A path to write to; what was written appears at `path` at the end of the block."""
     part = path.with_name(f".part-{uuid4().hex}{path.suffix}")
     try:
@@ -185,7 +220,7 @@ def _whole(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _explained(place: Path) -> Iterator[None]:
+def explained(place: Path) -> Iterator[None]:
     """Turns a full disk or a forbidden directory into a message."""
     try:
         yield

@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 
 __all__ = ["ARTIFACTS", "Recorded", "Tracker", "TrackingError", "tracked"]
 
-ARTIFACTS = ("config.yaml", "summary.csv", "drift.csv", "per_user.parquet")
+ARTIFACTS = (
+    "config.yaml", "summary.csv", "drift.csv", "quantiles.csv", "life.csv", "per_user.parquet"
+)  # fmt: skip
+_PROGRAMS = {"study": "pipelines.run", "validation": "pipelines.validate"}
+"""What starts a run of each role."""
 _MOST_METRICS = 1000
 _MOST_PARAMS = 100
 
@@ -52,17 +56,18 @@ class _Store(NamedTuple):
 
 
 @contextmanager
-def tracked(study: Study) -> Iterator["Tracker | None"]:
+def tracked(study: Study, role: str = "study") -> Iterator["Tracker | None"]:
     """Opens the parent run in the background; it ends FAILED or KILLED if the block does.
 
     Args:
         study: where `tracking.enabled` is off, the block gets None and MLflow is never imported.
+        role: tag of the run: `study` or `validation`.
     """
     if not study.tracking.enabled:
         yield None
         return
     with ThreadPoolExecutor(1, thread_name_prefix="tracking") as pool:
-        tracker = Tracker(pool.submit(_open, study, _now()))
+        tracker = Tracker(pool.submit(_open, study, role, _now()))
         try:
             yield tracker
         except BaseException as error:
@@ -86,17 +91,41 @@ class Tracker:
         Raises:
             TrackingError: whatever went wrong with MLflow.
         """
+        with self._taken() as store:
+            _record_parent(store, result, folder)
+            for variant in records.variants(result):
+                _record_child(store, result, *variant)
+        return _recorded(store)
+
+    def record_validation(self, study: Study, verdicts: pl.DataFrame, folder: Path) -> Recorded:
+        """Writes the run of a validation and ends it.
+
+        Args:
+            study: what was validated.
+            verdicts: as `recsys.validation.judge` gives them.
+            folder: where its files are; all become artifacts.
+
+        Raises:
+            TrackingError: whatever went wrong with MLflow.
+        """
+        with self._taken() as store:
+            values, params = records.verdict_values(verdicts), records.study_params(study)
+            _log(store, store.run_id, values, params)
+            for path in sorted(folder.iterdir()):
+                store.client.log_artifact(store.run_id, str(path))
+        return _recorded(store)
+
+    @contextmanager
+    def _taken(self) -> Iterator[_Store]:
+        """The store; its run ends with the block, and what goes wrong is said as one error."""
         try:
             store = self._store.result()
             with _ending(store.client, store.run_id):
-                _record_parent(store, result, folder)
-                for variant in records.variants(result):
-                    _record_child(store, result, *variant)
+                yield store
         except Exception as error:
             raise TrackingError(
                 f"MLflow at {mlflow_store.address()} did not take the study: {error}"
             ) from error
-        return Recorded(store.uri, mlflow_store.is_local(), store.experiment_id, store.run_id)
 
     def fail(self, error: BaseException) -> None:
         """Ends the parent run of a study that did not finish; MLflow's own troubles are moot."""
@@ -109,21 +138,27 @@ class Tracker:
                 store.client.set_terminated(store.run_id, status)
 
 
-def _open(study: Study, started: int) -> _Store:
+def _recorded(store: _Store) -> Recorded:
+    return Recorded(store.uri, mlflow_store.is_local(), store.experiment_id, store.run_id)
+
+
+def _open(study: Study, role: str, started: int) -> _Store:
     """Imports MLflow, finds or makes the experiment, starts the parent run."""
     uri = mlflow_store.address()
     client, experiment_id = mlflow_store.connect(study.tracking.experiment)
     tags = {**git_tags(), **version_tags(), "world_digest": world_digest(study)[:32]}
-    tags |= {"study": study.name, "mlflow.source.name": "pipelines.run"}
+    tags |= {"study": study.name, "mlflow.source.name": _PROGRAMS[role]}
+    if study.group is not None:
+        tags |= {"group": study.group, "variant": str(study.variant)}
     run = client.create_run(
-        experiment_id, started, tags={**tags, "role": "study"}, run_name=study.name
+        experiment_id, started, tags={**tags, "role": role}, run_name=study.name
     )
     return _Store(client, uri, experiment_id, run.info.run_id, tags)
 
 
 def _record_parent(store: _Store, result: StudyResult, folder: Path) -> None:
     _log_dataset(store, result.study, store.run_id)
-    _log(store, store.run_id, params=records.study_params(result.study))
+    _log(store, store.run_id, records.study_values(result), records.study_params(result.study))
     if result.notes:
         store.client.set_tag(store.run_id, "mlflow.note.content", "\n\n".join(result.notes))
     for name in ARTIFACTS:

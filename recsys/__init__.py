@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from recsys.config import Study
     from recsys.drift import MEASURES
     from recsys.errors import ConfigError, LogError, UserError
-    from recsys.load import load_study
+    from recsys.load import load_studies, load_study
     from recsys.log import InteractionLog
     from recsys.recommenders import RECOMMENDERS, Model, Recommender
     from recsys.study import StudyResult, run
@@ -31,6 +31,7 @@ __all__ = [
     "StudyResult",
     "UserError",
     "drift",
+    "load_studies",
     "load_study",
     "run",
     "simulate",
@@ -47,6 +48,7 @@ _HOME = {
     "Study": "recsys.config",
     "StudyResult": "recsys.study",
     "UserError": "recsys.errors",
+    "load_studies": "recsys.load",
     "load_study": "recsys.load",
     "run": "recsys.study",
     "simulate": "recsys.world.simulate",

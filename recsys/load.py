@@ -1,7 +1,7 @@
-"""From a YAML file, or a mapping, to a checked `Study`.
+"""From a YAML file, or a mapping, to a checked `Study`, or to one for each of its variants.
 
-OmegaConf reads the file safely and merges `key=value` overrides; interpolation stays off, so a
-config says the same on every machine. pydantic checks it; recommenders check their own options.
+`recsys.variants` reads the file and merges overrides. pydantic checks what comes out; recommenders
+check their own options.
 """
 
 import json
@@ -9,18 +9,16 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from inspect import isabstract
 from os import PathLike
-from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from recsys.config import INFLUXES, PLATFORMS, Part, RecommenderSpec, Study
+from recsys.config import PLATFORMS, Part, RecommenderSpec, Study
 from recsys.errors import ConfigError, nearest
 from recsys.recommenders import RECOMMENDERS, Recommender
+from recsys.variants import PRESETS, contents
 
-__all__ = ["load_study", "make_recommender"]
-
-_PRESETS = {"world.platform": PLATFORMS, "world.influx": INFLUXES}
+__all__ = ["load_studies", "load_study", "make_recommender"]
 
 
 def load_study(
@@ -36,22 +34,49 @@ def load_study(
         The study, with every default filled in, the recommenders' too.
 
     Raises:
-        ConfigError: names each wrong key by its path in the file, and the nearest known ones.
+        ConfigError: names each wrong key by its path in the file, and the nearest known ones; or
+            the file has several variants and `variants=NAME` chooses none of them.
 
     >>> load_study({"name": "tiny", "world": {"influx": "rednote_2025"},
     ...     "recommenders": ["trending"]}, ["world.influx.newcomers=5"]).world.influx.newcomers
     5
     """
-    where = "config" if isinstance(source, Mapping) else str(source)
-    raw = _merged(source, overrides, where)
-    try:
-        raw = _expand(raw)
-        study = Study.model_validate_json(json.dumps(raw, default=str))
-        return _with_options(study)
-    except ValidationError as error:
-        raise ConfigError(_explain(error, Study, where)) from error
-    except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from error
+    where = _name_of(source)
+    found = contents(source, overrides, where)
+    if len(found) > 1:
+        raise ConfigError(
+            f"{where}: holds {len(found)} studies, its variants {_join(list(found))}; the "
+            "override variants=NAME chooses one, recsys.load_studies reads all"
+        )
+    return _studies(found, where)[0]
+
+
+def load_studies(
+    source: str | PathLike[str] | Mapping[str, Any], overrides: Sequence[str] = ()
+) -> tuple[Study, ...]:
+    """Reads each variant of a study as a study of its own, called NAME-VARIANT.
+
+    `variants` maps names to what they change, in nested keys or as a list of `key=value`.
+
+    Args:
+        source: path of a YAML file, or its content as a mapping.
+        overrides: `key=value` changes all variants, in what none of them sets itself;
+            `variants.NAME.key=value` changes one, `variants=[NAME,NAME]` chooses some.
+
+    Returns:
+        The variants in their order, or the one study of a file without any.
+
+    Raises:
+        ConfigError: as `load_study`, and names the variants that a mistake is in.
+
+    >>> waves = {"name": "waves", "recommenders": ["trending"], "variants": {
+    ...     "small": {"world": {"influx": {"kind": "wave", "newcomers": 5}}},
+    ...     "large": ["world.influx=wave", "world.influx.newcomers=500"]}}
+    >>> [(study.name, study.world.influx.newcomers) for study in load_studies(waves, ["seeds=8"])]
+    [('waves-small', 5), ('waves-large', 500)]
+    """
+    where = _name_of(source)
+    return _studies(contents(source, overrides, where), where)
 
 
 def make_recommender(spec: RecommenderSpec) -> Recommender:
@@ -71,7 +96,8 @@ def make_recommender(spec: RecommenderSpec) -> Recommender:
     try:
         return kind.model_validate_json(json.dumps(dict(spec.options)))
     except ValidationError as error:
-        raise ConfigError(_explain(error, kind, f"recommender {spec.name}")) from error
+        lines = (f"recommender {spec.name}: {line}" for line in _explain(error, kind))
+        raise ConfigError("\n".join(lines)) from error
 
 
 def _recommender_class(kind: str) -> type[Recommender]:
@@ -91,38 +117,39 @@ def _recommender_class(kind: str) -> type[Recommender]:
     return found
 
 
-def _merged(
-    source: str | PathLike[str] | Mapping[str, Any], overrides: Sequence[str], where: str
-) -> dict[str, Any]:
-    """The file's content with overrides, as plain values."""
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError
+def _name_of(source: str | PathLike[str] | Mapping[str, Any]) -> str:
+    return "config" if isinstance(source, Mapping) else str(source)
 
-    if not isinstance(source, Mapping) and not Path(source).is_file():
-        raise ConfigError(
-            f"{where}: there is no such file; configs/ holds the ones that come along"
-        )
-    wrong = [text for text in overrides if "=" not in text]
-    if wrong:
-        raise ConfigError(f"override {wrong[0]!r} is not of the form key=value")
+
+def _studies(found: Mapping[str | None, dict[str, Any]], where: str) -> tuple[Study, ...]:
+    """Raises with all mistakes of all variants; one that they share is told once."""
+    studies: list[Study] = []
+    mistakes: dict[str, list[str | None]] = {}
+    for variant, content in found.items():
+        try:
+            studies.append(_study(content))
+        except ConfigError as error:
+            for line in str(error).splitlines():
+                mistakes.setdefault(line, []).append(variant)
+    if not mistakes:
+        return tuple(studies)
+    lines = []
+    for line, names in mistakes.items():
+        shared = len(names) == len(found) > 1 or names == [None]
+        lines.append(f"{where}: {'' if shared else f'variant {_join(names)}: '}{line}")
+    raise ConfigError("\n".join(lines))
+
+
+def _join(names: Sequence[str | None]) -> str:
+    return ", ".join(str(name) for name in names)
+
+
+def _study(content: dict[str, Any]) -> Study:
     try:
-        base = (
-            OmegaConf.create(dict(source))
-            if isinstance(source, Mapping)
-            else OmegaConf.load(Path(source))
-        )
-        for key in _PRESETS:
-            named = OmegaConf.select(base, key)
-            if isinstance(named, str):
-                OmegaConf.update(base, key, {"kind": named})
-        merged = OmegaConf.merge(base, OmegaConf.from_dotlist(list(overrides)))
-        content = OmegaConf.to_container(merged, resolve=False)
-    except (OmegaConfBaseException, YAMLError, ValueError, TypeError) as error:
-        raise ConfigError(f"{where}: cannot be read as YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"{where}: must hold keys and values, not a {type(content).__name__}")
-    return {str(key): value for key, value in content.items()}
+        raw = json.dumps(_expand(content), default=str)
+        return _with_options(Study.model_validate_json(raw))
+    except ValidationError as error:
+        raise ConfigError("\n".join(_explain(error, Study))) from error
 
 
 def _expand(raw: dict[str, Any]) -> dict[str, Any]:
@@ -130,7 +157,7 @@ def _expand(raw: dict[str, Any]) -> dict[str, Any]:
     raw = dict(raw)
     if isinstance(raw.get("world"), dict):
         world = dict(raw["world"])
-        for where, presets in _PRESETS.items():
+        for where, presets in PRESETS.items():
             key = where.removeprefix("world.")
             if key in world:
                 world[key] = _preset(world[key], presets, where)
@@ -196,7 +223,7 @@ def _with_options(study: Study) -> Study:
     return study.model_copy(update={"recommenders": specs})
 
 
-def _explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
+def _explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
     """All that is wrong, a line each: path, what is wrong, what is known or expected."""
     lines = []
     problems = error.errors()
@@ -208,7 +235,7 @@ def _explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
         path = ".".join(str(part) for part in loc)
         if problem["type"] == "extra_forbidden":
             owner = _model_at(model, loc[:-1])
-            hint = nearest(str(loc[-1]), owner.model_fields) if owner else "unknown"
+            hint = nearest(str(loc[-1]), _keys(owner)) if owner else "unknown"
             lines.append(f"{path}: unknown key; {hint}")
         elif problem["type"] == "missing":
             lines.append(f"{path}: is missing; it has no default")
@@ -218,7 +245,12 @@ def _explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
         else:
             message = problem["msg"][0].lower() + problem["msg"][1:]
             lines.append(f"{path}: {message}, but it is {problem['input']!r}")
-    return "\n".join(f"{where}: {line}" for line in lines)
+    return lines
+
+
+def _keys(model: type[BaseModel]) -> list[str]:
+    """What may stand in a file: a study's variants are resolved before it is a study."""
+    return [*model.model_fields, "variants"] if model is Study else [*model.model_fields]
 
 
 def _model_at(model: type[BaseModel], loc: Sequence[int | str]) -> type[BaseModel] | None:

@@ -8,7 +8,6 @@ the entity; ids may be renamed and rows renumbered without touching a result.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cached_property
 from hashlib import blake2b
 from typing import Any, NamedTuple, Self
 
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from recsys.errors import LogError, nearest
+from recsys.lazy import lazy
 from recsys.noise import Stream, stable_keys
 from recsys.schema import COHORTS, KINDS, WEIGHTS, checked, to_polars
 
@@ -155,12 +155,12 @@ class InteractionLog:
         """Whether the events have times."""
         return self.dense["timestamp"].null_count() == 0
 
-    @cached_property
+    @lazy
     def newcomers(self) -> NDArray[np.bool_]:
         """Bool (n_users,): who is a newcomer."""
         return (self.users["cohort"] == "newcomer").to_numpy()
 
-    @cached_property
+    @lazy
     def from_newcomers(self) -> NDArray[np.bool_] | None:
         """Bool (n_items,): items whose creator is a newcomer; None if creators are not known."""
         if "creator_id" not in self.items.columns:
@@ -173,7 +173,7 @@ class InteractionLog:
             return None
         return creators.is_in(ids.implode()).fill_null(False).to_numpy()
 
-    @cached_property
+    @lazy
     def interactions(self) -> Interactions:
         """The positive events as a matrix; rows and columns without any are left out."""
         liked = self.dense["weight"].to_numpy() > 0
@@ -193,7 +193,7 @@ class InteractionLog:
             weights,
         )
 
-    @cached_property
+    @lazy
     def seen(self) -> csr_matrix:
         """Bool CSR (n_users, n_items): what each user was shown or touched."""
         user, item = self.dense["user"].to_numpy(), self.dense["item"].to_numpy()

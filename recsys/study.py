@@ -6,7 +6,6 @@ or on a log without some of its placebo groups.
 
 import json
 from collections.abc import Callable, MutableMapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import TypeVar
@@ -15,12 +14,15 @@ import polars as pl
 
 from recsys.arms.closed import ClosedArms
 from recsys.arms.log import LogArms
+from recsys.arms.result import CellResult, feeds_in_one
 from recsys.arms.world import WorldArms
 from recsys.config import RecommenderSpec, Study
 from recsys.errors import ConfigError
 from recsys.inference import MIN_SEEDS_FOR_CLAIMS
+from recsys.jobs import Progress, run_all
 from recsys.load import make_recommender
 from recsys.recommenders import Recommender
+from recsys.spread import quantiles
 from recsys.summary import drift_of_log, drift_of_world, summarise
 from recsys.threads import single_threaded_blas
 
@@ -67,14 +69,6 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class CellResult:
-    """What a cell gives: values a user, and seconds a step."""
-
-    per_user: pl.DataFrame
-    timings: pl.DataFrame
-
-
-@dataclass(frozen=True)
 class StudyResult:
     """Everything a study found.
 
@@ -88,6 +82,14 @@ class StudyResult:
             volume · who, these three with _ci_low and _ci_high · p_value (of who) · p_holm ·
             saturated · n_users · n_seeds. p_holm is adjusted for the measures of a recommender
             other than `recsys.summary.PRIMARY`, in headline rows.
+        quantiles: recommender · mitigation · arm · day · cohort · measure · mean · p10 · p50 ·
+            p90 · p99 · top_tenth · n_users · n_seeds: over the users of a seed, then the mean over
+            seeds. top_tenth is the mean of the tenth of the users with the largest values, n_users
+            how many had a value in the seed with the fewest.
+        life: recommender · arm · seed · day · cohort and the rest of `recsys.world.life.LIFE`. In
+            an open loop the house serves, and is the recommender; no row for a log.
+        feeds: recommender · mitigation · arm · seed · day · cohort · user_id · rank (1 = top) ·
+            item_id · source; no row unless `evaluation.snapshots` asks for them.
         timings: recommender · seed · arm · day · fit_s · serve_s.
         notes: what a reader of the figures must know, a sentence each.
     """
@@ -96,6 +98,9 @@ class StudyResult:
     per_user: pl.DataFrame
     summary: pl.DataFrame
     drift: pl.DataFrame
+    quantiles: pl.DataFrame
+    life: pl.DataFrame
+    feeds: pl.DataFrame
     timings: pl.DataFrame
     notes: tuple[str, ...] = field(default=())
 
@@ -129,10 +134,10 @@ def run_cell(cell: Cell) -> CellResult:
         if cell.study.log is not None:
             first = cell.draws.start == 1
             arms = log_arms(cell.study)
-            return CellResult(*arms.measure(name, recommender, cell.draws, with_influx=first))
+            return arms.measure(name, recommender, cell.draws, with_influx=first)
         if cell.study.loop == "closed":
-            return CellResult(*_closed_arms(cell, recommender).measure(name, recommender))
-        return CellResult(*world_arms(cell.study, cell.seed).measure(name, recommender))
+            return _closed_arms(cell, recommender).measure(name, recommender)
+        return world_arms(cell.study, cell.seed).measure(name, recommender)
 
 
 def combine(study: Study, results: Sequence[CellResult]) -> StudyResult:
@@ -144,12 +149,24 @@ def combine(study: Study, results: Sequence[CellResult]) -> StudyResult:
     else:
         crowding = log_arms(study).matching.crowding
         drift, notes = drift_of_log(per_user, crowding), _notes_on_log(study)
-    return StudyResult(study, per_user, summarise(per_user), drift, timings, notes)
+    keys = ("recommender", "arm", "seed", "day", "cohort")
+    life = pl.concat([result.life for result in results])
+    return StudyResult(
+        study=study,
+        per_user=per_user,
+        summary=summarise(per_user),
+        drift=drift,
+        quantiles=quantiles(per_user),
+        life=life.unique(keys, keep="first", maintain_order=True),
+        feeds=feeds_in_one([result.feeds for result in results]),
+        timings=timings,
+        notes=notes,
+    )
 
 
 def run(
     study: Study,
-    progress: Callable[[int, int, str], None] | None = None,
+    progress: Progress | None = None,
     store: MutableMapping[str, CellResult] | None = None,
 ) -> StudyResult:
     """Runs a whole study in `study.workers` threads.
@@ -162,28 +179,7 @@ def run(
     Raises:
         ConfigError, LogError: before any cell runs, where possible.
     """
-    cells = plan(study)
-    results: MutableMapping[str, CellResult] = {} if store is None else store
-    lock, done = Lock(), 0
-
-    def work(cell: Cell) -> CellResult:
-        nonlocal done
-        known = cell.identity in results
-        result = results[cell.identity] if known else run_cell(cell)
-        with lock:
-            if not known:
-                results[cell.identity] = result
-            done += 1
-            if progress is not None:
-                progress(done, len(cells), cell.name)
-        return result
-
-    with single_threaded_blas(), ThreadPoolExecutor(study.workers) as pool:
-        try:
-            finished = list(pool.map(work, cells))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    finished = run_all(plan(study), run_cell, study.workers, progress, store)
     return combine(study, finished)
 
 

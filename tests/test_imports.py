@@ -13,9 +13,11 @@ PACKAGE = Path(recsys.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # Each layer may import itself and those before it; parts of the middle layer only themselves.
-VALUES = {"config", "errors", "log", "noise", "schema", "threads"}
+VALUES = {"config", "errors", "jobs", "lazy", "log", "noise", "schema", "threads"}
 PARTS = {"drift", "feeds", "inference", "mitigations", "recommenders", "world"}
-STUDIES = {"arms", "load", "source", "study", "summary"}
+STUDIES = {
+    "arms", "lives", "load", "source", "spread", "study", "summary", "validation", "variants",
+}  # fmt: skip
 ALLOWED_BETWEEN_PARTS = {("world", "feeds")}  # the platform blends the feeds that make the log
 RANDOM = {"numpy.random", "random", "secrets"}
 HEAVY = {"implicit", "mlflow", "numba", "scipy", "sklearn"}

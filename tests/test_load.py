@@ -8,7 +8,7 @@ import pytest
 import recsys
 from recsys.config import RecommenderSpec, Study
 from recsys.errors import ConfigError
-from recsys.load import load_study, make_recommender
+from recsys.load import load_studies, load_study, make_recommender
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 
@@ -186,6 +186,7 @@ recommenders: [trending, {kind: als, factors: 8, regularization: 1e-3}]
         ("name: ${", "cannot be read as YAML"),
         ("- a\n- b", "study.yaml: "),
         ("just words", "study.yaml: "),
+        ("5", "cannot be read as YAML"),
         ("", "name: is missing"),
     ],
 )
@@ -258,6 +259,13 @@ def test_overrides():
     assert WORLD["recommenders"] == ["trending"]  # the mapping is left as it was
 
 
+def test_a_preset_and_then_a_value_of_it():
+    study = load_study(WORLD, ["world.platform=tiktok", "world.platform.columns=3"])
+    assert study.world.platform.kind == "tiktok"
+    assert study.world.platform.columns == 3
+    assert study.world.platform.drive.trend == 2.0  # of the preset
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
@@ -308,8 +316,8 @@ def test_a_study_is_frozen():
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_configs_that_come_along(path):
-    study = load_study(path)
-    assert Study.model_validate_json(study.model_dump_json()) == study
+    for study in load_studies(path):
+        assert Study.model_validate_json(study.model_dump_json()) == study
     first = path.read_text(encoding="utf-8").split("\nname:")[0]
     assert first.startswith("#")
     assert "make run" in first or path.name in first

@@ -8,6 +8,7 @@ import pytest
 
 from recsys import load_study, run
 from recsys.errors import ConfigError
+from recsys.world.life import LIFE
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 RECOMMENDERS = ["trending", "item_knn", {"kind": "ease", "regularization": 20.0}]
@@ -95,6 +96,20 @@ def test_chunks_of_draws_are_one_study(tmp_path, monkeypatch):
     chunked = run(load_study(config, ["workers=3"]))
     assert chunked.drift.equals(whole.drift)
     assert chunked.summary.equals(whole.summary)
+    assert chunked.quantiles.equals(whole.quantiles)
+
+
+def test_feeds_are_kept_if_asked_for_and_nobody_lives_in_a_log(tmp_path):
+    config = write_log(tmp_path, different=True)
+    result = run(load_study(config, ["evaluation.snapshots=true", "recommenders=[ease]"]))
+    assert result.life.is_empty()
+    assert result.life.columns == ["recommender", "arm", "seed", *LIFE]
+    assert set(result.feeds["arm"].cast(pl.String)) == {"full", "influx"}
+    assert result.feeds.height == 2 * 100 * 8
+    full, influx = (result.feeds.filter(pl.col("arm") == arm) for arm in ("full", "influx"))
+    same = full.join(influx, on=["user_id", "item_id"]).group_by("user_id").len()
+    measured = result.per_user.filter(pl.col("arm") == "influx").join(same, on="user_id")
+    np.testing.assert_allclose(measured["slots_changed"], 1 - measured["len"] / 8, atol=1e-12)
 
 
 def test_placebo_summary_is_the_mean_over_draws(tmp_path):

@@ -8,7 +8,8 @@ from polars.testing import assert_frame_equal
 import recsys
 from recsys import load_study, run
 from recsys.errors import ConfigError
-from recsys.study import combine, plan, run_cell
+from recsys.study import combine, plan, run_cell, world_arms
+from recsys.world.life import LIFE
 
 CONFIG = {
     "name": "small",
@@ -22,6 +23,12 @@ CONFIG = {
     "evaluation": {"days": [1, 2, 3], "k": 8, "panel": 60},
     "seeds": 2,
 }
+
+
+FEEDS = [
+    "recommender", "mitigation", "arm", "seed", "day", "cohort", "user_id", "rank", "item_id",
+    "source",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +58,12 @@ def test_frames_have_the_columns_of_the_contract(result):
         "ci_high", "n_users", "n_seeds",
     ]  # fmt: skip
     assert set(result.drift["day"].to_list()) == {None, 1, 2, 3}
+    assert result.quantiles.columns == [
+        "recommender", "mitigation", "arm", "day", "cohort", "measure", "mean", "p10", "p50",
+        "p90", "p99", "top_tenth", "n_users", "n_seeds",
+    ]  # fmt: skip
+    assert result.life.columns == ["recommender", "arm", "seed", *LIFE]
+    assert result.feeds.columns == FEEDS
 
 
 def test_parts_add_up(result):
@@ -100,8 +113,66 @@ def test_workers_and_other_seeds_change_no_figure(study, result):
         assert_frame_equal(other.per_user, result.per_user)
         assert_frame_equal(other.drift, result.drift)
         assert_frame_equal(other.summary, result.summary)
+        assert_frame_equal(other.quantiles, result.quantiles)
+        assert_frame_equal(other.life, result.life)
     more = run(load_study(CONFIG, ["seeds=3"]))
     assert_frame_equal(more.per_user.filter(pl.col("seed") < 2), result.per_user)
+
+
+def test_quantiles_of_means_are_those_of_the_summary(result):
+    """Where every user has a value, the two frames' means agree."""
+    keys = ["recommender", "mitigation", "arm", "day", "cohort", "measure"]
+    both = result.summary.join(result.quantiles, on=keys, suffix="_q", nulls_equal=True)
+    full = both.filter(pl.col("cohort") == "incumbent", pl.col("n_users_q") == 60)
+    assert full.height > 500
+    np.testing.assert_allclose(full["mean"], full["mean_q"], atol=1e-12)
+    ordered = result.quantiles.select(
+        (pl.col("p10") <= pl.col("p50")) & (pl.col("p90") <= pl.col("p99"))
+    )
+    assert ordered.to_series().all()
+
+
+def test_the_house_is_lived_with_once_an_arm_and_seed(study, result):
+    life = result.life
+    assert life["recommender"].unique().to_list() == ["house"]
+    assert life.select("arm", "seed").unique(maintain_order=True).rows() == [
+        (arm, seed) for seed in (0, 1) for arm in ("control", "influx", "placebo")
+    ]
+    mine = life.filter(pl.col("arm") == "placebo", pl.col("seed") == 1).select(*LIFE)
+    assert_frame_equal(mine, world_arms(study, 1).simulations["placebo"].life)
+
+
+def test_snapshots_are_the_feeds_that_are_measured(study, result):
+    """Slots that changed, counted again from the rows."""
+    kept = run(load_study(CONFIG, ["evaluation.snapshots=true", "recommenders=[trending]"]))
+    feeds = kept.feeds
+    assert feeds.columns == FEEDS
+    assert feeds.estimated_size() <= 40 * feeds.height
+    assert_frame_equal(kept.per_user, result.per_user.filter(pl.col("recommender") == "trending"))
+    key = ["seed", "day", "user_id"]
+    incumbents = feeds.filter(pl.col("cohort") == "incumbent")
+    assert incumbents.select("seed", "day", "arm", "user_id").n_unique() == 60 * 2 * 3 * 3
+    control, influx = (
+        incumbents.filter(pl.col("arm") == arm).select(*key, "item_id")
+        for arm in ("control", "influx")
+    )
+    both = influx.join(control, on=[*key, "item_id"]).group_by(key).len("same")
+    depth = control.group_by(key).len("k")
+    measured = kept.per_user.filter(pl.col("arm") == "influx", pl.col("day").is_not_null())
+    found = measured.join(depth, on=key).join(both, on=key).filter(pl.col("k") == 8)
+    assert found.height > 200
+    np.testing.assert_allclose(found["slots_changed"], 1 - found["same"] / 8, atol=1e-12)
+    newcomers = feeds.filter(pl.col("cohort") == "newcomer")
+    assert set(newcomers["arm"].cast(pl.String)) == {"influx", "placebo"}
+    assert newcomers["user_id"].is_between(250, 329).all()
+    ranks = feeds.group_by("arm", *key).agg(
+        pl.col("rank").sort().eq(pl.int_range(1, pl.len() + 1)).all()
+    )
+    assert ranks["rank"].all()
+
+
+def test_without_snapshots_there_is_no_feed(result):
+    assert result.feeds.is_empty()
 
 
 def test_cells_run_alone_in_any_order(study, result):

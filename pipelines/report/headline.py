@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import polars as pl
 
+from recsys.lazy import lazy
 from recsys.study import StudyResult
 
 __all__ = ["DASH", "Headline", "Variant", "interval", "name_of", "number"]
@@ -23,7 +23,7 @@ class Headline:
 
     result: StudyResult
 
-    @cached_property
+    @lazy
     def variants(self) -> list[Variant]:
         """What is compared, in the order of the config."""
         rows = self.result.drift.select("recommender", "mitigation").unique(maintain_order=True)
@@ -41,12 +41,12 @@ class Headline:
         """Whether any recommender was measured by it."""
         return any(self.drift(variant, measure) for variant in self.variants)
 
-    @cached_property
+    @lazy
     def _drift(self) -> dict[tuple[str, ...], dict[str, Any]]:
         rows = self.result.drift.filter(pl.col("day").is_null()).iter_rows(named=True)
         return {(row["recommender"], row["mitigation"], row["measure"]): row for row in rows}
 
-    @cached_property
+    @lazy
     def _levels(self) -> dict[tuple[str, ...], float]:
         keys = ("recommender", "mitigation", "arm", "cohort", "measure")
         whole = self.result.summary.filter(pl.col("day").is_null())
@@ -62,13 +62,13 @@ def name_of(variant: Variant) -> str:
 def number(value: float | None, scale: float = 100, digits: int = 1) -> str:
     """A figure, in hundredths unless told otherwise.
 
-    >>> number(0.1234), number(None)
-    ('12.3', '–')
+    >>> number(0.1234), number(1234, 1, 0), number(None)
+    ('12.3', '1,234', '–')
     """
     if value is None:
         return DASH
-    text = f"{value * scale:.{digits}f}"
-    return text.removeprefix("-") if float(text) == 0 else text
+    text = f"{value * scale:,.{digits}f}"
+    return text if text.strip("-0.") else text.removeprefix("-")
 
 
 def interval(row: Mapping[str, Any], part: str, scale: float = 100) -> str:

@@ -7,7 +7,7 @@ from pipelines.report.headline import DASH, Headline, Variant, name_of, number
 from pipelines.report.section import Section
 from recsys.config import Study
 
-__all__ = ["log_sections"]
+__all__ = ["log_sections", "removal"]
 
 _EVIDENCE = 0.05
 _QUALITY = {"ndcg": "NDCG", "recall": "recall"}
@@ -21,7 +21,7 @@ def log_sections(figures: Headline) -> Iterator[Section]:
     """
     study = figures.result.study
     yield _opening(study)
-    yield _removal(figures)
+    yield removal(figures)
     yield Section("So:", lines=tuple(_verdict(figures, v, study) for v in figures.variants))
     if any(figures.has(measure) for measure in _QUALITY):
         yield _quality(figures)
@@ -42,7 +42,8 @@ def _opening(study: Study) -> Section:
     )
 
 
-def _removal(figures: Headline) -> Section:
+def removal(figures: Headline) -> Section:
+    """Slots that change without the newcomers, and without as many others."""
     rows = []
     for variant in figures.variants:
         row = figures.drift(variant, "slots_changed")

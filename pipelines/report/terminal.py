@@ -1,19 +1,22 @@
-"""The summary at the end of a run: what changed, why, and what to make of it, in one screen."""
+"""What stands at the end of a run: what changed, why, and what to make of it, in one screen.
 
-from collections.abc import Sequence
+Of one study its summary, of several variants their comparison.
+"""
+
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
+from pipelines.report.comparison import comparison_sections
+from pipelines.report.console import print_section
 from pipelines.report.headline import Headline
 from pipelines.report.log import log_sections
-from pipelines.report.section import Section
 from pipelines.report.world import world_sections
 from pipelines.tracking import Recorded
 from recsys.study import StudyResult
 
-__all__ = ["print_summary", "print_whereabouts"]
+__all__ = ["print_comparison", "print_group_whereabouts", "print_summary", "print_whereabouts"]
 
 
 def print_summary(console: Console, result: StudyResult) -> None:
@@ -25,45 +28,88 @@ def print_summary(console: Console, result: StudyResult) -> None:
     """
     sections = world_sections if result.study.log is None else log_sections
     for section in sections(Headline(result)):
-        _print_section(console, section)
-    for note in result.notes:
-        console.print(f"Note: {note}", style="yellow")
-    if result.notes:
-        console.print()
+        print_section(console, section)
+    _print_notes(console, result.notes)
 
 
-def print_whereabouts(console: Console, folder: Path, recorded: Recorded | None) -> None:
-    """Prints where the files are, and how to open the MLflow run."""
-    console.print(f"Files   {folder}/  (drift.csv, summary.csv, config.yaml …)", soft_wrap=True)
+def print_comparison(console: Console, results: Sequence[StudyResult]) -> None:
+    """Prints what was found in the variants of a study, side by side.
+
+    Args:
+        console: where to.
+        results: of one group, in its order.
+    """
+    for section in comparison_sections({str(r.study.variant): Headline(r) for r in results}):
+        print_section(console, section)
+    _print_notes(console, tuple(_shared_notes(results)))
+
+
+def _shared_notes(results: Sequence[StudyResult]) -> Iterator[str]:
+    """Each note once, with the variants that it holds of unless it holds of all."""
+    for note in dict.fromkeys(note for result in results for note in result.notes):
+        its = [str(result.study.variant) for result in results if note in result.notes]
+        yield note if len(its) == len(results) else f"{', '.join(its)}: {note}"
+
+
+def print_whereabouts(
+    console: Console,
+    folder: Path,
+    recorded: Recorded | None,
+    files: str = "drift.csv, summary.csv, config.yaml …",
+) -> None:
+    """Prints where the files are, and how to open the MLflow run.
+
+    Args:
+        console: where to.
+        folder: of the files.
+        recorded: where MLflow has them, if it has.
+        files: names of some.
+    """
+    console.print(f"Files   {folder}/  ({files})", soft_wrap=True)
     if recorded is None:
         return
     page = f"#/experiments/{recorded.experiment_id}/runs/{recorded.run_id}"
-    if recorded.is_local:
-        line = f"make ui, then http://127.0.0.1:5000/{page}"
-    elif recorded.uri.startswith("http"):
-        line = f"{recorded.uri.rstrip('/')}/{page}"
-    else:
-        line = f"run {recorded.run_id} in {recorded.uri}"
+    line = _page(recorded, page) or f"run {recorded.run_id} in {recorded.uri}"
     console.print(f"MLflow  {line}", soft_wrap=True)
 
 
-def _print_section(console: Console, section: Section) -> None:
-    if section.title:
-        console.print(section.title, style="bold")
-    if section.rows:
-        console.print(_table(section.columns, section.rows))
-    for line in section.lines:
-        console.print(line)
-    console.print()
+def print_group_whereabouts(
+    console: Console,
+    folder: Path,
+    folders: Sequence[Path],
+    results: Sequence[StudyResult],
+    recorded: Sequence[Recorded | None],
+) -> None:
+    """Prints where the files of a comparison and of its variants are, and how to find the runs.
+
+    Args:
+        console: where to.
+        folder: of the comparison.
+        folders: of the variants.
+        results: of the variants.
+        recorded: where MLflow has them, those that it has.
+    """
+    console.print(f"Files   {folder}/  (comparison.csv)", soft_wrap=True)
+    for variant in folders:
+        console.print(f"        {variant}/  (drift.csv, config.yaml …)", soft_wrap=True)
+    known = next(filter(None, recorded), None)
+    if known is not None:
+        place = _page(known, f"#/experiments/{known.experiment_id}") or known.uri
+        query = f"tags.group = '{results[0].study.group}'"
+        console.print(f"MLflow  {place}, runs with {query}", soft_wrap=True)
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """The first column holds names, the others figures; what is too wide is folded, never cut."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    longest = max(len(row[0]) for row in rows)
-    table.add_column(columns[0], overflow="fold", min_width=min(longest, 8), max_width=24)
-    for title in columns[1:]:
-        table.add_column(title, justify="right", overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    return table
+def _page(recorded: Recorded, page: str) -> str | None:
+    """How to open a page of the store; None if it has none."""
+    if recorded.is_local:
+        return f"make ui, then http://127.0.0.1:5000/{page}"
+    if recorded.uri.startswith("http"):
+        return f"{recorded.uri.rstrip('/')}/{page}"
+    return None
+
+
+def _print_notes(console: Console, notes: Sequence[str]) -> None:
+    for note in notes:
+        console.print(f"Note: {note}", style="yellow")
+    if notes:
+        console.print()

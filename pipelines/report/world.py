@@ -3,12 +3,23 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from pipelines.report.days import daily_sections
 from pipelines.report.headline import DASH, Headline, Variant, interval, name_of, number
+from pipelines.report.life import life_sections
 from pipelines.report.section import Section
 from recsys.config import Study
 from recsys.summary import SATURATED
 
-__all__ = ["world_sections"]
+__all__ = [
+    "english",
+    "luck",
+    "measured",
+    "people",
+    "relative",
+    "slots",
+    "words",
+    "world_sections",
+]
 
 _DROWNED, _FULL = " *", " †"
 _ENGLISH = "language:en"
@@ -22,41 +33,55 @@ def world_sections(figures: Headline) -> Iterator[Section]:
     """
     order = sorted(figures.variants, key=lambda variant: _harm(figures, variant))
     yield _opening(figures.result.study)
-    yield _slots(figures, order)
+    yield slots(figures, order)
     if figures.has("language_format"):
         yield _mix(figures, order)
     if figures.has("utility"):
         yield _worth(figures, order)
-    yield _words(figures, order)
+    yield from daily_sections(figures.result, order)
+    yield from life_sections(figures.result, order)
+    yield words(figures, order)
 
 
 def _harm(figures: Headline, variant: Variant) -> tuple[float, float]:
     """What a row is sorted by: utility lost, to a tenth of a per cent, then slots changed."""
-    lost = -(_relative(figures, variant).get("total") or 0.0)
+    lost = -(relative(figures, variant).get("total") or 0.0)
     return round(lost, 3), figures.drift(variant, "slots_changed").get("influx") or 0.0
 
 
 def _opening(study: Study) -> Section:
-    world, evaluation = study.world, study.evaluation
-    assert world is not None
-    days = ", ".join(str(day) for day in evaluation.days)
     return Section(
-        f"{study.name}: {world.influx.newcomers:,} newcomers join {world.incumbents:,} incumbents",
-        lines=(
-            f"Measured: the first {evaluation.k} slots of {evaluation.panel:,} incumbents' feeds, "
-            f"days {days} (0: the first arrivals).",
-            f"{_luck(study)} Sorted by utility lost, then slots changed.",
-        ),
+        f"{study.name}: {people(study)}",
+        lines=(measured(study), f"{luck(study)} Sorted by utility lost, then slots changed."),
     )
 
 
-def _luck(study: Study) -> str:
+def people(study: Study) -> str:
+    """How many come and how many are there."""
+    assert study.world is not None
+    newcomers, incumbents = study.world.influx.newcomers, study.world.incumbents
+    return f"{newcomers:,} newcomers join {incumbents:,} incumbents"
+
+
+def measured(study: Study) -> str:
+    """Whose feeds are measured, when and how deep."""
+    evaluation = study.evaluation
+    days = ", ".join(str(day) for day in evaluation.days)
+    return (
+        f"Measured: the first {evaluation.k} slots of {evaluation.panel:,} incumbents' feeds, "
+        f"days {days} (0: the first arrivals)."
+    )
+
+
+def luck(study: Study) -> str:
+    """What intervals cover."""
     if study.seeds == 1:
         return "One seed, so there are no intervals."
     return f"[95 % intervals] over {study.seeds} seeds."
 
 
-def _slots(figures: Headline, order: list[Variant]) -> Section:
+def slots(figures: Headline, order: list[Variant]) -> Section:
+    """Slots that hold another note, in parts."""
     rows = []
     for variant in order:
         row = figures.drift(variant, "slots_changed")
@@ -73,21 +98,22 @@ def _slots(figures: Headline, order: list[Variant]) -> Section:
 
 def _mix(figures: Headline, order: list[Variant]) -> Section:
     columns: tuple[str, ...] = ("recommender", "moved", "total", "volume", "who")
-    english = figures.has(_ENGLISH)
+    has_english = figures.has(_ENGLISH)
     rows = []
     for variant in order:
         row = figures.drift(variant, "language_format")
         parts = (number(row.get("total")), number(row.get("volume")), interval(row, "who"))
         cells = (name_of(variant) + _mark(row), number(row.get("influx")), *parts)
-        rows.append((*cells, _english(figures, variant)) if english else cells)
+        rows.append((*cells, english(figures, variant)) if has_english else cells)
     return Section(
         "Did their mix of languages and formats move?  (% of slots of another kind)",
-        (*columns, "English: without → with influx") if english else columns,
+        (*columns, "English: without → with influx") if has_english else columns,
         tuple(rows),
     )
 
 
-def _english(figures: Headline, variant: Variant) -> str:
+def english(figures: Headline, variant: Variant) -> str:
+    """Share of slots in English, without and with the influx."""
     before, after = (figures.level(variant, arm, _ENGLISH) for arm in ("control", "influx"))
     return f"{number(before)} → {number(after)}"
 
@@ -95,7 +121,7 @@ def _english(figures: Headline, variant: Variant) -> str:
 def _worth(figures: Headline, order: list[Variant]) -> Section:
     rows = []
     for variant in order:
-        change = _relative(figures, variant)
+        change = relative(figures, variant)
         before = figures.level(variant, "control", "utility")
         theirs = figures.level(variant, "influx", "utility", "newcomer")
         parts = (interval(change, "total"), interval(change, "who"))
@@ -107,7 +133,7 @@ def _worth(figures: Headline, order: list[Variant]) -> Section:
     )
 
 
-def _relative(figures: Headline, variant: Variant) -> Mapping[str, Any]:
+def relative(figures: Headline, variant: Variant) -> Mapping[str, Any]:
     """The change of utility as a share of its level without the influx."""
     row = figures.drift(variant, "utility")
     before = figures.level(variant, "control", "utility")
@@ -117,7 +143,7 @@ def _relative(figures: Headline, variant: Variant) -> Mapping[str, Any]:
     return {name: None if row[name] is None else row[name] / before for name in names}
 
 
-def _words(figures: Headline, order: list[Variant]) -> Section:
+def words(figures: Headline, order: list[Variant]) -> Section:
     """total, volume and who in a sentence each, and what the marks mean."""
     lines = [
         "noise   what training again with another seed changes; changed - noise = total",
@@ -138,7 +164,7 @@ def _words(figures: Headline, order: list[Variant]) -> Section:
         lines.append(
             f"†       a placebo or another seed changes {SATURATED:.0%} or more: no room to see who"
         )
-    if any(DASH in row for row in _slots(figures, order).rows):
+    if any(DASH in row for row in slots(figures, order).rows):
         lines.append(f"{DASH}       not known: the study leaves out the arm that it takes")
     return Section("", lines=tuple(lines))
 

@@ -6,13 +6,13 @@ arm but control trains with another seed, so that all hold the same training noi
 
 import time
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recsys.arms.policy import RecommenderPolicy
 from recsys.arms.world import WorldArms
+from recsys.lazy import lazy
 from recsys.recommenders import Ranking, Recommender
 from recsys.world.simulate import ARMS, Audience, Simulation, simulate_arms
 
@@ -27,7 +27,7 @@ class ClosedArms(WorldArms):
 
     recommender: Recommender | None = None
 
-    @cached_property
+    @lazy
     def simulations(self) -> dict[str, Simulation]:
         """The world of each arm; without a training seed retrain is control, and left out."""
         assert self.recommender is not None
@@ -43,6 +43,9 @@ class ClosedArms(WorldArms):
 
     def _world_of(self, arm: str) -> str:
         return arm
+
+    def _server(self, name: str) -> str:
+        return name
 
     def _feeds(
         self,

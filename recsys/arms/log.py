@@ -10,7 +10,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cached_property
 from threading import RLock
 from typing import Any
 
@@ -19,11 +18,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recsys.arms.measure import Attributes, attributes_of, measures_of, rows_of
+from recsys.arms.result import CellResult, feeds_in_one, feeds_of, life_of
 from recsys.arms.world import training_seed
 from recsys.config import Evaluation, LogSource
 from recsys.drift import FeedPair
 from recsys.errors import ConfigError, LogError
 from recsys.inference.removal import Matching, draw_placebo, match_newcomers
+from recsys.lazy import lazy
 from recsys.log import InteractionLog
 from recsys.noise import Stream, uniforms
 from recsys.recommenders import Model, Ranking, Recommender, Trending, with_fallback
@@ -50,12 +51,12 @@ class LogArms:
     _lock: RLock = field(default_factory=RLock, compare=False)
     _references: dict[str, tuple[Model, Ranking]] = field(default_factory=dict, compare=False)
 
-    @cached_property
+    @lazy
     def whole(self) -> InteractionLog:
         """The log as it was read."""
         return read_log(self.source)
 
-    @cached_property
+    @lazy
     def split(self) -> tuple[InteractionLog, InteractionLog]:
         """The log to train on, and the held-out part of it (empty unless asked for)."""
         events = self.whole.dense
@@ -85,7 +86,7 @@ class LogArms:
         """F: what the reference is trained on."""
         return self.split[0]
 
-    @cached_property
+    @lazy
     def panel(self) -> NDArray[np.int64]:
         """Dense ids of the incumbents that are measured: drawn from those with enough events."""
         likes = _per_user(self.train, self.train.dense["weight"].to_numpy() > 0)
@@ -100,7 +101,7 @@ class LogArms:
         lot = uniforms(self.seed, Stream.PANEL, keys & _LOW, keys >> 32)[:, 0]
         return np.sort(eligible[np.argsort(lot, kind="stable")[: self.evaluation.panel]])
 
-    @cached_property
+    @lazy
     def matching(self) -> Matching:
         """The newcomers to remove, and the incumbents from whom like groups are drawn."""
         train = self.train
@@ -134,7 +135,7 @@ class LogArms:
 
     def measure(
         self, name: str, recommender: Recommender, draws: Sequence[int], *, with_influx: bool
-    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+    ) -> CellResult:
         """Per-user rows of some placebo draws, and of the other arms too if asked for.
 
         Args:
@@ -149,7 +150,7 @@ class LogArms:
             retrain = [] if recommender.deterministic else [("retrain", 0)]
             arms = [("full", 0), ("influx", 0), *retrain, *arms]
         whole, reference = self._reference(name, recommender)
-        rows, timings = [], []
+        rows, timings, kept = [], [], []
         for arm, draw in arms:
             start = time.perf_counter()
             feeds = reference if arm == "full" else self._feeds(recommender, whole, arm, draw)
@@ -159,8 +160,16 @@ class LogArms:
                 "draw": draw, "day": None, "cohort": "incumbent",
             }  # fmt: skip
             rows.append(self._rows(keys, reference, feeds))
+            if self.evaluation.snapshots and arm != "placebo":
+                ids = self.train.users["user_id"].gather(self.panel)
+                kept.append(feeds_of(keys, ids, self.train.items["item_id"], feeds))
             timings.append({**_timing_keys(keys), "fit_s": seconds, "serve_s": 0.0})
-        return pl.concat(rows), pl.DataFrame(timings, schema_overrides={"day": pl.Int32})
+        return CellResult(
+            pl.concat(rows),
+            pl.DataFrame(timings, schema_overrides={"day": pl.Int32}),
+            life_of({}, name, self.seed),
+            feeds_in_one(kept),
+        )
 
     def _reference(self, name: str, recommender: Recommender) -> tuple[Model, Ranking]:
         """The model of the whole log and its feeds, made once for each recommender."""
@@ -192,11 +201,11 @@ class LogArms:
             )
         return with_fallback(model.rank(self.panel, k), Trending().fit(log), self.panel)
 
-    @cached_property
+    @lazy
     def _attributes(self) -> Attributes:
         return attributes_of(self.train.items, self.source.attributes)
 
-    @cached_property
+    @lazy
     def _held_out(self) -> list[NDArray[np.int32]] | None:
         """What each of the panel liked later; None if nothing is held out."""
         if self.source.holdout_days is None and self.source.holdout_share is None:
@@ -213,7 +222,7 @@ class LogArms:
         known = seen.indices[seen.indptr[user] : seen.indptr[user + 1]]
         return np.setdiff1d(liked, known)
 
-    @cached_property
+    @lazy
     def _by_user(self) -> NDArray[np.int64]:
         return np.argsort(self.split[1].interactions.users)
 

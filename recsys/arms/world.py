@@ -5,7 +5,6 @@ All recommenders of a study are trained on the same logs; arms differ in who was
 
 import time
 from dataclasses import dataclass, field
-from functools import cached_property
 from threading import RLock
 from typing import Any
 
@@ -14,15 +13,20 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recsys.arms.measure import Attributes, attributes_of, headline_of, measures_of, rows_of
+from recsys.arms.result import CellResult, feeds_in_one, feeds_of, life_of
 from recsys.config import Evaluation, World
 from recsys.drift import FeedPair, Measure
+from recsys.lazy import lazy
 from recsys.log import InteractionLog
 from recsys.noise import Stream, integer_seed, uniforms
 from recsys.recommenders import Model, Ranking, Recommender, Trending, with_fallback
 from recsys.world.behaviour import examination
 from recsys.world.simulate import Audience, Simulation, simulate_arms
 
-__all__ = ["WorldArms", "training_seed"]
+__all__ = ["HOUSE", "WorldArms", "training_seed"]
+
+HOUSE = "house"
+"""Who serves a world in an open loop, whatever is trained on its log."""
 
 _ATTRIBUTES = ("language", "format", "topic")
 _SPARE = 48
@@ -64,7 +68,7 @@ class WorldArms:
     )
     _codes: dict[str, Attributes] = field(default_factory=dict, compare=False)
 
-    @cached_property
+    @lazy
     def simulations(self) -> dict[str, Simulation]:
         """The world of each arm; retrain has none of its own."""
         worlds = [arm for arm in self.arms if arm != "retrain"]
@@ -74,7 +78,7 @@ class WorldArms:
         )
         return {str(name): simulation for name, simulation in simulations.items()}
 
-    @cached_property
+    @lazy
     def panel(self) -> NDArray[np.int64]:
         """Dense ids of the incumbents that are measured, the same for every seed and arm."""
         lot = uniforms(self.world.population_seed, Stream.PANEL, np.arange(self.world.incumbents))[
@@ -87,15 +91,15 @@ class WorldArms:
         with self._lock:
             _ = self.simulations, self.panel
 
-    def measure(self, name: str, recommender: Recommender) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Per-user rows of all arms and days, and timings.
+    def measure(self, name: str, recommender: Recommender) -> CellResult:
+        """Per-user rows of all arms and days, timings, and what people lived through.
 
         Args:
             name: what the rows call the recommender.
             recommender: what to fit.
         """
         self.prepare()
-        rows, timings = [], []
+        rows, timings, kept = [], [], []
         references: dict[int, Ranking] = {}
         for arm in self._arms_for(recommender):
             incumbents, newcomers, pairs = [], [], []
@@ -111,17 +115,29 @@ class WorldArms:
                 reference = references.setdefault(day, feeds)
                 pairs.append(self._pair(arm, day, self.panel, reference, feeds))
                 incumbents.append(self._rows(keys, self.panel, pairs[-1]))
+                kept += self._kept(keys, self.panel, feeds)
                 if newcomers_there.size:
                     keys["cohort"] = "newcomer"  # quality only: they have no feed in the twin
                     pair = self._pair(arm, day, newcomers_there, theirs, theirs)
                     newcomers.append(self._rows(keys, newcomers_there, pair))
+                    kept += self._kept(keys, newcomers_there, theirs)
                 timings.append(
                     {"recommender": name, "seed": self.seed, "arm": arm, "day": day, **seconds}
                 )
             rows += [headline_of(incumbents, pairs, self._measures), *incumbents]
             if newcomers:
                 rows += [headline_of(newcomers, [], self._measures), *newcomers]
-        return pl.concat(rows), pl.DataFrame(timings)
+        lives = {arm: simulation.life for arm, simulation in self.simulations.items()}
+        return CellResult(
+            pl.concat(rows),
+            pl.DataFrame(timings),
+            life_of(lives, self._server(name), self.seed),
+            feeds_in_one(kept),
+        )
+
+    def _server(self, name: str) -> str:
+        """Who serves the worlds in which a recommender is measured."""
+        return HOUSE
 
     def _arms_for(self, recommender: Recommender) -> list[str]:
         """Control first. Without a training seed, retrain is the control itself: left out."""
@@ -209,6 +225,16 @@ class WorldArms:
         compared = keys["arm"] != "control" and keys["cohort"] == "incumbent"
         return rows_of(pair, self._measures, ids, keys, compared=compared)
 
+    def _kept(
+        self, keys: dict[str, Any], users: NDArray[np.int64], feeds: Ranking
+    ) -> list[pl.DataFrame]:
+        """The feeds themselves, if they are asked for."""
+        if not self.evaluation.snapshots:
+            return []
+        simulation = self._simulation(keys["arm"])
+        ids = simulation.users["user_id"].gather(users)
+        return [feeds_of(keys, ids, simulation.items["item_id"], feeds)]
+
     def _attributes(self, arm: str) -> Attributes:
         with self._lock:
             world = self._world_of(arm)
@@ -217,7 +243,7 @@ class WorldArms:
                 self._codes[world] = attributes_of(items, {name: name for name in _ATTRIBUTES})
             return self._codes[world]
 
-    @cached_property
+    @lazy
     def _measures(self) -> dict[str, Measure]:
         return measures_of(["relevance"], self._attributes("control"))
 

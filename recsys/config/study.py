@@ -36,6 +36,9 @@ class Evaluation(Part):
     before still counts as seen."""
     panel: int = Field(default=1000, ge=2)
     """How many incumbents are measured, drawn by lot before the influx."""
+    snapshots: bool = False
+    """Keep the measured feeds themselves, a row a slot, beside their measures; of a log, not those
+    of its placebo groups."""
 
     @model_validator(mode="after")
     def _days_are_sorted(self) -> Self:
@@ -94,6 +97,8 @@ class Study(Part):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
     """What the results are filed under: letters, digits, - and _."""
+    group: str | None = None
+    """Of a variant, filled in: the name in its file; its own is that, - and the variant's."""
     world: World | None = None
     """A synthetic platform as source …"""
     log: LogSource | None = None
@@ -111,6 +116,15 @@ class Study(Part):
     workers: int = Field(default=2, ge=1, le=256)
     """Threads; they change no figure."""
     tracking: Tracking = Tracking()
+
+    @model_validator(mode="after")
+    def _variant_is_of_its_group(self) -> Self:
+        if self.group is not None and not self.name.startswith(f"{self.group}-"):
+            raise ValueError(
+                f"group: {self.name!r} is no variant of {self.group!r}, whose names begin with "
+                f"'{self.group}-'; group=null makes it a study of its own"
+            )
+        return self
 
     @model_validator(mode="after")
     def _source_fits(self) -> Self:
@@ -136,6 +150,18 @@ class Study(Part):
         if self.log is not None and self.seeds != 1:
             raise ValueError("seeds: a log has one history, so seeds must be 1 (see placebo_draws)")
         return self
+
+    @property
+    def variant(self) -> str | None:
+        """What distinguishes a variant from the others of its group; None without one.
+
+        >>> from recsys import load_studies
+        >>> world = {"influx": {"kind": "rednote_2025", "newcomers": 10}}
+        >>> [study.variant for study in load_studies({"name": "x", "recommenders": ["trending"],
+        ...     "world": world, "variants": {"few": ["seeds=2"], "many": ["seeds=8"]}})]
+        ['few', 'many']
+        """
+        return None if self.group is None else self.name.removeprefix(f"{self.group}-")
 
     def seed_range(self) -> range:
         """The seeds of this study.

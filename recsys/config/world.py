@@ -109,7 +109,8 @@ class Population(Part):
     latent_scale: NonNegative = 0.8
     """Standard deviation of the unnamed part of a click logit (C)."""
     visits_per_day: Positive = 0.6
-    """Mean visits of a person a day, so that 40 % are active on a day (A)."""
+    """Mean visits of a person a day (A); with the spread below, 37 % come on a day, for 40 % of
+    300 million."""
     visits_sigma: NonNegative = 0.94
     """Sigma of the lognormal spread of visits over people (A: KuaiRand-Pure)."""
     creators: Share = 0.10
@@ -143,6 +144,9 @@ class Notes(Part):
     """Share of incumbents' new notes that carry subtitles once they have adapted (B)."""
     adaptation_days: Positive = 2.0
     """Time constant of that adaptation, days after the influx (B)."""
+    adaptation_audience: Positive = 0.0023
+    """Newcomers per incumbent, at the peak, whom creators answer in full; fewer they answer in part
+    (B: .7 of 300 million were answered)."""
 
 
 class Actions(Part):
@@ -152,6 +156,10 @@ class Actions(Part):
     save: Share = 0.03
     """(C)"""
     comment: Share = 0.0056
+    """On a note in the reader's first language."""
+    comment_across: Share = 0.03
+    """On any other: people who cannot follow each other talk, help and practise (C; no source gives
+    a rate, only that it was what both sides came for)."""
     share: Share = 0.0018
     follow: Share = 0.0025
     hide: Share = 0.0008
@@ -184,7 +192,7 @@ class Behaviour(Part):
     """How far a click pulls taste toward the note's topic (A: RecSim; scale C)."""
     satisfaction_memory: Annotated[float, Field(ge=0, lt=1)] = 0.7
     """Weight of the past in a reader's satisfaction, at each visit (A: RecSim)."""
-    unfamiliarity: NonNegative = 0.1
+    unfamiliarity: NonNegative = 0.05
     """Satisfaction that a visit lacks while the platform is new to somebody from elsewhere (C)."""
     familiar_visits: Positive = 6.0
     """Visits after which unfamiliarity has fallen to 1/e (C)."""
@@ -272,7 +280,9 @@ class Influx(Part):
     newcomers: int = Field(ge=0)
     """How many people arrive in all."""
     origin: Platform | None = None
-    """The platform that formed the newcomers' habits; in a file also by name: `from: tiktok`."""
+    """The platform that formed the newcomers: they like its formats, are drawn to trends as it
+    trains people to be (`drive.trend`), and find another unfamiliar. In a file also by name:
+    `from: tiktok`; null for people to whom this one is nothing new."""
     arrivals: tuple[NonNegative, ...]
     """Relative number of arrivals on day 0, 1, …"""
     posting: Share = 0.30

@@ -57,7 +57,8 @@ class ALS(Recommender):
         hot = log.interactions
         if hot.weights.nnz == 0:
             raise LogError("the training log holds no positive event: als has nothing to learn")
-        warm = isinstance(previous, ALSModel) and previous.factors == self.factors
+        before = previous if isinstance(previous, ALSModel) else None
+        warm = before is not None and before.factors == self.factors
         with single_threaded_blas():
             solver = AlternatingLeastSquares(
                 factors=self.factors,
@@ -68,19 +69,30 @@ class ALS(Recommender):
                 num_threads=1,
                 random_state=0,
             )
-            solver.user_factors = starting_factors(
-                seed, Stream.MODEL_USER, hot.user_keys, self.factors
-            )
-            solver.item_factors = starting_factors(
-                seed, Stream.MODEL_ITEM, hot.item_keys, self.factors
-            )
-            if warm:
-                assert isinstance(previous, ALSModel)
-                then = previous.log.interactions
-                _go_on(solver.user_factors, hot.user_keys, previous.user_factors, then.user_keys)
-                _go_on(solver.item_factors, hot.item_keys, previous.item_factors, then.item_keys)
+            users, items = before.by_key if before is not None and warm else (None, None)
+            solver.user_factors = self._start(seed, Stream.MODEL_USER, hot.user_keys, users)
+            solver.item_factors = self._start(seed, Stream.MODEL_ITEM, hot.item_keys, items)
             solver.fit(hot.weights, show_progress=False)
         return ALSModel(log, solver.user_factors, solver.item_factors)
+
+    def _start(
+        self, seed: int, stream: Stream, keys: NDArray[np.uint64], before: "_ByKey | None"
+    ) -> NDArray[np.float32]:
+        """Yesterday's factors of those who were there, keyed draws for the others."""
+        if before is None:
+            return starting_factors(seed, stream, keys, self.factors)
+        factors = np.empty((keys.size, self.factors), dtype=np.float32)
+        old_keys, old_factors = before
+        _, now, then = np.intersect1d(keys, old_keys, assume_unique=True, return_indices=True)
+        new = np.ones(keys.size, dtype=np.bool_)
+        new[now] = False
+        factors[now] = old_factors[then]
+        factors[new] = starting_factors(seed, stream, keys[new], self.factors)
+        return factors
+
+
+_ByKey = tuple[NDArray[np.uint64], NDArray[np.float32]]
+"""Keys, sorted, and their factors."""
 
 
 @dataclass(frozen=True)
@@ -95,12 +107,16 @@ class ALSModel(Model):
         """Length of the vectors."""
         return int(self.user_factors.shape[1])
 
+    @property
+    def by_key(self) -> tuple[_ByKey, _ByKey]:
+        """Users' and items' keys and factors."""
+        hot = self.log.interactions
+        return (hot.user_keys, self.user_factors), (hot.item_keys, self.item_factors)
+
     def score(self, users: Users, items: NDArray[np.int32]) -> Scores:
         """See `Model.score`."""
-        with single_threaded_blas():
-            return np.asarray(
-                self.user_factors[self.hot_row[users]] @ self.item_factors[self.hot_column[items]].T
-            )
+        theirs = self.item_factors[self.hot_column[items]]
+        return np.asarray(self.user_factors[self.hot_row[users]] @ theirs.T)
 
 
 def starting_factors(
@@ -126,14 +142,3 @@ def starting_factors(
     low, high = keys & np.uint64(0xFFFFFFFF), keys >> np.uint64(32)
     z = normals(seed, stream, low[:, None], high[:, None], blocks)
     return (0.01 * z.reshape(keys.size, -1)[:, :factors]).astype(np.float32)
-
-
-def _go_on(
-    factors: NDArray[np.float32],
-    keys: NDArray[np.uint64],
-    old_factors: NDArray[np.float32],
-    old_keys: NDArray[np.uint64],
-) -> None:
-    """Overwrites the factors of entities that were there before; both sets of keys are sorted."""
-    _, now, then = np.intersect1d(keys, old_keys, assume_unique=True, return_indices=True)
-    factors[now] = old_factors[then]

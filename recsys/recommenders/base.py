@@ -8,7 +8,6 @@ Equal scores go to the item with the smaller key: keys are hashes, so no age or 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,9 +17,11 @@ from scipy.sparse import csr_matrix
 
 from recsys.config.base import Part
 from recsys.errors import LogError
+from recsys.lazy import lazy
 from recsys.log import InteractionLog, Seen
 from recsys.recommenders.kernels import fill_gaps, top_k
 from recsys.schema import SOURCES
+from recsys.threads import single_threaded_blas
 
 __all__ = ["COLD", "HOT", "WARM", "Model", "Ranking", "Recommender", "binary", "with_fallback"]
 
@@ -98,6 +99,8 @@ class Model(ABC):
     def score(self, users: Users, items: NDArray[np.int32]) -> Scores:
         """Scores (n_users, n_items) of users whom it can serve: the higher, the earlier served.
 
+        `rank` calls it with BLAS on one thread.
+
         -inf is never served. Any other score is, 0 too: say -inf where there is no evidence.
 
         Args:
@@ -105,19 +108,19 @@ class Model(ABC):
             items: int32, dense ids, from `scorable`.
         """
 
-    @cached_property
+    @lazy
     def scorable(self) -> NDArray[np.int32]:
         """Dense ids of the items that it can score, in the order of their keys."""
         return self.log.interactions.items
 
-    @cached_property
+    @lazy
     def hot_row(self) -> NDArray[np.int32]:
         """Int32 (n_users,): row in the training matrix, -1 for users without positive events."""
         row = np.full(self.log.n_users, -1, dtype=np.int32)
         row[self.log.interactions.users] = np.arange(self.log.interactions.users.size)
         return row
 
-    @cached_property
+    @lazy
     def hot_column(self) -> NDArray[np.int32]:
         """Int32 (n_items,): column in the training matrix, -1 for items without positive events."""
         column = np.full(self.log.n_items, -1, dtype=np.int32)
@@ -179,11 +182,12 @@ class Model(ABC):
         seen = exclude_seen if isinstance(exclude_seen, Seen) else self._seen(exclude_seen)
         column = np.full(self.log.n_items, -1, dtype=np.int64)
         column[items] = np.arange(items.size)
-        for start in range(0, served.size, BLOCK):
-            rows = served[start : start + BLOCK]
-            block = np.resize(users[rows], BLOCK)
-            values = self.score(block, items)
-            top_k(values[: rows.size], block, seen, column, items, rows, ids, scores)
+        with single_threaded_blas():
+            for start in range(0, served.size, BLOCK):
+                rows = served[start : start + BLOCK]
+                block = np.resize(users[rows], BLOCK)
+                values = self.score(block, items)
+                top_k(values[: rows.size], block, seen, column, items, rows, ids, scores)
         return Ranking(ids, scores, np.full(ids.shape, _PERSONAL, dtype=np.uint8))
 
     def recommend(self, user_ids: Sequence[Any], k: int = 20) -> pl.DataFrame:

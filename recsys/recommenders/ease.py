@@ -1,7 +1,6 @@
 """EASE: a linear model of items from items, solved in closed form."""
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -10,6 +9,7 @@ from pydantic import Field
 from scipy.sparse import csr_matrix
 
 from recsys.errors import LogError
+from recsys.lazy import lazy
 from recsys.log import InteractionLog
 from recsys.recommenders.base import Model, Recommender, Scores, Users, binary
 from recsys.recommenders.kernels import mirror_upper
@@ -76,7 +76,7 @@ class EASEModel(Model):
     liked: csr_matrix
     inverse: NDArray[np.float64]
 
-    @cached_property
+    @lazy
     def weights(self) -> NDArray[np.float64]:
         """B: float64 (items, items); column j predicts item j, the diagonal is 0."""
         return item_weights(self.inverse)

@@ -20,7 +20,10 @@ def top_k(values, users, seen, column, items, rows, ids, scores):  # type: ignor
         rows: int (n,), where to write in `ids` and `scores`, both (n_users, k).
     """
     k = ids.shape[1]
-    best = np.empty(k, dtype=values.dtype)
+    deep = values.shape[1] < _SHALLOW * k
+    maxima = np.empty(values.shape[1] // _CHUNK, dtype=values.dtype)
+    best = np.full(k, -np.inf, dtype=values.dtype)
+    nothing = best[0]
     where = np.empty(k, dtype=np.int64)
     for row in range(values.shape[0]):
         user = users[row]
@@ -28,10 +31,11 @@ def top_k(values, users, seen, column, items, rows, ids, scores):  # type: ignor
             for place in range(seen.start[user], seen.end[user]):
                 if column[seen.items[place]] >= 0:
                     values[row, column[seen.items[place]]] = -np.inf
-        held = 0
-        for candidate in range(values.shape[1]):
-            value = values[row, candidate]
-            if value == -np.inf or (held == k and value <= best[k - 1]):
+        line, held = values[row], 0
+        floor = _below_the_best(line, k, maxima) if deep else nothing
+        for candidate in range(line.size):
+            value = line[candidate]
+            if value <= floor:
                 continue
             place = held if held < k else k - 1
             while place > 0 and best[place - 1] < value:
@@ -41,9 +45,33 @@ def top_k(values, users, seen, column, items, rows, ids, scores):  # type: ignor
             best[place] = value
             where[place] = candidate
             held = min(held + 1, k)
+            if held == k:
+                floor = max(floor, best[k - 1])
         for place in range(held):
             ids[rows[row], place] = items[where[place]]
             scores[rows[row], place] = best[place]
+
+
+_CHUNK = 16
+_SHALLOW = 128
+"""With more columns than this for each that is wanted, few values are moved, bound or not."""
+
+
+@njit(nogil=True, cache=True)
+def _below_the_best(line, k, maxima):  # type: ignore[no-untyped-def]
+    """A value that at least k of a line exceed: just below the k-th largest maximum of chunks.
+
+    A chunk is every so-maniest value: maxima of neighbours are then found side by side.
+    """
+    chunks = maxima.size
+    if chunks <= k:
+        return maxima.dtype.type(-np.inf)
+    maxima[:] = line[:chunks]
+    for start in range(chunks, chunks * _CHUNK, chunks):
+        for chunk in range(chunks):
+            value = line[start + chunk]
+            maxima[chunk] = value if value > maxima[chunk] else maxima[chunk]
+    return np.nextafter(np.partition(maxima, chunks - k)[chunks - k], maxima.dtype.type(-np.inf))
 
 
 @njit(nogil=True, cache=True)

@@ -1,12 +1,12 @@
 """Random feeds: the floor of accuracy and the ceiling of drift between two training seeds."""
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.lazy import lazy
 from recsys.log import InteractionLog
 from recsys.noise import Stream, uniforms
 from recsys.recommenders.base import Model, Recommender, Scores, Users
@@ -42,7 +42,7 @@ class RandomModel(Model):
     seed: int
     needs_history: ClassVar[bool] = False
 
-    @cached_property
+    @lazy
     def scorable(self) -> NDArray[np.int32]:
         """Every item of the log, hot or not, in the order of their keys."""
         return np.argsort(self.log.items["key"].to_numpy(), kind="stable").astype(np.int32)

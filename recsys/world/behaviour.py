@@ -19,7 +19,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from recsys.config.world import Platform, World
+from recsys.config.world import Actions, Platform, World
 from recsys.noise import Stream, philox4x32, unit
 from recsys.schema import KINDS
 from recsys.world.draws import draw_two
@@ -39,7 +39,7 @@ _CLICK = int(Stream.CLICK)
 _KINDS = tuple(KINDS.categories)
 CLICKED = np.uint16(1 << _KINDS.index("click"))
 SHOWN = np.uint16(1 << _KINDS.index("impression"))
-_FOLLOW_BIT = np.uint16(1 << _KINDS.index("follow"))
+FOLLOWED = np.uint16(1 << _KINDS.index("follow"))
 _AFTER_CLICK = ("like", "save", "comment", "share", "follow", "hide", "product_click", "purchase")
 _AFTER_BITS = np.array([1 << _KINDS.index(kind) for kind in _AFTER_CLICK], dtype=np.uint16)
 _ON_TAGGED_ONLY = np.array([kind in ("product_click", "purchase") for kind in _AFTER_CLICK])
@@ -57,8 +57,8 @@ class Conditions(NamedTuple):
     drive: tuple[float, float, float]
     """Factors on interest, trend and similarity."""
     rates: NDArray[np.float64]
-    """Probability after a click of like, save, comment, share, follow, hide, product click and
-    purchase."""
+    """(2, 8) probability after a click of like, save, comment, share, follow, hide, product click
+    and purchase; in the second row of a note that is not in the reader's first language."""
 
     @classmethod
     def on(
@@ -84,8 +84,14 @@ class Conditions(NamedTuple):
             curiosity=settings.curiosity * wearing_off,
             fatigue=settings.fatigue,
             drive=(drive.interest, drive.trend, drive.similarity),
-            rates=np.array([getattr(settings.actions, kind) for kind in _AFTER_CLICK]),
+            rates=_rates(settings.actions),
         )
+
+
+def _rates(actions: Actions) -> NDArray[np.float64]:
+    rates = np.array([[getattr(actions, kind) for kind in _AFTER_CLICK]] * 2)
+    rates[1, _AFTER_CLICK.index("comment")] = actions.comment_across
+    return rates
 
 
 def examination(platform: Platform, ranks: int | None = None) -> NDArray[np.float64]:
@@ -221,11 +227,13 @@ def respond(  # type: ignore[no-untyped-def]
     """
     k0, k1 = seed & np.uint64(0xFFFFFFFF), seed >> np.uint64(32)
     keys, topic_of, tagged, rates = notes.key, notes.topic, notes.tagged, conditions.rates
+    language_of, app_of = notes.language, people.app_language
     fatigue, moment_ = conditions.fatigue, np.uint64(when)
     x = np.empty(feeds.shape[1])
     words = np.empty((4, feeds.shape[1]), dtype=np.uint64)
     for visit in range(feeds.shape[0]):
         user, shown, done_here = users[visit], feeds[visit], actions[visit]
+        first_language = app_of[user]
         today, entity = readers.seen_today[user], np.uint64(people.address[user])
         _visit_logits(
             people, readers.taste, readers.skill, notes, subtitled, buzz, conditions,
@@ -247,8 +255,9 @@ def respond(  # type: ignore[no-untyped-def]
             looks += examine[rank]
             if unit(words[0, rank]) * odds < examine[rank]:
                 item = keys[note] & np.uint64(0xFFFFFFFF)
+                across = np.int64(language_of[note] != first_language)
                 done |= CLICKED | _after_click(
-                    words[:, rank], rates, tagged[note], item, entity, moment_, k0, k1
+                    words[:, rank], rates[across], tagged[note], item, entity, moment_, k0, k1
                 )
             done_here[rank] = done
         rewards[visit] = worth / max(looks, 1e-9)

@@ -16,6 +16,7 @@ from recsys.schema import COHORTS, KINDS, WEIGHTS
 from recsys.world.draws import draw
 from recsys.world.notes import NoteTable
 from recsys.world.population import FORMATS, LANGUAGES, People
+from recsys.world.readers import State
 from recsys.world.traffic import Traffic
 
 __all__ = [
@@ -52,6 +53,7 @@ class Day:
         visits: how many visits there were.
         morning: what the day's feeds are made from, on days that are evaluated.
         traffic: what the visits came to, whether or not impressions are among the events.
+        state: how people are when the day is over.
     """
 
     day: int
@@ -63,6 +65,7 @@ class Day:
     visits: int
     morning: "Morning | None"
     traffic: Traffic
+    state: State
 
     @property
     def is_click(self) -> NDArray[np.bool_]:
@@ -143,6 +146,7 @@ def day_of(
     visits: int,
     morning: Morning | None,
     traffic: Traffic,
+    state: State,
 ) -> Day:
     """A `Day` from its events as `collect` returns them."""
     user, item, kind, rank, time = events.T
@@ -156,6 +160,7 @@ def day_of(
         visits,
         morning,
         traffic,
+        state,
     )
 
 

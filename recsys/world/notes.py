@@ -196,7 +196,8 @@ def adaptation(world: World, audience: NDArray[np.float64]) -> NDArray[np.float6
 
     Args:
         world: a_inf and tau.
-        audience: float (days,), newcomers there by day, as a share of the most there ever were.
+        audience: float (days,), newcomers there by day, as a share of the most there ever were;
+            less where those were few.
 
     Returns:
         float64 (days,), the share on each day from day 0 on.
@@ -212,7 +213,9 @@ def adaptation(world: World, audience: NDArray[np.float64]) -> NDArray[np.float6
 def _audience(world: World, newcomers: People) -> NDArray[np.float64]:
     days = np.arange(world.days_after)[:, None]
     there = ((newcomers.arrival <= days) & (days < newcomers.departure)).sum(axis=1)
-    return np.asarray(there / max(there.max(initial=0), 1))
+    enough = world.notes.adaptation_audience * world.incumbents
+    peak = there.max(initial=0)
+    return np.asarray(there / max(peak, 1) * min(peak / enough, 1.0))
 
 
 def with_subtitles(world: World, notes: NoteTable, newcomers: People, seed: int) -> NoteTable:

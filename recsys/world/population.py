@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from recsys.config.world import Cohort, Population, World
+from recsys.config.world import Cohort, Platform, Population, World
 from recsys.noise import Stream, integer_seed, normals, philox4x32, stable_keys, uniforms, unit
 from recsys.world.influx import Schedule, draw_schedule
 
@@ -87,7 +87,9 @@ def draw_incumbents(world: World) -> People:
     return _draw(world, address, law, formats, always, curious, variant=0)
 
 
-def draw_newcomers(world: World, law: Cohort, seed: int, variant: int = 0) -> People:
+def draw_newcomers(
+    world: World, law: Cohort, seed: int, variant: int = 0, *, origin: Platform | None = None
+) -> People:
     """The people who arrive, drawn from a cohort's law.
 
     Who comes is luck, so each world seed draws its own. Their arrivals, visits and leaving are the
@@ -98,19 +100,22 @@ def draw_newcomers(world: World, law: Cohort, seed: int, variant: int = 0) -> Pe
         law: the cohort they are drawn from: newcomers', or incumbents' for a placebo.
         seed: world seed.
         variant: another number, below 2^16, draws other people from the same law.
+        origin: the platform that formed them, if another: they like its formats, are drawn to
+            trends as much as it trains people to be, and find this one unfamiliar.
     """
     world = world.model_copy(
         update={"population_seed": integer_seed(world.population_seed, 2, seed)}
     )
     address = NEWCOMER_ADDRESS + np.arange(world.influx.newcomers, dtype=np.uint32)
-    schedule = draw_schedule(world, address)
-    foreign = law == world.population.newcomers and world.influx.origin is not None
     formats = law.formats or world.platform.formats
-    if foreign and world.influx.origin is not None:
-        formats = world.influx.origin.formats
-    nobody_curious = np.zeros(address.size, dtype=np.bool_)
+    if origin is not None:
+        formats = origin.formats
+    schedule, nobody_curious = draw_schedule(world, address), np.zeros(address.size, dtype=np.bool_)
     people = _draw(world, address, law, formats, schedule, nobody_curious, variant)
-    return people._replace(foreign=np.full(address.size, foreign))
+    if origin is None:
+        return people
+    bent = people.trend * np.float32(origin.drive.trend)
+    return people._replace(foreign=np.ones(address.size, dtype=np.bool_), trend=bent)
 
 
 def _draw(

@@ -16,7 +16,7 @@ from recsys.log import Seen
 from recsys.world.population import MAX_FOLLOWS, People
 from recsys.world.tables import stacked
 
-__all__ = ["Learning", "Readers", "leave", "remember"]
+__all__ = ["Learning", "Readers", "State", "leave", "remember"]
 
 
 class Readers(NamedTuple):
@@ -84,6 +84,44 @@ class Readers(NamedTuple):
         nobody = np.full((newcomers.n, MAX_FOLLOWS), -1, dtype=np.int32)
         others = Readers.fresh(newcomers, nobody, self.seen.shape[1], self.clicks.shape[1])
         return stacked(self, others)
+
+
+class State(NamedTuple):
+    """How people are when a day is over, by cohort: incumbents, then newcomers."""
+
+    members: NDArray[np.int64]
+    """(2,) how many had arrived and not departed, whether or not they still come."""
+    there: NDArray[np.int64]
+    """(2,) of these, who had not left for discontent before that day."""
+    left: NDArray[np.int64]
+    """(2,) who has left for discontent so far, that night included."""
+    satisfaction: NDArray[np.float64]
+    """(2,) mean over those there who have visited; NaN where nobody has."""
+
+    @classmethod
+    def of(
+        cls, people: People, readers: Readers, incumbents: int, day: int, gone: NDArray[np.bool_]
+    ) -> Self:
+        """The state at the end of a day.
+
+        Args:
+            people, readers: everybody; the night's leaving is over.
+            incumbents: how many of them are incumbents.
+            day: the day.
+            gone: bool (n_people,), who had left for discontent before that day.
+        """
+        member = (people.arrival <= day) & (day < people.departure)
+        there = member & ~gone
+        rated = there & ~np.isnan(readers.satisfaction)
+        cohorts = slice(0, incumbents), slice(incumbents, None)
+
+        def count(which: NDArray[np.bool_]) -> NDArray[np.int64]:
+            return np.array([which[part].sum() for part in cohorts])
+
+        total = [readers.satisfaction[p][rated[p]].sum(dtype=np.float64) for p in cohorts]
+        n = count(rated)
+        mean = np.where(n > 0, np.array(total) / np.maximum(n, 1), np.nan)
+        return cls(count(member), count(there), count(readers.gone), mean)
 
 
 class Learning(NamedTuple):
@@ -185,7 +223,7 @@ def leave(
         readers: changed: `gone`.
         behaviour: base and slope of the hazard's logit.
         average: satisfaction at which the hazard is the base.
-        here: bool (n_people,), who has arrived.
+        here: bool (n_people,), who has arrived and not departed.
         u: float64 (n,), a uniform each.
     """
     content = np.where(np.isnan(readers.satisfaction), average, readers.satisfaction)

@@ -6,7 +6,6 @@ anew each morning on what its own feeds have led to.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,16 +16,18 @@ from scipy.sparse import csr_matrix
 from recsys.config.world import World
 from recsys.errors import ConfigError
 from recsys.feeds import blend, slot_pattern
+from recsys.lazy import lazy
 from recsys.log import InteractionLog, Seen
 from recsys.noise import moment
 from recsys.world import behaviour
+from recsys.world.arms import ARMS, Arm, Audience, Twin
 from recsys.world.behaviour import Conditions
 from recsys.world.frames import Day, Morning, events_frame, items_frame, users_frame
-from recsys.world.gates import GATES
+from recsys.world.life import life_frame
 from recsys.world.notes import NoteTable, first_day
 from recsys.world.policy import Policy
 from recsys.world.population import People
-from recsys.world.run import Arm, Audience, Run, Twin
+from recsys.world.run import Run
 
 __all__ = [
     "ARMS",
@@ -37,15 +38,6 @@ __all__ = [
     "simulate_arms",
     "simulate_days",
 ]
-
-ARMS: dict[str, Arm] = {
-    "control": Arm("nobody"),
-    "influx": Arm("influx"),
-    "placebo": Arm("placebo"),
-    "retrain": Arm("nobody", retrained=True),
-    "placebo_2": Arm("placebo", variant=1),
-}
-"""The arms by name. Under the house policy, which is not trained, retrain is control."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +52,12 @@ class Simulation:
     intercept: float
     days: tuple[Day, ...]
 
-    @cached_property
+    @lazy
     def users(self) -> pl.DataFrame:
         """The log's users."""
         return users_frame(self.world, self.people)
 
-    @cached_property
+    @lazy
     def items(self) -> pl.DataFrame:
         """The log's items: every note that may be published in the run."""
         return items_frame(self.world, self.notes)
@@ -75,10 +67,15 @@ class Simulation:
         """Bool (n_notes,): notes by newcomers."""
         return np.asarray(self.notes.creator >= self.world.incumbents)
 
-    @cached_property
+    @lazy
     def log(self) -> InteractionLog:
         """The log from the first day after the burn-in on."""
         return InteractionLog(self.users, self.items, events_frame(self.days))
+
+    @lazy
+    def life(self) -> pl.DataFrame:
+        """What people lived through: a row a day and cohort, columns as in `recsys.world.life`."""
+        return life_frame(self.world, self.days, self.people, self.notes)
 
     def log_before(self, day: int, training_days: int | None = None) -> InteractionLog:
         """The log up to the start of a day, to train on.
@@ -230,7 +227,7 @@ def simulate_arms(
     simulations = {}
     for name in arms:
         arm, twin = _arm(name), None
-        if not arm.gates >= set(GATES):
+        if not arm.all_open:
             if arm.retrained not in twins:
                 twins[arm.retrained] = _recorded(shared, world, retrained=arm.retrained)
             twin = twins[arm.retrained]
@@ -257,7 +254,7 @@ def simulate_days(
     for day in run.run_days(first_day(world), 0):
         if day.day >= -world.days_before:
             yield day
-    twin = None if chosen.gates >= set(GATES) else _recorded(run, world, retrained=chosen.retrained)
+    twin = None if chosen.all_open else _recorded(run, world, retrained=chosen.retrained)
     yield from run.fork(chosen, twin).run_days(0, world.days_after)
 
 

@@ -9,6 +9,7 @@ from recsys import load_study, run
 from recsys.arms.closed import ClosedArms
 from recsys.load import make_recommender
 from recsys.study import combine, plan, run_cell
+from recsys.world.life import LIFE
 
 CONFIG = {
     "name": "closed",
@@ -65,6 +66,29 @@ def test_a_closed_loop_drifts(result):
     assert notes["influx"].is_between(0.01, 1).all()
 
 
+def test_each_recommender_has_a_life_of_its_own(study, result):
+    assert result.life["recommender"].unique(maintain_order=True).to_list() == NAMES
+    arms, _ = arms_of(study, "als")
+    mine = result.life.filter(pl.col("recommender") == "als", pl.col("seed") == 0)
+    assert mine["arm"].unique(maintain_order=True).to_list() == list(arms.simulations)
+    for arm, simulation in arms.simulations.items():
+        assert_frame_equal(mine.filter(pl.col("arm") == arm).select(*LIFE), simulation.life)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_snapshots_are_the_feeds_that_were_served(study, name):
+    spec = next(entry for entry in CONFIG["recommenders"] if name in str(entry))
+    config = {**CONFIG, "recommenders": [spec]}
+    kept = run(load_study(config, ["seeds=1", "evaluation.snapshots=true"])).feeds
+    served = arms_of(study, name)[0].simulations["influx"].morning(2).served
+    mine = kept.filter(pl.col("arm") == "influx", pl.col("day") == 2)
+    rows = np.searchsorted(served.users, mine["user_id"].to_numpy())
+    slots = mine["rank"].to_numpy().astype(int) - 1
+    np.testing.assert_array_equal(served.feeds[rows, slots], mine["item_id"])
+    np.testing.assert_array_equal(served.sources[rows, slots], mine["source"].to_physical())
+    assert {"incumbent", "newcomer"} == set(mine["cohort"].cast(pl.String))
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_retrain_is_an_arm_only_where_a_seed_trains(result, name):
     rows = result.per_user.filter(pl.col("recommender") == name)
@@ -100,7 +124,7 @@ def test_newcomers_beyond_the_panel_are_measured_too():
 def test_newcomers_rows_are_their_own(study, name):
     """What is measured for each newcomer is the feed that this newcomer was served."""
     arms, recommender = arms_of(study, name)
-    rows, _ = arms.measure(name, recommender)
+    rows = arms.measure(name, recommender).per_user
     simulation = arms.simulations["influx"]
     theirs = rows.filter(
         pl.col("cohort") == "newcomer", pl.col("arm") == "influx", pl.col("day") == 2
@@ -148,6 +172,7 @@ def test_workers_change_no_figure(study, result):
         other = run(load_study(CONFIG, [f"workers={workers}"]))
         assert_frame_equal(other.per_user, result.per_user)
         assert_frame_equal(other.drift, result.drift)
+        assert_frame_equal(other.life, result.life)
     cells = plan(study)
     alone = {cell.name: run_cell(cell) for cell in reversed(cells)}
     combined = combine(study, [alone[cell.name] for cell in cells])
@@ -160,7 +185,9 @@ def test_threads_that_simulate_change_no_figure(study, name):
     threaded = ClosedArms(
         study.world, study.evaluation, study.arms, 0, threads=3, recommender=recommender
     )
-    assert_frame_equal(threaded.measure(name, recommender)[0], arms.measure(name, recommender)[0])
+    one, other = (each.measure(name, recommender) for each in (arms, threaded))
+    assert_frame_equal(other.per_user, one.per_user)
+    assert_frame_equal(other.life, one.life)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -14,8 +14,11 @@ import pytest
 from recsys.config import Influx, World
 from recsys.noise import moment
 from recsys.world import behaviour
-from recsys.world.run import Run, _over_blocks
+from recsys.world.arms import INCUMBENTS
+from recsys.world.blocks import over_blocks
+from recsys.world.run import Run
 from recsys.world.simulate import simulate_days
+from recsys.world.views import view_of
 
 THREADS = 2
 DAYS = 14
@@ -44,7 +47,8 @@ def say(request, capsys):
 def bench_respond(benchmark, say, incumbents) -> None:
     """The response kernel, on visits of 40 notes by lot: notes are spread more than feeds are."""
     run = Run.start(a_world(incumbents), 0)
-    view, random = run._view(0, 0, 0), np.random.default_rng(0)
+    view = view_of(INCUMBENTS, run.scene, run.counts, run.intercept, day=0, tick=0)
+    random = np.random.default_rng(0)
     users = np.arange(incumbents)
     notes = np.flatnonzero(view.candidates).astype(np.int32)
     feeds = random.choice(notes, (incumbents, RANKS))
@@ -61,7 +65,7 @@ def bench_respond(benchmark, say, incumbents) -> None:
         )  # fmt: skip
 
     respond(slice(0, 1))
-    benchmark.pedantic(_over_blocks, args=(respond, incumbents, THREADS, 1024), rounds=10)
+    benchmark.pedantic(over_blocks, args=(respond, incumbents, THREADS, 1024), rounds=10)
     speed = feeds.size / benchmark.stats.stats.min / 1e6
     benchmark.extra_info["million impressions a second"] = speed
     say(f"{incumbents:,} people, {notes.size:,} notes: {speed:.1f} M impressions/s")

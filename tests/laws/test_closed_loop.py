@@ -3,7 +3,6 @@
 Every arm is simulated alone: nothing that could hide a leak is shared.
 """
 
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -13,14 +12,13 @@ import pytest
 from recsys.arms.policy import RecommenderPolicy
 from recsys.config import Behaviour, Influx, Notes, World
 from recsys.drift import tv
-from recsys.noise import moment
 from recsys.recommenders import RECOMMENDERS
 from recsys.schema import SOURCES
-from recsys.world import run as run_module
-from recsys.world.frames import Served
+from recsys.world import blocks, views
 from recsys.world.gates import GATES
 from recsys.world.readers import Readers
 from recsys.world.run import Run
+from recsys.world.serving import serve_audience
 from recsys.world.simulate import Arm, Audience, Simulation, simulate, simulate_days
 
 SMALL = {"als": {"factors": 4, "iterations": 3}}
@@ -71,9 +69,12 @@ def alone(name, arm, world=None, *, seed=SEED, threads=1, audience=AUDIENCE):
         forks.append(fork(self, *args))
         return forks[-1]
 
-    def with_served(self, day, ranked):
-        made = morning(self, day, ranked)
-        return made if made is None or made.served else made._replace(served=house_feeds(self, day))
+    def with_served(self, day, both, ranked):
+        made = morning(self, day, both, ranked)
+        if made is None or made.served:
+            return made
+        served = serve_audience(self.scene, self.readers, both, self.audience, day, None)
+        return made._replace(served=served)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Run, "fork", forked)
@@ -82,19 +83,6 @@ def alone(name, arm, world=None, *, seed=SEED, threads=1, audience=AUDIENCE):
             world or a_world(), arm, seed, policy_of(name), audience=audience, threads=threads
         )
     return Outcome(simulation, forks[-1].readers)
-
-
-def house_feeds(run, day):
-    """What the house would serve the audience first thing in the morning."""
-    users, k = run.audience.users, run.audience.k
-    parts = [
-        run._serve(
-            view, run.readers.shown(), users[part], np.full(users[part].size, k, np.int32),
-            int(moment(day)), None, k,
-        )
-        for view, part in zip(run._views(day, 0), run._cohorts(users), strict=True)
-    ]  # fmt: skip
-    return Served(users, *(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
 def differences(one, other):
@@ -145,14 +133,14 @@ def test_idle_newcomers_change_nothing(name, idle, control):
 @pytest.mark.parametrize("idle", IDLE)
 def test_a_leak_through_the_clicks_is_found(name, idle, control, monkeypatch):
     """Trending lists that know which arm they are in, or how many people there are."""
-    of_all = Run._of_all
+    clicks_seen = views.clicks_seen
 
-    def leaky(self, counts, gate, cohort):
-        leaks = self.arm.newcomers == "influx" if idle == "no newcomers" else self.people.n > 150
-        return of_all(self, counts, gate, cohort) + leaks * (np.arange(counts.shape[-1]) % 2)
+    def leaky(scene, counts, gate, cohort):
+        leaks = scene.arm.newcomers == "influx" if idle == "no newcomers" else scene.people.n > 150
+        return clicks_seen(scene, counts, gate, cohort) + leaks * (np.arange(counts.shape[-1]) % 2)
 
     expected = control(name)
-    monkeypatch.setattr(Run, "_of_all", leaky)
+    monkeypatch.setattr(views, "clicks_seen", leaky)
     influx = alone(name, "influx", a_world(influx=IDLE[idle]))
     assert {"events", "feeds"} <= differences(expected, influx)
 
@@ -202,16 +190,10 @@ OPENED = [
 
 def plant(monkeypatch, gate):
     """Opens a gate behind the arm's back."""
-    closed, fit = Run._open, Run._fit
-    if gate == "behaviour":
-        monkeypatch.setattr(Run, "_twins_behaviour", property(lambda self: False))
-        return
+    closed = Arm.opens
     monkeypatch.setattr(
-        Run, "_open", lambda self, asked, cohort: asked == gate or closed(self, asked, cohort)
+        Arm, "opens", lambda self, asked, cohort: asked == gate or closed(self, asked, cohort)
     )
-    if gate == "training":
-        opened = Arm("influx", gates=ALL)
-        monkeypatch.setattr(Run, "_fit", lambda self, day: fit(replace(self, arm=opened), day))
 
 
 @pytest.mark.parametrize(("gate", "name", "newcomers"), OPENED)
@@ -371,7 +353,7 @@ def test_days_one_by_one_keep_gates_closed():
 def test_threads_and_repetition_change_no_bit_and_another_seed_does(name, monkeypatch):
     once = alone(name, "influx")
     with monkeypatch.context() as patch:
-        patch.setattr(run_module, "_BLOCK", 23)
+        patch.setattr(blocks, "_SMALLEST", 23)
         threaded = alone(name, "influx", threads=3)
     for again in (alone(name, "influx"), threaded):
         assert differences(once, again) == set()
@@ -386,7 +368,7 @@ def test_threads_and_repetition_change_no_bit_and_another_seed_does(name, monkey
 def test_threads_change_no_bit_where_gates_are_closed(gates, monkeypatch):
     arm = Arm("influx", gates=gates - {"training"})
     once = alone("als", arm)
-    monkeypatch.setattr(run_module, "_BLOCK", 23)
+    monkeypatch.setattr(blocks, "_SMALLEST", 23)
     threaded = alone("als", arm, threads=3)
     assert threaded.simulation.log.dense.equals(once.simulation.log.dense)
     assert differences(once, threaded) == set()

@@ -76,7 +76,7 @@ def test_no_influx_no_drift(idle, name, day):
 def test_no_influx_gives_a_total_of_nothing(idle, name):
     """With training seeds as studies have them: influx and retrain hold the same noise."""
     arms = arms_of(idle.world, idle.seed, idle.simulations, ("control", "influx", "retrain"))
-    rows, _ = arms.measure(name, make(name))
+    rows = arms.measure(name, make(name)).per_user
     drift = drift_of_world(rows, arms.arms)
     assert drift["total"].to_list() == [0.0] * drift.height
 
@@ -84,7 +84,7 @@ def test_no_influx_gives_a_total_of_nothing(idle, name):
 @pytest.mark.parametrize("name", RECOMMENDERS)
 @pytest.mark.usefixtures("one_training_seed")
 def test_no_influx_is_measured_as_none(idle, name):
-    rows, _ = idle.measure(name, make(name))
+    rows = idle.measure(name, make(name)).per_user
     incumbents = rows.filter(pl.col("cohort") == "incumbent")
     influx = incumbents.filter(pl.col("arm") == "influx")
     assert influx["day"].to_list().count(None) == EVALUATION.panel
@@ -98,7 +98,7 @@ def test_no_influx_is_measured_as_none(idle, name):
 @pytest.mark.usefixtures("one_training_seed")
 def test_the_influx_does_change_feeds(name):
     arms = alone(a_world(), seed=5)
-    rows, _ = arms.measure(name, make(name))
+    rows = arms.measure(name, make(name)).per_user
     influx = rows.filter(pl.col("arm") == "influx", pl.col("cohort") == "incumbent")
     assert influx["notes"].mean() > 0.01
     assert influx["newcomer_slots"].mean() > 0
@@ -125,7 +125,7 @@ def test_a_leak_through_the_log_is_found(monkeypatch):
 def test_retraining_drifts_only_with_a_training_seed(name):
     made = alone(a_world(), 5)
     arms = arms_of(made.world, 5, made.simulations, ("control", "influx", "retrain"))
-    rows, _ = arms.measure(name, make(name))
+    rows = arms.measure(name, make(name)).per_user
     retrain = rows.filter(pl.col("arm") == "retrain")
     if make(name).deterministic:
         assert retrain.is_empty()
@@ -165,7 +165,7 @@ def test_a_second_placebo_is_no_influx(second_placebos, name):
     """
     covered = dict.fromkeys(MEASURES, 0)
     for seeds in second_placebos:
-        per_user = pl.concat([arms.measure(name, make(name))[0] for arms in seeds])
+        per_user = pl.concat([arms.measure(name, make(name)).per_user for arms in seeds])
         headline = per_user.filter(pl.col("day").is_null(), pl.col("cohort") == "incumbent")
         for measure in MEASURES:
             y = {
@@ -192,7 +192,7 @@ def test_drift_grows_with_the_influx(name):
             audience = audience_of(world)
             worlds = simulate_arms(world, ("control", "influx"), seed, audience=audience)
             arms = arms_of(world, seed, worlds)
-            rows.append(arms.measure(name, make(name))[0])
+            rows.append(arms.measure(name, make(name)).per_user)
         headline = pl.concat(rows).filter(
             pl.col("day").is_null(), pl.col("arm") == "influx", pl.col("cohort") == "incumbent"
         )

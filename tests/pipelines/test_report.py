@@ -11,6 +11,7 @@ from rich.console import Console
 from pipelines.report.headline import interval, number
 from pipelines.report.terminal import print_summary, print_whereabouts
 from pipelines.tracking import Recorded
+from recsys.lives import over_days, over_seeds
 from recsys.study import StudyResult
 
 
@@ -36,6 +37,75 @@ def test_world_fits_one_screen(world_result: StudyResult) -> None:
     lines = _printed(world_result).splitlines()
     assert len(lines) <= 45
     assert max(len(line) for line in lines) <= 100
+
+
+def test_life_without_and_with_the_influx(world_result: StudyResult) -> None:
+    lines = _printed(world_result).splitlines()
+    start = lines.index("Life on the platform, days 0 to 2, served by the house  (mean of 2 seeds)")
+    table = lines[start : lines.index("", start)]
+    assert len(table) == 10
+    whole = over_seeds(over_days(world_result.life))
+    rates = dict(zip(whole.select("arm", "cohort").rows(), whole["click_rate"], strict=True))
+    shown = [
+        rates[at]
+        for at in (("control", "incumbent"), ("influx", "incumbent"), ("influx", "newcomer"))
+    ]
+    assert table[2].split()[4:] == [f"{100 * rate:.1f}" for rate in shown]
+
+
+def test_life_of_each_who_serves(world_result: StudyResult) -> None:
+    """A world without a topic has no line for it; without newcomers there is a dash."""
+    study = world_result.study.model_copy(update={"loop": "closed"})
+    life = world_result.life.filter(pl.col("cohort") == "incumbent").with_columns(
+        across_homework_help=pl.lit(None, pl.Int64)
+    )
+    both = [life.with_columns(recommender=pl.lit(name)) for name in ("trending", "als")]
+    text = _printed(dataclasses.replace(world_result, study=study, life=pl.concat(both)))
+    for name in ("trending", "als"):
+        assert f"days 0 to 2, served by {name}" in text
+    assert "homework" not in text
+    assert "–" in text.split("clicks per 100 shown")[1].splitlines()[0]
+
+
+def _with_days(result: StudyResult, days: tuple[int, ...]) -> StudyResult:
+    """The result with day 1 repeated."""
+    evaluation = result.study.evaluation.model_copy(update={"days": days})
+
+    def repeated(frame: pl.DataFrame) -> pl.DataFrame:
+        first = frame.filter(pl.col("day") == 1)
+        return pl.concat(
+            [
+                frame.filter(pl.col("day").is_null()),
+                *(first.with_columns(day=pl.lit(day, pl.Int32)) for day in days),
+            ]
+        )
+
+    return dataclasses.replace(
+        result,
+        study=result.study.model_copy(update={"evaluation": evaluation}),
+        drift=repeated(result.drift),
+        quantiles=repeated(result.quantiles),
+    )
+
+
+def test_days_one_by_one_where_there_are_enough(world_result: StudyResult) -> None:
+    assert "Day by day" not in _printed(_with_days(world_result, (1, 2, 3, 4)))
+    result = _with_days(world_result, (1, 3, 7, 14, 27))
+    lines = _printed(result).splitlines()
+    assert max(len(line) for line in lines) <= 100
+    english = result.quantiles.filter(
+        pl.col("recommender") == "als", pl.col("arm") == "influx", pl.col("day") == 27,
+        pl.col("measure") == "language:en", pl.col("cohort") == "incumbent",
+    )  # fmt: skip
+    (title,) = (line for line in lines if line.startswith("Day by day: als"))
+    row = lines[lines.index(title) + 6].split()
+    assert row[0] == "27"
+    spread = [english[name].item() for name in ("mean", "p50", "p90", "top_tenth")]
+    assert row[-4:] == [f"{100 * share:.1f}" for share in spread]
+    assert "†" not in "".join(lines)
+    full = _printed(_with_drift(result, "als", saturated=True))
+    assert "27 †" in full
+    assert full.count("a placebo or another seed changes 80% or more") == 2
 
 
 def test_long_names_cut_no_figure(world_result: StudyResult) -> None:

@@ -1,5 +1,6 @@
 """The main program: files out, resuming, exit codes."""
 
+import json
 import os
 import subprocess
 import sys
@@ -15,8 +16,9 @@ from pipelines.run import main
 from recsys.study import Cell, CellResult
 
 FILES = {
-    "config.yaml", "drift.csv", "drift.parquet", "notes.txt", "per_user.parquet", "summary.csv",
-    "summary.parquet", "timings.parquet",
+    "config.yaml", "drift.csv", "drift.parquet", "life.csv", "life.parquet", "notes.txt",
+    "per_user.parquet", "quantiles.csv", "quantiles.parquet", "summary.csv", "summary.parquet",
+    "timings.parquet",
 }  # fmt: skip
 SAME = FILES - {"timings.parquet"}
 QUIET = "tracking.enabled=false"
@@ -84,13 +86,15 @@ def test_same_config_gives_same_bytes_from_scratch(finished: Path, fresh: Path) 
     assert _study_folder(fresh).name == _study_folder(finished).name
 
 
-@pytest.mark.parametrize("damage", ["truncated", "changed", "no record", "other cell"])
+@pytest.mark.parametrize(
+    "damage", ["truncated", "changed", "no record", "other cell", "frame missing", "sum missing"]
+)
 def test_damaged_cell_is_computed_again(
     damage: str, resumed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = _bytes(resumed)
     first, second, *_ = sorted((resumed / "data/cells").iterdir())
-    frame = first / "per_user.parquet"
+    frame = first / ("life.parquet" if damage == "changed" else "per_user.parquet")
     content = bytearray(frame.read_bytes())
     if damage == "truncated":
         frame.write_bytes(content[:-100])
@@ -99,13 +103,36 @@ def test_damaged_cell_is_computed_again(
         frame.write_bytes(content)
     elif damage == "no record":
         (first / "cell.json").unlink()
+    elif damage == "frame missing":
+        (first / "life.parquet").unlink()
+    elif damage == "sum missing":
+        record = json.loads((first / "cell.json").read_text())
+        del record["sha256"]["life.parquet"]
+        (first / "cell.json").write_text(json.dumps(record))
     else:
-        for name in ("cell.json", "per_user.parquet", "timings.parquet"):
-            (first / name).write_bytes((second / name).read_bytes())
+        for file in second.iterdir():
+            (first / file.name).write_bytes(file.read_bytes())
     ran = _counting(monkeypatch)
     assert main(["tiny.yaml", QUIET]) == 0
     assert len(ran) == 1
     assert _bytes(resumed) == before
+
+
+def test_feeds_are_written_if_asked_for(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep = ["tiny.yaml", QUIET, "evaluation.snapshots=true", "seeds=1"]
+    assert main(keep) == 0
+    folder = _study_folder(fresh)
+    assert {path.name for path in folder.iterdir()} == FILES | {"feeds.parquet"}
+    feeds = pl.read_parquet(folder / "feeds.parquet")
+    assert feeds["recommender"].cast(pl.String).unique(maintain_order=True).to_list() == [
+        "trending",
+        "als",
+    ]
+    before = (folder / "feeds.parquet").read_bytes()
+    ran = _counting(monkeypatch, stop_after=0)
+    assert main(keep) == 0
+    assert ran == []
+    assert (folder / "feeds.parquet").read_bytes() == before
 
 
 def test_interrupted_study_goes_on_where_it_stopped(

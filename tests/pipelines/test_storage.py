@@ -26,8 +26,8 @@ def test_cell_comes_back_as_it_was_written(
     for cell in plan(study):
         result = store[cell.identity]
         other[cell.identity] = result
-        assert_frame_equal(other[cell.identity].per_user, result.per_user)
-        assert_frame_equal(other[cell.identity].timings, result.timings)
+        for frame in ("per_user", "timings", "life", "feeds"):
+            assert_frame_equal(getattr(other[cell.identity], frame), getattr(result, frame))
     assert set(other) == {cell.identity for cell in plan(study)} == set(store)
 
 

@@ -1,5 +1,6 @@
 """What MLflow holds after a study: runs, params, metrics, tags, artifacts, data."""
 
+import dataclasses
 import math
 import os
 import subprocess
@@ -80,6 +81,39 @@ def test_metrics_by_day_are_those_of_the_drift_frame(
     assert {m.step: m.value for m in history} == dict(rows.select("day", "who").iter_rows())
     assert "quality/newcomer/utility" in als.data.metrics
     assert "drift/incumbent/slots_changed/volume_ci_low" in als.data.metrics
+
+
+def test_life_is_by_day_of_the_world_and_the_studys(
+    client: MlflowClient, runs: dict[str, list[Run]], world_result: StudyResult
+) -> None:
+    (study,) = runs["study"]
+    history = client.get_metric_history(study.info.run_id, "life/influx/incumbent/click_rate")
+    rates = world_result.life.filter(pl.col("arm") == "influx", pl.col("cohort") == "incumbent")
+    by_day = rates.select(pl.col("click_rate").mean().over("day"), "day").unique()
+    assert {m.step for m in history} == set(range(-3, 3))
+    for metric in history:
+        expected = by_day.filter(pl.col("day") == metric.step)["click_rate"][0]
+        assert metric.value == pytest.approx(expected, abs=1e-12)
+    newcomers = {name for name in study.data.metrics if "/newcomer/" in name}
+    assert "life/influx/newcomer/satisfaction" in newcomers
+    assert not {name for name in newcomers if name.startswith("life/control")}
+    of_others = [
+        name for role in ("recommender", "seed") for r in runs[role] for name in r.data.metrics
+    ]
+    assert not [name for name in of_others if name.startswith("life/")]
+
+
+def test_life_in_a_closed_loop_is_the_recommenders(world_result: StudyResult) -> None:
+    study = world_result.study.model_copy(update={"loop": "closed"})
+    life = world_result.life.with_columns(recommender=pl.lit("als"))
+    closed = dataclasses.replace(world_result, study=study, life=life)
+    assert records.study_values(closed) == []
+    of = {
+        name: {v.name for v in records.child_values(closed, name, "none") if "life/" in v.name}
+        for name in ("als", "trending")
+    }
+    assert "life/placebo/newcomer/left" in of["als"]
+    assert of["trending"] == set()
 
 
 def test_headline_is_the_mean_over_days(

@@ -8,14 +8,15 @@ from recsys.arms.policy import RecommenderPolicy
 from recsys.config import INFLUXES, PLATFORMS
 from recsys.errors import ConfigError
 from recsys.feeds import PERSONAL
-from recsys.noise import moment
 from recsys.recommenders import Random
 from recsys.schema import SOURCES
+from recsys.world.arms import Arm
 from recsys.world.behaviour import Conditions, examination, logits
 from recsys.world.house import freshness
 from recsys.world.notes import first_day
 from recsys.world.population import FORMATS
-from recsys.world.run import Arm, Run
+from recsys.world.run import Run
+from recsys.world.serving import serve_audience
 from recsys.world.simulate import Audience, simulate
 
 SHORT_VIDEO, IMAGES = FORMATS.index("short video"), FORMATS.index("image-text")
@@ -154,10 +155,10 @@ def test_freshness_falls_at_the_pace_of_the_platform():
 def ages_on(name, seed):
     """Mean age of the notes that the house serves: in personal slots, and in all."""
     run = run_to(load(platform=name, notes={"per_creator_day": 2.0}), "nobody", 1, seed)
-    view, _ = run._views(2, 0)
-    users, depth = np.arange(300), np.full(300, 20, np.int32)
-    when = int(moment(2))
-    feeds, sources = run._serve(view, run.readers.shown(), users, depth, when, None, 20)
+    audience = Audience(np.arange(300), (2,), 20)
+    _, feeds, sources = serve_audience(
+        run.scene, run.readers, run._views(2, 0), audience, 2, ranked=None
+    )
     age = 2 - run.notes.published[feeds]
     return age[(sources == PERSONAL) & (feeds >= 0)].mean(), age[feeds >= 0].mean()
 

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 
 from recsys.config import Influx, Platform, World
+from recsys.config.world import Drive
+from recsys.world.arms import Arm
 from recsys.world.population import draw_incumbents, draw_newcomers, sample_by_weight
+from recsys.world.scene import Scene
 
 BIG = World(incumbents=20_000, influx=Influx(newcomers=20_000, arrivals=(1.0, 3.0)))
 
@@ -97,12 +100,32 @@ def test_newcomers_like_the_formats_of_the_platform_that_formed_them():
     video = Platform(kind="elsewhere", formats=(0.9, 0.05, 0.05))
     influx = BIG.influx.model_copy(update={"origin": video})
     formed = BIG.model_copy(update={"influx": influx})
-    people = draw_newcomers(formed, BIG.population.newcomers, seed=0)
+    people = draw_newcomers(formed, BIG.population.newcomers, seed=0, origin=video)
     assert people.foreign.all()
     # .5 logits per log of the share's ratio to a third, and a mean of 0 for a person's own part
     expected = 0.5 * np.log(3 * np.array(video.formats))
     assert np.abs(people.format_pull.mean(axis=0) - expected).max() < 4.5 * 0.5 / np.sqrt(20_000)
-    assert not draw_newcomers(formed, BIG.population.incumbents, seed=0).foreign.any()
+    assert not draw_newcomers(formed, BIG.population.newcomers, seed=0).foreign.any()
+
+
+def test_newcomers_seek_trends_as_the_platform_that_formed_them_does():
+    tiktok = Platform(kind="elsewhere", drive=Drive(trend=2.0))
+    formed, native = (
+        draw_newcomers(BIG, BIG.population.newcomers, seed=0, origin=origin)
+        for origin in (tiktok, None)
+    )
+    np.testing.assert_array_equal(formed.trend, 2 * native.trend)
+
+
+def test_a_placebo_is_at_home_whatever_its_law():
+    """Even where newcomers are drawn from the incumbents' own law, only those of the influx are
+    strangers."""
+    laws = BIG.population.model_copy(update={"newcomers": BIG.population.incumbents})
+    influx = BIG.influx.model_copy(update={"newcomers": 5, "origin": Platform()})
+    world = BIG.model_copy(update={"population": laws, "influx": influx, "incumbents": 20})
+    scene = Scene.before(world, 0)
+    assert scene.joined(Arm("influx")).newcomers.foreign.all()
+    assert not scene.joined(Arm("placebo")).newcomers.foreign.any()
 
 
 def test_another_population_seed_draws_other_people(incumbents):

@@ -11,11 +11,12 @@ from recsys.config import Behaviour, Influx, Notes, Platform, Population, World
 from recsys.schema import KINDS
 from recsys.world import house
 from recsys.world import run as run_module
+from recsys.world.arms import Arm
 from recsys.world.behaviour import CLICKED, SHOWN
 from recsys.world.notes import draw_follows, draw_incumbents_notes, first_day
 from recsys.world.population import MAX_FOLLOWS, draw_incumbents
 from recsys.world.readers import Learning, Readers, leave, remember
-from recsys.world.run import Arm, Run
+from recsys.world.run import Run
 from recsys.world.simulate import simulate
 
 from .conftest import small_world

@@ -9,7 +9,8 @@ import recsys
 from recsys.config import Behaviour, Notes
 from recsys.errors import ConfigError
 from recsys.schema import KINDS
-from recsys.world import run as run_module
+from recsys.world import blocks
+from recsys.world.run import Run
 from recsys.world.simulate import simulate, simulate_arms, simulate_days
 
 from .conftest import ARRIVALS, small_world
@@ -38,7 +39,7 @@ def test_arms_share_the_days_before_the_influx_and_nothing_else(arms, world):
 
 
 def test_threads_change_no_bit(world, arms, monkeypatch):
-    monkeypatch.setattr(run_module, "_BLOCK", 37)
+    monkeypatch.setattr(blocks, "_SMALLEST", 37)
     threaded = simulate(world, "influx", seed=3, threads=4)
     assert_frame_equal(threaded.log.dense, arms["influx"].log.dense)
 
@@ -77,15 +78,15 @@ def test_zero_newcomers_change_nothing():
 
 
 def test_a_planted_leak_is_found(monkeypatch):
-    fork = run_module.Run.fork
+    fork = Run.fork
 
     def leaky(self, arm, twin=None):
         run = fork(self, arm, twin)
         if arm.newcomers != "nobody":
-            run.counts.last = run.counts.last + np.arange(run.notes.n) % 2
+            run.counts = run.counts._replace(last=run.counts.last + np.arange(run.notes.n) % 2)
         return run
 
-    monkeypatch.setattr(run_module.Run, "fork", leaky)
+    monkeypatch.setattr(Run, "fork", leaky)
     with pytest.raises(AssertionError):
         test_zero_newcomers_change_nothing()
 

@@ -1,0 +1,87 @@
+"""What a validation measures, on disk: parts that are done, and its tables."""
+
+import hashlib
+import json
+from collections.abc import Iterator, MutableMapping
+from pathlib import Path
+
+import polars as pl
+
+from pipelines.digests import code_digest, study_digest
+from pipelines.storage import config_text, explained, whole
+from recsys.config import Study
+
+__all__ = ["VALIDATIONS", "FigureStore", "save_verdicts"]
+
+VALIDATIONS = Path("data/validations")
+
+
+class FigureStore(MutableMapping[str, dict[str, float]]):
+    """Figures by identity of the part that they are of, a JSON file each under `root`/parts.
+
+    Args:
+        root: where validations live.
+    """
+
+    def __init__(self, root: Path = VALIDATIONS) -> None:
+        self._root = root / "parts"
+
+    def _path(self, identity: str) -> Path:
+        digest = hashlib.sha256(f"{code_digest()} {identity}".encode()).hexdigest()
+        return self._root / f"{digest}.json"
+
+    def __getitem__(self, identity: str) -> dict[str, float]:
+        try:
+            kept = json.loads(self._path(identity).read_text(encoding="utf-8"))
+            if kept["identity"] == json.loads(identity):
+                return {str(name): float(value) for name, value in kept["figures"].items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise KeyError(identity) from error
+        raise KeyError(identity)
+
+    def __setitem__(self, identity: str, figures: dict[str, float]) -> None:
+        with explained(self._root):
+            self._root.mkdir(parents=True, exist_ok=True)
+            text = json.dumps({"identity": json.loads(identity), "figures": figures}, indent=2)
+            with whole(self._path(identity)) as part:
+                part.write_text(text, encoding="utf-8")
+
+    def __delitem__(self, identity: str) -> None:
+        if identity not in self:
+            raise KeyError(identity)
+        self._path(identity).unlink()
+
+    def __iter__(self) -> Iterator[str]:
+        for path in sorted(self._root.glob("*.json")):
+            identity = json.dumps(
+                json.loads(path.read_text(encoding="utf-8"))["identity"], sort_keys=True
+            )
+            if identity in self:
+                yield identity
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def save_verdicts(
+    study: Study, verdicts: pl.DataFrame, measured: pl.DataFrame, root: Path = VALIDATIONS
+) -> Path:
+    """Writes the tables of a validation.
+
+    Args:
+        study: what was validated.
+        verdicts, measured: as `recsys.validation.validate` gives them.
+        root: where validations live.
+
+    Returns:
+        The directory: verdicts.csv, measured.csv and config.yaml.
+    """
+    place = root / f"{study.name}-{study_digest(study)[:12]}"
+    with explained(place):
+        place.mkdir(parents=True, exist_ok=True)
+        for name, frame in (("verdicts", verdicts), ("measured", measured)):
+            with whole(place / f"{name}.csv") as part:
+                frame.write_csv(part)
+        with whole(place / "config.yaml") as part:
+            part.write_text(config_text(study, place, "pipelines.validate"), encoding="utf-8")
+    return place

@@ -1,0 +1,97 @@
+"""Variants of a study beside one another: what the influx did to each recommender on each world."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from pipelines.report.headline import Headline, interval, name_of, number
+from pipelines.report.log import removal
+from pipelines.report.section import Section
+from pipelines.report.world import english, luck, measured, people, relative, slots, words
+from recsys.config import Study
+
+__all__ = ["comparison_sections"]
+
+
+def comparison_sections(variants: Mapping[str, Headline]) -> Iterator[Section]:
+    """The comparison, part by part; each table has a row a recommender and variant.
+
+    Args:
+        variants: figures of each, by what it is called.
+    """
+    worlds = {name: found for name, found in variants.items() if found.result.study.log is None}
+    logs = {name: found for name, found in variants.items() if name not in worlds}
+    yield _opening([figures.result.study for figures in variants.values()])
+    if worlds:
+        yield _across(worlds, _slots)
+        if any(figures.has("utility") for figures in worlds.values()):
+            yield _across(worlds, _mix_and_worth)
+        lines = (line for f in worlds.values() for line in words(f, f.variants).lines)
+        yield Section("", lines=tuple(dict.fromkeys(lines)))
+    if logs:
+        yield _across(logs, removal)
+
+
+def _opening(studies: Sequence[Study]) -> Section:
+    """What the variants share; what they differ in, their configs say."""
+    title = f"{studies[0].group}: {len(studies)} variants"
+    if any(study.world is None for study in studies):
+        return Section(title)
+    shared = [
+        next(iter(texts))
+        for fact in (people, measured, luck)
+        if len(texts := {fact(study) for study in studies}) == 1
+    ]
+    return Section(title, lines=tuple(shared))
+
+
+def _across(variants: Mapping[str, Headline], table: Callable[[Headline], Section]) -> Section:
+    """One table of all variants': below each recommender a row a variant, to be read downwards.
+
+    Args:
+        variants: figures of each, by what it is called.
+        table: a variant's own, with a row a recommender in the order of the config.
+    """
+    tables = {name: table(figures) for name, figures in variants.items()}
+    title, columns, _, lines = next(iter(tables.values()))
+    rows: list[tuple[str, ...]] = []
+    for recommender in dict.fromkeys(one for f in variants.values() for one in f.variants):
+        rows.append((name_of(recommender), *[""] * (len(columns) - 1)))
+        for name, figures in variants.items():
+            if recommender in figures.variants:
+                first, *cells = tables[name].rows[figures.variants.index(recommender)]
+                marks = first.removeprefix(name_of(recommender))
+                rows.append((f"  {name}{marks}", *cells))
+    return Section(title, columns, tuple(rows), lines)
+
+
+def _slots(figures: Headline) -> Section:
+    """Without its last column, newcomers' slots: it would not fit, and English stands below."""
+    title, columns, rows, lines = slots(figures, figures.variants)
+    return Section(title, columns[:-1], tuple(row[:-1] for row in rows), lines)
+
+
+def _mix_and_worth(figures: Headline) -> Section:
+    rows = []
+    for recommender in figures.variants:
+        mix = figures.drift(recommender, "language_format")
+        rows.append(
+            (
+                name_of(recommender),
+                number(mix.get("influx")),
+                interval(mix, "total"),
+                english(figures, recommender),
+                number(figures.level(recommender, "control", "utility")),
+                interval(relative(figures, recommender), "total"),
+                number(figures.level(recommender, "influx", "utility", "newcomer")),
+            )
+        )
+    return Section(
+        "What became of their mix, and of what the feeds are worth?",
+        ("recommender", "mix moved", "total", "English", "worth", "change", "newcomers get"),
+        tuple(rows),
+        (
+            "mix: % of slots of another language or format. English: % of slots, without → with "
+            "influx.",
+            "worth: clicks per 100 looks without influx; change in % of that. Levels are their "
+            "world's own.",
+        ),
+    )

@@ -1,0 +1,75 @@
+"""What the platform's people lived through, without and with the influx."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from pipelines.report.headline import Variant, number
+from pipelines.report.section import Section
+from recsys.lives import over_days, over_seeds
+from recsys.study import StudyResult
+
+__all__ = ["life_sections"]
+
+Row = Mapping[str, Any]
+
+
+class _Line(NamedTuple):
+    """A line of the table."""
+
+    name: str
+    column: str
+    scale: float = 1
+    digits: int = 0
+
+
+_LINES = (
+    _Line("clicks per 100 shown", "click_rate", 100, 1),
+    _Line("product clicks per 1,000", "product_clicks_per_1000", 1, 2),
+    _Line("purchases per 1,000", "purchases_per_1000", 1, 2),
+    _Line("cross-language comments", "comments_across"),
+    _Line("  on language exchange", "across_language_exchange"),
+    _Line("  on homework help", "across_homework_help"),
+    _Line("satisfaction", "satisfaction", 1, 2),
+    _Line("left for discontent", "left"),
+)
+_COLUMNS = {
+    "incumbents without": ("control", "incumbent"),
+    "with influx": ("influx", "incumbent"),
+    "newcomers": ("influx", "newcomer"),
+}
+
+
+def life_sections(result: StudyResult, order: list[Variant]) -> Iterator[Section]:
+    """A section for each who serves a platform: the house, or in a closed loop a recommender.
+
+    Args:
+        result: of a study of a world.
+        order: recommenders, as in the other sections.
+    """
+    whole = over_seeds(over_days(result.life))
+    found = {
+        (row["recommender"], row["arm"], row["cohort"]): row for row in whole.iter_rows(named=True)
+    }
+    servers = list(dict.fromkeys(whole["recommender"]))
+    place = {recommender: number for number, (recommender, _) in enumerate(order)}
+    world, seeds = result.study.world, result.study.seeds
+    assert world is not None
+    averaged = f"  (mean of {seeds} seeds)" if seeds > 1 else ""
+    for server in sorted(servers, key=lambda name: place.get(name, 0)):
+        rows = [found.get((server, *at), {}) for at in _COLUMNS.values()]
+        yield Section(
+            f"Life on the platform, days 0 to {world.days_after - 1}, served by "
+            f"{'the house' if result.study.loop == 'open' else server}{averaged}",
+            ("", *_COLUMNS),
+            tuple(_cells(line, rows) for line in _LINES if _is_known(line, rows)),
+        )
+
+
+def _cells(line: _Line, rows: list[Row]) -> tuple[str, ...]:
+    figures = (number(row.get(line.column), line.scale, line.digits) for row in rows)
+    return (line.name, *figures)
+
+
+def _is_known(line: _Line, rows: list[Row]) -> bool:
+    """A world may not have a topic, nor anybody who has visited."""
+    return any(row.get(line.column) is not None for row in rows)

@@ -1,0 +1,67 @@
+"""Verdicts of a validation as tables, one for each check."""
+
+import math
+from collections import Counter
+from itertools import groupby
+from typing import Any
+
+import polars as pl
+from rich.console import Console
+
+from pipelines.report.console import print_section
+from pipelines.report.section import Section
+from recsys.validation import CHECKS
+
+__all__ = ["print_verdicts"]
+
+_COLUMNS = ("figure", "served by", "target", "tolerance", "measured", "verdict")
+_LEGEND = (
+    "holds    the mean is within the tolerance; the whole interval, where the target is > 0 or < 0",
+    "unclear  the interval has 0 in it, or there is none",
+)
+
+
+def print_verdicts(console: Console, verdicts: pl.DataFrame) -> None:
+    """Prints each figure with target, tolerance, 95 % interval over seeds, and verdict.
+
+    Args:
+        console: where to.
+        verdicts: as `recsys.validation.judge` gives them.
+    """
+    rows = list(verdicts.iter_rows(named=True))
+    for number, of_check in groupby(rows, key=lambda row: row["check"]):
+        lines = tuple(_line(row) for row in of_check)
+        print_section(console, Section(f"{number}. {CHECKS[number]}", _COLUMNS, lines), 40)
+    counts = Counter(row["verdict"] for row in rows)
+    total = f"{counts['holds']} hold, {counts['fails']} fail, {counts['unclear']} are unclear"
+    seeds = max(row["n_seeds"] for row in rows)
+    said = f"Of {len(rows)} figures, each the mean over {seeds} seeds, {total}."
+    print_section(console, Section("", lines=(said, "", *_LEGEND)))
+
+
+def _line(row: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        row["quantity"],
+        row["served_by"],
+        row["target"],
+        _tolerance(row["low"], row["high"]),
+        _measured(row),
+        row["verdict"],
+    )
+
+
+def _tolerance(low: float, high: float) -> str:
+    if math.isinf(high):
+        return f"above {low:g}"
+    return f"below {high:g}" if math.isinf(low) else f"{low:g} to {high:g}"
+
+
+def _measured(row: dict[str, Any]) -> str:
+    if row["ci_low"] is None:
+        return _number(row["mean"])
+    return f"{_number(row['mean'])} [{_number(row['ci_low'])}, {_number(row['ci_high'])}]"
+
+
+def _number(value: float) -> str:
+    """Three figures; thousandths of what is below 1."""
+    return f"{value:.3f}" if abs(value) < 1 else f"{value:.3g}"
