@@ -104,7 +104,7 @@ def child_values(result: StudyResult, recommender: str, mitigation: str) -> list
     drift, summary = result.drift.filter(chosen), result.summary.filter(chosen)
     found = (*_headline(drift, summary), *_drift(drift), *_quality(summary))
     closed = result.study.loop == "closed"
-    life = result.life.filter(pl.col("recommender") == recommender, closed)
+    life = result.life.filter(chosen, closed)
     return _finite((*found, *_life(life)))
 
 

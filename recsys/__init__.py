@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from recsys.errors import ConfigError, LogError, UserError
     from recsys.load import load_studies, load_study
     from recsys.log import InteractionLog
+    from recsys.mitigations import MITIGATIONS, Mitigation
     from recsys.recommenders import RECOMMENDERS, Model, Recommender
     from recsys.study import StudyResult, run
     from recsys.world.simulate import simulate
@@ -21,10 +22,12 @@ __version__ = "0.1.0"
 
 __all__ = [
     "MEASURES",
+    "MITIGATIONS",
     "RECOMMENDERS",
     "ConfigError",
     "InteractionLog",
     "LogError",
+    "Mitigation",
     "Model",
     "Recommender",
     "Study",
@@ -39,10 +42,12 @@ __all__ = [
 
 _HOME = {
     "MEASURES": "recsys.drift",
+    "MITIGATIONS": "recsys.mitigations",
     "RECOMMENDERS": "recsys.recommenders",
     "ConfigError": "recsys.errors",
     "InteractionLog": "recsys.log",
     "LogError": "recsys.errors",
+    "Mitigation": "recsys.mitigations",
     "Model": "recsys.recommenders",
     "Recommender": "recsys.recommenders",
     "Study": "recsys.config",

@@ -16,7 +16,7 @@ from recsys.arms.closed import ClosedArms
 from recsys.arms.log import LogArms
 from recsys.arms.result import CellResult, feeds_in_one
 from recsys.arms.world import WorldArms
-from recsys.config import RecommenderSpec, Study
+from recsys.config import Chain, RecommenderSpec, Study
 from recsys.errors import ConfigError
 from recsys.inference import MIN_SEEDS_FOR_CLAIMS
 from recsys.jobs import Progress, run_all
@@ -44,18 +44,25 @@ class Cell:
         seed: which seed.
         draws: of a log, which placebo groups; the first cell of each recommender has the other
             arms too.
+        chain: the mitigations that the recommender is under.
     """
 
     study: Study
     recommender: RecommenderSpec
     seed: int
     draws: range = range(0)
+    chain: Chain = field(default_factory=Chain)
 
     @property
     def name(self) -> str:
         """What people call it, unique in its study."""
-        part = f"-draws-{self.draws.start}-{self.draws.stop - 1}" if self.draws else ""
-        return f"{self.recommender.name}-seed-{self.seed}{part}"
+        if self.chain.parts:
+            return f"{self.recommender.name} + {self.chain.name} seed {self.seed}{self._part}"
+        return f"{self.recommender.name}-seed-{self.seed}{self._part}"
+
+    @property
+    def _part(self) -> str:
+        return f"-draws-{self.draws.start}-{self.draws.stop - 1}" if self.draws else ""
 
     @property
     def identity(self) -> str:
@@ -65,7 +72,9 @@ class Cell:
         )
         recommender = self.recommender.model_dump(mode="json")
         where = {"seed": self.seed, "draws": [self.draws.start, self.draws.stop]}
-        return json.dumps({**study, "recommender": recommender, **where}, sort_keys=True)
+        parts = [part.model_dump(mode="json") for part in self.chain.parts]
+        chain = {"mitigations": parts} if parts else {}
+        return json.dumps({**study, "recommender": recommender, **chain, **where}, sort_keys=True)
 
 
 @dataclass(frozen=True)
@@ -86,11 +95,12 @@ class StudyResult:
             p90 · p99 · top_tenth · n_users · n_seeds: over the users of a seed, then the mean over
             seeds. top_tenth is the mean of the tenth of the users with the largest values, n_users
             how many had a value in the seed with the fewest.
-        life: recommender · arm · seed · day · cohort and the rest of `recsys.world.life.LIFE`. In
-            an open loop the house serves, and is the recommender; no row for a log.
+        life: recommender · mitigation · arm · seed · day · cohort and the rest of
+            `recsys.world.life.LIFE`. In an open loop the house serves, and is the recommender; no
+            row for a log.
         feeds: recommender · mitigation · arm · seed · day · cohort · user_id · rank (1 = top) ·
             item_id · source; no row unless `evaluation.snapshots` asks for them.
-        timings: recommender · seed · arm · day · fit_s · serve_s.
+        timings: recommender · mitigation · seed · arm · day · fit_s · serve_s.
         notes: what a reader of the figures must know, a sentence each.
     """
 
@@ -111,25 +121,33 @@ def plan(study: Study) -> list[Cell]:
     Raises:
         ConfigError, LogError: what would otherwise fail later.
     """
-    for spec in study.recommenders:
-        make_recommender(spec)
+    pairs = [(spec, chain) for spec in study.recommenders for chain in study.chains_for(spec.name)]
+    for spec, chain in pairs:
+        recommender = make_recommender(spec, chain)
+        if study.log is not None and recommender.needs_previous:
+            raise ConfigError(
+                f"mitigations: {spec.name} + {chain.name} goes on from the model of the day before "
+                "the influx, which a study of a log does not have"
+            )
     if study.log is not None:
         log_arms(study).check()
         draws = range(1, study.log.placebo_draws + 1)
         chunks = [draws[i : i + _DRAWS_PER_CELL] for i in range(0, len(draws), _DRAWS_PER_CELL)]
         return [
-            Cell(study, spec, study.first_seed, chunk)
-            for spec in study.recommenders
+            Cell(study, spec, study.first_seed, chunk, chain)
+            for spec, chain in pairs
             for chunk in chunks
         ]
     _check_pool(study)
-    return [Cell(study, spec, seed) for seed in study.seed_range() for spec in study.recommenders]
+    return [
+        Cell(study, spec, seed, chain=chain) for seed in study.seed_range() for spec, chain in pairs
+    ]
 
 
 def run_cell(cell: Cell) -> CellResult:
     """Runs one cell."""
-    recommender = make_recommender(cell.recommender)
-    name = cell.recommender.name
+    recommender = make_recommender(cell.recommender, cell.chain)
+    name = (cell.recommender.name, cell.chain.name)
     with single_threaded_blas():
         if cell.study.log is not None:
             first = cell.draws.start == 1
@@ -149,7 +167,7 @@ def combine(study: Study, results: Sequence[CellResult]) -> StudyResult:
     else:
         crowding = log_arms(study).matching.crowding
         drift, notes = drift_of_log(per_user, crowding), _notes_on_log(study)
-    keys = ("recommender", "arm", "seed", "day", "cohort")
+    keys = ("recommender", "mitigation", "arm", "seed", "day", "cohort")
     life = pl.concat([result.life for result in results])
     return StudyResult(
         study=study,

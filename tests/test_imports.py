@@ -18,7 +18,10 @@ PARTS = {"drift", "feeds", "inference", "mitigations", "recommenders", "world"}
 STUDIES = {
     "arms", "lives", "load", "source", "spread", "study", "summary", "validation", "variants",
 }  # fmt: skip
-ALLOWED_BETWEEN_PARTS = {("world", "feeds")}  # the platform blends the feeds that make the log
+ALLOWED_BETWEEN_PARTS = {
+    ("world", "feeds"),  # the platform blends the feeds that make the log
+    ("mitigations", "recommenders"),  # a mitigation wraps a recommender
+}
 RANDOM = {"numpy.random", "random", "secrets"}
 HEAVY = {"implicit", "mlflow", "numba", "scipy", "sklearn"}
 

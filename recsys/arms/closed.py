@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from recsys.arms.policy import RecommenderPolicy
 from recsys.arms.world import WorldArms
 from recsys.lazy import lazy
-from recsys.recommenders import Ranking, Recommender
+from recsys.recommenders import Model, Ranking, Recommender
 from recsys.world.simulate import ARMS, Audience, Simulation, simulate_arms
 
 __all__ = ["ClosedArms"]
@@ -35,17 +35,22 @@ class ClosedArms(WorldArms):
         arms = {name: ARMS[name]._replace(retrained=name != "control") for name in names}
         days = self.evaluation.training_days or _TRAINING_DAYS
         audience = Audience(self.panel, self.evaluation.days, self.evaluation.k)
+        policy = RecommenderPolicy(self.recommender, days)
         simulations = simulate_arms(
-            self.world, list(arms.values()), self.seed, RecommenderPolicy(self.recommender, days),
-            audience=audience, threads=self.threads, impressions=False,
+            self.world, list(arms.values()), self.seed, policy,
+            audience=audience, threads=self.threads, impressions=policy.impressions,
         )  # fmt: skip
         return {name: simulations[arm] for name, arm in arms.items()}
 
     def _world_of(self, arm: str) -> str:
         return arm
 
-    def _server(self, name: str) -> str:
-        return name
+    def _server(self, variant: tuple[str, str]) -> tuple[str, str]:
+        return variant
+
+    def _before(self, recommender: Recommender, arm: str) -> Model | None:
+        """Its worlds have fitted it each morning, from yesterday's model on."""
+        return None
 
     def _feeds(
         self,
@@ -53,6 +58,7 @@ class ClosedArms(WorldArms):
         arm: str,
         day: int,
         groups: tuple[NDArray[np.int64], ...],
+        before: Model | None = None,
     ) -> tuple[list[Ranking], dict[str, float]]:
         """The feeds that the audience was served; fits and serving are part of the simulation."""
         start = time.perf_counter()

@@ -91,26 +91,29 @@ class WorldArms:
         with self._lock:
             _ = self.simulations, self.panel
 
-    def measure(self, name: str, recommender: Recommender) -> CellResult:
+    def measure(self, name: str | tuple[str, str], recommender: Recommender) -> CellResult:
         """Per-user rows of all arms and days, timings, and what people lived through.
 
         Args:
-            name: what the rows call the recommender.
+            name: what the rows call the recommender, or that and its mitigation.
             recommender: what to fit.
         """
         self.prepare()
+        variant = (name, "none") if isinstance(name, str) else name
+        named = dict(zip(("recommender", "mitigation"), variant, strict=True))
         rows, timings, kept = [], [], []
         references: dict[int, Ranking] = {}
         for arm in self._arms_for(recommender):
             incumbents, newcomers, pairs = [], [], []
+            before = self._before(recommender, arm)
             for day in self.evaluation.days:
                 newcomers_there = self._newcomers(arm, day)
                 (feeds, theirs), seconds = self._feeds(
-                    recommender, arm, day, (self.panel, newcomers_there)
+                    recommender, arm, day, (self.panel, newcomers_there), before
                 )
                 keys = {
-                    "recommender": name, "mitigation": "none", "arm": arm, "seed": self.seed,
-                    "draw": 0, "day": day, "cohort": "incumbent",
+                    **named, "arm": arm, "seed": self.seed, "draw": 0, "day": day,
+                    "cohort": "incumbent",
                 }  # fmt: skip
                 reference = references.setdefault(day, feeds)
                 pairs.append(self._pair(arm, day, self.panel, reference, feeds))
@@ -121,9 +124,7 @@ class WorldArms:
                     pair = self._pair(arm, day, newcomers_there, theirs, theirs)
                     newcomers.append(self._rows(keys, newcomers_there, pair))
                     kept += self._kept(keys, newcomers_there, theirs)
-                timings.append(
-                    {"recommender": name, "seed": self.seed, "arm": arm, "day": day, **seconds}
-                )
+                timings.append({**named, "seed": self.seed, "arm": arm, "day": day, **seconds})
             rows += [headline_of(incumbents, pairs, self._measures), *incumbents]
             if newcomers:
                 rows += [headline_of(newcomers, [], self._measures), *newcomers]
@@ -131,13 +132,22 @@ class WorldArms:
         return CellResult(
             pl.concat(rows),
             pl.DataFrame(timings),
-            life_of(lives, self._server(name), self.seed),
+            life_of(lives, self._server(variant), self.seed),
             feeds_in_one(kept),
         )
 
-    def _server(self, name: str) -> str:
+    def _server(self, variant: tuple[str, str]) -> tuple[str, str]:
         """Who serves the worlds in which a recommender is measured."""
-        return HOUSE
+        return HOUSE, "none"
+
+    def _before(self, recommender: Recommender, arm: str) -> Model | None:
+        """The model of the morning of day 0, if it is needed: of the arm's log and seed.
+
+        Nobody has come by then, so it is the same in all arms but for the training seed.
+        """
+        if not recommender.needs_previous:
+            return None
+        return recommender.fit(self._day(arm, 0)[0], seed=training_seed(self.seed, arm))
 
     def _arms_for(self, recommender: Recommender) -> list[str]:
         """Control first. Without a training seed, retrain is the control itself: left out."""
@@ -176,11 +186,12 @@ class WorldArms:
         arm: str,
         day: int,
         groups: tuple[NDArray[np.int64], ...],
+        before: Model | None = None,
     ) -> tuple[list[Ranking], dict[str, float]]:
         """The day's feeds of each group of users, from a fit of the arm's log; and seconds."""
         log, _ = self._day(arm, day)
         start = time.perf_counter()
-        model = recommender.fit(log, seed=training_seed(self.seed, arm))
+        model = recommender.fit(log, training_seed(self.seed, arm), before)
         fitted = time.perf_counter()
         feeds = [self._serve(model, arm, day, users) for users in groups]
         served = time.perf_counter()

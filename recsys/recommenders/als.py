@@ -32,6 +32,8 @@ class ALS(Recommender):
     """
 
     deterministic: ClassVar[bool] = False
+    uses_weights: ClassVar[bool] = True
+    warm_starts: ClassVar[bool] = True
 
     factors: int = Field(default=64, ge=1, le=1024)
     """Length of the vectors."""
@@ -141,4 +143,4 @@ def starting_factors(
     blocks = np.arange(-(-factors // 4))
     low, high = keys & np.uint64(0xFFFFFFFF), keys >> np.uint64(32)
     z = normals(seed, stream, low[:, None], high[:, None], blocks)
-    return (0.01 * z.reshape(keys.size, -1)[:, :factors]).astype(np.float32)
+    return (0.01 * z.reshape(keys.size, 4 * blocks.size)[:, :factors]).astype(np.float32)

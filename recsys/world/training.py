@@ -27,7 +27,10 @@ def fit(
         previous: the fits of the morning before.
     """
     seed = integer_seed(scene.seed, 1 if scene.arm.retrained else 0)
-    users, events = users_frame(scene.world, scene.people), events_frame(history, positive=True)
+    users, events = (
+        users_frame(scene.world, scene.people),
+        events_frame(history, positive=not policy.impressions),
+    )
     log = InteractionLog(users, items_frame(scene.world, scene.notes), events)
     full = policy.fit(log, seed, previous[NEWCOMERS])
     trained_on_all = scene.arm.opens("training", INCUMBENTS)

@@ -311,6 +311,7 @@ class ReadsAttributes:
     """A policy that ranks notes by what the log says about them: those with subtitles first."""
 
     training_days = 7
+    impressions = False
 
     def __init__(self, log=None):
         self.log = log
