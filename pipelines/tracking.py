@@ -28,6 +28,8 @@ __all__ = ["ARTIFACTS", "Recorded", "Tracker", "TrackingError", "tracked"]
 ARTIFACTS = (
     "config.yaml", "summary.csv", "drift.csv", "quantiles.csv", "life.csv", "per_user.parquet"
 )  # fmt: skip
+FRONT_ARTIFACTS = ("front.csv", "dominated.csv", "front.html")
+"""Of a study with mitigations."""
 _PROGRAMS = {"study": "pipelines.run", "validation": "pipelines.validate"}
 """What starts a run of each role."""
 _MOST_METRICS = 1000
@@ -161,7 +163,8 @@ def _record_parent(store: _Store, result: StudyResult, folder: Path) -> None:
     _log(store, store.run_id, records.study_values(result), records.study_params(result.study))
     if result.notes:
         store.client.set_tag(store.run_id, "mlflow.note.content", "\n\n".join(result.notes))
-    for name in ARTIFACTS:
+    there = [name for name in FRONT_ARTIFACTS if (folder / name).exists()]
+    for name in (*ARTIFACTS, *there):
         store.client.log_artifact(store.run_id, str(folder / name))
 
 

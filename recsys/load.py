@@ -15,7 +15,8 @@ from pydantic import BaseModel, ValidationError
 
 from recsys.config import PLATFORMS, Chain, MitigationSpec, Part, RecommenderSpec, Study
 from recsys.errors import ConfigError, nearest
-from recsys.mitigations import MITIGATIONS, Mitigation, mitigated
+from recsys.mitigations import MITIGATIONS, Mitigation, WarmStart, mitigated
+from recsys.mitigations.base import Place
 from recsys.recommenders import RECOMMENDERS, Recommender
 from recsys.variants import PRESETS, contents
 
@@ -82,12 +83,16 @@ def load_studies(
     return _studies(contents(source, overrides, where), where)
 
 
-def make_recommender(spec: RecommenderSpec, chain: Chain | None = None) -> Recommender:
+def make_recommender(
+    spec: RecommenderSpec, chain: Chain | None = None, *, anew: bool = False
+) -> Recommender:
     """The recommender that a spec names, under the mitigations of a chain, with options checked.
 
     Args:
         spec: `kind` is a key of `RECOMMENDERS`, or `package.module:Class` for one of your own.
         chain: mitigations; None for none.
+        anew: whether fits start anew even where a mitigation is given an earlier model, unless one
+            goes on from its parameters: so it is in an open loop.
 
     Raises:
         ConfigError: an unknown kind, options that it does not take, or a mitigation that cannot
@@ -101,7 +106,10 @@ def make_recommender(spec: RecommenderSpec, chain: Chain | None = None) -> Recom
     if chain is None or not chain.parts:
         return plain
     try:
-        return mitigated(plain, [make_mitigation(part) for part in chain.parts])
+        parts = [make_mitigation(part) for part in chain.parts]
+        goes_on = any(part.place in (Place.START, Place.FACTORS) for part in parts)
+        cold = [WarmStart(enabled=False)] if anew and plain.warm_starts and not goes_on else []
+        return mitigated(plain, [*cold, *parts])
     except ConfigError as error:
         hint = "; {parts: [...], only: [...]} tries a chain on some recommenders"
         raise ConfigError(f"mitigations: {spec.name} + {chain.name}: {error}{hint}") from error

@@ -18,6 +18,7 @@ from recsys.arms.result import CellResult, feeds_in_one
 from recsys.arms.world import WorldArms
 from recsys.config import Chain, RecommenderSpec, Study
 from recsys.errors import ConfigError
+from recsys.front import dominated, front
 from recsys.inference import MIN_SEEDS_FOR_CLAIMS
 from recsys.jobs import Progress, run_all
 from recsys.load import make_recommender
@@ -102,6 +103,8 @@ class StudyResult:
             item_id · source; no row unless `evaluation.snapshots` asks for them.
         timings: recommender · mitigation · seed · arm · day · fit_s · serve_s.
         notes: what a reader of the figures must know, a sentence each.
+        front: of a world with mitigations, what `recsys.front.front` gives.
+        dominated: what `recsys.front.dominated` gives.
     """
 
     study: Study
@@ -113,6 +116,19 @@ class StudyResult:
     feeds: pl.DataFrame
     timings: pl.DataFrame
     notes: tuple[str, ...] = field(default=())
+    front: pl.DataFrame = field(default_factory=pl.DataFrame)
+    dominated: pl.DataFrame = field(default_factory=pl.DataFrame)
+
+    @property
+    def front_variants(self) -> list[tuple[str, str]]:
+        """Recommender and mitigation of each that the front compares, in the order of the config.
+
+        Empty without mitigations.
+        """
+        if self.front.is_empty():
+            return []
+        rows = self.front.select("recommender", "mitigation").unique(maintain_order=True)
+        return [(str(recommender), str(mitigation)) for recommender, mitigation in rows.iter_rows()]
 
 
 def plan(study: Study) -> list[Cell]:
@@ -146,7 +162,8 @@ def plan(study: Study) -> list[Cell]:
 
 def run_cell(cell: Cell) -> CellResult:
     """Runs one cell."""
-    recommender = make_recommender(cell.recommender, cell.chain)
+    anew = cell.study.loop == "open"
+    recommender = make_recommender(cell.recommender, cell.chain, anew=anew)
     name = (cell.recommender.name, cell.chain.name)
     with single_threaded_blas():
         if cell.study.log is not None:
@@ -179,7 +196,15 @@ def combine(study: Study, results: Sequence[CellResult]) -> StudyResult:
         feeds=feeds_in_one([result.feeds for result in results]),
         timings=timings,
         notes=notes,
+        **_fronts(study, per_user),
     )
+
+
+def _fronts(study: Study, per_user: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """The front, where there is something to compare and to compare it by."""
+    if study.log is not None or not any(chain.parts for chain in study.mitigations):
+        return {}
+    return {"front": front(per_user), "dominated": dominated(per_user)}
 
 
 def run(

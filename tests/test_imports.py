@@ -16,7 +16,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 VALUES = {"config", "errors", "jobs", "lazy", "log", "noise", "schema", "threads"}
 PARTS = {"drift", "feeds", "inference", "mitigations", "recommenders", "world"}
 STUDIES = {
-    "arms", "lives", "load", "source", "spread", "study", "summary", "validation", "variants",
+    "arms", "front", "lives", "load", "source", "spread", "study", "summary", "validation",
+    "variants",
 }  # fmt: skip
 ALLOWED_BETWEEN_PARTS = {
     ("world", "feeds"),  # the platform blends the feeds that make the log

@@ -48,7 +48,7 @@ class ClosedArms(WorldArms):
     def _server(self, variant: tuple[str, str]) -> tuple[str, str]:
         return variant
 
-    def _before(self, recommender: Recommender, arm: str) -> Model | None:
+    def _before(self, recommender: Recommender) -> Model | None:
         """Its worlds have fitted it each morning, from yesterday's model on."""
         return None
 

@@ -103,9 +103,9 @@ class WorldArms:
         named = dict(zip(("recommender", "mitigation"), variant, strict=True))
         rows, timings, kept = [], [], []
         references: dict[int, Ranking] = {}
+        before = self._before(recommender)
         for arm in self._arms_for(recommender):
             incumbents, newcomers, pairs = [], [], []
-            before = self._before(recommender, arm)
             for day in self.evaluation.days:
                 newcomers_there = self._newcomers(arm, day)
                 (feeds, theirs), seconds = self._feeds(
@@ -140,14 +140,14 @@ class WorldArms:
         """Who serves the worlds in which a recommender is measured."""
         return HOUSE, "none"
 
-    def _before(self, recommender: Recommender, arm: str) -> Model | None:
-        """The model of the morning of day 0, if it is needed: of the arm's log and seed.
+    def _before(self, recommender: Recommender) -> Model | None:
+        """The model of the morning of day 0, if it is needed.
 
-        Nobody has come by then, so it is the same in all arms but for the training seed.
+        One for all arms, since they share what was before the influx: control's, with its seed.
         """
         if not recommender.needs_previous:
             return None
-        return recommender.fit(self._day(arm, 0)[0], seed=training_seed(self.seed, arm))
+        return recommender.fit(self._day("control", 0)[0], training_seed(self.seed, "control"))
 
     def _arms_for(self, recommender: Recommender) -> list[str]:
         """Control first. Without a training seed, retrain is the control itself: left out."""

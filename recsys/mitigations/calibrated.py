@@ -29,8 +29,9 @@ class Calibrated(Mitigation):
     Greedy re-ranking of Steck 2018, "Calibrated recommendations". The history is taken from the log
     up to the first newcomer's event; once it spans `history_days` it is kept and passed on from
     model to model. In an open loop it is that of the morning of day 0 in every arm, if the world
-    has as many days before. Newcomers, who have none, are served as without. Acts on the rankings
-    of any recommender. Use it where readers should keep their mix whatever becomes popular.
+    has as many days before; in a closed one each arm keeps its own. Newcomers have none, and are
+    served as without. Acts on the rankings of any recommender. Use it where readers should keep
+    their mix whatever becomes popular.
 
     >>> from recsys.mitigations.base import mitigated
     >>> from recsys.recommenders import Trending
