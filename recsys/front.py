@@ -1,8 +1,8 @@
 """The front: what each mitigation does to drift, and what it costs both sides.
 
-A mitigation is dominated by another of the same recommender if that is clearly better in one
-respect and worse in none by more than a margin, both by intervals of paired differences: same
-readers, same seeds.
+A mitigation is dominated by another of the same recommender if that is better in one respect, by
+more than a margin and beyond doubt, and beyond doubt worse in none by more than the margin; both by
+intervals of paired differences: same readers, same seeds.
 """
 
 from collections.abc import Iterator, Mapping
@@ -31,7 +31,7 @@ class Quantity:
         arm: the arm in which it is taken.
         less: the arm whose value is subtracted; None for a level.
         sign: 1 if more is better, -1 if less is; 0 if neither, so that it decides nothing.
-        margin: how much worse is no matter: of drift as it is, else of the plain recommender's.
+        margin: how much is no matter: of drift as it is, else of the plain recommender's.
     """
 
     measure: str
@@ -113,13 +113,13 @@ def _better_in(
         quantity = QUANTITIES[name]
         if quantity.sign == 0:
             continue
-        _, low, high = _interval(name, quantity.sign * (values - other[name]))
-        if low is None or high is None:
+        mean, low, _ = _interval(name, quantity.sign * (values - other[name]))
+        if mean is None or low is None:
             return []
         scale = 1.0 if quantity.sign < 0 else abs(float(np.nanmean(plain[name])))
         if low < -quantity.margin * scale:
             return []
-        if low > 0:
+        if low > 0 and mean > quantity.margin * scale:
             better.append(name)
     return better
 

@@ -1,7 +1,8 @@
 """The arms of a synthetic world, closed loop: the recommender serves, and its feeds make the log.
 
 Each recommender has worlds of its own. They share the days before the influx; from day 0 on every
-arm but control trains with another seed, so that all hold the same training noise.
+arm but control trains with another seed, so that all hold the same training noise; without a training seed
+all go on from what the days before the influx have left.
 """
 
 import time
@@ -32,7 +33,8 @@ class ClosedArms(WorldArms):
         """The world of each arm; without a training seed retrain is control, and left out."""
         assert self.recommender is not None
         names = self._arms_for(self.recommender)
-        arms = {name: ARMS[name]._replace(retrained=name != "control") for name in names}
+        anew = not self.recommender.deterministic  # else what was learned before day 0 is shared
+        arms = {name: ARMS[name]._replace(retrained=anew and name != "control") for name in names}
         days = self.evaluation.training_days or _TRAINING_DAYS
         audience = Audience(self.panel, self.evaluation.days, self.evaluation.k)
         policy = RecommenderPolicy(self.recommender, days)

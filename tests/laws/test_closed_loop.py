@@ -38,8 +38,11 @@ def a_world(**changes):
 
 
 def policy_of(name):
+    """The policy of a name in the dict, of the house, or of a recommender."""
     if name == "house":
         return None
+    if not isinstance(name, str):
+        return RecommenderPolicy(name, training_days=7)
     return RecommenderPolicy(RECOMMENDERS[name](**SMALL.get(name, {})), training_days=7)
 
 
