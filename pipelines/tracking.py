@@ -170,12 +170,14 @@ def _record_parent(store: _Store, result: StudyResult, folder: Path) -> None:
 
 def _record_child(store: _Store, result: StudyResult, recommender: str, mitigation: str) -> None:
     spec = next(spec for spec in result.study.recommenders if spec.name == recommender)
+    chains = result.study.chains_for(recommender)
+    chain = next(chain for chain in chains if chain.name == mitigation)
     name = recommender if mitigation == "none" else f"{recommender} + {mitigation}"
     with _run(store, name, "recommender", store.run_id) as run_id:
         _log_dataset(store, result.study, run_id)
         _log(
             store, run_id, records.child_values(result, recommender, mitigation),
-            records.child_params(spec, mitigation),
+            records.child_params(spec, chain),
         )  # fmt: skip
         if result.study.world is not None:
             chosen = (pl.col("recommender") == recommender) & (pl.col("mitigation") == mitigation)

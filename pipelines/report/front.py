@@ -91,9 +91,9 @@ def _verdicts(result: StudyResult) -> Iterator[str]:
     left = every - set(found.select("recommender", "mitigation").iter_rows())
     if len(left) == len(every):
         yield "None is clearly dominated: each is better in something, or too like the others."
-    yield "Dominated: another of the same recommender is better in one respect and worse in none, by"
-    yield "more than 1 point of drift, 1 % of incumbents' or 5 % of newcomers' figures, as far as the"
-    yield "95 % intervals of paired differences say."
+    yield "Dominated: another of the same recommender is better in one respect and worse in none,"
+    yield "by more than 1 point of drift, 1 % of incumbents' or 5 % of newcomers' figures, as far"
+    yield "as the 95 % intervals of paired differences say."
 
 
 def _with_ends(row: Mapping[str, Any] | None) -> str:

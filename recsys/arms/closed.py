@@ -1,8 +1,8 @@
 """The arms of a synthetic world, closed loop: the recommender serves, and its feeds make the log.
 
 Each recommender has worlds of its own. They share the days before the influx; from day 0 on every
-arm but control trains with another seed, so that all hold the same training noise; without a training seed
-all go on from what the days before the influx have left.
+arm but control trains with another seed, so that all hold the same training noise. Without a
+training seed all go on from what the days before the influx have left.
 """
 
 import time
