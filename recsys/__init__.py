@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from recsys import drift
-    from recsys.config import Study
+    from recsys.config import Study, Training
     from recsys.drift import MEASURES
     from recsys.errors import ConfigError, LogError, UserError
-    from recsys.load import load_studies, load_study
+    from recsys.load import load_studies, load_study, load_training
     from recsys.log import InteractionLog
     from recsys.recommenders import RECOMMENDERS, Model, Recommender
     from recsys.study import StudyResult, run
+    from recsys.training import TrainingResult, train
     from recsys.world.simulate import simulate
 
 __version__ = "0.1.0"
@@ -29,12 +30,16 @@ __all__ = [
     "Recommender",
     "Study",
     "StudyResult",
+    "Training",
+    "TrainingResult",
     "UserError",
     "drift",
     "load_studies",
     "load_study",
+    "load_training",
     "run",
     "simulate",
+    "train",
 ]
 
 _HOME = {
@@ -47,11 +52,15 @@ _HOME = {
     "Recommender": "recsys.recommenders",
     "Study": "recsys.config",
     "StudyResult": "recsys.study",
+    "Training": "recsys.config",
+    "TrainingResult": "recsys.training",
     "UserError": "recsys.errors",
     "load_studies": "recsys.load",
     "load_study": "recsys.load",
+    "load_training": "recsys.load",
     "run": "recsys.study",
     "simulate": "recsys.world.simulate",
+    "train": "recsys.training",
 }
 
 

@@ -106,4 +106,6 @@ def _mean_over_slots(item_ids: ArrayLike, values: NDArray[np.float64]) -> NDArra
     filled = ids >= 0
     known = np.where(filled, values[np.where(filled, ids, 0)], 0.0).sum(axis=1)
     count = filled.sum(axis=1)
-    return np.divide(known, count, out=np.full(count.size, np.nan), where=count > 0)
+    mean = np.full(count.size, np.nan)
+    np.divide(known, count, out=mean, where=count > 0)
+    return mean
