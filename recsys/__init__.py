@@ -10,10 +10,11 @@ if TYPE_CHECKING:
     from recsys import drift
     from recsys.config import Study, Training
     from recsys.drift import MEASURES
-    from recsys.errors import ConfigError, LogError, UserError
+    from recsys.errors import ConfigError, LogError, ModelError, UserError
     from recsys.load import load_studies, load_study, load_training
     from recsys.log import InteractionLog
     from recsys.recommenders import RECOMMENDERS, Model, Recommender
+    from recsys.store import load_model, save_model
     from recsys.study import StudyResult, run
     from recsys.training import TrainingResult, train
     from recsys.world.simulate import simulate
@@ -27,6 +28,7 @@ __all__ = [
     "InteractionLog",
     "LogError",
     "Model",
+    "ModelError",
     "Recommender",
     "Study",
     "StudyResult",
@@ -34,10 +36,12 @@ __all__ = [
     "TrainingResult",
     "UserError",
     "drift",
+    "load_model",
     "load_studies",
     "load_study",
     "load_training",
     "run",
+    "save_model",
     "simulate",
     "train",
 ]
@@ -49,16 +53,19 @@ _HOME = {
     "InteractionLog": "recsys.log",
     "LogError": "recsys.errors",
     "Model": "recsys.recommenders",
+    "ModelError": "recsys.errors",
     "Recommender": "recsys.recommenders",
     "Study": "recsys.config",
     "StudyResult": "recsys.study",
     "Training": "recsys.config",
     "TrainingResult": "recsys.training",
     "UserError": "recsys.errors",
+    "load_model": "recsys.store",
     "load_studies": "recsys.load",
     "load_study": "recsys.load",
     "load_training": "recsys.load",
     "run": "recsys.study",
+    "save_model": "recsys.store",
     "simulate": "recsys.world.simulate",
     "train": "recsys.training",
 }
