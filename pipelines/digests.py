@@ -12,7 +12,7 @@ import recsys
 from recsys.config import Study, Training
 
 __all__ = ["cell_digest", "code_digest", "data_digest", "group_digest", "study_digest",
-           "training_digest", "world_digest"]  # fmt: skip
+           "training_digest", "tuning_digest", "world_digest"]  # fmt: skip
 
 _LIBRARIES = ("implicit", "numba", "numpy", "polars", "scikit-learn", "scipy")
 """Another version of these may change figures in the last bits."""
@@ -36,6 +36,12 @@ def training_digest(training: Training) -> str:
     config = training.model_dump_json(exclude={"workers", "tracking", "tune"})
     foreign = _foreign_code(training.recommender.kind)
     return _sha256(config, code_digest(), data_digest(training), foreign)
+
+
+def tuning_digest(training: Training) -> str:
+    """A hash of all that a search depends on, but for its length: a longer one goes on from it."""
+    assert training.tune is not None
+    return _sha256(training_digest(training), training.tune.model_dump_json(exclude={"trials"}))
 
 
 def group_digest(studies: Sequence[Study]) -> str:

@@ -30,10 +30,12 @@ __all__ = [
     "Value",
     "child_params",
     "child_values",
+    "options_params",
     "seed_values",
     "study_params",
     "study_values",
     "training_values",
+    "trial_values",
     "variants",
     "verdict_values",
 ]
@@ -106,6 +108,20 @@ def training_values(result: TrainingResult) -> list[Value]:
     timings = result.timings.row(0, named=True)
     found += [Value(f"time/{name}", timings[name]) for name in ("fit_s", "serve_s", "users_per_s")]
     return _finite(found)
+
+
+def trial_values(figures: Mapping[str, float], k: int) -> list[Value]:
+    """Metrics of a trial of a search: `validation/all/<metric>_at_20` and `time/fit_s`."""
+    found = []
+    for name, value in figures.items():
+        metric = f"time/{name}" if name.endswith("_s") else f"validation/all/{_plain(name)}_at_{k}"
+        found.append(Value(metric, value))
+    return _finite(found)
+
+
+def options_params(options: Mapping[str, Any]) -> dict[str, str]:
+    """A recommender's options."""
+    return _as_params(options)
 
 
 def child_params(spec: RecommenderSpec, mitigation: str) -> dict[str, str]:

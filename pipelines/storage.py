@@ -28,6 +28,7 @@ __all__ = [
     "CELLS",
     "STUDIES",
     "TRAININGS",
+    "TUNINGS",
     "CellStore",
     "StorageError",
     "config_text",
@@ -41,6 +42,7 @@ __all__ = [
 CELLS = Path("data/cells")
 STUDIES = Path("data/studies")
 TRAININGS = Path("data/training")
+TUNINGS = Path("data/tuning")
 _FRAMES = ("per_user", "timings", "life", "feeds")
 _TABLES = ("summary", "drift", "quantiles", "life")
 """Frames of a study that are small enough to be written as text too."""

@@ -146,6 +146,37 @@ class Tracker:
                     store.client.log_artifact(store.run_id, str(path))
         return _recorded(store)._replace(model_id=model_id)
 
+    def record_tuning(self, training: Training, trials: pl.DataFrame, folder: Path) -> Recorded:
+        """Writes a search, below it a run a trial, and ends them.
+
+        Args:
+            training: what was tuned.
+            trials: as `pipelines.tuning.Search.trials` gives them.
+            folder: where its files are; trials.csv and best.yaml become artifacts.
+
+        Raises:
+            TrackingError: whatever went wrong with MLflow.
+        """
+        assert training.tune is not None
+        options, name = list(training.tune.space), training.recommender.name
+        with self._taken() as store:
+            _log_dataset(store, training, store.run_id, "training")
+            for trial in trials.iter_rows(named=True):
+                figures = {n: v for n, v in trial.items() if n not in ("trial", *options)}
+                values = records.trial_values(figures, training.k)
+                params = records.options_params({option: trial[option] for option in options})
+                title = f"{name} trial {trial['trial']}"
+                with _run(store, title, "trial", store.run_id) as run_id:
+                    _log(store, run_id, values, params)
+            best = trials.sort(training.tune.metric, descending=True, maintain_order=True)
+            value = records.Value("best/value", best[training.tune.metric][0])
+            own = records.study_params(training)
+            chosen = {f"best.{option}": best[option][0] for option in options}
+            _log(store, store.run_id, [value], {**own, **records.options_params(chosen)})
+            for file in ("trials.csv", "best.yaml"):
+                store.client.log_artifact(store.run_id, str(folder / file))
+        return _recorded(store)
+
     @contextmanager
     def _taken(self) -> Iterator[_Store]:
         """The store; its run ends with the block, and what goes wrong is said as one error."""

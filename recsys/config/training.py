@@ -3,13 +3,17 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, model_validator
 
 from recsys.config.base import Part
 from recsys.config.study import LogSource, RecommenderSpec, Tracking
 from recsys.config.world import World
 
 __all__ = ["Range", "Training", "Tuning"]
+
+
+Choice = bool | int | float | str | None
+"""A value of an option that a search may try."""
 
 
 class Range(Part):
@@ -37,13 +41,14 @@ class Range(Part):
 class Tuning(Part):
     """A search for hyper-parameters on a validation part of what is trained on."""
 
-    space: Mapping[str, Range | Annotated[tuple[JsonValue, ...], Field(min_length=1)]] = Field(
+    space: Mapping[str, Range | Annotated[tuple[Choice, ...], Field(min_length=1)]] = Field(
         min_length=1
     )
     """Option of the recommender: a list of values, or a range `{low: 0.01, high: 10, log: true}`.
     Options that are not named keep their value."""
     trials: int = Field(default=20, ge=1, le=10_000)
-    """How many settings are tried; the first is the config's own where the space holds it."""
+    """How many settings are tried; the first is the config's own where the space holds it. With
+    more of them a search goes on."""
     metric: str = "ndcg"
     """What is maximised, on the validation part: a key of `recsys.metrics.METRICS`, by user."""
 
