@@ -119,13 +119,14 @@ class Search:
         for trial in study.get_trials(deepcopy=False):
             if trial.state == optuna.trial.TrialState.RUNNING:
                 study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-        if not self._complete(study):
+        waiting = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,))
+        if not self._complete(study) and not waiting:
             own = {
                 name: self.training.recommender.options[name]
                 for name, choices in self.tune.space.items()
                 if _holds(choices, self.training.recommender.options[name])
             }
-            study.enqueue_trial(own, skip_if_exists=True)
+            study.enqueue_trial(own)
         return study
 
     def _complete(self, study: "optuna.Study") -> list[Any]:
