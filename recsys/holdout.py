@@ -77,7 +77,7 @@ def split_log(
     """Cuts a log at one moment for all users, so that nobody learns from the future.
 
     Candidates are items published before the cut, or where that is not known, those that occur in
-    the training part; in a log without times all items.
+    the training part; in a log without times, anywhere in the log.
 
     Args:
         log: the whole log.
@@ -111,7 +111,7 @@ def split_log(
                 f"hold out {advice}"
             )
     train, test = log.only(~late), log.only(late)
-    return Split(train, test, cut, _candidates(train, cut, window_days))
+    return Split(train, test, cut, _candidates(log if cut is None else train, cut, window_days))
 
 
 def by_lot(log: InteractionLog, share: float, seed: int) -> NDArray[np.bool_]:
@@ -146,14 +146,13 @@ def _cut(
 
 
 def _candidates(
-    train: InteractionLog, cut: datetime | None, window_days: float | None
+    log: InteractionLog, cut: datetime | None, window_days: float | None
 ) -> NDArray[np.bool_]:
-    if cut is None:
-        return np.ones(train.n_items, dtype=np.bool_)
-    known = np.zeros(train.n_items, dtype=np.bool_)
-    known[train.dense["item"].to_numpy()] = True
-    published = _published(train.items)
-    if published is None:
+    """What can be recommended at the cut of a log that ends there, or has no times."""
+    known = np.zeros(log.n_items, dtype=np.bool_)
+    known[log.dense["item"].to_numpy()] = True
+    published = _published(log.items)
+    if published is None or cut is None:
         return known
     oldest = pl.lit(True)
     if window_days is not None:
