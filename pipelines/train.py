@@ -72,6 +72,7 @@ def _print_use(console: Console, folder: Path, recorded: Recorded | None, user: 
     if recorded is not None and recorded.model_id is not None:
         where = "" if not recorded.is_local else f"MLFLOW_TRACKING_URI={recorded.uri} "
         command = f"mlflow models serve -m models:/{recorded.model_id} --env-manager local"
+        command += " --port 5001"
         console.print(f"Serve   {where}{command}", soft_wrap=True)
 
 

@@ -21,6 +21,7 @@ from recsys.holdout import Split, split_log
 from recsys.load import make_recommender
 from recsys.log import InteractionLog
 from recsys.metrics import METRICS, Judged, judge
+from recsys.noise import integer_seed
 from recsys.recommenders import Model, Ranking, Recommender, Trending, with_fallback
 from recsys.recommenders.base import COLD, HOT, WARM
 from recsys.source import read_log
@@ -103,13 +104,14 @@ def log_of(training: Training) -> InteractionLog:
 
 def split_for_test(training: Training, log: InteractionLog) -> Split:
     """Holds out what a training run tests on."""
-    return _split(training, log, _last_midnight(training))
+    return _split(training, log, _last_midnight(training), training.seed)
 
 
 def split_for_tuning(training: Training, log: InteractionLog) -> Split:
     """Holds out a validation part, as long as the test part, of what a run trains on."""
     whole = split_for_test(training, log)
-    return _split(training, whole.train, whole.cut)
+    other_lots = integer_seed(training.seed, 1)  # the same ones would hold out nothing more
+    return _split(training, whole.train, whole.cut, other_lots)
 
 
 def evaluate(training: Training, recommender: Recommender, split: Split) -> TrainingResult:
@@ -164,14 +166,14 @@ def evaluate(training: Training, recommender: Recommender, split: Split) -> Trai
     )
 
 
-def _split(training: Training, log: InteractionLog, end: datetime | None) -> Split:
+def _split(training: Training, log: InteractionLog, end: datetime | None, seed: int) -> Split:
     return split_log(
         log,
         days=training.test_days,
         share=training.test_share,
         end=end,
         window_days=None if training.world is None else training.world.notes.window_days,
-        seed=training.seed,
+        seed=seed,
     )
 
 

@@ -188,6 +188,17 @@ def test_a_log_without_times(log_config):
     assert got.figure("ndcg", "cohort", "newcomer") > 0
 
 
+def test_validation_lots_are_drawn_anew_within_the_training_part(log_config):
+    training = load_training(log_config)
+    log = log_of(training)
+    whole, inner = split_for_test(training, log), split_for_tuning(training, log)
+    assert inner.train.dense.height + inner.test.dense.height == whole.train.dense.height
+    share = inner.test.dense.height / whole.train.dense.height
+    n = whole.train.dense.height  # pairs are distinct in this log
+    assert abs(share - 0.2) < 4 * np.sqrt(0.2 * 0.8 / n)  # 4 standard errors
+    assert evaluate(training, make_recommender(training.recommender), inner).figure("recall") > 0
+
+
 def test_a_perfect_recommender_has_perfect_figures():
     """What everybody likes next is what the most like: found by trending, in its order."""
     start = datetime(2025, 1, 1, tzinfo=UTC).timestamp()
