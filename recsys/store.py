@@ -3,6 +3,7 @@
 A folder holds model.json, which names the recommender and says where each field of the model is;
 arrays.npz; and for each log the tables users, items and events. Classes are looked up by name among
 those of `RECOMMENDERS`, or of the recommenders that the caller names; nothing is ever unpickled.
+Estimators of scikit-learn are written by skops, which builds only types that are named here.
 """
 
 import json
@@ -32,6 +33,8 @@ _RECORD, _ARRAYS = "model.json", "arrays.npz"
 _TABLES = ("users", "items", "dense")
 _FORMAT = 1
 _PLAIN = (bool, int, float, str, type(None))
+_TRUSTED = ["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]
+"""What scikit-learn's estimators may hold besides the types that skops trusts itself."""
 
 
 def save_model(
@@ -50,8 +53,8 @@ def save_model(
         recommenders: by name, as in `recsys.RECOMMENDERS`.
 
     Raises:
-        ModelError: a model of a class of one's own, or with a field that is neither arrays, sparse
-            matrices, logs, options nor plain values.
+        ModelError: a model of a class of one's own, or with a field that is neither arrays, CSR
+            matrices, logs, options, plain values, estimators of scikit-learn nor made of these.
 
     >>> from tempfile import mkdtemp
     >>> log = InteractionLog.from_frames({"user_id": [1, 1, 2], "item_id": [7, 8, 7]})
@@ -139,7 +142,9 @@ class _Writer:
                     "shape": list(value.shape)}  # fmt: skip
         if isinstance(value, InteractionLog):
             return {"log": self._log(value)}
-        if isinstance(value, tuple | list):
+        if type(value).__module__.startswith("sklearn."):
+            return {"estimator": self._array(_estimator_bytes(value, path), path)}
+        if isinstance(value, tuple | list) and not hasattr(value, "_fields"):
             parts = [self.encoded(part, f"{path}.{n}") for n, part in enumerate(value)]
             return {"tuple" if isinstance(value, tuple) else "list": parts}
         if isinstance(value, dict) and all(isinstance(key, str) for key in value):
@@ -147,13 +152,9 @@ class _Writer:
         name = self._class_of(value, path)
         if isinstance(value, Part):
             return {"options": name, "values": value.model_dump(mode="json")}
-        return {
-            "class": name,
-            "fields": {
-                f.name: self.encoded(getattr(value, f.name), f"{path}.{f.name}")
-                for f in fields(value)
-            },
-        }
+        known = getattr(value, "_fields", None) or [f.name for f in fields(value)]
+        inside = {f: self.encoded(getattr(value, f), f"{path}.{f}") for f in known}
+        return {"class": name, "fields": inside}
 
     def _array(self, array: NDArray[Any], path: str) -> str:
         if array.dtype.hasobject:
@@ -203,6 +204,8 @@ class _Reader:
             return matrix
         if "log" in tree:
             return self._log(int(tree["log"]))
+        if "estimator" in tree:
+            return _estimator(self.arrays[tree["estimator"]].tobytes(), self.place)
         for name, kind in (("tuple", tuple), ("list", list)):
             if name in tree:
                 return kind(self.decoded(part) for part in tree[name])
@@ -235,6 +238,28 @@ class _Reader:
         return self.classes[name]
 
 
+def _estimator_bytes(value: Any, path: str) -> NDArray[np.uint8]:
+    """An estimator of scikit-learn as skops writes it."""
+    import skops.io
+
+    data = skops.io.dumps(value)
+    unknown = sorted(set(skops.io.get_untrusted_types(data=data)) - set(_TRUSTED))
+    if unknown:
+        raise ModelError(
+            f"{path}: a {type(value).__name__} holds {', '.join(unknown)}, which are not read back"
+        )
+    return np.frombuffer(data, dtype=np.uint8)
+
+
+def _estimator(data: bytes, place: Path) -> Any:
+    import skops.io
+
+    unknown = sorted(set(skops.io.get_untrusted_types(data=data)) - set(_TRUSTED))
+    if unknown:
+        raise ModelError(f"{place}: an estimator holds {', '.join(unknown)}, which are not read")
+    return skops.io.loads(data, trusted=_TRUSTED)
+
+
 def _check_log(log: InteractionLog) -> None:
     """Rows that events name must be there: compiled code does not look."""
     for column, rows in (("user", log.n_users), ("item", log.n_items)):
@@ -261,18 +286,34 @@ def _name_of(model: Model, recommenders: Mapping[str, type[Recommender]]) -> str
 
 
 def _classes(recommenders: Mapping[str, type[Recommender]]) -> dict[str, type[Any]]:
-    """What may be read: recommenders, and the dataclasses and options in their modules, by name."""
+    """What may be read, by name: the dataclasses, named tuples and options that the modules of
+    recommenders define, or import from modules beside them."""
     found: dict[str, type[Any]] = {}
-    for recommender in recommenders.values():
-        module = sys.modules[recommender.__module__]
-        for kind in vars(module).values():
-            if not isinstance(kind, type) or kind.__module__ != module.__name__:
-                continue
-            if not (is_dataclass(kind) or issubclass(kind, Part)):
+    waiting = [recommender.__module__ for recommender in recommenders.values()]
+    known = set(waiting)
+    while waiting:
+        module = waiting.pop()
+        for kind in vars(sys.modules[module]).values():
+            if not isinstance(kind, type) or not _is_value(kind) or not _beside(kind, module):
                 continue
             if found.setdefault(kind.__name__, kind) is not kind:
                 raise ModelError(f"two classes are called {kind.__name__}; rename one of them")
+            if kind.__module__ not in known:
+                known.add(kind.__module__)
+                waiting.append(kind.__module__)
     return found
+
+
+def _is_value(kind: type[Any]) -> bool:
+    named_tuple = issubclass(kind, tuple) and hasattr(kind, "_fields")
+    return is_dataclass(kind) or issubclass(kind, Part) or named_tuple
+
+
+def _beside(kind: type[Any], module: str) -> bool:
+    """Whether a class is defined in a module, or in one of the same package."""
+    package = module.rpartition(".")[0]
+    same = package != "" and kind.__module__.rpartition(".")[0] == package
+    return kind.__module__ == module or same
 
 
 def _parts(matrix: csr_matrix) -> tuple[tuple[str, NDArray[Any]], ...]:

@@ -5,14 +5,17 @@ import pickle
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 import pytest
 from numpy.typing import NDArray
 from polars.testing import assert_frame_equal
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.preprocessing import FunctionTransformer
 
+from recsys import store
 from recsys.errors import ModelError
 from recsys.log import InteractionLog
 from recsys.recommenders import RECOMMENDERS, Model, Recommender
@@ -102,6 +105,8 @@ def test_nothing_is_unpickled(log, tmp_path, monkeypatch):
 
     for name in ("load", "loads", "dump", "dumps", "Pickler", "Unpickler"):
         monkeypatch.setattr(pickle, name, refuse)
+    save_model(Options().fit(log), tmp_path / "mine", MINE)
+    load_model(tmp_path / "mine", MINE)
     save_model(RECOMMENDERS["trending"]().fit(log), tmp_path)
     load_model(tmp_path)
     monkeypatch.undo()
@@ -176,7 +181,7 @@ class Options(Recommender):
 
     def fit(self, log, seed=0, previous=None):
         base = RECOMMENDERS["trending"]().fit(log)
-        part = Detail(np.float32(0.5), ("a", 1, None), {"x": np.arange(3)})
+        part = Detail(np.float32(0.5), ("a", 1, None), {"x": np.arange(3)}, trees())
         return Nested(log, self, base, part, [0.1, float("inf")])
 
 
@@ -185,6 +190,22 @@ class Detail:
     scale: Any
     words: tuple[Any, ...]
     table: dict[str, NDArray[Any]]
+    trees: "Trees"
+
+
+class Trees(NamedTuple):
+    columns: NDArray[Any]
+    classifier: Any
+
+
+def trees():
+    """A classifier with missing values in what it learned from."""
+    rng = np.random.default_rng(0)
+    X = rng.random((400, 3))
+    X[rng.random(X.shape) < 0.1] = np.nan
+    y = np.nan_to_num(X[:, 0]) > rng.random(400)
+    kind = HistGradientBoostingClassifier
+    return Trees(np.arange(3), kind(max_iter=5, random_state=0).fit(X, y))
 
 
 @dataclass(frozen=True)
@@ -221,6 +242,9 @@ def test_models_of_ones_own_are_read_if_they_are_named(log, tmp_path):
     assert again.detail.words == ("a", 1, None)
     assert again.detail.scale.dtype == np.float32
     assert again.numbers == [0.1, float("inf")]
+    X = np.random.default_rng(1).random((50, 3))
+    was, now = (m.detail.trees.classifier.predict_proba(X) for m in (model, again))
+    np.testing.assert_array_equal(now, was)
     with pytest.raises(ModelError, match="a model of 'mine', which is no recommender here"):
         load_model(tmp_path)
 
@@ -230,6 +254,18 @@ def test_fields_that_cannot_be_stored(value, log, tmp_path):
     with pytest.raises(ModelError, match=r"Unstorable.file: .*cannot be stored"):
         save_model(Unstorable(log, value), tmp_path / "model", MINE)
     assert not (tmp_path / "model").exists()
+
+
+def test_estimators_that_hold_code_are_refused(log, tmp_path, monkeypatch):
+    transform = FunctionTransformer(Path.unlink)
+    with pytest.raises(ModelError, match=r"FunctionTransformer holds .*which are not read back"):
+        save_model(Unstorable(log, transform), tmp_path, MINE)
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "_TRUSTED", [*store._TRUSTED, "pathlib.Path.unlink"])
+        patch.setattr("skops.io.get_untrusted_types", lambda data: [])
+        save_model(Unstorable(log, transform), tmp_path, MINE)
+    with pytest.raises(ModelError, match=r"an estimator holds .*which are not read"):
+        load_model(tmp_path, MINE)
 
 
 def test_a_stored_model_is_the_same_bytes_but_for_the_clock(log, tmp_path):
