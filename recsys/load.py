@@ -1,4 +1,4 @@
-"""From a YAML file, or a mapping, to a checked `Study`, or to one for each of its variants.
+"""From a YAML file, or a mapping, to a checked `Study`, one for each variant, or a `Training`.
 
 `recsys.variants` reads the file and merges overrides. pydantic checks what comes out; recommenders
 check their own options.
@@ -13,12 +13,16 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from recsys.config import PLATFORMS, Part, RecommenderSpec, Study
+from recsys.config import PLATFORMS, Part, Range, RecommenderSpec, Study, Training
 from recsys.errors import ConfigError, nearest
+from recsys.metrics import METRICS
 from recsys.recommenders import RECOMMENDERS, Recommender
 from recsys.variants import PRESETS, contents
 
-__all__ = ["load_studies", "load_study", "make_recommender"]
+__all__ = ["load_studies", "load_study", "load_training", "make_recommender"]
+
+_TEST_SHARE = 0.2
+"""Held out by a training run that does not say."""
 
 
 def load_study(
@@ -77,6 +81,39 @@ def load_studies(
     """
     where = _name_of(source)
     return _studies(contents(source, overrides, where), where)
+
+
+def load_training(
+    source: str | PathLike[str] | Mapping[str, Any], overrides: Sequence[str] = ()
+) -> Training:
+    """Reads a training run and checks it whole.
+
+    Args:
+        source: path of a YAML file, or its content as a mapping.
+        overrides: `key=value` with dots for nested keys, such as `recommender.factors=64`.
+
+    Returns:
+        The training run, with every default filled in, the recommender's too.
+
+    Raises:
+        ConfigError: names each wrong key by its path in the file, and the nearest known ones.
+
+    >>> tiny = {"name": "tiny", "world": {"influx": {"kind": "wave", "newcomers": 5}}}
+    >>> run = load_training({**tiny, "recommender": {"kind": "als"}}, ["recommender.factors=8"])
+    >>> run.recommender.options["factors"]
+    8
+    """
+    where = _name_of(source)
+    found = contents(source, overrides, where)
+    if None not in found:
+        raise ConfigError(
+            f"{where}: variants: a training run has none; give each recommender a file of its own"
+        )
+    try:
+        return _training(found[None])
+    except ConfigError as error:
+        lines = str(error).splitlines()
+        raise ConfigError("\n".join(f"{where}: {line}" for line in lines)) from error
 
 
 def make_recommender(spec: RecommenderSpec) -> Recommender:
@@ -146,10 +183,58 @@ def _join(names: Sequence[str | None]) -> str:
 
 def _study(content: dict[str, Any]) -> Study:
     try:
-        raw = json.dumps(_expand(content), default=str)
+        expanded = _expand(content)
+        if "log" in expanded:
+            expanded.setdefault("seeds", 1)
+        raw = json.dumps(expanded, default=str)
         return _with_options(Study.model_validate_json(raw))
     except ValidationError as error:
         raise ConfigError("\n".join(_explain(error, Study))) from error
+
+
+def _training(content: dict[str, Any]) -> Training:
+    raw = _expand(content)
+    if raw.get("test_days") is None and raw.get("test_share") is None:
+        raw["test_share"] = _TEST_SHARE
+    if "recommender" in raw:
+        raw["recommender"] = _spec(raw["recommender"])
+    try:
+        training = Training.model_validate_json(json.dumps(raw, default=str))
+    except ValidationError as error:
+        raise ConfigError("\n".join(_explain(error, Training))) from error
+    names = training.metrics or tuple(METRICS)
+    for name in names:
+        if name not in METRICS:
+            raise ConfigError(f"metrics: there is no {name!r}; {nearest(name, METRICS)}")
+    options = make_recommender(training.recommender).model_dump(mode="json")
+    spec = training.recommender.model_copy(update={"options": options})
+    training = training.model_copy(update={"recommender": spec, "metrics": names})
+    _check_tuning(training)
+    return training
+
+
+def _check_tuning(training: Training) -> None:
+    """Raises unless every end and every choice of the space is an option that can be."""
+    tune, spec = training.tune, training.recommender
+    if tune is None:
+        return
+    by_user = [name for name, metric in METRICS.items() if metric.kind == "user"]
+    if tune.metric not in by_user:
+        raise ConfigError(
+            f"tune.metric: there is no {tune.metric!r}; {nearest(tune.metric, by_user)}"
+        )
+    for option, choices in tune.space.items():
+        if option not in spec.options:
+            known = nearest(option, spec.options) if spec.options else "it has none"
+            raise ConfigError(f"tune.space.{option}: no option of {spec.kind}; {known}")
+        ends = (choices.low, choices.high) if isinstance(choices, Range) else choices
+        for value in ends:
+            try:
+                make_recommender(
+                    spec.model_copy(update={"options": {**spec.options, option: value}})
+                )
+            except ConfigError as error:
+                raise ConfigError(f"tune.space.{option}: {error}") from error
 
 
 def _expand(raw: dict[str, Any]) -> dict[str, Any]:
@@ -164,8 +249,6 @@ def _expand(raw: dict[str, Any]) -> dict[str, Any]:
         if isinstance(world.get("influx"), dict):
             world = _migration(world)
         raw["world"] = world
-    if "log" in raw:
-        raw.setdefault("seeds", 1)
     if isinstance(raw.get("recommenders"), list):
         raw["recommenders"] = [_spec(entry) for entry in raw["recommenders"]]
     return raw

@@ -3,6 +3,7 @@
 from recsys.config.base import Part
 from recsys.config.presets import INFLUXES, PLATFORMS
 from recsys.config.study import Evaluation, LogSource, RecommenderSpec, Study, Tracking
+from recsys.config.training import Range, Training, Tuning
 from recsys.config.world import Behaviour, Influx, Notes, Platform, Population, World
 
 __all__ = [
@@ -16,8 +17,11 @@ __all__ = [
     "Part",
     "Platform",
     "Population",
+    "Range",
     "RecommenderSpec",
     "Study",
     "Tracking",
+    "Training",
+    "Tuning",
     "World",
 ]

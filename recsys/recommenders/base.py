@@ -49,6 +49,27 @@ class Ranking:
     scores: NDArray[np.float32]
     sources: NDArray[np.uint8]
 
+    def frame(self, user_ids: pl.Series, item_ids: pl.Series) -> pl.DataFrame:
+        """Feeds under people's own ids, a row per filled slot.
+
+        Args:
+            user_ids: (n_users,) ids of the rows.
+            item_ids: (n_items,) ids of the items.
+
+        Returns:
+            user_id · rank (1 = top) · item_id · score · source.
+        """
+        row, column = np.nonzero(self.item_ids >= 0)
+        return pl.DataFrame(
+            {
+                "user_id": user_ids.gather(row),
+                "rank": (column + 1).astype(np.uint16),
+                "item_id": item_ids.gather(self.item_ids[row, column]),
+                "score": self.scores[row, column],
+                "source": pl.Series(self.sources[row, column]).cat.to(SOURCES),
+            }
+        )
+
 
 class Recommender(Part, ABC):
     """Hyper-parameters, and how to fit; a subclass is one entry of `RECOMMENDERS`."""
@@ -190,12 +211,15 @@ class Model(ABC):
                 top_k(values[: rows.size], block, seen, column, items, rows, ids, scores)
         return Ranking(ids, scores, np.full(ids.shape, _PERSONAL, dtype=np.uint8))
 
-    def recommend(self, user_ids: Sequence[Any], k: int = 20) -> pl.DataFrame:
+    def recommend(
+        self, user_ids: Sequence[Any], k: int = 20, candidates: NDArray[np.bool_] | None = None
+    ) -> pl.DataFrame:
         """Feeds under the log's own ids; what the model cannot fill comes from the trending list.
 
         Args:
             user_ids: ids as in the log; an unknown one gets the trending list.
             k: depth.
+            candidates: bool (n_items,), what may be served; None for all that can be scored.
 
         Returns:
             A frame user_id · rank (1 = top) · item_id · score · source, in the order asked for.
@@ -203,14 +227,19 @@ class Model(ABC):
         Raises:
             LogError: the ids are of another type than the log's.
         """
-        from recsys.recommenders.trending import Trending
-
         asked = pl.Series("user_id", user_ids)
         dense = self._dense_ids(asked)
-        depth = min(k, self.scorable.size)
-        own = self.rank(dense, depth)
-        full = with_fallback(own, Trending().fit(self.log), dense)
-        return _feeds_frame(full, asked, self.log.items["item_id"])
+        depth = min(k, self.scorable.size if candidates is None else int(candidates.sum()))
+        own = self.rank(dense, depth, candidates)
+        full = with_fallback(own, self.trending, dense, candidates)
+        return full.frame(asked, self.log.items["item_id"])
+
+    @lazy
+    def trending(self) -> "Model":
+        """The trending list of the log, from which `recommend` fills what is left empty."""
+        from recsys.recommenders.trending import Trending
+
+        return Trending().fit(self.log)
 
     def _dense_ids(self, asked: pl.Series) -> NDArray[np.int64]:
         """Rows of ids in the log, -1 for unknown ones."""
@@ -279,17 +308,3 @@ def with_fallback(
     more = fallback.rank(np.asarray(users)[short], depth, candidates, exclude_seen)
     fill_gaps(ids, scores, sources, short, more.item_ids, more.scores, np.uint8(_FALLBACK))
     return Ranking(ids, scores, sources)
-
-
-def _feeds_frame(ranking: Ranking, user_ids: pl.Series, item_ids: pl.Series) -> pl.DataFrame:
-    """Feeds under people's own ids, a row per filled slot."""
-    row, column = np.nonzero(ranking.item_ids >= 0)
-    return pl.DataFrame(
-        {
-            "user_id": user_ids.gather(row),
-            "rank": (column + 1).astype(np.uint16),
-            "item_id": item_ids.gather(ranking.item_ids[row, column]),
-            "score": ranking.scores[row, column],
-            "source": pl.Series(ranking.sources[row, column]).cat.to(SOURCES),
-        }
-    )
