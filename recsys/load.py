@@ -13,6 +13,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from recsys.arms.oracle import ORACLE, OracleRow
 from recsys.config import PLATFORMS, Part, Range, RecommenderSpec, Study, Training
 from recsys.errors import ConfigError, nearest
 from recsys.metrics import METRICS
@@ -120,7 +121,8 @@ def make_recommender(spec: RecommenderSpec) -> Recommender:
     """The recommender that a spec names, with its options checked.
 
     Args:
-        spec: `kind` is a key of `RECOMMENDERS`, or `package.module:Class` for one of your own.
+        spec: `kind` is a key of `RECOMMENDERS`, `package.module:Class` for one of your own, or
+            `oracle`, the upper bound in a world.
 
     Raises:
         ConfigError: an unknown kind, or options that it does not take.
@@ -139,9 +141,10 @@ def make_recommender(spec: RecommenderSpec) -> Recommender:
 
 def _recommender_class(kind: str) -> type[Recommender]:
     if ":" not in kind:
-        if kind not in RECOMMENDERS:
-            raise ConfigError(f"recommenders: no kind {kind!r}; {nearest(kind, RECOMMENDERS)}")
-        return RECOMMENDERS[kind]
+        known: dict[str, type[Recommender]] = {**RECOMMENDERS, ORACLE: OracleRow}
+        if kind not in known:
+            raise ConfigError(f"recommenders: no kind {kind!r}; {nearest(kind, known)}")
+        return known[kind]
     module, _, name = kind.partition(":")
     try:
         found = getattr(import_module(module), name)
@@ -299,6 +302,10 @@ def _spec(entry: Any) -> Any:
 
 def _with_options(study: Study) -> Study:
     """The study with the recommenders' defaults written out, so that a record of it is complete."""
+    if study.log is not None and any(spec.kind == ORACLE for spec in study.recommenders):
+        raise ConfigError(
+            "recommenders: the oracle knows worlds only; of a log nobody has the truth"
+        )
     specs = tuple(
         spec.model_copy(update={"options": make_recommender(spec).model_dump(mode="json")})
         for spec in study.recommenders

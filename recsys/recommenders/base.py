@@ -6,8 +6,9 @@ Equal scores go to the item with the smaller key: keys are hashes, so no age or 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,6 +20,7 @@ from recsys.config.base import Part
 from recsys.errors import LogError
 from recsys.lazy import lazy
 from recsys.log import InteractionLog, Seen
+from recsys.recommenders.attributes import attribute_names
 from recsys.recommenders.kernels import fill_gaps, top_k
 from recsys.schema import SOURCES
 from recsys.threads import single_threaded_blas
@@ -30,6 +32,15 @@ BLOCK = 256
 
 HOT, WARM, COLD = "hot", "warm", "cold"
 _PERSONAL, _FALLBACK = (list(SOURCES.categories).index(name) for name in ("personal", "fallback"))
+
+
+class ModelNumber(IntEnum):
+    """Which model an integer seed belongs to, for libraries with a random stream of their own."""
+
+    BPR = 1
+    LMF = 2
+    RANKER = 3
+
 
 Users = NDArray[np.integer[Any]]
 Scores = NDArray[np.floating[Any]]
@@ -113,8 +124,8 @@ class Model(ABC):
     """
 
     log: InteractionLog
-    needs_history: ClassVar[bool] = True
-    """Whether only users with positive events can be served."""
+    serves: ClassVar[tuple[str, ...]] = (HOT,)
+    """Whom it can serve: those who are hot, warm (known attributes alone), cold."""
 
     @abstractmethod
     def score(self, users: Users, items: NDArray[np.int32]) -> Scores:
@@ -128,6 +139,17 @@ class Model(ABC):
             users: dense ids; the same number, `BLOCK`, at every call.
             items: int32, dense ids, from `scorable`.
         """
+
+    def scorer(self, items: NDArray[np.int32]) -> Callable[[Users], Scores]:
+        """`score` for the same items again and again; override it to prepare them once.
+
+        Args:
+            items: int32, dense ids, from `scorable`.
+
+        Returns:
+            A function of blocks of users. It may return the same array each time, changed.
+        """
+        return lambda users: self.score(users, items)
 
     @lazy
     def scorable(self) -> NDArray[np.int32]:
@@ -154,22 +176,31 @@ class Model(ABC):
         Args:
             users: dense ids; -1 for somebody unknown.
         """
-        known = {"user_id", "cohort", "joined", "key"}
-        attributes = [name for name in self.log.users.columns if name not in known]
-        has_any = np.zeros(self.log.n_users, dtype=np.bool_)
-        for name in attributes:
-            has_any |= self.log.users[name].is_not_null().to_numpy()
-        users = np.asarray(users)
-        hot = (users >= 0) & (self.hot_row[users] >= 0)
-        warm = (users >= 0) & has_any[users]
+        hot, warm = self._knowledge(users)
         return [HOT if h else WARM if w else COLD for h, w in zip(hot, warm, strict=True)]
 
     def can_serve(self, users: Users) -> NDArray[np.bool_]:
         """Bool (n_users,): whom it can serve from what it learned."""
+        hot, warm = self._knowledge(users)
+        return np.asarray(
+            (hot & (HOT in self.serves))
+            | (~hot & warm & (WARM in self.serves))
+            | (~hot & ~warm & (COLD in self.serves))
+        )
+
+    def _knowledge(self, users: Users) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Whose positive events, and of whom any attribute is known."""
         users = np.asarray(users)
-        if not self.needs_history:
-            return np.ones(users.size, dtype=np.bool_)
-        return (users >= 0) & (self.hot_row[users] >= 0)
+        known = users >= 0
+        return known & (self.hot_row[users] >= 0), known & self._has_attributes[users]
+
+    @lazy
+    def _has_attributes(self) -> NDArray[np.bool_]:
+        """Bool (n_users,): of whom any attribute is known."""
+        found = np.zeros(self.log.n_users, dtype=np.bool_)
+        for name in attribute_names(self.log.users):
+            found |= self.log.users[name].is_not_null().to_numpy()
+        return found
 
     def rank(
         self,
@@ -204,10 +235,11 @@ class Model(ABC):
         column = np.full(self.log.n_items, -1, dtype=np.int64)
         column[items] = np.arange(items.size)
         with single_threaded_blas():
+            score = self.scorer(items)
             for start in range(0, served.size, BLOCK):
                 rows = served[start : start + BLOCK]
                 block = np.resize(users[rows], BLOCK)
-                values = self.score(block, items)
+                values = score(block)
                 top_k(values[: rows.size], block, seen, column, items, rows, ids, scores)
         return Ranking(ids, scores, np.full(ids.shape, _PERSONAL, dtype=np.uint8))
 
