@@ -190,10 +190,10 @@ class Detail:
     scale: Any
     words: tuple[Any, ...]
     table: dict[str, NDArray[Any]]
-    trees: "Trees"
+    trees: "Wood"
 
 
-class Trees(NamedTuple):
+class Wood(NamedTuple):
     columns: NDArray[Any]
     classifier: Any
 
@@ -205,7 +205,7 @@ def trees():
     X[rng.random(X.shape) < 0.1] = np.nan
     y = np.nan_to_num(X[:, 0]) > rng.random(400)
     kind = HistGradientBoostingClassifier
-    return Trees(np.arange(3), kind(max_iter=5, random_state=0).fit(X, y))
+    return Wood(np.arange(3), kind(max_iter=5, random_state=0).fit(X, y))
 
 
 @dataclass(frozen=True)

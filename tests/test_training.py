@@ -275,7 +275,9 @@ def test_what_is_left_out_is_filled_in(log_config):
     training = load_training(log_config)
     assert training.test_share == 0.2
     assert training.metrics == tuple(METRICS)
-    assert training.recommender.options == {"neighbours": 100, "shrinkage": 10.0}
+    options = training.recommender.options
+    assert options == RECOMMENDERS["item_knn"]().model_dump()
+    assert options["neighbours"] == 100
     again = training.model_dump(mode="json", exclude_none=True)
     assert load_training(again) == training
 
