@@ -141,4 +141,4 @@ def starting_factors(
     blocks = np.arange(-(-factors // 4))
     low, high = keys & np.uint64(0xFFFFFFFF), keys >> np.uint64(32)
     z = normals(seed, stream, low[:, None], high[:, None], blocks)
-    return (0.01 * z.reshape(keys.size, 4 * blocks.size)[:, :factors]).astype(np.float32)
+    return (0.01 * z.reshape(keys.size, -1)[:, :factors]).astype(np.float32)
