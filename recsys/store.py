@@ -63,10 +63,10 @@ def save_model(
     >>> load_model(folder).recommend([2], k=1)["item_id"].to_list()
     [8]
     """
-    place = Path(folder)
-    writer = _Writer(_classes(recommenders))
+    place, name = Path(folder), _name_of(model, recommenders)
+    writer = _Writer(_classes(recommenders, name))
     tree = writer.encoded(model, type(model).__name__)
-    record = {"format": _FORMAT, "recommender": _name_of(model, recommenders), "model": tree}
+    record = {"format": _FORMAT, "recommender": name, "model": tree}
     place.mkdir(parents=True, exist_ok=True)
     np.savez(place / _ARRAYS, allow_pickle=False, **writer.arrays)
     for number, log in enumerate(writer.logs):
@@ -104,7 +104,8 @@ def load_model(
             )
         _check_known(record["recommender"], recommenders, place)
         with (place / _ARRAYS).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            reader = _Reader(_classes(recommenders), dict(arrays), place)
+            classes = _classes(recommenders, record["recommender"])
+            reader = _Reader(classes, dict(arrays), place)
         model = reader.decoded(record["model"])
     except ModelError:
         raise
@@ -282,25 +283,30 @@ def _name_of(model: Model, recommenders: Mapping[str, type[Recommender]]) -> str
     for name, kind in recommenders.items():
         if kind.__module__ == type(model).__module__:
             return name
-    raise ModelError(f"{type(model).__name__}: no recommender among {', '.join(recommenders)}")
+    raise ModelError(
+        f"{type(model).__name__}: made by none of {', '.join(recommenders)}, whose models can be "
+        "stored; name yours: recommenders={NAME: CLASS}"
+    )
 
 
-def _classes(recommenders: Mapping[str, type[Recommender]]) -> dict[str, type[Any]]:
+def _classes(recommenders: Mapping[str, type[Recommender]], name: str) -> dict[str, type[Any]]:
     """What may be read, by name: the dataclasses, named tuples and options that the modules of
-    recommenders define, or import from modules beside them."""
+    recommenders define, or import from modules beside them.
+
+    Of two classes with one name, that of the recommender called `name` is meant.
+    """
     found: dict[str, type[Any]] = {}
-    waiting = [recommender.__module__ for recommender in recommenders.values()]
-    known = set(waiting)
-    while waiting:
-        module = waiting.pop()
-        for kind in vars(sys.modules[module]).values():
-            if not isinstance(kind, type) or not _is_value(kind) or not _beside(kind, module):
-                continue
-            if found.setdefault(kind.__name__, kind) is not kind:
-                raise ModelError(f"two classes are called {kind.__name__}; rename one of them")
-            if kind.__module__ not in known:
-                known.add(kind.__module__)
-                waiting.append(kind.__module__)
+    for recommender in (recommenders[name], *recommenders.values()):
+        waiting, known = [recommender.__module__], {recommender.__module__}
+        while waiting:
+            module = waiting.pop()
+            for kind in vars(sys.modules[module]).values():
+                if not isinstance(kind, type) or not _is_value(kind) or not _beside(kind, module):
+                    continue
+                found.setdefault(kind.__name__, kind)
+                if kind.__module__ not in known:
+                    known.add(kind.__module__)
+                    waiting.append(kind.__module__)
     return found
 
 

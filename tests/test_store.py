@@ -232,7 +232,7 @@ MINE = {**RECOMMENDERS, "mine": Options}
 
 def test_models_of_ones_own_are_read_if_they_are_named(log, tmp_path):
     model = Options(power=3.0).fit(log)
-    with pytest.raises(ModelError, match=r"Nested: a .*Nested cannot be stored"):
+    with pytest.raises(ModelError, match=r"Nested: made by none of random, .*; name yours"):
         save_model(model, tmp_path)
     save_model(model, tmp_path, MINE)
     again = load_model(tmp_path, MINE)
