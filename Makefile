@@ -47,6 +47,16 @@ install: $(INSTALLED) ## make .venv, with uv where there is one, else with pip
 run: $(INSTALLED) ## run one study: make run CONFIG=configs/demo.yaml ARGS="key=value ..."
 	$(BIN)/python -m pipelines.run $(CONFIG) $(ARGS)
 
+.PHONY: train
+train: CONFIG = configs/train/als.yaml
+train: $(INSTALLED) ## train one recommender and test it (CONFIG: configs/train/als.yaml)
+	$(BIN)/python -m pipelines.train $(CONFIG) $(ARGS)
+
+.PHONY: tune
+tune: CONFIG = configs/tune/als.yaml
+tune: $(INSTALLED) ## search for hyper-parameters (CONFIG: configs/tune/als.yaml)
+	$(BIN)/python -m pipelines.tune $(CONFIG) $(ARGS)
+
 .PHONY: validate
 validate: $(INSTALLED) ## check the platform against what is known of real ones
 	$(BIN)/python -m pipelines.validate $(ARGS)

@@ -9,10 +9,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import recsys
-from recsys.config import Study
+from recsys.config import Study, Training
 
 __all__ = ["cell_digest", "code_digest", "data_digest", "group_digest", "study_digest",
-           "world_digest"]  # fmt: skip
+           "training_digest", "tuning_digest", "world_digest"]  # fmt: skip
 
 _LIBRARIES = ("implicit", "numba", "numpy", "polars", "scikit-learn", "scipy")
 """Another version of these may change figures in the last bits."""
@@ -35,12 +35,25 @@ def study_digest(study: Study) -> str:
     return _sha256(config, code_digest(), data_digest(study), *foreign)
 
 
+def training_digest(training: Training) -> str:
+    """A hash of all that a trained model depends on."""
+    config = training.model_dump_json(exclude={"workers", "tracking", "tune"})
+    foreign = _foreign_code(training.recommender.kind)
+    return _sha256(config, code_digest(), data_digest(training), foreign)
+
+
+def tuning_digest(training: Training) -> str:
+    """A hash of all that a search depends on, but for its length: a longer one goes on from it."""
+    assert training.tune is not None
+    return _sha256(training_digest(training), training.tune.model_dump_json(exclude={"trials"}))
+
+
 def group_digest(studies: Sequence[Study]) -> str:
     """A hash of all that the figures of several studies depend on, and of their order."""
     return _sha256(*(study_digest(study) for study in studies))
 
 
-def world_digest(study: Study) -> str:
+def world_digest(study: Study | Training) -> str:
     """A hash of the source alone: runs that share it met the same world, or the same log."""
     if study.world is not None:
         return _sha256(study.world.model_dump_json())
@@ -48,7 +61,7 @@ def world_digest(study: Study) -> str:
     return _sha256(study.log.model_dump_json(), data_digest(study))
 
 
-def data_digest(study: Study) -> str:
+def data_digest(study: Study | Training) -> str:
     """A hash of the contents of the files that a log is read from; empty for a world."""
     if study.log is None:
         return ""

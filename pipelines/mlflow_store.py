@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["address", "connect", "is_local"]
+__all__ = ["address", "connect", "is_local", "open_client"]
 
 _LOCAL = Path("mlruns")
 
@@ -34,17 +34,25 @@ def connect(experiment: str) -> "tuple[MlflowClient, str]":
     Returns:
         A client and the experiment's id.
     """
+    client = open_client()
+    if not is_local():
+        return client, _experiment(client, experiment)
+    with _alone_in(_LOCAL):
+        return client, _experiment(client, experiment)
+
+
+def open_client() -> "MlflowClient":
+    """Opens the store, quietly."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     logging.getLogger("alembic").setLevel(logging.WARNING)
     from mlflow import MlflowClient
 
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     if not is_local():
-        client = MlflowClient(address())
-        return client, _experiment(client, experiment)
+        return MlflowClient(address())
     with _alone_in(_LOCAL):
-        client = MlflowClient(address())
-        return client, _experiment(client, experiment)
+        return MlflowClient(address())
 
 
 @contextmanager

@@ -21,18 +21,22 @@ __all__ = ["StudyProgress"]
 class StudyProgress:
     """A context manager to hand to `recsys.run` as its `progress`.
 
+    Args:
+        what: what is counted.
+
     Attributes:
         done: cells finished so far.
         total: cells in all; set it before the block begins.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "cells") -> None:
+        self._what = what
         self.done = 0
         self.total = 0
         self._start = time.monotonic()
         self._console = Console(stderr=True, highlight=False)
         self._bar = Progress(
-            TextColumn("cells"),
+            TextColumn(what),
             BarColumn(bar_width=30),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -43,7 +47,7 @@ class StudyProgress:
             transient=True,
             disable=not self._console.is_terminal,
         )
-        self._task = self._bar.add_task("cells", total=None, last="")
+        self._task = self._bar.add_task(what, total=None, last="")
 
     def __enter__(self) -> Self:
         self._start = time.monotonic()
@@ -65,7 +69,7 @@ class StudyProgress:
         if self._console.is_terminal:
             self._bar.update(self._task, completed=done, last=name)
         else:
-            line = f"{done}/{total} cells, {self._times(done, total)}: {name}"
+            line = f"{done}/{total} {self._what}, {self._times(done, total)}: {name}"
             self._console.print(line, markup=False, soft_wrap=True)
 
     def part(self, prefix: str) -> Callable[[int, int, str], None]:

@@ -21,18 +21,22 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from recsys.arms.measure import KEYS
-from recsys.config import Chain, RecommenderSpec, Study
+from recsys.config import Chain, RecommenderSpec, Study, Training
 from recsys.lives import over_seeds
 from recsys.study import StudyResult
+from recsys.training import TrainingResult
 from recsys.world.life import LIFE
 
 __all__ = [
     "Value",
     "child_params",
     "child_values",
+    "options_params",
     "seed_values",
     "study_params",
     "study_values",
+    "training_values",
+    "trial_values",
     "variants",
     "verdict_values",
 ]
@@ -83,7 +87,7 @@ def variants(result: StudyResult) -> list[tuple[str, str]]:
     return list(rows.iter_rows())
 
 
-def study_params(study: Study) -> dict[str, str]:
+def study_params(study: Study | Training) -> dict[str, str]:
     """The config as `world.influx.newcomers: 750`; long values are left to config.yaml."""
     return _as_params(study.model_dump(mode="json", exclude_none=True))
 
@@ -91,6 +95,34 @@ def study_params(study: Study) -> dict[str, str]:
 def study_values(result: StudyResult) -> list[Value]:
     """Metrics of a study as a whole: life on the platform that the house serves."""
     return _finite(_life(result.life)) if result.study.loop == "open" else []
+
+
+def training_values(result: TrainingResult) -> list[Value]:
+    """Metrics of a training run: `test/<all, cohort or status>/<metric>_at_20`, and its seconds."""
+    k = result.training.k
+    found = [
+        Value(f"test/{row['group']}/{_plain(row['metric'])}_at_{k}", row["value"])
+        for row in result.summary.iter_rows(named=True)
+    ]
+    users = result.summary.group_by("group", maintain_order=True).agg(pl.col("n_users").max())
+    found += [Value(f"test/{group}/users", n) for group, n in users.iter_rows()]
+    timings = result.timings.row(0, named=True)
+    found += [Value(f"time/{name}", timings[name]) for name in ("fit_s", "serve_s", "users_per_s")]
+    return _finite(found)
+
+
+def trial_values(figures: Mapping[str, float], k: int) -> list[Value]:
+    """Metrics of a trial of a search: `validation/all/<metric>_at_20` and `time/fit_s`."""
+    found = []
+    for name, value in figures.items():
+        metric = f"time/{name}" if name.endswith("_s") else f"validation/all/{_plain(name)}_at_{k}"
+        found.append(Value(metric, value))
+    return _finite(found)
+
+
+def options_params(options: Mapping[str, Any]) -> dict[str, str]:
+    """A recommender's options."""
+    return _as_params(options)
 
 
 def child_params(spec: RecommenderSpec, chain: Chain) -> dict[str, str]:

@@ -17,25 +17,32 @@ import polars as pl
 import yaml
 from polars.exceptions import PolarsError
 
-from pipelines.digests import cell_digest, group_digest, study_digest
-from recsys.config import Study
+from pipelines.digests import cell_digest, group_digest, study_digest, training_digest
+from pipelines.models import MODEL, write_model
+from recsys.config import Study, Training
 from recsys.errors import UserError
 from recsys.study import CellResult, StudyResult
+from recsys.training import TrainingResult
 
 __all__ = [
     "CELLS",
     "STUDIES",
+    "TRAININGS",
+    "TUNINGS",
     "CellStore",
     "StorageError",
     "config_text",
     "explained",
     "save_comparison",
     "save_result",
+    "save_training",
     "whole",
 ]
 
 CELLS = Path("data/cells")
 STUDIES = Path("data/studies")
+TRAININGS = Path("data/training")
+TUNINGS = Path("data/tuning")
 _FRAMES = ("per_user", "timings", "life", "feeds")
 _TABLES = ("summary", "drift", "quantiles", "life")
 """Frames of a study that are small enough to be written as text too."""
@@ -166,7 +173,53 @@ def save_comparison(results: Sequence[StudyResult], root: Path = STUDIES) -> Pat
     return place
 
 
-def config_text(study: Study, place: Path, program: str = "pipelines.run") -> str:
+def save_training(result: TrainingResult, root: Path = TRAININGS) -> Path:
+    """Writes the files of a training run.
+
+    Args:
+        result: what `recsys.train` gave.
+        root: where training runs live.
+
+    Returns:
+        The directory: config.yaml, summary and timings as .csv, per_user.parquet, feeds.parquet,
+        notes.txt and the folder model. The same run has the same directory and, but for the
+        timings, the same bytes.
+
+    Raises:
+        ModelError: a model that cannot be stored; all else is written.
+        StorageError: a place that cannot be written to.
+    """
+    place = root / f"{result.training.name}-{training_digest(result.training)[:12]}"
+    with explained(place):
+        place.mkdir(parents=True, exist_ok=True)
+        for name in ("summary", "timings"):
+            with whole(place / f"{name}.csv") as part:
+                getattr(result, name).write_csv(part)
+        for name in ("per_user", "feeds"):
+            with whole(place / f"{name}.parquet") as part:
+                getattr(result, name).write_parquet(part)
+        with whole(place / "config.yaml") as part:
+            part.write_text(config_text(result.training, place, "pipelines.train"), "utf-8")
+        with whole(place / "notes.txt") as part:
+            part.write_text("".join(f"{note}\n" for note in result.notes), encoding="utf-8")
+        if ":" not in result.training.recommender.kind:
+            _save_model(result, place / MODEL)
+    return place
+
+
+def _save_model(result: TrainingResult, place: Path) -> None:
+    """Whole or not at all; one that was there before is replaced."""
+    part = place.with_name(f".part-{uuid4().hex}")
+    try:
+        write_model(result.model, result.candidates, part)
+        if place.exists():
+            _remove(place)
+        os.replace(part, place)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def config_text(study: Study | Training, place: Path, program: str = "pipelines.run") -> str:
     """The config with every default written out; it can be run as it stands."""
     command = f"# python -m {program} {(place / 'config.yaml').as_posix()}\n"
     content = study.model_dump(mode="json", exclude_none=True)

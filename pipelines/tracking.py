@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
-from pipelines import mlflow_store, records
+from pipelines import mlflow_store, models, records
 from pipelines.digests import world_digest
 from pipelines.provenance import git_tags, version_tags
-from recsys.config import Study
+from recsys.config import Study, Training
 from recsys.study import StudyResult
+from recsys.training import TrainingResult
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -30,7 +31,12 @@ ARTIFACTS = (
 )  # fmt: skip
 FRONT_ARTIFACTS = ("front.csv", "dominated.csv", "front.html")
 """Of a study with mitigations."""
-_PROGRAMS = {"study": "pipelines.run", "validation": "pipelines.validate"}
+_PROGRAMS = {
+    "study": "pipelines.run",
+    "training": "pipelines.train",
+    "tuning": "pipelines.tune",
+    "validation": "pipelines.validate",
+}
 """What starts a run of each role."""
 _MOST_METRICS = 1000
 _MOST_PARAMS = 100
@@ -41,12 +47,13 @@ class TrackingError(Exception):
 
 
 class Recorded(NamedTuple):
-    """Where a study went: the store, and the ids of its experiment and parent run."""
+    """Where a study went: the store, and the ids of its experiment, parent run and model."""
 
     uri: str
     is_local: bool
     experiment_id: str
     run_id: str
+    model_id: str | None = None
 
 
 class _Store(NamedTuple):
@@ -58,12 +65,12 @@ class _Store(NamedTuple):
 
 
 @contextmanager
-def tracked(study: Study, role: str = "study") -> Iterator["Tracker | None"]:
+def tracked(study: Study | Training, role: str = "study") -> Iterator["Tracker | None"]:
     """Opens the parent run in the background; it ends FAILED or KILLED if the block does.
 
     Args:
         study: where `tracking.enabled` is off, the block gets None and MLflow is never imported.
-        role: tag of the run: `study` or `validation`.
+        role: tag of the run: a key of `_PROGRAMS`.
     """
     if not study.tracking.enabled:
         yield None
@@ -117,6 +124,61 @@ class Tracker:
                 store.client.log_artifact(store.run_id, str(path))
         return _recorded(store)
 
+    def record_training(self, result: TrainingResult, folder: Path) -> Recorded:
+        """Writes the run of a training and its model, and ends it.
+
+        Args:
+            result: the finished training run.
+            folder: where its files are; those beside the model become artifacts.
+
+        Raises:
+            TrackingError: whatever went wrong with MLflow.
+        """
+        with self._taken() as store:
+            _log_dataset(store, result.training, store.run_id, "training")
+            model_id, stored = None, folder / models.MODEL
+            if stored.is_dir():
+                place = (store.experiment_id, store.run_id)
+                model_id = models.log_model(store.client, *place, result, stored)
+            values, params = records.training_values(result), records.study_params(result.training)
+            _log(store, store.run_id, values, params, model_id)
+            store.client.set_tag(store.run_id, "mlflow.note.content", "\n\n".join(result.notes))
+            for path in sorted(folder.iterdir()):
+                if path.is_file():
+                    store.client.log_artifact(store.run_id, str(path))
+        return _recorded(store)._replace(model_id=model_id)
+
+    def record_tuning(self, training: Training, trials: pl.DataFrame, folder: Path) -> Recorded:
+        """Writes a search, below it a run a trial, and ends them.
+
+        Args:
+            training: what was tuned.
+            trials: as `pipelines.tuning.Search.trials` gives them.
+            folder: where its files are; trials.csv and best.yaml become artifacts.
+
+        Raises:
+            TrackingError: whatever went wrong with MLflow.
+        """
+        assert training.tune is not None
+        options, name = list(training.tune.space), training.recommender.name
+        with self._taken() as store:
+            _log_dataset(store, training, store.run_id, "training")
+            for trial in trials.iter_rows(named=True):
+                figures = {n: v for n, v in trial.items() if n not in ("trial", *options)}
+                values = records.trial_values(figures, training.k)
+                params = records.options_params({option: trial[option] for option in options})
+                title = f"{name} trial {trial['trial']}"
+                with _run(store, title, "trial", store.run_id) as run_id:
+                    _log(store, run_id, values, params)
+            best = trials.sort(training.tune.metric, descending=True, maintain_order=True)
+            value = records.Value("best/value", best[training.tune.metric][0])
+            own = records.study_params(training)
+            chosen = {f"best.{option}": best[option][0] for option in options}
+            _log(store, store.run_id, [value], {**own, **records.options_params(chosen)})
+            for file in ("trials.csv", "best.yaml"):
+                store.client.log_artifact(store.run_id, str(folder / file))
+        return _recorded(store)
+
     @contextmanager
     def _taken(self) -> Iterator[_Store]:
         """The store; its run ends with the block, and what goes wrong is said as one error."""
@@ -144,13 +206,15 @@ def _recorded(store: _Store) -> Recorded:
     return Recorded(store.uri, mlflow_store.is_local(), store.experiment_id, store.run_id)
 
 
-def _open(study: Study, role: str, started: int) -> _Store:
+def _open(study: Study | Training, role: str, started: int) -> _Store:
     """Imports MLflow, finds or makes the experiment, starts the parent run."""
     uri = mlflow_store.address()
     client, experiment_id = mlflow_store.connect(study.tracking.experiment)
     tags = {**git_tags(), **version_tags(), "world_digest": world_digest(study)[:32]}
     tags |= {"study": study.name, "mlflow.source.name": _PROGRAMS[role]}
-    if study.group is not None:
+    if isinstance(study, Training):
+        tags |= {"recommender": study.recommender.name}
+    elif study.group is not None:
         tags |= {"group": study.group, "variant": str(study.variant)}
     run = client.create_run(
         experiment_id, started, tags={**tags, "role": role}, run_name=study.name
@@ -214,12 +278,13 @@ def _log(
     run_id: str,
     values: Sequence[records.Value] = (),
     params: Mapping[str, str] | None = None,
+    model_id: str | None = None,
 ) -> None:
-    """One call, unless there is more than MLflow takes at a time."""
+    """One call, unless there is more than MLflow takes at a time; metrics may be of a model too."""
     from mlflow.entities import Metric, Param
 
     now = _now()
-    metrics = [Metric(value.name, value.value, now, value.step) for value in values]
+    metrics = [Metric(v.name, v.value, now, v.step, model_id=model_id) for v in values]
     pairs = [Param(name, text) for name, text in (params or {}).items()]
     calls = max(-(-len(metrics) // _MOST_METRICS), -(-len(pairs) // _MOST_PARAMS))
     for call in range(calls):
@@ -230,7 +295,9 @@ def _log(
         )
 
 
-def _log_dataset(store: _Store, study: Study, run_id: str) -> None:
+def _log_dataset(
+    store: _Store, study: Study | Training, run_id: str, purpose: str = "evaluation"
+) -> None:
     """Which world or log a run met, by a digest of our own; the data itself stays where it is."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
@@ -244,7 +311,7 @@ def _log_dataset(store: _Store, study: Study, run_id: str) -> None:
         source_type="code" if study.log is None else "local",
         source=json.dumps(source),
     )
-    context = InputTag("mlflow.data.context", "evaluation")
+    context = InputTag("mlflow.data.context", purpose)
     store.client.log_inputs(run_id, [DatasetInput(dataset, [context])])
 
 

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from recsys import drift
-    from recsys.config import Study
+    from recsys.config import Study, Training
     from recsys.drift import MEASURES
-    from recsys.errors import ConfigError, LogError, UserError
-    from recsys.load import load_studies, load_study
+    from recsys.errors import ConfigError, LogError, ModelError, UserError
+    from recsys.load import load_studies, load_study, load_training
     from recsys.log import InteractionLog
     from recsys.mitigations import MITIGATIONS, Mitigation
     from recsys.recommenders import RECOMMENDERS, Model, Recommender
+    from recsys.store import load_model, save_model
     from recsys.study import StudyResult, run
+    from recsys.training import TrainingResult, train
     from recsys.world.simulate import simulate
 
 __version__ = "0.1.0"
@@ -29,15 +31,22 @@ __all__ = [
     "LogError",
     "Mitigation",
     "Model",
+    "ModelError",
     "Recommender",
     "Study",
     "StudyResult",
+    "Training",
+    "TrainingResult",
     "UserError",
     "drift",
+    "load_model",
     "load_studies",
     "load_study",
+    "load_training",
     "run",
+    "save_model",
     "simulate",
+    "train",
 ]
 
 _HOME = {
@@ -49,14 +58,21 @@ _HOME = {
     "LogError": "recsys.errors",
     "Mitigation": "recsys.mitigations",
     "Model": "recsys.recommenders",
+    "ModelError": "recsys.errors",
     "Recommender": "recsys.recommenders",
     "Study": "recsys.config",
     "StudyResult": "recsys.study",
+    "Training": "recsys.config",
+    "TrainingResult": "recsys.training",
     "UserError": "recsys.errors",
+    "load_model": "recsys.store",
     "load_studies": "recsys.load",
     "load_study": "recsys.load",
+    "load_training": "recsys.load",
     "run": "recsys.study",
+    "save_model": "recsys.store",
     "simulate": "recsys.world.simulate",
+    "train": "recsys.training",
 }
 
 

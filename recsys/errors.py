@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-__all__ = ["ConfigError", "LogError", "UserError", "nearest"]
+__all__ = ["ConfigError", "LogError", "ModelError", "UserError", "nearest"]
 
 
 class UserError(Exception):
@@ -16,6 +16,10 @@ class ConfigError(UserError):
 
 class LogError(UserError):
     """A log that cannot be read or measured."""
+
+
+class ModelError(UserError):
+    """A model that cannot be stored or read back."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

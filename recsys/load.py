@@ -1,4 +1,4 @@
-"""From a YAML file, or a mapping, to a checked `Study`, or to one for each of its variants.
+"""From a YAML file, or a mapping, to a checked `Study`, one for each variant, or a `Training`.
 
 `recsys.variants` reads the file and merges overrides. pydantic checks what comes out; recommenders
 check their own options.
@@ -13,16 +13,30 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from recsys.config import PLATFORMS, Chain, MitigationSpec, Part, RecommenderSpec, Study
+from recsys.arms.oracle import ORACLE, OracleRow
+from recsys.config import (
+    PLATFORMS,
+    Chain,
+    MitigationSpec,
+    Part,
+    Range,
+    RecommenderSpec,
+    Study,
+    Training,
+)
 from recsys.errors import ConfigError, nearest
+from recsys.metrics import METRICS
 from recsys.mitigations import MITIGATIONS, Mitigation, WarmStart, mitigated
 from recsys.mitigations.base import Place
 from recsys.recommenders import RECOMMENDERS, Recommender
 from recsys.variants import PRESETS, contents
 
-__all__ = ["load_studies", "load_study", "make_mitigation", "make_recommender"]
+__all__ = ["load_studies", "load_study", "load_training", "make_mitigation", "make_recommender"]
 
 P = TypeVar("P", bound=Part)
+
+_TEST_SHARE = 0.2
+"""Held out by a training run that does not say."""
 
 
 def load_study(
@@ -83,13 +97,47 @@ def load_studies(
     return _studies(contents(source, overrides, where), where)
 
 
+def load_training(
+    source: str | PathLike[str] | Mapping[str, Any], overrides: Sequence[str] = ()
+) -> Training:
+    """Reads a training run and checks it whole.
+
+    Args:
+        source: path of a YAML file, or its content as a mapping.
+        overrides: `key=value` with dots for nested keys, such as `recommender.factors=64`.
+
+    Returns:
+        The training run, with every default filled in, the recommender's too.
+
+    Raises:
+        ConfigError: names each wrong key by its path in the file, and the nearest known ones.
+
+    >>> tiny = {"name": "tiny", "world": {"influx": {"kind": "wave", "newcomers": 5}}}
+    >>> run = load_training({**tiny, "recommender": {"kind": "als"}}, ["recommender.factors=8"])
+    >>> run.recommender.options["factors"]
+    8
+    """
+    where = _name_of(source)
+    found = contents(source, overrides, where)
+    if None not in found:
+        raise ConfigError(
+            f"{where}: variants: a training run has none; give each recommender a file of its own"
+        )
+    try:
+        return _training(found[None])
+    except ConfigError as error:
+        lines = str(error).splitlines()
+        raise ConfigError("\n".join(f"{where}: {line}" for line in lines)) from error
+
+
 def make_recommender(
     spec: RecommenderSpec, chain: Chain | None = None, *, anew: bool = False
 ) -> Recommender:
     """The recommender that a spec names, under the mitigations of a chain, with options checked.
 
     Args:
-        spec: `kind` is a key of `RECOMMENDERS`, or `package.module:Class` for one of your own.
+        spec: `kind` is a key of `RECOMMENDERS`, `package.module:Class` for one of your own, or
+            `oracle`, the upper bound in a world.
         chain: mitigations; None for none.
         anew: whether fits start anew even where a mitigation is given an earlier model, unless one
             goes on from its parameters: so it is in an open loop.
@@ -102,10 +150,13 @@ def make_recommender(
     >>> make_recommender(RecommenderSpec(kind="als", name="als", options={"factors": 8})).factors
     8
     """
-    plain = _made(_class(spec.kind, RECOMMENDERS, Recommender), spec)  # type: ignore[type-abstract]
+    known: dict[str, type[Recommender]] = {**RECOMMENDERS, ORACLE: OracleRow}
+    plain = _made(_class(spec.kind, known, Recommender), spec)  # type: ignore[type-abstract]
     if chain is None or not chain.parts:
         return plain
     try:
+        if isinstance(plain, OracleRow):
+            raise ConfigError("the oracle is the upper bound and takes no mitigation")
         parts = [make_mitigation(part) for part in chain.parts]
         goes_on = any(part.place in (Place.START, Place.FACTORS) for part in parts)
         cold = [WarmStart(enabled=False)] if anew and plain.warm_starts and not goes_on else []
@@ -180,10 +231,58 @@ def _join(names: Sequence[str | None]) -> str:
 
 def _study(content: dict[str, Any]) -> Study:
     try:
-        raw = json.dumps(_expand(content), default=str)
+        expanded = _expand(content)
+        if "log" in expanded:
+            expanded.setdefault("seeds", 1)
+        raw = json.dumps(expanded, default=str)
         return _with_options(Study.model_validate_json(raw))
     except ValidationError as error:
         raise ConfigError("\n".join(_explain(error, Study))) from error
+
+
+def _training(content: dict[str, Any]) -> Training:
+    raw = _expand(content)
+    if raw.get("test_days") is None and raw.get("test_share") is None:
+        raw["test_share"] = _TEST_SHARE
+    if "recommender" in raw:
+        raw["recommender"] = _spec(raw["recommender"])
+    try:
+        training = Training.model_validate_json(json.dumps(raw, default=str))
+    except ValidationError as error:
+        raise ConfigError("\n".join(_explain(error, Training))) from error
+    names = training.metrics or tuple(METRICS)
+    for name in names:
+        if name not in METRICS:
+            raise ConfigError(f"metrics: there is no {name!r}; {nearest(name, METRICS)}")
+    options = make_recommender(training.recommender).model_dump(mode="json")
+    spec = training.recommender.model_copy(update={"options": options})
+    training = training.model_copy(update={"recommender": spec, "metrics": names})
+    _check_tuning(training)
+    return training
+
+
+def _check_tuning(training: Training) -> None:
+    """Raises unless every end and every choice of the space is an option that can be."""
+    tune, spec = training.tune, training.recommender
+    if tune is None:
+        return
+    by_user = [name for name, metric in METRICS.items() if metric.kind == "user"]
+    if tune.metric not in by_user:
+        raise ConfigError(
+            f"tune.metric: there is no {tune.metric!r}; {nearest(tune.metric, by_user)}"
+        )
+    for option, choices in tune.space.items():
+        if option not in spec.options:
+            known = nearest(option, spec.options) if spec.options else "it has none"
+            raise ConfigError(f"tune.space.{option}: no option of {spec.kind}; {known}")
+        ends = (choices.low, choices.high) if isinstance(choices, Range) else choices
+        for value in ends:
+            try:
+                make_recommender(
+                    spec.model_copy(update={"options": {**spec.options, option: value}})
+                )
+            except ConfigError as error:
+                raise ConfigError(f"tune.space.{option}: {error}") from error
 
 
 def _expand(raw: dict[str, Any]) -> dict[str, Any]:
@@ -198,8 +297,6 @@ def _expand(raw: dict[str, Any]) -> dict[str, Any]:
         if isinstance(world.get("influx"), dict):
             world = _migration(world)
         raw["world"] = world
-    if "log" in raw:
-        raw.setdefault("seeds", 1)
     if isinstance(raw.get("recommenders"), list):
         raw["recommenders"] = [_spec(entry) for entry in raw["recommenders"]]
     if isinstance(raw.get("mitigations"), list):
@@ -260,6 +357,10 @@ def _chain(entry: Any) -> Any:
 
 def _with_options(study: Study) -> Study:
     """The study with all parts' defaults written out, so that a record of it is complete."""
+    if study.log is not None and any(spec.kind == ORACLE for spec in study.recommenders):
+        raise ConfigError(
+            "recommenders: the oracle knows worlds only; of a log nobody has the truth"
+        )
     specs = tuple(
         spec.model_copy(update={"options": make_recommender(spec).model_dump(mode="json")})
         for spec in study.recommenders

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 
-__all__ = ["single_threaded_blas"]
+__all__ = ["single_threaded_blas", "single_threaded_openmp"]
 
 _lock = Lock()
 _inside = 0
@@ -40,6 +40,19 @@ def single_threaded_blas() -> Iterator[None]:
             _take_control()
             while _inside == 0 and _limits:
                 _limits.pop().restore_original_limits()
+
+
+@contextmanager
+def single_threaded_openmp() -> Iterator[None]:
+    """Limits OpenMP to one thread within the block; the limit is the calling thread's own.
+
+    >>> with single_threaded_openmp():
+    ...     pass
+    """
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1, user_api="openmp"):
+        yield
 
 
 def _take_control() -> None:

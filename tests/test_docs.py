@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from recsys import MEASURES, load_studies
+from recsys import MEASURES, load_studies, load_training
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -58,7 +58,8 @@ def test_examples_give_what_they_show(document):
 @each_document
 def test_configs_load(document):
     for text in blocks(document, "yaml"):
-        load_studies(yaml.safe_load(text))
+        content = yaml.safe_load(text)
+        (load_training if "recommender" in content else load_studies)(content)
 
 
 @each_document

@@ -101,7 +101,7 @@ def recommenders(*entries):
         # unknown kinds
         (
             recommenders("alss"),
-            "recommenders: no kind 'alss'; did you mean 'als'? known: als, ease",
+            "recommenders: no kind 'alss'; did you mean 'als'? known: als, bpr",
         ),
         (world(influx={"kind": "rednote_2024"}), "world.influx: no kind 'rednote_2024'; did you"),
         (world(platform="rednot"), "world.platform: no kind 'rednot'; did you mean 'rednote'?"),

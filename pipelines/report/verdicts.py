@@ -31,7 +31,7 @@ def print_verdicts(console: Console, verdicts: pl.DataFrame) -> None:
     rows = list(verdicts.iter_rows(named=True))
     for number, of_check in groupby(rows, key=lambda row: row["check"]):
         lines = tuple(_line(row) for row in of_check)
-        print_section(console, Section(f"{number}. {CHECKS[number]}", _COLUMNS, lines), 40)
+        print_section(console, Section(f"{number}. {CHECKS[number]}", _COLUMNS, lines), 38)
     counts = Counter(row["verdict"] for row in rows)
     total = f"{counts['holds']} hold, {counts['fails']} fail, {counts['unclear']} are unclear"
     seeds = max(row["n_seeds"] for row in rows)

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.arms.oracle import OracleRow
 from recsys.arms.policy import RecommenderPolicy
 from recsys.arms.world import WorldArms
 from recsys.lazy import lazy
 from recsys.recommenders import Model, Ranking, Recommender
+from recsys.world.oracle import Oracle
 from recsys.world.simulate import ARMS, Audience, Simulation, simulate_arms
 
 __all__ = ["ClosedArms"]
@@ -37,7 +39,8 @@ class ClosedArms(WorldArms):
         arms = {name: ARMS[name]._replace(retrained=anew and name != "control") for name in names}
         days = self.evaluation.training_days or _TRAINING_DAYS
         audience = Audience(self.panel, self.evaluation.days, self.evaluation.k)
-        policy = RecommenderPolicy(self.recommender, days)
+        known = isinstance(self.recommender, OracleRow)
+        policy = Oracle() if known else RecommenderPolicy(self.recommender, days)
         simulations = simulate_arms(
             self.world, list(arms.values()), self.seed, policy,
             audience=audience, threads=self.threads, impressions=policy.impressions,

@@ -23,6 +23,7 @@ from recsys.arms.world import training_seed
 from recsys.config import Evaluation, LogSource
 from recsys.drift import FeedPair
 from recsys.errors import ConfigError, LogError
+from recsys.holdout import by_lot
 from recsys.inference.removal import Matching, draw_placebo, match_newcomers
 from recsys.lazy import lazy
 from recsys.log import InteractionLog
@@ -71,12 +72,7 @@ class LogArms:
             cut = last - timedelta(days=self.source.holdout_days)  # type: ignore[operator]
             late = (events["timestamp"] > cut).to_numpy()
         elif self.source.holdout_share is not None:
-            user_keys = self.whole.users["key"].to_numpy()[events["user"].to_numpy()]
-            item_keys = self.whole.items["key"].to_numpy()[events["item"].to_numpy()]
-            lot = uniforms(
-                self.seed, Stream.HOLDOUT, user_keys & _LOW, item_keys & _LOW, item_keys >> 32
-            )[:, 0]
-            late = lot < self.source.holdout_share
+            late = by_lot(self.whole, self.source.holdout_share, self.seed)
         else:
             late = np.zeros(events.height, dtype=np.bool_)
         if late.all():

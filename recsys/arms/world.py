@@ -13,14 +13,17 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recsys.arms.measure import Attributes, attributes_of, headline_of, measures_of, rows_of
+from recsys.arms.oracle import OracleRow
 from recsys.arms.result import CellResult, feeds_in_one, feeds_of, life_of
 from recsys.config import Evaluation, World
 from recsys.drift import FeedPair, Measure
+from recsys.feeds import PERSONAL
 from recsys.lazy import lazy
-from recsys.log import InteractionLog
+from recsys.log import InteractionLog, Seen
 from recsys.noise import Stream, integer_seed, uniforms
 from recsys.recommenders import Model, Ranking, Recommender, Trending, with_fallback
 from recsys.world.behaviour import examination
+from recsys.world.oracle import best_of
 from recsys.world.simulate import Audience, Simulation, simulate_arms
 
 __all__ = ["HOUSE", "WorldArms", "training_seed"]
@@ -191,22 +194,42 @@ class WorldArms:
         """The day's feeds of each group of users, from a fit of the arm's log; and seconds."""
         log, _ = self._day(arm, day)
         start = time.perf_counter()
-        model = recommender.fit(log, training_seed(self.seed, arm), before)
+        known = isinstance(recommender, OracleRow)
+        seed = training_seed(self.seed, arm)
+        model = None if known else recommender.fit(log, seed, before)
         fitted = time.perf_counter()
         feeds = [self._serve(model, arm, day, users) for users in groups]
         served = time.perf_counter()
         return feeds, {"fit_s": fitted - start, "serve_s": served - fitted}
 
-    def _serve(self, model: Model, arm: str, day: int, users: NDArray[np.int64]) -> Ranking:
-        """The day's feeds: the model's ranking, gaps filled, blended with the platform's slots."""
+    def _serve(self, model: Model | None, arm: str, day: int, users: NDArray[np.int64]) -> Ranking:
+        """The day's feeds: the model's ranking, gaps filled, blended with the platform's slots.
+
+        Without a model the ranking is the oracle's, by what feeds are worth.
+        """
         simulation, (log, fallback) = self._simulation(arm), self._day(arm, day)
         candidates = simulation.candidates(day)
         depth = min(self.evaluation.k + _SPARE, int(candidates.sum()))
-        own = with_fallback(model.rank(users, depth, candidates), fallback, users, candidates)
+        if model is None:
+            own = self._best(arm, day, users, depth)
+        else:
+            own = model.rank(users, depth, candidates)
+        own = with_fallback(own, fallback, users, candidates)
         ids, sources = simulation.feeds(
             own.item_ids, own.sources, users, log.seen, day, self.evaluation.k
         )
         return Ranking(ids, _scores_of(ids, own), sources)
+
+    def _best(self, arm: str, day: int, users: NDArray[np.int64], depth: int) -> Ranking:
+        """What users would click most likely, in the state in which feeds' worth is measured."""
+        simulation, (log, _) = self._simulation(arm), self._day(arm, day)
+        state = self._state(users)
+        ids, scores = best_of(
+            lambda rows, notes: simulation.click_probability(rows, notes, day, state),
+            users, depth, simulation.candidates(day), Seen.from_matrix(log.seen),
+            simulation.notes.key,
+        )  # fmt: skip
+        return Ranking(ids, scores, np.full(ids.shape, PERSONAL, dtype=np.uint8))
 
     def _pair(
         self, arm: str, day: int, users: NDArray[np.int64], reference: Ranking, feeds: Ranking
@@ -227,9 +250,14 @@ class WorldArms:
         self, arm: str, day: int, users: NDArray[np.int64], feeds: Ranking
     ) -> NDArray[np.float32]:
         """Click probabilities: incumbents as they are in the twin, newcomers as they are."""
+        return self._simulation(arm).click_probability(
+            users, feeds.item_ids, day, self._state(users)
+        )
+
+    def _state(self, users: NDArray[np.int64]) -> Simulation | None:
+        """In which arm people of one cohort are asked: the twin; None for newcomers: their own."""
         newcomers = bool(users.size) and users[0] >= self.world.incumbents
-        state = None if newcomers else self.simulations["control"]
-        return self._simulation(arm).click_probability(users, feeds.item_ids, day, state)
+        return None if newcomers else self.simulations["control"]
 
     def _rows(self, keys: dict[str, Any], users: NDArray[np.int64], pair: FeedPair) -> pl.DataFrame:
         ids = self._simulation(keys["arm"]).users["user_id"].gather(users)

@@ -11,6 +11,7 @@ from recsys.config.study import (
     Study,
     Tracking,
 )
+from recsys.config.training import Range, Training, Tuning
 from recsys.config.world import Behaviour, Influx, Notes, Platform, Population, World
 
 __all__ = [
@@ -26,8 +27,11 @@ __all__ = [
     "Part",
     "Platform",
     "Population",
+    "Range",
     "RecommenderSpec",
     "Study",
     "Tracking",
+    "Training",
+    "Tuning",
     "World",
 ]

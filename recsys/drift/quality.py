@@ -68,7 +68,7 @@ def ndcg(hits: ArrayLike, n_relevant: ArrayLike) -> NDArray[np.float64]:
         >>> ndcg([[True, False], [False, True]], [1, 5]).round(3).tolist()
         [1.0, 0.387]
     """
-    found, relevant = _checked_hits(hits, n_relevant)
+    found, relevant = checked_hits(hits, n_relevant)
     discounts = 1.0 / np.log2(np.arange(2, found.shape[1] + 2))
     # Running sums on both sides add in the same order, so the best feed possible is 1.0 exactly.
     gain = np.cumsum(found * discounts, axis=1)[:, -1]
@@ -93,7 +93,7 @@ def recall(hits: ArrayLike, n_relevant: ArrayLike) -> NDArray[np.float64]:
         >>> recall([[True, False], [False, False]], [4, 0]).tolist()
         [0.25, nan]
     """
-    found, relevant = _checked_hits(hits, n_relevant)
+    found, relevant = checked_hits(hits, n_relevant)
     return np.where(relevant > 0, found.sum(axis=1) / np.maximum(relevant, 1), np.nan)
 
 
@@ -120,9 +120,13 @@ def feed_recall(pair: FeedPair) -> NDArray[np.float64]:
     return recall(pair.hits & (pair.feeds >= 0), pair.n_relevant)
 
 
-def _checked_hits(
+def checked_hits(
     hits: ArrayLike, n_relevant: ArrayLike
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Both as arrays, if they can be the hits and relevant items of the same readers.
+
+    Args, Raises: as in `ndcg`.
+    """
     found, relevant = np.asarray(hits), np.asarray(n_relevant)
     if found.ndim != 2 or found.shape[1] == 0 or found.dtype != np.bool_:
         raise ValueError(

@@ -26,7 +26,7 @@ from recsys.recommenders.als import ALS, ALSModel
 from recsys.recommenders.base import Recommender, Users
 from recsys.threads import single_threaded_blas
 
-__all__ = ["FactorModel", "Problem", "aligned", "als_of", "half_step", "influence"]
+__all__ = ["Problem", "TaughtModel", "aligned", "als_of", "half_step", "influence"]
 
 Factors = NDArray[np.float64]
 Pull = NDArray[np.floating[Any]] | float
@@ -65,7 +65,7 @@ def influence(recommender: Recommender, log: InteractionLog) -> Factors:
 
 
 @dataclass(frozen=True)
-class FactorModel(ALSModel):
+class TaughtModel(ALSModel):
     """An ALS model some of whose items nobody teaches, and some of whose users know only those.
 
     Attributes:
@@ -135,12 +135,12 @@ class Problem(NamedTuple):
         ones = np.ones(items.shape[0])
         return half_step(self.confidence, items, self.regularization, ones, mu, old)
 
-    def model(self, users: Factors, items: Factors) -> FactorModel:
+    def model(self, users: Factors, items: Factors) -> TaughtModel:
         """The fitted model."""
         every = np.zeros((self.taught.size, items.shape[1]), dtype=np.float32)
         every[self.taught] = items
         reached = np.diff(self.confidence.indptr) > 0
-        return FactorModel(self.log, users.astype(np.float32), every, self.taught, reached)
+        return TaughtModel(self.log, users.astype(np.float32), every, self.taught, reached)
 
 
 def aligned(keys: NDArray[np.uint64], known: ByKey) -> tuple[Factors, NDArray[np.bool_]]:

@@ -2,18 +2,28 @@
 
 from recsys.recommenders.als import ALS
 from recsys.recommenders.base import Model, Ranking, Recommender, with_fallback
+from recsys.recommenders.bpr import BPR
+from recsys.recommenders.content import Content
 from recsys.recommenders.ease import EASE
 from recsys.recommenders.item_knn import ItemKNN
+from recsys.recommenders.lmf import LMF
+from recsys.recommenders.most_popular import MostPopular
 from recsys.recommenders.random import Random
+from recsys.recommenders.ranker import Ranker
 from recsys.recommenders.trending import Trending
 
 __all__ = [
     "ALS",
+    "BPR",
     "EASE",
+    "LMF",
     "RECOMMENDERS",
+    "Content",
     "ItemKNN",
     "Model",
+    "MostPopular",
     "Random",
+    "Ranker",
     "Ranking",
     "Recommender",
     "Trending",
@@ -22,8 +32,13 @@ __all__ = [
 
 RECOMMENDERS: dict[str, type[Recommender]] = {
     "random": Random,
+    "most_popular": MostPopular,
     "trending": Trending,
     "item_knn": ItemKNN,
     "ease": EASE,
     "als": ALS,
+    "bpr": BPR,
+    "lmf": LMF,
+    "content": Content,
+    "ranker": Ranker,
 }

@@ -4,16 +4,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from recsys.errors import LogError
 from recsys.log import InteractionLog
-from recsys.noise import Stream, normals
-from recsys.recommenders.base import Model, Recommender, Scores, Users
+from recsys.noise import Stream
+from recsys.recommenders.base import Model, Recommender
+from recsys.recommenders.factors import FactorModel, solve, warm_factors
 from recsys.threads import single_threaded_blas
 
-__all__ = ["ALS", "starting_factors"]
+__all__ = ["ALS"]
 
 
 class ALS(Recommender):
@@ -72,75 +72,16 @@ class ALS(Recommender):
                 random_state=0,
             )
             users, items = before.by_key if before is not None and warm else (None, None)
-            solver.user_factors = self._start(seed, Stream.MODEL_USER, hot.user_keys, users)
-            solver.item_factors = self._start(seed, Stream.MODEL_ITEM, hot.item_keys, items)
-            solver.fit(hot.weights, show_progress=False)
+            solver.user_factors = warm_factors(
+                seed, Stream.MODEL_USER, hot.user_keys, self.factors, users
+            )
+            solver.item_factors = warm_factors(
+                seed, Stream.MODEL_ITEM, hot.item_keys, self.factors, items
+            )
+        solve(solver, hot.weights, "als")
         return ALSModel(log, solver.user_factors, solver.item_factors)
-
-    def _start(
-        self, seed: int, stream: Stream, keys: NDArray[np.uint64], before: "_ByKey | None"
-    ) -> NDArray[np.float32]:
-        """Yesterday's factors of those who were there, keyed draws for the others."""
-        if before is None:
-            return starting_factors(seed, stream, keys, self.factors)
-        factors = np.empty((keys.size, self.factors), dtype=np.float32)
-        old_keys, old_factors = before
-        _, now, then = np.intersect1d(keys, old_keys, assume_unique=True, return_indices=True)
-        new = np.ones(keys.size, dtype=np.bool_)
-        new[now] = False
-        factors[now] = old_factors[then]
-        factors[new] = starting_factors(seed, stream, keys[new], self.factors)
-        return factors
-
-
-_ByKey = tuple[NDArray[np.uint64], NDArray[np.float32]]
-"""Keys, sorted, and their factors."""
 
 
 @dataclass(frozen=True)
-class ALSModel(Model):
-    """Factors of hot users and items, in key order, float32."""
-
-    user_factors: NDArray[np.float32]
-    item_factors: NDArray[np.float32]
-
-    @property
-    def factors(self) -> int:
-        """Length of the vectors."""
-        return int(self.user_factors.shape[1])
-
-    @property
-    def by_key(self) -> tuple[_ByKey, _ByKey]:
-        """Users' and items' keys and factors."""
-        hot = self.log.interactions
-        return (hot.user_keys, self.user_factors), (hot.item_keys, self.item_factors)
-
-    def score(self, users: Users, items: NDArray[np.int32]) -> Scores:
-        """See `Model.score`."""
-        theirs = self.item_factors[self.hot_column[items]]
-        return np.asarray(self.user_factors[self.hot_row[users]] @ theirs.T)
-
-
-def starting_factors(
-    seed: int, stream: Stream, keys: NDArray[np.uint64], factors: int
-) -> NDArray[np.float32]:
-    """Small normal factors, each entity's drawn at its key.
-
-    Args:
-        seed: training seed.
-        stream: `Stream.MODEL_USER` or `Stream.MODEL_ITEM`.
-        keys: uint64 (n,).
-        factors: length of a vector.
-
-    Returns:
-        float32 (n, factors), standard deviation 0.01.
-
-    >>> a = starting_factors(0, Stream.MODEL_USER, np.array([5, 9], np.uint64), 3)
-    >>> b = starting_factors(0, Stream.MODEL_USER, np.array([9], np.uint64), 3)
-    >>> bool((a[1] == b[0]).all())
-    True
-    """
-    blocks = np.arange(-(-factors // 4))
-    low, high = keys & np.uint64(0xFFFFFFFF), keys >> np.uint64(32)
-    z = normals(seed, stream, low[:, None], high[:, None], blocks)
-    return (0.01 * z.reshape(keys.size, 4 * blocks.size)[:, :factors]).astype(np.float32)
+class ALSModel(FactorModel):
+    """What als learned."""

@@ -6,8 +6,9 @@ Equal scores go to the item with the smaller key: keys are hashes, so no age or 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,6 +20,7 @@ from recsys.config.base import Part
 from recsys.errors import LogError
 from recsys.lazy import lazy
 from recsys.log import InteractionLog, Seen
+from recsys.recommenders.attributes import attribute_names
 from recsys.recommenders.kernels import fill_gaps, top_k
 from recsys.schema import SOURCES
 from recsys.threads import single_threaded_blas
@@ -30,6 +32,15 @@ BLOCK = 256
 
 HOT, WARM, COLD = "hot", "warm", "cold"
 _PERSONAL, _FALLBACK = (list(SOURCES.categories).index(name) for name in ("personal", "fallback"))
+
+
+class ModelNumber(IntEnum):
+    """Which model an integer seed belongs to, for libraries with a random stream of their own."""
+
+    BPR = 1
+    LMF = 2
+    RANKER = 3
+
 
 Users = NDArray[np.integer[Any]]
 Scores = NDArray[np.floating[Any]]
@@ -49,6 +60,27 @@ class Ranking:
     scores: NDArray[np.float32]
     sources: NDArray[np.uint8]
 
+    def frame(self, user_ids: pl.Series, item_ids: pl.Series) -> pl.DataFrame:
+        """Feeds under people's own ids, a row per filled slot.
+
+        Args:
+            user_ids: (n_users,) ids of the rows.
+            item_ids: (n_items,) ids of the items.
+
+        Returns:
+            user_id · rank (1 = top) · item_id · score · source.
+        """
+        row, column = np.nonzero(self.item_ids >= 0)
+        return pl.DataFrame(
+            {
+                "user_id": user_ids.gather(row),
+                "rank": (column + 1).astype(np.uint16),
+                "item_id": item_ids.gather(self.item_ids[row, column]),
+                "score": self.scores[row, column],
+                "source": pl.Series(self.sources[row, column]).cat.to(SOURCES),
+            }
+        )
+
 
 class Recommender(Part, ABC):
     """Hyper-parameters, and how to fit; a subclass is one entry of `RECOMMENDERS`."""
@@ -56,7 +88,7 @@ class Recommender(Part, ABC):
     deterministic: ClassVar[bool] = False
     """Whether the training seed changes nothing; then studies leave the retrain arm out."""
     uses_weights: ClassVar[bool] = False
-    """Whether it matters how much events weigh, beyond whether they weigh anything."""
+    """Whether what a user teaches is in proportion to the weights of the user's events."""
     warm_starts: ClassVar[bool] = False
     """Whether `fit` can go on from a previous model."""
     needs_previous: ClassVar[bool] = False
@@ -100,8 +132,8 @@ class Model(ABC):
     """
 
     log: InteractionLog
-    needs_history: ClassVar[bool] = True
-    """Whether only users with positive events can be served."""
+    serves: ClassVar[tuple[str, ...]] = (HOT,)
+    """Whom it can serve: those who are hot, warm (known attributes alone), cold."""
 
     @abstractmethod
     def score(self, users: Users, items: NDArray[np.int32]) -> Scores:
@@ -115,6 +147,17 @@ class Model(ABC):
             users: dense ids; the same number, `BLOCK`, at every call.
             items: int32, dense ids, from `scorable`.
         """
+
+    def scorer(self, items: NDArray[np.int32]) -> Callable[[Users], Scores]:
+        """`score` for the same items again and again; override it to prepare them once.
+
+        Args:
+            items: int32, dense ids, from `scorable`.
+
+        Returns:
+            A function of blocks of users. It may return the same array each time, changed.
+        """
+        return lambda users: self.score(users, items)
 
     @lazy
     def scorable(self) -> NDArray[np.int32]:
@@ -141,22 +184,31 @@ class Model(ABC):
         Args:
             users: dense ids; -1 for somebody unknown.
         """
-        known = {"user_id", "cohort", "joined", "key"}
-        attributes = [name for name in self.log.users.columns if name not in known]
-        has_any = np.zeros(self.log.n_users, dtype=np.bool_)
-        for name in attributes:
-            has_any |= self.log.users[name].is_not_null().to_numpy()
-        users = np.asarray(users)
-        hot = (users >= 0) & (self.hot_row[users] >= 0)
-        warm = (users >= 0) & has_any[users]
+        hot, warm = self._knowledge(users)
         return [HOT if h else WARM if w else COLD for h, w in zip(hot, warm, strict=True)]
 
     def can_serve(self, users: Users) -> NDArray[np.bool_]:
         """Bool (n_users,): whom it can serve from what it learned."""
+        hot, warm = self._knowledge(users)
+        return np.asarray(
+            (hot & (HOT in self.serves))
+            | (~hot & warm & (WARM in self.serves))
+            | (~hot & ~warm & (COLD in self.serves))
+        )
+
+    def _knowledge(self, users: Users) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Whose positive events, and of whom any attribute is known."""
         users = np.asarray(users)
-        if not self.needs_history:
-            return np.ones(users.size, dtype=np.bool_)
-        return (users >= 0) & (self.hot_row[users] >= 0)
+        known = users >= 0
+        return known & (self.hot_row[users] >= 0), known & self._has_attributes[users]
+
+    @lazy
+    def _has_attributes(self) -> NDArray[np.bool_]:
+        """Bool (n_users,): of whom any attribute is known."""
+        found = np.zeros(self.log.n_users, dtype=np.bool_)
+        for name in attribute_names(self.log.users):
+            found |= self.log.users[name].is_not_null().to_numpy()
+        return found
 
     def rank(
         self,
@@ -191,19 +243,23 @@ class Model(ABC):
         column = np.full(self.log.n_items, -1, dtype=np.int64)
         column[items] = np.arange(items.size)
         with single_threaded_blas():
+            score = self.scorer(items)
             for start in range(0, served.size, BLOCK):
                 rows = served[start : start + BLOCK]
                 block = np.resize(users[rows], BLOCK)
-                values = self.score(block, items)
+                values = score(block)
                 top_k(values[: rows.size], block, seen, column, items, rows, ids, scores)
         return Ranking(ids, scores, np.full(ids.shape, _PERSONAL, dtype=np.uint8))
 
-    def recommend(self, user_ids: Sequence[Any], k: int = 20) -> pl.DataFrame:
+    def recommend(
+        self, user_ids: Sequence[Any], k: int = 20, candidates: NDArray[np.bool_] | None = None
+    ) -> pl.DataFrame:
         """Feeds under the log's own ids; what the model cannot fill comes from the trending list.
 
         Args:
             user_ids: ids as in the log; an unknown one gets the trending list.
             k: depth.
+            candidates: bool (n_items,), what may be served; None for all that can be scored.
 
         Returns:
             A frame user_id · rank (1 = top) · item_id · score · source, in the order asked for.
@@ -211,14 +267,19 @@ class Model(ABC):
         Raises:
             LogError: the ids are of another type than the log's.
         """
-        from recsys.recommenders.trending import Trending
-
         asked = pl.Series("user_id", user_ids)
         dense = self._dense_ids(asked)
-        depth = min(k, self.scorable.size)
-        own = self.rank(dense, depth)
-        full = with_fallback(own, Trending().fit(self.log), dense)
-        return _feeds_frame(full, asked, self.log.items["item_id"])
+        depth = min(k, self.scorable.size if candidates is None else int(candidates.sum()))
+        own = self.rank(dense, depth, candidates)
+        full = with_fallback(own, self.trending, dense, candidates)
+        return full.frame(asked, self.log.items["item_id"])
+
+    @lazy
+    def trending(self) -> "Model":
+        """The trending list of the log, from which `recommend` fills what is left empty."""
+        from recsys.recommenders.trending import Trending
+
+        return Trending().fit(self.log)
 
     def _dense_ids(self, asked: pl.Series) -> NDArray[np.int64]:
         """Rows of ids in the log, -1 for unknown ones."""
@@ -287,17 +348,3 @@ def with_fallback(
     more = fallback.rank(np.asarray(users)[short], depth, candidates, exclude_seen)
     fill_gaps(ids, scores, sources, short, more.item_ids, more.scores, np.uint8(_FALLBACK))
     return Ranking(ids, scores, sources)
-
-
-def _feeds_frame(ranking: Ranking, user_ids: pl.Series, item_ids: pl.Series) -> pl.DataFrame:
-    """Feeds under people's own ids, a row per filled slot."""
-    row, column = np.nonzero(ranking.item_ids >= 0)
-    return pl.DataFrame(
-        {
-            "user_id": user_ids.gather(row),
-            "rank": (column + 1).astype(np.uint16),
-            "item_id": item_ids.gather(ranking.item_ids[row, column]),
-            "score": ranking.scores[row, column],
-            "source": pl.Series(ranking.sources[row, column]).cat.to(SOURCES),
-        }
-    )

@@ -1,5 +1,6 @@
 """EASE: a linear model of items from items, solved in closed form."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,9 +16,8 @@ from recsys.recommenders.base import Model, Recommender, Scores, Users, binary
 from recsys.recommenders.kernels import mirror_upper
 from recsys.threads import single_threaded_blas
 
-__all__ = ["EASE", "inverse_gram", "item_weights", "without_rows"]
+__all__ = ["EASE", "inverse_gram", "item_weights", "memory_of", "without_rows"]
 
-_MAX_ITEMS = 20_000
 _FEW = 0.25
 """Up to so many users per item, removal costs less than a new fit."""
 
@@ -39,6 +39,9 @@ class EASE(Recommender):
 
     regularization: float = Field(default=100.0, gt=0)
     """Ridge penalty λ."""
+    memory_gb: float = Field(default=9.0, gt=0)
+    """Most memory (2^30 bytes) that a fit may take: three dense matrices of items. The same
+    whatever the machine has, so that a study runs everywhere or nowhere."""
 
     def fit(self, log: InteractionLog, seed: int = 0, previous: Model | None = None) -> "EASEModel":
         """Solves for the item weights; see `Recommender.fit`. The seed changes nothing.
@@ -47,11 +50,12 @@ class EASE(Recommender):
             LogError: nothing to learn from, or more items than fit in memory.
         """
         liked = binary(log)
-        if liked.shape[1] > _MAX_ITEMS:
-            need = 3 * 8 * liked.shape[1] ** 2 / 2**30
+        need = memory_of(liked.shape[1])
+        if need > self.memory_gb:
             raise LogError(
-                f"ease holds a dense matrix of items: {liked.shape[1]:,} take {need:.0f} GiB; "
-                f"raise log.min_item_events to get below {_MAX_ITEMS:,}, or use als"
+                f"ease holds dense matrices of items: {liked.shape[1]:,} take {need:.2g} GiB, more "
+                f"than memory_gb = {self.memory_gb:g}; raise it if the machine has as much, leave "
+                "out rare items (log.min_item_events), or use als"
             )
         inverse = inverse_gram((liked.T @ liked).toarray(), self.regularization)
         return EASEModel(log, liked, inverse)
@@ -83,8 +87,23 @@ class EASEModel(Model):
 
     def score(self, users: Users, items: NDArray[np.int32]) -> Scores:
         """See `Model.score`."""
-        rows = self.liked[self.hot_row[users]]
-        return np.asarray((rows @ self.weights)[:, self.hot_column[items]])
+        return self.scorer(items)(users)
+
+    def scorer(self, items: NDArray[np.int32]) -> Callable[[Users], Scores]:
+        """See `Model.scorer`; the items' columns are taken once, unless all are asked for."""
+        columns = self.hot_column[items]
+        whole = np.array_equal(columns, np.arange(self.liked.shape[1]))
+        weights = self.weights if whole else np.ascontiguousarray(self.weights[:, columns])
+        return lambda users: np.asarray(self.liked[self.hot_row[users]] @ weights)
+
+
+def memory_of(items: int) -> float:
+    """GiB that a fit takes: XᵀX, which becomes P, B, and a copy while one is made of the other.
+
+    >>> memory_of(20_000)
+    8.94
+    """
+    return 3 * 8 * items**2 / 2**30
 
 
 def item_weights(inverse: NDArray[np.float64]) -> NDArray[np.float64]:

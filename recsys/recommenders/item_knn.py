@@ -1,7 +1,8 @@
 """Item neighbours: readers of this also read that."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,16 +13,24 @@ from recsys.log import InteractionLog, Seen
 from recsys.recommenders.base import BLOCK, Model, Recommender, Scores, Users, binary
 from recsys.recommenders.kernels import top_k
 
-__all__ = ["ItemKNN"]
+__all__ = ["ItemKNN", "bm25", "similarities", "tfidf"]
 
 
 class ItemKNN(Recommender):
-    """Sums the cosine similarities of an item to the items a user liked.
+    """Sums the similarities of an item to the items a user liked.
 
-    s_ij = |U_i ∩ U_j| / (sqrt(|U_i| |U_j|) + shrinkage) over the sets U of users who liked an item;
-    of each item the most similar `neighbours` are kept. Deshpande & Karypis 2004, "Item-based
-    top-N recommendation algorithms". Use it where reasons for a recommendation must be shown, or
-    where items are few and users many.
+    s_ij = v_i·v_j / (|v_i| |v_j| + shrinkage) over vectors v of a weight for each user; of each
+    item the most similar `neighbours` are kept. `similarity` says what the weights are:
+
+    - cosine: 1 for a like. Deshpande & Karypis 2004, "Item-based top-N recommendation algorithms";
+    - tfidf: sqrt(w_ui) idf_u, idf_u = ln(n_items / (1 + likes of u)): who likes everything says
+      little about what belongs together;
+    - bm25: idf_u (k1 + 1) w_ui / (w_ui + k1 (1 - b + b L_i / L)), L_i an item's sum of event
+      weights w and L its mean, and s_ij = v_i·v_j without denominator, which popular items gain by.
+      Robertson & Zaragoza 2009, "The probabilistic relevance framework: BM25 and beyond".
+
+    Weights are those of `implicit.nearest_neighbours`. Use it where reasons for a recommendation
+    must be shown, or where items are few and users many.
 
     >>> log = InteractionLog.from_frames(
     ...     {"user_id": [1, 1, 2, 2, 3], "item_id": [7, 8, 7, 8, 7]})
@@ -31,17 +40,31 @@ class ItemKNN(Recommender):
 
     deterministic: ClassVar[bool] = True
 
+    similarity: Literal["cosine", "tfidf", "bm25"] = "cosine"
+    """What a like weighs, and whether vectors are normalised."""
     neighbours: int = Field(default=100, ge=1)
     """How many similar items are kept for each item."""
     shrinkage: float = Field(default=10.0, ge=0)
-    """Added to the denominator, so that similarities from few users count less."""
+    """Added to the denominator, so that similarities from few users count less; not of bm25."""
+    k1: float = Field(default=1.2, ge=0)
+    """bm25: how slowly more events by one user stop to count."""
+    b: float = Field(default=0.75, ge=0, le=1)
+    """bm25: how much a popular item's events are discounted."""
 
     def fit(
         self, log: InteractionLog, seed: int = 0, previous: Model | None = None
     ) -> "ItemKNNModel":
         """Counts co-occurrences; see `Recommender.fit`. The seed changes nothing."""
         liked = binary(log)
-        return ItemKNNModel(log, liked, similarities(liked, self.neighbours, self.shrinkage))
+        if self.similarity == "cosine":
+            similar = similarities(liked, self.neighbours, self.shrinkage)
+        else:
+            weights = log.interactions.weights.astype(np.float64)
+            if self.similarity == "tfidf":
+                similar = similarities(tfidf(weights), self.neighbours, self.shrinkage)
+            else:
+                similar = similarities(bm25(weights, self.k1, self.b), self.neighbours, None)
+        return ItemKNNModel(log, liked, similar)
 
 
 @dataclass(frozen=True)
@@ -53,26 +76,74 @@ class ItemKNNModel(Model):
 
     def score(self, users: Users, items: NDArray[np.int32]) -> Scores:
         """See `Model.score`; 0 is no evidence, so such items are not recommended."""
-        product = self.liked[self.hot_row[users]] @ self.similar[:, self.hot_column[items]]
-        scores = product.toarray()
-        scores[scores == 0] = -np.inf
-        return np.asarray(scores)
+        return self.scorer(items)(users)
+
+    def scorer(self, items: NDArray[np.int32]) -> Callable[[Users], Scores]:
+        """See `Model.scorer`; the items' columns are taken once."""
+        similar = self.similar[:, self.hot_column[items]]
+
+        def score(users: Users) -> Scores:
+            scores = (self.liked[self.hot_row[users]] @ similar).toarray()
+            scores[scores == 0] = -np.inf
+            return np.asarray(scores)
+
+        return score
 
 
-def similarities(liked: csr_matrix, neighbours: int, shrinkage: float) -> csr_matrix:
-    """Cosine similarities of items, of each item the strongest; equal ones in column order.
+def tfidf(weights: csr_matrix) -> csr_matrix:
+    """sqrt(w_ui) idf_u with idf_u = ln(n_items / (1 + likes of u)).
 
     Args:
-        liked: float64 CSR (n_users, n_items) of 0 and 1.
+        weights: float64 CSR (n_users, n_items), all positive.
+
+    >>> tfidf(csr_matrix([[4.0, 0.0, 0.0]])).data.round(3).tolist()
+    [0.811]
+    """
+    return _reweighted(weights, np.sqrt(weights.data) * _rarity(weights))
+
+
+def bm25(weights: csr_matrix, k1: float, b: float) -> csr_matrix:
+    """idf_u (k1 + 1) w_ui / (w_ui + k1 (1 - b + b L_i / L)), idf as in `tfidf`.
+
+    Args:
+        weights: float64 CSR (n_users, n_items), all positive.
+        k1, b: as of `ItemKNN`.
+
+    >>> bm25(csr_matrix([[4.0, 0.0, 0.0]]), 0.0, 0.0).data.round(3).tolist()
+    [0.405]
+    """
+    length = np.bincount(weights.indices, weights.data, minlength=weights.shape[1])
+    norm = 1 - b + b * length / length.mean()
+    saturated = weights.data * (k1 + 1) / (k1 * norm[weights.indices] + weights.data)
+    return _reweighted(weights, saturated * _rarity(weights))
+
+
+def _rarity(weights: csr_matrix) -> NDArray[np.float64]:
+    """idf of the user of each value."""
+    likes = np.diff(weights.indptr)
+    idf = np.log(weights.shape[1]) - np.log1p(likes)
+    return np.asarray(np.repeat(idf, likes))
+
+
+def _reweighted(matrix: csr_matrix, data: NDArray[np.float64]) -> csr_matrix:
+    return csr_matrix((data, matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def similarities(weights: csr_matrix, neighbours: int, shrinkage: float | None) -> csr_matrix:
+    """Similarities of items, of each item the strongest; equal ones in column order.
+
+    Args:
+        weights: float64 CSR (n_users, n_items).
         neighbours: how many are kept in each row.
-        shrinkage: added to the denominator.
+        shrinkage: added to the product of norms that a similarity is divided by; None: the products
+            are left as they are.
 
     Returns:
         float64 CSR (n_items, n_items) with a zero diagonal.
     """
-    n_items = liked.shape[1]
-    together = (liked.T @ liked).tocsr()
-    size = np.sqrt(together.diagonal())
+    n_items = weights.shape[1]
+    by_item = weights.T.tocsr()
+    size = np.sqrt(np.bincount(weights.indices, weights.data**2, minlength=n_items))
     none = np.zeros(1, dtype=np.int64)
     nothing_seen = Seen(none, none, np.zeros(0, dtype=np.int32))
     columns = np.arange(n_items)
@@ -81,22 +152,17 @@ def similarities(liked: csr_matrix, neighbours: int, shrinkage: float) -> csr_ma
     values = np.zeros((n_items, depth))
     for start in range(0, n_items, BLOCK):
         rows = columns[start : start + BLOCK]
-        block = together[rows].toarray()
-        block /= size[rows, None] * size + shrinkage
+        block = (by_item[rows] @ weights).toarray()
+        if shrinkage is not None:
+            norms = size[rows, None] * size + shrinkage
+            block = np.divide(block, norms, out=np.zeros_like(block), where=norms > 0)
         block[np.arange(rows.size), rows] = 0
         block[block == 0] = -np.inf
         nobody = np.full(rows.size, -1)
         top_k(
-            block,
-            nobody,
-            nothing_seen,
-            columns,
-            columns.astype(np.int32),
-            rows,
-            ids,
-            values,
-        )
+            block, nobody, nothing_seen, columns, columns.astype(np.int32), rows, ids, values
+        )  # fmt: skip
     row, place = np.nonzero(ids >= 0)
-    strongest = csr_matrix((values[row, place], (row, ids[row, place])), shape=together.shape)
+    strongest = csr_matrix((values[row, place], (row, ids[row, place])), shape=(n_items, n_items))
     strongest.sort_indices()
     return strongest

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from recsys.lazy import lazy
 from recsys.log import InteractionLog
 from recsys.noise import Stream, uniforms
-from recsys.recommenders.base import Model, Recommender, Scores, Users
+from recsys.recommenders.base import COLD, HOT, WARM, Model, Recommender, Scores, Users
 
 __all__ = ["Random"]
 
@@ -40,7 +40,7 @@ class RandomModel(Model):
     """Scores are keyed draws at (user key, item key)."""
 
     seed: int
-    needs_history: ClassVar[bool] = False
+    serves: ClassVar[tuple[str, ...]] = (HOT, WARM, COLD)
 
     @lazy
     def scorable(self) -> NDArray[np.int32]:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from recsys.errors import LogError
 from recsys.log import InteractionLog
-from recsys.recommenders.base import Model, Recommender, Scores, Users
+from recsys.recommenders.base import COLD, HOT, WARM, Model, Recommender, Scores, Users
 
 __all__ = ["Trending"]
 
@@ -54,7 +54,7 @@ class TrendingModel(Model):
     """One list for everybody, less what each has seen."""
 
     heat: NDArray[np.float64]
-    needs_history: ClassVar[bool] = False
+    serves: ClassVar[tuple[str, ...]] = (HOT, WARM, COLD)
 
     def score(self, users: Users, items: NDArray[np.int32]) -> Scores:
         """See `Model.score`."""

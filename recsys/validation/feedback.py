@@ -56,11 +56,11 @@ def measure_feedback(
     alike = float(np.log(own.likeness / lent.likeness))
     return {
         "homogeneity of what people are shown": alike,
-        "homogeneity gained, less utility gained": alike - float(gain[0]),
+        "homogeneity gained beyond utility": alike - float(gain[0]),
         "popularity of what is recommended": float(np.log(own.popularity / lent.popularity)),
         "distinct notes recommended": float(np.log(own.distinct / lent.distinct)),
         "newcomers' utility, less incumbents'": float(gain[1] - gain[0]),
-        "newcomers' notes in their own language": own.local - lent.local,
+        "newcomers' notes in own language": own.local - lent.local,
     }
 
 

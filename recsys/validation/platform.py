@@ -75,7 +75,7 @@ def _popularity(run: Run, days: list[Day]) -> dict[str, float]:
     creators = np.unique(run.notes.creator)
     small = followers <= np.quantile(followers[creators], _SMALL)
     return {
-        "Zipf slope of clicks, top 1,000 notes": float(slope),
+        "Zipf slope of clicks, top 1,000": float(slope),
         "Gini of clicks over clicked notes": float(gini(falling)),
         "impressions to small creators": float(shown[small[run.notes.creator]].sum() / shown.sum()),
     }

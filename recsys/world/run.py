@@ -18,6 +18,7 @@ from recsys.world.counts import Counts
 from recsys.world.draws import draw
 from recsys.world.frames import Day, Morning, Round, collect, day_of, in_time
 from recsys.world.notes import NoteTable, draw_follows, first_day
+from recsys.world.oracle import Oracle
 from recsys.world.policy import Policy
 from recsys.world.population import LANGUAGES, People
 from recsys.world.readers import Readers, State, leave
@@ -44,7 +45,7 @@ class Run:
         readers: what changes about people.
         counts: clicks.
         threads: how many serve and respond; they change no bit.
-        policy: the recommender that serves; None for the house.
+        policy: the recommender or the oracle that serves; None for the house.
         audience: whose feeds are kept.
         impressions: whether days hold impressions.
         intercept: of the click logit; found during the burn-in.
@@ -59,7 +60,7 @@ class Run:
     readers: Readers
     counts: Counts
     threads: int = 1
-    policy: Policy | None = None
+    policy: Policy | Oracle | None = None
     audience: Audience | None = None
     impressions: bool = True
     intercept: float = 0.0
@@ -75,7 +76,7 @@ class Run:
         world: World,
         seed: int,
         threads: int = 1,
-        policy: Policy | None = None,
+        policy: Policy | Oracle | None = None,
         audience: Audience | None = None,
         *,
         impressions: bool = True,
@@ -162,7 +163,7 @@ class Run:
         self._evening(day, whole, tally)
         state = State.of(self.people, self.readers, self.world.incumbents, day, gone)
         today = day_of(self.world, day, whole, int(visits.number.sum()), morning, traffic, state)
-        if self.policy is not None:
+        if self.policy is not None and not isinstance(self.policy, Oracle):
             self.history = (*self.history, today)[-self.policy.training_days :]
         return today
 
@@ -182,12 +183,21 @@ class Run:
         """The morning's fits, and their rankings of all who come today or are in the audience."""
         if self.policy is None:
             return None
-        if self.history and day > -self.world.days_before:
-            self.rankers = fit(self.scene, self.policy, self.history, self.rankers)
+        if day > -self.world.days_before:
+            self.rankers = self._rankers(views)
         wanted = visits.number > 0
         if self.audience is not None and day in self.audience.days:
             wanted[self.audience.users] = True
         return rank_morning(self.scene, self.readers, views, self.rankers, np.flatnonzero(wanted))
+
+    def _rankers(self, views: tuple[View, View]) -> Rankers:
+        """This morning's fits; an oracle needs none, but begins when they would."""
+        if isinstance(self.policy, Oracle):
+            incumbents, newcomers = (self.policy.bound(self.scene, self.readers, v) for v in views)
+            return incumbents, newcomers
+        if self.policy is None or not self.history:
+            return self.rankers
+        return fit(self.scene, self.policy, self.history, self.rankers)
 
     def _morning(self, day: int, views: tuple[View, View], ranked: Ranked | None) -> Morning | None:
         """What the audience's feeds are made from, and in a closed loop the feeds."""

@@ -25,6 +25,7 @@ from recsys.world.behaviour import Conditions
 from recsys.world.frames import Day, Morning, events_frame, items_frame, users_frame
 from recsys.world.life import life_frame
 from recsys.world.notes import NoteTable, first_day
+from recsys.world.oracle import Oracle
 from recsys.world.policy import Policy
 from recsys.world.population import People
 from recsys.world.run import Run
@@ -180,7 +181,7 @@ def simulate(
     world: World,
     arm: str | Arm = "influx",
     seed: int = 0,
-    policy: Policy | None = None,
+    policy: Policy | Oracle | None = None,
     *,
     audience: Audience | None = None,
     threads: int = 1,
@@ -191,7 +192,8 @@ def simulate(
         world: the platform and the event.
         arm: a key of `ARMS`, or an arm of your own.
         seed: draws everybody's luck; the people are drawn by `world.population_seed`.
-        policy: the recommender that serves (closed loop); None for the house policy (open loop).
+        policy: the recommender or the oracle that serves (closed loop); None for the house policy
+            (open loop).
         audience: whose feeds are kept, on which days.
         threads: how many threads serve and respond; they change no bit.
 
@@ -211,7 +213,7 @@ def simulate_arms(
     world: World,
     arms: Sequence[str | Arm],
     seed: int = 0,
-    policy: Policy | None = None,
+    policy: Policy | Oracle | None = None,
     *,
     audience: Audience | None = None,
     threads: int = 1,
@@ -241,7 +243,7 @@ def simulate_days(
     world: World,
     arm: str | Arm = "influx",
     seed: int = 0,
-    policy: Policy | None = None,
+    policy: Policy | Oracle | None = None,
     *,
     threads: int = 1,
     impressions: bool = True,

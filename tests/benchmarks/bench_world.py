@@ -1,7 +1,7 @@
 """Speed of the world: pytest tests/benchmarks/bench_world.py --benchmark-only
 
 Targets, on 2 cores: 15 M impressions/s in the response kernel; time that grows no faster than the
-number of people to the power of 1.1, from 10,000 to 100,000 of them.
+number of people to the power of 1.1, from 10,000 to a million of them, and than that of days.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 import numpy as np
 import pytest
 
-from recsys.config import Influx, World
+from recsys.config import Influx, Platform, World
 from recsys.noise import moment
 from recsys.world import behaviour
 from recsys.world.arms import INCUMBENTS
@@ -24,12 +24,19 @@ THREADS = 2
 DAYS = 14
 RANKS = 40
 SIZES = (10_000, 100_000)
+WORLDS = ((10_000, 14), (10_000, 56), (100_000, 14), (1_000_000, 14))
+"""Incumbents and days; a fourth as many newcomers on top."""
 ARRIVALS = (0.14, 0.59, 0.20, 0.04, 0.03)
 
 
-def a_world(incumbents: int) -> World:
-    influx = Influx(newcomers=incumbents // 4, arrivals=ARRIVALS)
-    return World(incumbents=incumbents, days_before=DAYS // 2, days_after=DAYS // 2, influx=influx)
+def a_world(incumbents: int, days: int = DAYS) -> World:
+    return World(
+        incumbents=incumbents,
+        days_before=days // 2,
+        days_after=days // 2,
+        influx=Influx(newcomers=incumbents // 4, arrivals=ARRIVALS),
+        platform=Platform(seen_memory=128),
+    )
 
 
 @pytest.fixture
@@ -71,13 +78,13 @@ def bench_respond(benchmark, say, incumbents) -> None:
     say(f"{incumbents:,} people, {notes.size:,} notes: {speed:.1f} M impressions/s")
 
 
-_seconds: dict[int, float] = {}
+_seconds: dict[tuple[int, int], float] = {}
 
 
-@pytest.mark.parametrize("incumbents", SIZES)
-def bench_simulate(benchmark, say, incumbents) -> None:
+@pytest.mark.parametrize(("incumbents", "days"), WORLDS)
+def bench_simulate(benchmark, say, incumbents, days) -> None:
     """Whole worlds under the house policy, with burn-in; impressions are not kept."""
-    world = a_world(incumbents)
+    world = a_world(incumbents, days)
 
     def run() -> None:
         for _ in simulate_days(world, "influx", 0, threads=THREADS, impressions=False):
@@ -86,13 +93,19 @@ def bench_simulate(benchmark, say, incumbents) -> None:
     if not _seconds:
         for _ in simulate_days(a_world(200), "influx", 0, threads=THREADS, impressions=False):
             pass  # compiles
-    benchmark.pedantic(run, rounds=2)
-    _seconds[incumbents] = benchmark.stats.stats.min
-    speed = incumbents * DAYS / _seconds[incumbents]
+    benchmark.pedantic(run, rounds=1 if incumbents > max(SIZES) else 2)
+    _seconds[incumbents, days] = benchmark.stats.stats.min
+    speed = incumbents * days / _seconds[incumbents, days]
     benchmark.extra_info["user-days a second"] = speed
-    line = f"{incumbents:,} incumbents: {speed:,.0f} user-days/s"
-    if len(_seconds) == len(SIZES):
-        exponent = math.log(_seconds[SIZES[1]] / _seconds[SIZES[0]]) / math.log(SIZES[1] / SIZES[0])
-        benchmark.extra_info["exponent"] = exponent
-        line += f"; time grows with people to the power of {exponent:.2f}"
+    line = f"{incumbents:,} incumbents, {days} days: {speed:,.0f} user-days/s"
+    if len(_seconds) == len(WORLDS):
+        powers = [_power(WORLDS[0], other) for other in (WORLDS[3], WORLDS[1])]
+        benchmark.extra_info["powers of people and days"] = powers
+        line += f"; time grows with people^{powers[0]:.2f} and days^{powers[1]:.2f}"
     say(line)
+
+
+def _power(less: tuple[int, int], more: tuple[int, int]) -> float:
+    """The power of the one size that differs."""
+    (ratio,) = (b / a for a, b in zip(less, more, strict=True) if a != b)
+    return math.log(_seconds[more] / _seconds[less]) / math.log(ratio)

@@ -14,7 +14,12 @@ from recsys.log import InteractionLog, Seen
 from recsys.recommenders import RECOMMENDERS
 from recsys.world.simulate import ARMS, Audience, simulate, simulate_arms
 
-OPTIONS = {"als": {"factors": 4, "iterations": 3}}
+OPTIONS = {
+    "als": {"factors": 4, "iterations": 3},
+    "bpr": {"factors": 8, "iterations": 20},
+    "lmf": {"factors": 4, "iterations": 5, "negatives": 5},
+    "ranker": {"factors": 4, "candidates": 20, "iterations": 3},
+}
 RENUMBERED = [name for name in RECOMMENDERS if name != "random"]
 
 

@@ -16,14 +16,20 @@ from recsys.recommenders import RECOMMENDERS
 from recsys.schema import SOURCES
 from recsys.world import blocks, views
 from recsys.world.gates import GATES
+from recsys.world.oracle import Oracle
 from recsys.world.readers import Readers
 from recsys.world.run import Run
 from recsys.world.serving import serve_audience
 from recsys.world.simulate import Arm, Audience, Simulation, simulate, simulate_days
 
-SMALL = {"als": {"factors": 4, "iterations": 3}}
-NAMES = ["house", *RECOMMENDERS]
-TRAINED = ["trending", "item_knn", "ease", "als"]
+SMALL = {
+    "als": {"factors": 4, "iterations": 3},
+    "bpr": {"factors": 8, "iterations": 20},
+    "lmf": {"factors": 4, "iterations": 5, "negatives": 5},
+    "ranker": {"factors": 4, "candidates": 20, "iterations": 3},
+}
+NAMES = ["house", "oracle", *RECOMMENDERS]
+TRAINED = [name for name in RECOMMENDERS if name != "random"]
 NEVER_HERE = (0.0, 0.0, 0.0, 1.0)
 AUDIENCE = Audience(np.arange(60), (0, 1, 2), 12)
 SEED = 1
@@ -38,11 +44,11 @@ def a_world(**changes):
 
 
 def policy_of(name):
-    """The policy of a name in the dict, of the house, or of a recommender."""
-    if name == "house":
-        return None
+    """The policy of a name in the dict, of the house or the oracle, or of a recommender."""
     if not isinstance(name, str):
         return RecommenderPolicy(name, training_days=7)
+    if name in ("house", "oracle"):
+        return {"house": None, "oracle": Oracle()}[name]
     return RecommenderPolicy(RECOMMENDERS[name](**SMALL.get(name, {})), training_days=7)
 
 
@@ -182,9 +188,11 @@ def test_with_all_gates_open_newcomers_change_feeds(name, control):
 
 # Each gate leaks alone, and is found
 
+NEW_NOTES = ["house", "oracle", "random", "content"]
+"""Who serves notes that nobody clicked; others recommend what somebody they learn from clicked."""
+
 OPENED = [
-    ("supply", "house", "influx"),
-    ("supply", "random", "influx"),  # others do not recommend what nobody they learn from clicked
+    *[("supply", name, "influx") for name in NEW_NOTES],
     *[("exposure", name, "influx") for name in NAMES],
     ("training", "house", "placebo"),  # averages of those whose app is in the same language
     *[("training", name, "influx") for name in TRAINED],
@@ -281,7 +289,7 @@ def test_a_gate_alone_lets_newcomers_notes_into_its_own_slots(name, gate):
         theirs = (feeds >= 0) & arm.simulation.from_newcomers[feeds]
         sources |= {SOURCES.categories[int(code)] for code in codes[theirs]}
     assert sources <= MAY_HOLD.get(gate, set())
-    if gate == "exposure" or (gate, name) in {("supply", "house"), ("supply", "random")}:
+    if gate == "exposure" or (gate == "supply" and name in NEW_NOTES):
         assert sources
 
 
@@ -381,8 +389,14 @@ def test_threads_change_no_bit_where_gates_are_closed(gates, monkeypatch):
 # One more newcomer
 
 
+OWN_STREAM = {"bpr", "lmf"}
+"""One more event, and every draw of their solvers after it is another: no law for them."""
+MOST = {"content": 0.05}
+"""It serves a new note at once, to all whom its topic and language suit: a slot of their twenty."""
+
+
 @pytest.mark.parametrize("seed", [2, 4])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in OWN_STREAM])
 def test_one_more_newcomer_changes_little_in_a_day(name, seed):
     """The same log up to the day before, then a day with 80 or 81 newcomers, who all post.
 
@@ -403,4 +417,4 @@ def test_one_more_newcomer_changes_little_in_a_day(name, seed):
         last = arm.simulation.log.dense.filter(pl.col("user") == 800 + 80)
     assert last.height > 20
     shares = [mix / mix.sum(axis=1, keepdims=True) for mix in mixes]
-    assert 0 <= tv(*shares).mean() <= 0.01
+    assert 0 <= tv(*shares).mean() <= MOST.get(name, 0.01)

@@ -14,7 +14,12 @@ from recsys.recommenders import RECOMMENDERS
 from recsys.summary import drift_of_world
 from recsys.world.simulate import Audience, simulate, simulate_arms
 
-SMALL = {"als": {"factors": 8, "iterations": 5}}
+SMALL = {
+    "als": {"factors": 8, "iterations": 5},
+    "bpr": {"factors": 8, "iterations": 20},
+    "lmf": {"factors": 4, "iterations": 5, "negatives": 5},
+    "ranker": {"factors": 4, "candidates": 20, "iterations": 3},
+}
 EVALUATION = Evaluation(days=(1, 2), k=10, panel=80, training_days=6)
 NEVER_HERE = (0.0,) * 3 + (1.0,)
 
@@ -155,9 +160,9 @@ def second_placebos():
     return repetitions
 
 
-@pytest.mark.parametrize("name", RECOMMENDERS)
+@pytest.mark.parametrize("name", ["random", "trending", "item_knn", "ease", "als", "content"])
 def test_a_second_placebo_is_no_influx(second_placebos, name):
-    """The 95 % interval of who covers 0 in about 95 % of repetitions.
+    """The 95 % interval of who covers 0 in about 95 % of repetitions, whatever makes the feeds.
 
     40 repetitions of 3 measures that hang together: at 95 % each, fewer than 33 of 40 covered has
     probability 2e-4, and 8 measures times recommenders keep the family below 1 in 300. No upper

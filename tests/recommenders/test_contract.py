@@ -14,7 +14,9 @@ from recsys.errors import LogError
 from recsys.log import InteractionLog
 from recsys.recommenders import (
     ALS,
+    BPR,
     EASE,
+    LMF,
     RECOMMENDERS,
     Random,
     Recommender,
@@ -37,6 +39,16 @@ def assert_same(got, expected):
 
 def everybody(log):
     return np.arange(log.n_users)
+
+
+def described(events, **frames):
+    """A log whose items have attributes: of five, two have the same topic and language."""
+    items = sorted(set(events["item_id"]))
+    attributes = {
+        "topic": [("pets", "food")[n % 5 < 3] for n in range(len(items))],
+        "language": [("zh", "en")[n % 5 in (1, 4)] for n in range(len(items))],
+    }
+    return InteractionLog.from_frames(events, items={"item_id": items, **attributes}, **frames)
 
 
 # What rank returns
@@ -69,14 +81,17 @@ def test_best_first_and_no_item_twice(model, log):
 
 def test_equal_scores_go_to_the_smaller_key(recommender):
     """Twelve items that nothing but their ids tells apart."""
-    log = InteractionLog.from_frames({"user_id": [1] * 12, "item_id": [*range(12)]})
+    log = InteractionLog.from_frames(
+        {"user_id": [1] * 12, "item_id": [*range(12)]},
+        items={"item_id": [*range(12)], "topic": ["pets"] * 12},
+    )
     model = recommender.fit(log)
     got = model.rank(np.array([0]), 12, exclude_seen=False)
     if np.unique(model.score(np.zeros(256, dtype=np.int64), model.scorable)).size == 1:
         keys = log.items["key"].to_numpy()[got.item_ids[0]]
         assert (np.diff(keys.astype(object)) > 0).all()
     else:
-        assert type(recommender) in (Random, ALS, EASE)  # two draw, one rounds
+        assert type(recommender) in (Random, ALS, BPR, LMF, EASE)  # all draw but one, which rounds
 
 
 def test_seen_is_left_out_unless_asked_for(model, log):
@@ -137,7 +152,8 @@ def test_nobody(model):
 BEYOND = """
 import numpy as np
 from recsys import RECOMMENDERS, InteractionLog
-log = InteractionLog.from_frames({"user_id": [1, 1, 2], "item_id": [7, 8, 7]})
+log = InteractionLog.from_frames({"user_id": [1, 1, 2], "item_id": [7, 8, 7]},
+    items={"item_id": [7, 8], "topic": ["pets", "food"]})
 for name, kind in RECOMMENDERS.items():
     try:
         kind().fit(log).rank(np.array([0, 2, 10**6]), 1)
@@ -162,10 +178,9 @@ def test_who_can_be_served(model):
     served = model.can_serve(MIXED)
     got = model.rank(MIXED, 5)
     np.testing.assert_array_equal(served, got.item_ids[:, 0] >= 0)
-    if model.needs_history:
-        assert served.tolist() == [True, False, True, False, False, True]
-    else:
-        assert served.all()
+    known = np.array(["hot", "warm", "hot", "cold", "cold", "hot"])
+    assert model.status(MIXED) == known.tolist()
+    np.testing.assert_array_equal(served, np.isin(known, model.serves))
 
 
 # Serving does not depend on who else asks
@@ -210,10 +225,14 @@ def test_recommend_agrees_with_rank(model, log):
     np.testing.assert_array_equal(personal["score"].to_numpy(), dense.scores[dense.item_ids >= 0])
 
 
-@pytest.mark.parametrize("user", ["user 3", "user 7", "nobody"], ids=["cold", "shown", "unknown"])
-def test_whom_it_cannot_serve_gets_the_fallback(model, log, user):
+@pytest.mark.parametrize(
+    ("user", "known"),
+    [("user 3", "warm"), ("user 4", "cold"), ("user 7", "cold"), ("nobody", "cold")],
+    ids=["warm", "cold", "shown", "unknown"],
+)
+def test_whom_it_cannot_serve_gets_the_fallback(model, log, user, known):
     got = model.recommend([user], k=10)
-    if model.needs_history:
+    if known not in model.serves:
         assert (got["source"] == "fallback").all()
         dense = log.users["user_id"].to_list().index(user) if user in log.users["user_id"] else -1
         trending = Trending().fit(log).rank(np.array([dense]), 10)
@@ -229,13 +248,12 @@ def test_recommend_everything(model, log):
     got = model.recommend(["user 100", "nobody"], k=1000)
     seen = log.seen[100].nnz
     lengths = got.group_by("user_id", maintain_order=True).len()["len"].to_list()
-    assert lengths == [model.scorable.size - seen, model.scorable.size]
+    served = model if "cold" in model.serves else Trending().fit(log)
+    assert lengths == [model.scorable.size - seen, served.scorable.size]
 
 
 def test_integer_ids(recommender):
-    log = InteractionLog.from_frames(
-        {"user_id": [10, 10, 30, 30, 20], "item_id": [5, 6, 6, 5, 5]},
-    )
+    log = described({"user_id": [10, 10, 30, 30, 20], "item_id": [5, 6, 6, 5, 5]})
     got = recommender.fit(log).recommend([20, 10, 99], k=1)
     assert got.filter(user_id=20)["item_id"].to_list() == [6]
     assert got.filter(user_id=10).is_empty()  # has seen everything
@@ -249,7 +267,7 @@ def test_recommend_to_nobody(model):
 def test_ids_of_another_type(recommender, model):
     with pytest.raises(LogError, match="user_ids are Int64, the log's are String: give the ids"):
         model.recommend([100], k=3)
-    numbered = recommender.fit(InteractionLog.from_frames({"user_id": [1, 2], "item_id": [7, 8]}))
+    numbered = recommender.fit(described({"user_id": [1, 2], "item_id": [7, 8]}))
     for ids in (["1"], [1.5], [True]):
         with pytest.raises(LogError, match="the log's are Int64: give the ids as they stand"):
             numbered.recommend(ids, k=1)
@@ -257,7 +275,7 @@ def test_ids_of_another_type(recommender, model):
 
 def test_unknown_ids_beyond_the_logs_type(recommender):
     events = pl.DataFrame({"user_id": [1, 1, 2], "item_id": [7, 8, 7]}).cast({"user_id": pl.Int32})
-    model = recommender.fit(InteractionLog.from_frames(events))
+    model = recommender.fit(described(events))
     assert model.recommend([2**40], k=1).height == 1
 
 
@@ -329,7 +347,7 @@ def test_the_registry_names_each_once():
     ids=["one user one item", "one item", "one user", "strangers"],
 )
 def test_degenerate_logs(recommender, events):
-    log = InteractionLog.from_frames(events)
+    log = described(events)
     model = recommender.fit(log)
     users = everybody(log)
     got = model.rank(users, log.n_items)
@@ -344,7 +362,7 @@ def test_degenerate_logs(recommender, events):
 
 
 def test_who_has_seen_everything_gets_nothing(recommender):
-    log = InteractionLog.from_frames({"user_id": [1, 1, 2], "item_id": [7, 8, 7]})
+    log = described({"user_id": [1, 1, 2], "item_id": [7, 8, 7]})
     got = recommender.fit(log).rank(np.array([0, 1]), 2)
     assert (got.item_ids[0] == -1).all()
     assert np.isnan(got.scores[0]).all()
@@ -352,9 +370,7 @@ def test_who_has_seen_everything_gets_nothing(recommender):
 
 
 def test_nothing_to_learn_from(recommender):
-    log = InteractionLog.from_frames(
-        {"user_id": [1, 2], "item_id": [7, 8], "kind": ["impression", "hide"]}
-    )
+    log = described({"user_id": [1, 2], "item_id": [7, 8], "kind": ["impression", "hide"]})
     if isinstance(recommender, Random):  # it learns nothing from any log
         assert recommender.fit(log).rank(np.array([0]), 1).item_ids.tolist() == [[1]]
         return
@@ -366,7 +382,7 @@ def test_nothing_to_learn_from(recommender):
 
 
 def test_hot_warm_cold(recommender):
-    log = InteractionLog.from_frames(
+    log = described(
         {"user_id": [1, 2, 3], "item_id": [7, 7, 8], "kind": ["click", "impression", "hide"]},
         users={
             "user_id": [1, 2, 3, 4, 5],
@@ -382,17 +398,37 @@ def test_hot_warm_cold(recommender):
 
 # A planted right answer
 
+PLANTED = {
+    "item_knn": {},
+    "item_knn tfidf": {"similarity": "tfidf"},
+    "item_knn bm25": {"similarity": "bm25"},
+    "ease": {},
+    "als": {"factors": 2},
+    "bpr": {"factors": 4, "iterations": 300},
+    "lmf": {"factors": 2},
+    "content": {},
+    "ranker": {"factors": 2},
+}
 
-@pytest.mark.parametrize("kind", ["item_knn", "ease", "als"])
+
+@pytest.mark.parametrize("kind", PLANTED)
 def test_two_taste_groups_are_told_apart(kind):
     """A checkerboard: users like the items of their parity, and each has yet to see three."""
     users, items = np.indices((40, 24))
     liked = ((users + items) % 2 == 0) & ((items // 2 - users // 2) % 12 >= 3)
     user, item = np.nonzero(liked)
-    log = InteractionLog.from_frames({"user_id": user, "item_id": item})
-    model = RECOMMENDERS[kind](**{"factors": 2} if kind == "als" else {}).fit(log, seed=3)
+    log = InteractionLog.from_frames(
+        {"user_id": user, "item_id": item},
+        items={"item_id": range(24), "group": [("even", "odd")[n % 2] for n in range(24)]},
+    )
+    model = RECOMMENDERS[kind.split()[0]](**PLANTED[kind]).fit(log, seed=3)
     got = model.rank(np.arange(40), 24)
     for row in range(40):
         unseen = {i for i in range(24) if (row + i) % 2 == 0 and not liked[row, i]}
         assert len(unseen) == 3
         assert set(got.item_ids[row, :3].tolist()) == unseen
+
+
+def test_every_personal_recommender_was_given_the_planted_groups():
+    impersonal = {"random", "most_popular", "trending"}
+    assert {kind.split()[0] for kind in PLANTED} == {*RECOMMENDERS} - impersonal

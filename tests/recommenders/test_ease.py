@@ -83,11 +83,12 @@ def test_how_often_something_happened_does_not_count():
     np.testing.assert_array_equal(a, b)
 
 
-def test_too_many_items(monkeypatch):
-    monkeypatch.setattr(ease_module, "_MAX_ITEMS", 3)
+def test_too_many_items():
     log = InteractionLog.from_frames({"user_id": [1] * 4, "item_id": [1, 2, 3, 4]})
-    with pytest.raises(LogError, match=r"4 take .* GiB; raise log.min_item_events"):
-        EASE().fit(log)
+    needed = 3 * 4 * 4 * 8 / 2**30
+    assert EASE(memory_gb=needed).fit(log).weights.shape == (4, 4)
+    with pytest.raises(LogError, match=r"4 take 3.6e-07 GiB, more than memory_gb = 3e-07; raise"):
+        EASE(memory_gb=3e-7).fit(log)
 
 
 @pytest.mark.parametrize("few", [0.0, 100.0])

@@ -4,11 +4,18 @@ from math import sqrt
 
 import numpy as np
 import pytest
-from scipy.sparse import csr_matrix
+from implicit.nearest_neighbours import (
+    BM25Recommender,
+    CosineRecommender,
+    TFIDFRecommender,
+    bm25_weight,
+    tfidf_weight,
+)
+from scipy.sparse import csr_matrix, random_array
 
 from recsys.log import InteractionLog
 from recsys.recommenders import ItemKNN
-from recsys.recommenders.item_knn import similarities
+from recsys.recommenders.item_knn import bm25, similarities, tfidf
 
 
 def slow_similarities(liked, neighbours, shrinkage):
@@ -60,3 +67,58 @@ def test_no_evidence_is_no_recommendation():
     got = model.recommend([1], k=4)
     assert sorted(got["item_id"]) == ["c", "d"]
     assert (got["source"] == "fallback").all()
+
+
+# As implicit has it
+
+
+def counts(seed, n_users=40, n_items=25):
+    """Small whole numbers, 0 mostly; every user and every item has some."""
+    rng = np.random.default_rng(seed)
+    made = random_array((n_users, n_items), density=0.15, rng=rng).toarray()
+    made = np.ceil(5 * made)
+    made[np.arange(n_users), np.arange(n_users) % n_items] = 1 + seed
+    return csr_matrix(made)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_weights_are_those_of_implicit(seed):
+    weights = counts(seed)
+    np.testing.assert_allclose(
+        tfidf(weights).toarray(), tfidf_weight(weights.T).T.toarray(), rtol=1e-12
+    )
+    for k1, b in ((1.2, 0.75), (100.0, 0.8), (0.0, 0.0)):
+        np.testing.assert_allclose(
+            bm25(weights, k1, b).toarray(), bm25_weight(weights.T, k1, b).T.toarray(), rtol=1e-12
+        )
+
+
+@pytest.mark.filterwarnings("ignore:Method expects CSR input")  # implicit's own, by implicit
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ("cosine", CosineRecommender),
+        ("tfidf", TFIDFRecommender),
+        (
+            "bm25",
+            lambda K, num_threads: BM25Recommender(K, K1=1.2, B=0.75, num_threads=num_threads),
+        ),
+    ],
+)
+def test_similarities_are_those_of_implicit(ours, theirs, seed):
+    """Theirs has the item itself besides; our cosine counts a like once."""
+    weights = counts(seed)
+    if ours == "cosine":
+        weights.data[:] = 1
+    user, item = weights.nonzero()
+    log = InteractionLog.from_frames({"user_id": user, "item_id": item, "weight": weights.data})
+    model = ItemKNN(similarity=ours, neighbours=100, shrinkage=0.0).fit(log)
+    other = theirs(K=100, num_threads=1)
+    other.fit(weights, show_progress=False)
+    expected = other.similarity.toarray()
+    np.fill_diagonal(expected, 0)
+    hot = log.interactions.items
+    np.testing.assert_allclose(
+        model.similar.toarray(), expected[np.ix_(hot, hot)], rtol=1e-10, atol=1e-12
+    )

@@ -15,7 +15,8 @@ from threadpoolctl import threadpool_info
 import recsys
 from recsys.log import InteractionLog
 from recsys.noise import Stream
-from recsys.recommenders.als import ALS, starting_factors
+from recsys.recommenders.als import ALS
+from recsys.recommenders.factors import starting_factors
 from recsys.threads import single_threaded_blas
 
 K = 20
@@ -87,7 +88,7 @@ def test_inert_impressions_change_only_what_was_seen(recommender, model, frames,
     )
     more = InteractionLog.from_frames(
         pl.concat([events, shown]),
-        pl.concat([users, pl.DataFrame({"user_id": ["newcomer"]})]),
+        pl.concat([users, pl.DataFrame({"user_id": ["newcomer"]})], how="diagonal"),
         items,
     )
     everybody = np.arange(log.n_users)
@@ -222,7 +223,8 @@ import sys, numpy as np
 from recsys import RECOMMENDERS, InteractionLog
 rng = np.random.default_rng(0)
 log = InteractionLog.from_frames(
-    {"user_id": rng.integers(0, 900, 9000), "item_id": rng.integers(0, 400, 9000)})
+    {"user_id": rng.integers(0, 900, 9000), "item_id": rng.integers(0, 400, 9000)},
+    items={"item_id": range(400), "topic": [n % 7 for n in range(400)]})
 for name, kind in RECOMMENDERS.items():
     got = kind().fit(log, seed=1).rank(np.arange(300), 20)
     sys.stdout.buffer.write(got.item_ids.tobytes() + got.scores.tobytes())

@@ -13,7 +13,7 @@ from recsys.validation.feedback import measure_feedback
 from recsys.validation.platform import measure_platform
 from recsys.validation.training import measure_training_seeds
 
-ZIPF = "Zipf slope of clicks, top 1,000 notes"
+ZIPF = "Zipf slope of clicks, top 1,000"
 ALIKE = "homogeneity of what people are shown"
 FEWER = "distinct notes recommended"
 

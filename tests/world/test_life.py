@@ -11,7 +11,9 @@ from recsys.world.simulate import simulate, simulate_arms
 
 from .conftest import small_world
 
-EAGER = Actions(comment=1.0, follow=0.2, hide=0.1, product_click=0.5, purchase=0.2)
+EAGER = Actions(
+    comment=1.0, comment_across=1.0, follow=0.2, hide=0.1, product_click=0.5, purchase=0.2
+)
 
 
 def restless_world():

@@ -1,0 +1,126 @@
+"""Prints one user's feed from a trained model: `python -m pipelines.feed RUN USER [--k K]`.
+
+RUN is the id of an MLflow run of `pipelines.train`, or the folder that it wrote. Exit codes: 0 done
+· 2 a mistake that the user can mend.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from rich.console import Console
+
+from pipelines.models import find_model, read_model
+from pipelines.report.console import print_section, stdout
+from pipelines.report.headline import DASH
+from pipelines.report.section import Section
+from recsys.errors import ConfigError, UserError
+from recsys.recommenders import Model
+
+__all__ = ["main"]
+
+_NOT_SHOWN = ("user_id", "item_id", "key")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Prints a feed from the command line.
+
+    Args:
+        argv: arguments after the program's name; None for those of this process.
+
+    Returns:
+        The exit code.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        with tempfile.TemporaryDirectory() as copies:
+            model, candidates = read_model(find_model(arguments.run, Path(copies)))
+        most = int(candidates.sum())
+        if not 1 <= arguments.k <= most:
+            raise ConfigError(f"--k: {arguments.k} is not 1 to {most}, the notes to choose from")
+        feed = model.recommend([_user(model, arguments.user)], arguments.k, candidates)
+        _print(stdout(), model, arguments.user, feed)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def _user(model: Model, text: str) -> Any:
+    """An id as it stands in the log."""
+    if not model.log.users["user_id"].dtype.is_integer():
+        return text
+    try:
+        return int(text)
+    except ValueError as error:
+        raise ConfigError(f"USER: {text!r} is no whole number, as ids are in this log") from error
+
+
+def _print(console: Console, model: Model, user: str, feed: pl.DataFrame) -> None:
+    """A line about the user, and a row a slot with what is known of its item."""
+    people = model.log.users.with_row_index("row")
+    known = people.filter(pl.col("user_id").cast(pl.String) == user).to_dicts()
+    said = "not in the log, so this is what anybody unknown gets"
+    if known:
+        row = known[0].pop("row")
+        attributes = {name: known[0][name] for name in known[0] if name not in _NOT_SHOWN}
+        said = ", ".join([*model.status([row]), *_described(attributes, named=True)])
+    kind = type(model).__name__.removesuffix("Model")
+    items = model.log.items
+    columns = [name for name in ("published", "creator_id") if name in items.columns]
+    rest = [name for name in items.columns if name not in (*columns, *_NOT_SHOWN)]
+    slots = feed.join(items, on="item_id", how="left", maintain_order="left")
+    rows = tuple(
+        (
+            str(slot["rank"]),
+            str(slot["item_id"]),
+            ", ".join(_described({name: slot[name] for name in rest}, named=False)),
+            *(_text(slot[name]) for name in columns),
+            f"{slot['score']:.4g}",
+            str(slot["source"]),
+        )
+        for slot in slots.iter_rows(named=True)
+    )
+    titles = ("rank", "item", "what it is", *columns, "score", "source")
+    print_section(console, Section(f"{kind}'s feed for user {user}: {said}.", titles, rows))
+
+
+def _described(attributes: dict[str, Any], *, named: bool) -> list[str]:
+    """What is known, without what is not; a flag by its name alone."""
+    words = []
+    for name, value in attributes.items():
+        title = name.replace("_", " ")
+        if isinstance(value, bool):
+            words += [title] if value else []
+        elif value is not None:
+            words.append(f"{title} {_text(value)}" if named else _text(value))
+    return words
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return DASH
+    if isinstance(value, float):
+        return f"{value:.2g}"
+    return f"{value:%Y-%m-%d %H:%M}" if hasattr(value, "strftime") else str(value)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m pipelines.feed",
+        description="Print the feed that a trained model gives one user.",
+    )
+    parser.add_argument(
+        "run", metavar="RUN", help="id of an MLflow run of pipelines.train, or the folder it wrote"
+    )
+    parser.add_argument("user", metavar="USER", help="id of the user, as in the log")
+    parser.add_argument("--k", type=int, default=20, metavar="K", help="slots (default 20)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

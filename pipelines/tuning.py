@@ -1,0 +1,160 @@
+"""A search for hyper-parameters with Optuna; trials are kept, and one that was stopped goes on.
+
+The suggestion for a trial depends on the config's seed, the trial's number among those done and
+their values alone, so a resumed search makes the same trials as one that was never stopped.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from pipelines.digests import tuning_digest
+from pipelines.storage import TUNINGS, config_text, explained, whole
+from recsys.config import Range, Training
+from recsys.errors import ConfigError
+from recsys.load import make_recommender
+from recsys.noise import integer_seed
+from recsys.recommenders import Recommender
+
+if TYPE_CHECKING:
+    import optuna
+
+__all__ = ["Search"]
+
+Figures = Mapping[str, float]
+
+
+class Search:
+    """The trials of a tuning, on disk.
+
+    Args:
+        training: names the space, the metric and the number of trials.
+        root: where searches live.
+
+    Raises:
+        ConfigError: a config without a space.
+    """
+
+    def __init__(self, training: Training, root: Path = TUNINGS) -> None:
+        if training.tune is None:
+            raise ConfigError(
+                f"{training.name}: tune: is missing; name what to search, such as "
+                "tune: {space: {factors: [32, 64]}}"
+            )
+        self.training, self.tune = training, training.tune
+        self.folder = root / f"{training.name}-{tuning_digest(training)[:12]}"
+
+    def run(
+        self,
+        evaluate: Callable[[Recommender], Figures],
+        progress: Callable[[int, int, str], None],
+    ) -> None:
+        """Runs the trials that are not done yet.
+
+        Args:
+            evaluate: the figures of a recommender on the validation part, by metric, and seconds.
+            progress: told of trials done, trials in all, and the last one.
+        """
+        study = self._study()
+        while (done := len(self._complete(study))) < self.tune.trials:
+            study.sampler = _sampler(integer_seed(self.training.seed, done))
+            trial = study.ask()
+            options = {name: _suggested(trial, name, c) for name, c in self.tune.space.items()}
+            figures = evaluate(make_recommender(self._spec(options)))
+            trial.set_user_attr("figures", dict(figures))
+            study.tell(trial, figures[self.tune.metric])
+            said = ", ".join(f"{name}={_short(value)}" for name, value in options.items())
+            progress(done + 1, self.tune.trials, f"{said}: {figures[self.tune.metric]:.4f}")
+
+    @property
+    def trials(self) -> pl.DataFrame:
+        """A row a trial, in order: trial · the options of the space · figures."""
+        rows = [
+            {"trial": number, **trial.params, **trial.user_attrs["figures"]}
+            for number, trial in enumerate(self._complete(self._study())[: self.tune.trials])
+        ]
+        return pl.DataFrame(rows, infer_schema_length=None)
+
+    @property
+    def done(self) -> int:
+        """How many trials are done."""
+        return len(self._complete(self._study()))
+
+    def best(self) -> Training:
+        """The training run with the best options; of equal ones the first."""
+        trials = self.trials.sort(self.tune.metric, descending=True, maintain_order=True)
+        row = trials.row(0, named=True)
+        spec = self._spec({name: row[name] for name in self.tune.space})
+        return self.training.model_copy(update={"recommender": spec, "tune": None})
+
+    def save(self) -> None:
+        """Writes trials.csv, and best.yaml to train with."""
+        best = self.best()
+        with explained(self.folder):
+            with whole(self.folder / "trials.csv") as part:
+                self.trials.write_csv(part)
+            with whole(self.folder / "best.yaml") as part:
+                text = config_text(best, self.folder, "pipelines.train")
+                part.write_text(text.replace("/config.yaml", "/best.yaml", 1), encoding="utf-8")
+
+    def _spec(self, options: Mapping[str, Any]) -> Any:
+        spec = self.training.recommender
+        return spec.model_copy(update={"options": {**spec.options, **options}})
+
+    def _study(self) -> "optuna.Study":
+        """The search as it stands; a trial that was cut off is given up."""
+        import optuna
+        from optuna.storages import JournalStorage
+        from optuna.storages.journal import JournalFileBackend
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        with explained(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            storage = JournalStorage(JournalFileBackend(str(self.folder / "journal.log")))
+        study = optuna.create_study(
+            storage=storage, study_name="search", direction="maximize", load_if_exists=True
+        )
+        for trial in study.get_trials(deepcopy=False):
+            if trial.state == optuna.trial.TrialState.RUNNING:
+                study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+        waiting = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,))
+        if not self._complete(study) and not waiting:
+            own = {
+                name: self.training.recommender.options[name]
+                for name, choices in self.tune.space.items()
+                if _holds(choices, self.training.recommender.options[name])
+            }
+            study.enqueue_trial(own)
+        return study
+
+    def _complete(self, study: "optuna.Study") -> list[Any]:
+        import optuna
+
+        return study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+
+
+def _sampler(seed: int) -> "optuna.samplers.BaseSampler":
+    """Tree-structured Parzen estimators, after Bergstra et al. 2011; the first ten at random."""
+    from optuna.samplers import TPESampler
+
+    return TPESampler(seed=seed % 2**32, constant_liar=False)
+
+
+def _suggested(trial: "optuna.Trial", name: str, choices: Any) -> Any:
+    if not isinstance(choices, Range):
+        return trial.suggest_categorical(name, list(choices))
+    if choices.whole:
+        return trial.suggest_int(name, int(choices.low), int(choices.high), log=choices.log)
+    return trial.suggest_float(name, choices.low, choices.high, log=choices.log)
+
+
+def _holds(choices: Any, value: Any) -> bool:
+    if isinstance(choices, Range):
+        return isinstance(value, int | float) and choices.low <= value <= choices.high
+    return value in choices
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,101 @@
+"""A training run as data: one recommender, the log it learns from, and what is held out of it."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from recsys.config.base import Part
+from recsys.config.study import LogSource, RecommenderSpec, Tracking
+from recsys.config.world import World
+
+__all__ = ["Range", "Training", "Tuning"]
+
+
+Choice = bool | int | float | str | None
+"""A value of an option that a search may try."""
+
+
+class Range(Part):
+    """Numbers from `low` to `high`, both included; whole ones where both ends are."""
+
+    low: int | float
+    high: int | float
+    log: bool = False
+    """Drawn evenly in the logarithm: for what counts in orders of magnitude."""
+
+    @model_validator(mode="after")
+    def _ends_are_in_order(self) -> Self:
+        if self.low >= self.high:
+            raise ValueError(f"low must be less than high, but they are {self.low} and {self.high}")
+        if self.log and self.low <= 0:
+            raise ValueError(f"low must be above 0 where log is true, but it is {self.low}")
+        return self
+
+    @property
+    def whole(self) -> bool:
+        """Whether it holds whole numbers only."""
+        return isinstance(self.low, int) and isinstance(self.high, int)
+
+
+class Tuning(Part):
+    """A search for hyper-parameters on a validation part of what is trained on."""
+
+    space: Mapping[str, Range | Annotated[tuple[Choice, ...], Field(min_length=1)]] = Field(
+        min_length=1
+    )
+    """Option of the recommender: a list of values, or a range `{low: 0.01, high: 10, log: true}`.
+    Options that are not named keep their value."""
+    trials: int = Field(default=20, ge=1, le=10_000)
+    """How many settings are tried; the first is the config's own where the space holds it. With
+    more of them a search goes on."""
+    metric: str = "ndcg"
+    """What is maximised, on the validation part: a key of `recsys.metrics.METRICS`, by user."""
+
+
+class Training(Part):
+    """One config file: a source, a recommender, and how it is tested."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
+    """What the results are filed under: letters, digits, - and _."""
+    world: World | None = None
+    """A synthetic platform as source: the house policy makes its log …"""
+    log: LogSource | None = None
+    """… or a platform's own log."""
+    arm: Literal["control", "influx", "placebo"] = "influx"
+    """Arm of a world."""
+    recommender: RecommenderSpec
+    k: int = Field(default=20, ge=1, le=200)
+    """Depth of a recommendation."""
+    test_days: Annotated[float, Field(gt=0)] | None = None
+    """What is tested on: the likes of the last so many days …"""
+    test_share: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """… or of the last so large a share of the events; .2 if neither is given. In a log without
+    times the share is drawn by lot."""
+    metrics: tuple[str, ...] = ()
+    """Keys of `recsys.metrics.METRICS`; all of them if empty."""
+    seed: int = Field(default=0, ge=0, lt=2**62)
+    """Draws the luck of a world, or the lots of a log without times, and trains."""
+    tune: Tuning | None = None
+    """For `pipelines.tune`: what it searches."""
+    workers: int = Field(default=2, ge=1, le=256)
+    """Threads that simulate a world; they change no figure."""
+    tracking: Tracking = Tracking()
+
+    @model_validator(mode="after")
+    def _source_fits(self) -> Self:
+        if (self.world is None) == (self.log is None):
+            raise ValueError("give one source: either world or log")
+        if self.test_days is not None and self.test_share is not None:
+            raise ValueError("test_days and test_share: give one of them, not both")
+        if self.log is not None:
+            for key in ("holdout_days", "holdout_share"):
+                if getattr(self.log, key) is not None:
+                    ours = key.replace("holdout", "test")
+                    raise ValueError(f"log.{key}: a training run holds out by {ours}; use that")
+        if self.log is not None and self.arm != "influx":
+            raise ValueError("arm: a log has no arms; leave it out")
+        days = None if self.world is None else self.world.days_before + self.world.days_after
+        if days is not None and self.test_days is not None and self.test_days >= days:
+            raise ValueError(f"test_days: {self.test_days} leaves nothing of the {days} days")
+        return self

@@ -1,0 +1,43 @@
+"""Most popular: what everybody clicked, whenever it was."""
+
+from typing import ClassVar
+
+import numpy as np
+
+from recsys.errors import LogError
+from recsys.log import InteractionLog
+from recsys.recommenders.base import Model, Recommender
+from recsys.recommenders.trending import TrendingModel
+
+__all__ = ["MostPopular"]
+
+
+class MostPopular(Recommender):
+    """Items by the sum of their event weights in the training log, Σ_u w_ui, without decay.
+
+    The baseline of every comparison since Cremonesi, Koren & Turrin 2010, "Performance of
+    recommender algorithms on top-N recommendation tasks". Use it as the reference for what age
+    does: `trending` forgets, this does not.
+
+    >>> log = InteractionLog.from_frames({"user_id": [1, 2, 3], "item_id": [7, 7, 8],
+    ...     "timestamp": ["2025-01-01", "2025-01-01", "2025-01-31"]})
+    >>> MostPopular().fit(log).recommend([4], k=2)["item_id"].to_list()
+    [7, 8]
+    """
+
+    deterministic: ClassVar[bool] = True
+    uses_weights: ClassVar[bool] = True
+
+    def fit(
+        self, log: InteractionLog, seed: int = 0, previous: Model | None = None
+    ) -> "MostPopularModel":
+        """Sums the weights; see `Recommender.fit`. The seed changes nothing."""
+        weight = log.dense["weight"].to_numpy().astype(np.float64)
+        if not (weight > 0).any():
+            raise LogError("the training log holds no positive event: nothing is popular")
+        popularity = np.bincount(log.dense["item"].to_numpy(), weight, minlength=log.n_items)
+        return MostPopularModel(log, popularity.astype(np.float64))
+
+
+class MostPopularModel(TrendingModel):
+    """One list for everybody, less what each has seen."""

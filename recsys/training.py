@@ -1,0 +1,235 @@
+"""Trains one recommender on a log and tests it on what people liked later.
+
+All users are cut at the same moment; whoever likes something later that could have been recommended
+is tested. Figures are given over everybody, by cohort, and by what the model knew of a user: hot
+(likes), warm (attributes only), cold (nothing). The last two get the trending list, marked as such.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from recsys.arms.world import training_seed
+from recsys.config import Training
+from recsys.errors import ConfigError
+from recsys.holdout import Split, split_log
+from recsys.load import make_recommender
+from recsys.log import InteractionLog
+from recsys.metrics import METRICS, Judged, judge
+from recsys.noise import integer_seed
+from recsys.recommenders import Model, Ranking, Recommender, Trending, with_fallback
+from recsys.recommenders.base import COLD, HOT, WARM
+from recsys.source import read_log
+from recsys.threads import single_threaded_blas
+from recsys.world.simulate import simulate
+
+__all__ = ["TrainingResult", "evaluate", "log_of", "split_for_test", "split_for_tuning", "train"]
+
+_SUMMARY = {
+    "by": pl.String,
+    "group": pl.String,
+    "metric": pl.String,
+    "value": pl.Float64,
+    "n_users": pl.Int64,
+}
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """A trained recommender and how it did.
+
+    Attributes:
+        training: the config it came from.
+        model: fitted to the training part.
+        candidates: bool (n_items,), what could be recommended when the training part ended.
+        summary: by (all, cohort, status) · group · metric · value · n_users, a row for each group
+            that anybody is in; n_users have a value, which is null if that is nobody.
+        per_user: user_id · cohort · status · n_relevant, and a column for each metric by user.
+        feeds: what was recommended: user_id · rank · item_id · score · source.
+        timings: one row: users · fit_s · serve_s · users_per_s. Serving is timed after a first
+            block of users, which makes what is made on first use.
+        notes: what a reader of the figures must know, a sentence each.
+    """
+
+    training: Training
+    model: Model
+    candidates: NDArray[np.bool_]
+    summary: pl.DataFrame
+    per_user: pl.DataFrame
+    feeds: pl.DataFrame
+    timings: pl.DataFrame
+    notes: tuple[str, ...]
+
+    def figure(self, metric: str, by: str = "all", group: str = "all") -> float:
+        """The value of a metric in a group; NaN where there is none."""
+        chosen = (pl.col("by") == by, pl.col("group") == group, pl.col("metric") == metric)
+        found = self.summary.filter(*chosen)["value"]
+        return float("nan") if found.is_empty() or found[0] is None else float(found[0])
+
+
+def train(training: Training) -> TrainingResult:
+    """Reads or simulates the log, fits the recommender, tests it.
+
+    Args:
+        training: from `recsys.load_training`.
+
+    Raises:
+        ConfigError, LogError: a log that cannot be read or split, or nobody to test.
+
+    >>> import recsys
+    >>> training = recsys.load_training({"name": "x", "recommender": "trending", "k": 5,
+    ...     "world": {"incumbents": 150, "days_before": 3, "days_after": 2,
+    ...     "influx": {"kind": "rednote_2025", "newcomers": 20}}, "test_days": 1})
+    >>> 0 < recsys.train(training).figure("recall") < 1
+    True
+    """
+    split = split_for_test(training, log_of(training))
+    recommender = make_recommender(training.recommender)
+    return evaluate(training, recommender, split)
+
+
+def log_of(training: Training) -> InteractionLog:
+    """The whole log of a training run: simulated, or read from its files."""
+    if training.log is not None:
+        return read_log(training.log)
+    assert training.world is not None
+    arm, seed, threads = training.arm, training.seed, training.workers
+    return simulate(training.world, arm, seed, threads=threads).log
+
+
+def split_for_test(training: Training, log: InteractionLog) -> Split:
+    """Holds out what a training run tests on."""
+    return _split(training, log, _last_midnight(training), training.seed)
+
+
+def split_for_tuning(training: Training, log: InteractionLog) -> Split:
+    """Holds out a validation part, as long as the test part, of what a run trains on."""
+    whole = split_for_test(training, log)
+    other_lots = integer_seed(training.seed, 1)  # the same ones would hold out nothing more
+    return _split(training, whole.train, whole.cut, other_lots)
+
+
+def evaluate(training: Training, recommender: Recommender, split: Split) -> TrainingResult:
+    """Fits a recommender to one part of a log and tests it on the other.
+
+    Args:
+        training: k, metrics and seed.
+        recommender: what to fit.
+        split: the parts.
+
+    Raises:
+        ConfigError: nobody can be tested, or k is more than the candidates.
+    """
+    _check(training, split)
+    users, k, candidates = split.users, training.k, split.candidates
+    _ = split.train.interactions, split.train.seen
+    with single_threaded_blas():
+        start = time.perf_counter()
+        model = recommender.fit(split.train, seed=training_seed(training.seed, "full"))
+        fit_s = time.perf_counter() - start
+        fallback = Trending().fit(split.train)
+        _serve(model, fallback, users[:1], k, candidates)
+        start = time.perf_counter()
+        ranking = _serve(model, fallback, users, k, candidates)
+        serve_s = time.perf_counter() - start
+    judged = judge(ranking.item_ids, users, split.relevant, split.liked, int(candidates.sum()))
+    people = pl.DataFrame(
+        {
+            "user_id": split.train.users["user_id"].gather(users),
+            "cohort": split.train.users["cohort"].gather(users).cast(pl.String),
+            "status": model.status(users),
+            "n_relevant": judged.n_relevant,
+        }
+    )
+    names = training.metrics or tuple(METRICS)
+    timings = {"users": users.size, "fit_s": fit_s, "serve_s": serve_s}
+    return TrainingResult(
+        training=training,
+        model=model,
+        candidates=candidates,
+        summary=pl.DataFrame(
+            list(_summary(people, judged, names)), schema=_SUMMARY, orient="row"
+        ).with_columns(pl.col("value").fill_nan(None)),
+        per_user=people.with_columns(
+            pl.Series(name, METRICS[name].function(judged), nan_to_null=True)
+            for name in names
+            if METRICS[name].kind == "user"
+        ),
+        feeds=ranking.frame(people["user_id"], split.train.items["item_id"]),
+        timings=pl.DataFrame(timings).with_columns(users_per_s=pl.col("users") / serve_s),
+        notes=tuple(_notes(split)),
+    )
+
+
+def _split(training: Training, log: InteractionLog, end: datetime | None, seed: int) -> Split:
+    return split_log(
+        log,
+        days=training.test_days,
+        share=training.test_share,
+        end=end,
+        window_days=None if training.world is None else training.world.notes.window_days,
+        seed=seed,
+    )
+
+
+def _last_midnight(training: Training) -> datetime | None:
+    """When a world's last day ends."""
+    if training.world is None:
+        return None
+    start = datetime.combine(training.world.start, datetime.min.time(), UTC)
+    return start + timedelta(days=training.world.days_after)
+
+
+def _check(training: Training, split: Split) -> None:
+    can_be = int(split.candidates.sum())
+    if training.k > can_be:
+        raise ConfigError(
+            f"k: {training.k} is more than the {can_be} items that can be recommended; lower k"
+        )
+    if split.users.size == 0:
+        key = "test_share" if training.test_days is None else "test_days"
+        raise ConfigError(
+            f"{key}: of {split.likes[1]:,} likes that are held out, none is of an item that could "
+            "have been recommended and was not seen yet, so nobody can be tested; hold out more"
+        )
+
+
+def _serve(
+    model: Model,
+    fallback: Model,
+    users: NDArray[np.int64],
+    k: int,
+    candidates: NDArray[np.bool_],
+) -> Ranking:
+    return with_fallback(model.rank(users, k, candidates), fallback, users, candidates)
+
+
+def _summary(
+    people: pl.DataFrame, judged: Judged, names: Sequence[str]
+) -> Iterator[tuple[str, str, str, float, int]]:
+    """A row for each group and metric; groups that nobody is in are left out."""
+    groups = [("all", "all", np.ones(people.height, dtype=np.bool_))]
+    for by, known in (("cohort", ("incumbent", "newcomer")), ("status", (HOT, WARM, COLD))):
+        groups += [(by, group, (people[by] == group).to_numpy()) for group in known]
+    for by, group, members in groups:
+        theirs = judged.only(members)
+        for name in names if members.any() else ():
+            yield (by, group, name, *METRICS[name].over(theirs))
+
+
+def _notes(split: Split) -> Iterator[str]:
+    tested, liked = split.likes
+    when = "drawn by lot" if split.cut is None else f"from {split.cut:%Y-%m-%d %H:%M} UTC on"
+    yield (
+        f"Tested on {tested:,} of the {liked:,} likes {when}: those of the "
+        f"{int(split.candidates.sum()):,} items that could be recommended, not seen before."
+    )
+    yield (
+        f"Trained on {split.train.dense.height:,} events, "
+        f"{int((split.train.dense['weight'] > 0).sum()):,} of them likes."
+    )

@@ -1,0 +1,97 @@
+"""Speed of serving: pytest tests/benchmarks/bench_serving.py --benchmark-only
+
+Target: als and bpr serve at .6 or more of the rate at which this machine multiplies matrices, on
+one thread as they do, measured in the same run. Fits and lists of two others are timed.
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from recsys.log import InteractionLog
+from recsys.recommenders import EASE, ItemKNN
+from recsys.recommenders.als import ALSModel
+from recsys.recommenders.bpr import BPRModel
+from recsys.threads import single_threaded_blas
+
+USERS, ITEMS, FACTORS, K = 5_120, 50_000, 64, 20
+SEEN = 100
+TARGET = 0.6
+
+
+@pytest.fixture
+def say(request, capsys):
+    """Writes a line to the terminal."""
+
+    def write(line: str) -> None:
+        with capsys.disabled():
+            request.config.get_terminal_writer().line(f"\n{line}")
+
+    return write
+
+
+def a_log(users: int, items: int, per_user: int) -> InteractionLog:
+    """Every item is liked by somebody; popularity is uneven."""
+    rng = np.random.default_rng(0)
+    user = np.repeat(np.arange(users), per_user)
+    item = (items * rng.random(user.size) ** 2).astype(np.int64)
+    item[:items] = np.arange(items)[: item.size]
+    return InteractionLog.from_frames({"user_id": user, "item_id": item})
+
+
+@pytest.fixture(scope="module")
+def log() -> InteractionLog:
+    return a_log(USERS, ITEMS, SEEN)
+
+
+def rate_of_products(width: int, rounds: int = 5) -> float:
+    """Multiplications and additions a second, float32, of blocks of users with all items."""
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((256, width), dtype=np.float32)
+    y = rng.standard_normal((width, ITEMS), dtype=np.float32)
+    out = np.empty((256, ITEMS), dtype=np.float32)
+    best = np.inf
+    with single_threaded_blas():
+        for _ in range(rounds):
+            start = time.perf_counter()
+            for _ in range(USERS // 256):
+                np.matmul(x, y, out=out)
+            best = min(best, time.perf_counter() - start)
+    return 2 * USERS * ITEMS * width / best
+
+
+@pytest.mark.parametrize("kind", [ALSModel, BPRModel])
+def bench_factors(benchmark, say, log, kind) -> None:
+    """5,120 users, 50,000 notes, 64 factors, the best 20 without what was seen."""
+    rng = np.random.default_rng(2)
+    width = FACTORS + (kind is BPRModel)
+    x, y = (rng.standard_normal((n, width), dtype=np.float32) for n in (USERS, ITEMS))
+    model = kind(log, x, y[: log.interactions.items.size])
+    users = np.arange(USERS)
+    model.rank(users[:256], K)
+    benchmark.pedantic(model.rank, args=(users, K), rounds=5)
+    products = rate_of_products(width)
+    rate = 2 * USERS * log.interactions.items.size * width / benchmark.stats.stats.min
+    benchmark.extra_info["share of the products' rate"] = rate / products
+    say(
+        f"{kind.__name__}: {USERS / benchmark.stats.stats.min:,.0f} users/s, "
+        f"{rate / 1e9:.1f} of {products / 1e9:.1f} GFLOP/s: {rate / products:.2f}"
+    )
+    assert rate >= TARGET * products
+
+
+@pytest.mark.parametrize(("kind", "items"), [(ItemKNN, ITEMS), (EASE, 4_000)])
+def bench_items(benchmark, say, kind, items) -> None:
+    """A fit, and the best 20 notes of 5,120 users."""
+    log = a_log(USERS, items, SEEN)
+    _ = log.interactions, log.seen
+    start = time.perf_counter()
+    model = kind().fit(log)
+    fitted = time.perf_counter() - start
+    model.rank(np.arange(256), K)
+    benchmark.pedantic(model.rank, args=(np.arange(USERS), K), rounds=2)
+    speed = USERS / benchmark.stats.stats.min
+    say(f"{kind.__name__}, {items:,} items: fit {fitted:.1f} s, {speed:,.0f} users/s")

@@ -1,0 +1,347 @@
+"""`pipelines.train` and `pipelines.feed`: the table, files, the MLflow run and its model."""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import yaml
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.pyfunc import load_model as load_pyfunc
+
+import recsys
+from pipelines import feed
+from pipelines.models import read_model
+from pipelines.train import main
+from recsys.recommenders import RECOMMENDERS
+
+ROOT = Path(recsys.__file__).parents[1]
+CONFIGS = ROOT / "configs/train"
+
+TRAINING = """
+name: small
+world:
+  incumbents: 150
+  influx: {kind: rednote_2025, newcomers: 40}
+  days_before: 3
+  days_after: 3
+recommender: {kind: als, factors: 4}
+k: 5
+test_days: 1
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The working directory of a finished training run; to be read only."""
+    place = tmp_path_factory.mktemp("trained")
+    (place / "small.yaml").write_text(TRAINING)
+    with pytest.MonkeyPatch.context() as patch, contextlib.chdir(place):
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        assert main(["small.yaml"]) == 0
+    return place
+
+
+@pytest.fixture
+def there(trained, monkeypatch):
+    monkeypatch.chdir(trained)
+    return trained
+
+
+@pytest.fixture(scope="module")
+def client(trained):
+    return MlflowClient(f"sqlite:///{trained}/mlruns/mlflow.db")
+
+
+@pytest.fixture(scope="module")
+def run(client):
+    (found,) = client.search_runs([client.get_experiment_by_name("recsys").experiment_id])
+    return found
+
+
+@pytest.fixture(scope="module")
+def folder(trained):
+    (found,) = (trained / "data/training").glob("small-*")
+    return found
+
+
+@pytest.fixture(scope="module")
+def served(trained, client, run):
+    """The model as MLflow loads it."""
+    (output,) = run.outputs.model_outputs
+    location = client.get_logged_model(output.model_id).artifact_location
+    return load_pyfunc(location)
+
+
+# Configs
+
+
+@pytest.mark.parametrize("name", RECOMMENDERS)
+def test_every_recommender_has_a_config(name):
+    path = CONFIGS / f"{name}.yaml"
+    assert path.is_file(), f"add {path.relative_to(ROOT)}: copy another, change name and kind"
+    assert recsys.load_training(path).recommender.kind == name
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_config_loads_and_says_how_to_run_it(path):
+    training = recsys.load_training(path)
+    assert training.name == f"train-{path.stem}"
+    assert f"python -m pipelines.train configs/train/{path.name}" in path.read_text()
+
+
+# Files and the terminal
+
+
+def test_the_table_is_that_of_the_library(there, folder, capsys):
+    assert main(["small.yaml", "tracking.enabled=false"]) == 0
+    printed = capsys.readouterr().out
+    result = recsys.train(recsys.load_training("small.yaml"))
+    line = next(line for line in printed.splitlines() if line.startswith("everybody"))
+    assert line.split()[1:3] == [str(result.per_user.height), f"{result.figure('ndcg'):.3f}"]
+    for word in ("incumbents", "newcomers", "hot", "warm", "NDCG", "users"):
+        assert word in printed
+    assert max(len(line) for line in printed.splitlines() if "  " in line) <= 100
+    assert f"python -m pipelines.feed data/training/{folder.name}" in printed
+    summary = pl.read_csv(folder / "summary.csv")
+    assert summary["value"].to_list() == result.summary["value"].to_list()
+    assert pl.read_parquet(folder / "per_user.parquet").equals(result.per_user)
+    assert pl.read_parquet(folder / "feeds.parquet").equals(result.feeds)
+
+
+def test_the_written_config_makes_the_same_run(there, folder):
+    before = {path: path.read_bytes() for path in folder.rglob("*.parquet")}
+    config = str((folder / "config.yaml").relative_to(there))
+    assert main([config, "tracking.enabled=false"]) == 0
+    assert {path: path.read_bytes() for path in folder.rglob("*.parquet")} == before
+    assert len(list(folder.parent.iterdir())) == 1
+
+
+def test_the_stored_model_serves_what_was_tested(folder):
+    model, candidates = read_model(folder / "model")
+    tested = pl.read_parquet(folder / "feeds.parquet")
+    users = tested["user_id"].unique(maintain_order=True)
+    assert model.recommend(users, 5, candidates).equals(tested)
+
+
+def test_a_recommender_of_ones_own_is_tested_but_not_stored(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "mine_for_training.py").write_text(
+        "from recsys.recommenders import Trending\nclass Mine(Trending): pass\n"
+    )
+    (tmp_path / "small.yaml").write_text(TRAINING)
+    mine = "recommender=mine_for_training:Mine"  # by its name alone: replaces the file's
+    assert main(["small.yaml", mine, "tracking.enabled=false"]) == 0
+    assert "The model is not stored" in capsys.readouterr().out
+    assert not list(tmp_path.rglob("model.json"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nowhere.yaml"], "there is no such file"),
+        (["small.yaml", "recommender.factor=3"], "did you mean 'factors'"),
+        (["small.yaml", "recommender=alss"], "did you mean 'als'"),
+        (["small.yaml", "k=200"], "k: 200 is more than the"),
+        (["small.yaml", "test_days=30"], "leaves nothing of the 6 days"),
+    ],
+)
+def test_mistakes_are_one_message(arguments, words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.yaml").write_text(TRAINING)
+    assert main([*arguments, *["tracking.enabled=false"][: len(arguments) - 1]]) == 2
+    streams = capsys.readouterr()
+    assert words in streams.err
+    assert "Traceback" not in streams.err
+    assert not (tmp_path / "data").exists()
+
+
+# MLflow
+
+
+def test_the_run_holds_params_metrics_tags_and_data(run, folder):
+    assert run.info.status == "FINISHED"
+    assert run.data.params["recommender.options.factors"] == "4"
+    assert run.data.params["test_days"] == "1.0"
+    assert run.data.tags["role"] == "training"
+    assert run.data.tags["recommender"] == "als"
+    summary = pl.read_csv(folder / "summary.csv")
+    for row in summary.filter(pl.col("value").is_not_null()).iter_rows(named=True):
+        name = f"test/{row['group']}/{row['metric']}_at_5"
+        assert run.data.metrics[name] == pytest.approx(row["value"])
+    assert run.data.metrics["test/hot/users"] > 0
+    assert {"time/fit_s", "time/serve_s", "time/users_per_s"} <= set(run.data.metrics)
+    (data,) = run.inputs.dataset_inputs
+    assert data.dataset.name == "small world"
+    assert data.tags[0].value == "training"
+
+
+def test_the_model_is_logged_with_its_run(client, run):
+    (output,) = run.outputs.model_outputs
+    model = client.get_logged_model(output.model_id)
+    assert (str(model.status), model.name, model.model_type) == ("READY", "small", "als")
+    assert model.source_run_id == run.info.run_id
+    assert model.params["factors"] == "4"
+    metrics = {metric.key: metric.value for metric in model.metrics}
+    assert metrics["test/all/ndcg_at_5"] == run.data.metrics["test/all/ndcg_at_5"]
+
+
+def test_no_pickle_is_in_the_model(client, run):
+    (output,) = run.outputs.model_outputs
+    place = Path(client.get_logged_model(output.model_id).artifact_location.removeprefix("file://"))
+    names = {path.suffix for path in place.rglob("*") if path.is_file()}
+    assert names <= {".json", ".npz", ".npy", ".parquet", ".py", ".yaml", ".txt", ""}
+    config = yaml.safe_load((place / "MLmodel").read_text())["flavors"]["python_function"]
+    assert config["model_code_path"].endswith("serving.py")
+    assert "python_model" not in config
+
+
+def test_pyfunc_answers_with_feeds(served, folder):
+    model, candidates = read_model(folder / "model")
+    nobody = 10**6
+    asks = pd.DataFrame({"user_id": [3, nobody, 3, 7], "k": [4, 4, 2, 20]})
+    got = pl.from_pandas(served.predict(asks))
+    assert got.columns == ["user_id", "rank", "item_id", "score", "source"]
+    assert got["user_id"].to_list() == [3] * 4 + [nobody] * 4 + [3] * 2 + [7] * 20
+    expected = model.recommend([3], 4, candidates)
+    assert got["item_id"][:4].to_list() == expected["item_id"].to_list()
+    np.testing.assert_array_equal(got["score"][:4].to_numpy(), expected["score"].to_numpy())
+    assert got["item_id"][8:10].to_list() == expected["item_id"][:2].to_list()
+    cold = got.filter(user_id=nobody)
+    assert cold["source"].unique().to_list() == ["fallback"]
+    assert served.predict(pd.DataFrame({"user_id": [3]})).shape == (20, 5)
+
+
+def test_pyfunc_has_a_signature_and_an_example(served):
+    signature = served.metadata.signature
+    assert signature.inputs.input_names() == ["user_id", "k"]
+    assert [str(spec.type) for spec in signature.inputs.inputs] == [
+        "DataType.long", "DataType.long",
+    ]  # fmt: skip
+    assert signature.inputs.required_input_names() == ["user_id"]
+    assert signature.outputs.input_names() == ["user_id", "rank", "item_id", "score", "source"]
+    example = served.input_example
+    assert served.predict(example).shape[0] == 2 * 5
+
+
+@pytest.mark.parametrize("k", [0, -3, 10**6])
+def test_pyfunc_refuses_depths_that_cannot_be(served, k):
+    with pytest.raises(MlflowException, match=rf"k is {k}; give 1 to \d+"):
+        served.predict(pd.DataFrame({"user_id": [3], "k": [k]}))
+
+
+def test_pyfunc_refuses_ids_of_another_type(served):
+    with pytest.raises(MlflowException, match="Incompatible input types"):
+        served.predict(pd.DataFrame({"user_id": ["ann"]}))
+
+
+@pytest.mark.slow
+def test_a_server_answers_on_loopback(trained, run, served):
+    """`mlflow models serve`, as the README has it; it is stopped at the end."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (output,) = run.outputs.model_outputs
+    roots = [str(ROOT), os.environ.get("PYTHONPATH", "")]
+    environment = {
+        **os.environ,
+        "MLFLOW_TRACKING_URI": f"sqlite:///{trained}/mlruns/mlflow.db",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "PYTHONPATH": os.pathsep.join(filter(None, roots)),
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+    }
+    command = [
+        sys.executable, "-m", "mlflow", "models", "serve", "-m", f"models:/{output.model_id}",
+        "--env-manager", "local", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
+    ]  # fmt: skip
+    with (trained / "server.log").open("w") as log:
+        server = subprocess.Popen(
+            command, env=environment, cwd=trained, stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/ping", server, trained / "server.log")
+        asks = [{"user_id": 3, "k": 4}, {"user_id": 10**6, "k": 4}]
+        answer = _post(port, {"dataframe_records": asks})
+        expected = served.predict(pd.DataFrame(asks))
+        assert [row["item_id"] for row in answer] == expected["item_id"].to_list()
+        assert {row["source"] for row in answer if row["user_id"] == 10**6} == {"fallback"}
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            _post(port, {"dataframe_records": [{"user_id": 3, "k": 0}]})
+        assert refused.value.code == 400
+        assert "give 1 to" in refused.value.read().decode()
+        refused.value.close()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, 15)
+        server.wait(30)
+
+
+def _wait_for(url, server, log):
+    for _ in range(240):
+        assert server.poll() is None, log.read_text()
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5) as answer:
+            assert answer.status == 200
+            return
+        time.sleep(0.25)
+    raise AssertionError(log.read_text())
+
+
+def _post(port, content):
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/invocations", json.dumps(content).encode(),
+        {"Content-Type": "application/json"},
+    )  # fmt: skip
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.load(answer)["predictions"]
+
+
+# One user's feed
+
+
+def test_a_feed_of_a_run_and_of_its_folder(there, run, folder, capsys):
+    printed = []
+    for name in (run.info.run_id, str(folder), str(folder / "model")):
+        assert feed.main([name, "3", "--k", "4"]) == 0
+        printed.append(capsys.readouterr().out)
+    assert printed[0] == printed[1] == printed[2]
+    model, candidates = read_model(folder / "model")
+    expected = model.recommend([3], 4, candidates)
+    rows = [line.split() for line in printed[0].splitlines() if line[:1].isdigit()]
+    assert [row[1] for row in rows] == [str(item) for item in expected["item_id"]]
+    assert [row[-1] for row in rows] == expected["source"].to_list()
+    topics = model.log.items["topic"].gather(expected["item_id"])
+    assert all(topic in " ".join(row) for topic, row in zip(topics, rows, strict=True))
+    assert "user 3: hot, cohort incumbent" in printed[0]
+
+
+def test_a_feed_of_somebody_unknown(there, folder, capsys):
+    assert feed.main([str(folder), "12345", "--k", "2"]) == 0
+    printed = capsys.readouterr().out
+    assert "not in the log" in printed
+    assert printed.count("fallback") == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nowhere", "3"], "nowhere: no run of that id at sqlite:"),
+        (["FOLDER", "ann"], "USER: 'ann' is no whole number"),
+        (["FOLDER", "3", "--k", "0"], "--k: 0 is not 1 to"),
+    ],
+)
+def test_mistakes_of_a_feed(arguments, words, there, folder, capsys):
+    arguments = [str(folder) if word == "FOLDER" else word for word in arguments]
+    assert feed.main(arguments) == 2
+    assert words in capsys.readouterr().err

@@ -1,0 +1,156 @@
+"""`pipelines.tune`: trials in files and MLflow, seeded, resumed to the same bits."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from mlflow import MlflowClient
+
+import recsys
+from pipelines import tuning
+from pipelines.train import main as train
+from pipelines.tune import main
+from recsys.load import load_training, make_recommender
+from recsys.training import evaluate, log_of, split_for_tuning
+
+CONFIGS = Path(recsys.__file__).parents[1] / "configs/tune"
+
+TUNING = """
+name: small
+world:
+  incumbents: 150
+  influx: {kind: rednote_2025, newcomers: 40}
+  days_before: 3
+  days_after: 3
+recommender: {kind: item_knn, neighbours: 20}
+k: 5
+test_days: 1
+tune:
+  space:
+    neighbours: [5, 20, 80]
+    shrinkage: {low: 0.1, high: 100, log: true}
+  trials: 14
+tracking: {enabled: false}
+"""
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (tmp_path / "small.yaml").write_text(TUNING, encoding="utf-8")
+    return "small.yaml"
+
+
+def folder():
+    (found,) = Path("data/tuning").iterdir()
+    return found
+
+
+def trials():
+    return pl.read_csv(folder() / "trials.csv").drop("fit_s")
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_config_loads_and_says_how_to_run_it(path):
+    training = load_training(path)
+    assert training.tune is not None
+    assert f"python -m pipelines.tune configs/tune/{path.name}" in path.read_text()
+
+
+def test_trials_are_evaluated_on_the_validation_part(config, capsys):
+    assert main([config, "tune.trials=3"]) == 0
+    printed = capsys.readouterr().out
+    found = trials()
+    assert found.height == 3
+    first = found.row(0, named=True)
+    assert (first["neighbours"], first["shrinkage"]) == (20, 10.0)  # the config's own
+    training = load_training(config)
+    split = split_for_tuning(training, log_of(training))
+    for row in found.iter_rows(named=True):
+        options = {"neighbours": row["neighbours"], "shrinkage": row["shrinkage"]}
+        spec = training.recommender.model_copy(update={"options": options})
+        result = evaluate(training, make_recommender(spec), split)
+        assert row["ndcg"] == result.figure("ndcg")
+        assert row["coverage"] == result.figure("coverage")
+    best = found.sort("ndcg", descending=True, maintain_order=True).row(0, named=True)
+    chosen = load_training(folder() / "best.yaml")
+    assert chosen.tune is None
+    for option in ("neighbours", "shrinkage"):
+        assert chosen.recommender.options[option] == best[option]
+    assert f"python -m pipelines.train {folder()}/best.yaml" in printed
+    assert train([str(folder() / "best.yaml")]) == 0
+
+
+def test_what_is_stopped_goes_on_to_the_same_bits(config, tmp_path, monkeypatch, capsys):
+    assert main([config]) == 0
+    whole = trials()
+    assert whole["neighbours"].n_unique() == 3
+    (tmp_path / "again").mkdir()
+    (tmp_path / "again/small.yaml").write_text(TUNING)
+    monkeypatch.chdir(tmp_path / "again")
+    seen, suggested = [], tuning._suggested
+
+    def interrupted(trial, name, choices):
+        seen.append(name)
+        if len(seen) in (2, 8, 28):  # in the middle of a trial: the first, an early, a late one
+            raise KeyboardInterrupt
+        return suggested(trial, name, choices)
+
+    monkeypatch.setattr(tuning, "_suggested", interrupted)
+    for done in (0, 2, 11):
+        assert main([config]) == 130
+        assert f"Interrupted with {done} of 14 trials done" in capsys.readouterr().err
+    assert main([config]) == 0
+    assert trials().equals(whole)
+    assert main([config, "tune.trials=15"]) == 0  # a longer search goes on too
+    assert trials().head(14).equals(whole)
+    assert trials().height == 15
+    assert main([config]) == 0  # nothing is left to do
+    assert trials().equals(whole)
+
+
+def test_another_seed_is_another_search(config):
+    assert main([config, "tune.trials=3"]) == 0
+    first = trials()
+    place = folder()
+    assert main([config, "tune.trials=3", "seed=1"]) == 0
+    (other,) = (path for path in Path("data/tuning").iterdir() if path != place)
+    theirs = pl.read_csv(other / "trials.csv")
+    assert theirs["shrinkage"].to_list()[1:] != first["shrinkage"].to_list()[1:]
+
+
+def test_each_trial_is_a_child_run(config, tmp_path):
+    assert main([config, "tune.trials=3", "tracking.enabled=true"]) == 0
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
+    runs = client.search_runs([client.get_experiment_by_name("recsys").experiment_id])
+    (parent,) = (run for run in runs if run.data.tags["role"] == "tuning")
+    children = {run.info.run_name: run for run in runs if run.data.tags["role"] == "trial"}
+    assert sorted(children) == [f"item_knn trial {n}" for n in range(3)]
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    for number, row in enumerate(trials().iter_rows(named=True)):
+        run = children[f"item_knn trial {number}"]
+        assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        assert run.data.params["neighbours"] == str(row["neighbours"])
+        assert run.data.metrics["validation/all/ndcg_at_5"] == pytest.approx(row["ndcg"])
+    assert parent.data.metrics["best/value"] == pytest.approx(trials()["ndcg"].max())
+    assert parent.data.params["best.neighbours"] in ("5", "20", "80")
+    assert {file.path for file in client.list_artifacts(parent.info.run_id)} == {
+        "trials.csv", "best.yaml",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["tune=null"], "small: tune: is missing; name what to search"),
+        (["tune.metric=ndgc"], "tune.metric: there is no 'ndgc'; did you mean 'ndcg'?"),
+        (["tune.space.neighbours=[0]"], "tune.space.neighbours: recommender item_knn: neighbours"),
+        (["test_days=3.5"], "no event is left to train on; hold out less"),
+    ],
+)
+def test_mistakes_are_one_message(arguments, words, config, capsys):
+    assert main([config, *arguments]) == 2
+    streams = capsys.readouterr()
+    assert words in streams.err
+    assert "Traceback" not in streams.err

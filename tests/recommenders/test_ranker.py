@@ -1,0 +1,158 @@
+"""Ranker: what is proposed, what is learned from, and that nothing is known too early."""
+
+from datetime import datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from recsys.log import InteractionLog
+from recsys.recommenders import ALS, ItemKNN, MostPopular, Ranker, Trending
+from recsys.recommenders.evidence import SOURCES, Evidence, Finder
+
+START = datetime(2025, 1, 1)
+N_USERS, N_ITEMS, DAYS = 120, 90, 6
+SMALL = {"factors": 8, "candidates": 30, "iterations": 30}
+
+
+def a_log(*, impressions=True):
+    """Everybody is shown notes of all kinds and clicks short ones; long ones are never clicked.
+
+    Half of the notes, of either length, are clicked by everybody on the first day, so that nothing
+    but what is shown later says that long ones are disliked.
+    """
+    rng = np.random.default_rng(1)
+    long = np.arange(N_ITEMS) % 2 == 0
+    rows = []
+    for day in range(DAYS):
+        user = np.repeat(np.arange(N_USERS), 8)
+        item = rng.integers(0, N_ITEMS, user.size)
+        clicked = (rng.random(user.size) < 0.7) & ((day == 0) | ~long[item])
+        kept = clicked if not impressions else np.ones(user.size, dtype=bool)
+        rows.append(
+            pl.DataFrame(
+                {
+                    "user_id": user,
+                    "item_id": item,
+                    "kind": np.where(clicked, "click", "impression"),
+                    "timestamp": [START + timedelta(days=day, minutes=int(m))
+                                  for m in rng.integers(0, 1440, user.size)],
+                }
+            ).filter(kept)
+        )  # fmt: skip
+    items = {
+        "item_id": range(N_ITEMS),
+        "length": ["long" if is_long else "short" for is_long in long],
+        "creator_id": rng.integers(0, 10, N_ITEMS),
+        "published": [START - timedelta(days=int(d)) for d in rng.integers(0, 5, N_ITEMS)],
+    }
+    users = {"user_id": range(N_USERS)}
+    return InteractionLog.from_frames(pl.concat(rows), users, items)
+
+
+@pytest.mark.parametrize("impressions", [True, False])
+def test_it_learns_what_is_clicked_when_shown(impressions):
+    log = a_log(impressions=impressions)
+    model = Ranker(**SMALL).fit(log, seed=2)
+    assert model.trees is not None
+    got = model.rank(np.arange(N_USERS), 10, exclude_seen=False).item_ids
+    short = (got % 2 == 1)[got >= 0].mean()
+    assert short > 0.95
+    als = ALS(factors=8).fit(log, 2).rank(np.arange(N_USERS), 10, exclude_seen=False).item_ids
+    assert short > (als % 2 == 1)[als >= 0].mean()
+
+
+def test_features_are_from_before_the_labelled_day(monkeypatch):
+    log = a_log()
+    asked = []
+    fit = ALS.fit
+
+    def spied(self, log, seed=0, previous=None):
+        asked.append(log.dense["timestamp"].max())
+        return fit(self, log, seed, previous)
+
+    monkeypatch.setattr(ALS, "fit", spied)
+    Ranker(**SMALL, label_days=2.0).fit(log)
+    last_like = log.dense.filter(pl.col("weight") > 0)["timestamp"].max()
+    before, whole = asked
+    assert whole == log.dense["timestamp"].max()
+    assert before <= last_like - timedelta(days=2)
+    assert before > last_like - timedelta(days=2, hours=1)
+
+
+def evidence_of(log):
+    now = log.dense["timestamp"].to_physical().max()
+    fits = [kind.fit(log) for kind in (ALS(factors=4), ItemKNN(), Trending(), MostPopular())]
+    return Evidence(log, *fits, float(now), 2.0)
+
+
+def test_features_against_slow_references():
+    log = a_log()
+    evidence = evidence_of(log)
+    finder = Finder(evidence, evidence.scorable, 12)
+    users = np.resize(np.array([5, 17, 80]), 256)
+    pairs = finder.serving(users)
+    names = evidence.feature_names
+    assert pairs.features.shape == (pairs.row.size, len(names))
+    likes = log.dense.filter(pl.col("weight") > 0)
+    items, now = log.items, log.dense["timestamp"].max()
+    for place in np.random.default_rng(0).choice(np.flatnonzero(pairs.row < 3), 40):
+        user, item = users[pairs.row[place]], evidence.scorable[pairs.column[place]]
+        got = dict(zip(names, pairs.features[place], strict=True))
+        mine = likes.filter(user=user)["item"].unique()
+        by = items["creator_id"].gather(mine)
+        assert got["likes of the reader"] == pytest.approx(np.log1p(len(mine)))
+        assert got["taste for creator_id"] == pytest.approx(
+            (by == items["creator_id"][int(item)]).sum() / len(mine)
+        )
+        assert got["taste for length"] == pytest.approx(
+            (items["length"].gather(mine) == items["length"][int(item)]).sum() / len(mine)
+        )
+        age = (now - items["published"][int(item)].replace(tzinfo=now.tzinfo)) / timedelta(days=1)
+        assert got["age"] == pytest.approx(age)
+        popularity = likes.filter(item=item)["weight"].sum()
+        assert got["popularity"] == pytest.approx(np.log1p(popularity))
+        freshness = 0.5 ** (max(age, 0) / 2)
+        affinity = (by == items["creator_id"][int(item)]).sum() * freshness
+        assert got["affinity to the creator"] == pytest.approx(affinity)
+
+
+def test_each_source_proposes_its_best_unseen():
+    log = a_log()
+    evidence = evidence_of(log)
+    users = np.resize(np.arange(40), 256)
+    pairs = Finder(evidence, evidence.scorable, 12).serving(users)
+    models = {"als": evidence.als, "item_knn": evidence.item_knn, "trending": evidence.trending}
+    for source, model in models.items():
+        rank = pairs.ranks[:, SOURCES.index(source)]
+        expected = model.rank(users[:40], 12).item_ids
+        for row in range(40):
+            mine = np.flatnonzero((pairs.row == row) & ~np.isnan(rank))
+            mine = mine[np.argsort(rank[mine])]
+            assert rank[mine].tolist() == list(range(1, mine.size + 1))
+            found = evidence.scorable[pairs.column[mine]]
+            np.testing.assert_array_equal(found, expected[row][expected[row] >= 0])
+
+
+def test_new_notes_of_creators_whom_the_reader_clicked():
+    """Nobody has clicked note 9; its creator's other notes were clicked by user 0."""
+    log = InteractionLog.from_frames(
+        {"user_id": [0, 0, 1, 1], "item_id": [1, 2, 3, 4]},
+        items={"item_id": [1, 2, 3, 4, 9], "creator_id": ["a", "a", "b", "b", "a"]},
+    )
+    model = Ranker(factors=2).fit(log)
+    assert model.trees is None  # too few examples: ranks are fused
+    assert 4 in model.scorable
+    assert 4 in model.rank(np.array([0]), 5).item_ids[0]
+    assert 4 not in model.rank(np.array([1]), 5).item_ids[0]
+    score = model.rank(np.array([0]), 5).scores[0][model.rank(np.array([0]), 5).item_ids[0] == 4]
+    assert score[0] == pytest.approx(1 / 61, rel=1e-5)  # first among those of creators
+
+
+def test_examples_are_drawn_by_key_where_there_are_too_many():
+    log = a_log()
+    few = Ranker(**SMALL, examples=500)
+    a, b = (few.fit(log, seed=1).rank(np.arange(20), 10) for _ in range(2))
+    np.testing.assert_array_equal(a.scores, b.scores)
+    whole = Ranker(**SMALL).fit(log, seed=1).rank(np.arange(20), 10)
+    assert not np.array_equal(a.scores, whole.scores)
