@@ -369,6 +369,9 @@ def _with_options(study: Study) -> Study:
         chain.model_copy(update={"parts": tuple(_with_its_options(part) for part in chain.parts)})
         for chain in study.mitigations
     )
+    for spec in specs:
+        for chain in study.chains_for(spec.name):
+            make_recommender(spec, chain)
     return study.model_copy(update={"recommenders": specs, "mitigations": chains})
 
 

@@ -6,7 +6,7 @@ dress a fitted model, whatever it is.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -209,6 +209,11 @@ class Dressed(Model):
 
     inner: Model
 
+    @property
+    def serves(self) -> tuple[str, ...]:  # type: ignore[override]
+        """See `Model`."""
+        return self.inner.serves
+
     @lazy
     def scorable(self) -> NDArray[np.int32]:
         """See `Model.scorable`."""
@@ -220,7 +225,11 @@ class Dressed(Model):
 
     def score(self, users: Users, items: NDArray[np.int32]) -> Scores:
         """See `Model.score`."""
-        return self.inner.score(users, items)
+        return self.scorer(items)(users)
+
+    def scorer(self, items: NDArray[np.int32]) -> Callable[[Users], Scores]:
+        """See `Model.scorer`."""
+        return self.inner.scorer(items)
 
     def pool(self, candidates: NDArray[np.bool_] | None) -> int:
         """Of how many items a ranking can be made."""

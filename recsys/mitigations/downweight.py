@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
-from recsys.errors import ConfigError
+from recsys.errors import ConfigError, LogError
 from recsys.log import InteractionLog
 from recsys.mitigations.base import Mitigation, Place, innermost
 from recsys.mitigations.factors import Problem, aligned, als_of, influence
@@ -90,10 +90,19 @@ def weighted_fit(
         log, seed, previous: of the fit.
         weight: 0 to 1.
         sweeps: of als.
+
+    Raises:
+        LogError: nothing to learn from, or of als nothing by incumbents.
     """
     if not isinstance(innermost(recommender), ALS):
         return recommender.fit(_scaled(log, weight), seed, previous)
-    model = recommender.fit(log.without_users(log.newcomers), seed, previous)
+    incumbents = log.without_users(log.newcomers)
+    if incumbents.interactions.weights.nnz == 0 < log.interactions.weights.nnz:
+        raise LogError(
+            "downweight and ramp: incumbents have no positive event, and als learns from theirs "
+            "first; leave the mitigation out"
+        )
+    model = recommender.fit(incumbents, seed, previous)
     assert isinstance(model, ALSModel)
     als = als_of(recommender, "downweight")
     teaching = influence(recommender, log)

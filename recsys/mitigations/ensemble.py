@@ -1,5 +1,6 @@
 """Ensemble: what several training seeds agree on."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,7 +24,8 @@ class Ensemble(Mitigation):
 
     One fit has the training seed itself, the others seeds made from it. Averaging takes away what
     training draws (bagging, Breiman 1996; of ranks: Borda 1781) and costs as many fits. Acts on
-    recommenders with a training seed. Use it where most of what changes is the noise of training.
+    recommenders with a training seed; with one seed it is the plain recommender. Use it where most
+    of what changes is the noise of training.
 
     >>> from recsys.mitigations.base import mitigated
     >>> from recsys.recommenders import Random
@@ -32,7 +34,7 @@ class Ensemble(Mitigation):
     3
     """
 
-    seeds: int = Field(default=5, ge=2, le=100)
+    seeds: int = Field(default=5, ge=1, le=100)
     """How many fits."""
     of: Literal["scores", "ranks"] = "scores"
     """What is averaged."""
@@ -52,8 +54,10 @@ class Ensemble(Mitigation):
 
     def fit(
         self, recommender: Recommender, log: InteractionLog, seed: int, previous: Model | None
-    ) -> "EnsembleModel":
+    ) -> Model:
         """See `Mitigation.fit`; each member goes on from its own earlier model."""
+        if self.seeds == 1:
+            return recommender.fit(log, seed, previous)
         before: tuple[Model | None, ...] = (None,) * self.seeds
         if isinstance(previous, EnsembleModel) and len(previous.members) == self.seeds:
             before = previous.members
@@ -78,13 +82,18 @@ class EnsembleModel(Dressed):
     members: tuple[Model, ...]
     of: Literal["scores", "ranks"]
 
-    def score(self, users: Users, items: NDArray[np.int32]) -> Scores:
-        """See `Model.score`; what a member never serves is never served."""
+    def scorer(self, items: NDArray[np.int32]) -> Callable[[Users], Scores]:
+        """See `Model.scorer`; what a member never serves is never served."""
         each = standardised if self.of == "scores" else mean_ranks
-        total = np.zeros((np.size(users), items.size))
-        for member in self.members:
-            total += each(np.asarray(member.score(users, items), dtype=np.float64))
-        return np.asarray(total / len(self.members))
+        scorers = [member.scorer(items) for member in self.members]
+
+        def score(users: Users) -> Scores:
+            total = np.zeros((users.size, items.size))
+            for of_member in scorers:
+                total += each(np.asarray(of_member(users), dtype=np.float64))
+            return np.asarray(total / len(scorers))
+
+        return score
 
 
 def standardised(scores: NDArray[np.float64]) -> NDArray[np.float64]:

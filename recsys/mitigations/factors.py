@@ -212,6 +212,7 @@ def _solve_rows(indptr, indices, confidence, fixed, weights, gram, mu, old, out)
     a = np.empty((f, f))
     for row in range(indptr.size - 1):
         a[:] = gram
+        largest = 0.0
         for i in range(f):
             a[i, i] += mu[row]
             out[row, i] = mu[row] * old[row, i]
@@ -224,12 +225,15 @@ def _solve_rows(indptr, indices, confidence, fixed, weights, gram, mu, old, out)
                 for j in range(i + 1):
                     a[i, j] += more * x[j]
         for i in range(f):
+            largest = max(largest, a[i, i])
+        least = max(1e-10 * largest, 1e-30)  # where λ = 0 leaves a direction open
+        for i in range(f):
             for j in range(i + 1):
                 value = a[i, j]
                 for step in range(j):
                     value -= a[i, step] * a[j, step]
                 if i == j:
-                    a[i, i] = np.sqrt(max(value, 1e-30))
+                    a[i, i] = np.sqrt(max(value, least))
                 else:
                     a[i, j] = value / a[j, j]
         for i in range(f):

@@ -1,5 +1,6 @@
 """Offset: an item is as popular with a reader as it is with the reader's own cohort."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,17 +62,21 @@ class OffsetModel(Dressed):
         """Float64 (2, n_items): see `offsets`."""
         return offsets(self.log, self.shrinkage)
 
-    def score(self, users: Users, items: NDArray[np.int32]) -> Scores:
-        """See `Model.score`; somebody unknown is taken for an incumbent."""
-        scores = np.asarray(self.inner.score(users, items), dtype=np.float64)
-        finite = np.isfinite(scores)
-        count = np.maximum(finite.sum(axis=1, keepdims=True), 1)
-        known = np.where(finite, scores, 0.0)
-        mean = known.sum(axis=1, keepdims=True) / count
-        variance = (np.where(finite, scores - mean, 0.0) ** 2).sum(axis=1, keepdims=True) / count
-        cohort = np.where(users >= 0, self.log.newcomers[users], False).astype(np.int64)
-        shift = self.biases[:, items][cohort]
-        return np.asarray(scores + self.strength * np.sqrt(variance) * shift)
+    def scorer(self, items: NDArray[np.int32]) -> Callable[[Users], Scores]:
+        """See `Model.scorer`; somebody unknown is taken for an incumbent."""
+        plain, biases = self.inner.scorer(items), self.biases[:, items]
+
+        def score(users: Users) -> Scores:
+            scores = np.asarray(plain(users), dtype=np.float64)
+            finite = np.isfinite(scores)
+            count = np.maximum(finite.sum(axis=1, keepdims=True), 1)
+            mean = np.where(finite, scores, 0.0).sum(axis=1, keepdims=True) / count
+            spread = np.where(finite, scores - mean, 0.0)
+            deviation = np.sqrt((spread**2).sum(axis=1, keepdims=True) / count)
+            cohort = np.where(users >= 0, self.log.newcomers[users], False).astype(np.int64)
+            return np.asarray(scores + self.strength * deviation * biases[cohort])
+
+        return score
 
 
 def offsets(log: InteractionLog, shrinkage: float) -> NDArray[np.float64]:
