@@ -385,3 +385,62 @@ def test_make_recommender_checks_its_options():
     spec = RecommenderSpec(kind="ease", name="mine", options={"regularization": -1.0})
     with pytest.raises(ConfigError, match="recommender mine: regularization: input should be grea"):
         make_recommender(spec)
+
+
+# Mitigations
+
+
+def chains(*entries, of=("als",)):
+    return {**WORLD, "recommenders": list(of), "mitigations": list(entries)}
+
+
+def test_chains_are_lists_names_or_parts_for_some():
+    study = load_study(
+        chains("cap", ["anchor", {"kind": "cap", "share": 0.2, "name": "wide"}], [],
+               {"parts": ["offset"], "only": ["trending"]}, of=("als", "trending"))
+        | {"mitigations": ["cap", {"parts": ["anchor", {"kind": "cap", "share": 0.2,
+                                                        "name": "wide"}], "only": ["als"]},
+                           [], {"parts": ["offset"], "only": ["trending"]}]}
+    )  # fmt: skip
+    names = {spec.name: [chain.name for chain in study.chains_for(spec.name)]
+             for spec in study.recommenders}  # fmt: skip
+    assert names == {"als": ["none", "cap", "anchor + wide"], "trending": ["none", "cap", "offset"]}
+    anchor, wide = study.mitigations[1].parts
+    assert anchor.options == {"mu": 100.0, "mu_users": 0.0}
+    assert wide.options == {"share": 0.2, "everybody": False}
+
+
+def test_chains_in_overrides():
+    study = load_study(chains(), ["mitigations=[[cap],[anchor,cap]]"])
+    assert [chain.name for chain in study.mitigations] == ["cap", "anchor + cap"]
+
+
+def test_a_mitigation_of_ones_own():
+    study = load_study(chains([{"kind": "recsys.mitigations.cap:Cap", "name": "mine"}]))
+    assert study.mitigations[0].parts[0].options == {"share": 0.05, "everybody": False}
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (chains("capp"), "mitigations: no kind 'capp'; did you mean 'cap'?"),
+        (chains({"kind": "cap", "shar": 1}), "mitigation cap: shar: unknown key; did you mean"),
+        (chains({"kind": "cap", "share": 2.0}), "mitigation cap: share: input should be less than"),
+        (chains("recsys.load:load_study"), "is no subclass of recsys.Mitigation with a place"),
+        (chains("cap", "cap"), "two chains have the same name among ['cap', 'cap']"),
+        (chains({"parts": ["cap"], "only": ["ease"]}), "cap is for 'ease', which is not run"),
+        (chains(["cap", "offset"]), "als + cap + offset: Offset acts on scores and Cap on ranks"),
+        (chains(["anchor", "frozen"]), "Anchor and Frozen both act on factors: leave one of them"),
+        (chains("frozen", of=("bpr",)), "bpr + frozen: frozen acts on the factors of als; BPR has"),
+        (chains("anchor", of=("lmf",)), "anchor acts on the factors of als; LMF has none"),
+        (chains("downweight", of=("lmf",)), "what LMF learns is not in proportion to them"),
+        (chains("warm_start", of=("ease",)), "EASE cannot go on from an earlier model"),
+        (chains("ensemble", of=("ease",)), "EASE has none: its fits are alike"),
+        (chains("cap", of=("als", "oracle")), "oracle + cap: the oracle is the upper bound and"),
+    ],
+    ids=str,
+)
+def test_chains_that_cannot_be(config, message):
+    with pytest.raises(ConfigError) as error:
+        load_study(config)
+    assert message in str(error.value)

@@ -168,3 +168,29 @@ def test_real_logs(name):
     assert (personal["placebo"] > 0.05).all()
     ndcg = result.summary.filter(pl.col("measure") == "ndcg", pl.col("arm") == "full")
     assert (ndcg["mean"] > 0.01).all()
+
+
+def test_mitigations_of_a_log(tmp_path):
+    config = write_log(tmp_path, different=True) | {
+        "recommenders": ["item_knn", {"kind": "als", "factors": 8, "iterations": 3}],
+        "mitigations": [["offset"], {"parts": ["downweight"], "only": ["als"]},
+                        {"parts": [{"kind": "ensemble", "seeds": 2}], "only": ["als"]}],
+    }  # fmt: skip
+    config["log"]["placebo_draws"] = 3
+    result = run(load_study(config))
+    pairs = result.drift.select("recommender", "mitigation").unique(maintain_order=True).rows()
+    assert pairs == [
+        ("item_knn", "none"), ("item_knn", "offset"), ("als", "none"), ("als", "offset"),
+        ("als", "downweight"), ("als", "ensemble"),
+    ]  # fmt: skip
+    assert result.front.is_empty()  # there is no worth to hold against drift
+    notes = result.drift.filter(pl.col("measure") == "notes")
+    assert notes.select("influx", "placebo", "retrain").null_count().sum_horizontal().item() == 0
+
+
+@pytest.mark.parametrize("kind", ["warm_start", "anchor", "frozen", "calibrated"])
+def test_a_log_has_no_earlier_model(tmp_path, kind):
+    config = write_log(tmp_path, different=True)
+    study = load_study({**config, "recommenders": ["als"], "mitigations": [[kind]]})
+    with pytest.raises(ConfigError, match=f"als . {kind} goes on from the model of the day before"):
+        run(study)

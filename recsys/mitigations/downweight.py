@@ -25,10 +25,11 @@ class Downweight(Mitigation):
 
     and each user's x given all y, where w weighs a user's whole row, what was not clicked too. So 0
     is a fit without the newcomers' rows, by whom no item is then known, though they are served.
-    Of other recommenders that heed how much events weigh (trending), newcomers' events are
-    multiplied by `weight`. Those that count likes alone (item_knn, ease) are refused. 1 is the
-    plain recommender. Weighted implicit feedback: Hu, Koren & Volinsky 2008. Use it where newcomers
-    should be served from their own clicks and not steer anybody else's feed.
+    Of recommenders that add up how much events weigh (most_popular, trending), newcomers' events
+    are multiplied by `weight`. Others are refused, those that count likes alone and those that
+    heed weights in some of what they do. 1 is the plain recommender. Weighted implicit feedback:
+    Hu, Koren & Volinsky 2008. Use it where newcomers should be served from their own clicks and not
+    steer anybody else's feed.
 
     >>> from recsys.mitigations.base import mitigated
     >>> from recsys.recommenders import Trending
@@ -66,12 +67,13 @@ class Downweight(Mitigation):
 
 
 def check_weighted(recommender: Recommender, name: str) -> None:
-    """Raises unless weights of events change what a recommender learns."""
+    """Raises unless what a recommender learns is in proportion to the weights of events."""
     if not recommender.uses_weights:
         kind = type(innermost(recommender)).__name__
         raise ConfigError(
-            f"{name} scales the weights of events, and {kind} does not use them: take als or "
-            "trending, or a mitigation of its rankings such as cap"
+            f"{name} scales the weights of newcomers' events, and what {kind} learns is not in "
+            "proportion to them: take als, most_popular or trending, or a mitigation of its "
+            "rankings such as cap"
         )
 
 

@@ -21,10 +21,11 @@ class Ramp(Mitigation):
 
     t is the date of the log's last event. t_first is the date on which the first of the newcomers
     who are in the log joined or, where that is not known, of their first event. Gradual admission
-    is how platforms roll out any change. With `of: weights` it acts on als and trending, with `of:
-    slots` on any recommender. Once it is over, `of: slots` is the plain recommender; `of: weights`
-    fits als in the steps of `downweight` all the same, since another way of fitting would move
-    feeds too. Use it where the influx is known to last, to spread one large change over days.
+    is how platforms roll out any change. With `of: weights` it acts on als, most_popular
+    and trending, with `of: slots` on any recommender. Once it is over, `of: slots` is the plain
+    recommender; `of: weights` fits als in the steps of `downweight` all the same, since another way
+    of fitting would move feeds too. Use it where the influx is known to last, to spread one large
+    change over days.
 
     >>> log = InteractionLog.from_frames(
     ...     {"user_id": [1, 2, 1], "item_id": [7, 7, 8], "timestamp": [0, 86_400, 3 * 86_400]},

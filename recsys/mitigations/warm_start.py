@@ -15,7 +15,8 @@ class WarmStart(Mitigation):
     warm-starting neural network training", say what that may cost). In a closed loop recommenders
     go on from yesterday's model anyway, so there `enabled: false` is what differs; in an open one
     they start anew, and this starts from the model of the morning of day 0. Acts on recommenders
-    that can go on (als). Use it against the noise of training, which it takes away at no cost.
+    that can go on (als, bpr, lmf, and the als in ranker). Use it against the noise of training,
+    which it takes away at no cost.
 
     >>> from recsys.mitigations.base import mitigated
     >>> from recsys.recommenders import ALS
@@ -41,7 +42,7 @@ class WarmStart(Mitigation):
         if not recommender.warm_starts:
             raise ConfigError(
                 f"warm_start: {type(innermost(recommender)).__name__} cannot go on from an earlier "
-                "model; take als"
+                "model; take als, bpr, lmf or ranker"
             )
 
     def fit(

@@ -8,6 +8,7 @@ from polars.testing import assert_frame_equal
 from recsys import load_study, run
 from recsys.arms.closed import ClosedArms
 from recsys.load import make_recommender
+from recsys.recommenders import ALS, Ranker
 from recsys.study import combine, plan, run_cell
 from recsys.world.life import LIFE
 
@@ -217,3 +218,37 @@ def test_recommenders_make_different_logs(study):
     # the house serves the first day; from then on each learns from what it served
     assert_frame_equal(*(log.filter(before) for log in events))
     assert not events[0].equals(events[1])
+
+
+def test_who_learns_from_impressions_is_given_them(monkeypatch):
+    """The ranker's log holds what was shown and not clicked; that of als does not."""
+    held = {}
+    for kind in (Ranker, ALS):
+
+        def fit(self, log, seed=0, previous=None, *, kind=kind, plain=kind.fit):
+            held.setdefault(kind, set()).update(log.dense["kind"].unique())
+            return plain(self, log, seed, previous)
+
+        monkeypatch.setattr(kind, "fit", fit)
+    trees = {"kind": "ranker", "factors": 4, "candidates": 20, "iterations": 3}
+    for recommender in (trees, {"kind": "als", "factors": 4}):
+        config = {**CONFIG, "recommenders": [recommender]}
+        result = run(load_study(config, ["seeds=1", "evaluation.days=[1]"]))
+        assert result.drift["influx"].null_count() == 0
+        assert ("impression" in held[ALS]) == (recommender is trees)
+        held[ALS].clear()
+    assert "impression" in held[Ranker]
+
+
+def test_the_oracle_serves_beside_mitigated_recommenders():
+    chain = {"parts": ["cap"], "only": ["trending"]}
+    config = {**CONFIG, "recommenders": ["trending", "oracle"], "mitigations": [chain]}
+    result = run(load_study(config, ["seeds=1", "evaluation.days=[1]"]))
+    headline = result.summary.filter(
+        pl.col("day").is_null(), pl.col("measure") == "utility", pl.col("arm") == "influx",
+        pl.col("cohort") == "incumbent",
+    )  # fmt: skip
+    worth = {(row["recommender"], row["mitigation"]): row["mean"]
+             for row in headline.iter_rows(named=True)}  # fmt: skip
+    assert set(worth) == {("trending", "none"), ("trending", "cap"), ("oracle", "none")}
+    assert worth["oracle", "none"] > 1.5 * worth["trending", "none"]

@@ -1,17 +1,32 @@
 """The laws, for recommenders under mitigations: closed loop arm by arm, open loop as studies."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
 from recsys import load_study, run
-from recsys.mitigations import MITIGATIONS, mitigated
+from recsys.arms import world as world_module
+from recsys.errors import ConfigError
+from recsys.mitigations import MITIGATIONS, Cap, WarmStart, mitigated
 from recsys.recommenders import RECOMMENDERS
 from recsys.study import plan
 from recsys.world import blocks
 from recsys.world.simulate import Arm
-from tests.laws.test_closed_loop import AUDIENCE, IDLE, NONE, a_world, alone, differences
+from tests.laws import test_worlds
+from tests.laws.test_closed_loop import (
+    AUDIENCE,
+    IDLE,
+    NONE,
+    SMALL,
+    a_world,
+    alone,
+    differences,
+    policy_of,
+)
+from tests.mitigations.conftest import options_of
 
 CHAINS = {
     "als + downweight + anchor + calibrated": (
@@ -25,14 +40,25 @@ CHAINS = {
     "item_knn + gate + cap": ("item_knn", {"language_gate": {}, "cap": {}}),
     "item_knn + ramp of slots": ("item_knn", {"ramp": {"of": "slots"}}),
     "item_knn + fresh slot": ("item_knn", {"fresh_slot": {"slot": 2}}),
+    "most_popular + downweight": ("most_popular", {"downweight": {}}),
+    "content + calibrated": ("content", {"calibrated": {"history_days": 2}}),
+    "ease + offset": ("ease", {"offset": {}}),
+    "bpr + warm start + cap": ("bpr", {"warm_start": {}, "cap": {"share": 0.1}}),
+    "lmf + ensemble": ("lmf", {"ensemble": {"seeds": 2}}),
+    "random + gate + fresh slot": ("random", {"language_gate": {}, "fresh_slot": {"slot": 2}}),
+    "ranker + offset + cap": ("ranker", {"offset": {}, "cap": {"share": 0.1}}),
 }
-OPTIONS = {"als": {"factors": 4, "iterations": 3}}
 
 
 def chained(name):
     kind, chain = CHAINS[name]
     parts = [MITIGATIONS[part](**options) for part, options in chain.items()]
-    return mitigated(RECOMMENDERS[kind](**OPTIONS.get(kind, {})), parts)
+    return mitigated(RECOMMENDERS[kind](**SMALL.get(kind, {})), parts)
+
+
+def test_the_chains_hold_every_recommender_and_every_mitigation():
+    assert {kind for kind, _ in CHAINS.values()} == set(RECOMMENDERS)
+    assert {part for _, chain in CHAINS.values() for part in chain} == set(MITIGATIONS)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +101,80 @@ def test_threads_and_repetition_change_no_bit_and_open_gates_do(name, control, m
             np.testing.assert_array_equal(mine, theirs)
 
 
-# Open loop, and studies
+@pytest.mark.parametrize("name", CHAINS)
+def test_what_needs_impressions_is_given_them(name):
+    """As in studies, which keep impressions only for those who learn from them."""
+    recommender, policy = chained(name), policy_of(chained(name))
+    assert policy.impressions == recommender.needs_impressions
+    assert recommender.needs_impressions == ("ranker" in name or "fresh" in name)
+
+
+# Open loop, pair by pair
+
+PAIRS = [
+    (name, kind, options)
+    for kind in MITIGATIONS
+    for options in options_of(kind)[:1]
+    for name in RECOMMENDERS
+]
+
+
+def paired(name, kind, options):
+    """A recommender under a mitigation; skipped where that is refused, and told to start anew as
+    studies do."""
+    plain = RECOMMENDERS[name](**test_worlds.SMALL.get(name, {}))
+    anew = plain.warm_starts and kind not in ("warm_start", "anchor", "frozen")
+    try:
+        own = MITIGATIONS[kind](**options)
+        return mitigated(plain, [*([WarmStart(enabled=False)] if anew else []), own])
+    except ConfigError:
+        return None
+
+
+@pytest.fixture(scope="module", params=["no newcomers", "inert newcomers"])
+def idle(request):
+    nobody = request.param == "no newcomers"
+    influx = {"newcomers": 0} if nobody else {"arrivals": test_worlds.NEVER_HERE}
+    return test_worlds.alone(test_worlds.a_world(**influx), seed=5)
+
+
+def assert_no_drift(arms, recommender):
+    before = arms._before(recommender)
+    control, influx = (
+        arms._feeds(recommender, arm, 2, (arms.panel,), before)[0][0]
+        for arm in ("control", "influx")
+    )
+    np.testing.assert_array_equal(control.item_ids, influx.item_ids)
+    np.testing.assert_array_equal(control.scores, influx.scores)
+    np.testing.assert_array_equal(control.sources, influx.sources)
+
+
+@pytest.mark.parametrize(("name", "kind", "options"), PAIRS, ids=str)
+def test_no_influx_no_drift(idle, name, kind, options, monkeypatch):
+    monkeypatch.setattr(world_module, "training_seed", lambda seed, _: seed)
+    recommender = paired(name, kind, options)
+    if recommender is not None:
+        assert_no_drift(idle, recommender)
+
+
+def test_a_leak_through_a_mitigation_is_found(monkeypatch):
+    """A bound that counts people, whether or not they do anything."""
+    arms = test_worlds.alone(test_worlds.a_world(arrivals=test_worlds.NEVER_HERE), seed=5)
+    monkeypatch.setattr(world_module, "training_seed", lambda seed, _: seed)
+    dress = Cap.dress
+
+    def counts_people(self, model, seed, previous):
+        makers = np.arange(model.log.n_items) % (model.log.n_users % 7 + 2) == 0
+        return replace(dress(self, model, seed, previous), by_newcomers=makers)
+
+    recommender = mitigated(RECOMMENDERS["item_knn"](), [Cap(share=0)])
+    assert_no_drift(arms, recommender)
+    monkeypatch.setattr(Cap, "dress", counts_people)
+    with pytest.raises(AssertionError):
+        assert_no_drift(arms, recommender)
+
+
+# Studies
 
 STUDY = {
     "name": "mitigated",
@@ -115,7 +214,9 @@ def closed():
 @pytest.mark.parametrize("loop", ["open", "closed"])
 @pytest.mark.parametrize("influx", ["newcomers=0", "arrivals=[0,0,0,1]"])
 def test_idle_newcomers_make_a_total_of_exactly_nothing(influx, loop):
-    nobody = run(load_study(STUDY, [f"world.influx.{influx}", "seeds=1", f"loop={loop}"]))
+    few = STUDY["mitigations"][:3] if loop == "closed" else STUDY["mitigations"]
+    config = {**STUDY, "mitigations": few}
+    nobody = run(load_study(config, [f"world.influx.{influx}", "seeds=1", f"loop={loop}"]))
     for part in ("total", "volume", "who"):
         assert nobody.drift[part].to_list() == [0.0] * nobody.drift.height
 

@@ -67,6 +67,18 @@ def test_a_teacher_without_weight_teaches_nothing():
     np.testing.assert_allclose(got, without, rtol=1e-10)
 
 
+def test_without_a_penalty_open_directions_stay_finite():
+    """More factors than users, λ = 0: A is singular, and what is found still solves A y = b."""
+    rng = np.random.default_rng(4)
+    dense = np.where(rng.random((20, 6)) < 0.5, 10.0, 0)
+    fixed = rng.normal(size=(6, 12))
+    got = half_step(csr_matrix(dense), fixed, 0.0, np.ones(6))
+    assert abs(got).max() < 1e6
+    for row, y in zip(dense, got, strict=True):
+        a = sum((c if c > 0 else 1) * np.outer(x, x) for c, x in zip(row, fixed, strict=True))
+        np.testing.assert_allclose(a @ y, row @ fixed, rtol=1e-4, atol=1e-4)
+
+
 def test_the_librarys_fit_is_nearly_a_fixed_point(log):
     """implicit ends with an item step by conjugate gradients; ours is exact."""
     als = ALS(factors=8, iterations=30)
@@ -141,6 +153,39 @@ def test_a_weight_of_0_is_a_log_without_the_newcomers(recommender, log):
     np.testing.assert_array_equal(got.scores, expected.scores)
 
 
+@pytest.mark.parametrize("weight", [0.25, 0.0])
+def test_als_weighs_newcomers_rows_in_the_items_equations(log, weight):
+    """The library's fit of incumbents, then three sweeps, every pair of them by numpy."""
+    got = under(small_als(), "downweight", weight=weight).fit(log, seed=3)
+    start = small_als().fit(without_newcomers(log), seed=3)
+    hot = log.interactions
+    confidence = 10.0 * hot.weights.astype(float)
+    weights = np.where(log.newcomers[hot.users], weight, 1.0)
+    known = np.isin(hot.item_keys, start.by_key[1][0])
+    items = np.zeros((hot.items.size, 8))
+    items[known] = start.item_factors
+
+    def step(rows, fixed, weights):
+        n = rows.shape[0]
+        return slow_half_step(rows, fixed, 1.0, weights, np.zeros(n), np.zeros((n, 8)))
+
+    ones = np.ones(hot.items.size)
+    users = step(confidence, items, ones)
+    for _ in range(3):
+        items = step(csr_matrix(confidence.T), users, weights)
+        users = step(confidence, items, ones)
+    np.testing.assert_allclose(
+        got.item_factors[got.taught], items[got.taught], rtol=1e-4, atol=1e-6
+    )
+    if weight > 0:
+        assert got.taught.all()
+        np.testing.assert_allclose(got.user_factors, users, rtol=1e-4, atol=1e-6)
+    else:
+        theirs = log.newcomers[hot.users]
+        unknown = ~(hot.weights[~theirs].getnnz(axis=0) > 0)
+        np.testing.assert_array_equal(~got.taught, unknown)
+
+
 def test_newcomers_of_no_weight_are_served_by_als_all_the_same(log):
     model = under(small_als(), "downweight", weight=0.0).fit(log)
     got = model.rank(np.arange(FIRST_NEWCOMER, N_USERS), 5)
@@ -161,6 +206,32 @@ def test_trending_heeds_a_part_of_newcomers_clicks(log):
     theirs = log.newcomers[log.dense["user"].to_numpy()]
     assert theirs[-50:].any()  # so that both count time from about the same end
     np.testing.assert_allclose(heat, 0.25 * whole + 0.75 * without, rtol=0.01)
+
+
+@pytest.mark.parametrize("kind", ["trending", "most_popular"])
+def test_a_ramp_that_is_over_is_the_plain_recommender(kind, log):
+    got = under(RECOMMENDERS[kind](), "ramp", days=0.5).fit(log).rank(EVERYBODY, 20)
+    expected = RECOMMENDERS[kind]().fit(log).rank(EVERYBODY, 20)
+    np.testing.assert_array_equal(got.item_ids, expected.item_ids)
+    np.testing.assert_array_equal(got.scores, expected.scores)
+
+
+def test_a_ramp_of_als_fits_in_the_same_steps_before_during_and_after(log):
+    """Another way of fitting in one arm or on one day would look like drift."""
+    assert MITIGATIONS["ramp"](days=0.5).share(log) == 1
+    over = under(small_als(), "ramp", days=0.5).fit(log)
+    nobody = without_newcomers(log)
+    alone = under(small_als(), "ramp").fit(nobody)
+    for model, data in ((over, log), (alone, nobody)):
+        problem = Problem.of(small_als(), data, np.ones(data.interactions.users.size))
+        fit = small_als().fit(without_newcomers(data))
+        items, _ = aligned(problem.item_keys, fit.by_key[1])
+        users = problem.users(items)
+        for _ in range(3):
+            items = problem.items(users)
+            users = problem.users(items)
+        np.testing.assert_array_equal(model.item_factors, items.astype(np.float32))
+        np.testing.assert_array_equal(model.user_factors, users.astype(np.float32))
 
 
 @pytest.mark.parametrize("recommender", [Trending(), ALS(factors=8)], ids=["trending", "als"])
@@ -235,6 +306,27 @@ def test_a_cap_keeps_the_order_and_wastes_no_room(log):
             left.remove(item)
             expected.append(item)
         assert got.item_ids[row].tolist() == expected
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.3])
+def test_a_gate_is_greedy_for_each_reader(log, share):
+    """By hand: the first of the full ranking that the bound on this reader's notes lets in."""
+    got = under(Random(), "language_gate", share=share, skill=0.7).fit(log).rank(EVERYBODY, 12)
+    full = Random().fit(log).rank(EVERYBODY, N_ITEMS)
+    own, written = log.users["language"].to_numpy(), log.items["language"].to_numpy()
+    speaks = log.users["skill_in_other_language"].to_numpy() >= 0.7
+    for user, ranking in enumerate(full.item_ids):
+        held_back = (written != own[user]) & ~speaks[user]
+        left, expected, given = [i for i in ranking if i >= 0], [], 0
+        for rank in range(1, 13):
+            room = given < allowed(share, rank)
+            item = next((i for i in left if room or not held_back[i]), None)
+            if item is None:
+                break
+            given += held_back[item]
+            left.remove(item)
+            expected.append(item)
+        assert got.item_ids[user].tolist() == expected + [-1] * (12 - len(expected))
 
 
 def test_newcomers_own_feeds_are_capped_only_if_asked_for(log):
@@ -437,6 +529,30 @@ def test_the_slot_holds_a_note_that_few_have_seen(log):
     none_left = under(ItemKNN(), "fresh_slot", slot=3, graduate=1).fit(log)
     everything_seen = none_left.rank(EVERYBODY, 10)
     assert not (everything_seen.sources == FRESH).any()
+
+
+def test_the_slot_is_thompsons(log):
+    """By hand: of the notes that are neither seen nor above the slot, the one drawn highest."""
+    model = under(ItemKNN(), "fresh_slot", slot=3, graduate=60).fit(log)
+    plain, got = ItemKNN().fit(log).rank(EVERYBODY, 10), model.rank(EVERYBODY, 10)
+    seen = log.seen.toarray()
+    rates = model._rates(np.arange(N_ITEMS, dtype=np.int32))
+    draws = model._samples(EVERYBODY)
+    assert np.unique(draws).size == 32
+    young = (model.shown < 60) & (log.interactions.weights.getnnz(axis=0) > 0)[
+        np.argsort(log.interactions.items)
+    ]
+    checked = 0
+    for user in np.flatnonzero(plain.item_ids[:, 2] >= 0):
+        free = young & ~seen[user]
+        free[plain.item_ids[user, :2]] = False
+        if not free.any():
+            assert not (got.sources[user] == FRESH).any()
+            continue
+        best = np.argmax(np.where(free, rates[draws[user]], -1))
+        assert got.item_ids[user, 2] == best
+        checked += 1
+    assert checked > 200
 
 
 def test_draws_follow_the_posterior(log):

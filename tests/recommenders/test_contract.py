@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from recsys.recommenders import (
     LMF,
     RECOMMENDERS,
     Random,
+    Ranker,
     Recommender,
     Trending,
     with_fallback,
@@ -314,8 +316,38 @@ def test_a_previous_model_of_another_log_is_welcome(recommender, model, log):
     got = recommender.fit(log, seed=0, previous=previous).rank(MIXED, 20)
     again = recommender.fit(log, seed=0, previous=previous).rank(MIXED, 20)
     assert_same(got, again)
-    if recommender.deterministic:
+    if not recommender.warm_starts:
         assert_same(got, model.rank(MIXED, 20))
+    else:
+        assert (got.scores != model.rank(MIXED, 20).scores).any()
+
+
+def halved(log):
+    """The log with every other user's events weighing half."""
+    weight = log.dense["weight"] * np.where(log.dense["user"].to_numpy() % 2, 0.5, 1)
+    return replace(log, dense=log.dense.with_columns(weight.cast(pl.Float32).alias("weight")))
+
+
+def test_weights_matter_to_those_who_say_so(recommender, model, log):
+    """Others ignore them, or heed them out of proportion: lmf in likes but not in absences, the
+    ranker in some sources, item neighbours before a logarithm or a saturation."""
+    partly = isinstance(recommender, LMF | Ranker)
+    partly |= getattr(recommender, "similarity", "cosine") != "cosine"
+    got = recommender.fit(halved(log), seed=0).rank(everybody(log), 20)
+    if recommender.uses_weights:
+        assert (got.scores != model.rank(everybody(log), 20).scores).any()
+    elif not partly:
+        assert_same(got, model.rank(everybody(log), 20))
+
+
+def test_impressions_teach_those_who_say_so(recommender, model, log):
+    liked = log.only((log.dense["kind"] != "impression").to_numpy())
+    got = recommender.fit(liked, seed=0).rank(everybody(log), 20, exclude_seen=False)
+    expected = model.rank(everybody(log), 20, exclude_seen=False)
+    if recommender.needs_impressions:
+        assert (got.scores != expected.scores).any()
+    else:
+        assert_same(got, expected)
 
 
 def test_options_are_frozen_and_checked(recommender):
