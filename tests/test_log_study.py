@@ -176,7 +176,7 @@ def test_mitigations_of_a_log(tmp_path):
         "mitigations": [["offset"], {"parts": ["downweight"], "only": ["als"]},
                         {"parts": [{"kind": "ensemble", "seeds": 2}], "only": ["als"]}],
     }  # fmt: skip
-    config["log"]["placebo_draws"] = 3
+    config["log"]["placebo_draws"] = 20
     result = run(load_study(config))
     pairs = result.drift.select("recommender", "mitigation").unique(maintain_order=True).rows()
     assert pairs == [
