@@ -47,11 +47,20 @@ def found(table):
 def test_what_is_better_and_no_worse_dominates():
     rows = per_user({"calm": {"drift": -0.05}, "costly": {"drift": -0.05, "utility": -0.05}})
     pairs = found(dominated(rows))
-    assert pairs["none", "calm"] == "drift_total"
+    assert pairs["none", "calm"] == "drift_total, drift_with_noise"
     assert pairs["costly", "calm"] == "utility"
     assert set(pairs) == {("none", "calm"), ("costly", "calm")}
     assert ("none", "costly") not in pairs
     assert ("calm", "none") not in pairs
+
+
+def test_less_noise_is_worth_something_too():
+    """Steady: readers see less change in all, if more of it beyond the noise."""
+    rows = per_user({"steady": {"drift": -0.05}})
+    retrained = (pl.col("mitigation") == "steady") & (pl.col("arm") == "retrain")
+    steady = rows.with_columns(notes=pl.col("notes") - 0.2 * retrained)
+    assert dominated(steady).is_empty()
+    assert found(dominated(rows)) == {("none", "steady"): "drift_total, drift_with_noise"}
 
 
 def test_a_trade_off_dominates_nothing():

@@ -4,9 +4,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from pipelines.report.headline import DASH, Variant, name_of, number
+from pipelines.report.labels import Scale, placed, width_of
 from pipelines.report.section import Section
 from recsys.study import StudyResult
 
@@ -14,33 +13,43 @@ __all__ = ["front_sections", "save_front_plot"]
 
 _STABLE = {
     "drift_total": "total drift",
+    "drift_with_noise": "with noise",
     "drift_who": "who",
-    "utility_change": "change of worth",
 }
 _SERVED = {
     "utility": "incumbents get",
+    "utility_change": "change",
     "newcomers_utility": "newcomers get",
     "newcomers_exposure": "their exposure",
 }
 _STABLE_WORDS = (
-    "drift            of notes, 0 to 100 (1 - FRBO)",
-    "change of worth  of incumbents' feeds, clicks per 100 looks, by the influx",
+    "total drift      of notes, 0 to 100 (1 - FRBO), beyond the noise of training",
+    "with noise       what readers see: a list that changes by training anyway has less room left",
+    "                 to change, so that less noise can mean more total drift",
 )
 _SERVED_WORDS = (
     "get              what feeds are worth, clicks per 100 looks",
+    "change           of that for incumbents, by the influx",
     "their exposure   % of incumbents' looks that fall on newcomers' notes",
 )
 _WORDS = {
-    "drift_total": "less drift",
+    "drift_total": "less total drift",
+    "drift_with_noise": "less drift with noise",
     "utility": "feeds worth more to incumbents",
     "newcomers_utility": "feeds worth more to newcomers",
     "newcomers_exposure": "more exposure of newcomers' creators",
 }
-_AXES = {
-    "utility_change": "Change of incumbents' worth (clicks per 100 looks)",
-    "newcomers_utility": "What newcomers get (clicks per 100 looks)",
-    "newcomers_exposure": "Exposure of newcomers' creators (% of looks)",
+_ACROSS = {
+    "drift_who": "excess drift (who): beyond as many like the incumbents",
+    "drift_total": "total drift: beyond the noise of training",
 }
+_UP = {
+    "utility_change": "change for incumbents (clicks per 100 looks)",
+    "newcomers_utility": "newcomers get (clicks per 100 looks)",
+    "newcomers_exposure": "exposure of newcomers' creators (% of looks)",
+}
+_STATES = ("kept", "dominated")
+_WIDTH, _HEIGHT = 340, 240
 
 
 def front_sections(result: StudyResult, order: list[Variant]) -> Iterator[Section]:
@@ -82,7 +91,7 @@ def _verdicts(result: StudyResult) -> Iterator[str]:
     ):
         name = name_of((str(recommender), str(mitigation)))
         first = rows.row(0, named=True)
-        better = " and ".join(_WORDS[what] for what in first["better_in"].split(", "))
+        better = ", ".join(_WORDS[what] for what in first["better_in"].split(", "))
         others = ["no mitigation" if by == "none" else by for by in rows["by"][1:]]
         too = f" Also by {', '.join(others)}." if others else ""
         by = "no mitigation" if first["by"] == "none" else first["by"]
@@ -114,54 +123,89 @@ def save_front_plot(result: StudyResult, path: Path) -> None:
     """
     import altair as alt
 
-    frame = _wide(result)
-    panels = [_panel(alt, frame, name, title) for name, title in _AXES.items()]
-    dominated = ", ".join(
-        name_of((str(r), str(m)))
-        for r, m in result.dominated.select("recommender", "mitigation").unique().sort("*").rows()
-    )
-    chart = alt.hconcat(*panels).properties(
+    dominated = set(result.dominated.select("recommender", "mitigation").iter_rows())
+    rows: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in result.front.iter_rows(named=True):
+        of_one = rows.setdefault(row["recommender"], {})
+        of_one.setdefault(row["mitigation"], {})[row["quantity"]] = row
+    blocks = []
+    for recommender, found in rows.items():
+        for across, title in _ACROSS.items():
+            panels = []
+            for up, worth in _UP.items():
+                points = list(_points(found, across, up))
+                for point in points:
+                    lost = (recommender, point["name"]) in dominated
+                    point["state"] = "none" if point["name"] == "none" else _STATES[lost]
+                if points:
+                    panels.append(_panel(alt, points, title, worth))
+            if panels:
+                head = alt.TitleParams(f"{recommender}: {title}", anchor="start")
+                blocks.append(alt.hconcat(*panels, title=head))
+    chart = alt.vconcat(*blocks).properties(
         title=alt.TitleParams(
             f"{result.study.name}: drift against worth",
             subtitle=[
-                "Left is stable, up is better. Lines: 95 % intervals.",
-                f"Dominated: {dominated or 'none clearly'}.",
+                "Up is better. Drift is 100 (1 - FRBO). Lines: 95 % intervals; luck and readers are "
+                "shared, so differences are surer than these (less_none in front.csv).",
+                "Black: no mitigation. Grey: dominated by another of the same recommender.",
             ],
+            anchor="start",
         )
     )
     path.write_text(chart.to_html(inline=True), encoding="utf-8")
 
 
-def _wide(result: StudyResult) -> pl.DataFrame:
-    """A row a variant; 100 × the figures, so that they read as in the terminal."""
-    columns = ("mean", "ci_low", "ci_high")
-    wide = result.front.pivot(
-        "quantity", index=["recommender", "mitigation"], values=columns, maintain_order=True
-    )
-    figures = [name for name in wide.columns if name not in ("recommender", "mitigation")]
-    return wide.with_columns(pl.col(figures) * 100)
+def _points(
+    found: Mapping[str, Mapping[str, Mapping[str, Any]]], across: str, up: str
+) -> Iterator[dict[str, Any]]:
+    """What stands in a panel; figures in hundredths, as in the terminal."""
+    for mitigation, figures in found.items():
+        point: dict[str, Any] = {"name": mitigation}
+        for axis, quantity in (("x", across), ("y", up)):
+            row = figures.get(quantity, {})
+            for end, column in (("", "mean"), ("_low", "ci_low"), ("_high", "ci_high")):
+                value = row.get(column)
+                point[axis + end] = None if value is None else 100 * value
+        if point["x"] is not None and point["y"] is not None:
+            yield point
 
 
-def _panel(alt: Any, frame: pl.DataFrame, name: str, title: str) -> Any:
-    """Total drift against one quantity, with both intervals."""
-    x, y = "drift_total", name
-    if f"mean_{y}" not in frame.columns or f"mean_{x}" not in frame.columns:
-        return alt.Chart(alt.Data(values=[])).mark_point()
-    base = alt.Chart(alt.Data(values=frame.to_dicts()))
-    across = alt.X(f"mean_{x}:Q", title="Total drift of notes (0 to 100)", scale={"zero": False})
-    up = alt.Y(f"mean_{y}:Q", title=title, scale={"zero": False})
-    colour = alt.Color("recommender:N")
-    told = ["recommender:N", "mitigation:N", *(f"mean_{q}:Q" for q in (x, "drift_who", *_AXES))]
-    points = base.mark_point(filled=True, size=60).encode(across, up, colour, tooltip=told)
-    names = base.mark_text(align="left", dx=6, dy=-6, fontSize=10).encode(
-        across, up, colour, text="mitigation:N"
-    )
-    ends = [
-        base.mark_rule(opacity=0.5).encode(
-            alt.X(f"ci_low_{x}:Q"), alt.X2(f"ci_high_{x}:Q"), up, colour
+def _panel(alt: Any, points: list[dict[str, Any]], across: str, up: str) -> Any:
+    """Drift against worth, with both intervals and a name beside each point."""
+    names = [point["name"] for point in points]
+    ends = {axis: [p[axis + end] for p in points for end in ("", "_low", "_high")] for axis in "xy"}
+    known = {
+        axis: [value for value in values if value is not None] for axis, values in ends.items()
+    }
+    x = Scale.around(known["x"], _WIDTH, 12, 12 + max(map(width_of, names)))
+    y = Scale.around(known["y"], _HEIGHT, 14, 14)
+    places = placed([(x.pixel(p["x"]), y.pixel(p["y"])) for p in points], names, _HEIGHT)
+    for point, place in zip(points, places, strict=True):
+        point["name_x"], point["name_y"] = x.value(place.x), y.value(place.y)
+    base = alt.Chart(alt.Data(values=points))
+    axes = {
+        "x": alt.X("x:Q", title=across, scale=alt.Scale(domain=x[:2], nice=False)),
+        "y": alt.Y("y:Q", title=up, scale=alt.Scale(domain=y[:2], nice=False)),
+    }
+    colours = alt.Scale(domain=["none", *_STATES], range=["black", "#2f6fb0", "#9a9a9a"])
+    colour = alt.Color("state:N", scale=colours, legend=None)
+    told = ["name:N", *(alt.Tooltip(f"{f}:Q", format=".2f") for f in ("x", "y"))]
+    layers = [
+        base.mark_rule(opacity=0.35).encode(
+            alt.X("x_low:Q"), axes["y"], colour, alt.X2("x_high:Q")
         ),
-        base.mark_rule(opacity=0.5).encode(
-            across, alt.Y(f"ci_low_{y}:Q"), alt.Y2(f"ci_high_{y}:Q"), colour
+        base.mark_rule(opacity=0.35).encode(
+            axes["x"], alt.Y("y_low:Q"), colour, alt.Y2("y_high:Q")
+        ),
+        base.mark_rule(opacity=0.4, strokeWidth=0.5).encode(
+            axes["x"], axes["y"], colour, alt.X2("name_x:Q"), alt.Y2("name_y:Q")
+        ),
+        base.mark_point(filled=True, size=45, opacity=1).encode(
+            axes["x"], axes["y"], colour, tooltip=told
+        ),
+        base.mark_text(align="left", fontSize=10).encode(
+            alt.X("name_x:Q"), alt.Y("name_y:Q"), colour, text="name:N"
         ),
     ]
-    return alt.layer(*ends, points, names).properties(width=380, height=380)
+    return alt.layer(*layers).properties(width=_WIDTH, height=_HEIGHT)

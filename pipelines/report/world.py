@@ -85,10 +85,12 @@ def luck(study: Study) -> str:
 def slots(figures: Headline, order: list[Variant]) -> Section:
     """Slots that hold another note, in parts."""
     rows = []
+    brief = not figures.result.front.is_empty()  # names are long, and the front has intervals
     for variant in order:
         row = figures.drift(variant, "slots_changed")
         newcomers = figures.level(variant, "influx", "newcomer_slots")
-        parts = (interval(row, part) for part in ("total", "volume", "who"))
+        of_sums = (number(row.get(p)) if brief else interval(row, p) for p in ("total", "volume"))
+        parts = (*of_sums, interval(row, "who"))
         cells = (number(row.get("influx")), number(row.get("retrain")))
         rows.append((name_of(variant) + _mark(row), *cells, *parts, number(newcomers)))
     return Section(

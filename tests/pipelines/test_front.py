@@ -2,13 +2,39 @@
 
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from mlflow import MlflowClient
 
 import recsys
+from pipelines.report.labels import Scale, placed, width_of
 from pipelines.run import main
 from tests.pipelines.conftest import WORLD
+
+
+def test_no_name_covers_another_or_leaves_the_plot() -> None:
+    rng = np.random.default_rng(0)
+    names = [f"mitigation {n}" for n in range(12)]
+    for spread in (0.0, 5.0, 40.0):
+        points = [(100 + spread * a, 120 + spread * b) for a, b in rng.normal(size=(12, 2))]
+        places = placed(points, names, 240)
+        for number, place in enumerate(places):
+            assert 6 <= place.y <= 234
+            assert place.x > points[number][0]
+            for other in places[number + 1 :]:
+                apart = abs(place.x - other.x) >= width_of(names[0]) - 10
+                assert apart or abs(place.y - other.y) >= 11
+    alone = placed([(10.0, 50.0)], ["cap"], 240)
+    assert alone[0].y == 50
+
+
+def test_a_scale_leaves_room() -> None:
+    scale = Scale.around([2.0, 4.0], 300, 20, 80)
+    assert [round(scale.pixel(value), 9) for value in (2, 4)] == [20, 220]
+    assert scale.value(20) == pytest.approx(2)
+    assert Scale.around([3.0], 100, 10, 10).pixel(3.0) == 50
+
 
 MITIGATED = (
     WORLD

@@ -1,0 +1,92 @@
+"""Where the names of points stand in a plot, so that none covers another."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+__all__ = ["Place", "Scale", "placed", "width_of"]
+
+_LETTER, _LINE, _GAP, _DOT = 5.6, 12.0, 9.0, 5.0
+"""Pixels: a letter's width, a line's height, from a point to its name, half of a point."""
+
+
+class Scale(NamedTuple):
+    """Data to pixels along an axis, from its left or lower end."""
+
+    low: float
+    high: float
+    pixels: float
+
+    @classmethod
+    def around(cls, values: Sequence[float], pixels: float, before: float, after: float) -> "Scale":
+        """Holds all values, with so many pixels free before and after them.
+
+        >>> Scale.around([1.0, 3.0], 400, 100, 100)
+        Scale(low=0.0, high=4.0, pixels=400)
+        """
+        least, most = min(values), max(values)
+        if most - least < 1e-9:
+            least, most = least - 0.5, most + 0.5
+        unit = (most - least) / (pixels - before - after)
+        return cls(least - before * unit, most + after * unit, pixels)
+
+    def pixel(self, value: float) -> float:
+        """Where a value stands."""
+        return (value - self.low) / (self.high - self.low) * self.pixels
+
+    def value(self, pixel: float) -> float:
+        """What stands at a pixel."""
+        return self.low + pixel / self.pixels * (self.high - self.low)
+
+
+class Place(NamedTuple):
+    """Where a name begins, in pixels; its middle in height."""
+
+    x: float
+    y: float
+
+
+def width_of(name: str) -> float:
+    """Pixels that a name takes, and its distance from its point.
+
+    >>> width_of("cap") < width_of("calibrated")
+    True
+    """
+    return _GAP + _LETTER * len(name)
+
+
+def placed(
+    points: Sequence[tuple[float, float]], names: Sequence[str], height: float
+) -> list[Place]:
+    """A place for each name: right of its point, as little above or below it as leaves all legible.
+
+    Args:
+        points: in pixels.
+        names: of the points.
+        height: of the plot; names stay inside.
+
+    >>> [place.y for place in placed([(10, 50), (10, 50), (200, 50)], ["a", "b", "c"], 100)]
+    [50.0, 62.0, 50.0]
+    """
+    taken = [(x - _DOT, x + _DOT, y - _DOT, y + _DOT) for x, y in points]
+    found: dict[int, Place] = {}
+    for number in sorted(range(len(points)), key=lambda n: (points[n][1], points[n][0])):
+        (x, y), name = points[number], names[number]
+        steps = [sign * step for step in range(2 * len(points) + 2) for sign in (1, -1)]
+        options = [Place(x + _GAP, y + _LINE * step) for step in steps]
+        inside = [o for o in options if _LINE / 2 <= o.y <= height - _LINE / 2] or options[:1]
+        free = (o for o in inside if not any(_meet(_box(o, name), other) for other in taken))
+        found[number] = next(free, inside[0])
+        taken.append(_box(found[number], name))
+    return [Place(float(found[n].x), float(found[n].y)) for n in range(len(points))]
+
+
+_Box = tuple[float, float, float, float]
+
+
+def _box(place: Place, name: str) -> _Box:
+    right = place.x + _LETTER * len(name)
+    return place.x, right, place.y - _LINE / 2 + 0.5, place.y + _LINE / 2 - 0.5
+
+
+def _meet(one: _Box, other: _Box) -> bool:
+    return one[0] < other[1] and other[0] < one[1] and one[2] < other[3] and other[2] < one[3]
