@@ -146,7 +146,7 @@ def save_front_plot(result: StudyResult, path: Path) -> None:
         title=alt.TitleParams(
             f"{result.study.name}: drift against worth",
             subtitle=[
-                "Up is better. Drift is 100 (1 - FRBO). Lines: 95 % intervals; luck and readers are "
+                "Up is better. Drift is 100 (1 - FRBO). Lines: 95 % intervals; luck is "
                 "shared, so differences are surer than these (less_none in front.csv).",
                 "Black: no mitigation. Grey: dominated by another of the same recommender.",
             ],
