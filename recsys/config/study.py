@@ -36,6 +36,9 @@ class Evaluation(Part):
     before still counts as seen."""
     panel: int = Field(default=1000, ge=2)
     """How many incumbents are measured, drawn by lot before the influx."""
+    one_step: bool = False
+    """In a world, measure one-step drift too: the same morning's feeds by a fit with and by one
+    without newcomers' events. It costs another fit a day and arm."""
     snapshots: bool = False
     """Keep the measured feeds themselves, a row a slot, beside their measures; of a log, not those
     of its placebo groups."""
