@@ -20,14 +20,18 @@ _LIBRARIES = ("implicit", "numba", "numpy", "polars", "scikit-learn", "scipy")
 
 def cell_digest(study: Study, identity: str) -> str:
     """Where a cell is kept: a hash of its identity and all that `identity` leaves out."""
-    kind = json.loads(identity)["recommender"]["kind"]
-    return _sha256(identity, code_digest(), data_digest(study), _foreign_code(kind))
+    known = json.loads(identity)
+    foreign = [_foreign_code(part["kind"]) for part in known.get("mitigations", ())]
+    own = _foreign_code(known["recommender"]["kind"])
+    return _sha256(identity, code_digest(), data_digest(study), own, *foreign)
 
 
 def study_digest(study: Study) -> str:
     """A hash of all that the figures of a study depend on; threads and tracking do not count."""
-    config = study.model_dump_json(exclude={"workers", "tracking"})
-    foreign = [_foreign_code(spec.kind) for spec in study.recommenders]
+    left_out = {"workers", "tracking"} | (set() if study.mitigations else {"mitigations"})
+    config = study.model_dump_json(exclude=left_out)
+    parts = [part for chain in study.mitigations for part in chain.parts]
+    foreign = [_foreign_code(spec.kind) for spec in (*study.recommenders, *parts)]
     return _sha256(config, code_digest(), data_digest(study), *foreign)
 
 
@@ -75,7 +79,7 @@ def code_digest() -> str:
 
 
 def _foreign_code(kind: str) -> str:
-    """The source of a recommender from outside recsys, `package.module:Class`."""
+    """The source of a recommender or mitigation from outside recsys, `package.module:Class`."""
     if ":" not in kind:
         return ""
     spec = find_spec(kind.partition(":")[0])

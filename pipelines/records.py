@@ -5,6 +5,7 @@ Metrics of a recommender:
     headline/notes_who                          a handful to compare in a table
     drift/incumbent/notes/{influx, placebo, retrain, total, volume, who, who_ci_low, …}
     quality/newcomer/utility                    a level in the influx arm
+    front/drift_total/{mean, ci_low, ci_high, less_none}   of a study with mitigations
     life/influx/newcomer/click_rate             a day of the platform that it serves
 
 All but the headline are by day (`step`); what is not a number is left out. In an open loop the
@@ -20,7 +21,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from recsys.arms.measure import KEYS
-from recsys.config import RecommenderSpec, Study, Training
+from recsys.config import Chain, RecommenderSpec, Study, Training
 from recsys.lives import over_seeds
 from recsys.study import StudyResult
 from recsys.training import TrainingResult
@@ -124,10 +125,11 @@ def options_params(options: Mapping[str, Any]) -> dict[str, str]:
     return _as_params(options)
 
 
-def child_params(spec: RecommenderSpec, mitigation: str) -> dict[str, str]:
-    """A recommender's kind and options, and the mitigation."""
-    own = {"recommender": spec.name, "kind": spec.kind, "mitigation": mitigation}
-    return _as_params({**own, **spec.options})
+def child_params(spec: RecommenderSpec, chain: Chain) -> dict[str, str]:
+    """A recommender's kind and options, and the mitigation with its own: `anchor.mu`."""
+    own = {"recommender": spec.name, "kind": spec.kind, "mitigation": chain.name}
+    parts = {part.name: {"kind": part.kind, **part.options} for part in chain.parts}
+    return _as_params({**own, **spec.options, **parts})
 
 
 def child_values(result: StudyResult, recommender: str, mitigation: str) -> list[Value]:
@@ -136,8 +138,8 @@ def child_values(result: StudyResult, recommender: str, mitigation: str) -> list
     drift, summary = result.drift.filter(chosen), result.summary.filter(chosen)
     found = (*_headline(drift, summary), *_drift(drift), *_quality(summary))
     closed = result.study.loop == "closed"
-    life = result.life.filter(pl.col("recommender") == recommender, closed)
-    return _finite((*found, *_life(life)))
+    life = result.life.filter(chosen, closed)
+    return _finite((*found, *_front(result, chosen), *_life(life)))
 
 
 def verdict_values(verdicts: pl.DataFrame) -> list[Value]:
@@ -192,6 +194,15 @@ def _drift(drift: pl.DataFrame) -> Iterator[Value]:
         for column in _DRIFT:
             name = f"drift/incumbent/{_plain(row['measure'])}/{column}"
             yield Value(name, row[column], row["day"] or 0)
+
+
+def _front(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:
+    """Of a study with mitigations: what each quantity is, and is less without any."""
+    if result.front.is_empty():
+        return
+    for row in result.front.filter(chosen).iter_rows(named=True):
+        for column in ("mean", "ci_low", "ci_high", "less_none"):
+            yield Value(f"front/{row['quantity']}/{column}", row[column])
 
 
 def _quality(summary: pl.DataFrame) -> Iterator[Value]:

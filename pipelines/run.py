@@ -22,13 +22,14 @@ from rich.console import Console
 import recsys
 from pipelines.progress import StudyProgress
 from pipelines.report.console import stdout
+from pipelines.report.front import save_front_plot
 from pipelines.report.terminal import (
     print_comparison,
     print_group_whereabouts,
     print_summary,
     print_whereabouts,
 )
-from pipelines.storage import CELLS, CellStore, save_comparison, save_result
+from pipelines.storage import CELLS, CellStore, save_comparison, save_result, whole
 from pipelines.tracking import Recorded, Tracker, TrackingError, tracked
 from recsys.config import Study
 from recsys.errors import UserError
@@ -103,6 +104,9 @@ def _finish(study: Study, report: Callable[[int, int, str], None]) -> _Finished:
         with _announced_interrupt():
             result = recsys.run(study, report, CellStore(study))
         folder = save_result(result)
+        if not result.front.is_empty():
+            with whole(folder / "front.html") as part:
+                save_front_plot(result, part)
         return _Finished(result, folder, *_record(tracker, result, folder))
 
 

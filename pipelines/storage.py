@@ -127,8 +127,9 @@ def save_result(result: StudyResult, root: Path = STUDIES) -> Path:
 
     Returns:
         The directory: config.yaml, per_user.parquet, summary, drift, quantiles and life as .parquet
-        and .csv, timings.parquet, notes.txt and, if the study keeps them, feeds.parquet. The same
-        study has the same directory and, but for the timings, the same bytes.
+        and .csv, timings.parquet, notes.txt, with mitigations front.csv and dominated.csv and, if
+        the study keeps them, feeds.parquet. The same study has the same directory and, but for the
+        timings, the same bytes.
     """
     place = root / f"{result.study.name}-{study_digest(result.study)[:12]}"
     with explained(place):
@@ -140,6 +141,10 @@ def save_result(result: StudyResult, root: Path = STUDIES) -> Path:
         for name in _TABLES:
             with whole(place / f"{name}.csv") as part:
                 getattr(result, name).write_csv(part)
+        if not result.front.is_empty():
+            for name in ("front", "dominated"):
+                with whole(place / f"{name}.csv") as part:
+                    getattr(result, name).write_csv(part)
         with whole(place / "config.yaml") as part:
             part.write_text(config_text(result.study, place), encoding="utf-8")
         with whole(place / "notes.txt") as part:

@@ -29,6 +29,8 @@ __all__ = ["ARTIFACTS", "Recorded", "Tracker", "TrackingError", "tracked"]
 ARTIFACTS = (
     "config.yaml", "summary.csv", "drift.csv", "quantiles.csv", "life.csv", "per_user.parquet"
 )  # fmt: skip
+FRONT_ARTIFACTS = ("front.csv", "dominated.csv", "front.html")
+"""Of a study with mitigations."""
 _PROGRAMS = {
     "study": "pipelines.run",
     "training": "pipelines.train",
@@ -225,18 +227,21 @@ def _record_parent(store: _Store, result: StudyResult, folder: Path) -> None:
     _log(store, store.run_id, records.study_values(result), records.study_params(result.study))
     if result.notes:
         store.client.set_tag(store.run_id, "mlflow.note.content", "\n\n".join(result.notes))
-    for name in ARTIFACTS:
+    there = [name for name in FRONT_ARTIFACTS if (folder / name).exists()]
+    for name in (*ARTIFACTS, *there):
         store.client.log_artifact(store.run_id, str(folder / name))
 
 
 def _record_child(store: _Store, result: StudyResult, recommender: str, mitigation: str) -> None:
     spec = next(spec for spec in result.study.recommenders if spec.name == recommender)
+    chains = result.study.chains_for(recommender)
+    chain = next(chain for chain in chains if chain.name == mitigation)
     name = recommender if mitigation == "none" else f"{recommender} + {mitigation}"
     with _run(store, name, "recommender", store.run_id) as run_id:
         _log_dataset(store, result.study, run_id)
         _log(
             store, run_id, records.child_values(result, recommender, mitigation),
-            records.child_params(spec, mitigation),
+            records.child_params(spec, chain),
         )  # fmt: skip
         if result.study.world is not None:
             chosen = (pl.col("recommender") == recommender) & (pl.col("mitigation") == mitigation)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from recsys.errors import ConfigError, LogError, ModelError, UserError
     from recsys.load import load_studies, load_study, load_training
     from recsys.log import InteractionLog
+    from recsys.mitigations import MITIGATIONS, Mitigation
     from recsys.recommenders import RECOMMENDERS, Model, Recommender
     from recsys.store import load_model, save_model
     from recsys.study import StudyResult, run
@@ -23,10 +24,12 @@ __version__ = "0.1.0"
 
 __all__ = [
     "MEASURES",
+    "MITIGATIONS",
     "RECOMMENDERS",
     "ConfigError",
     "InteractionLog",
     "LogError",
+    "Mitigation",
     "Model",
     "ModelError",
     "Recommender",
@@ -48,10 +51,12 @@ __all__ = [
 
 _HOME = {
     "MEASURES": "recsys.drift",
+    "MITIGATIONS": "recsys.mitigations",
     "RECOMMENDERS": "recsys.recommenders",
     "ConfigError": "recsys.errors",
     "InteractionLog": "recsys.log",
     "LogError": "recsys.errors",
+    "Mitigation": "recsys.mitigations",
     "Model": "recsys.recommenders",
     "ModelError": "recsys.errors",
     "Recommender": "recsys.recommenders",

@@ -9,18 +9,31 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from inspect import isabstract
 from os import PathLike
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from recsys.arms.oracle import ORACLE, OracleRow
-from recsys.config import PLATFORMS, Part, Range, RecommenderSpec, Study, Training
+from recsys.config import (
+    PLATFORMS,
+    Chain,
+    MitigationSpec,
+    Part,
+    Range,
+    RecommenderSpec,
+    Study,
+    Training,
+)
 from recsys.errors import ConfigError, nearest
 from recsys.metrics import METRICS
+from recsys.mitigations import MITIGATIONS, Mitigation, WarmStart, mitigated
+from recsys.mitigations.base import Place
 from recsys.recommenders import RECOMMENDERS, Recommender
 from recsys.variants import PRESETS, contents
 
-__all__ = ["load_studies", "load_study", "load_training", "make_recommender"]
+__all__ = ["load_studies", "load_study", "load_training", "make_mitigation", "make_recommender"]
+
+P = TypeVar("P", bound=Part)
 
 _TEST_SHARE = 0.2
 """Held out by a training run that does not say."""
@@ -117,43 +130,75 @@ def load_training(
         raise ConfigError("\n".join(f"{where}: {line}" for line in lines)) from error
 
 
-def make_recommender(spec: RecommenderSpec) -> Recommender:
-    """The recommender that a spec names, with its options checked.
+def make_recommender(
+    spec: RecommenderSpec, chain: Chain | None = None, *, anew: bool = False
+) -> Recommender:
+    """The recommender that a spec names, under the mitigations of a chain, with options checked.
 
     Args:
         spec: `kind` is a key of `RECOMMENDERS`, `package.module:Class` for one of your own, or
             `oracle`, the upper bound in a world.
+        chain: mitigations; None for none.
+        anew: whether fits start anew even where a mitigation is given an earlier model, unless one
+            goes on from its parameters: so it is in an open loop.
 
     Raises:
-        ConfigError: an unknown kind, or options that it does not take.
+        ConfigError: an unknown kind, options that it does not take, or a mitigation that cannot
+            act on it.
 
     >>> from recsys.config import RecommenderSpec
     >>> make_recommender(RecommenderSpec(kind="als", name="als", options={"factors": 8})).factors
     8
     """
-    kind = _recommender_class(spec.kind)
+    known: dict[str, type[Recommender]] = {**RECOMMENDERS, ORACLE: OracleRow}
+    plain = _made(_class(spec.kind, known, Recommender), spec)  # type: ignore[type-abstract]
+    if chain is None or not chain.parts:
+        return plain
+    try:
+        if isinstance(plain, OracleRow):
+            raise ConfigError("the oracle is the upper bound and takes no mitigation")
+        parts = [make_mitigation(part) for part in chain.parts]
+        goes_on = any(part.place in (Place.START, Place.FACTORS) for part in parts)
+        cold = [WarmStart(enabled=False)] if anew and plain.warm_starts and not goes_on else []
+        return mitigated(plain, [*cold, *parts])
+    except ConfigError as error:
+        hint = "; {parts: [...], only: [...]} tries a chain on some recommenders"
+        raise ConfigError(f"mitigations: {spec.name} + {chain.name}: {error}{hint}") from error
+
+
+def make_mitigation(spec: MitigationSpec) -> Mitigation:
+    """The mitigation that a spec names, with its options checked; see `make_recommender`.
+
+    >>> make_mitigation(MitigationSpec(kind="cap", name="cap", options={"share": 0.1})).share
+    0.1
+    """
+    return _made(_class(spec.kind, MITIGATIONS, Mitigation), spec)  # type: ignore[type-abstract]
+
+
+def _made(kind: type[P], spec: RecommenderSpec | MitigationSpec) -> P:
     try:
         return kind.model_validate_json(json.dumps(dict(spec.options)))
     except ValidationError as error:
-        lines = (f"recommender {spec.name}: {line}" for line in _explain(error, kind))
+        what = "mitigation" if isinstance(spec, MitigationSpec) else "recommender"
+        lines = (f"{what} {spec.name}: {line}" for line in _explain(error, kind))
         raise ConfigError("\n".join(lines)) from error
 
 
-def _recommender_class(kind: str) -> type[Recommender]:
+def _class(kind: str, known: Mapping[str, type[P]], base: type[P]) -> type[P]:
+    """The class of a kind: a key of `known`, or `package.module:Class`."""
+    where = f"{base.__name__.lower()}s"
     if ":" not in kind:
-        known: dict[str, type[Recommender]] = {**RECOMMENDERS, ORACLE: OracleRow}
         if kind not in known:
-            raise ConfigError(f"recommenders: no kind {kind!r}; {nearest(kind, known)}")
+            raise ConfigError(f"{where}: no kind {kind!r}; {nearest(kind, known)}")
         return known[kind]
     module, _, name = kind.partition(":")
     try:
         found = getattr(import_module(module), name)
     except (ImportError, AttributeError, ValueError, TypeError) as error:
-        raise ConfigError(f"recommenders: cannot load {kind!r}: {error}") from error
-    if not (isinstance(found, type) and issubclass(found, Recommender)) or isabstract(found):
-        raise ConfigError(
-            f"recommenders: {kind!r} is no subclass of recsys.Recommender with a fit of its own"
-        )
+        raise ConfigError(f"{where}: cannot load {kind!r}: {error}") from error
+    if not (isinstance(found, type) and issubclass(found, base)) or isabstract(found):
+        own = "a fit of its own" if base is Recommender else "a place of its own"
+        raise ConfigError(f"{where}: {kind!r} is no subclass of recsys.{base.__name__} with {own}")
     return found
 
 
@@ -254,6 +299,8 @@ def _expand(raw: dict[str, Any]) -> dict[str, Any]:
         raw["world"] = world
     if isinstance(raw.get("recommenders"), list):
         raw["recommenders"] = [_spec(entry) for entry in raw["recommenders"]]
+    if isinstance(raw.get("mitigations"), list):
+        raw["mitigations"] = [_chain(entry) for entry in raw["mitigations"]]
     return raw
 
 
@@ -300,8 +347,16 @@ def _spec(entry: Any) -> Any:
     return {"kind": kind, "name": entry.get("name", kind), "options": own}
 
 
+def _chain(entry: Any) -> Any:
+    """`[anchor, calibrated]`, or `{parts: [anchor], only: [als]}`; one name is a chain too."""
+    if isinstance(entry, dict) and "parts" in entry:
+        parts = entry["parts"]
+        return {**entry, "parts": [_spec(p) for p in parts] if isinstance(parts, list) else parts}
+    return {"parts": [_spec(part) for part in (entry if isinstance(entry, list) else [entry])]}
+
+
 def _with_options(study: Study) -> Study:
-    """The study with the recommenders' defaults written out, so that a record of it is complete."""
+    """The study with all parts' defaults written out, so that a record of it is complete."""
     if study.log is not None and any(spec.kind == ORACLE for spec in study.recommenders):
         raise ConfigError(
             "recommenders: the oracle knows worlds only; of a log nobody has the truth"
@@ -310,7 +365,15 @@ def _with_options(study: Study) -> Study:
         spec.model_copy(update={"options": make_recommender(spec).model_dump(mode="json")})
         for spec in study.recommenders
     )
-    return study.model_copy(update={"recommenders": specs})
+    chains = tuple(
+        chain.model_copy(update={"parts": tuple(_with_its_options(part) for part in chain.parts)})
+        for chain in study.mitigations
+    )
+    return study.model_copy(update={"recommenders": specs, "mitigations": chains})
+
+
+def _with_its_options(spec: MitigationSpec) -> MitigationSpec:
+    return spec.model_copy(update={"options": make_mitigation(spec).model_dump(mode="json")})
 
 
 def _explain(error: ValidationError, model: type[BaseModel]) -> list[str]:

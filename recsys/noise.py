@@ -53,6 +53,8 @@ class Stream(IntEnum):
     PANEL = 40
     HOLDOUT = 41
     PLACEBO_DRAW = 42
+    THOMPSON = 50
+    THOMPSON_READER = 51
 
 
 @njit(inline="always")

@@ -16,8 +16,9 @@ from recsys.arms.closed import ClosedArms
 from recsys.arms.log import LogArms
 from recsys.arms.result import CellResult, feeds_in_one
 from recsys.arms.world import WorldArms
-from recsys.config import RecommenderSpec, Study
+from recsys.config import Chain, RecommenderSpec, Study
 from recsys.errors import ConfigError
+from recsys.front import dominated, front
 from recsys.inference import MIN_SEEDS_FOR_CLAIMS
 from recsys.jobs import Progress, run_all
 from recsys.load import make_recommender
@@ -44,18 +45,25 @@ class Cell:
         seed: which seed.
         draws: of a log, which placebo groups; the first cell of each recommender has the other
             arms too.
+        chain: the mitigations that the recommender is under.
     """
 
     study: Study
     recommender: RecommenderSpec
     seed: int
     draws: range = range(0)
+    chain: Chain = field(default_factory=Chain)
 
     @property
     def name(self) -> str:
         """What people call it, unique in its study."""
-        part = f"-draws-{self.draws.start}-{self.draws.stop - 1}" if self.draws else ""
-        return f"{self.recommender.name}-seed-{self.seed}{part}"
+        if self.chain.parts:
+            return f"{self.recommender.name} + {self.chain.name} seed {self.seed}{self._part}"
+        return f"{self.recommender.name}-seed-{self.seed}{self._part}"
+
+    @property
+    def _part(self) -> str:
+        return f"-draws-{self.draws.start}-{self.draws.stop - 1}" if self.draws else ""
 
     @property
     def identity(self) -> str:
@@ -65,7 +73,9 @@ class Cell:
         )
         recommender = self.recommender.model_dump(mode="json")
         where = {"seed": self.seed, "draws": [self.draws.start, self.draws.stop]}
-        return json.dumps({**study, "recommender": recommender, **where}, sort_keys=True)
+        parts = [part.model_dump(mode="json") for part in self.chain.parts]
+        chain = {"mitigations": parts} if parts else {}
+        return json.dumps({**study, "recommender": recommender, **chain, **where}, sort_keys=True)
 
 
 @dataclass(frozen=True)
@@ -86,12 +96,15 @@ class StudyResult:
             p90 · p99 · top_tenth · n_users · n_seeds: over the users of a seed, then the mean over
             seeds. top_tenth is the mean of the tenth of the users with the largest values, n_users
             how many had a value in the seed with the fewest.
-        life: recommender · arm · seed · day · cohort and the rest of `recsys.world.life.LIFE`. In
-            an open loop the house serves, and is the recommender; no row for a log.
+        life: recommender · mitigation · arm · seed · day · cohort and the rest of
+            `recsys.world.life.LIFE`. In an open loop the house serves, and is the recommender; no
+            row for a log.
         feeds: recommender · mitigation · arm · seed · day · cohort · user_id · rank (1 = top) ·
             item_id · source; no row unless `evaluation.snapshots` asks for them.
-        timings: recommender · seed · arm · day · fit_s · serve_s.
+        timings: recommender · mitigation · seed · arm · day · fit_s · serve_s.
         notes: what a reader of the figures must know, a sentence each.
+        front: of a world with mitigations, what `recsys.front.front` gives.
+        dominated: what `recsys.front.dominated` gives.
     """
 
     study: Study
@@ -103,6 +116,19 @@ class StudyResult:
     feeds: pl.DataFrame
     timings: pl.DataFrame
     notes: tuple[str, ...] = field(default=())
+    front: pl.DataFrame = field(default_factory=pl.DataFrame)
+    dominated: pl.DataFrame = field(default_factory=pl.DataFrame)
+
+    @property
+    def front_variants(self) -> list[tuple[str, str]]:
+        """Recommender and mitigation of each that the front compares, in the order of the config.
+
+        Empty without mitigations.
+        """
+        if self.front.is_empty():
+            return []
+        rows = self.front.select("recommender", "mitigation").unique(maintain_order=True)
+        return [(str(recommender), str(mitigation)) for recommender, mitigation in rows.iter_rows()]
 
 
 def plan(study: Study) -> list[Cell]:
@@ -111,25 +137,34 @@ def plan(study: Study) -> list[Cell]:
     Raises:
         ConfigError, LogError: what would otherwise fail later.
     """
-    for spec in study.recommenders:
-        make_recommender(spec)
+    pairs = [(spec, chain) for spec in study.recommenders for chain in study.chains_for(spec.name)]
+    for spec, chain in pairs:
+        recommender = make_recommender(spec, chain)
+        if study.log is not None and recommender.needs_previous:
+            raise ConfigError(
+                f"mitigations: {spec.name} + {chain.name} goes on from the model of the day before "
+                "the influx, which a study of a log does not have"
+            )
     if study.log is not None:
         log_arms(study).check()
         draws = range(1, study.log.placebo_draws + 1)
         chunks = [draws[i : i + _DRAWS_PER_CELL] for i in range(0, len(draws), _DRAWS_PER_CELL)]
         return [
-            Cell(study, spec, study.first_seed, chunk)
-            for spec in study.recommenders
+            Cell(study, spec, study.first_seed, chunk, chain)
+            for spec, chain in pairs
             for chunk in chunks
         ]
     _check_pool(study)
-    return [Cell(study, spec, seed) for seed in study.seed_range() for spec in study.recommenders]
+    return [
+        Cell(study, spec, seed, chain=chain) for seed in study.seed_range() for spec, chain in pairs
+    ]
 
 
 def run_cell(cell: Cell) -> CellResult:
     """Runs one cell."""
-    recommender = make_recommender(cell.recommender)
-    name = cell.recommender.name
+    anew = cell.study.loop == "open"
+    recommender = make_recommender(cell.recommender, cell.chain, anew=anew)
+    name = (cell.recommender.name, cell.chain.name)
     with single_threaded_blas():
         if cell.study.log is not None:
             first = cell.draws.start == 1
@@ -149,7 +184,7 @@ def combine(study: Study, results: Sequence[CellResult]) -> StudyResult:
     else:
         crowding = log_arms(study).matching.crowding
         drift, notes = drift_of_log(per_user, crowding), _notes_on_log(study)
-    keys = ("recommender", "arm", "seed", "day", "cohort")
+    keys = ("recommender", "mitigation", "arm", "seed", "day", "cohort")
     life = pl.concat([result.life for result in results])
     return StudyResult(
         study=study,
@@ -161,7 +196,15 @@ def combine(study: Study, results: Sequence[CellResult]) -> StudyResult:
         feeds=feeds_in_one([result.feeds for result in results]),
         timings=timings,
         notes=notes,
+        **_fronts(study, per_user),
     )
+
+
+def _fronts(study: Study, per_user: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """The front, where there is something to compare and to compare it by."""
+    if study.log is not None or not any(chain.parts for chain in study.mitigations):
+        return {}
+    return {"front": front(per_user), "dominated": dominated(per_user)}
 
 
 def run(

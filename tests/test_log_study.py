@@ -103,7 +103,7 @@ def test_feeds_are_kept_if_asked_for_and_nobody_lives_in_a_log(tmp_path):
     config = write_log(tmp_path, different=True)
     result = run(load_study(config, ["evaluation.snapshots=true", "recommenders=[ease]"]))
     assert result.life.is_empty()
-    assert result.life.columns == ["recommender", "arm", "seed", *LIFE]
+    assert result.life.columns == ["recommender", "mitigation", "arm", "seed", *LIFE]
     assert set(result.feeds["arm"].cast(pl.String)) == {"full", "influx"}
     assert result.feeds.height == 2 * 100 * 8
     full, influx = (result.feeds.filter(pl.col("arm") == arm) for arm in ("full", "influx"))

@@ -62,7 +62,7 @@ def test_frames_have_the_columns_of_the_contract(result):
         "recommender", "mitigation", "arm", "day", "cohort", "measure", "mean", "p10", "p50",
         "p90", "p99", "top_tenth", "n_users", "n_seeds",
     ]  # fmt: skip
-    assert result.life.columns == ["recommender", "arm", "seed", *LIFE]
+    assert result.life.columns == ["recommender", "mitigation", "arm", "seed", *LIFE]
     assert result.feeds.columns == FEEDS
 
 

@@ -17,7 +17,7 @@ def stdout() -> Console:
     return Console(width=width, highlight=False, emoji=False, markup=False)
 
 
-def print_section(console: Console, section: Section, name_width: int = 24) -> None:
+def print_section(console: Console, section: Section, name_width: int = 26) -> None:
     """Prints a title, a table and sentences.
 
     Args:

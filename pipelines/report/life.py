@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from pipelines.report.headline import Variant, number
+from pipelines.report.headline import Variant, name_of, number
 from pipelines.report.section import Section
 from recsys.lives import over_days, over_seeds
 from recsys.study import StudyResult
@@ -48,18 +48,19 @@ def life_sections(result: StudyResult, order: list[Variant]) -> Iterator[Section
     """
     whole = over_seeds(over_days(result.life))
     found = {
-        (row["recommender"], row["arm"], row["cohort"]): row for row in whole.iter_rows(named=True)
+        (row["recommender"], row["mitigation"], row["arm"], row["cohort"]): row
+        for row in whole.iter_rows(named=True)
     }
-    servers = list(dict.fromkeys(whole["recommender"]))
-    place = {recommender: number for number, (recommender, _) in enumerate(order)}
+    servers = list(dict.fromkeys(whole.select("recommender", "mitigation").iter_rows()))
+    place = {variant: number for number, variant in enumerate(order)}
     world, seeds = result.study.world, result.study.seeds
     assert world is not None
     averaged = f"  (mean of {seeds} seeds)" if seeds > 1 else ""
     for server in sorted(servers, key=lambda name: place.get(name, 0)):
-        rows = [found.get((server, *at), {}) for at in _COLUMNS.values()]
+        rows = [found.get((*server, *at), {}) for at in _COLUMNS.values()]
         yield Section(
             f"Life on the platform, days 0 to {world.days_after - 1}, served by "
-            f"{'the house' if result.study.loop == 'open' else server}{averaged}",
+            f"{'the house' if result.study.loop == 'open' else name_of(server)}{averaged}",
             ("", *_COLUMNS),
             tuple(_cells(line, rows) for line in _LINES if _is_known(line, rows)),
         )

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pipelines.report.days import daily_sections
+from pipelines.report.front import front_sections
 from pipelines.report.headline import DASH, Headline, Variant, interval, name_of, number
 from pipelines.report.life import life_sections
 from pipelines.report.section import Section
@@ -38,6 +39,7 @@ def world_sections(figures: Headline) -> Iterator[Section]:
         yield _mix(figures, order)
     if figures.has("utility"):
         yield _worth(figures, order)
+    yield from front_sections(figures.result, order)
     yield from daily_sections(figures.result, order)
     yield from life_sections(figures.result, order)
     yield words(figures, order)

@@ -1,7 +1,8 @@
 """The arms of a synthetic world, closed loop: the recommender serves, and its feeds make the log.
 
 Each recommender has worlds of its own. They share the days before the influx; from day 0 on every
-arm but control trains with another seed, so that all hold the same training noise.
+arm but control trains with another seed, so that all hold the same training noise. Without a
+training seed all go on from what the days before the influx have left.
 """
 
 import time
@@ -14,9 +15,9 @@ from recsys.arms.oracle import OracleRow
 from recsys.arms.policy import RecommenderPolicy
 from recsys.arms.world import WorldArms
 from recsys.lazy import lazy
-from recsys.recommenders import Ranking, Recommender
+from recsys.recommenders import Model, Ranking, Recommender
 from recsys.world.oracle import Oracle
-from recsys.world.simulate import ARMS, Audience, Shared, Simulation
+from recsys.world.simulate import ARMS, Arm, Audience, Shared, Simulation
 
 __all__ = ["ClosedArms"]
 
@@ -34,12 +35,17 @@ class ClosedArms(WorldArms):
         """The world of each arm; without a training seed retrain is control, and left out."""
         assert self.recommender is not None
         names = self._arms_for(self.recommender)
-        arms = {name: ARMS[name]._replace(retrained=name != "control") for name in names}
-        return {name: self._shared.run(arm) for name, arm in arms.items()}
+        return {name: self.shared.run(self.version(name)) for name in names}
+
+    def version(self, name: str) -> Arm:
+        """An arm as its recommender is trained: all but control anew, with another seed."""
+        assert self.recommender is not None
+        anew = not self.recommender.deterministic  # else what was learned before day 0 is shared
+        return ARMS[name]._replace(retrained=anew and name != "control")
 
     @lazy
-    def _shared(self) -> Shared:
-        """The days before the influx."""
+    def shared(self) -> Shared:
+        """The days before the influx, that all arms go on from."""
         assert self.recommender is not None
         days = self.evaluation.training_days or _TRAINING_DAYS
         audience = Audience(
@@ -49,7 +55,7 @@ class ClosedArms(WorldArms):
         policy = Oracle() if known else RecommenderPolicy(self.recommender, days)
         return Shared(
             self.world, self.seed, policy,
-            audience=audience, threads=self.threads, impressions=False,
+            audience=audience, threads=self.threads, impressions=policy.impressions,
         )  # fmt: skip
 
     def _without_newcomers(
@@ -66,8 +72,12 @@ class ClosedArms(WorldArms):
     def _world_of(self, arm: str) -> str:
         return arm
 
-    def _server(self, name: str) -> str:
-        return name
+    def _server(self, variant: tuple[str, str]) -> tuple[str, str]:
+        return variant
+
+    def _before(self, recommender: Recommender) -> Model | None:
+        """Its worlds have fitted it each morning, from yesterday's model on."""
+        return None
 
     def _feeds(
         self,
@@ -75,6 +85,7 @@ class ClosedArms(WorldArms):
         arm: str,
         day: int,
         groups: tuple[NDArray[np.int64], ...],
+        before: Model | None = None,
     ) -> tuple[list[Ranking], dict[str, float]]:
         """The feeds that the audience was served; fits and serving are part of the simulation."""
         start = time.perf_counter()

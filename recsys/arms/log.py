@@ -50,7 +50,9 @@ class LogArms:
     evaluation: Evaluation
     seed: int
     _lock: RLock = field(default_factory=RLock, compare=False)
-    _references: dict[str, tuple[Model, Ranking]] = field(default_factory=dict, compare=False)
+    _references: dict[tuple[str, str], tuple[Model, Ranking]] = field(
+        default_factory=dict, compare=False
+    )
 
     @lazy
     def whole(self) -> InteractionLog:
@@ -130,12 +132,17 @@ class LogArms:
             raise ConfigError(f"evaluation.k: {self.evaluation.k} is more than the {pool} items")
 
     def measure(
-        self, name: str, recommender: Recommender, draws: Sequence[int], *, with_influx: bool
+        self,
+        name: str | tuple[str, str],
+        recommender: Recommender,
+        draws: Sequence[int],
+        *,
+        with_influx: bool,
     ) -> CellResult:
         """Per-user rows of some placebo draws, and of the other arms too if asked for.
 
         Args:
-            name: what the rows call the recommender.
+            name: what the rows call the recommender, or that and its mitigation.
             recommender: what to fit.
             draws: numbers of placebo groups, from 1.
             with_influx: whether the arms full, influx and retrain are wanted.
@@ -145,15 +152,16 @@ class LogArms:
         if with_influx:
             retrain = [] if recommender.deterministic else [("retrain", 0)]
             arms = [("full", 0), ("influx", 0), *retrain, *arms]
-        whole, reference = self._reference(name, recommender)
+        variant = (name, "none") if isinstance(name, str) else name
+        whole, reference = self._reference(variant, recommender)
         rows, timings, kept = [], [], []
         for arm, draw in arms:
             start = time.perf_counter()
             feeds = reference if arm == "full" else self._feeds(recommender, whole, arm, draw)
             seconds = time.perf_counter() - start
             keys = {
-                "recommender": name, "mitigation": "none", "arm": arm, "seed": self.seed,
-                "draw": draw, "day": None, "cohort": "incumbent",
+                "recommender": variant[0], "mitigation": variant[1], "arm": arm,
+                "seed": self.seed, "draw": draw, "day": None, "cohort": "incumbent",
             }  # fmt: skip
             rows.append(self._rows(keys, reference, feeds))
             if self.evaluation.snapshots and arm != "placebo":
@@ -163,17 +171,19 @@ class LogArms:
         return CellResult(
             pl.concat(rows),
             pl.DataFrame(timings, schema_overrides={"day": pl.Int32}),
-            life_of({}, name, self.seed),
+            life_of({}, variant, self.seed),
             feeds_in_one(kept),
         )
 
-    def _reference(self, name: str, recommender: Recommender) -> tuple[Model, Ranking]:
+    def _reference(
+        self, variant: tuple[str, str], recommender: Recommender
+    ) -> tuple[Model, Ranking]:
         """The model of the whole log and its feeds, made once for each recommender."""
         with self._lock:
-            if name not in self._references:
+            if variant not in self._references:
                 model = recommender.fit(self.train, seed=training_seed(self.seed, "full"))
-                self._references[name] = (model, self._serve(model, self.train, "full"))
-            return self._references[name]
+                self._references[variant] = (model, self._serve(model, self.train, "full"))
+            return self._references[variant]
 
     def _feeds(self, recommender: Recommender, whole: Model, arm: str, draw: int) -> Ranking:
         seed = training_seed(self.seed, arm)
@@ -268,4 +278,4 @@ def _active_days(log: InteractionLog, which: NDArray[np.bool_]) -> NDArray[np.in
 
 
 def _timing_keys(keys: dict[str, Any]) -> dict[str, Any]:
-    return {name: keys[name] for name in ("recommender", "seed", "arm", "day")}
+    return {name: keys[name] for name in ("recommender", "mitigation", "seed", "arm", "day")}

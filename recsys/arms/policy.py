@@ -24,6 +24,11 @@ class RecommenderPolicy:
     recommender: Recommender
     training_days: int = 14
 
+    @property
+    def impressions(self) -> bool:
+        """Whether it learns from what was shown and not clicked."""
+        return self.recommender.needs_impressions
+
     def fit(self, log: InteractionLog, seed: int, previous: Ranker | None) -> "_Fit":
         """A fit to the last days' events, from the last fit on where the recommender can."""
         before = previous.model if isinstance(previous, _Fit) else None

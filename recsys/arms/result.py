@@ -13,7 +13,13 @@ from recsys.world.life import LIFE
 
 __all__ = ["CellResult", "feeds_in_one", "feeds_of", "life_of"]
 
-_LIFE = {"recommender": pl.String, "arm": pl.String, "seed": pl.Int64, **LIFE}
+_LIFE = {
+    "recommender": pl.String,
+    "mitigation": pl.String,
+    "arm": pl.String,
+    "seed": pl.Int64,
+    **LIFE,
+}
 _NAMES = ("recommender", "mitigation", "arm")
 _FEEDS: dict[str, Any] = {
     **dict.fromkeys(_NAMES, pl.Enum([])),
@@ -44,17 +50,18 @@ class CellResult:
     feeds: pl.DataFrame
 
 
-def life_of(lives: Mapping[str, pl.DataFrame], recommender: str, seed: int) -> pl.DataFrame:
+def life_of(lives: Mapping[str, pl.DataFrame], server: tuple[str, str], seed: int) -> pl.DataFrame:
     """The lives of several arms in one frame.
 
     Args:
         lives: frames with the columns of `recsys.world.life.LIFE`, by arm.
-        recommender: who served.
+        server: recommender and mitigation that served.
         seed: whose luck it was.
     """
     keyed = [
         life.with_columns(
-            pl.lit(recommender).alias("recommender"),
+            pl.lit(server[0]).alias("recommender"),
+            pl.lit(server[1]).alias("mitigation"),
             pl.lit(arm).alias("arm"),
             pl.lit(seed, pl.Int64).alias("seed"),
         ).select(*_LIFE)

@@ -94,29 +94,32 @@ class WorldArms:
         with self._lock:
             _ = self.simulations, self.panel
 
-    def measure(self, name: str, recommender: Recommender) -> CellResult:
+    def measure(self, name: str | tuple[str, str], recommender: Recommender) -> CellResult:
         """Per-user rows of all arms and days, timings, and what people lived through.
 
         Args:
-            name: what the rows call the recommender.
+            name: what the rows call the recommender, or that and its mitigation.
             recommender: what to fit.
         """
         self.prepare()
+        variant = (name, "none") if isinstance(name, str) else name
+        named = dict(zip(("recommender", "mitigation"), variant, strict=True))
         rows, timings, kept = [], [], []
         references: dict[int, Ranking] = {}
+        before = self._before(recommender)
         for arm in self._arms_for(recommender):
             incumbents, newcomers, pairs = [], [], []
             for day in self.evaluation.days:
                 newcomers_there = self._newcomers(arm, day)
                 (feeds, theirs), seconds = self._feeds(
-                    recommender, arm, day, (self.panel, newcomers_there)
+                    recommender, arm, day, (self.panel, newcomers_there), before
                 )
                 keys = {
-                    "recommender": name, "mitigation": "none", "arm": arm, "seed": self.seed,
-                    "draw": 0, "day": day, "cohort": "incumbent",
+                    **named, "arm": arm, "seed": self.seed, "draw": 0, "day": day,
+                    "cohort": "incumbent",
                 }  # fmt: skip
                 reference = references.setdefault(day, feeds)
-                without = self._without_newcomers(recommender, arm, day, feeds)
+                without = self._without_newcomers(recommender, arm, day, feeds, before)
                 pairs.append(self._pair(arm, day, self.panel, reference, feeds, without))
                 incumbents.append(self._rows(keys, self.panel, pairs[-1]))
                 kept += self._kept(keys, self.panel, feeds)
@@ -125,9 +128,7 @@ class WorldArms:
                     pair = self._pair(arm, day, newcomers_there, theirs, theirs)
                     newcomers.append(self._rows(keys, newcomers_there, pair))
                     kept += self._kept(keys, newcomers_there, theirs)
-                timings.append(
-                    {"recommender": name, "seed": self.seed, "arm": arm, "day": day, **seconds}
-                )
+                timings.append({**named, "seed": self.seed, "arm": arm, "day": day, **seconds})
             rows += [headline_of(incumbents, pairs, self._measures), *incumbents]
             if newcomers:
                 rows += [headline_of(newcomers, [], self._measures), *newcomers]
@@ -135,13 +136,22 @@ class WorldArms:
         return CellResult(
             pl.concat(rows),
             pl.DataFrame(timings),
-            life_of(lives, self._server(name), self.seed),
+            life_of(lives, self._server(variant), self.seed),
             feeds_in_one(kept),
         )
 
-    def _server(self, name: str) -> str:
+    def _server(self, variant: tuple[str, str]) -> tuple[str, str]:
         """Who serves the worlds in which a recommender is measured."""
-        return HOUSE
+        return HOUSE, "none"
+
+    def _before(self, recommender: Recommender) -> Model | None:
+        """The model of the morning of day 0, if it is needed.
+
+        One for all arms, since they share what was before the influx: control's, with its seed.
+        """
+        if not recommender.needs_previous:
+            return None
+        return recommender.fit(self._day("control", 0)[0], training_seed(self.seed, "control"))
 
     def _arms_for(self, recommender: Recommender) -> list[str]:
         """Control first. Without a training seed, retrain is the control itself: left out."""
@@ -180,19 +190,26 @@ class WorldArms:
         arm: str,
         day: int,
         groups: tuple[NDArray[np.int64], ...],
+        before: Model | None = None,
     ) -> tuple[list[Ranking], dict[str, float]]:
         """The day's feeds of each group of users, from a fit of the arm's log; and seconds."""
         log, _ = self._day(arm, day)
         start = time.perf_counter()
         known = isinstance(recommender, OracleRow)
-        model = None if known else recommender.fit(log, seed=training_seed(self.seed, arm))
+        seed = training_seed(self.seed, arm)
+        model = None if known else recommender.fit(log, seed, before)
         fitted = time.perf_counter()
         feeds = [self._serve(model, arm, day, users) for users in groups]
         served = time.perf_counter()
         return feeds, {"fit_s": fitted - start, "serve_s": served - fitted}
 
     def _without_newcomers(
-        self, recommender: Recommender, arm: str, day: int, feeds: Ranking
+        self,
+        recommender: Recommender,
+        arm: str,
+        day: int,
+        feeds: Ranking,
+        before: Model | None = None,
     ) -> NDArray[np.int32] | None:
         """The panel's feeds by a fit without newcomers' events, if one-step drift is asked for.
 
@@ -204,7 +221,7 @@ class WorldArms:
         if isinstance(recommender, OracleRow) or log.n_users == first:
             return feeds.item_ids
         own = InteractionLog(log.users, log.items, log.dense.filter(log.dense["user"] < first))
-        model = recommender.fit(own, seed=training_seed(self.seed, arm))
+        model = recommender.fit(own, training_seed(self.seed, arm), before)
         return self._serve(model, arm, day, self.panel).item_ids
 
     def _serve(self, model: Model | None, arm: str, day: int, users: NDArray[np.int64]) -> Ranking:

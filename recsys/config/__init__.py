@@ -2,7 +2,15 @@
 
 from recsys.config.base import Part
 from recsys.config.presets import INFLUXES, PLATFORMS
-from recsys.config.study import Evaluation, LogSource, RecommenderSpec, Study, Tracking
+from recsys.config.study import (
+    Chain,
+    Evaluation,
+    LogSource,
+    MitigationSpec,
+    RecommenderSpec,
+    Study,
+    Tracking,
+)
 from recsys.config.training import Range, Training, Tuning
 from recsys.config.world import Behaviour, Influx, Notes, Platform, Population, World
 
@@ -10,9 +18,11 @@ __all__ = [
     "INFLUXES",
     "PLATFORMS",
     "Behaviour",
+    "Chain",
     "Evaluation",
     "Influx",
     "LogSource",
+    "MitigationSpec",
     "Notes",
     "Part",
     "Platform",

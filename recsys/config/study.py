@@ -8,7 +8,15 @@ from pydantic import Field, JsonValue, model_validator
 from recsys.config.base import Part
 from recsys.config.world import World
 
-__all__ = ["Evaluation", "LogSource", "RecommenderSpec", "Study", "Tracking"]
+__all__ = [
+    "Chain",
+    "Evaluation",
+    "LogSource",
+    "MitigationSpec",
+    "RecommenderSpec",
+    "Study",
+    "Tracking",
+]
 
 ArmName = Literal["control", "influx", "placebo", "retrain"]
 
@@ -22,6 +30,38 @@ class RecommenderSpec(Part):
     """What the results call it; `kind` unless given."""
     options: Mapping[str, JsonValue] = {}
     """Hyper-parameters: fields of the recommender's class."""
+
+
+class MitigationSpec(Part):
+    """A mitigation by name; in a file, options stand beside `kind`: `{kind: cap, share: 0.1}`."""
+
+    kind: str
+    """A key of `recsys.MITIGATIONS`, or `package.module:Class`."""
+    name: str
+    """What the results call it; `kind` unless given."""
+    options: Mapping[str, JsonValue] = {}
+    """Fields of the mitigation's class."""
+
+
+class Chain(Part):
+    """Mitigations one around the other; in a file a list, the first is innermost.
+
+    `{parts: [anchor], only: [als]}` tries it on some of the recommenders.
+    """
+
+    parts: tuple[MitigationSpec, ...] = ()
+    """None or more."""
+    only: tuple[str, ...] | None = None
+    """Names of the recommenders that it is for; null for all."""
+
+    @property
+    def name(self) -> str:
+        """What the results call it.
+
+        >>> Chain().name
+        'none'
+        """
+        return " + ".join(part.name for part in self.parts) or "none"
 
 
 class Evaluation(Part):
@@ -107,6 +147,9 @@ class Study(Part):
     log: LogSource | None = None
     """… or a platform's own log."""
     recommenders: tuple[RecommenderSpec, ...] = Field(min_length=1)
+    mitigations: tuple[Chain, ...] = ()
+    """Chains of mitigations, such as `[[anchor], [anchor, calibrated]]`; each recommender runs
+    under each of them, and first without any, whether or not the empty chain is listed."""
     loop: Literal["open", "closed"] = "open"
     """Open: the house policy makes the log that all recommenders learn from. Closed: each
     recommender serves a world of its own, and learns daily from what its feeds led to."""
@@ -153,6 +196,35 @@ class Study(Part):
         if self.log is not None and self.seeds != 1:
             raise ValueError("seeds: a log has one history, so seeds must be 1 (see placebo_draws)")
         return self
+
+    @model_validator(mode="after")
+    def _chains_are_told_apart(self) -> Self:
+        chains = [chain for chain in self.mitigations if chain.parts]
+        names = [chain.name for chain in chains]
+        if len(set(names)) < len(names) or "none" in names:
+            raise ValueError(f"two chains have the same name among {names}: give one part a name")
+        known = {spec.name for spec in self.recommenders}
+        for chain in chains:
+            for name in chain.only or ():
+                if name not in known:
+                    raise ValueError(f"mitigations: {chain.name} is for {name!r}, which is not run")
+        return self
+
+    def chains_for(self, recommender: str) -> tuple[Chain, ...]:
+        """The chains under which a recommender runs, none first.
+
+        >>> from recsys import load_study
+        >>> study = load_study({"name": "x", "recommenders": ["trending"], "mitigations": [["cap"]],
+        ...     "world": {"influx": {"kind": "rednote_2025", "newcomers": 10}}})
+        >>> [chain.name for chain in study.chains_for("trending")]
+        ['none', 'cap']
+        """
+        chosen = (
+            chain
+            for chain in self.mitigations
+            if chain.parts and (chain.only is None or recommender in chain.only)
+        )
+        return (Chain(), *chosen)
 
     @property
     def variant(self) -> str | None:

@@ -32,6 +32,8 @@ class ALS(Recommender):
     """
 
     deterministic: ClassVar[bool] = False
+    uses_weights: ClassVar[bool] = True
+    warm_starts: ClassVar[bool] = True
 
     factors: int = Field(default=64, ge=1, le=1024)
     """Length of the vectors."""

@@ -87,6 +87,14 @@ class Recommender(Part, ABC):
 
     deterministic: ClassVar[bool] = False
     """Whether the training seed changes nothing; then studies leave the retrain arm out."""
+    uses_weights: ClassVar[bool] = False
+    """Whether what a user teaches is in proportion to the weights of the user's events."""
+    warm_starts: ClassVar[bool] = False
+    """Whether `fit` can go on from a previous model."""
+    needs_previous: ClassVar[bool] = False
+    """Whether an open loop has to give it one too: that of the morning of day 0."""
+    needs_impressions: ClassVar[bool] = False
+    """Whether the log that it is trained on must hold what was shown and not clicked."""
 
     @abstractmethod
     def fit(self, log: InteractionLog, seed: int = 0, previous: "Model | None" = None) -> "Model":

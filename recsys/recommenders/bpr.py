@@ -30,6 +30,7 @@ class BPR(Recommender):
     """
 
     deterministic: ClassVar[bool] = False
+    warm_starts: ClassVar[bool] = True
 
     factors: int = Field(default=64, ge=1, le=1024)
     """Length of the vectors; an item has a bias besides."""

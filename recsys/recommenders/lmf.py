@@ -32,6 +32,7 @@ class LMF(Recommender):
     """
 
     deterministic: ClassVar[bool] = False
+    warm_starts: ClassVar[bool] = True
 
     factors: int = Field(default=32, ge=1, le=1024)
     """Length of the vectors; users and items have a bias besides."""

@@ -26,6 +26,7 @@ class MostPopular(Recommender):
     """
 
     deterministic: ClassVar[bool] = True
+    uses_weights: ClassVar[bool] = True
 
     def fit(
         self, log: InteractionLog, seed: int = 0, previous: Model | None = None

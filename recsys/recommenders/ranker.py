@@ -56,6 +56,8 @@ class Ranker(Recommender):
     """
 
     deterministic: ClassVar[bool] = False
+    warm_starts: ClassVar[bool] = True
+    needs_impressions: ClassVar[bool] = True
 
     factors: int = Field(default=32, ge=1, le=1024)
     """Length of the vectors of als."""

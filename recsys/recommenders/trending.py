@@ -28,6 +28,7 @@ class Trending(Recommender):
     """
 
     deterministic: ClassVar[bool] = True
+    uses_weights: ClassVar[bool] = True
 
     half_life_days: float = Field(default=2.0, gt=0)
     """Time in which an event loses half of its weight."""

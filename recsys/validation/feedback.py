@@ -75,6 +75,10 @@ class _Lent:
     def training_days(self) -> int:
         return self.policy.training_days
 
+    @property
+    def impressions(self) -> bool:
+        return self.policy.impressions
+
     def fit(self, log: InteractionLog, seed: int, previous: Ranker | None) -> Ranker:
         last = log.dense["timestamp"].to_numpy().max()
         day = int((last - np.datetime64(self.other.world.start)) // np.timedelta64(1, "D")) + 1

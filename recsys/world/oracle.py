@@ -46,6 +46,11 @@ class Oracle:
     True
     """
 
+    @property
+    def impressions(self) -> bool:
+        """Whether it learns from what was shown and not clicked: it learns from nothing."""
+        return False
+
     def bound(self, scene: Scene, readers: Readers, view: View) -> Ranker:
         """What ranks for one cohort this morning.
 

@@ -29,5 +29,9 @@ class Policy(Protocol):
     def training_days(self) -> int:
         """How many days back it learns from."""
 
+    @property
+    def impressions(self) -> bool:
+        """Whether it learns from what was shown and not clicked."""
+
     def fit(self, log: InteractionLog, seed: int, previous: Ranker | None) -> Ranker:
         """A fit to the last days' events, from the last fit on where it can."""

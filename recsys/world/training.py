@@ -28,7 +28,7 @@ def fit(
         history: the days to learn from.
         previous: the fits of the morning before.
     """
-    events = events_frame(history, positive=True)
+    events = _events(policy, history)
     full = _fit(scene, policy, events, previous, NEWCOMERS)
     trained_on_all = scene.arm.opens("training", INCUMBENTS)
     if trained_on_all and scene.arm.opens("adaptation", INCUMBENTS):
@@ -45,7 +45,7 @@ def fit_without_newcomers(
 
     Args: as for `fit`, which it equals in all else: the days, the seed, the fit to go on from.
     """
-    events = _of_incumbents(scene, events_frame(history, positive=True))
+    events = _of_incumbents(scene, _events(policy, history))
     return _fit(scene, policy, events, previous, INCUMBENTS)
 
 
@@ -57,6 +57,10 @@ def _fit(
     log = InteractionLog(users, items_frame(scene.world, items), events)
     seed = integer_seed(scene.seed, 1 if scene.arm.retrained else 0)
     return policy.fit(log, seed, previous[cohort])
+
+
+def _events(policy: Policy, history: Iterable[Day]) -> pl.DataFrame:
+    return events_frame(history, positive=not policy.impressions)
 
 
 def _of_incumbents(scene: Scene, events: pl.DataFrame) -> pl.DataFrame:

@@ -44,6 +44,9 @@ def a_world(**changes):
 
 
 def policy_of(name):
+    """The policy of a name in the dict, of the house or the oracle, or of a recommender."""
+    if not isinstance(name, str):
+        return RecommenderPolicy(name, training_days=7)
     if name in ("house", "oracle"):
         return {"house": None, "oracle": Oracle()}[name]
     return RecommenderPolicy(RECOMMENDERS[name](**SMALL.get(name, {})), training_days=7)
@@ -319,6 +322,7 @@ class ReadsAttributes:
     """A policy that ranks notes by what the log says about them: those with subtitles first."""
 
     training_days = 7
+    impressions = False
 
     def __init__(self, log=None):
         self.log = log

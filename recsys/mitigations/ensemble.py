@@ -1,0 +1,113 @@
+"""Ensemble: what several training seeds agree on."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from recsys.errors import ConfigError
+from recsys.log import InteractionLog
+from recsys.mitigations.base import Dressed, Mitigation, Place, innermost
+from recsys.noise import integer_seed
+from recsys.recommenders.base import Model, Recommender, Scores, Users
+
+__all__ = ["Ensemble", "EnsembleModel", "mean_ranks", "standardised"]
+
+
+class Ensemble(Mitigation):
+    """The mean over `seeds` fits of standardised scores, or of ranks.
+
+        s'(u, i) = 1/S Σ_s (s_s(u, i) - mean_s(u)) / sd_s(u),   or   -1/S Σ_s rank_s(u, i)
+
+    One fit has the training seed itself, the others seeds made from it. Averaging takes away what
+    training draws (bagging, Breiman 1996; of ranks: Borda 1781) and costs as many fits. Acts on
+    recommenders with a training seed. Use it where most of what changes is the noise of training.
+
+    >>> from recsys.mitigations.base import mitigated
+    >>> from recsys.recommenders import Random
+    >>> log = InteractionLog.from_frames({"user_id": [1, 2], "item_id": [7, 8]})
+    >>> len(mitigated(Random(), [Ensemble(seeds=3)]).fit(log).members)
+    3
+    """
+
+    seeds: int = Field(default=5, ge=2, le=100)
+    """How many fits."""
+    of: Literal["scores", "ranks"] = "scores"
+    """What is averaged."""
+
+    @property
+    def place(self) -> Place:
+        """See `Mitigation`."""
+        return Place.SCORES
+
+    def check(self, recommender: Recommender) -> None:
+        """See `Mitigation.check`."""
+        if recommender.deterministic:
+            kind = type(innermost(recommender)).__name__
+            raise ConfigError(
+                f"ensemble averages over training seeds, and {kind} has none: its fits are alike"
+            )
+
+    def fit(
+        self, recommender: Recommender, log: InteractionLog, seed: int, previous: Model | None
+    ) -> "EnsembleModel":
+        """See `Mitigation.fit`; each member goes on from its own earlier model."""
+        before: tuple[Model | None, ...] = (None,) * self.seeds
+        if isinstance(previous, EnsembleModel) and len(previous.members) == self.seeds:
+            before = previous.members
+        seeds = [seed, *(integer_seed(seed, number) for number in range(1, self.seeds))]
+        members = tuple(
+            recommender.fit(log, of_member, last)
+            for of_member, last in zip(seeds, before, strict=True)
+        )
+        return EnsembleModel(members[0].log, members[0], members, self.of)
+
+    def fit_without(
+        self, recommender: Recommender, model: Model, log: InteractionLog, users: Users, seed: int
+    ) -> Model:
+        """See `Recommender.fit_without`."""
+        return self.fit(recommender, log, seed, None)
+
+
+@dataclass(frozen=True)
+class EnsembleModel(Dressed):
+    """Several fits that score as one; `inner` is the first of them."""
+
+    members: tuple[Model, ...]
+    of: Literal["scores", "ranks"]
+
+    def score(self, users: Users, items: NDArray[np.int32]) -> Scores:
+        """See `Model.score`; what a member never serves is never served."""
+        each = standardised if self.of == "scores" else mean_ranks
+        total = np.zeros((np.size(users), items.size))
+        for member in self.members:
+            total += each(np.asarray(member.score(users, items), dtype=np.float64))
+        return np.asarray(total / len(self.members))
+
+
+def standardised(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scores less their mean, in standard deviations of the row; -inf stays.
+
+    >>> standardised(np.array([[1.0, 3.0, -np.inf]])).tolist()
+    [[-1.0, 1.0, -inf]]
+    """
+    finite = np.isfinite(scores)
+    count = np.maximum(finite.sum(axis=1, keepdims=True), 1)
+    mean = np.where(finite, scores, 0.0).sum(axis=1, keepdims=True) / count
+    centred = np.where(finite, scores - mean, 0.0)
+    deviation = np.sqrt((centred**2).sum(axis=1, keepdims=True) / count)
+    return np.where(finite, centred / np.where(deviation > 0, deviation, 1.0), -np.inf)
+
+
+def mean_ranks(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Minus the rank of each score in its row, 1 the best, equal ones their mean; -inf stays.
+
+    >>> mean_ranks(np.array([[1.0, 3.0, 3.0, -np.inf]])).tolist()
+    [[-3.0, -1.5, -1.5, -inf]]
+    """
+    from scipy.stats import rankdata
+
+    ranks = rankdata(-scores, method="average", axis=1)
+    return np.where(np.isfinite(scores), -ranks, -np.inf)

@@ -1,0 +1,206 @@
+"""Fresh slot: one slot tries notes that few have seen, and learns which are worth it."""
+# mypy: disallow-untyped-decorators=False
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numba import njit
+from numpy.typing import NDArray
+from pydantic import Field
+
+from recsys.errors import LogError
+from recsys.lazy import lazy
+from recsys.log import InteractionLog, Seen
+from recsys.mitigations.base import Dressed, Mitigation, Place
+from recsys.noise import Stream, uniforms
+from recsys.recommenders.base import Model, Ranking, Users
+from recsys.schema import SOURCES
+
+__all__ = ["FreshSlot", "shown_and_clicked"]
+
+_FRESH = list(SOURCES.categories).index("fresh")
+_LOW = np.uint64(0xFFFFFFFF)
+
+
+class FreshSlot(Mitigation):
+    """At rank `slot` stands the note with the highest draw from Beta(a + clicks, b + passed over).
+
+    Clicks and passings-over count readers; a note graduates once `graduate` readers have seen it,
+    and is then left to the recommender. Thompson sampling (Thompson 1933; Chapelle & Li 2011): a
+    draw is made of all notes at once, `samples` times a day, and each reader is given one of these
+    by lot. All draws are addressed by training seed, note or reader, and day. The log must hold
+    impressions. Acts on the rankings of any recommender, for readers whom it can serve. Use it to
+    serve newcomers' creators for one known slot, instead of letting them in everywhere or nowhere.
+
+    >>> from recsys.mitigations.base import mitigated
+    >>> from recsys.recommenders import Trending
+    >>> log = InteractionLog.from_frames({"user_id": [1, 2, 3, 4], "item_id": [7, 7, 8, 8],
+    ...     "kind": ["click", "click", "click", "impression"]})
+    >>> model = mitigated(Trending(), [FreshSlot(slot=1, graduate=3)]).fit(log)
+    >>> sorted(model.rank(np.array([-1]), 2).item_ids[0].tolist())
+    [0, 1]
+    """
+
+    slot: int = Field(default=4, ge=1)
+    """Its rank in the ranking, 1 on top."""
+    graduate: int = Field(default=30, ge=1)
+    """Readers who have seen a note by when it graduates."""
+    prior: tuple[float, float] = (1.0, 9.0)
+    """a and b: clicks, and passings-over, that a new note is taken to have."""
+    samples: int = Field(default=32, ge=1, le=1024)
+    """Joint draws a day among which readers are shared out."""
+
+    @property
+    def place(self) -> Place:
+        """See `Mitigation`."""
+        return Place.RANKS
+
+    @property
+    def needs_impressions(self) -> bool:
+        """See `Mitigation`."""
+        return True
+
+    @property
+    def draws(self) -> bool:
+        """See `Mitigation`."""
+        return True
+
+    def dress(self, model: Model, seed: int, previous: Model | None) -> "_Fresh":
+        """See `Mitigation.dress`.
+
+        Raises:
+            LogError: the log does not say what was shown and not clicked.
+        """
+        shown, clicked = shown_and_clicked(model.log)
+        return _Fresh(model.log, model, self, seed, shown, clicked)
+
+
+@dataclass(frozen=True)
+class _Fresh(Dressed):
+    """A model with a slot for notes that few have seen."""
+
+    options: FreshSlot
+    seed: int
+    shown: NDArray[np.int64]
+    clicked: NDArray[np.int64]
+
+    @lazy
+    def day(self) -> int:
+        """Days since 1970 of the last event; 0 without times."""
+        if not self.log.has_times:
+            return 0
+        return int(self.log.dense["timestamp"].dt.epoch("d").max())  # type: ignore[arg-type]
+
+    def rank(
+        self,
+        users: Users,
+        k: int = 20,
+        candidates: NDArray[np.bool_] | None = None,
+        exclude_seen: bool | Seen = True,
+    ) -> Ranking:
+        """See `Model.rank`."""
+        ranking = self.inner_rank(users, k, candidates, exclude_seen)
+        users = np.asarray(users, dtype=np.int64)
+        notes = self.scorable if candidates is None else self._in_key_order(candidates)
+        notes = notes[self.shown[notes] < self.options.graduate]
+        if k < self.options.slot or notes.size == 0 or users.size == 0:
+            return ranking
+        rates = self._rates(notes)
+        order = np.argsort(-rates, axis=1, kind="stable")
+        ids, scores, sources = (part.copy() for part in ranking.__dict__.values())
+        _insert(
+            ids, scores, sources, users, self._samples(users), notes[order],
+            np.take_along_axis(rates, order, axis=1).astype(np.float32),
+            self.what_was_seen(exclude_seen), self.options.slot - 1, np.uint8(_FRESH),
+            np.full(self.log.n_items, -1, dtype=np.int64),
+        )  # fmt: skip
+        return Ranking(ids, scores, sources)
+
+    def _in_key_order(self, candidates: NDArray[np.bool_]) -> NDArray[np.int32]:
+        items = np.flatnonzero(candidates).astype(np.int32)
+        return items[np.argsort(self.log.items["key"].to_numpy()[items], kind="stable")]
+
+    def _rates(self, notes: NDArray[np.int32]) -> NDArray[np.float64]:
+        """Draws of the click rates of notes, float64 (samples, n)."""
+        from scipy.special import betaincinv
+
+        keys = self.log.items["key"].to_numpy()[notes]
+        blocks = -(-self.options.samples // 4)
+        when = (self.day << 8) | np.arange(blocks)[:, None]
+        u = uniforms(self.seed, Stream.THOMPSON, keys & _LOW, keys >> np.uint64(32), when)
+        u = np.moveaxis(u, 2, 1).reshape(4 * blocks, -1)[: self.options.samples]
+        a, b = self.options.prior
+        clicked = self.clicked[notes]
+        return np.asarray(betaincinv(a + clicked, b + self.shown[notes] - clicked, u))
+
+    def _samples(self, users: Users) -> NDArray[np.int64]:
+        """Which of the joint draws each reader is given."""
+        keys = np.where(users >= 0, self.log.users["key"].to_numpy()[users], np.uint64(0))
+        u = uniforms(
+            self.seed, Stream.THOMPSON_READER, keys & _LOW, keys >> np.uint64(32), self.day
+        )
+        return (u[:, 0] * self.options.samples).astype(np.int64)
+
+
+def shown_and_clicked(log: InteractionLog) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """How many users have seen each item, and how many of them did more than see or hide it.
+
+    Args:
+        log: in which impressions are events, whether or not a click has one of its own.
+
+    Returns:
+        int64 (n_items,) twice.
+
+    Raises:
+        LogError: there is no impression.
+    """
+    passed = log.dense["kind"].is_in(["impression", "hide"])
+    if not (log.dense["kind"] == "impression").any():
+        raise LogError(
+            "fresh_slot: the log holds no impressions, so nobody knows what was passed over; "
+            "map the rows that were not clicked (log.kinds), or leave fresh_slot out"
+        )
+    pairs = log.dense.select("user", "item", clicked=~passed)
+    counts = (
+        pairs.group_by("user", "item").agg(pl.col("clicked").any())
+        .group_by("item").agg(pl.len().alias("shown"), pl.col("clicked").sum())
+    )  # fmt: skip
+    shown, clicked = np.zeros((2, log.n_items), dtype=np.int64)
+    shown[counts["item"].to_numpy()] = counts["shown"].to_numpy()
+    clicked[counts["item"].to_numpy()] = counts["clicked"].to_numpy()
+    return shown, clicked
+
+
+@njit(nogil=True, cache=True)
+def _insert(  # type: ignore[no-untyped-def]
+    ids, scores, sources, users, samples, order, rates, seen, slot, source, taken
+):
+    """Puts the best fresh note of each reader's draw at a slot; what follows moves down."""
+    k = ids.shape[1]
+    for row in range(users.size):
+        if ids[row, 0] < 0:
+            continue
+        user, sample = users[row], samples[row]
+        if user >= 0:
+            for place in range(seen.start[user], seen.end[user]):
+                taken[seen.items[place]] = row
+        at = 0
+        while at < slot and ids[row, at] >= 0:
+            taken[ids[row, at]] = row
+            at += 1
+        note, rate = np.int32(-1), np.float32(0)
+        for place in range(order.shape[1]):
+            if taken[order[sample, place]] != row:
+                note, rate = order[sample, place], rates[sample, place]
+                break
+        if note < 0:
+            continue
+        end = at  # where what follows stops moving: at the note itself, a gap, or the last slot
+        while end < k - 1 and ids[row, end] >= 0 and ids[row, end] != note:
+            end += 1
+        for place in range(end, at, -1):
+            ids[row, place] = ids[row, place - 1]
+            scores[row, place] = scores[row, place - 1]
+            sources[row, place] = sources[row, place - 1]
+        ids[row, at], scores[row, at], sources[row, at] = note, rate, source

@@ -1,0 +1,124 @@
+"""Language gate: notes in a language that the reader does not read are held back."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from pydantic import Field
+
+from recsys.errors import LogError
+from recsys.lazy import lazy
+from recsys.log import InteractionLog, Seen
+from recsys.mitigations.base import Dressed, Mitigation, Place
+from recsys.mitigations.slots import limited
+from recsys.recommenders.base import Model, Ranking, Users
+
+__all__ = ["LanguageGate"]
+
+
+class LanguageGate(Mitigation):
+    """At every rank r at most floor(share·r) notes that the reader's languages do not cover.
+
+    A language is covered if it is the reader's own, or if the reader's skill in others is at least
+    `skill`; a note or reader whose language is not known passes. The bound is that of `cap`
+    (Zehlike et al. 2017, "FA*IR"), on another set of notes for each reader. It bounds the ranking,
+    not the platform's own slots nor a fallback. Use it where newcomers speak another language: it
+    holds both sides' foreign notes back and does not ask who is new.
+
+    >>> from recsys.mitigations.base import mitigated
+    >>> from recsys.recommenders import Trending
+    >>> log = InteractionLog.from_frames({"user_id": [1, 2, 3], "item_id": [7, 7, 8]},
+    ...     {"user_id": [1, 2, 3], "language": ["zh", "en", "zh"]},
+    ...     {"item_id": [7, 8], "language": ["en", "zh"]})
+    >>> gate = LanguageGate(share=0.5, skill_column=None)
+    >>> ranking = mitigated(Trending(), [gate]).fit(log).rank(np.array([0]), 2, None, False)
+    >>> ranking.item_ids.tolist()
+    [[1, 0]]
+    """
+
+    share: float = Field(default=0.1, ge=0, le=1)
+    """Most of the slots that notes in other languages may take."""
+    skill: float = Field(default=0.5, ge=0, le=1)
+    """Skill in other languages from which on a reader is not held back from anything."""
+    user_column: str = "language"
+    """The users' column of their own language."""
+    item_column: str = "language"
+    """The items' column of their language."""
+    skill_column: str | None = "skill_in_other_language"
+    """The users' column of their skill in other languages; null where it is not known."""
+
+    @property
+    def place(self) -> Place:
+        """See `Mitigation`."""
+        return Place.RANKS
+
+    def dress(self, model: Model, seed: int, previous: Model | None) -> "_Gated":
+        """See `Mitigation.dress`.
+
+        Raises:
+            LogError: the log does not say what people read, or what notes are written in.
+        """
+        columns = {"users": [self.user_column], "items": [self.item_column]}
+        if self.skill_column is not None:
+            columns["users"].append(self.skill_column)
+        for table, wanted in columns.items():
+            for column in wanted:
+                _check_column(model.log, table, column)
+        return _Gated(model.log, model, self)
+
+
+@dataclass(frozen=True)
+class _Gated(Dressed):
+    """A model whose rankings keep the bound for each reader."""
+
+    options: LanguageGate
+
+    @lazy
+    def groups(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """The group of each user, int64 (n_users,), and what is held back, (n_groups, n_items).
+
+        A group for each language, and a last one from which nothing is held back.
+        """
+        own = self.log.users[self.options.user_column].cast(pl.String)
+        of_items = self.log.items[self.options.item_column].cast(pl.String)
+        known = sorted(set(own.drop_nulls()) | set(of_items.drop_nulls()))
+        to_code = {name: code for code, name in enumerate(known)}
+        reads, written = (
+            column.replace_strict(to_code, default=None, return_dtype=pl.Int64)
+            for column in (own, of_items)
+        )
+        group = reads.fill_null(len(known)).to_numpy().copy()
+        if self.options.skill_column is not None:
+            skill = self.log.users[self.options.skill_column].cast(pl.Float64).fill_null(0.0)
+            group[skill.to_numpy() >= self.options.skill] = len(known)
+        codes = written.fill_null(-1).to_numpy()
+        held_back = (codes >= 0) & (codes != np.arange(len(known) + 1)[:, None])
+        held_back[-1] = False
+        return group, held_back
+
+    def rank(
+        self,
+        users: Users,
+        k: int = 20,
+        candidates: NDArray[np.bool_] | None = None,
+        exclude_seen: bool | Seen = True,
+    ) -> Ranking:
+        """See `Model.rank`."""
+        ranking = self.inner_rank(users, k, candidates, exclude_seen)
+        group, held_back = self.groups
+        users = np.asarray(users)
+        group = np.where(users >= 0, group[users], held_back.shape[0] - 1)
+        return limited(
+            self.inner, ranking, users, candidates, exclude_seen, group, held_back,
+            self.options.share,
+        )  # fmt: skip
+
+
+def _check_column(log: InteractionLog, table: str, column: str) -> None:
+    columns = (log.users if table == "users" else log.items).columns
+    if column not in columns:
+        option = "; skill_column: null does without it" if "skill" in column else ""
+        raise LogError(
+            f"language_gate: {table} have no column {column!r} among {', '.join(columns)}{option}"
+        )

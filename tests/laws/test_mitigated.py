@@ -1,0 +1,168 @@
+"""The laws, for recommenders under mitigations: closed loop arm by arm, open loop as studies."""
+
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from recsys import load_study, run
+from recsys.mitigations import MITIGATIONS, mitigated
+from recsys.recommenders import RECOMMENDERS
+from recsys.study import plan
+from recsys.world import blocks
+from recsys.world.simulate import Arm
+from tests.laws.test_closed_loop import AUDIENCE, IDLE, NONE, a_world, alone, differences
+
+CHAINS = {
+    "als + downweight + anchor + calibrated": (
+        "als",
+        {"downweight": {}, "anchor": {"mu": 50.0}, "calibrated": {"history_days": 2}},
+    ),
+    "als + frozen": ("als", {"frozen": {}}),
+    "als + ensemble + offset": ("als", {"ensemble": {"seeds": 2}, "offset": {}}),
+    "als, always anew": ("als", {"warm_start": {"enabled": False}}),
+    "trending + ramp": ("trending", {"ramp": {"days": 3.0}}),
+    "item_knn + gate + cap": ("item_knn", {"language_gate": {}, "cap": {}}),
+    "item_knn + ramp of slots": ("item_knn", {"ramp": {"of": "slots"}}),
+    "item_knn + fresh slot": ("item_knn", {"fresh_slot": {"slot": 2}}),
+}
+OPTIONS = {"als": {"factors": 4, "iterations": 3}}
+
+
+def chained(name):
+    kind, chain = CHAINS[name]
+    parts = [MITIGATIONS[part](**options) for part, options in chain.items()]
+    return mitigated(RECOMMENDERS[kind](**OPTIONS.get(kind, {})), parts)
+
+
+@pytest.fixture(scope="module")
+def control():
+    made = {}
+
+    def of(name):
+        if name not in made:
+            made[name] = alone(chained(name), "control")
+        return made[name]
+
+    return of
+
+
+@pytest.mark.parametrize("idle", IDLE)
+@pytest.mark.parametrize("name", CHAINS)
+def test_idle_newcomers_change_nothing(name, idle, control):
+    influx = alone(chained(name), "influx", a_world(influx=IDLE[idle]))
+    assert differences(control(name), influx) == set()
+
+
+@pytest.mark.parametrize("newcomers", ["influx", "placebo"])
+@pytest.mark.parametrize("name", CHAINS)
+def test_with_all_gates_closed_active_newcomers_change_nothing(name, newcomers, control):
+    closed = alone(chained(name), Arm(newcomers, gates=NONE))
+    assert differences(control(name), closed) == set()
+    theirs = closed.simulation.log.dense.filter(pl.col("user") >= 150)
+    assert (theirs["kind"] == "click").sum() > 10
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_threads_and_repetition_change_no_bit_and_open_gates_do(name, control, monkeypatch):
+    once = alone(chained(name), "influx")
+    assert {"events", "feeds"} <= differences(control(name), once)
+    monkeypatch.setattr(blocks, "_SMALLEST", 23)
+    again = alone(chained(name), "influx", threads=3)
+    assert differences(once, again) == set()
+    for day in AUDIENCE.days:
+        for mine, theirs in zip(once.served(day)[1], again.served(day)[1], strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+
+
+# Open loop, and studies
+
+STUDY = {
+    "name": "mitigated",
+    "world": {
+        "incumbents": 200,
+        "days_before": 3,
+        "days_after": 3,
+        "influx": {"kind": "rednote_2025", "newcomers": 50},
+    },
+    "recommenders": ["item_knn", {"kind": "als", "factors": 4, "iterations": 3}],
+    "mitigations": [
+        {"parts": [{"kind": "anchor", "mu": 50.0}, {"kind": "calibrated", "history_days": 2}],
+         "only": ["als"]},
+        {"parts": ["downweight"], "only": ["als"]},
+        {"parts": ["ensemble"], "only": ["als"]},
+        ["offset", "cap"],
+        ["calibrated"],
+        ["fresh_slot"],
+    ],
+    "evaluation": {"days": [1, 2], "k": 8, "panel": 60},
+    "seeds": 2,
+}  # fmt: skip
+CHAINS_OF_ALS = ["none", "anchor + calibrated", "downweight", "ensemble", "offset + cap",
+                 "calibrated", "fresh_slot"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def result():
+    return run(load_study(STUDY))
+
+
+@pytest.fixture(scope="module")
+def closed():
+    return run(load_study(STUDY, ["loop=closed", "seeds=1"]))
+
+
+@pytest.mark.parametrize("loop", ["open", "closed"])
+@pytest.mark.parametrize("influx", ["newcomers=0", "arrivals=[0,0,0,1]"])
+def test_idle_newcomers_make_a_total_of_exactly_nothing(influx, loop):
+    nobody = run(load_study(STUDY, [f"world.influx.{influx}", "seeds=1", f"loop={loop}"]))
+    for part in ("total", "volume", "who"):
+        assert nobody.drift[part].to_list() == [0.0] * nobody.drift.height
+
+
+def test_each_recommender_runs_under_its_chains(result, closed):
+    for found in (result, closed):
+        for frame in (found.per_user, found.summary, found.drift, found.quantiles, found.timings):
+            for name, chains in (("als", CHAINS_OF_ALS), ("item_knn", [
+                "none", "offset + cap", "calibrated", "fresh_slot"])):  # fmt: skip
+                mine = frame.filter(pl.col("recommender") == name)["mitigation"]
+                assert mine.unique(maintain_order=True).to_list() == chains
+    assert result.life.select("recommender", "mitigation").unique().rows() == [("house", "none")]
+    pairs = closed.life.select("recommender", "mitigation").unique(maintain_order=True).rows()
+    assert pairs == [("item_knn", name) for name in (
+        "none", "offset + cap", "calibrated", "fresh_slot")] + [
+        ("als", name) for name in CHAINS_OF_ALS]  # fmt: skip
+
+
+def test_none_is_what_it_is_without_any_mitigation(result):
+    alone = run(load_study({**STUDY, "mitigations": []}))
+    mine = result.per_user.filter(pl.col("mitigation") == "none")
+    assert_frame_equal(mine, alone.per_user)
+    assert alone.front.is_empty()
+    plain = {cell.identity for cell in plan(alone.study)}
+    assert plain < {cell.identity for cell in plan(result.study)}
+    assert not any("mitigations" in identity for identity in plain)
+
+
+def test_workers_change_no_figure(result):
+    other = run(load_study(STUDY, ["workers=3"]))
+    assert_frame_equal(other.per_user, result.per_user)
+    assert_frame_equal(other.front, result.front)
+
+
+def test_snapshots_say_under_which_mitigation():
+    kept = run(load_study(STUDY, ["seeds=1", "evaluation.snapshots=true"])).feeds
+    assert set(kept["mitigation"].cast(pl.String)) == set(CHAINS_OF_ALS)
+    fresh = kept.filter(pl.col("mitigation") == "fresh_slot", pl.col("source") == "fresh")
+    others = kept.filter(pl.col("mitigation") == "none", pl.col("source") == "fresh")
+    assert fresh.height > 1.5 * others.height / 2
+
+
+def test_the_model_before_the_influx_is_shared_by_all_arms(result):
+    """Anchored to one model, a retrained arm differs less from control than one trained anew."""
+    notes = result.drift.filter(pl.col("day").is_null(), pl.col("measure") == "notes")
+    anchored, plain = (
+        notes.filter(pl.col("recommender") == "als", pl.col("mitigation") == name)["retrain"].item()
+        for name in ("anchor + calibrated", "none")
+    )
+    assert 0 < anchored < plain
