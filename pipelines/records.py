@@ -6,6 +6,7 @@ Metrics of a recommender:
     drift/incumbent/notes/{influx, placebo, retrain, total, volume, who, who_ci_low, …}
     quality/newcomer/utility                    a level in the influx arm
     front/drift_total/{mean, ci_low, ci_high, less_none}   of a study with mitigations
+    channels/language_format/supply/{shapley, shapley_ci_low, …, first_in, last_in}
     life/influx/newcomer/click_rate             a day of the platform that it serves
 
 All but the headline are by day (`step`); what is not a number is left out. In an open loop the
@@ -139,7 +140,8 @@ def child_values(result: StudyResult, recommender: str, mitigation: str) -> list
     found = (*_headline(drift, summary), *_drift(drift), *_quality(summary))
     closed = result.study.loop == "closed"
     life = result.life.filter(chosen, closed)
-    return _finite((*found, *_front(result, chosen), *_life(life)))
+    split = (*_front(result, chosen), *_channels(result, chosen))
+    return _finite((*found, *split, *_life(life)))
 
 
 def verdict_values(verdicts: pl.DataFrame) -> list[Value]:
@@ -203,6 +205,18 @@ def _front(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:
     for row in result.front.filter(chosen).iter_rows(named=True):
         for column in ("mean", "ci_low", "ci_high", "less_none"):
             yield Value(f"front/{row['quantity']}/{column}", row[column])
+
+
+def _channels(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:
+    """Of a study that splits them: each channel's part over all days, and of the total."""
+    if result.channels.is_empty():
+        return
+    for row in result.channels.filter(chosen, pl.col("day").is_null()).iter_rows(named=True):
+        name = f"channels/{row['measure']}/{_plain(row['channel'])}/{row['part']}"
+        yield Value(name, row["mean"])
+        if row["part"] in ("shapley", "total"):
+            yield Value(f"{name}_ci_low", row["ci_low"])
+            yield Value(f"{name}_ci_high", row["ci_high"])
 
 
 def _quality(summary: pl.DataFrame) -> Iterator[Value]:

@@ -43,7 +43,7 @@ CELLS = Path("data/cells")
 STUDIES = Path("data/studies")
 TRAININGS = Path("data/training")
 TUNINGS = Path("data/tuning")
-_FRAMES = ("per_user", "timings", "life", "feeds")
+_FRAMES = ("per_user", "timings", "life", "feeds", "games")
 _TABLES = ("summary", "drift", "quantiles", "life")
 """Frames of a study that are small enough to be written as text too."""
 _RECORD = "cell.json"
@@ -127,8 +127,8 @@ def save_result(result: StudyResult, root: Path = STUDIES) -> Path:
 
     Returns:
         The directory: config.yaml, per_user.parquet, summary, drift, quantiles and life as .parquet
-        and .csv, timings.parquet, notes.txt, with mitigations front.csv and dominated.csv and, if
-        the study keeps them, feeds.parquet. The same study has the same directory and, but for the
+        and .csv, timings.parquet, notes.txt, with mitigations front.csv and dominated.csv, with
+        channels channels.csv and games.parquet and, if the study keeps them, feeds.parquet. The same study has the same directory and, but for the
         timings, the same bytes.
     """
     place = root / f"{result.study.name}-{study_digest(result.study)[:12]}"
@@ -145,6 +145,11 @@ def save_result(result: StudyResult, root: Path = STUDIES) -> Path:
             for name in ("front", "dominated"):
                 with whole(place / f"{name}.csv") as part:
                     getattr(result, name).write_csv(part)
+        if not result.channels.is_empty():
+            with whole(place / "channels.csv") as part:
+                result.channels.write_csv(part)
+            with whole(place / "games.parquet") as part:
+                result.games.write_parquet(part)
         with whole(place / "config.yaml") as part:
             part.write_text(config_text(result.study, place), encoding="utf-8")
         with whole(place / "notes.txt") as part:

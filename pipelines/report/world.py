@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from pipelines.report.channels import channel_sections
 from pipelines.report.days import daily_sections
 from pipelines.report.front import front_sections
 from pipelines.report.headline import DASH, Headline, Variant, interval, name_of, number
@@ -40,6 +41,7 @@ def world_sections(figures: Headline) -> Iterator[Section]:
     if figures.has("utility"):
         yield _worth(figures, order)
     yield from front_sections(figures.result, order)
+    yield from channel_sections(figures.result, order)
     yield from daily_sections(figures.result, order)
     yield from life_sections(figures.result, order)
     yield words(figures, order)

@@ -5,7 +5,7 @@ worlds of a seed go on from the same days before the influx; that with no gate o
 where v is 0 by law, so it is not run.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import polars as pl
@@ -44,7 +44,6 @@ def name_of(coalition: int) -> str:
 
 
 _NAMES = pl.Enum([name_of(coalition) for coalition in range(COALITIONS)])
-_MISSING = pl.DataFrame(schema={"arm": pl.String, "gates": _NAMES})
 
 
 @dataclass(frozen=True)

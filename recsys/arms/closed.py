@@ -59,7 +59,12 @@ class ClosedArms(WorldArms):
         )  # fmt: skip
 
     def _without_newcomers(
-        self, recommender: Recommender, arm: str, day: int, feeds: Ranking
+        self,
+        recommender: Recommender,
+        arm: str,
+        day: int,
+        feeds: Ranking,
+        before: Model | None = None,
     ) -> NDArray[np.int32] | None:
         """As the platform would have served them that morning."""
         if not self.evaluation.one_step:

@@ -153,6 +153,9 @@ class Study(Part):
     loop: Literal["open", "closed"] = "open"
     """Open: the house policy makes the log that all recommenders learn from. Closed: each
     recommender serves a world of its own, and learns daily from what its feeds led to."""
+    channels: bool = False
+    """Closed loop: split *who* among the five channels by running the world with every set of gates
+    open, once with the influx and once with the placebo: 62 more worlds a seed and recommender."""
     arms: tuple[ArmName, ...] = ("control", "influx", "placebo", "retrain")
     """Arms of a world; a log always has its own: full, without newcomers, placebos, retrain."""
     evaluation: Evaluation = Evaluation()
@@ -193,6 +196,9 @@ class Study(Part):
                     f"evaluation.panel: {self.evaluation.panel} is more than "
                     f"the {self.world.incumbents} incumbents"
                 )
+        if self.channels and (self.world is None or self.loop != "closed"):
+            raise ValueError("channels: needs a world and loop: closed; in an open loop or a log no "
+                             "gate can be closed")
         if self.log is not None and self.seeds != 1:
             raise ValueError("seeds: a log has one history, so seeds must be 1 (see placebo_draws)")
         return self
