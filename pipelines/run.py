@@ -21,8 +21,8 @@ from rich.console import Console
 
 import recsys
 from pipelines.progress import StudyProgress
-from pipelines.report.console import stdout
 from pipelines.report.channels import save_channels_plot
+from pipelines.report.console import stdout
 from pipelines.report.front import save_front_plot
 from pipelines.report.terminal import (
     print_comparison,

@@ -127,9 +127,9 @@ def save_result(result: StudyResult, root: Path = STUDIES) -> Path:
 
     Returns:
         The directory: config.yaml, per_user.parquet, summary, drift, quantiles and life as .parquet
-        and .csv, timings.parquet, notes.txt, with mitigations front.csv and dominated.csv, with
-        channels channels.csv and games.parquet and, if the study keeps them, feeds.parquet. The same study has the same directory and, but for the
-        timings, the same bytes.
+        and .csv, timings.parquet, notes.txt; with mitigations front.csv and dominated.csv; with
+        channels channels.csv and games.parquet; and, if the study keeps them, feeds.parquet. The
+        same study has the same directory and, but for the timings, the same bytes.
     """
     place = root / f"{result.study.name}-{study_digest(result.study)[:12]}"
     with explained(place):

@@ -5,7 +5,7 @@ gates W open. Its Shapley values, which are linear in v, are taken reader by rea
 those of their means over readers and seeds.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -86,10 +86,14 @@ def _values(group: pl.DataFrame) -> tuple[list[int | None], dict[str, NDArray[np
 
 
 def _estimates(v: NDArray[np.float64]) -> Iterator[dict[str, Any]]:
-    """Rows of one measure and day from float64 (coalitions, users, seeds)."""
+    """Rows of one measure and day from float64 (coalitions, users, seeds).
+
+    Users count who have a value in every world, so that parts sum to the total.
+    """
+    v = v[:, ~np.isnan(v).any(axis=(0, 2))]
     shares, gates = shapley(v), list(GATES)
     pairs = [f"{gates[i]} x {gates[j]}" for i, j in pairs_of(len(gates))]
-    parts = {
+    parts: dict[str, tuple[Sequence[str], NDArray[np.float64]]] = {
         "total": (["all"], shares.total[None]),
         "shapley": (gates, shares.shapley),
         "first_in": (gates, shares.first_in),
@@ -105,5 +109,5 @@ def _estimates(v: NDArray[np.float64]) -> Iterator[dict[str, Any]]:
                 "p_value": interval.p_value[i], "p_holm": adjusted[i],
             }  # fmt: skip
             known = {name: None if np.isnan(x) else float(x) for name, x in figures.items()}
-            n_users = int(np.broadcast_to(interval.n_users, interval.mean.shape)[i])
-            yield {"part": part, "channel": channel, **known, "n_users": n_users, "n_seeds": v.shape[-1]}
+            counts = {"n_users": v.shape[1], "n_seeds": v.shape[2]}
+            yield {"part": part, "channel": channel, **known, **counts}

@@ -171,7 +171,9 @@ def plan(study: Study) -> list[Cell]:
         ]
     _check_pool(study)
     every = range(1, COALITIONS)
-    parts = [every[i : i + _COALITIONS_PER_CELL] for i in range(0, len(every), _COALITIONS_PER_CELL)]
+    parts = [
+        every[i : i + _COALITIONS_PER_CELL] for i in range(0, len(every), _COALITIONS_PER_CELL)
+    ]
     return [
         Cell(study, spec, seed, chain=chain, coalitions=part)
         for seed in study.seed_range()
@@ -279,7 +281,7 @@ def _closed_arms(cell: Cell, recommender: Recommender) -> ClosedArms:
 
 
 def _channel_arms(cell: Cell, recommender: Recommender) -> ChannelArms:
-    """One seed's worlds by gates; the last two asked for are kept, with the days that they share."""
+    """One seed's worlds by gates; the last two asked for are kept, with the days they share."""
     world, evaluation = cell.study.world, cell.study.evaluation
     assert world is not None
     return _kept(

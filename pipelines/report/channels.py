@@ -18,6 +18,8 @@ _TITLES = {
     "newcomer_share": "attention to newcomers' notes (points of share)",
     "one_step": "notes, one step (points of 1 - FRBO)",
 }
+_SEEN = 0.0005
+"""Less is printed as 0."""
 _PARTS = ("shapley", "first_in", "last_in")
 _WORDS = (
     "part      Shapley value: the mean of what a channel adds, over all orders of opening them;",
@@ -80,6 +82,7 @@ def _strongest(
             if (of, what, part) == (variant, measure, "interaction")
             and row["p_holm"] is not None
             and row["p_holm"] <= 0.05
+            and abs(row["mean"]) >= _SEEN
         ]
         known.sort(key=lambda row: -abs(row["mean"]))
         told = ", ".join(f"{row['channel']} {row['mean'] * 100:+.1f}" for row in known[:3])
@@ -116,9 +119,7 @@ def save_channels_plot(result: StudyResult, path: Path) -> None:
     shift = alt.YOffset("part:N", sort=["part", "first in", "last in"])
     colour = alt.Color("part:N", sort=["part", "first in", "last in"], title=None)
     told = ["channel:N", "part:N", "mean:Q", "ci_low:Q", "ci_high:Q", "p_holm:Q"]
-    ends = base.mark_rule().encode(
-        alt.X("ci_low:Q"), alt.X2("ci_high:Q"), up, shift, colour
-    )
+    ends = base.mark_rule().encode(alt.X("ci_low:Q"), alt.X2("ci_high:Q"), up, shift, colour)
     points = base.mark_point(filled=True, size=50).encode(across, up, shift, colour, tooltip=told)
     zero = base.mark_rule(color="#999", strokeDash=[3, 3]).encode(x=alt.datum(0))
     chart = (

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from recsys.arms.closed import ClosedArms
-from recsys.arms.measure import KEYS, headline_of
+from recsys.arms.measure import headline_of
 from recsys.drift import MEASURES, Measure
 from recsys.lazy import lazy
 from recsys.world.gates import GATES

@@ -197,8 +197,9 @@ class Study(Part):
                     f"the {self.world.incumbents} incumbents"
                 )
         if self.channels and (self.world is None or self.loop != "closed"):
-            raise ValueError("channels: needs a world and loop: closed; in an open loop or a log no "
-                             "gate can be closed")
+            raise ValueError(
+                "channels: needs a world and loop: closed; nothing else has gates to close"
+            )
         if self.log is not None and self.seeds != 1:
             raise ValueError("seeds: a log has one history, so seeds must be 1 (see placebo_draws)")
         return self

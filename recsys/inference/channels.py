@@ -69,9 +69,7 @@ def shapley(values: ArrayLike) -> Shares:
             f"{_MOST_PLAYERS}: a value for every coalition of n players"
         )
     weights = _weights(n)
-    return Shares(
-        v[-1] - v[0], *(np.tensordot(of, v, axes=1) for of in weights)
-    )
+    return Shares(v[-1] - v[0], *(np.tensordot(of, v, axes=1) for of in weights))
 
 
 def pairs_of(n: int) -> list[tuple[int, int]]:

@@ -229,7 +229,8 @@ class Run:
     def _without_newcomers(self, day: int, views: tuple[View, View], before: Rankers) -> Served:
         """Incumbents' feeds by a fit that goes on from the same one, without newcomers' events."""
         assert self.audience is not None
-        assert self.policy is not None and not isinstance(self.policy, Oracle)
+        assert self.policy is not None
+        assert not isinstance(self.policy, Oracle)
         ranker = fit_without_newcomers(self.scene, self.policy, self.history, before)
         users = self.audience.users[self.audience.users < self.world.incumbents]
         ranked = rank_morning(self.scene, self.readers, views, (ranker, None), users)

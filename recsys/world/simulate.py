@@ -225,7 +225,9 @@ def simulate_arms(
 
     Args, Raises: as in `simulate`; without `impressions` the log holds actions alone.
     """
-    shared = Shared(world, seed, policy, audience=audience, threads=threads, impressions=impressions)
+    shared = Shared(
+        world, seed, policy, audience=audience, threads=threads, impressions=impressions
+    )
     return {name: shared.run(name) for name in arms}
 
 
@@ -266,9 +268,7 @@ class Shared:
     def _twin(self, *, retrained: bool) -> dict[int, Twin]:
         with self._lock:
             if retrained not in self._twins:
-                self._twins[retrained] = _recorded(
-                    self._run, self._run.world, retrained=retrained
-                )
+                self._twins[retrained] = _recorded(self._run, self._run.world, retrained=retrained)
             return self._twins[retrained]
 
 
