@@ -6,6 +6,7 @@ Metrics of a recommender:
     drift/incumbent/notes/{influx, placebo, retrain, total, volume, who, who_ci_low, …}
     quality/newcomer/utility                    a level in the influx arm
     front/drift_total/{mean, ci_low, ci_high, less_none}   of a study with mitigations
+    recovery/language_format/{half, inside}     days from the reversal, if it came
     channels/language_format/supply/{shapley, shapley_ci_low, …, first_in, last_in}
     life/influx/newcomer/click_rate             a day of the platform that it serves
 
@@ -140,7 +141,7 @@ def child_values(result: StudyResult, recommender: str, mitigation: str) -> list
     found = (*_headline(drift, summary), *_drift(drift), *_quality(summary))
     closed = result.study.loop == "closed"
     life = result.life.filter(chosen, closed)
-    split = (*_front(result, chosen), *_channels(result, chosen))
+    split = (*_front(result, chosen), *_recovery(result, chosen), *_channels(result, chosen))
     return _finite((*found, *split, *_life(life)))
 
 
@@ -205,6 +206,14 @@ def _front(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:
     for row in result.front.filter(chosen).iter_rows(named=True):
         for column in ("mean", "ci_low", "ci_high", "less_none"):
             yield Value(f"front/{row['quantity']}/{column}", row[column])
+
+
+def _recovery(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:
+    if result.recovery.is_empty():
+        return
+    for row in result.recovery.filter(chosen).iter_rows(named=True):
+        for column, edge in (("days", ""), ("ci_low", "_ci_low"), ("ci_high", "_ci_high")):
+            yield Value(f"recovery/{_plain(row['measure'])}/{row['event']}{edge}", row[column])
 
 
 def _channels(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:

@@ -127,7 +127,8 @@ def save_result(result: StudyResult, root: Path = STUDIES) -> Path:
 
     Returns:
         The directory: config.yaml, per_user.parquet, summary, drift, quantiles and life as .parquet
-        and .csv, timings.parquet, notes.txt; with mitigations front.csv and dominated.csv; with
+        and .csv, timings.parquet, notes.txt; of a world recovery.csv and power.csv, if they
+        have rows; with mitigations front.csv and dominated.csv; with
         channels channels.csv and games.parquet; and, if the study keeps them, feeds.parquet. The
         same study has the same directory and, but for the timings, the same bytes.
     """
@@ -143,6 +144,10 @@ def save_result(result: StudyResult, root: Path = STUDIES) -> Path:
                 getattr(result, name).write_csv(part)
         if not result.front.is_empty():
             for name in ("front", "dominated"):
+                with whole(place / f"{name}.csv") as part:
+                    getattr(result, name).write_csv(part)
+        for name in ("recovery", "power"):
+            if not getattr(result, name).is_empty():
                 with whole(place / f"{name}.csv") as part:
                     getattr(result, name).write_csv(part)
         if not result.channels.is_empty():

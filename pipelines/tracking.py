@@ -30,9 +30,10 @@ ARTIFACTS = (
     "config.yaml", "summary.csv", "drift.csv", "quantiles.csv", "life.csv", "per_user.parquet"
 )  # fmt: skip
 MORE_ARTIFACTS = (
-    "front.csv", "dominated.csv", "front.html", "channels.csv", "channels.html", "games.parquet"
+    "recovery.csv", "power.csv", "front.csv", "dominated.csv", "front.html",
+    "channels.csv", "channels.html", "games.parquet",
 )  # fmt: skip
-"""Of a study with mitigations, or one that splits *who* among channels."""
+"""Of some studies: of those with mitigations, or that split *who* among channels."""
 _PROGRAMS = {
     "study": "pipelines.run",
     "training": "pipelines.train",

@@ -25,8 +25,9 @@ from recsys.inference import MIN_SEEDS_FOR_CLAIMS
 from recsys.jobs import Progress, run_all
 from recsys.load import make_recommender
 from recsys.recommenders import Recommender
+from recsys.recovery import recovery
 from recsys.spread import quantiles
-from recsys.summary import drift_of_log, drift_of_world, summarise
+from recsys.summary import drift_of_log, drift_of_world, power_of_world, summarise
 from recsys.threads import single_threaded_blas
 
 __all__ = ["Cell", "CellResult", "StudyResult", "combine", "plan", "run", "run_cell"]
@@ -99,7 +100,8 @@ class StudyResult:
         summary: recommender · mitigation · arm · day · cohort · measure · mean · ci_low · ci_high ·
             n_users · n_seeds; day is null in the mean over days.
         drift: recommender · mitigation · day · measure · influx · placebo · retrain · total ·
-            volume · who, these three with _ci_low and _ci_high · p_value (of who) · p_holm ·
+            volume · who, these three with _ci_low and _ci_high · who_band_low · who_band_high (of a
+            day: who of all days lies within these at once, with 95 %) · p_value (of who) · p_holm ·
             saturated · n_users · n_seeds. p_holm is adjusted for the measures of a recommender
             other than `recsys.summary.PRIMARY`, in headline rows.
         quantiles: recommender · mitigation · arm · day · cohort · measure · mean · p10 · p50 ·
@@ -115,6 +117,8 @@ class StudyResult:
         notes: what a reader of the figures must know, a sentence each.
         front: of a world with mitigations, what `recsys.front.front` gives.
         dominated: what `recsys.front.dominated` gives.
+        recovery: of a world with a reversal, what `recsys.recovery.recovery` gives.
+        power: of a world, what `recsys.summary.power_of_world` gives.
         channels: with `channels`, what `recsys.channels.channels` gives.
         games: what it is made from: recommender · mitigation · arm · gates (those open) · seed ·
             day · user_id · and a column for each of `recsys.arms.channels.RUNGS`.
@@ -131,6 +135,8 @@ class StudyResult:
     notes: tuple[str, ...] = field(default=())
     front: pl.DataFrame = field(default_factory=pl.DataFrame)
     dominated: pl.DataFrame = field(default_factory=pl.DataFrame)
+    recovery: pl.DataFrame = field(default_factory=pl.DataFrame)
+    power: pl.DataFrame = field(default_factory=pl.DataFrame)
     channels: pl.DataFrame = field(default_factory=pl.DataFrame)
     games: pl.DataFrame = field(default_factory=pl.DataFrame)
 
@@ -223,7 +229,7 @@ def combine(study: Study, results: Sequence[CellResult]) -> StudyResult:
         feeds=feeds_in_one([result.feeds for result in results]),
         timings=timings,
         notes=notes,
-        **_fronts(study, per_user),
+        **_of_world(study, per_user),
         **_split(games),
     )
 
@@ -236,11 +242,16 @@ def _split(games: Sequence[pl.DataFrame]) -> dict[str, pl.DataFrame]:
     return {"channels": channels(every), "games": every}
 
 
-def _fronts(study: Study, per_user: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """The front, where there is something to compare and to compare it by."""
-    if study.log is not None or not any(chain.parts for chain in study.mitigations):
+def _of_world(study: Study, per_user: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """What only a world tells: power, recovery, and the front if there are mitigations."""
+    if study.world is None:
         return {}
-    return {"front": front(per_user), "dominated": dominated(per_user)}
+    found = {"power": power_of_world(per_user, study.arms)}
+    if study.world.influx.reversal_day is not None:
+        found["recovery"] = recovery(per_user, study.arms, study.world.influx.reversal_day)
+    if any(chain.parts for chain in study.mitigations):
+        found |= {"front": front(per_user), "dominated": dominated(per_user)}
+    return found
 
 
 def run(

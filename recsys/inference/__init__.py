@@ -23,6 +23,7 @@ from recsys.inference.removal import (
     spread_ratio,
     widened,
 )
+from recsys.inference.resample import resampled_means
 
 __all__ = [
     "MIN_SEEDS_FOR_CLAIMS",
@@ -40,6 +41,7 @@ __all__ = [
     "parts",
     "permutation_p",
     "placebo_band",
+    "resampled_means",
     "seeds_needed",
     "shapley",
     "smallest_p",
