@@ -204,9 +204,9 @@ def power_of_world(per_user: pl.DataFrame, arms: tuple[str, ...]) -> pl.DataFram
 
 
 def _level(per_user: pl.DataFrame, keys: Mapping[str, str], measure: str) -> float:
-    """Mean of a level over incumbents without the influx."""
-    chosen = _incumbents(per_user).filter(**keys, arm="control").filter(pl.col("day").is_null())
-    return float(chosen[measure].mean() or 0.0)  # type: ignore[arg-type]
+    """Mean of a level over incumbents without the influx, summed in the order of rows."""
+    rows = _incumbents(per_user).filter(pl.col("day").is_null(), **keys, arm="control")
+    return float(np.nanmean(rows[measure].to_numpy()))
 
 
 def _widen(rows: list[dict[str, Any]]) -> None:
