@@ -21,6 +21,7 @@ from pipelines.digests import cell_digest, group_digest, study_digest, training_
 from pipelines.models import MODEL, write_model
 from recsys.config import Study, Training
 from recsys.errors import UserError
+from recsys.sensitivity import sensitivity
 from recsys.study import CellResult, StudyResult
 from recsys.training import TrainingResult
 
@@ -170,8 +171,9 @@ def save_comparison(results: Sequence[StudyResult], root: Path = STUDIES) -> Pat
         root: where studies live.
 
     Returns:
-        The directory: comparison.csv, which is `drift` with the column `variant` before it. The
-        same variants have the same directory and the same bytes.
+        The directory: comparison.csv, which is `drift` with the column `variant` before it, and
+        with a reference sensitivity.csv. The same variants have the same directory and the same
+        bytes.
     """
     studies = [result.study for result in results]
     place = root / f"{studies[0].group}-{group_digest(studies)[:12]}"
@@ -180,6 +182,10 @@ def save_comparison(results: Sequence[StudyResult], root: Path = STUDIES) -> Pat
         place.mkdir(parents=True, exist_ok=True)
         with whole(place / "comparison.csv") as part:
             pl.concat(frames, how="vertical_relaxed").write_csv(part)
+        if studies[0].reference is not None:
+            named = {str(result.study.variant): result for result in results}
+            with whole(place / "sensitivity.csv") as part:
+                sensitivity(named, studies[0].reference).write_csv(part)
     return place
 
 

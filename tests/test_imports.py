@@ -16,7 +16,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 VALUES = {"config", "errors", "jobs", "lazy", "log", "noise", "schema", "threads"}
 PARTS = {"drift", "feeds", "inference", "metrics", "mitigations", "recommenders", "world"}
 STUDIES = {
-    "arms", "channels", "front", "holdout", "lives", "load", "recovery", "source", "spread",
+    "arms", "channels", "front", "holdout", "lives", "load", "recovery", "sensitivity", "source", "spread",
     "store", "study", "summary", "training", "validation", "variants",
 }  # fmt: skip
 ALLOWED_BETWEEN_PARTS = {

@@ -142,6 +142,8 @@ class Study(Part):
     """What the results are filed under: letters, digits, - and _."""
     group: str | None = None
     """Of a variant, filled in: the name in its file; its own is that, - and the variant's."""
+    reference: str | None = None
+    """Of a file with variants: the one whose conclusions are looked for in all the others."""
     world: World | None = None
     """A synthetic platform as source …"""
     log: LogSource | None = None
