@@ -6,6 +6,8 @@ Metrics of a recommender:
     drift/incumbent/notes/{influx, placebo, retrain, total, volume, who, who_ci_low, …}
     quality/newcomer/utility                    a level in the influx arm
     front/drift_total/{mean, ci_low, ci_high, less_none}   of a study with mitigations
+    recovery/language_format/{half, inside}     days from the reversal, if it came
+    channels/language_format/supply/{shapley, shapley_ci_low, …, first_in, last_in}
     life/influx/newcomer/click_rate             a day of the platform that it serves
 
 All but the headline are by day (`step`); what is not a number is left out. In an open loop the
@@ -139,7 +141,8 @@ def child_values(result: StudyResult, recommender: str, mitigation: str) -> list
     found = (*_headline(drift, summary), *_drift(drift), *_quality(summary))
     closed = result.study.loop == "closed"
     life = result.life.filter(chosen, closed)
-    return _finite((*found, *_front(result, chosen), *_life(life)))
+    split = (*_front(result, chosen), *_recovery(result, chosen), *_channels(result, chosen))
+    return _finite((*found, *split, *_life(life)))
 
 
 def verdict_values(verdicts: pl.DataFrame) -> list[Value]:
@@ -203,6 +206,26 @@ def _front(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:
     for row in result.front.filter(chosen).iter_rows(named=True):
         for column in ("mean", "ci_low", "ci_high", "less_none"):
             yield Value(f"front/{row['quantity']}/{column}", row[column])
+
+
+def _recovery(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:
+    if result.recovery.is_empty():
+        return
+    for row in result.recovery.filter(chosen).iter_rows(named=True):
+        for column, edge in (("days", ""), ("ci_low", "_ci_low"), ("ci_high", "_ci_high")):
+            yield Value(f"recovery/{_plain(row['measure'])}/{row['event']}{edge}", row[column])
+
+
+def _channels(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:
+    """Of a study that splits them: each channel's part over all days, and of the total."""
+    if result.channels.is_empty():
+        return
+    for row in result.channels.filter(chosen, pl.col("day").is_null()).iter_rows(named=True):
+        name = f"channels/{row['measure']}/{_plain(row['channel'])}/{row['part']}"
+        yield Value(name, row["mean"])
+        if row["part"] in ("shapley", "total"):
+            yield Value(f"{name}_ci_low", row["ci_low"])
+            yield Value(f"{name}_ci_high", row["ci_high"])
 
 
 def _quality(summary: pl.DataFrame) -> Iterator[Value]:

@@ -21,6 +21,7 @@ from rich.console import Console
 
 import recsys
 from pipelines.progress import StudyProgress
+from pipelines.report.channels import save_channels_plot
 from pipelines.report.console import stdout
 from pipelines.report.front import save_front_plot
 from pipelines.report.terminal import (
@@ -107,6 +108,9 @@ def _finish(study: Study, report: Callable[[int, int, str], None]) -> _Finished:
         if not result.front.is_empty():
             with whole(folder / "front.html") as part:
                 save_front_plot(result, part)
+        if not result.channels.is_empty():
+            with whole(folder / "channels.html") as part:
+                save_channels_plot(result, part)
         return _Finished(result, folder, *_record(tracker, result, folder))
 
 

@@ -21,6 +21,7 @@ from pipelines.digests import cell_digest, group_digest, study_digest, training_
 from pipelines.models import MODEL, write_model
 from recsys.config import Study, Training
 from recsys.errors import UserError
+from recsys.sensitivity import sensitivity
 from recsys.study import CellResult, StudyResult
 from recsys.training import TrainingResult
 
@@ -43,7 +44,7 @@ CELLS = Path("data/cells")
 STUDIES = Path("data/studies")
 TRAININGS = Path("data/training")
 TUNINGS = Path("data/tuning")
-_FRAMES = ("per_user", "timings", "life", "feeds")
+_FRAMES = ("per_user", "timings", "life", "feeds", "games")
 _TABLES = ("summary", "drift", "quantiles", "life")
 """Frames of a study that are small enough to be written as text too."""
 _RECORD = "cell.json"
@@ -127,9 +128,10 @@ def save_result(result: StudyResult, root: Path = STUDIES) -> Path:
 
     Returns:
         The directory: config.yaml, per_user.parquet, summary, drift, quantiles and life as .parquet
-        and .csv, timings.parquet, notes.txt, with mitigations front.csv and dominated.csv and, if
-        the study keeps them, feeds.parquet. The same study has the same directory and, but for the
-        timings, the same bytes.
+        and .csv, timings.parquet, notes.txt; of a world recovery.csv and power.csv, if they
+        have rows; with mitigations front.csv and dominated.csv; with
+        channels channels.csv and games.parquet; and, if the study keeps them, feeds.parquet. The
+        same study has the same directory and, but for the timings, the same bytes.
     """
     place = root / f"{result.study.name}-{study_digest(result.study)[:12]}"
     with explained(place):
@@ -145,6 +147,15 @@ def save_result(result: StudyResult, root: Path = STUDIES) -> Path:
             for name in ("front", "dominated"):
                 with whole(place / f"{name}.csv") as part:
                     getattr(result, name).write_csv(part)
+        for name in ("recovery", "power"):
+            if not getattr(result, name).is_empty():
+                with whole(place / f"{name}.csv") as part:
+                    getattr(result, name).write_csv(part)
+        if not result.channels.is_empty():
+            with whole(place / "channels.csv") as part:
+                result.channels.write_csv(part)
+            with whole(place / "games.parquet") as part:
+                result.games.write_parquet(part)
         with whole(place / "config.yaml") as part:
             part.write_text(config_text(result.study, place), encoding="utf-8")
         with whole(place / "notes.txt") as part:
@@ -160,8 +171,9 @@ def save_comparison(results: Sequence[StudyResult], root: Path = STUDIES) -> Pat
         root: where studies live.
 
     Returns:
-        The directory: comparison.csv, which is `drift` with the column `variant` before it. The
-        same variants have the same directory and the same bytes.
+        The directory: comparison.csv, which is `drift` with the column `variant` before it, and
+        with a reference sensitivity.csv. The same variants have the same directory and the same
+        bytes.
     """
     studies = [result.study for result in results]
     place = root / f"{studies[0].group}-{group_digest(studies)[:12]}"
@@ -170,6 +182,10 @@ def save_comparison(results: Sequence[StudyResult], root: Path = STUDIES) -> Pat
         place.mkdir(parents=True, exist_ok=True)
         with whole(place / "comparison.csv") as part:
             pl.concat(frames, how="vertical_relaxed").write_csv(part)
+        if studies[0].reference is not None:
+            named = {str(result.study.variant): result for result in results}
+            with whole(place / "sensitivity.csv") as part:
+                sensitivity(named, studies[0].reference).write_csv(part)
     return place
 
 

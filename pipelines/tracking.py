@@ -29,8 +29,11 @@ __all__ = ["ARTIFACTS", "Recorded", "Tracker", "TrackingError", "tracked"]
 ARTIFACTS = (
     "config.yaml", "summary.csv", "drift.csv", "quantiles.csv", "life.csv", "per_user.parquet"
 )  # fmt: skip
-FRONT_ARTIFACTS = ("front.csv", "dominated.csv", "front.html")
-"""Of a study with mitigations."""
+MORE_ARTIFACTS = (
+    "recovery.csv", "power.csv", "front.csv", "dominated.csv", "front.html",
+    "channels.csv", "channels.html", "games.parquet",
+)  # fmt: skip
+"""Of some studies: of those with mitigations, or that split *who* among channels."""
 _PROGRAMS = {
     "study": "pipelines.run",
     "training": "pipelines.train",
@@ -227,7 +230,7 @@ def _record_parent(store: _Store, result: StudyResult, folder: Path) -> None:
     _log(store, store.run_id, records.study_values(result), records.study_params(result.study))
     if result.notes:
         store.client.set_tag(store.run_id, "mlflow.note.content", "\n\n".join(result.notes))
-    there = [name for name in FRONT_ARTIFACTS if (folder / name).exists()]
+    there = [name for name in MORE_ARTIFACTS if (folder / name).exists()]
     for name in (*ARTIFACTS, *there):
         store.client.log_artifact(store.run_id, str(folder / name))
 

@@ -19,6 +19,7 @@ from recsys.config import (
     Chain,
     MitigationSpec,
     Part,
+    Population,
     Range,
     RecommenderSpec,
     Study,
@@ -217,12 +218,23 @@ def _studies(found: Mapping[str | None, dict[str, Any]], where: str) -> tuple[St
             for line in str(error).splitlines():
                 mistakes.setdefault(line, []).append(variant)
     if not mistakes:
+        _check_reference(studies, where)
         return tuple(studies)
     lines = []
     for line, names in mistakes.items():
         shared = len(names) == len(found) > 1 or names == [None]
         lines.append(f"{where}: {'' if shared else f'variant {_join(names)}: '}{line}")
     raise ConfigError("\n".join(lines))
+
+
+def _check_reference(studies: Sequence[Study], where: str) -> None:
+    """Raises unless the variant that others are held against is among them."""
+    names, reference = [str(study.variant) for study in studies], studies[0].reference
+    if reference is not None and len(studies) > 1 and reference not in names:
+        raise ConfigError(
+            f"{where}: reference: {reference!r} is none of the variants that run; "
+            f"{nearest(reference, names)}"
+        )
 
 
 def _join(names: Sequence[str | None]) -> str:
@@ -296,12 +308,26 @@ def _expand(raw: dict[str, Any]) -> dict[str, Any]:
                 world[key] = _preset(world[key], presets, where)
         if isinstance(world.get("influx"), dict):
             world = _migration(world)
+        if isinstance(world.get("population"), dict):
+            world["population"] = _whole_cohorts(world["population"])
         raw["world"] = world
     if isinstance(raw.get("recommenders"), list):
         raw["recommenders"] = [_spec(entry) for entry in raw["recommenders"]]
     if isinstance(raw.get("mitigations"), list):
         raw["mitigations"] = [_chain(entry) for entry in raw["mitigations"]]
     return raw
+
+
+def _whole_cohorts(population: dict[str, Any]) -> dict[str, Any]:
+    """Cohorts of which only some fields are said have the defaults of the others."""
+    known = Population()
+    defaults = {"incumbents": known.incumbents, "newcomers": known.newcomers}
+    return {
+        name: {**defaults[name].model_dump(mode="json"), **value}
+        if name in defaults and isinstance(value, dict)
+        else value
+        for name, value in population.items()
+    }
 
 
 def _preset(entry: Any, presets: Mapping[str, Mapping[str, Any]], where: str) -> Any:

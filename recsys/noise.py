@@ -53,6 +53,7 @@ class Stream(IntEnum):
     PANEL = 40
     HOLDOUT = 41
     PLACEBO_DRAW = 42
+    RESAMPLE = 43
     THOMPSON = 50
     THOMPSON_READER = 51
 

@@ -6,16 +6,18 @@ or on a log without some of its placebo groups.
 
 import json
 from collections.abc import Callable, MutableMapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import polars as pl
 
+from recsys.arms.channels import COALITIONS, ChannelArms
 from recsys.arms.closed import ClosedArms
 from recsys.arms.log import LogArms
 from recsys.arms.result import CellResult, feeds_in_one
 from recsys.arms.world import WorldArms
+from recsys.channels import channels
 from recsys.config import Chain, RecommenderSpec, Study
 from recsys.errors import ConfigError
 from recsys.front import dominated, front
@@ -23,13 +25,15 @@ from recsys.inference import MIN_SEEDS_FOR_CLAIMS
 from recsys.jobs import Progress, run_all
 from recsys.load import make_recommender
 from recsys.recommenders import Recommender
+from recsys.recovery import recovery
 from recsys.spread import quantiles
-from recsys.summary import drift_of_log, drift_of_world, summarise
+from recsys.summary import drift_of_log, drift_of_world, power_of_world, summarise
 from recsys.threads import single_threaded_blas
 
 __all__ = ["Cell", "CellResult", "StudyResult", "combine", "plan", "run", "run_cell"]
 
 _DRAWS_PER_CELL = 25
+_COALITIONS_PER_CELL = 8
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -46,6 +50,8 @@ class Cell:
         draws: of a log, which placebo groups; the first cell of each recommender has the other
             arms too.
         chain: the mitigations that the recommender is under.
+        coalitions: which sets of gates are open, as `recsys.arms.channels` numbers them; a cell
+            that has any holds no other arms.
     """
 
     study: Study
@@ -53,6 +59,7 @@ class Cell:
     seed: int
     draws: range = range(0)
     chain: Chain = field(default_factory=Chain)
+    coalitions: range = range(0)
 
     @property
     def name(self) -> str:
@@ -63,6 +70,8 @@ class Cell:
 
     @property
     def _part(self) -> str:
+        if self.coalitions:
+            return f"-gates-{self.coalitions.start}-{self.coalitions.stop - 1}"
         return f"-draws-{self.draws.start}-{self.draws.stop - 1}" if self.draws else ""
 
     @property
@@ -74,8 +83,10 @@ class Cell:
         recommender = self.recommender.model_dump(mode="json")
         where = {"seed": self.seed, "draws": [self.draws.start, self.draws.stop]}
         parts = [part.model_dump(mode="json") for part in self.chain.parts]
-        chain = {"mitigations": parts} if parts else {}
-        return json.dumps({**study, "recommender": recommender, **chain, **where}, sort_keys=True)
+        more: dict[str, Any] = {"mitigations": parts} if parts else {}
+        if self.coalitions:
+            more["gates"] = [self.coalitions.start, self.coalitions.stop]
+        return json.dumps({**study, "recommender": recommender, **more, **where}, sort_keys=True)
 
 
 @dataclass(frozen=True)
@@ -89,7 +100,8 @@ class StudyResult:
         summary: recommender · mitigation · arm · day · cohort · measure · mean · ci_low · ci_high ·
             n_users · n_seeds; day is null in the mean over days.
         drift: recommender · mitigation · day · measure · influx · placebo · retrain · total ·
-            volume · who, these three with _ci_low and _ci_high · p_value (of who) · p_holm ·
+            volume · who, these three with _ci_low and _ci_high · who_band_low · who_band_high (of a
+            day: who of all days lies within these at once, with 95 %) · p_value (of who) · p_holm ·
             saturated · n_users · n_seeds. p_holm is adjusted for the measures of a recommender
             other than `recsys.summary.PRIMARY`, in headline rows.
         quantiles: recommender · mitigation · arm · day · cohort · measure · mean · p10 · p50 ·
@@ -105,6 +117,11 @@ class StudyResult:
         notes: what a reader of the figures must know, a sentence each.
         front: of a world with mitigations, what `recsys.front.front` gives.
         dominated: what `recsys.front.dominated` gives.
+        recovery: of a world with a reversal, what `recsys.recovery.recovery` gives.
+        power: of a world, what `recsys.summary.power_of_world` gives.
+        channels: with `channels`, what `recsys.channels.channels` gives.
+        games: what it is made from: recommender · mitigation · arm · gates (those open) · seed ·
+            day · user_id · and a column for each of `recsys.arms.channels.RUNGS`.
     """
 
     study: Study
@@ -118,6 +135,10 @@ class StudyResult:
     notes: tuple[str, ...] = field(default=())
     front: pl.DataFrame = field(default_factory=pl.DataFrame)
     dominated: pl.DataFrame = field(default_factory=pl.DataFrame)
+    recovery: pl.DataFrame = field(default_factory=pl.DataFrame)
+    power: pl.DataFrame = field(default_factory=pl.DataFrame)
+    channels: pl.DataFrame = field(default_factory=pl.DataFrame)
+    games: pl.DataFrame = field(default_factory=pl.DataFrame)
 
     @property
     def front_variants(self) -> list[tuple[str, str]]:
@@ -155,8 +176,15 @@ def plan(study: Study) -> list[Cell]:
             for chunk in chunks
         ]
     _check_pool(study)
+    every = range(1, COALITIONS)
+    parts = [
+        every[i : i + _COALITIONS_PER_CELL] for i in range(0, len(every), _COALITIONS_PER_CELL)
+    ]
     return [
-        Cell(study, spec, seed, chain=chain) for seed in study.seed_range() for spec, chain in pairs
+        Cell(study, spec, seed, chain=chain, coalitions=part)
+        for seed in study.seed_range()
+        for spec, chain in pairs
+        for part in (range(0), *(parts if study.channels else ()))
     ]
 
 
@@ -170,6 +198,9 @@ def run_cell(cell: Cell) -> CellResult:
             first = cell.draws.start == 1
             arms = log_arms(cell.study)
             return arms.measure(name, recommender, cell.draws, with_influx=first)
+        if cell.coalitions:
+            games = _channel_arms(cell, recommender).values(name, cell.coalitions)
+            return CellResult.of_games(games)
         if cell.study.loop == "closed":
             return _closed_arms(cell, recommender).measure(name, recommender)
         return world_arms(cell.study, cell.seed).measure(name, recommender)
@@ -177,6 +208,8 @@ def run_cell(cell: Cell) -> CellResult:
 
 def combine(study: Study, results: Sequence[CellResult]) -> StudyResult:
     """Estimates from the results of all cells, in the order of the plan."""
+    games = [result.games for result in results if result.games.width]
+    results = [result for result in results if not result.games.width]
     per_user = pl.concat([result.per_user for result in results])
     timings = pl.concat([result.timings for result in results])
     if study.log is None:
@@ -196,15 +229,29 @@ def combine(study: Study, results: Sequence[CellResult]) -> StudyResult:
         feeds=feeds_in_one([result.feeds for result in results]),
         timings=timings,
         notes=notes,
-        **_fronts(study, per_user),
+        **_of_world(study, per_user),
+        **_split(games),
     )
 
 
-def _fronts(study: Study, per_user: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """The front, where there is something to compare and to compare it by."""
-    if study.log is not None or not any(chain.parts for chain in study.mitigations):
+def _split(games: Sequence[pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    """The channels' parts, where their worlds were run."""
+    if not games:
         return {}
-    return {"front": front(per_user), "dominated": dominated(per_user)}
+    every = pl.concat(games)
+    return {"channels": channels(every), "games": every}
+
+
+def _of_world(study: Study, per_user: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """What only a world tells: power, recovery, and the front if there are mitigations."""
+    if study.world is None:
+        return {}
+    found = {"power": power_of_world(per_user, study.arms)}
+    if study.world.influx.reversal_day is not None:
+        found["recovery"] = recovery(per_user, study.arms, study.world.influx.reversal_day)
+    if any(chain.parts for chain in study.mitigations):
+        found |= {"front": front(per_user), "dominated": dominated(per_user)}
+    return found
 
 
 def run(
@@ -244,6 +291,19 @@ def _closed_arms(cell: Cell, recommender: Recommender) -> ClosedArms:
     )
 
 
+def _channel_arms(cell: Cell, recommender: Recommender) -> ChannelArms:
+    """One seed's worlds by gates; the last two asked for are kept, with the days they share."""
+    world, evaluation = cell.study.world, cell.study.evaluation
+    assert world is not None
+    return _kept(
+        _channels, 2, replace(cell, coalitions=range(0)).identity,
+        lambda: ChannelArms(
+            world, evaluation.model_copy(update={"one_step": True}), cell.study.arms, cell.seed,
+            recommender=recommender,
+        ),
+    )  # fmt: skip
+
+
 def log_arms(study: Study) -> LogArms:
     """The arms of a study's log; the last one asked for is kept."""
     source = study.log
@@ -255,6 +315,7 @@ def log_arms(study: Study) -> LogArms:
 _memo = Lock()
 _world_arms: dict[tuple[str, int, int], WorldArms] = {}
 _log_arms: dict[tuple[str, int], LogArms] = {}
+_channels: dict[str, ChannelArms] = {}
 
 
 def _kept(memo: dict[K, V], size: int, key: K, make: Callable[[], V]) -> V:

@@ -12,20 +12,33 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recsys.arms.measure import KEYS, is_level
-from recsys.inference import holm, parts, permutation_p, placebo_band, two_way_interval, widened
+from recsys.inference import (
+    holm,
+    minimum_detectable_effect,
+    parts,
+    permutation_p,
+    placebo_band,
+    seeds_needed,
+    two_way_interval,
+    widened,
+)
 
-__all__ = ["PRIMARY", "SATURATED", "drift_of_log", "drift_of_world", "summarise"]
+__all__ = [
+    "PRIMARY", "SATURATED", "Cube", "drift_of_log", "drift_of_world", "drifts_by_arm",
+    "power_of_world", "summarise",
+]  # fmt: skip
 
 SATURATED = 0.8
 """A rung on which placebo or retrain drift by this much leaves no room for anything else."""
 PRIMARY = ("notes", "language_format", "utility")
 """The measures on which a study stands: note level, mix level, harm. Others are adjusted."""
+_MARGIN = 0.01
 _HEADLINE = -1
 """Stands for the null day of headlines where days are sorted: they come first."""
 _PARTS = ("total", "volume", "who")
 
 
-class _Cube(NamedTuple):
+class Cube(NamedTuple):
     """One recommender's values of one measure in one arm: float64 (days, users, seeds)."""
 
     days: list[int | None]
@@ -72,16 +85,33 @@ def drift_of_world(per_user: pl.DataFrame, arms: tuple[str, ...]) -> pl.DataFram
     Returns:
         The frame described at `StudyResult.drift`.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
+    for keys, measure, by_arm in drifts_by_arm(per_user, arms):
+        found = [
+            {**keys, "day": d, "measure": measure, **_world_row(y)} for d, y in _days_of(by_arm)
+        ]
+        _widen(found)
+        rows += found
+    return _drift_frame(rows)
+
+
+def drifts_by_arm(
+    per_user: pl.DataFrame, arms: tuple[str, ...]
+) -> Iterator[tuple[dict[str, str], str, dict[str, Cube]]]:
+    """Each measure's drift from control in every arm, of incumbents; of a world.
+
+    Args:
+        per_user, arms: as for `drift_of_world`.
+
+    Yields:
+        Recommender and mitigation, measure, and by arm the users' values.
+    """
     for keys, group in _groups(_incumbents(per_user), ("recommender", "mitigation")):
         cubes = {arm["arm"]: _cubes(part) for arm, part in _groups(group, ("arm",))}
         if "retrain" in arms and "retrain" not in cubes:
             cubes["retrain"] = cubes["control"]
         for measure in _measures_in(group):
-            by_arm = _against_control(measure, cubes)
-            for day, rows_by_arm in _days_of(by_arm):
-                rows.append({**keys, "day": day, "measure": measure, **_world_row(rows_by_arm)})
-    return _drift_frame(rows)
+            yield keys, measure, _against_control(measure, cubes)
 
 
 def drift_of_log(per_user: pl.DataFrame, crowding: float) -> pl.DataFrame:
@@ -133,8 +163,60 @@ def _world_row(y: Mapping[str, NDArray[np.float64]]) -> dict[str, Any]:
             f"{name}_ci_high": interval.high,
         }
         if name == "who":
-            row["p_value"] = interval.p_value
+            row |= {"p_value": interval.p_value, "_who": difference}
     return {**row, "n_users": influx.shape[0], "n_seeds": influx.shape[1]}
+
+
+def power_of_world(per_user: pl.DataFrame, arms: tuple[str, ...]) -> pl.DataFrame:
+    """What a study of this size could have seen of *who*, in the primary measures' headline.
+
+    Args:
+        per_user, arms: as for `drift_of_world`.
+
+    Returns:
+        recommender · mitigation · measure · who · detectable (the smallest true who that 4 in 5
+        such studies would tell from 0) · margin (a change that matters: .01 of drift, 1 % of what
+        feeds are worth without the influx) · seeds_needed (to tell who from 0 in 4 of 5 studies if
+        it is as large as the margin; null if more than 200) · n_users · n_seeds. No row without a
+        placebo or with one seed.
+    """
+    rows: list[dict[str, Any]] = []
+    for keys, measure, by_arm in drifts_by_arm(per_user, arms):
+        if measure not in PRIMARY or not {"influx", "placebo"} <= by_arm.keys():
+            continue
+        y = by_arm["influx"].values[0] - by_arm["placebo"].values[0]
+        y = y[~np.isnan(y).any(axis=1)]
+        if min(y.shape) < 2:
+            continue
+        margin = _MARGIN if not is_level(measure) else _MARGIN * _level(per_user, keys, measure)
+        interval, needed = two_way_interval(y), float(seeds_needed(y, margin))
+        rows.append(
+            {
+                **keys, "measure": measure, "who": interval.mean,
+                "detectable": minimum_detectable_effect(interval), "margin": margin,
+                "seeds_needed": needed if np.isfinite(needed) else None,
+                "n_users": y.shape[0], "n_seeds": y.shape[1],
+            }
+        )  # fmt: skip
+    columns = ("recommender", "mitigation", "measure", "who", "detectable", "margin",
+               "seeds_needed", "n_users", "n_seeds")  # fmt: skip
+    return _frame(rows, columns)
+
+
+def _level(per_user: pl.DataFrame, keys: Mapping[str, str], measure: str) -> float:
+    """Mean of a level over incumbents without the influx, summed in the order of rows."""
+    rows = _incumbents(per_user).filter(pl.col("day").is_null(), **keys, arm="control")
+    return float(np.nanmean(rows[measure].to_numpy()))
+
+
+def _widen(rows: list[dict[str, Any]]) -> None:
+    """Adds to the days' rows a band of who that all days lie in at once: Bonferroni's."""
+    days = [row for row in rows if row["day"] is not None]
+    for row in days:
+        band = two_way_interval(row.pop("_who"), level=1 - 0.05 / len(days))
+        row |= {"who_band_low": band.low, "who_band_high": band.high}
+    for row in rows:
+        row.pop("_who", None)
 
 
 def _log_row(
@@ -185,7 +267,7 @@ def _drift_frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
     columns = (
         "recommender", "mitigation", "day", "measure", "influx", "placebo", "retrain",
         *(f"{part}{edge}" for part in _PARTS for edge in ("", "_ci_low", "_ci_high")),
-        "p_value", "p_holm", "saturated", "n_users", "n_seeds",
+        "who_band_low", "who_band_high", "p_value", "p_holm", "saturated", "n_users", "n_seeds",
     )  # fmt: skip
     _adjust(rows)
     for row in rows:
@@ -241,7 +323,7 @@ def _groups(
         yield dict(zip(by, keys, strict=True)), group
 
 
-def _cubes(group: pl.DataFrame) -> dict[str, _Cube]:
+def _cubes(group: pl.DataFrame) -> dict[str, Cube]:
     """Values of each measure that has any, by day, user and seed; NaN where a user has none.
 
     Placebo groups of a log share day, user and seed: their mean is taken, in the order of rows.
@@ -260,28 +342,28 @@ def _cubes(group: pl.DataFrame) -> dict[str, _Cube]:
         total = np.bincount(where[known], values[known], minlength=int(np.prod(shape)))
         count = np.bincount(where[known], minlength=total.size)
         mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-        cubes[measure] = _Cube(days, mean.reshape(shape))
+        cubes[measure] = Cube(days, mean.reshape(shape))
     return cubes
 
 
-def _against_control(measure: str, cubes: Mapping[str, Mapping[str, _Cube]]) -> dict[str, _Cube]:
+def _against_control(measure: str, cubes: Mapping[str, Mapping[str, Cube]]) -> dict[str, Cube]:
     """A measure's drift in each arm: as it is, or the level's difference to the control arm."""
     if is_level(measure):
         level = cubes["control"].get(measure)
         return {
-            arm: _Cube(cube.days, cube.values - level.values)
+            arm: Cube(cube.days, cube.values - level.values)
             for arm, of in cubes.items()
             if arm != "control" and level is not None and (cube := of.get(measure)) is not None
         }
     drifts = {arm: of[measure] for arm, of in cubes.items() if arm != "control" and measure in of}
     if "retrain" in cubes and "retrain" not in drifts and drifts:
         some = drifts["influx"]
-        drifts["retrain"] = _Cube(some.days, np.zeros_like(some.values))
+        drifts["retrain"] = Cube(some.days, np.zeros_like(some.values))
     return drifts
 
 
 def _days_of(
-    by_arm: Mapping[str, _Cube],
+    by_arm: Mapping[str, Cube],
 ) -> Iterator[tuple[int | None, dict[str, NDArray[np.float64]]]]:
     """Float64 (users, seeds) of each arm, day by day, the headline first."""
     if "influx" not in by_arm:

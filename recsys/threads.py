@@ -4,6 +4,7 @@ The limit of a BLAS library holds for the whole process. So entries are counted:
 limit (a library may have been loaded since the last), and the last one out lifts all of them.
 """
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
@@ -14,6 +15,8 @@ __all__ = ["single_threaded_blas", "single_threaded_openmp"]
 _lock = Lock()
 _inside = 0
 _limits: list[Any] = []
+_modules = 0
+"""How many were loaded when a limit was last set; finding the libraries takes milliseconds."""
 
 
 @contextmanager
@@ -27,10 +30,12 @@ def single_threaded_blas() -> Iterator[None]:
     """
     from threadpoolctl import threadpool_limits
 
-    global _inside
+    global _inside, _modules
     with _lock:
-        _take_control()
-        _limits.append(threadpool_limits(limits=1, user_api="blas"))
+        if _inside == 0 or _modules != len(sys.modules):
+            _take_control()
+            _limits.append(threadpool_limits(limits=1, user_api="blas"))
+            _modules = len(sys.modules)
         _inside += 1
     try:
         yield

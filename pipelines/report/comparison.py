@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pipelines.report.headline import Headline, interval, name_of, number
 from pipelines.report.log import removal
 from pipelines.report.section import Section
+from pipelines.report.sensitivity import sensitivity_sections
 from pipelines.report.world import english, luck, measured, people, relative, slots, words
 from recsys.config import Study
 
@@ -14,12 +15,18 @@ __all__ = ["comparison_sections"]
 def comparison_sections(variants: Mapping[str, Headline]) -> Iterator[Section]:
     """The comparison, part by part; each table has a row a recommender and variant.
 
+    With a `reference`, what becomes of its conclusions instead.
+
     Args:
         variants: figures of each, by what it is called.
     """
     worlds = {name: found for name, found in variants.items() if found.result.study.log is None}
     logs = {name: found for name, found in variants.items() if name not in worlds}
     yield _opening([figures.result.study for figures in variants.values()])
+    reference = next(iter(variants.values())).result.study.reference
+    if reference is not None and worlds:
+        yield from sensitivity_sections(worlds, reference)
+        return
     if worlds:
         yield _across(worlds, _slots)
         if any(figures.has("utility") for figures in worlds.values()):

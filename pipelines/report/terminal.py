@@ -18,6 +18,8 @@ from recsys.study import StudyResult
 
 __all__ = ["print_comparison", "print_group_whereabouts", "print_summary", "print_whereabouts"]
 
+_MOST_FOLDERS = 8
+
 
 def print_summary(console: Console, result: StudyResult) -> None:
     """Prints what a study found.
@@ -90,7 +92,10 @@ def print_group_whereabouts(
         recorded: where MLflow has them, those that it has.
     """
     console.print(f"Files   {folder}/  (comparison.csv)", soft_wrap=True)
-    for variant in folders:
+    many = len(folders) > _MOST_FOLDERS
+    if many:
+        console.print(f"        {folders[0].parent}/{results[0].study.group}-…/  ({len(folders)})")
+    for variant in () if many else folders:
         console.print(f"        {variant}/  (drift.csv, config.yaml …)", soft_wrap=True)
     known = next(filter(None, recorded), None)
     if known is not None:

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from pipelines.report.channels import channel_sections
 from pipelines.report.days import daily_sections
 from pipelines.report.front import front_sections
 from pipelines.report.headline import DASH, Headline, Variant, interval, name_of, number
 from pipelines.report.life import life_sections
+from pipelines.report.recovery import power_lines, recovery_sections
 from pipelines.report.section import Section
 from recsys.config import Study
 from recsys.summary import SATURATED
@@ -40,9 +42,14 @@ def world_sections(figures: Headline) -> Iterator[Section]:
     if figures.has("utility"):
         yield _worth(figures, order)
     yield from front_sections(figures.result, order)
+    yield from channel_sections(figures.result, order)
     yield from daily_sections(figures.result, order)
+    yield from recovery_sections(figures.result, order)
     yield from life_sections(figures.result, order)
     yield words(figures, order)
+    seen = tuple(power_lines(figures.result))
+    if seen:
+        yield Section("", lines=seen)
 
 
 def _harm(figures: Headline, variant: Variant) -> tuple[float, float]:

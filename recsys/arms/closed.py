@@ -17,7 +17,7 @@ from recsys.arms.world import WorldArms
 from recsys.lazy import lazy
 from recsys.recommenders import Model, Ranking, Recommender
 from recsys.world.oracle import Oracle
-from recsys.world.simulate import ARMS, Audience, Simulation, simulate_arms
+from recsys.world.simulate import ARMS, Arm, Audience, Shared, Simulation
 
 __all__ = ["ClosedArms"]
 
@@ -35,17 +35,44 @@ class ClosedArms(WorldArms):
         """The world of each arm; without a training seed retrain is control, and left out."""
         assert self.recommender is not None
         names = self._arms_for(self.recommender)
+        return {name: self.shared.run(self.version(name)) for name in names}
+
+    def version(self, name: str) -> Arm:
+        """An arm as its recommender is trained: all but control anew, with another seed."""
+        assert self.recommender is not None
         anew = not self.recommender.deterministic  # else what was learned before day 0 is shared
-        arms = {name: ARMS[name]._replace(retrained=anew and name != "control") for name in names}
+        return ARMS[name]._replace(retrained=anew and name != "control")
+
+    @lazy
+    def shared(self) -> Shared:
+        """The days before the influx, that all arms go on from."""
+        assert self.recommender is not None
         days = self.evaluation.training_days or _TRAINING_DAYS
-        audience = Audience(self.panel, self.evaluation.days, self.evaluation.k)
+        audience = Audience(
+            self.panel, self.evaluation.days, self.evaluation.k, self.evaluation.one_step
+        )
         known = isinstance(self.recommender, OracleRow)
         policy = Oracle() if known else RecommenderPolicy(self.recommender, days)
-        simulations = simulate_arms(
-            self.world, list(arms.values()), self.seed, policy,
+        return Shared(
+            self.world, self.seed, policy,
             audience=audience, threads=self.threads, impressions=policy.impressions,
         )  # fmt: skip
-        return {name: simulations[arm] for name, arm in arms.items()}
+
+    def _without_newcomers(
+        self,
+        recommender: Recommender,
+        arm: str,
+        day: int,
+        feeds: Ranking,
+        before: Model | None = None,
+    ) -> NDArray[np.int32] | None:
+        """As the platform would have served them that morning."""
+        if not self.evaluation.one_step:
+            return None
+        without = self._simulation(arm).morning(day).without
+        if without is None:
+            return feeds.item_ids
+        return without.feeds[np.searchsorted(without.users, self.panel)]
 
     def _world_of(self, arm: str) -> str:
         return arm

@@ -1,7 +1,7 @@
 """What a cell gives: values a user, seconds, the platform's life, and the feeds if asked for."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -42,12 +42,20 @@ class CellResult:
         timings: seconds a step.
         life: what people lived through; no row for a log.
         feeds: the feeds that were measured; no row unless `evaluation.snapshots` asks for them.
+        games: values a user with some gates open; no row unless `channels` asks for them.
     """
 
     per_user: pl.DataFrame
     timings: pl.DataFrame
     life: pl.DataFrame
     feeds: pl.DataFrame
+    games: pl.DataFrame = field(default_factory=pl.DataFrame)
+
+    @classmethod
+    def of_games(cls, games: pl.DataFrame) -> "CellResult":
+        """A cell that has run channels alone."""
+        nothing = pl.DataFrame()
+        return cls(nothing, nothing, nothing, nothing, games)
 
 
 def life_of(lives: Mapping[str, pl.DataFrame], server: tuple[str, str], seed: int) -> pl.DataFrame:

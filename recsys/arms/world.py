@@ -119,7 +119,8 @@ class WorldArms:
                     "cohort": "incumbent",
                 }  # fmt: skip
                 reference = references.setdefault(day, feeds)
-                pairs.append(self._pair(arm, day, self.panel, reference, feeds))
+                without = self._without_newcomers(recommender, arm, day, feeds, before)
+                pairs.append(self._pair(arm, day, self.panel, reference, feeds, without))
                 incumbents.append(self._rows(keys, self.panel, pairs[-1]))
                 kept += self._kept(keys, self.panel, feeds)
                 if newcomers_there.size:
@@ -202,6 +203,27 @@ class WorldArms:
         served = time.perf_counter()
         return feeds, {"fit_s": fitted - start, "serve_s": served - fitted}
 
+    def _without_newcomers(
+        self,
+        recommender: Recommender,
+        arm: str,
+        day: int,
+        feeds: Ranking,
+        before: Model | None = None,
+    ) -> NDArray[np.int32] | None:
+        """The panel's feeds by a fit without newcomers' events, if one-step drift is asked for.
+
+        Where newcomers' events change nothing these are the feeds themselves.
+        """
+        if not self.evaluation.one_step:
+            return None
+        log, first = self._day(arm, day)[0], self.world.incumbents
+        if isinstance(recommender, OracleRow) or log.n_users == first:
+            return feeds.item_ids
+        own = InteractionLog(log.users, log.items, log.dense.filter(log.dense["user"] < first))
+        model = recommender.fit(own, training_seed(self.seed, arm), before)
+        return self._serve(model, arm, day, self.panel).item_ids
+
     def _serve(self, model: Model | None, arm: str, day: int, users: NDArray[np.int64]) -> Ranking:
         """The day's feeds: the model's ranking, gaps filled, blended with the platform's slots.
 
@@ -232,7 +254,13 @@ class WorldArms:
         return Ranking(ids, scores, np.full(ids.shape, PERSONAL, dtype=np.uint8))
 
     def _pair(
-        self, arm: str, day: int, users: NDArray[np.int64], reference: Ranking, feeds: Ranking
+        self,
+        arm: str,
+        day: int,
+        users: NDArray[np.int64],
+        reference: Ranking,
+        feeds: Ranking,
+        without: NDArray[np.int32] | None = None,
     ) -> FeedPair:
         """Reference and feeds as the measures take them; notes are described as in the arm."""
         from_newcomers = self._simulation(arm).from_newcomers
@@ -244,6 +272,7 @@ class WorldArms:
             from_newcomers=from_newcomers,
             examine=examination(self.world.platform, self.evaluation.k),
             relevance=self._worth(arm, day, users, feeds),
+            without=without,
         )
 
     def _worth(
@@ -284,7 +313,8 @@ class WorldArms:
 
     @lazy
     def _measures(self) -> dict[str, Measure]:
-        return measures_of(["relevance"], self._attributes("control"))
+        known = ["relevance", "without"] if self.evaluation.one_step else ["relevance"]
+        return measures_of(known, self._attributes("control"))
 
 
 def _scores_of(ids: NDArray[np.int32], own: Ranking) -> NDArray[np.float32]:

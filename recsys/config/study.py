@@ -76,6 +76,9 @@ class Evaluation(Part):
     before still counts as seen."""
     panel: int = Field(default=1000, ge=2)
     """How many incumbents are measured, drawn by lot before the influx."""
+    one_step: bool = False
+    """In a world, measure one-step drift too: the same morning's feeds by a fit with and by one
+    without newcomers' events. It costs another fit a day and arm."""
     snapshots: bool = False
     """Keep the measured feeds themselves, a row a slot, beside their measures; of a log, not those
     of its placebo groups."""
@@ -139,6 +142,8 @@ class Study(Part):
     """What the results are filed under: letters, digits, - and _."""
     group: str | None = None
     """Of a variant, filled in: the name in its file; its own is that, - and the variant's."""
+    reference: str | None = None
+    """Of a file with variants: the one whose conclusions are looked for in all the others."""
     world: World | None = None
     """A synthetic platform as source …"""
     log: LogSource | None = None
@@ -150,6 +155,9 @@ class Study(Part):
     loop: Literal["open", "closed"] = "open"
     """Open: the house policy makes the log that all recommenders learn from. Closed: each
     recommender serves a world of its own, and learns daily from what its feeds led to."""
+    channels: bool = False
+    """Closed loop: split *who* among the five channels by running the world with every set of gates
+    open, once with the influx and once with the placebo: 62 more worlds a seed and recommender."""
     arms: tuple[ArmName, ...] = ("control", "influx", "placebo", "retrain")
     """Arms of a world; a log always has its own: full, without newcomers, placebos, retrain."""
     evaluation: Evaluation = Evaluation()
@@ -190,6 +198,10 @@ class Study(Part):
                     f"evaluation.panel: {self.evaluation.panel} is more than "
                     f"the {self.world.incumbents} incumbents"
                 )
+        if self.channels and (self.world is None or self.loop != "closed"):
+            raise ValueError(
+                "channels: needs a world and loop: closed; nothing else has gates to close"
+            )
         if self.log is not None and self.seeds != 1:
             raise ValueError("seeds: a log has one history, so seeds must be 1 (see placebo_draws)")
         return self

@@ -38,6 +38,7 @@ from recsys.drift.overlap import (
     jaccard_drift,
     kendall_topk,
     notes_drift,
+    one_step_drift,
     overlap,
     rbo_ext,
     reshuffled_share,
@@ -86,6 +87,15 @@ MEASURES: dict[str, Measure] = {
         formula="1 - (1-p)/(1-p^k) Σ p^(d-1) X_d/d, p = 1 - 1/k",
         function=notes_drift,
         rung="notes",
+    ),
+    "one_step": Measure(
+        name="one_step",
+        title="one-step drift of notes",
+        kind="drift",
+        unit="0 to 1",
+        formula="1 - FRBO of today's feeds, from fits with and without newcomers' events",
+        function=one_step_drift,
+        needs=("without",),
     ),
     "jaccard": Measure(
         name="jaccard",

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-_OPTIONAL_FIELDS = ("relevance", "hits", "n_relevant")
+_OPTIONAL_FIELDS = ("relevance", "hits", "n_relevant", "without")
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +31,8 @@ class FeedPair:
             synthetic worlds only.
         hits: bool (n, k), slots of `feeds` that the reader clicked later; own logs.
         n_relevant: int32 (n,), items the reader clicked later, in the feed or not; own logs.
+        without: int32 (n, k), what `feeds` would be by a fit without newcomers' events, all else
+            being as it is.
 
     Raises:
         ValueError: if a shape or dtype is another one.
@@ -50,6 +52,7 @@ class FeedPair:
     relevance: NDArray[np.float32] | None = None
     hits: NDArray[np.bool_] | None = None
     n_relevant: NDArray[np.int32] | None = None
+    without: NDArray[np.int32] | None = None
 
     def __post_init__(self) -> None:
         if self.feeds.ndim != 2:
@@ -63,6 +66,7 @@ class FeedPair:
         _check("relevance", self.relevance, (rows, depth), "f")
         _check("hits", self.hits, (rows, depth), "b")
         _check("n_relevant", self.n_relevant, (rows,), "i")
+        _check("without", self.without, (rows, depth), "i")
         for name, codes in self.attributes.items():
             _check(f"attributes[{name!r}]", codes, items, "i")
 

@@ -342,6 +342,12 @@ def notes_drift(pair: FeedPair) -> NDArray[np.float64]:
     return 1.0 - frbo(pair.reference, pair.feeds)
 
 
+def one_step_drift(pair: FeedPair) -> NDArray[np.float64]:
+    """1 - FRBO of the notes, against the same morning's feeds without newcomers' events."""
+    assert pair.without is not None
+    return 1.0 - frbo(pair.without, pair.feeds)
+
+
 def jaccard_drift(pair: FeedPair) -> NDArray[np.float64]:
     """1 - Jaccard of the notes."""
     return 1.0 - jaccard(pair.reference, pair.feeds)

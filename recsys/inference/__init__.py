@@ -1,5 +1,6 @@
-"""Estimates: intervals over users and seeds, and placebo groups for real logs."""
+"""Estimates: intervals over users and seeds, channels, and placebo groups for real logs."""
 
+from recsys.inference.channels import Shares, pairs_of, shapley
 from recsys.inference.estimate import (
     MIN_SEEDS_FOR_CLAIMS,
     Interval,
@@ -22,11 +23,13 @@ from recsys.inference.removal import (
     spread_ratio,
     widened,
 )
+from recsys.inference.resample import resampled_means
 
 __all__ = [
     "MIN_SEEDS_FOR_CLAIMS",
     "Interval",
     "Matching",
+    "Shares",
     "draw_placebo",
     "draw_totals",
     "false_alarm_rate",
@@ -34,10 +37,13 @@ __all__ = [
     "match_newcomers",
     "minimum_detectable_effect",
     "nested_interval",
+    "pairs_of",
     "parts",
     "permutation_p",
     "placebo_band",
+    "resampled_means",
     "seeds_needed",
+    "shapley",
     "smallest_p",
     "spread_ratio",
     "two_way_interval",

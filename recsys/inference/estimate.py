@@ -244,7 +244,8 @@ def holm(p_values: ArrayLike) -> Floats:
 
     Rejecting where the adjusted value is <= alpha keeps the chance of any false claim in the
     family at or below alpha, whatever the dependence between measures. Holm (1979), Scandinavian
-    Journal of Statistics 6; by statsmodels.
+    Journal of Statistics 6. statsmodels gives the same, but collects garbage each time, which
+    takes most of a second where much is in memory.
 
     Args:
         p_values: float array of any shape, all one family. NaN (a test that could not be made)
@@ -265,11 +266,11 @@ def holm(p_values: ArrayLike) -> Floats:
     outside = adjusted[known & ~((adjusted >= 0) & (adjusted <= 1))]
     if outside.size:
         raise ValueError(f"p-values must lie in [0, 1]; got {outside[0]:g} ({outside.size} such)")
-    if not known.any():
-        return adjusted
-    from statsmodels.stats.multitest import multipletests
-
-    adjusted[known] = multipletests(adjusted[known], method="holm")[1]
+    p = adjusted[known]
+    order = np.argsort(p)
+    steps = np.maximum.accumulate(p[order] * np.arange(p.size, 0, -1))
+    p[order] = np.minimum(steps, 1.0)
+    adjusted[known] = p
     return adjusted
 
 

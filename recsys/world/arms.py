@@ -59,6 +59,8 @@ class Audience(NamedTuple):
     """Incumbents; newcomers are added up to the same number."""
     days: tuple[int, ...]
     k: int
+    one_step: bool = False
+    """Whether incumbents' feeds are also made by a fit that has not learned from newcomers."""
 
     def joined_by(self, newcomers: NDArray[np.int64]) -> "Audience":
         """With the first newcomers, at most as many as there are incumbents in the audience."""

@@ -86,6 +86,9 @@ class Morning(NamedTuple):
     """(n_people, 2)."""
     served: "Served | None" = None
     """Feeds of the audience, if somebody's recommender serves the platform."""
+    without: "Served | None" = None
+    """The incumbents' if this morning's fit had not learned from newcomers' events, and all else
+    were as it is; None where that changes nothing."""
 
 
 class Served(NamedTuple):

@@ -16,7 +16,7 @@ from recsys.world.arms import INCUMBENTS, Arm, Audience, Twin
 from recsys.world.calibration import Tally, first_intercept, mended
 from recsys.world.counts import Counts
 from recsys.world.draws import draw
-from recsys.world.frames import Day, Morning, Round, collect, day_of, in_time
+from recsys.world.frames import Day, Morning, Round, Served, collect, day_of, in_time
 from recsys.world.notes import NoteTable, draw_follows, first_day
 from recsys.world.oracle import Oracle
 from recsys.world.policy import Policy
@@ -26,7 +26,7 @@ from recsys.world.rounds import moods_of, request_of, respond
 from recsys.world.scene import Scene
 from recsys.world.serving import Ranked, rank_morning, serve, serve_audience
 from recsys.world.traffic import Traffic
-from recsys.world.training import Rankers, fit
+from recsys.world.training import Rankers, fit, fit_without_newcomers
 from recsys.world.views import View, views_of_both
 from recsys.world.visits import Visits, draw_visits
 
@@ -141,8 +141,11 @@ class Run:
         if day == first_day(self.world):
             self.intercept = self._first_intercept(day)
         views = self._views(day, 0)
+        before = self.rankers
         ranked = self._rank(day, views, visits)
         morning = self._morning(day, views, ranked)
+        if morning is not None and self._learns_from_newcomers():
+            morning = morning._replace(without=self._without_newcomers(day, views, before))
         traffic, tally, events = Traffic.on(self.world, visits.number), Tally(), [_NO_EVENTS]
         for tick in range(self.world.ticks):
             if tick > 0:
@@ -210,6 +213,29 @@ class Run:
             (views[0].shelves, views[1].shelves), readers.follows.copy(), readers.taste.copy(),
             readers.skill.copy(), served,
         )  # fmt: skip
+
+    def _learns_from_newcomers(self) -> bool:
+        """Whether it is asked for, and can be, that incumbents are served by another fit."""
+        trained = self.policy is not None and not isinstance(self.policy, Oracle)
+        return (
+            self.audience is not None
+            and self.audience.one_step
+            and trained
+            and bool(self.history)
+            and self.people.n > self.world.incumbents
+            and self.scene.arm.opens("training", INCUMBENTS)
+        )
+
+    def _without_newcomers(self, day: int, views: tuple[View, View], before: Rankers) -> Served:
+        """Incumbents' feeds by a fit that goes on from the same one, without newcomers' events."""
+        assert self.audience is not None
+        assert self.policy is not None
+        assert not isinstance(self.policy, Oracle)
+        ranker = fit_without_newcomers(self.scene, self.policy, self.history, before)
+        users = self.audience.users[self.audience.users < self.world.incumbents]
+        ranked = rank_morning(self.scene, self.readers, views, (ranker, None), users)
+        audience = self.audience._replace(users=users)
+        return serve_audience(self.scene, self.readers, views, audience, day, ranked)
 
     # Through the day
 

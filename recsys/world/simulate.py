@@ -6,6 +6,7 @@ anew each morning on what its own feeds have led to.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ __all__ = [
     "ARMS",
     "Arm",
     "Audience",
+    "Shared",
     "Simulation",
     "simulate",
     "simulate_arms",
@@ -223,20 +225,51 @@ def simulate_arms(
 
     Args, Raises: as in `simulate`; without `impressions` the log holds actions alone.
     """
-    shared = Run.start(world, seed, threads, policy, audience, impressions=impressions)
-    before = [day for day in shared.run_days(first_day(world), 0) if day.day >= -world.days_before]
-    twins: dict[bool, dict[int, Twin]] = {}
-    simulations = {}
-    for name in arms:
-        arm, twin = _arm(name), None
-        if not arm.all_open:
-            if arm.retrained not in twins:
-                twins[arm.retrained] = _recorded(shared, world, retrained=arm.retrained)
-            twin = twins[arm.retrained]
-        run = shared.fork(arm, twin)
-        days = (*before, *run.run_days(0, world.days_after))
-        simulations[name] = Simulation(world, arm, seed, run.people, run.notes, run.intercept, days)
-    return simulations
+    shared = Shared(
+        world, seed, policy, audience=audience, threads=threads, impressions=impressions
+    )
+    return {name: shared.run(name) for name in arms}
+
+
+class Shared:
+    """The days of one seed before the influx, run once, from which any number of arms go on."""
+
+    def __init__(
+        self,
+        world: World,
+        seed: int = 0,
+        policy: Policy | Oracle | None = None,
+        *,
+        audience: Audience | None = None,
+        threads: int = 1,
+        impressions: bool = True,
+    ) -> None:
+        """Runs these days; arguments as in `simulate_arms`."""
+        run = Run.start(world, seed, threads, policy, audience, impressions=impressions)
+        days = run.run_days(first_day(world), 0)
+        self._before = tuple(day for day in days if day.day >= -world.days_before)
+        self._run, self._twins, self._lock = run, dict[bool, dict[int, Twin]](), Lock()
+
+    def run(self, arm: str | Arm) -> Simulation:
+        """An arm to its end; several threads may ask at once.
+
+        Raises:
+            ConfigError: there is no such arm.
+        """
+        version = _arm(arm)
+        twin = None if version.all_open else self._twin(retrained=version.retrained)
+        run = self._run.fork(version, twin)
+        days = (*self._before, *run.run_days(0, run.world.days_after))
+        return Simulation(
+            self._run.world, version, self._run.scene.seed, run.people, run.notes, run.intercept,
+            days,
+        )  # fmt: skip
+
+    def _twin(self, *, retrained: bool) -> dict[int, Twin]:
+        with self._lock:
+            if retrained not in self._twins:
+                self._twins[retrained] = _recorded(self._run, self._run.world, retrained=retrained)
+            return self._twins[retrained]
 
 
 def simulate_days(

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+import polars as pl
+
 from recsys.log import InteractionLog
 from recsys.noise import integer_seed
 from recsys.world.arms import INCUMBENTS, NEWCOMERS
@@ -9,7 +11,7 @@ from recsys.world.frames import Day, events_frame, items_frame, users_frame
 from recsys.world.policy import Policy, Ranker
 from recsys.world.scene import Scene
 
-__all__ = ["Rankers", "fit"]
+__all__ = ["Rankers", "fit", "fit_without_newcomers"]
 
 Rankers = tuple[Ranker | None, Ranker | None]
 """What serves incumbents, and what serves newcomers; None before the first fit: the house."""
@@ -26,17 +28,40 @@ def fit(
         history: the days to learn from.
         previous: the fits of the morning before.
     """
-    seed = integer_seed(scene.seed, 1 if scene.arm.retrained else 0)
-    users, events = (
-        users_frame(scene.world, scene.people),
-        events_frame(history, positive=not policy.impressions),
-    )
-    log = InteractionLog(users, items_frame(scene.world, scene.notes), events)
-    full = policy.fit(log, seed, previous[NEWCOMERS])
+    events = _events(policy, history)
+    full = _fit(scene, policy, events, previous, NEWCOMERS)
     trained_on_all = scene.arm.opens("training", INCUMBENTS)
     if trained_on_all and scene.arm.opens("adaptation", INCUMBENTS):
         return full, full
     if not trained_on_all:
-        events = events.filter(events["user"] < scene.world.incumbents)
-    own = InteractionLog(users, items_frame(scene.world, scene.notes_of(INCUMBENTS)), events)
-    return policy.fit(own, seed, previous[INCUMBENTS]), full
+        events = _of_incumbents(scene, events)
+    return _fit(scene, policy, events, previous, INCUMBENTS), full
+
+
+def fit_without_newcomers(
+    scene: Scene, policy: Policy, history: Iterable[Day], previous: Rankers
+) -> Ranker:
+    """What would serve incumbents this morning if newcomers' events were not learned from.
+
+    Args: as for `fit`, which it equals in all else: the days, the seed, the fit to go on from.
+    """
+    events = _of_incumbents(scene, _events(policy, history))
+    return _fit(scene, policy, events, previous, INCUMBENTS)
+
+
+def _fit(
+    scene: Scene, policy: Policy, events: pl.DataFrame, previous: Rankers, cohort: int
+) -> Ranker:
+    """A fit to these events, to serve a cohort."""
+    users, items = users_frame(scene.world, scene.people), scene.notes_of(cohort)
+    log = InteractionLog(users, items_frame(scene.world, items), events)
+    seed = integer_seed(scene.seed, 1 if scene.arm.retrained else 0)
+    return policy.fit(log, seed, previous[cohort])
+
+
+def _events(policy: Policy, history: Iterable[Day]) -> pl.DataFrame:
+    return events_frame(history, positive=not policy.impressions)
+
+
+def _of_incumbents(scene: Scene, events: pl.DataFrame) -> pl.DataFrame:
+    return events.filter(events["user"] < scene.world.incumbents)

@@ -40,6 +40,7 @@ def random_pair(seed: int = 1) -> FeedPair:
         relevance=rng.random(arm.shape, dtype=np.float32),
         hits=hits,
         n_relevant=(hits.sum(axis=1) + rng.integers(0, 3, N_READERS)).astype(np.int32),
+        without=reference,
     )
 
 
@@ -58,7 +59,7 @@ def test_one_bounded_value_per_reader(measure: Measure) -> None:
 @every_measure
 def test_identical_feeds_do_not_drift(measure: Measure) -> None:
     pair = random_pair()
-    values = measure(replace(pair, reference=pair.feeds))
+    values = measure(replace(pair, reference=pair.feeds, without=pair.feeds))
     if measure.kind == "drift":
         assert (np.nan_to_num(values) == 0.0).all()
     else:
@@ -70,9 +71,11 @@ def test_renumbering_items_changes_nothing(measure: Measure) -> None:
     pair = random_pair()
     new_id = np.random.default_rng(2).permutation(N_ITEMS).astype(np.int32)
     old_id = np.argsort(new_id)
+    reference = np.where(pair.reference >= 0, new_id[pair.reference], -1).astype(np.int32)
     renumbered = replace(
         pair,
-        reference=np.where(pair.reference >= 0, new_id[pair.reference], -1).astype(np.int32),
+        reference=reference,
+        without=reference,
         feeds=np.where(pair.feeds >= 0, new_id[pair.feeds], -1).astype(np.int32),
         attributes={name: codes[old_id] for name, codes in pair.attributes.items()},
         from_newcomers=pair.from_newcomers[old_id],
@@ -94,14 +97,15 @@ def test_a_reader_is_measured_alone(measure: Measure) -> None:
         relevance=pair.relevance[half],
         hits=pair.hits[half],
         n_relevant=pair.n_relevant[half],
+        without=pair.reference[half],
     )
     np.testing.assert_array_equal(measure(part), measure(pair)[half])
 
 
 # What each measure says where both feeds, the reference's, or the arm's are empty.
-BOTH_EMPTY = {"notes": 0, "jaccard": 0, "average_overlap": 0, "slots_changed": 0}
+BOTH_EMPTY = {"notes": 0, "jaccard": 0, "average_overlap": 0, "slots_changed": 0, "one_step": 0}
 BOTH_EMPTY |= {"displaced": 0, "reshuffled": 0}
-ONE_EMPTY = {"notes": 1, "jaccard": 1, "average_overlap": 1, "slots_changed": 1}
+ONE_EMPTY = {"notes": 1, "jaccard": 1, "average_overlap": 1, "slots_changed": 1, "one_step": 1}
 
 
 @every_measure
@@ -133,7 +137,8 @@ def test_entries_are_complete(measure: Measure) -> None:
 
 @every_measure
 def test_missing_needs_are_named(measure: Measure) -> None:
-    bare = replace(random_pair(), attributes={}, relevance=None, hits=None, n_relevant=None)
+    nothing = dict.fromkeys(("relevance", "hits", "n_relevant", "without"))
+    bare = replace(random_pair(), attributes={}, **nothing)
     assert bare.provides == frozenset()
     if measure.needs:
         with pytest.raises(ValueError, match=rf"measure '{measure.name}' needs \['"):
@@ -206,6 +211,7 @@ def test_crossing_attributes_sees_what_each_alone_does_not() -> None:
         ("relevance", np.ones((1, 1)), r"relevance has shape \(1, 1\)"),
         ("hits", np.ones((1, 1), dtype=bool), r"hits has shape \(1, 1\)"),
         ("n_relevant", np.ones(1, dtype=int), r"n_relevant has shape \(1,\)"),
+        ("without", np.ones((1, 1), dtype=int), r"without has shape \(1, 1\)"),
         ("attributes", {"topic": np.zeros(3, dtype=int)}, r"attributes\['topic'\] has shape"),
     ],
 )

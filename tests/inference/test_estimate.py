@@ -304,6 +304,15 @@ def test_holm_by_hand():
     np.testing.assert_allclose(holm([0.9, 0.8]), [1.0, 1.0])
 
 
+def test_holm_equals_statsmodels():
+    from statsmodels.stats.multitest import multipletests
+
+    rng = np.random.default_rng(0)
+    for n in range(1, 40):
+        p = rng.random(n).round(2) ** 2  # with ties
+        np.testing.assert_allclose(holm(p), multipletests(p, method="holm")[1], rtol=1e-12)
+
+
 def test_holm_counts_only_tests_that_were_made():
     adjusted = holm([[0.01, np.nan], [0.04, np.nan]])
     np.testing.assert_allclose(adjusted, [[0.02, np.nan], [0.04, np.nan]], rtol=1e-12)

@@ -17,8 +17,8 @@ from recsys.study import Cell, CellResult
 
 FILES = {
     "config.yaml", "drift.csv", "drift.parquet", "life.csv", "life.parquet", "notes.txt",
-    "per_user.parquet", "quantiles.csv", "quantiles.parquet", "summary.csv", "summary.parquet",
-    "timings.parquet",
+    "per_user.parquet", "power.csv", "quantiles.csv", "quantiles.parquet", "summary.csv",
+    "summary.parquet", "timings.parquet",
 }  # fmt: skip
 SAME = FILES - {"timings.parquet"}
 QUIET = "tracking.enabled=false"
@@ -122,7 +122,7 @@ def test_feeds_are_written_if_asked_for(fresh: Path, monkeypatch: pytest.MonkeyP
     keep = ["tiny.yaml", QUIET, "evaluation.snapshots=true", "seeds=1"]
     assert main(keep) == 0
     folder = _study_folder(fresh)
-    assert {path.name for path in folder.iterdir()} == FILES | {"feeds.parquet"}
+    assert {path.name for path in folder.iterdir()} == FILES - {"power.csv"} | {"feeds.parquet"}
     feeds = pl.read_parquet(folder / "feeds.parquet")
     assert feeds["recommender"].cast(pl.String).unique(maintain_order=True).to_list() == [
         "trending",

@@ -1,0 +1,85 @@
+"""Whether the feeds came back after the reversal, and what a study of this size could have seen."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pipelines.report.headline import Variant, name_of, number
+from pipelines.report.section import Section
+from recsys.study import StudyResult
+
+__all__ = ["power_lines", "recovery_sections"]
+
+_ENOUGH = 3
+_TITLES = {"language_format": "mix", "topic": "topics", "notes": "notes"}
+_WORDS = (
+    "half    days from the reversal until total drift was half of its peak",
+    "inside  days until it was no larger than the placebo's; never above it: it did not have to",
+)
+
+
+def recovery_sections(result: StudyResult, order: list[Variant]) -> Iterator[Section]:
+    """A table of days, where enough of them were measured after the reversal.
+
+    Args:
+        result: of a study of a world.
+        order: recommenders and mitigations, as in the other sections.
+    """
+    world, found = result.study.world, result.recovery
+    if found.is_empty() or world is None or world.influx.reversal_day is None:
+        return
+    reversal = world.influx.reversal_day
+    if sum(day >= reversal for day in result.study.evaluation.days) < _ENOUGH:
+        return
+    rows = {
+        (row["recommender"], row["mitigation"], row["measure"], row["event"]): row
+        for row in found.iter_rows(named=True)
+    }
+    lines = []
+    for variant in order:
+        for measure, title in _TITLES.items():
+            half, inside = (rows.get((*variant, measure, event)) for event in ("half", "inside"))
+            if half is not None and inside is not None:
+                name = f"{name_of(variant)}: {title}{' †' if half['saturated'] else ''}"
+                peak = f"{number(half['peak'])} on day {half['peak_day']}"
+                back = _days(inside) if inside["outside"] else "never above it"
+                lines.append((name, peak, _days(half), back))
+    yield Section(
+        f"Do the feeds come back?  (days from the reversal, day {reversal})",
+        ("recommender", "peak of total drift", "half", "inside"),
+        tuple(lines),
+        _WORDS,
+    )
+
+
+def _days(row: Mapping[str, Any]) -> str:
+    """`4 [2, 9]`; `> 19` where it did not come by the last day."""
+    beyond = f"> {row['last_day']}"
+    middle = beyond if row["days"] is None else number(row["days"], 1, 0)
+    if row["reached"] is None:
+        return middle
+    low, high = (
+        beyond if row[end] is None else number(row[end], 1, 0) for end in ("ci_low", "ci_high")
+    )
+    return f"{middle} [{low}, {high}]"
+
+
+def power_lines(result: StudyResult) -> Iterator[str]:
+    """How small a *who* the study could have told from none, over all its recommenders."""
+    for measure, title in {"notes": "notes", "language_format": "mix"}.items():
+        rows = result.power.filter(measure=measure) if result.power.width else result.power
+        if rows.is_empty():
+            continue
+        seen = _range([number(x) for x in rows["detectable"].sort()])
+        needed = [_seeds(x) for x in rows["seeds_needed"].sort(nulls_last=True)]
+        yield (
+            f"A who of {seen} points of {title} would be seen in 4 of 5 such studies; "
+            f"1 point takes {_range(needed)} seeds."
+        )
+
+
+def _range(texts: list[str]) -> str:
+    return texts[0] if texts[0] == texts[-1] else f"{texts[0]} to {texts[-1]}"
+
+
+def _seeds(needed: float | None) -> str:
+    return "more than 200" if needed is None else number(needed, 1, 0)

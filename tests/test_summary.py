@@ -1,0 +1,111 @@
+"""Bands over days, and what a study could have seen."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from recsys.inference import seeds_needed, two_way_interval
+from recsys.summary import drift_of_world, power_of_world
+
+ARMS = ("control", "influx", "placebo")
+DAYS = (1, 2, 4, 8, 13)
+
+
+def per_user(influx, placebo, measure="notes"):
+    """Rows of a measure from float (days, users, seeds); the headline is the mean over days."""
+    frames = []
+    for arm, y in {
+        "control": np.full_like(influx, 0.2),
+        "influx": influx,
+        "placebo": placebo,
+    }.items():
+        for day, values in zip((None, *DAYS), (y.mean(axis=0), *y), strict=True):
+            users, seeds = np.indices(values.shape)
+            drift = arm == "control" and measure == "notes"
+            frames.append(
+                pl.DataFrame(
+                    {
+                        "seed": seeds.ravel(), "user_id": users.ravel(),
+                        measure: np.full(users.size, np.nan) if drift else values.ravel(),
+                    }
+                ).select(
+                    pl.lit("als").alias("recommender"), pl.lit("none").alias("mitigation"),
+                    pl.lit(arm).alias("arm"), "seed", pl.lit(0).alias("draw"),
+                    pl.lit(day, pl.Int32).alias("day"), pl.lit("incumbent").alias("cohort"),
+                    "user_id", measure,
+                )
+            )  # fmt: skip
+    return pl.concat(frames)
+
+
+def drawn(rng, effect=0.0):
+    """Two arms whose days are alike, as a world's are: (days, users, seeds) each."""
+    shape = (len(DAYS), 15, 8)
+    arms = []
+    for _ in range(2):
+        luck = rng.normal(0, 0.03, 8) + rng.normal(0, 0.01, (len(DAYS), 1, 8))
+        arms.append(0.4 + luck + rng.normal(0, 0.05, (15, 1)) + rng.normal(0, 0.05, shape))
+    return arms[0] + effect, arms[1]
+
+
+def test_bands_hold_on_all_days_at_once():
+    """Of 150 studies without an effect, those whose band leaves out 0 on some day are few.
+
+    Days' own intervals leave it out on some day more often: that is why there is a band.
+    """
+    rng = np.random.default_rng(0)
+    banded, single = 0, 0
+    for _ in range(150):
+        days = drift_of_world(per_user(*drawn(rng)), ARMS).filter(pl.col("day").is_not_null())
+        banded += ((days["who_band_low"] > 0) | (days["who_band_high"] < 0)).any()
+        single += ((days["who_ci_low"] > 0) | (days["who_ci_high"] < 0)).any()
+    assert banded <= 14  # 5 % of 150 are 7.5; more than 14 has a chance below 1 %
+    assert single > banded
+
+
+def test_bands_are_of_days_alone_and_wider():
+    drift = drift_of_world(per_user(*drawn(np.random.default_rng(1))), ARMS)
+    headline, days = drift.filter(pl.col("day").is_null()), drift.filter(pl.col("day") > 0)
+    assert headline["who_band_low"].item() is None
+    assert (days["who_band_low"] < days["who_ci_low"]).all()
+    assert (days["who_band_high"] > days["who_ci_high"]).all()
+
+
+def test_power_is_that_of_the_headline():
+    influx, placebo = (y / 9 for y in drawn(np.random.default_rng(2), effect=0.05))
+    row = power_of_world(per_user(influx, placebo), ARMS).row(0, named=True)
+    y = (influx - placebo).mean(axis=0)
+    assert row["who"] == pytest.approx(y.mean())
+    assert row["margin"] == 0.01
+    needed = float(seeds_needed(y, 0.01))
+    assert np.isfinite(needed)
+    assert row["seeds_needed"] == needed
+    many = power_of_world(per_user(9 * influx, 9 * placebo), ARMS)["seeds_needed"].item()
+    assert many is None
+    assert (row["n_users"], row["n_seeds"]) == (15, 8)
+
+
+def test_a_study_tells_what_it_says_it_could():
+    """An effect of the detectable size is found in about 4 of 5 studies."""
+    rng, found, sizes = np.random.default_rng(3), 0, []
+    for _ in range(60):
+        power = power_of_world(per_user(*drawn(rng)), ARMS)
+        sizes.append(power["detectable"].item())
+    size = float(np.median(sizes))
+    for _ in range(200):
+        influx, placebo = drawn(rng, effect=size)
+        found += bool(two_way_interval((influx - placebo).mean(axis=0)).p_value < 0.05)
+    assert 0.7 < found / 200 < 0.9
+
+
+def test_the_margin_of_a_level_is_relative():
+    influx, placebo = drawn(np.random.default_rng(4))
+    row = power_of_world(per_user(influx, placebo, "utility"), ARMS).row(0, named=True)
+    assert row["margin"] == pytest.approx(0.01 * 0.2)
+
+
+def test_without_a_placebo_or_a_second_seed_there_is_no_power():
+    influx, placebo = drawn(np.random.default_rng(5))
+    assert power_of_world(per_user(influx[..., :1], placebo[..., :1]), ARMS).is_empty()
+    rows = per_user(influx, placebo).filter(pl.col("arm") != "placebo")
+    assert power_of_world(rows, ARMS[:2]).is_empty()
