@@ -53,6 +53,8 @@ class Stream(IntEnum):
     PANEL = 40
     HOLDOUT = 41
     PLACEBO_DRAW = 42
+    SHUFFLE = 43
+    WINDOW_DRAW = 44
 
 
 @njit(inline="always")

@@ -16,15 +16,15 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 VALUES = {"config", "errors", "jobs", "lazy", "log", "noise", "schema", "threads"}
 PARTS = {"drift", "feeds", "inference", "metrics", "mitigations", "recommenders", "world"}
 STUDIES = {
-    "arms", "holdout", "lives", "load", "source", "spread", "store", "study", "summary", "training",
-    "validation", "variants",
+    "arms", "exposed", "holdout", "lives", "load", "newcomers", "source", "spread", "store",
+    "study", "summary", "training", "validation", "variants",
 }  # fmt: skip
 ALLOWED_BETWEEN_PARTS = {
     ("world", "feeds"),  # the platform blends the feeds that make the log
     ("metrics", "drift"),  # NDCG, recall and coverage are measures of feeds too
 }
 RANDOM = {"numpy.random", "random", "secrets"}
-HEAVY = {"implicit", "mlflow", "numba", "scipy", "sklearn"}
+HEAVY = {"implicit", "mlflow", "numba", "ruptures", "scipy", "sklearn"}
 
 START = """
 import sys, time

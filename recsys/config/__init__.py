@@ -2,17 +2,29 @@
 
 from recsys.config.base import Part
 from recsys.config.presets import INFLUXES, PLATFORMS
-from recsys.config.study import Evaluation, LogSource, RecommenderSpec, Study, Tracking
+from recsys.config.study import (
+    AUTO,
+    Evaluation,
+    FirstSeen,
+    LogSource,
+    Newcomers,
+    RecommenderSpec,
+    Study,
+    Tracking,
+)
 from recsys.config.training import Range, Training, Tuning
 from recsys.config.world import Behaviour, Influx, Notes, Platform, Population, World
 
 __all__ = [
+    "AUTO",
     "INFLUXES",
     "PLATFORMS",
     "Behaviour",
     "Evaluation",
+    "FirstSeen",
     "Influx",
     "LogSource",
+    "Newcomers",
     "Notes",
     "Part",
     "Platform",
