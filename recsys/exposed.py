@@ -40,7 +40,7 @@ EXPOSED = {
 where the windows end before anybody came."""
 CLICK_RATE = "click rate"
 ASSUMPTION = (
-    "It assumes that without newcomers the most and the least exposed third of the incumbents would "
+    "It assumes that without newcomers the most and the least exposed third of incumbents would "
     "have changed alike (parallel trends); the check, the same before anybody came, should then "
     "have 0 inside."
 )

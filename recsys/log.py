@@ -333,7 +333,7 @@ def _times(table: pl.DataFrame, timezone: str) -> pl.Series:
     elif not isinstance(kind, pl.Datetime | pl.Date) and kind != pl.Null:
         raise LogError(f"events: timestamp is {kind}; give datetimes, dates or epoch seconds")
     times = in_utc(column, timezone)
-    _check_plausible(times, column)
+    _check_plausible(times, table["timestamp"])
     return times
 
 

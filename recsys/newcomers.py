@@ -7,6 +7,7 @@ measured, and in no placebo group.
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from math import ceil
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from recsys.config import LogSource, Newcomers
 from recsys.errors import LogError
-from recsys.inference.arrivals import MIN_PERIODS, Wave, find_wave, first_seen_by
+from recsys.inference.arrivals import LEVEL, MIN_PERIODS, Wave, find_wave, first_seen_by
 from recsys.log import InteractionLog, in_utc, parsed
 from recsys.schema import COHORTS
 
@@ -144,42 +145,65 @@ def _in_window(log: InteractionLog, seen: pl.Series, first: date, last: date | N
     return OwnLog(marked, later, first, notes=tuple(notes))
 
 
+class _Looked(NamedTuple):
+    """Where a wave was looked for, and what was found."""
+
+    arrivals: pl.DataFrame
+    wave: Wave
+
+    @property
+    def unit(self) -> str:
+        return "day" if self.arrivals["days"][0] == 1 else "week"
+
+    @property
+    def where(self) -> str:
+        used = self.arrivals.filter("used")
+        return f"{used.height} {self.unit}s from {used['from'][0]} on"
+
+    @property
+    def refusal(self) -> str:
+        figures = "" if self.wave.start is None else f" ({self.wave.evidence})"
+        return f"in {self.where}: {self.wave.refusal}{figures}"
+
+
 def _of_wave(log: InteractionLog, seen: pl.Series, source: LogSource) -> OwnLog:
-    arrivals, burn_in = _arrivals(log, seen, source)
-    used = arrivals.filter("used")
-    wave = find_wave(used["first_seen"])
-    width = int(used["days"][0])
-    unit = "day" if width == 1 else "week"
-    looked = f"{used.height} {unit}s from {used['from'][0]} on"
-    waited = (
-        f"the first {burn_in} days left out, in which most of those who were there before are "
-        "first seen"
-    )
+    """By the week if there are enough and they show one, else by the day."""
+    tables, burn_in = _arrivals(log, seen, source)
+    waited = "" if burn_in == 0 else (
+        f" The first {burn_in} days are left out: in them most of those who were there before are "
+        "first seen."
+    )  # fmt: skip
+    looked = []
+    for table in tables:
+        counts = table.filter("used")["first_seen"]
+        looked.append(_Looked(table, find_wave(counts, level=LEVEL / len(tables))))
+        if looked[-1].wave.found:
+            break
+    found = looked[-1]
+    wave, used = found.wave, found.arrivals.filter("used")
     if not wave.found or wave.start is None or wave.end is None:
-        figures = f" ({wave.evidence})" if wave.start is not None else ""
+        refusals = "; ".join(each.refusal for each in looked)
         raise LogError(
-            f"log.newcomers: auto finds no wave of newcomers in {looked} ({waited}): "
-            f"{wave.refusal}{figures}. Say who is one: a condition on the users, or "
-            "{first_seen: {from: DATE, to: DATE}}"
+            f"log.newcomers: auto finds no wave of newcomers {refusals}.{waited} Say "
+            "who is one: a condition on the users, or {first_seen: {from: DATE, to: DATE}}"
         )
-    first = used["from"][wave.start]
-    if width > 1:
-        first = _to_the_day(seen, first)
+    begins = used["from"][wave.start]
+    first = begins if found.unit == "day" else _to_the_day(seen, begins)
     last = None if wave.end >= used.height else used["from"][wave.end] - timedelta(days=1)
     own = _in_window(log, seen, first, last)
     note = (
-        f"auto: arrivals rise on {first} (by the {unit}, {looked}; {waited}): {wave.evidence}. A "
-        "rise in users first seen may also be a change of what is logged."
+        f"auto: arrivals rise on {first}. By the {found.unit}, {found.where}: {wave.evidence}."
+        f"{waited} A rise in users first seen may also be a change of what is logged."
     )
-    begins, ends = used["from"][wave.start], last or date.max
-    inside = pl.col("used") & pl.col("from").is_between(begins, ends)
-    return replace(
-        own, arrivals=arrivals.with_columns(wave=inside), wave=wave, notes=(note, *own.notes)
-    )
+    inside = pl.col("used") & pl.col("from").is_between(begins, last or date.max)
+    arrivals = found.arrivals.with_columns(wave=inside)
+    return replace(own, arrivals=arrivals, wave=wave, notes=(note, *own.notes))
 
 
-def _arrivals(log: InteractionLog, seen: pl.Series, source: LogSource) -> tuple[pl.DataFrame, int]:
-    """Users first seen by week, or by day where the weeks are few; and the days of the burn-in."""
+def _arrivals(
+    log: InteractionLog, seen: pl.Series, source: LogSource
+) -> tuple[list[pl.DataFrame], int]:
+    """Users first seen by week, where there are enough, and by day; and the days of the burn-in."""
     days = active_days(log, source.timezone)
     begin, end = days["day"].min(), days["day"].max()
     assert isinstance(begin, date)
@@ -187,33 +211,39 @@ def _arrivals(log: InteractionLog, seen: pl.Series, source: LogSource) -> tuple[
     with_events = seen.gather(days["user"].unique(maintain_order=True)).drop_nulls()
     length = (end - begin).days + 1
     burn_in = 0 if _all_joined(log) else _burn_in(days, length)
-    from_day = begin + timedelta(days=burn_in)
     if burn_in == 0:
         first = with_events.min()
         assert isinstance(first, date)
-        begin = from_day = min(begin, first)
-    for width in (_WEEK, 1):
-        start = begin - timedelta(days=begin.weekday()) if width == _WEEK else begin
-        number = ((with_events - pl.Series([start])).dt.total_days() // width).to_numpy()
-        count = ((end - start).days + 1) // width  # whole ones
-        counts = np.bincount(number[number < count], minlength=count)
-        starts = [start + timedelta(days=width * i) for i in range(count)]
-        table = pl.DataFrame(
-            {
-                "from": starts,
-                "days": [width] * count,
-                "first_seen": counts,
-                "used": [day >= from_day for day in starts],
-                "wave": [False] * count,
-            },
-            schema=ARRIVALS,
+        begin = min(begin, first)
+    monday = begin - timedelta(days=begin.weekday())
+    used_from = begin + timedelta(days=burn_in)
+    weeks = _counts(with_events, monday, end, _WEEK, used_from)
+    by_day = _counts(with_events, begin, end, 1, used_from)
+    enough = ((weeks, MIN_PERIODS), (by_day, _MIN_DAYS))
+    tables = [table for table, least in enough if table["used"].sum() >= least]
+    if not tables:
+        raise LogError(
+            f"log.newcomers: auto needs {_MIN_DAYS} days after the first {burn_in}, in which most "
+            f"of those who were there before the log are first seen, but it has {length} days in "
+            "all; give dates (first_seen) or a condition on the users"
         )
-        if table["used"].sum() >= (MIN_PERIODS if width == _WEEK else _MIN_DAYS):
-            return table, burn_in
-    raise LogError(
-        f"log.newcomers: auto needs {_MIN_DAYS} days after the first {burn_in}, in which most of "
-        f"those who were there before the log are first seen, but it has {length} days in all; "
-        "give dates (first_seen) or a condition on the users"
+    return tables, burn_in
+
+
+def _counts(seen: pl.Series, begin: date, end: date, width: int, used_from: date) -> pl.DataFrame:
+    """Users first seen in each whole period of so many days."""
+    number = ((seen - pl.Series([begin])).dt.total_days() // width).to_numpy()
+    count = ((end - begin).days + 1) // width
+    starts = [begin + timedelta(days=width * i) for i in range(count)]
+    return pl.DataFrame(
+        {
+            "from": starts,
+            "days": [width] * count,
+            "first_seen": np.bincount(number[number < count], minlength=count),
+            "used": [day >= used_from for day in starts],
+            "wave": [False] * count,
+        },
+        schema=ARRIVALS,
     )
 
 

@@ -74,7 +74,7 @@ def _exposed(table: pl.DataFrame) -> Section:
         tuple(rows),
         (
             *lines,
-            "Assumed: parallel trends. Without newcomers, both would have changed alike; see the note.",
+            "Assumed: parallel trends. Without newcomers, both would have changed alike.",
         ),
     )
 
@@ -92,9 +92,9 @@ def _by_exposure(row: Mapping[str, Any], check: Mapping[str, Any]) -> str:
         return f"{name}: cannot be told; the two differed before anybody came."
     if row["p_value"] > _EVIDENCE:
         return f"{name}: {_NONE}, by this view."
-    unchecked = "" if check else " Nothing could be checked before they came."
+    unchecked = "" if check else "; unchecked before they came"
     way = "more" if row["difference"] > 0 else "less"
-    return f"{name}: the most exposed changed {way}, as if newcomers did it.{unchecked}"
+    return f"{name}: the most exposed changed {way}, as if newcomers did it{unchecked}."
 
 
 def _verdicts(figures: Headline) -> Iterator[str]:

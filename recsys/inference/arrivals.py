@@ -84,13 +84,14 @@ class Wave:
         )
 
 
-def find_wave(counts: ArrayLike, seed: int = 0) -> Wave:
+def find_wave(counts: ArrayLike, seed: int = 0, level: float = LEVEL) -> Wave:
     """Looks for a wave in counts of arrivals.
 
     Args:
         counts: (n,) people first seen in each of n equal periods, in the order of time, at least
             `MIN_PERIODS`.
         seed: draws the shuffles.
+        level: largest p at which a wave is announced.
 
     Raises:
         ValueError: negative or too few counts.
@@ -124,7 +125,7 @@ def find_wave(counts: ArrayLike, seed: int = 0) -> Wave:
         line=_line_gain(z) / noise,
         p_value=_p_value(z, start, end, seed),
     )
-    return Wave(**{**wave.__dict__, "refusal": _refusal(wave)})
+    return Wave(**{**wave.__dict__, "refusal": _refusal(wave, level)})
 
 
 def first_seen_by(gaps: ArrayLike, share: float = 0.9) -> float:
@@ -204,15 +205,15 @@ def _line_gain(z: Floats) -> float:
     return float((time @ z) ** 2 / (time @ time))
 
 
-def _refusal(wave: Wave) -> str:
+def _refusal(wave: Wave, level: float) -> str:
     if wave.gain <= wave.penalty:
         return "the rise saves less than its penalty"
-    if wave.during < MIN_RISE * wave.before:
-        return f"arrivals rise to less than {MIN_RISE:g} times those before"
     if wave.line >= wave.gain:
         return "a straight line describes the arrivals as well: they grow or fall steadily"
-    if wave.p_value > LEVEL:
-        return f"p is above {LEVEL:g}: series in which nothing happens stand out as much"
+    if wave.during < MIN_RISE * wave.before:
+        return f"arrivals rise to less than {MIN_RISE:g} times those before"
+    if wave.p_value > level:
+        return f"p is above {level:g}: series in which nothing happens stand out as much"
     return ""
 
 
@@ -248,7 +249,7 @@ def _memory(z: Floats, start: int, end: int) -> float:
 
 
 def _hanging_together(steps: Floats, memory: float) -> Floats:
-    """Normal series with this correlation of neighbours; steps are independent (series, periods)."""
+    """Normal series with this correlation of neighbours; steps: independent (series, periods)."""
     series = steps.copy()
     for period in range(1, steps.shape[1]):
         fresh = np.sqrt(1 - memory**2) * steps[:, period]
