@@ -242,7 +242,8 @@ def test_what_only_a_log_has_is_recorded(
 ) -> None:
     """An own log with a wave: its date, arrivals, view by exposure and exact removal."""
     random = np.random.default_rng(0)
-    people = [(user, 0, 60, 24) for user in range(200)] + [(u, 45, 48, 12) for u in range(200, 260)]
+    people = [(user, 0, 60, 24) for user in range(200)]
+    people += [(user, 45 + user % 4, 60, 12) for user in range(200, 260)]
     rows = [
         (user, int(random.integers(first, last)), int(60 * random.random() ** 2))
         for user, first, last, n in people
