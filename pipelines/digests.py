@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from recsys.config import Study, Training
 __all__ = ["cell_digest", "code_digest", "data_digest", "group_digest", "study_digest",
            "training_digest", "tuning_digest", "world_digest"]  # fmt: skip
 
-_LIBRARIES = ("implicit", "numba", "numpy", "polars", "scikit-learn", "scipy")
+_LIBRARIES = ("implicit", "numba", "numpy", "polars", "ruptures", "scikit-learn", "scipy")
 """Another version of these may change figures in the last bits."""
 
 
@@ -75,7 +75,15 @@ def code_digest() -> str:
     root = Path(recsys.__file__).parent
     files = sorted(root.rglob("*.py"))
     sources = [f"{file.relative_to(root)} {_hash_of(file)}" for file in files]
-    return _sha256(recsys.__version__, *sources, *(version(name) for name in _LIBRARIES))
+    return _sha256(recsys.__version__, *sources, *map(_version, _LIBRARIES))
+
+
+def _version(library: str) -> str:
+    """Empty where it is not installed: not every Python has all of them."""
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return ""
 
 
 def _foreign_code(kind: str) -> str:

@@ -9,9 +9,12 @@ Metrics of a recommender:
     recovery/language_format/{half, inside}     days from the reversal, if it came
     channels/language_format/supply/{shapley, shapley_ci_low, …, first_in, last_in}
     life/influx/newcomer/click_rate             a day of the platform that it serves
+    removal/largest_difference                  exact removal beside a new fit (a log, ease)
 
 All but the headline are by day (`step`); what is not a number is left out. In an open loop the
-house serves the platform, and its life is recorded of the study.
+house serves the platform, and its life is recorded of the study. So are, of a log, who was first
+seen when (`arrivals/first_seen`, the period as the step), the evidence for a wave of newcomers
+(`arrivals/p_value`) and the view by exposure (`exposed/topic/difference`, `exposed/topic/check/…`).
 """
 
 import json
@@ -36,6 +39,7 @@ __all__ = [
     "options_params",
     "seed_values",
     "study_params",
+    "study_tags",
     "study_values",
     "training_values",
     "trial_values",
@@ -94,9 +98,15 @@ def study_params(study: Study | Training) -> dict[str, str]:
     return _as_params(study.model_dump(mode="json", exclude_none=True))
 
 
+def study_tags(result: StudyResult) -> dict[str, str]:
+    """What was found and is no number: of a log, the day on which newcomers began to arrive."""
+    return {} if result.arrived is None else {"arrived": result.arrived.isoformat()}
+
+
 def study_values(result: StudyResult) -> list[Value]:
-    """Metrics of a study as a whole: life on the platform that the house serves."""
-    return _finite(_life(result.life)) if result.study.loop == "open" else []
+    """Metrics of a study as a whole: life on the platform that the house serves, or of a log."""
+    life = _life(result.life) if result.study.loop == "open" else ()
+    return _finite((*life, *_arrivals(result), *_exposed(result.exposed)))
 
 
 def training_values(result: TrainingResult) -> list[Value]:
@@ -142,7 +152,8 @@ def child_values(result: StudyResult, recommender: str, mitigation: str) -> list
     closed = result.study.loop == "closed"
     life = result.life.filter(chosen, closed)
     split = (*_front(result, chosen), *_recovery(result, chosen), *_channels(result, chosen))
-    return _finite((*found, *split, *_life(life)))
+    removals = _removals(result.removals.filter(pl.col("recommender") == recommender))
+    return _finite((*found, *split, *removals, *_life(life)))
 
 
 def verdict_values(verdicts: pl.DataFrame) -> list[Value]:
@@ -177,6 +188,27 @@ def seed_values(rows: pl.DataFrame) -> list[Value]:
         for measure in measures
     )
     return _finite(found)
+
+
+def _arrivals(result: StudyResult) -> Iterator[Value]:
+    for period, first_seen in enumerate(result.arrivals["first_seen"]):
+        yield Value("arrivals/first_seen", first_seen, period)
+    if result.wave is not None:
+        for name in ("before", "during", "gain", "penalty", "line", "p_value"):
+            yield Value(f"arrivals/{name}", getattr(result.wave, name))
+
+
+def _exposed(table: pl.DataFrame) -> Iterator[Value]:
+    for row in table.iter_rows(named=True):
+        place = f"exposed/{_plain(row['outcome'])}{'/check' if row['check'] else ''}"
+        for name in ("low", "high", "difference", "ci_low", "ci_high", "p_value"):
+            yield Value(f"{place}/{name}", row[name])
+
+
+def _removals(removals: pl.DataFrame) -> Iterator[Value]:
+    for row in removals.iter_rows(named=True):
+        for name in ("users", "largest_difference", "slots_that_differ"):
+            yield Value(f"removal/{name}", row[name])
 
 
 def _headline(drift: pl.DataFrame, summary: pl.DataFrame) -> Iterator[Value]:

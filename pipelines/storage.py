@@ -37,6 +37,7 @@ __all__ = [
     "save_comparison",
     "save_result",
     "save_training",
+    "tables_of_a_log",
     "whole",
 ]
 
@@ -44,9 +45,11 @@ CELLS = Path("data/cells")
 STUDIES = Path("data/studies")
 TRAININGS = Path("data/training")
 TUNINGS = Path("data/tuning")
-_FRAMES = ("per_user", "timings", "life", "feeds", "games")
+_FRAMES = ("per_user", "timings", "life", "feeds", "games", "removals")
 _TABLES = ("summary", "drift", "quantiles", "life")
 """Frames of a study that are small enough to be written as text too."""
+_TABLES_OF_A_LOG = ("arrivals", "exposed", "removals")
+"""More of them, where they have rows."""
 _RECORD = "cell.json"
 
 
@@ -128,10 +131,11 @@ def save_result(result: StudyResult, root: Path = STUDIES) -> Path:
 
     Returns:
         The directory: config.yaml, per_user.parquet, summary, drift, quantiles and life as .parquet
-        and .csv, timings.parquet, notes.txt; of a world recovery.csv and power.csv, if they
-        have rows; with mitigations front.csv and dominated.csv; with
-        channels channels.csv and games.parquet; and, if the study keeps them, feeds.parquet. The
-        same study has the same directory and, but for the timings, the same bytes.
+        and .csv, timings.parquet, notes.txt; of a world recovery.csv and power.csv, of a log
+        arrivals, exposed and removals as .csv, those that have rows; with mitigations front.csv and
+        dominated.csv; with channels channels.csv and games.parquet; and, if the study keeps them,
+        feeds.parquet. The same study has the same directory and, but for the timings, the same
+        bytes.
     """
     place = root / f"{result.study.name}-{study_digest(result.study)[:12]}"
     with explained(place):
@@ -140,7 +144,7 @@ def save_result(result: StudyResult, root: Path = STUDIES) -> Path:
         for name in ("per_user", *_TABLES, "timings", *feeds):
             with whole(place / f"{name}.parquet") as part:
                 getattr(result, name).write_parquet(part)
-        for name in _TABLES:
+        for name in (*_TABLES, *tables_of_a_log(result)):
             with whole(place / f"{name}.csv") as part:
                 getattr(result, name).write_csv(part)
         if not result.front.is_empty():
@@ -161,6 +165,11 @@ def save_result(result: StudyResult, root: Path = STUDIES) -> Path:
         with whole(place / "notes.txt") as part:
             part.write_text("".join(f"{note}\n" for note in result.notes), encoding="utf-8")
     return place
+
+
+def tables_of_a_log(result: StudyResult) -> list[str]:
+    """Names of the tables that only studies of a log have, and this one has."""
+    return [name for name in _TABLES_OF_A_LOG if not getattr(result, name).is_empty()]
 
 
 def save_comparison(results: Sequence[StudyResult], root: Path = STUDIES) -> Path:

@@ -17,6 +17,7 @@ import polars as pl
 from pipelines import mlflow_store, models, records
 from pipelines.digests import world_digest
 from pipelines.provenance import git_tags, version_tags
+from pipelines.storage import tables_of_a_log
 from recsys.config import Study, Training
 from recsys.study import StudyResult
 from recsys.training import TrainingResult
@@ -228,9 +229,12 @@ def _open(study: Study | Training, role: str, started: int) -> _Store:
 def _record_parent(store: _Store, result: StudyResult, folder: Path) -> None:
     _log_dataset(store, result.study, store.run_id)
     _log(store, store.run_id, records.study_values(result), records.study_params(result.study))
+    for name, text in records.study_tags(result).items():
+        store.client.set_tag(store.run_id, name, text)
     if result.notes:
         store.client.set_tag(store.run_id, "mlflow.note.content", "\n\n".join(result.notes))
-    there = [name for name in MORE_ARTIFACTS if (folder / name).exists()]
+    more = (*MORE_ARTIFACTS, *(f"{table}.csv" for table in tables_of_a_log(result)))
+    there = [name for name in more if (folder / name).exists()]
     for name in (*ARTIFACTS, *there):
         store.client.log_artifact(store.run_id, str(folder / name))
 

@@ -413,7 +413,7 @@ def _explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
     for problem in problems:
         if problem["type"] == "too_short" and problem["loc"] in inside:
             continue  # what is in it is wrong, not how much
-        loc = [part for part in problem["loc"] if part != "[key]"]
+        loc = [part for part in problem["loc"] if part not in ("[key]", "condition", "rule")]
         path = ".".join(str(part) for part in loc)
         if problem["type"] == "extra_forbidden":
             owner = _model_at(model, loc[:-1])
@@ -432,7 +432,8 @@ def _explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
 
 def _keys(model: type[BaseModel]) -> list[str]:
     """What may stand in a file: a study's variants are resolved before it is a study."""
-    return [*model.model_fields, "variants"] if model is Study else [*model.model_fields]
+    names = [field.alias or name for name, field in model.model_fields.items()]
+    return [*names, "variants"] if model is Study else names
 
 
 def _model_at(model: type[BaseModel], loc: Sequence[int | str]) -> type[BaseModel] | None:

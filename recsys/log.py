@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import blake2b
+from math import isfinite
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -21,10 +22,15 @@ from recsys.lazy import lazy
 from recsys.noise import Stream, stable_keys
 from recsys.schema import COHORTS, KINDS, WEIGHTS, checked, to_polars
 
-__all__ = ["TIME", "InteractionLog", "Interactions", "Seen", "item_codes"]
+__all__ = [
+    "TIME", "InteractionLog", "Interactions", "Seen", "in_utc", "item_codes", "parsed",
+]  # fmt: skip
 
 TIME = pl.Datetime("ms", "UTC")
 _MAX_NULL_TIMES = 0.05
+_PLAUSIBLE = datetime(1990, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+_EPOCH_UNITS = ((1e11, 1000.0), (1e14, 1.0), (1e17, 1e-3), (float("inf"), 1e-6))
+"""Up to which size a number counts seconds, milli-, micro- or nanoseconds; its milliseconds."""
 
 
 class Seen(NamedTuple):
@@ -85,24 +91,30 @@ class InteractionLog:
         items: Any = None,
         *,
         weights: Mapping[str, float] | None = None,
+        timezone: str = "UTC",
     ) -> Self:
         """A log from anybody's frames: polars, pandas, Arrow or dicts of columns.
 
         Unsorted rows are sorted by time, exact duplicates kept once, rows without a time dropped
-        (an error above 5 %); `cleaning` counts them. A log without any times is allowed.
+        (an error above 5 %). An event with a value in `cancels` takes back the user's last event
+        of that kind on the item; one of negative weight takes back all that the user did with the
+        item before. What is taken back was seen and not liked. `cleaning` counts all this. A log
+        without any times is allowed: there what takes back counts as the later.
 
         Args:
             events: user_id, item_id (integers or strings) and, where known, timestamp (datetime,
-                date, or epoch in seconds or milliseconds), kind, rank (1 = top), weight.
+                ISO text, date, or epoch in seconds, milli-, micro- or nanoseconds), kind, rank
+                (1 = top), weight, cancels (the kind that a row takes back, else null).
             users: user_id and, where known, cohort ("incumbent" or "newcomer"), joined, key (u64)
                 and attributes. Without it, everybody in `events` is an incumbent.
             items: item_id and, where known, published, creator_id, key (u64) and attributes.
             weights: weight by kind of event, for events without a column weight; kinds that it
                 leaves out keep those of `recsys.schema.WEIGHTS`.
+            timezone: what times without a zone are in; epochs are in UTC.
 
         Raises:
             LogError: a missing column, null ids, ids that the users or items frame lacks, too many
-                missing times, or no event left.
+                missing times, times before 1990 or after 2099, or no event left.
 
         >>> log = InteractionLog.from_frames({"user_id": ["ann", "bob"], "item_id": [7, 7]})
         >>> log.users["user_id"].to_list(), log.n_items
@@ -115,7 +127,7 @@ class InteractionLog:
         _check_weights(weights or {})
         if table.is_empty():
             raise LogError("events: no rows; check the file and the conditions that filter it")
-        table, cleaning = _clean(_with_canonical_columns(table, weights or {}))
+        table, cleaning = _clean(_with_canonical_columns(table, weights or {}, timezone))
         people = _entities(users, table["user_id"], "users", Stream.USER_KEY)
         things = _entities(items, table["item_id"], "items", Stream.NOTE_KEY)
         dense = table.select(
@@ -273,8 +285,10 @@ def item_codes(items: pl.DataFrame, *attributes: str) -> tuple[NDArray[np.int32]
     return codes.cast(pl.Int32).fill_null(len(known) - 1).to_numpy(), known.to_list()
 
 
-def _with_canonical_columns(table: pl.DataFrame, weights: Mapping[str, float]) -> pl.DataFrame:
-    """The six columns of an event; what is not known is null, or 1 click."""
+def _with_canonical_columns(
+    table: pl.DataFrame, weights: Mapping[str, float], timezone: str
+) -> pl.DataFrame:
+    """The columns of an event, and what it cancels; what is not known is null, or 1 click."""
     kind = pl.col("kind").cast(pl.String).cast(KINDS)
     weight = (
         pl.col("weight")
@@ -286,13 +300,15 @@ def _with_canonical_columns(table: pl.DataFrame, weights: Mapping[str, float]) -
         )
     )
     rank = pl.col("rank") if "rank" in table.columns else pl.lit(None)
+    cancels = pl.col("cancels") if "cancels" in table.columns else pl.lit(None)
     return table.select(
         "user_id",
         "item_id",
-        _times(table),
+        _times(table, timezone),
         kind.alias("kind"),
         rank.cast(pl.UInt16).alias("rank"),
         weight.cast(pl.Float32).alias("weight"),
+        cancels.cast(pl.String).cast(KINDS).alias("cancels"),
     )
 
 
@@ -300,43 +316,95 @@ def _check_weights(weights: Mapping[str, float]) -> None:
     for kind, weight in weights.items():
         if kind not in WEIGHTS:
             raise LogError(f"weights: no kind of event {kind!r}; {nearest(kind, WEIGHTS)}")
-        if not 0 <= weight < float("inf"):
-            raise LogError(f"weights: {kind} has {weight}; weights are finite numbers from 0 up")
+        if not isfinite(weight):
+            raise LogError(f"weights: {kind} has {weight}; weights are finite numbers")
 
 
-def _times(table: pl.DataFrame) -> pl.Series:
+def _times(table: pl.DataFrame, timezone: str) -> pl.Series:
     """The column timestamp as `TIME`, whatever form the times have; null where there is none."""
     if "timestamp" not in table.columns:
         return pl.Series("timestamp", [None] * table.height, dtype=TIME)
     column = table["timestamp"]
     kind = column.dtype
     if kind == pl.String:
-        column = _parsed(column)
+        column = parsed(column, timezone, "events")
     elif kind.is_numeric():
-        column = column.cast(pl.Float64).fill_nan(None) if kind.is_float() else column
-        largest = column.cast(pl.Float64).abs().max()
-        in_seconds = not isinstance(largest, float) or largest < 1e11
-        wide = column.cast(pl.Float64 if kind.is_float() else pl.Int64)
-        column = (wide * (1000 if in_seconds else 1)).cast(pl.Int64).cast(pl.Datetime("ms"))
+        column = _from_epoch(column)
     elif not isinstance(kind, pl.Datetime | pl.Date) and kind != pl.Null:
         raise LogError(f"events: timestamp is {kind}; give datetimes, dates or epoch seconds")
-    if isinstance(column.dtype, pl.Datetime) and column.dtype.time_zone is not None:
-        return column.dt.convert_time_zone("UTC").cast(TIME)
-    return column.cast(pl.Datetime("ms")).dt.replace_time_zone("UTC")
+    times = in_utc(column, timezone)
+    _check_plausible(times, table["timestamp"])
+    return times
 
 
-def _parsed(texts: pl.Series) -> pl.Series:
-    """ISO times with or without an offset; a text that is none is an error."""
-    zoned = texts.str.to_datetime("%+", time_zone="UTC", strict=False)
-    plain = texts.str.to_datetime(time_zone="UTC", strict=False) if zoned.has_nulls() else zoned
-    parsed = zoned.zip_with(zoned.is_not_null(), plain)
-    unread = texts.filter(parsed.is_null() & texts.is_not_null())
-    if len(unread):
-        raise LogError(
-            f"events: {len(unread):,} of {len(texts):,} values of timestamp are no times, such as "
-            f"{unread[0]!r}; give ISO times such as 2025-01-12T08:30:00 or epoch seconds"
+def in_utc(column: pl.Series, timezone: str) -> pl.Series:
+    """Dates or datetimes as `TIME`; those without a zone are in `timezone`, a date its midnight.
+
+    Of a time that comes twice when clocks are set back, the first; one that is skipped when they
+    are set forward is null.
+
+    >>> in_utc(pl.Series([datetime(2025, 1, 13)]), "Asia/Shanghai").to_list()
+    [datetime.datetime(2025, 1, 12, 16, 0, tzinfo=zoneinfo.ZoneInfo(key='UTC'))]
+    """
+    if not (isinstance(column.dtype, pl.Datetime) and column.dtype.time_zone is not None):
+        column = column.cast(pl.Datetime("ms")).dt.replace_time_zone(
+            timezone, ambiguous="earliest", non_existent="null"
         )
-    return parsed
+    return column.dt.convert_time_zone("UTC").cast(TIME)
+
+
+def _from_epoch(numbers: pl.Series) -> pl.Series:
+    """Numbers since 1970 as times in UTC; their size tells the unit, one for the whole column."""
+    is_float = numbers.dtype.is_float()
+    values = numbers.cast(pl.Float64).fill_nan(None) if is_float else numbers
+    size = values.cast(pl.Float64).abs().max()
+    largest = size if isinstance(size, float) else 0.0
+    milliseconds = next(scale for limit, scale in _EPOCH_UNITS if largest < limit)
+    if milliseconds >= 1:
+        wide = values.cast(pl.Float64 if is_float else pl.Int64) * int(milliseconds)
+    else:
+        wide = values.cast(pl.Int64) // round(1 / milliseconds)
+    return wide.cast(pl.Int64).cast(pl.Datetime("ms")).dt.replace_time_zone("UTC")
+
+
+def parsed(texts: pl.Series, timezone: str, frame: str) -> pl.Series:
+    """ISO texts as times in UTC; those without an offset are in `timezone`.
+
+    Raises:
+        LogError: a text that is no ISO time, such as 13/01/2025, which may be read in two ways.
+
+    >>> parsed(pl.Series(["2025-01-13 08:00"]), "Asia/Shanghai", "events").to_list()
+    [datetime.datetime(2025, 1, 13, 0, 0, tzinfo=zoneinfo.ZoneInfo(key='UTC'))]
+    """
+    texts = texts.replace("", None)
+    zoned = texts.str.to_datetime("%+", time_zone="UTC", strict=False)
+    times = zoned
+    if zoned.null_count() > texts.null_count():
+        year_first = texts.str.contains(r"^\s*\d{4}\D")
+        plain = texts.set(~year_first, None).str.to_datetime(strict=False)
+        times = zoned.zip_with(zoned.is_not_null(), in_utc(plain, timezone).cast(zoned.dtype))
+        unread = texts.filter(plain.is_null() & zoned.is_null() & texts.is_not_null())
+        if len(unread):
+            raise LogError(
+                f"{frame}: {len(unread):,} of {len(texts):,} values of {texts.name or 'time'} are "
+                f"no times, such as {unread[0]!r}; give ISO times such as 2025-01-12T08:30:00, or "
+                "epoch seconds"
+            )
+    return times
+
+
+def _check_plausible(times: pl.Series, given: pl.Series) -> None:
+    """Zeros for missing times, mixed units and sequence numbers are errors, not dates."""
+    first, last = _PLAUSIBLE
+    odd = ((times < first) | (times >= last)).fill_null(False)
+    if odd.any():
+        example, read = given.filter(odd)[0], times.filter(odd)[0]
+        raise LogError(
+            f"events: {odd.sum():,} of {len(times):,} times are before {first.year} or after "
+            f"{last.year - 1}, such as {example!r}, read as {read:%Y-%m-%d %H:%M} UTC; zeros "
+            "for missing times, numbers of mixed units, and numbers that only give an order are no "
+            "times: make them null, mend them, or leave the column out"
+        )
 
 
 def _clean(table: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
@@ -351,13 +419,81 @@ def _clean(table: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
         table = table.filter(pl.col("timestamp").is_not_null())
     distinct = table.unique(maintain_order=True)
     unsorted = int((distinct["timestamp"].diff().dt.total_milliseconds() < 0).sum())
-    return distinct.sort("timestamp", maintain_order=True), {
+    in_order, taken_back = _without_what_was_taken_back(
+        distinct.sort("timestamp", maintain_order=True)
+    )
+    return in_order, {
         "rows": rows,
         "rows without a time, dropped": no_time if no_time < rows else 0,
         "exact duplicates, dropped": table.height - distinct.height,
         "rows out of order, sorted": unsorted,
-        "rows kept": distinct.height,
+        **taken_back,
+        "rows kept": in_order.height,
     }
+
+
+def _without_what_was_taken_back(table: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
+    """Events in the order of time after cancelling rows and rows of negative weight did their work.
+
+    An event that was taken back was seen: it stays with weight 0, one that was cancelled as an
+    impression. A cancelling row goes, or is an impression where it finds nothing to cancel.
+    """
+    counts = {}
+    if table["cancels"].null_count() < table.height:
+        taken, found_none = _cancelled(table)
+        seen = pl.Series(taken | found_none)
+        counts = {
+            "events cancelled, seen only": int(taken.sum()),
+            "cancelling rows with nothing to cancel, seen only": int(found_none.sum()),
+        }
+        table = table.with_columns(
+            kind=pl.when(seen).then(pl.lit("impression", dtype=KINDS)).otherwise("kind"),
+            weight=pl.when(seen).then(pl.lit(0, pl.Float32)).otherwise("weight"),
+        ).filter(pl.col("cancels").is_null() | pl.Series(found_none))
+    table = table.drop("cancels")
+    negative = table["weight"] < 0
+    if negative.any():
+        pair = ["user_id", "item_id"]
+        place = pl.int_range(pl.len())
+        last = place if table["timestamp"].null_count() == 0 else pl.lit(table.height)
+        until = last.filter(pl.col("weight") < 0).max().over(pair)
+        taken_back = table.select((pl.col("weight") > 0) & (place < until)).to_series()
+        taken_back = taken_back.fill_null(False)
+        counts |= {
+            "negative events, seen only": int(negative.sum()),
+            "events taken back by a negative one, seen only": int(taken_back.sum()),
+        }
+        nothing = negative | taken_back
+        table = table.with_columns(
+            weight=pl.when(nothing).then(pl.lit(0, pl.Float32)).otherwise("weight")
+        )
+    return table, counts
+
+
+def _cancelled(table: pl.DataFrame) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Rows that are cancelled, and cancelling rows that find nothing; both bool (rows,).
+
+    Each takes the last event before it that no other took; without times any event is before it.
+    """
+    of = ["user_id", "item_id", "what"]
+    rows = table.select(
+        "user_id", "item_id", what=pl.coalesce("cancels", "kind"),
+        cancelling=pl.col("cancels").is_not_null(), row=pl.int_range(pl.len()),
+    )  # fmt: skip
+    touched = rows.join(rows.filter("cancelling").unique(of), on=of, how="semi")
+    without_times = table["timestamp"].null_count() > 0
+    touched = touched.sort(["cancelling", "row"] if without_times else ["row"])
+    open_rows: dict[tuple[Any, ...], list[int]] = {}
+    taken, found_none = np.zeros((2, table.height), dtype=np.bool_)
+    for *key, cancelling, row in touched.iter_rows():
+        earlier = open_rows.setdefault(tuple(key), [])
+        if not cancelling:
+            earlier.append(row)
+        elif earlier:
+            taken[earlier.pop()] = True
+        else:
+            found_none[row] = True
+    return taken, found_none
 
 
 def _entities(frame: Any, in_events: pl.Series, name: str, stream: Stream) -> pl.DataFrame:

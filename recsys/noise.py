@@ -53,7 +53,9 @@ class Stream(IntEnum):
     PANEL = 40
     HOLDOUT = 41
     PLACEBO_DRAW = 42
-    RESAMPLE = 43
+    SHUFFLE = 43
+    WINDOW_DRAW = 44
+    RESAMPLE = 45
     THOMPSON = 50
     THOMPSON_READER = 51
 

@@ -42,7 +42,8 @@ WEIGHTS: dict[str, float] = {
     "purchase": 0,
     "hide": 0,
 }
-"""What an event of each kind adds to a user's interest in an item; 0 is seen, not liked."""
+"""What an event of each kind adds to a user's interest in an item; 0 is seen, not liked. Below 0
+would also take back what the user did with the item before."""
 
 
 def to_polars(frame: Any, name: str) -> pl.DataFrame:
@@ -118,8 +119,9 @@ _REQUIRED = {
 _TEXT = (pl.String, pl.Categorical, pl.Enum)
 _MEANING = {
     "rank": "ranks start at 1",
-    "weight": "weights are finite numbers from 0 up",
+    "weight": "weights are finite numbers",
     "kind": f"known kinds: {', '.join(KINDS.categories)}",
+    "cancels": f"known kinds: {', '.join(KINDS.categories)}",
     "cohort": "known cohorts: incumbent, newcomer",
     "user_id": "each user has one row",
     "item_id": "each item has one row",
@@ -140,7 +142,8 @@ def _columns() -> dict[str, dict[str, Any]]:
             "item_id": dy.Any(),
             "kind": dy.Enum(KINDS.categories, nullable=False),
             "rank": dy.UInt16(min=1, nullable=True),
-            "weight": dy.Float64(min=0, allow_inf=False, allow_nan=False, nullable=False),
+            "weight": dy.Float64(allow_inf=False, allow_nan=False, nullable=False),
+            "cancels": dy.Enum(KINDS.categories, nullable=True),
         },
         "feeds": {
             "user_id": dy.Any(),

@@ -1,20 +1,27 @@
 """A platform's own log, read as its config says: the one place in the library that reads data."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 from polars.exceptions import PolarsError
 
-from recsys.config import LogSource
+from recsys.config import AUTO, LogSource, Newcomers
 from recsys.errors import ConfigError, LogError
 from recsys.log import InteractionLog
+from recsys.newcomers import OwnLog, by_condition, by_time
 from recsys.schema import COHORTS, KINDS
 
-__all__ = ["read_log"]
+__all__ = ["read_log", "read_own_log"]
 
 
 def read_log(source: LogSource) -> InteractionLog:
+    """The log alone of `read_own_log`."""
+    return read_own_log(source).log
+
+
+def read_own_log(source: LogSource) -> OwnLog:
     """Reads the files of a log, maps their columns, marks newcomers, drops rare items.
 
     Args:
@@ -31,12 +38,19 @@ def read_log(source: LogSource) -> InteractionLog:
     }
     _check_mapping(frames, source.columns)
     frames = {name: _renamed(frame, source.columns) for name, frame in frames.items()}
-    events = _with_kind(frames["events"], source.kinds)
-    users = _with_cohort(frames, source.newcomers)
-    log = InteractionLog.from_frames(events, users, frames.get("items"))
-    log = _without_rare_items(log, source.min_item_events)
-    _check_cohorts(log, source.newcomers)
-    return log
+    events = _with_cancels(_with_kind(frames["events"], source.kinds), frames["events"], source)
+    _check_weights(events, source.weights)
+    users = frames.get("users")
+    condition = source.newcomers if isinstance(source.newcomers, str) else AUTO
+    if condition != AUTO:
+        users = _with_cohort(users, condition)
+    log = InteractionLog.from_frames(
+        events, users, frames.get("items"), weights=source.weights, timezone=source.timezone
+    )
+    own = by_condition(log, source) if condition != AUTO else by_time(log, source)
+    own = replace(own, log=_without_rare_items(own.log, source.min_item_events))
+    _check_cohorts(own.log, source.newcomers)
+    return own
 
 
 def _read(path: str, name: str) -> pl.DataFrame:
@@ -49,11 +63,27 @@ def _read(path: str, name: str) -> pl.DataFrame:
     try:
         if file.suffix == ".parquet":
             return pl.read_parquet(file)
-        return pl.read_csv(file, try_parse_dates=True, infer_schema_length=10_000)
+        frame = pl.read_csv(file, try_parse_dates=True, infer_schema_length=10_000)
     except (PolarsError, OSError, ValueError) as error:
         raise LogError(
             f"log.{name}: {file} cannot be read as {file.suffix or 'CSV'}: {error}"
         ) from error
+    _check_dates(frame, file, name)
+    return frame
+
+
+def _check_dates(frame: pl.DataFrame, file: Path, name: str) -> None:
+    """Raises on dates of a CSV that do not begin with the year: 01/02/2025 may be either."""
+    times = [column for column, kind in frame.schema.items() if kind.is_temporal()]
+    raw = pl.scan_csv(file, infer_schema=False).select(times) if times else None
+    for column in times:
+        assert raw is not None
+        text = raw.select(column).drop_nulls().head(1).collect().item()
+        if frame.schema[column] != pl.Time and not text.strip()[:4].isdigit():
+            raise LogError(
+                f"log.{name}: {file} has dates such as {text!r} in {column}, which may be read in "
+                "two ways; write them with the year first, such as 2025-01-13"
+            )
 
 
 def _check_mapping(frames: Mapping[str, pl.DataFrame], columns: Mapping[str, str]) -> None:
@@ -88,11 +118,49 @@ def _with_kind(events: pl.DataFrame, kinds: Mapping[str, str]) -> pl.DataFrame:
     return events.with_columns(kind=kind)
 
 
-def _with_cohort(frames: Mapping[str, pl.DataFrame], newcomers: str) -> pl.DataFrame:
+def _with_cancels(events: pl.DataFrame, given: pl.DataFrame, source: LogSource) -> pl.DataFrame:
+    """A column that says of cancelling rows which kind they take back; see `LogSource.cancels`."""
+    if not source.cancels:
+        return events
+    cancels = pl.lit(None, dtype=pl.String)
+    for name, text in reversed(list(source.cancels.items())):
+        if name not in KINDS.categories or name == "impression":
+            known = ", ".join(kind for kind in KINDS.categories if kind != "impression")
+            raise ConfigError(
+                f"log.cancels: no kind of event {name!r} to take back; known: {known}"
+            )
+        where = f"log.cancels.{name}"
+        if text.isidentifier() and text not in given.columns and "kind" in given.columns:
+            holds = pl.lit((given["kind"].cast(pl.String) == text).fill_null(False))
+        else:
+            holds = pl.lit(given.select(_condition(given, text, where)).to_series())
+        cancels = pl.when(holds.fill_null(False)).then(pl.lit(name)).otherwise(cancels)
+    marked = events.with_columns(cancels=cancels)
+    if "kind" in marked.columns:  # a kind such as `unlike` is none of ours
+        plain = pl.col("kind").cast(pl.String)
+        cancelling = pl.col("cancels").is_not_null()
+        marked = marked.with_columns(
+            kind=pl.when(cancelling).then(pl.lit("impression")).otherwise(plain)
+        )
+    return marked
+
+
+def _check_weights(events: pl.DataFrame, weights: Mapping[str, float]) -> None:
+    unknown = [kind for kind in weights if kind not in KINDS.categories]
+    if unknown:
+        known = ", ".join(KINDS.categories)
+        raise ConfigError(f"log.weights: no kind of event {unknown[0]!r}; known: {known}")
+    if weights and "weight" in events.columns:
+        raise ConfigError(
+            "log.weights: the events have a column weight, which says the same of each row; leave "
+            "one of them out, or map the column to another name: log.columns.their_weight=weight"
+        )
+
+
+def _with_cohort(users: pl.DataFrame | None, newcomers: str) -> pl.DataFrame:
     """The users, each incumbent or newcomer; a condition that is null makes an incumbent."""
-    if "users" not in frames:
+    if users is None:
         raise ConfigError("log.users: give the users' file: log.newcomers is a condition on it")
-    users = frames["users"]
     cohort = _condition(users, newcomers, "log.newcomers").fill_null(False)
     named = pl.when(cohort).then(pl.lit("newcomer")).otherwise(pl.lit("incumbent"))
     return users.with_columns(cohort=named.cast(COHORTS))
@@ -128,11 +196,13 @@ def _without_rare_items(log: InteractionLog, least: int) -> InteractionLog:
     return InteractionLog(kept.users, kept.items, kept.dense, report)
 
 
-def _check_cohorts(log: InteractionLog, newcomers: str) -> None:
+def _check_cohorts(log: InteractionLog, newcomers: str | Newcomers) -> None:
+    condition = isinstance(newcomers, str)
+    how, what = (repr(newcomers), "the condition") if condition else ("first_seen", "its dates")
     active = log.users[log.dense["user"].unique().cast(pl.UInt32)]["cohort"]
     for cohort, advice in (("newcomer", "nobody"), ("incumbent", "everybody")):
         if (active == cohort).sum() == 0:
             raise LogError(
-                f"log.newcomers: {advice} with events is a newcomer by {newcomers!r}, so there are "
-                f"no {cohort}s to compare; change the condition"
+                f"log.newcomers: {advice} with events is a newcomer by {how}, so there are "
+                f"no {cohort}s to compare; change {what}"
             )

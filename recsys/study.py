@@ -5,8 +5,9 @@ or on a log without some of its placebo groups.
 """
 
 import json
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -15,15 +16,18 @@ import polars as pl
 from recsys.arms.channels import COALITIONS, ChannelArms
 from recsys.arms.closed import ClosedArms
 from recsys.arms.log import LogArms
-from recsys.arms.result import CellResult, feeds_in_one
+from recsys.arms.result import REMOVALS, CellResult, feeds_in_one
 from recsys.arms.world import WorldArms
 from recsys.channels import channels
 from recsys.config import Chain, RecommenderSpec, Study
 from recsys.errors import ConfigError
+from recsys.exposed import EXPOSED
 from recsys.front import dominated, front
 from recsys.inference import MIN_SEEDS_FOR_CLAIMS
+from recsys.inference.arrivals import Wave
 from recsys.jobs import Progress, run_all
 from recsys.load import make_recommender
+from recsys.newcomers import ARRIVALS
 from recsys.recommenders import Recommender
 from recsys.recovery import recovery
 from recsys.spread import quantiles
@@ -33,6 +37,8 @@ from recsys.threads import single_threaded_blas
 __all__ = ["Cell", "CellResult", "StudyResult", "combine", "plan", "run", "run_cell"]
 
 _DRAWS_PER_CELL = 25
+_AGREES = 1e-8
+"""Largest difference of weights that is numerical error."""
 _COALITIONS_PER_CELL = 8
 
 K = TypeVar("K")
@@ -114,6 +120,11 @@ class StudyResult:
         feeds: recommender · mitigation · arm · seed · day · cohort · user_id · rank (1 = top) ·
             item_id · source; no row unless `evaluation.snapshots` asks for them.
         timings: recommender · mitigation · seed · arm · day · fit_s · serve_s.
+        arrived: of a log, the first day on which newcomers came, where it is known.
+        arrivals: of a log whose newcomers are found by `auto`, `recsys.newcomers.ARRIVALS`.
+        wave: what was found in these.
+        exposed: of a log with times, the view by exposure, `recsys.exposed.EXPOSED`.
+        removals: of a log, exact removal beside a new fit, `recsys.arms.result.REMOVALS`.
         notes: what a reader of the figures must know, a sentence each.
         front: of a world with mitigations, what `recsys.front.front` gives.
         dominated: what `recsys.front.dominated` gives.
@@ -133,6 +144,11 @@ class StudyResult:
     feeds: pl.DataFrame
     timings: pl.DataFrame
     notes: tuple[str, ...] = field(default=())
+    arrived: date | None = None
+    wave: Wave | None = None
+    arrivals: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ARRIVALS))
+    exposed: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=EXPOSED))
+    removals: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=REMOVALS))
     front: pl.DataFrame = field(default_factory=pl.DataFrame)
     dominated: pl.DataFrame = field(default_factory=pl.DataFrame)
     recovery: pl.DataFrame = field(default_factory=pl.DataFrame)
@@ -212,11 +228,21 @@ def combine(study: Study, results: Sequence[CellResult]) -> StudyResult:
     results = [result for result in results if not result.games.width]
     per_user = pl.concat([result.per_user for result in results])
     timings = pl.concat([result.timings for result in results])
+    removals = pl.concat([result.removals for result in results])
+    of_log: dict[str, Any] = {}
     if study.log is None:
         drift, notes = drift_of_world(per_user, study.arms), _notes_on_seeds(study)
     else:
-        crowding = log_arms(study).matching.crowding
-        drift, notes = drift_of_log(per_user, crowding), _notes_on_log(study)
+        arms = log_arms(study)
+        drift = drift_of_log(per_user, arms.matching.crowding)
+        notes = (*_notes_on_log(study), *_notes_on_removals(study, removals))
+        of_log = {
+            "arrived": arms.own.arrived,
+            "wave": arms.own.wave,
+            "arrivals": arms.own.arrivals,
+            "exposed": arms.exposed.table,
+            "removals": removals,
+        }
     keys = ("recommender", "mitigation", "arm", "seed", "day", "cohort")
     life = pl.concat([result.life for result in results])
     return StudyResult(
@@ -231,10 +257,11 @@ def combine(study: Study, results: Sequence[CellResult]) -> StudyResult:
         notes=notes,
         **_of_world(study, per_user),
         **_split(games),
+        **of_log,
     )
 
 
-def _split(games: Sequence[pl.DataFrame]) -> dict[str, pl.DataFrame]:
+def _split(games: Sequence[pl.DataFrame]) -> dict[str, Any]:
     """The channels' parts, where their worlds were run."""
     if not games:
         return {}
@@ -242,7 +269,7 @@ def _split(games: Sequence[pl.DataFrame]) -> dict[str, pl.DataFrame]:
     return {"channels": channels(every), "games": every}
 
 
-def _of_world(study: Study, per_user: pl.DataFrame) -> dict[str, pl.DataFrame]:
+def _of_world(study: Study, per_user: pl.DataFrame) -> dict[str, Any]:
     """What only a world tells: power, recovery, and the front if there are mitigations."""
     if study.world is None:
         return {}
@@ -366,6 +393,27 @@ def _notes_on_log(study: Study) -> tuple[str, ...]:
     smallest = 1 / (study.log.placebo_draws + 1)
     return (
         f"Log: {cleaned}.",
+        *arms.own.notes,
         arms.matching.describe(),
         f"{study.log.placebo_draws} placebo groups: p cannot be below {smallest:.3g}.",
+        *arms.exposed.notes,
     )
+
+
+def _notes_on_removals(study: Study, removals: pl.DataFrame) -> Iterator[str]:
+    for row in removals.iter_rows(named=True):
+        agrees = row["largest_difference"] <= _AGREES
+        slots, other = row["slots"], row["slots_that_differ"]
+        way = "exact removal" if row["draws_by_removal"] else "retraining, which costs less here"
+        yield (
+            f"{row['recommender']}: exact removal of {row['users']:,} newcomers "
+            f"{'agrees' if agrees else 'does NOT agree'} with retraining: largest |ΔB| "
+            f"{row['largest_difference']:.1e}, {other:,} of {slots:,} slots differ. Placebo groups "
+            f"by {way}{'' if agrees else '; raise regularization'}."
+        )
+    for spec in study.recommenders:
+        if spec.kind == "ease" and spec.name not in removals["recommender"]:
+            yield (
+                f"{spec.name}: exact removal is not checked, since the matrices of two models are "
+                "more than memory_gb."
+            )

@@ -16,8 +16,9 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 VALUES = {"config", "errors", "jobs", "lazy", "log", "noise", "schema", "threads"}
 PARTS = {"drift", "feeds", "inference", "metrics", "mitigations", "recommenders", "world"}
 STUDIES = {
-    "arms", "channels", "front", "holdout", "lives", "load", "recovery", "sensitivity", "source",
-    "spread", "store", "study", "summary", "training", "validation", "variants",
+    "arms", "channels", "exposed", "front", "holdout", "lives", "load", "newcomers", "recovery",
+    "sensitivity", "source", "spread", "store", "study", "summary", "training", "validation",
+    "variants",
 }  # fmt: skip
 ALLOWED_BETWEEN_PARTS = {
     ("world", "feeds"),  # the platform blends the feeds that make the log
@@ -25,7 +26,7 @@ ALLOWED_BETWEEN_PARTS = {
     ("mitigations", "recommenders"),  # a mitigation wraps a recommender
 }
 RANDOM = {"numpy.random", "random", "secrets"}
-HEAVY = {"implicit", "mlflow", "numba", "scipy", "sklearn"}
+HEAVY = {"implicit", "mlflow", "numba", "ruptures", "scipy", "sklearn"}
 
 START = """
 import sys, time

@@ -31,6 +31,10 @@ def recommenders(*entries):
     return {**WORLD, "recommenders": list(entries)}
 
 
+def own(**changes):
+    return {**LOG, "log": {**LOG["log"], **changes}}
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [
@@ -113,6 +117,32 @@ def recommenders(*entries):
             {**LOG, "log": {**LOG["log"], "holdout_days": 1.0, "holdout_share": 0.1}},
             "log: holdout_days and holdout_share: give one of them, not both",
         ),
+        (
+            own(newcomers={"first_seen": {"form": "2025-01-13"}}),
+            "form: unknown key; did you mean 'from'",
+        ),
+        (
+            own(newcomers={"firstseen": {}}),
+            "log.newcomers.firstseen: unknown key; did you mean 'first",
+        ),
+        (
+            own(newcomers={"first_seen": {"from": "13.1.2025"}}),
+            "log.newcomers.first_seen.from: input should be a valid date",
+        ),
+        (
+            own(newcomers={"first_seen": {"from": "2025-01-13", "to": "2025-01-01"}}),
+            "log.newcomers.first_seen: to: 2025-01-01 is before from, 2025-01-13",
+        ),
+        (own(newcomers=5), "log.newcomers: input should be an object, but it is 5"),
+        (
+            own(newcomers="auto", arrived="2025-01-13"),
+            "log: arrived: newcomers by time have a date",
+        ),
+        (
+            own(timezone="Mars/Olympus"),
+            "log.timezone: no time zone 'Mars/Olympus'; give a name such",
+        ),
+        (own(weights={"like": "1"}), "log.weights.like: input should be a valid number"),
         # other people's recommenders
         (recommenders("nowhere.at_all:Model"), "cannot load 'nowhere.at_all:Model': No module nam"),
         (recommenders("json:Model"), "cannot load 'json:Model': module 'json' has no attribute"),
@@ -302,7 +332,12 @@ def test_what_a_preset_says_can_be_overridden():
     assert study.world.platform.kind == "rednote"
 
 
-@pytest.mark.parametrize("config", [WORLD, LOG, recommenders("als", "ease", "random")])
+@pytest.mark.parametrize(
+    "config",
+    [WORLD, LOG, recommenders("als", "ease", "random"), own(newcomers="auto"),
+     own(newcomers={"first_seen": {"from": "2025-01-13", "to": "2025-01-20"}},
+         weights={"hide": -1}, cancels={"like": "unlike"}, timezone="Asia/Shanghai")],
+)  # fmt: skip
 def test_a_resolved_study_survives_json(config):
     study = load_study(config)
     assert Study.model_validate_json(study.model_dump_json()) == study

@@ -153,6 +153,11 @@ CHINA = timezone(timedelta(hours=8))
         pl.Series([EPOCH, EPOCH + 1], dtype=pl.UInt32),
         pl.Series([float(EPOCH), EPOCH + 1.0]),
         pl.Series([EPOCH * 1000, EPOCH * 1000 + 1000]),
+        pl.Series([EPOCH * 10**6, EPOCH * 10**6 + 10**6]),
+        pl.Series([EPOCH * 10**9, EPOCH * 10**9 + 10**9]),
+        pl.Series([EPOCH * 1e6, EPOCH * 1e6 + 1e6]),
+        pl.Series([NOON, NOON + timedelta(seconds=1)], dtype=pl.Datetime("us")),
+        pl.Series(["2025/01/12 12:00:00", "2025-01-12T12:00:01Z"]),
         pl.Series([EPOCH * 1000.0, EPOCH * 1000.0 + 1000]),
         pl.Series([NOON, NOON + timedelta(seconds=1)]),
         pl.Series([NOON, NOON + timedelta(seconds=1)], dtype=pl.Datetime("ns")),
@@ -169,9 +174,10 @@ CHINA = timezone(timedelta(hours=8))
     ],
     ids=[
         "seconds", "seconds in 32 bits", "seconds in unsigned 32 bits", "seconds as floats",
-        "milliseconds", "milliseconds as floats", "naive", "nanoseconds", "aware",
-        "aware elsewhere", "strings", "strings with T", "strings with Z", "strings with offset",
-        "pandas aware", "pandas naive",
+        "milliseconds", "microseconds", "nanoseconds as numbers", "microseconds as floats",
+        "microseconds of datetimes", "strings with slashes", "milliseconds as floats", "naive",
+        "nanoseconds", "aware", "aware elsewhere", "strings", "strings with T", "strings with Z",
+        "strings with offset", "pandas aware", "pandas naive",
     ],
 )  # fmt: skip
 # pandas 3.1 warns of the way in which pyarrow 25 reads its aware times.
@@ -190,6 +196,40 @@ def test_dates_are_midnights(days):
     log = InteractionLog.from_frames(pair(timestamp=days))
     midnights = [datetime(2025, 1, day, tzinfo=UTC) for day in (12, 13)]
     assert log.dense["timestamp"].to_list() == midnights
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        ["2025-01-12 20:00:00", "2025-01-12T20:00:01"],
+        [NOON + timedelta(hours=8), NOON + timedelta(hours=8, seconds=1)],
+        UTC_PAIR,
+        [EPOCH, EPOCH + 1],
+        ["2025-01-12T12:00:00Z", "2025-01-12T13:00:01+01:00"],
+    ],
+    ids=["texts", "naive", "aware", "epochs", "texts with offsets"],
+)
+def test_times_without_a_zone_are_in_that_of_the_log(times):
+    log = InteractionLog.from_frames(pair(timestamp=times), timezone="Asia/Shanghai")
+    assert log.dense["timestamp"].to_list() == UTC_PAIR
+
+
+def test_hours_that_clocks_skip_or_repeat():
+    """2:30 does not exist on 30 March; on 26 October the first of two is meant."""
+    times = [f"2025-10-26 02:30:{second:02d}" for second in range(19)] + ["2025-03-30 02:30:00"]
+    log = InteractionLog.from_frames(
+        {"user_id": range(20), "item_id": [7] * 20, "timestamp": times}, timezone="Europe/Berlin"
+    )
+    assert log.dense["timestamp"][0] == datetime(2025, 10, 26, 0, 30, tzinfo=UTC)
+    assert log.cleaning["rows without a time, dropped"] == 1
+
+
+def test_empty_texts_are_missing_times():
+    times = ["", *[f"2025-01-12 12:00:{second:02d}" for second in range(19)]]
+    log = InteractionLog.from_frames(
+        {"user_id": range(20), "item_id": [7] * 20, "timestamp": times}
+    )
+    assert log.cleaning["rows without a time, dropped"] == 1
 
 
 @pytest.mark.parametrize("columns", [{}, {"timestamp": [None, None]}])
@@ -274,6 +314,123 @@ def test_a_column_of_weights_wins():
     assert log.dense["weight"].to_list() == [0.0, 2.5]
 
 
+# What takes back
+
+LIKE, UNLIKE, HIDE = ("like", None), ("impression", "like"), ("hide", None)
+
+
+def story(*steps, times=True, **more):
+    """One user's events on item 7 in this order: (kind, cancels); at the end he likes item 8."""
+    n = len(steps)
+    columns = {
+        "user_id": [1] * n + [1],
+        "item_id": [7] * n + [8],
+        "kind": [kind for kind, _ in steps] + ["like"],
+        "cancels": [cancels for _, cancels in steps] + [None],
+    }
+    if times:
+        columns["timestamp"] = [EPOCH + second for second in range(n + 1)]
+    log = InteractionLog.from_frames(columns, **more)
+    mine = log.events.filter(pl.col("item_id") == 7)
+    assert log.seen.sum() == 2  # whatever is taken back, it was seen
+    assert log.events.filter(item_id=8)["weight"].to_list() == [1.0]
+    return mine["kind"].to_list(), mine["weight"].to_list(), log.cleaning
+
+
+@pytest.mark.parametrize(
+    ("steps", "kinds", "weights", "counts"),
+    [
+        ([LIKE, UNLIKE], ["impression"], [0], (1, 0)),
+        ([LIKE, UNLIKE, LIKE], ["impression", "like"], [0, 1], (1, 0)),
+        ([LIKE, LIKE, UNLIKE], ["like", "impression"], [1, 0], (1, 0)),  # the latest
+        ([LIKE, UNLIKE, UNLIKE], ["impression", "impression"], [0, 0], (1, 1)),
+        ([UNLIKE, LIKE], ["impression", "like"], [0, 1], (0, 1)),
+        ([("share", None), LIKE, UNLIKE], ["share", "impression"], [4, 0], (1, 0)),
+        ([LIKE, LIKE, UNLIKE, UNLIKE], ["impression", "impression"], [0, 0], (2, 0)),
+    ],
+)
+def test_a_cancel_takes_back_the_last_of_its_kind(steps, kinds, weights, counts):
+    got_kinds, got_weights, cleaning = story(*steps)
+    assert (got_kinds, got_weights) == (kinds, weights)
+    assert cleaning["events cancelled, seen only"] == counts[0]
+    assert cleaning["cancelling rows with nothing to cancel, seen only"] == counts[1]
+    assert cleaning["rows kept"] == len(kinds) + 1
+
+
+def test_cancels_are_of_the_same_user_and_item():
+    log = InteractionLog.from_frames(
+        {
+            "user_id": [1, 2, 1, 1],
+            "item_id": [7, 7, 8, 7],
+            "kind": ["like", "like", "like", "impression"],
+            "cancels": [None, None, None, "like"],
+            "timestamp": range(EPOCH, EPOCH + 4),
+        }
+    )
+    assert log.events["weight"].to_list() == [0, 1, 1]
+
+
+def test_without_times_what_takes_back_is_the_later():
+    for steps in ([UNLIKE, LIKE], [LIKE, UNLIKE]):
+        kinds, weights, cleaning = story(*steps, times=False)
+        assert (kinds, weights) == (["impression"], [0])
+        assert cleaning["cancelling rows with nothing to cancel, seen only"] == 0
+    _, weights, _ = story(HIDE, LIKE, times=False, weights={"hide": -1})
+    assert weights == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("steps", "weights", "taken"),
+    [
+        ([LIKE, HIDE], [0, 0], 1),
+        ([("share", None), LIKE, HIDE], [0, 0, 0], 2),
+        ([HIDE, LIKE], [0, 1], 0),  # he came round
+        ([LIKE, HIDE, LIKE, HIDE], [0, 0, 0, 0], 2),
+    ],
+)
+def test_a_negative_event_takes_back_all_before_it(steps, weights, taken):
+    kinds, got, cleaning = story(*steps, weights={"hide": -0.5})
+    assert got == weights
+    assert kinds == [kind for kind, _ in steps]
+    assert cleaning["events taken back by a negative one, seen only"] == taken
+    assert cleaning["negative events, seen only"] == kinds.count("hide")
+
+
+def test_a_hide_of_weight_0_takes_nothing_back():
+    _, weights, cleaning = story(LIKE, HIDE)
+    assert weights == [1, 0]
+    assert "negative events, seen only" not in cleaning
+
+
+def test_duplicates_go_before_anything_is_taken_back():
+    """A like that was logged twice and taken back once is taken back."""
+    twice = {"user_id": [1, 1, 1, 1], "item_id": [7, 7, 7, 8], "kind": ["like"] * 2 + ["click"] * 2}
+    twice |= {"cancels": [None, None, "like", None], "timestamp": [EPOCH, EPOCH, EPOCH + 1, EPOCH]}
+    log = InteractionLog.from_frames(twice)
+    assert log.events.filter(item_id=7)["weight"].to_list() == [0.0]
+    assert log.cleaning["exact duplicates, dropped"] == 1
+
+
+def test_many_cancels_by_brute_force():
+    rng = np.random.default_rng(0)
+    n = 400
+    user, item, cancel = rng.integers(0, 4, n), rng.integers(0, 3, n), rng.random(n) < 0.4
+    log = InteractionLog.from_frames(
+        {"user_id": user, "item_id": item, "kind": ["like"] * n, "timestamp": EPOCH + np.arange(n),
+         "cancels": ["like" if c else None for c in cancel]}
+    )  # fmt: skip
+    open_likes = {}
+    for row in range(n):
+        likes = open_likes.setdefault((user[row], item[row]), [])
+        if not cancel[row]:
+            likes.append(row)
+        elif likes:
+            likes.pop()
+    left = sorted(row for likes in open_likes.values() for row in likes)
+    times = log.dense.filter(pl.col("weight") > 0)["timestamp"].dt.epoch("s").to_numpy()
+    assert (times - EPOCH).tolist() == left
+
+
 # Bad inputs
 
 PAIR = pair()
@@ -287,7 +444,8 @@ PAIR = pair()
         ({"events": pair(user_id=[None, 2])}, "events: 1 of 2 rows have no user_id"),
         ({"events": pair(item_id=[None, None])}, "events: 2 of 2 rows have no item_id"),
         ({"events": pair(kind=["clik", "click"])}, "events: kind breaks 'dtype' in 1 row"),
-        ({"events": pair(weight=[-1.0, 1.0])}, "events: weight breaks 'min' in 1 row"),
+        ({"events": pair(weight=[float("inf"), 1.0])}, "events: weight breaks 'inf' in 1 row"),
+        ({"events": pair(cancels=["unlike", None])}, "events: cancels breaks 'dtype' in 1 row"),
         ({"events": pair(rank=[0, 1])}, "events: rank breaks 'min' in 1 row"),
         ({"events": pair(timestamp=[True, False])}, "events: timestamp is Boolean; give datetimes"),
         ({"events": pair(timestamp=["soon", "later"])}, "timestamp"),
@@ -314,7 +472,28 @@ PAIR = pair()
         ({"events": PAIR, "items": {"item_id": [7, 8], "key": ["a", "b"]}}, "key"),
         ({"events": PAIR, "users": {"user_id": [1, 2], "key": [3, 3]}}, "key"),
         ({"events": PAIR, "weights": {"clik": 2.0}}, "clik"),
-        ({"events": PAIR, "weights": {"click": -2.0}}, "weight"),
+        (
+            {"events": PAIR, "weights": {"click": float("nan")}},
+            "weights: click has nan; weights are",
+        ),
+        (
+            {"events": pair(timestamp=["13/01/2025", "2025-01-14"])},
+            "such as '13/01/2025'; give ISO",
+        ),
+        (
+            {"events": pair(timestamp=[0, EPOCH])},
+            "1 of 2 times are before 1990 or after 2099, such ",
+        ),
+        (
+            {"events": pair(timestamp=[EPOCH, EPOCH * 1000])},
+            "read as 1970-01-21 02:24 UTC; zeros for",
+        ),
+        ({"events": pair(timestamp=[1, 2])}, "numbers that only give an order are no times"),
+        ({"events": pair(timestamp=[20250112, 20250113])}, "such as 20250112, read as 1970-08-23"),
+        (
+            {"events": pair(timestamp=[datetime(2225, 1, 1), NOON])},
+            "1 of 2 times are before 1990 or",
+        ),
     ],
 )
 def test_bad_inputs(frames, message):

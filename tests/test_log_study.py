@@ -1,13 +1,18 @@
 """Studies of an own log: a planted cause is found, its absence is said, real logs run."""
 
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from recsys import load_study, run
-from recsys.errors import ConfigError
+from recsys.config import LogSource
+from recsys.errors import ConfigError, LogError
+from recsys.source import read_own_log
+from recsys.study import log_arms
 from recsys.world.life import LIFE
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -143,6 +148,135 @@ def test_holding_out_days_needs_times(tmp_path):
     config["log"]["holdout_days"] = 2
     with pytest.raises(ConfigError, match=r"has no times; use log\.holdout_share"):
         run(load_study(config))
+
+
+@pytest.fixture(scope="module")
+def wave(tmp_path_factory):
+    """70 days, 600 incumbents in two tastes; from day 50 on 90 newcomers, who tie items 0 to 9
+    to everybody's."""
+    folder = tmp_path_factory.mktemp("wave")
+    rng = np.random.default_rng(1)
+    rows = []
+    for user in range(690):
+        taste, is_new = 40 * rng.integers(0, 2), user >= 600
+        if is_new:
+            days = np.append(rng.integers(50, 53), 53 + rng.choice(17, 15, replace=False))
+            items = np.append(rng.permutation(10), taste + rng.choice(40, 6, replace=False))
+        else:
+            days = rng.choice(70, rng.integers(8, 45), replace=False)
+            items = taste + rng.integers(0, 40, days.size)
+        liked = is_new | (rng.random(days.size) < 0.7)
+        rows += zip([user] * days.size, days, items, liked, strict=True)
+    for user in range(690, 720):  # a few come at any time
+        rows += [(user, 10 + 2 * (user - 690), rng.integers(0, 80), True) for _ in range(3)]
+    rows = [(int(user), int(day), int(item), bool(liked)) for user, day, item, liked in rows]
+    table = pl.DataFrame(rows, schema=["user_id", "day", "item_id", "liked"], orient="row")
+    seconds = 1_735_689_600 + 86_400 * table["day"] + rng.integers(0, 86_400, table.height)
+    table.select("user_id", "item_id", "liked", timestamp=seconds).write_parquet(
+        folder / "events.parquet"
+    )
+    topics = [f"topic {item // 10}" for item in range(80)]
+    pl.DataFrame({"item_id": range(80), "topic": topics}).write_parquet(folder / "items.parquet")
+    return {
+        "name": "wave",
+        "log": {
+            "events": str(folder / "events.parquet"),
+            "items": str(folder / "items.parquet"),
+            "kinds": {"click": "liked"},
+            "newcomers": "auto",
+            "attributes": {"topic": "topic"},
+            "placebo_draws": 39,
+            "panel_min_events": 3,
+        },
+        "recommenders": RECOMMENDERS,
+        "evaluation": {"k": 8, "panel": 100},
+        "seeds": 1,
+    }
+
+
+def test_a_wave_is_found_and_its_part_in_the_feeds(wave):
+    result = run(load_study(wave))
+    assert result.arrived == date(2025, 2, 20)  # day 50
+    assert result.wave.found
+    assert result.arrivals.filter("wave").height >= 2
+    knn = result.drift.filter(pl.col("measure") == "notes", pl.col("recommender") == "item_knn")
+    assert knn["p_value"].item() == 1 / 40
+    assert result.notes[1].startswith("auto: arrivals rise on 2025-02-20. By the day, ")
+    assert any("Newcomers: " in note for note in result.notes)
+    assert set(result.exposed["outcome"]) == {"topic", "click rate"}
+    assert result.exposed["check"].to_list().count(True) == 2
+    assert any("parallel trends" in note for note in result.notes)
+
+
+def test_who_came_later_is_not_measured_and_in_no_placebo(wave):
+    log = {**wave["log"], "newcomers": {"first_seen": {"from": "2025-02-20", "to": "2025-02-22"}}}
+    study = load_study({**wave, "log": log, "evaluation": {"k": 8, "panel": 280}})
+    arms = log_arms(study)
+    arms.prepare()
+    late = np.flatnonzero(arms.own.bystanders)
+    assert late.size >= 3
+    assert not np.isin(late, arms.panel).any()
+    assert not np.isin(late, arms.matching.pool).any()
+    assert not arms.whole.newcomers[late].any()
+    result = run(study)
+    assert result.wave is None
+    assert result.arrivals.is_empty()
+    assert result.arrived == date(2025, 2, 20)
+
+
+@pytest.mark.parametrize("few", [0.0, 100.0])
+def test_exact_removal_stands_beside_retraining(wave, few, monkeypatch):
+    """Whichever the placebos use, the figures are the same."""
+    from recsys.recommenders import ease
+
+    monkeypatch.setattr(ease, "_FEW", few)
+    result = run(load_study(wave))
+    (row,) = result.removals.iter_rows(named=True)
+    assert row["recommender"] == "ease"
+    assert row["users"] >= 80
+    assert row["items"] == 80
+    assert row["largest_difference"] < 1e-12
+    assert (row["slots"], row["slots_that_differ"]) == (800, 0)
+    assert row["draws_by_removal"] == (few > 0)
+    (note,) = (note for note in result.notes if "exact removal" in note)
+    way = "exact removal" if few else "retraining, which costs less here"
+    assert "agrees with retraining: largest |ΔB| " in note
+    assert f"0 of 800 slots differ. Placebo groups by {way}." in note
+    monkeypatch.setattr(ease, "_FEW", 100.0 - few)
+    again = run(load_study(wave))
+    assert_frame_equal(again.drift, result.drift, abs_tol=1e-9)
+
+
+def test_two_models_that_memory_does_not_hold_are_not_compared(wave):
+    small = {"kind": "ease", "memory_gb": 2e-4}  # 80 items take 1.4e-4
+    result = run(load_study({**wave, "recommenders": [small]}))
+    assert result.removals.is_empty()
+    assert any("ease: exact removal is not checked" in note for note in result.notes)
+
+
+def test_disagreement_is_said(wave, monkeypatch):
+    from recsys.recommenders.ease import EASE
+
+    real = EASE.removed
+    monkeypatch.setattr(
+        EASE, "removed", lambda self, m, log, users: real(self, m, m.log, users[:5])
+    )
+    result = run(load_study({**wave, "recommenders": ["ease"]}))
+    (note,) = (note for note in result.notes if "exact removal" in note)
+    assert "does NOT agree with retraining" in note
+    assert "raise regularization" in note
+
+
+def test_real_log_without_a_wave_is_refused():
+    """KuaiRand's users are first seen because the log begins, a fortnight before it ends."""
+    folder = SHARED / "kuairand_pure_slice"
+    if not folder.is_dir():
+        pytest.skip("the kuairand log is not here: put kuairand_pure_slice beside the checkout")
+    source = LogSource(
+        events=str(folder / "interactions.parquet"), newcomers="auto", timezone="Asia/Shanghai"
+    )
+    with pytest.raises(LogError, match=r"auto needs 21 days after the first \d+, .* has 15 days"):
+        read_own_log(source)
 
 
 @pytest.mark.parametrize("name", ["kuairand", "bookcrossing"])

@@ -45,7 +45,7 @@ FEED = {"user_id": [1, 1], "rank": [1, 2], "item_id": [7, 8]}
         ("events", {**EVENT, "kind": ["click", None]}, "kind breaks 'nullability' in 1 row"),
         ("events", {**EVENT, "rank": [0, 0]}, "events: rank breaks 'min' in 2 rows (ranks start"),
         ("events", {**EVENT, "rank": [1, 70_000]}, "events: rank breaks 'dtype' in 1 row"),
-        ("events", {**EVENT, "weight": [-1.0, 1.0]}, "events: weight breaks 'min' in 1 row"),
+        ("events", {**EVENT, "cancels": ["unlike", None]}, "cancels breaks 'dtype' in 1 row"),
         ("events", {**EVENT, "weight": [float("nan"), 1.0]}, "weight breaks 'nan' in 1 row"),
         ("events", {**EVENT, "weight": [float("inf"), 1.0]}, "weight breaks 'inf' in 1 row"),
         ("events", {**EVENT, "weight": [None, 1.0]}, "weight breaks 'nullability' in 1 row"),

@@ -1,14 +1,14 @@
 """A platform's own log, read as its config says; and the checks before a study of it runs."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 import pytest
 
 from recsys import load_study
-from recsys.config import LogSource
+from recsys.config import FirstSeen, LogSource, Newcomers
 from recsys.errors import ConfigError, LogError, UserError
-from recsys.source import read_log
+from recsys.source import read_log, read_own_log
 from recsys.study import plan
 
 EVENTS = pl.DataFrame(
@@ -103,6 +103,21 @@ def test_a_column_that_has_our_name_already_gives_way(tmp_path):
         ({"kinds": {"lik": "liked = 1"}}, ConfigError, "log.kinds: no kind of event 'lik'; known:"),
         ({"kinds": {"like": "liked ="}}, ConfigError, "log.kinds.like: cannot evaluate"),
         ({"kinds": {"like": "liked"}}, ConfigError, "log.kinds.like: 'liked' gives Int64"),
+        ({"weights": {"lik": 1}}, ConfigError, "log.weights: no kind of event 'lik'; known: impr"),
+        (
+            {"weights": {"like": 1}, "columns": {**COLUMNS, "weight": "liked"}},
+            ConfigError,
+            "log.weights: the events have a column weight, which says the same of each row",
+        ),
+        ({"cancels": {"lik": "liked = 0"}}, ConfigError, "log.cancels: no kind of event 'lik' to"),
+        ({"cancels": {"impression": "liked = 0"}}, ConfigError, "no kind of event 'impression' to"),
+        (
+            {"cancels": {"like": "unlike"}},
+            ConfigError,
+            "log.cancels.like: cannot evaluate 'unlike'",
+        ),
+        ({"cancels": {"like": "liked + 1"}}, ConfigError, "'liked + 1' gives Int64, not true or"),
+        ({"newcomers": "auto"}, LogError, "auto needs 21 days after the first 1,"),
         ({"min_item_events": 9}, LogError, "log.min_item_events: no item has 9 positive events"),
     ],
 )
@@ -117,6 +132,79 @@ def test_a_missing_file_is_named_by_its_absolute_place(tmp_path, monkeypatch):
     with pytest.raises(ConfigError) as caught:
         read_log(LogSource(events="data/e.parquet", users="u.parquet", newcomers="true"))
     assert f"log.events: no file at {tmp_path / 'data' / 'e.parquet'}" in str(caught.value)
+
+
+def test_weights_by_kind_and_what_they_take_back(files):
+    kinds = {"like": "liked = 1", "hide": "watched = 0"}
+    log = read_log(LogSource(**files, kinds=kinds, weights={"like": 2.5, "hide": -1}))
+    assert log.events["weight"].to_list() == [2.5, 0, 0, 2.5, 0]
+    assert log.cleaning["negative events, seen only"] == 2
+
+
+@pytest.mark.parametrize("how", ["unlike", "act = 'unlike'"])
+def test_cancels_by_condition_or_by_kind(tmp_path, how):
+    name = "kind" if how == "unlike" else "act"
+    acts = ["like", "like", "unlike", "like", "unlike"]
+    EVENTS.with_columns(pl.Series(name, acts), video=pl.Series([1, 1, 1, 3, 2])).write_csv(
+        tmp_path / "e.csv"
+    )
+    USERS.write_csv(tmp_path / "u.csv")
+    kinds = {} if how == "unlike" else {"like": "act = 'like'"}
+    log = read_log(
+        LogSource(
+            events=str(tmp_path / "e.csv"),
+            users=str(tmp_path / "u.csv"),
+            columns=COLUMNS,
+            kinds=kinds,
+            cancels={"like": how},
+            newcomers="days < 50",
+        )
+    )
+    # ann liked 1 twice; bob's cancel of 1 finds no like of his own, nor does that of 2
+    assert log.events["kind"].to_list() == ["like", "like", "impression", "like", "impression"]
+    assert log.cleaning["cancelling rows with nothing to cancel, seen only"] == 2
+
+
+def test_days_first_in_a_csv_are_refused(tmp_path):
+    (tmp_path / "e.csv").write_text("user_id,item_id,timestamp\n1,2,03/04/2025\n2,2,05/06/2025\n")
+    with pytest.raises(
+        LogError, match="dates such as '03/04/2025' in timestamp, which may be read"
+    ):
+        read_log(LogSource(events=str(tmp_path / "e.csv"), newcomers="auto"))
+
+
+def test_newcomers_by_time_need_no_users(files):
+    window = Newcomers(first_seen=FirstSeen(from_=date(2025, 1, 2), to=date(2025, 1, 2)))
+    own = read_own_log(LogSource(**{**files, "users": None, "newcomers": window}))
+    ids = own.log.users["user_id"]
+    assert ids.filter(own.log.newcomers).to_list() == ["bob"]
+    assert ids.filter(own.bystanders).to_list() == ["cem"]
+    assert own.arrived == date(2025, 1, 2)
+
+
+def test_the_first_event_counts_even_if_its_item_is_left_out(files):
+    """bob is first seen with item 1, which nobody likes; without it he would come on the 4th."""
+    changed = EVENTS.with_columns(
+        video=pl.Series([1, 2, 1, 2, 2]), watched=pl.Series([0, 1, 0, 1, 1])
+    )
+    changed.write_csv(files["events"] + ".csv")
+    window = Newcomers(first_seen=FirstSeen(from_=date(2025, 1, 3)))
+    files |= {"events": files["events"] + ".csv", "newcomers": window, "min_item_events": 2}
+    log = read_log(LogSource(**files, kinds={"click": "watched = 1"}))
+    assert log.events["user_id"].to_list() == ["ann", "cem", "bob"]
+    assert log.users["user_id"].filter(log.newcomers).to_list() == ["cem"]
+
+
+@pytest.mark.parametrize("files", ["parquet"], indirect=True)
+@pytest.mark.parametrize(
+    ("first", "message"),
+    [("2025-02-01", "a newcomer by first_seen, so there are no newcomers to compare; change its"),
+     ("2024-02-01", "there are no incumbents to compare")],
+)  # fmt: skip
+def test_windows_in_which_nobody_or_everybody_comes(files, first, message):
+    window = Newcomers(first_seen=FirstSeen(from_=date.fromisoformat(first)))
+    with pytest.raises(LogError, match=message):
+        read_log(LogSource(**{**files, "newcomers": window}))
 
 
 @pytest.mark.parametrize(

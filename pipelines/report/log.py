@@ -3,14 +3,20 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import polars as pl
+
 from pipelines.report.headline import DASH, Headline, Variant, name_of, number
 from pipelines.report.section import Section
 from recsys.config import Study
+from recsys.study import StudyResult
 
 __all__ = ["log_sections", "removal"]
 
 _EVIDENCE = 0.05
 _QUALITY = {"ndcg": "NDCG", "recall": "recall"}
+_NONE = "no evidence that newcomers did it"
+_AROUND = 3
+"""Periods shown before a wave, and after its start."""
 
 
 def log_sections(figures: Headline) -> Iterator[Section]:
@@ -19,12 +25,88 @@ def log_sections(figures: Headline) -> Iterator[Section]:
     Args:
         figures: of a study of a log.
     """
-    study = figures.result.study
-    yield _opening(study)
+    result = figures.result
+    yield _opening(result.study)
+    if result.wave is not None:
+        yield _arrivals(result)
     yield removal(figures)
-    yield Section("So:", lines=tuple(_verdict(figures, v, study) for v in figures.variants))
+    yield Section("So:", lines=tuple(_verdicts(figures)))
     if any(figures.has(measure) for measure in _QUALITY):
         yield _quality(figures)
+    if not result.exposed.is_empty():
+        yield _exposed(result.exposed)
+
+
+def _arrivals(result: StudyResult) -> Section:
+    """The periods around the start of the wave."""
+    wave, used = result.wave, result.arrivals.filter("used")
+    assert wave is not None
+    assert wave.start is not None
+    unit = "day" if used["days"][0] == 1 else "week"
+    shown = used[max(wave.start - _AROUND, 0) : wave.start + _AROUND + 1]
+    rows = tuple(
+        (str(row["from"]), number(row["first_seen"], 1, 0), "yes" if row["wave"] else "")
+        for row in shown.iter_rows(named=True)
+    )
+    return Section(
+        f"When did newcomers arrive?  (found: from {result.arrived} on)",
+        (unit, "first seen", "wave"),
+        rows,
+        (
+            f"{number(wave.during, 1)} a {unit} after {number(wave.before, 1)} before; p = "
+            f"{wave.p_value:.3g}; penalised gain {number(wave.gain - wave.penalty, 1)}.",
+        ),
+    )
+
+
+def _exposed(table: pl.DataFrame) -> Section:
+    """The most exposed incumbents less the least exposed, and the same before anybody came."""
+    checks = {row["outcome"]: row for row in table.filter("check").iter_rows(named=True)}
+    rows, lines = [], []
+    for row in table.filter(~pl.col("check")).iter_rows(named=True):
+        check = checks.get(row["outcome"], {})
+        cells = (number(row["low"]), number(row["high"]), _difference(row))
+        rows.append((row["outcome"], *cells, number(row["p_value"], 1, 3), _difference(check)))
+        lines.append(_by_exposure(row, check))
+    return Section(
+        "A second view: did the incumbents most exposed to newcomers change more?  (points)",
+        ("change of", "least", "most", "difference", "p", "check: before they came"),
+        tuple(rows),
+        (
+            *lines,
+            "Assumed: parallel trends. Without newcomers, both would have changed alike.",
+        ),
+    )
+
+
+def _difference(row: Mapping[str, Any]) -> str:
+    if not row:
+        return DASH
+    edges = (number(row[edge]) for edge in ("ci_low", "ci_high"))
+    return f"{number(row['difference'])} [{', '.join(edges)}]"
+
+
+def _by_exposure(row: Mapping[str, Any], check: Mapping[str, Any]) -> str:
+    name = row["outcome"]
+    if check and check["p_value"] <= _EVIDENCE:
+        return f"{name}: cannot be told; the two differed before anybody came."
+    if row["p_value"] > _EVIDENCE:
+        return f"{name}: {_NONE}, by this view."
+    unchecked = "" if check else "; unchecked before they came"
+    way = "more" if row["difference"] > 0 else "less"
+    return f"{name}: the most exposed changed {way}, as if newcomers did it{unchecked}."
+
+
+def _verdicts(figures: Headline) -> Iterator[str]:
+    """A sentence in all where it is the same of all, then one for each recommender."""
+    each = [_verdict(figures, variant, figures.result.study) for variant in figures.variants]
+    if len(each) > 1 and all(_NONE in line for line in each):
+        yield f"{_NONE.capitalize()}, whichever recommender:"
+    yield from each
+    if any("NOT MATCHED" in note for note in figures.result.notes) and any(
+        _NONE not in line for line in each
+    ):
+        yield "But the placebos are NOT MATCHED (see the note): volume may explain it."
 
 
 def _opening(study: Study) -> Section:
@@ -77,15 +159,12 @@ def _verdict(figures: Headline, variant: Variant, study: Study) -> str:
         noise = " So does another training seed." if again and again >= row["influx"] else ""
         less = row["who_ci_high"] is not None and row["who_ci_high"] < 0
         if less:
-            return f"{name}: removing the newcomers moves feeds less than removing as many others."
-        return (
-            f"{name}: no evidence that newcomers did it; removing as many others moves feeds as "
-            f"much.{noise}"
-        )
+            return f"{name}: {_NONE}; removing as many others moves feeds more."
+        return f"{name}: {_NONE}; removing as many others moves feeds as much.{noise}"
     beyond = "all" if p * (study.log.placebo_draws + 1) < 1.5 else "most"
     return (
-        f"{name}: the newcomers' part is beyond {beyond} placebos, {number(who)} points of slots "
-        "above their mean."
+        f"{name}: evidence that newcomers did it; their removal is beyond {beyond} placebos, "
+        f"{number(who)} points above their mean."
     )
 
 

@@ -18,18 +18,21 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recsys.arms.measure import Attributes, attributes_of, measures_of, rows_of
-from recsys.arms.result import CellResult, feeds_in_one, feeds_of, life_of
+from recsys.arms.result import REMOVALS, CellResult, feeds_in_one, feeds_of, life_of
 from recsys.arms.world import training_seed
 from recsys.config import Evaluation, LogSource
 from recsys.drift import FeedPair
 from recsys.errors import ConfigError, LogError
+from recsys.exposed import Exposed, exposed
 from recsys.holdout import by_lot
 from recsys.inference.removal import Matching, draw_placebo, match_newcomers
 from recsys.lazy import lazy
 from recsys.log import InteractionLog
+from recsys.newcomers import OwnLog, active_days
 from recsys.noise import Stream, uniforms
-from recsys.recommenders import Model, Ranking, Recommender, Trending, with_fallback
-from recsys.source import read_log
+from recsys.recommenders import EASE, Model, Ranking, Recommender, Trending, with_fallback
+from recsys.recommenders.ease import EASEModel, memory_of
+from recsys.source import read_own_log
 
 __all__ = ["LogArms"]
 
@@ -55,9 +58,27 @@ class LogArms:
     )
 
     @lazy
+    def own(self) -> OwnLog:
+        """The log as it was read, and who came when."""
+        return read_own_log(self.source)
+
+    @property
     def whole(self) -> InteractionLog:
         """The log as it was read."""
-        return read_log(self.source)
+        return self.own.log
+
+    @property
+    def incumbents(self) -> NDArray[np.bool_]:
+        """Who was there before the newcomers: bool (n_users,)."""
+        return ~self.whole.newcomers & ~self.own.bystanders
+
+    @lazy
+    def exposed(self) -> Exposed:
+        """The secondary view, by exposure to newcomers."""
+        source = self.source
+        return exposed(
+            self.own, source.attributes, source.timezone, source.panel_min_events, self.seed
+        )
 
     @lazy
     def split(self) -> tuple[InteractionLog, InteractionLog]:
@@ -89,7 +110,7 @@ class LogArms:
         """Dense ids of the incumbents that are measured: drawn from those with enough events."""
         likes = _per_user(self.train, self.train.dense["weight"].to_numpy() > 0)
         enough = likes >= self.source.panel_min_events
-        eligible = np.flatnonzero(~self.train.newcomers & enough)
+        eligible = np.flatnonzero(self.incumbents & enough)
         if eligible.size < self.evaluation.panel:
             raise ConfigError(
                 f"evaluation.panel: {self.evaluation.panel} is more than the {eligible.size} "
@@ -104,13 +125,14 @@ class LogArms:
         """The newcomers to remove, and the incumbents from whom like groups are drawn."""
         train = self.train
         liked = train.dense["weight"].to_numpy() > 0
-        pool = ~train.newcomers
+        pool = self.incumbents
         pool[self.panel] = False
         events = _per_user(train, liked)
         if not events[train.newcomers].any():
             raise LogError("log.newcomers: no newcomer has a positive event in the training part")
         matching = match_newcomers(
-            events, _active_days(train, liked), train.newcomers, pool & (events > 0),
+            events, _active_days(train, liked, self.source.timezone),
+            train.newcomers, pool & (events > 0),
             train.users["key"].to_numpy(), self.seed,
             max_pool_fraction=self.source.max_pool_fraction,
         )  # fmt: skip
@@ -121,7 +143,7 @@ class LogArms:
     def prepare(self) -> None:
         """Reads and splits the log and draws the panel, once, whoever asks first."""
         with self._lock:
-            _ = self.whole, self.split, self.panel, self.matching
+            _ = self.whole, self.split, self.panel, self.matching, self.exposed
             _ = self.train.interactions, self.train.seen, self._attributes, self._held_out
 
     def check(self) -> None:
@@ -154,7 +176,7 @@ class LogArms:
             arms = [("full", 0), ("influx", 0), *retrain, *arms]
         variant = (name, "none") if isinstance(name, str) else name
         whole, reference = self._reference(variant, recommender)
-        rows, timings, kept = [], [], []
+        rows, timings, kept, removals = [], [], [], []
         for arm, draw in arms:
             start = time.perf_counter()
             feeds = reference if arm == "full" else self._feeds(recommender, whole, arm, draw)
@@ -168,11 +190,18 @@ class LogArms:
                 ids = self.train.users["user_id"].gather(self.panel)
                 kept.append(feeds_of(keys, ids, self.train.items["item_id"], feeds))
             timings.append({**_timing_keys(keys), "fit_s": seconds, "serve_s": 0.0})
+            if (
+                arm == "influx"
+                and isinstance(recommender, EASE)
+                and _fits_twice(recommender, whole)
+            ):
+                removals.append(self._removal(variant[0], recommender, whole))
         return CellResult(
             pl.concat(rows),
             pl.DataFrame(timings, schema_overrides={"day": pl.Int32}),
             life_of({}, variant, self.seed),
             feeds_in_one(kept),
+            pl.DataFrame(removals, schema=REMOVALS),
         )
 
     def _reference(
@@ -196,6 +225,24 @@ class LogArms:
         )
         log = self.train.without_users(gone)
         return self._serve(recommender.fit_without(whole, log, gone, seed), log, arm)
+
+    def _removal(self, name: str, recommender: EASE, whole: Model) -> dict[str, Any]:
+        """A row of `REMOVALS`: the newcomers removed exactly, beside a fit without them."""
+        assert isinstance(whole, EASEModel)
+        gone = np.flatnonzero(self.matching.newcomer)
+        log = self.train.without_users(gone)
+        removed, fitted = recommender.removed(whole, log, gone), recommender.fit(log)
+        feeds = [self._serve(model, log, "influx").item_ids for model in (removed, fitted)]
+        return {
+            "recommender": name,
+            "seed": self.seed,
+            "users": gone.size,
+            "items": fitted.liked.shape[1],
+            "largest_difference": float(np.abs(removed.weights - fitted.weights).max()),
+            "slots": feeds[0].size,
+            "slots_that_differ": int((feeds[0] != feeds[1]).sum()),
+            "draws_by_removal": recommender.prefers_removal(whole, gone),
+        }
 
     def _serve(self, model: Model, log: InteractionLog, arm: str) -> Ranking:
         """The panel's feeds, gaps filled from the arm's own trending list."""
@@ -263,18 +310,18 @@ def _per_user(log: InteractionLog, which: NDArray[np.bool_]) -> NDArray[np.int64
     return np.bincount(log.dense["user"].to_numpy()[which], minlength=log.n_users)
 
 
-def _active_days(log: InteractionLog, which: NDArray[np.bool_]) -> NDArray[np.int64]:
+def _active_days(log: InteractionLog, which: NDArray[np.bool_], timezone: str) -> NDArray[np.int64]:
     """Days on which each user was active; without times everybody's activity is one day."""
     if not log.has_times:
         return (_per_user(log, which) > 0).astype(np.int64)
-    days = (
-        log.dense.filter(pl.Series(which))
-        .group_by("user")
-        .agg(pl.col("timestamp").dt.date().n_unique().alias("days"))
-    )
-    active = np.zeros(log.n_users, dtype=np.int64)
-    active[days["user"].to_numpy()] = days["days"].to_numpy()
-    return active
+    days = active_days(log.only(which), timezone)
+    return np.bincount(days["user"].to_numpy(), minlength=log.n_users)
+
+
+def _fits_twice(recommender: EASE, whole: Model) -> bool:
+    """Whether memory holds another model beside the whole log's."""
+    assert isinstance(whole, EASEModel)
+    return 2 * memory_of(whole.liked.shape[1]) <= recommender.memory_gb
 
 
 def _timing_keys(keys: dict[str, Any]) -> dict[str, Any]:

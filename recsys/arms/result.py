@@ -11,7 +11,20 @@ from recsys.recommenders import Ranking
 from recsys.schema import COHORTS, SOURCES
 from recsys.world.life import LIFE
 
-__all__ = ["CellResult", "feeds_in_one", "feeds_of", "life_of"]
+__all__ = ["REMOVALS", "CellResult", "feeds_in_one", "feeds_of", "life_of"]
+
+REMOVALS = {
+    "recommender": pl.String,
+    "seed": pl.Int64,
+    "users": pl.Int64,
+    "items": pl.Int64,
+    "largest_difference": pl.Float64,
+    "slots": pl.Int64,
+    "slots_that_differ": pl.Int64,
+    "draws_by_removal": pl.Boolean,
+}
+"""Columns: users removed from a model of so many items; how far its weights, and how many slots of
+the panel's feeds, are from those of a new fit; which of the two the placebo groups use."""
 
 _LIFE = {
     "recommender": pl.String,
@@ -43,19 +56,22 @@ class CellResult:
         life: what people lived through; no row for a log.
         feeds: the feeds that were measured; no row unless `evaluation.snapshots` asks for them.
         games: values a user with some gates open; no row unless `channels` asks for them.
+        removals: `REMOVALS`, exact removal of a log's newcomers beside a new fit; no row where the
+            recommender has none, or of a world.
     """
 
     per_user: pl.DataFrame
     timings: pl.DataFrame
     life: pl.DataFrame
     feeds: pl.DataFrame
+    removals: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=REMOVALS))
     games: pl.DataFrame = field(default_factory=pl.DataFrame)
 
     @classmethod
     def of_games(cls, games: pl.DataFrame) -> "CellResult":
         """A cell that has run channels alone."""
         nothing = pl.DataFrame()
-        return cls(nothing, nothing, nothing, nothing, games)
+        return cls(nothing, nothing, nothing, nothing, games=games)
 
 
 def life_of(lives: Mapping[str, pl.DataFrame], server: tuple[str, str], seed: int) -> pl.DataFrame:

@@ -3,10 +3,13 @@
 from recsys.config.base import Part
 from recsys.config.presets import INFLUXES, PLATFORMS
 from recsys.config.study import (
+    AUTO,
     Chain,
     Evaluation,
+    FirstSeen,
     LogSource,
     MitigationSpec,
+    Newcomers,
     RecommenderSpec,
     Study,
     Tracking,
@@ -15,14 +18,17 @@ from recsys.config.training import Range, Training, Tuning
 from recsys.config.world import Behaviour, Influx, Notes, Platform, Population, World
 
 __all__ = [
+    "AUTO",
     "INFLUXES",
     "PLATFORMS",
     "Behaviour",
     "Chain",
     "Evaluation",
+    "FirstSeen",
     "Influx",
     "LogSource",
     "MitigationSpec",
+    "Newcomers",
     "Notes",
     "Part",
     "Platform",

@@ -1,22 +1,30 @@
 """A study as data: where the feeds come from, which recommenders make them, what is measured."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from datetime import date
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import (
+    ConfigDict,
+    Discriminator,
+    Field,
+    JsonValue,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from recsys.config.base import Part
 from recsys.config.world import World
 
 __all__ = [
-    "Chain",
-    "Evaluation",
-    "LogSource",
-    "MitigationSpec",
-    "RecommenderSpec",
-    "Study",
-    "Tracking",
-]
+    "AUTO", "Chain", "Evaluation", "FirstSeen", "LogSource", "MitigationSpec", "Newcomers",
+    "RecommenderSpec", "Study", "Tracking",
+]  # fmt: skip
+
+AUTO = "auto"
+"""`log.newcomers` that are found by a change point in arrivals."""
 
 ArmName = Literal["control", "influx", "placebo", "retrain"]
 
@@ -90,6 +98,35 @@ class Evaluation(Part):
         return self
 
 
+class FirstSeen(Part):
+    """A window of days: `{from: 2025-01-13, to: 2025-01-20}`, both included."""
+
+    model_config = ConfigDict(
+        validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
+    )
+
+    from_: date = Field(alias="from")
+    to: date | None = None
+    """Left out: the end of the log. Who comes later is neither incumbent nor newcomer."""
+
+    @model_validator(mode="after")
+    def _days_are_in_order(self) -> Self:
+        if self.to is not None and self.to < self.from_:
+            raise ValueError(f"to: {self.to} is before from, {self.from_}")
+        return self
+
+
+class Newcomers(Part):
+    """Who counts as a newcomer, by time."""
+
+    first_seen: FirstSeen
+    """Window of the first event; of the users' column `joined` where that is known."""
+
+
+def _how(newcomers: Any) -> str:
+    return "condition" if isinstance(newcomers, str) else "rule"
+
+
 class LogSource(Part):
     """A platform's own log: files, what their columns mean, and who counts as a newcomer."""
 
@@ -102,8 +139,21 @@ class LogSource(Part):
     kinds: Mapping[str, str] = {}
     """Kind of event: SQL condition on the events' columns; the first that holds counts, a row that
     meets none is an impression. Empty: the column `kind`, or else every row is a click."""
-    newcomers: str
-    """SQL condition on the users' columns, such as `register_days <= 365`."""
+    weights: Mapping[str, Annotated[float, Field(ge=-1000, le=1000)]] = {}
+    """Weight by kind of event, where it is not that of `recsys.schema.WEIGHTS`. 0: seen, not liked.
+    Below 0: also takes back what the same user did with the item before."""
+    cancels: Mapping[str, str] = {}
+    """Kind of event: SQL condition on the events' columns, or a value of the column `kind`. Such a
+    row is no event: it takes back the user's last event of that kind on the item."""
+    timezone: str = "UTC"
+    """Where days begin, and what times without a zone are in: a name such as `Asia/Shanghai`."""
+    newcomers: Annotated[
+        Annotated[str, Tag("condition")] | Annotated[Newcomers, Tag("rule")], Discriminator(_how)
+    ]
+    """SQL condition on the users' columns, such as `register_days <= 365`; or
+    `{first_seen: {from: 2025-01-13, to: 2025-01-20}}`; or `auto`, a change point in arrivals."""
+    arrived: date | None = None
+    """Day on which the newcomers of a condition began to arrive, for the view by exposure."""
     attributes: Mapping[str, str] = {}
     """Attribute of items to measure the mix of feeds by: the items' column that holds it."""
     min_item_events: int = Field(default=1, ge=1)
@@ -119,6 +169,24 @@ class LogSource(Part):
     more, some of them are left out. Groups that share most of their members look too much alike."""
     placebo_draws: int = Field(default=199, ge=20, le=10_000)
     """Groups of incumbents removed for comparison; the smallest p-value is 1 / (draws + 1)."""
+
+    @field_validator("timezone")
+    @classmethod
+    def _timezone_is_known(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (KeyError, OSError, ValueError) as error:
+            raise ValueError(
+                f"no time zone {name!r}; give a name such as UTC, Asia/Shanghai, America/New_York"
+            ) from error
+        return name
+
+    @model_validator(mode="after")
+    def _date_is_known_once(self) -> Self:
+        by_time = self.newcomers == AUTO or isinstance(self.newcomers, Newcomers)
+        if self.arrived is not None and by_time:
+            raise ValueError("arrived: newcomers by time have a date of their own; leave it out")
+        return self
 
     @model_validator(mode="after")
     def _one_way_to_hold_out(self) -> Self:

@@ -18,8 +18,10 @@ from recsys.threads import single_threaded_blas
 
 __all__ = ["EASE", "inverse_gram", "item_weights", "memory_of", "without_rows"]
 
-_FEW = 0.25
-"""Up to so many users per item, removal costs less than a new fit."""
+_FEW = 0.5
+"""Up to so many users per item, removal costs less than a new fit (tests/benchmarks)."""
+_BLOCK = 1024
+"""Rows that are removed at a time: bounds the memory, and changes the last bits alone."""
 
 
 class EASE(Recommender):
@@ -65,11 +67,26 @@ class EASE(Recommender):
     ) -> "EASEModel":
         """The exact fit without a few users, from the whole log's; see `without_rows`."""
         assert isinstance(model, EASEModel)
-        gone = model.liked[model.hot_row[users][model.hot_row[users] >= 0]]
-        if gone.shape[0] > _FEW * gone.shape[1]:
-            return self.fit(log, seed)
+        if self.prefers_removal(model, users):
+            return self.removed(model, log, users)
+        return self.fit(log, seed)
+
+    def prefers_removal(self, model: "EASEModel", users: Users) -> bool:
+        """Whether removing these users is quicker than a new fit: up to half as many as items."""
+        rows = model.hot_row[users]
+        return bool((rows >= 0).sum() <= _FEW * model.liked.shape[1])
+
+    def removed(self, model: "EASEModel", log: InteractionLog, users: Users) -> "EASEModel":
+        """The fit without some users by exact removal, however many they are.
+
+        Args:
+            model: the fit of the whole log.
+            log: the whole log without these users' events.
+            users: dense ids of the users left out.
+        """
+        rows = model.hot_row[users]
+        inverse = without_rows(model.inverse, model.liked[rows[rows >= 0]])
         left = model.hot_column[log.interactions.items]
-        inverse = without_rows(model.inverse, gone)
         return EASEModel(log, binary(log), np.ascontiguousarray(inverse[np.ix_(left, left)]))
 
 
@@ -164,9 +181,15 @@ def without_rows(inverse: NDArray[np.float64], gone: csr_matrix) -> NDArray[np.f
     >>> without_rows(P, csr_matrix([[1.0, 0.0]])).round(6).tolist()
     [[0.333333, 0.0], [0.0, 0.333333]]
     """
-    from scipy.linalg import cho_factor, cho_solve
+    from scipy.linalg import cholesky, solve_triangular
 
+    left = np.array(inverse)
     with single_threaded_blas():
-        reach = gone @ inverse
-        core = np.eye(gone.shape[0]) - gone @ reach.T
-        return np.asarray(inverse + reach.T @ cho_solve(cho_factor(core), reach))
+        for start in range(0, gone.shape[0], _BLOCK):
+            rows = gone[start : start + _BLOCK]
+            reach = rows @ left
+            core = np.eye(rows.shape[0]) - rows @ reach.T
+            lower = cholesky((core + core.T) / 2, lower=True, check_finite=False)
+            moved = solve_triangular(lower, reach, lower=True, check_finite=False)
+            left += moved.T @ moved  # of a matrix with itself: symmetric to the bit
+    return left

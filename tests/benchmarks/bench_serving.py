@@ -95,3 +95,21 @@ def bench_items(benchmark, say, kind, items) -> None:
     benchmark.pedantic(model.rank, args=(np.arange(USERS), K), rounds=2)
     speed = USERS / benchmark.stats.stats.min
     say(f"{kind.__name__}, {items:,} items: fit {fitted:.1f} s, {speed:,.0f} users/s")
+
+
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.5, 1.0])
+def bench_ease_without_users(benchmark, say, share):
+    """Exact removal of so many users per item beside a new fit; up to half, removal is quicker."""
+    log = a_log(20_000, 2_000, 12)
+    recommender = EASE()
+    whole = recommender.fit(log)
+    gone = np.arange(int(share * 2_000))
+    left = log.without_users(gone)
+    _ = left.interactions
+    start = time.perf_counter()
+    fitted = recommender.fit(left)
+    seconds = time.perf_counter() - start
+    removed = benchmark(recommender.removed, whole, left, gone)
+    apart = float(np.abs(removed.weights - fitted.weights).max())
+    say(f"a new fit: {seconds:.2f} s; largest |ΔB| {apart:.1e}")
+    assert apart < 1e-12

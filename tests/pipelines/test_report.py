@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+from datetime import date, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -11,7 +12,10 @@ from rich.console import Console
 from pipelines.report.headline import interval, number
 from pipelines.report.terminal import print_summary, print_whereabouts
 from pipelines.tracking import Recorded
+from recsys.exposed import EXPOSED
+from recsys.inference.arrivals import Wave
 from recsys.lives import over_days, over_seeds
+from recsys.newcomers import ARRIVALS
 from recsys.study import StudyResult
 
 
@@ -202,11 +206,14 @@ def test_log_shows_the_placebos(log_result: StudyResult) -> None:
     ("values", "words"),
     [
         ({"p_value": 0.5}, "item_knn: no evidence that newcomers did it"),
-        ({"p_value": 1 / 21}, "item_knn: the newcomers' part is beyond all placebos"),
-        ({"p_value": 0.0499}, "item_knn: the newcomers' part is beyond most placebos"),
+        (
+            {"p_value": 1 / 21},
+            "item_knn: evidence that newcomers did it; their removal is beyond all placebos",
+        ),
+        ({"p_value": 0.0499}, "their removal is beyond most placebos"),
         (
             {"p_value": 1.0, "who_ci_high": -0.01},
-            "item_knn: removing the newcomers moves feeds less",
+            "item_knn: no evidence that newcomers did it; removing as many others moves feeds more",
         ),
         ({"p_value": None}, "item_knn: cannot be told"),
     ],
@@ -221,6 +228,70 @@ def test_log_has_a_verdict(
         study = study.model_copy(update={"log": log})
     result = _with_drift(dataclasses.replace(log_result, study=study), "item_knn", **values)
     assert words in _printed(result)
+
+
+def test_log_says_in_one_sentence_what_holds_of_all(log_result: StudyResult) -> None:
+    nothing = _with_drift(_with_drift(log_result, "item_knn", p_value=0.5), "trending", p_value=0.3)
+    assert "No evidence that newcomers did it, whichever recommender:" in _printed(nothing)
+    one = _with_drift(nothing, "trending", p_value=0.01)
+    assert "whichever recommender" not in _printed(one)
+    assert "item_knn: no evidence that newcomers did it" in _printed(one)
+    assert "trending: evidence that newcomers did it" in _printed(one)
+    unmatched = dataclasses.replace(one, notes=("5 newcomers; NOT MATCHED to 5%, so volume …",))
+    assert "the placebos are NOT MATCHED (see the note): volume may explain it" in _printed(
+        unmatched
+    )
+    calm = dataclasses.replace(nothing, notes=unmatched.notes)
+    assert "volume may explain" not in _printed(calm)
+
+
+def test_log_shows_when_newcomers_arrived(log_result: StudyResult) -> None:
+    weeks = [date(2024, 11, 4) + timedelta(days=7 * i) for i in range(20)]
+    arrivals = pl.DataFrame(
+        {
+            "from": weeks, "days": [7] * 20, "first_seen": [900, *[40] * 11, *[400] * 4, *[40] * 4],
+            "used": [False] + [True] * 19, "wave": [False] * 12 + [True] * 4 + [False] * 4,
+        },
+        schema=ARRIVALS,
+    )  # fmt: skip
+    wave = Wave(11, 15, 40.0, 400.0, 90.0, 20.0, 3.0, 0.001)
+    found = dataclasses.replace(log_result, arrivals=arrivals, wave=wave, arrived=date(2025, 1, 29))
+    lines = _printed(found).splitlines()
+    start = lines.index("When did newcomers arrive?  (found: from 2025-01-29 on)")
+    assert [line.split() for line in lines[start + 4 : start + 6]] == [
+        ["2025-01-20", "40"],
+        ["2025-01-27", "400", "yes"],
+    ]
+    assert "400.0 a week after 40.0 before; p = 0.001; penalised gain 70.0." in lines
+    assert "When did newcomers arrive?" not in _printed(log_result)
+
+
+@pytest.mark.parametrize(
+    ("p_value", "difference", "check_p", "words"),
+    [
+        (0.5, 0.01, 0.5, "topic: no evidence that newcomers did it, by this view."),
+        (0.01, 0.05, 0.5, "topic: the most exposed changed more, as if newcomers did it."),
+        (0.01, -0.05, 0.5, "topic: the most exposed changed less, as if newcomers did it."),
+        (0.01, 0.05, 0.01, "topic: cannot be told; the two differed before anybody came."),
+        (0.01, 0.05, None, "as if newcomers did it; unchecked before they came."),
+    ],
+)
+def test_log_has_a_view_by_exposure(
+    p_value: float, difference: float, check_p: float | None, words: str, log_result: StudyResult
+) -> None:
+    row = {
+        "outcome": "topic", "check": False, "window_days": 7, "exposure_low": 0.1,
+        "exposure_high": 0.3, "low": 0.1, "high": 0.1 + difference, "difference": difference,
+        "ci_low": difference - 0.02, "ci_high": difference + 0.02, "p_value": p_value,
+        "n_low": 30, "n_high": 30,
+    }  # fmt: skip
+    rows = [row] if check_p is None else [row, {**row, "check": True, "p_value": check_p}]
+    text = _printed(dataclasses.replace(log_result, exposed=pl.DataFrame(rows, schema=EXPOSED)))
+    assert words in text
+    assert max(len(line) for line in text.splitlines()) <= 100
+    assert "Assumed: parallel trends. Without newcomers, both would have changed alike." in text
+    low, high = 100 * (difference - 0.02), 100 * (difference + 0.02)
+    assert f"{100 * difference:.1f} [{low:.1f}, {high:.1f}]" in text
 
 
 def test_whereabouts_name_the_run() -> None:

@@ -26,7 +26,7 @@ def test_cell_comes_back_as_it_was_written(
     for cell in plan(study):
         result = store[cell.identity]
         other[cell.identity] = result
-        for frame in ("per_user", "timings", "life", "feeds"):
+        for frame in ("per_user", "timings", "life", "feeds", "removals"):
             assert_frame_equal(getattr(other[cell.identity], frame), getattr(result, frame))
     assert set(other) == {cell.identity for cell in plan(study)} == set(store)
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from mlflow import MlflowClient
@@ -234,6 +235,64 @@ def test_log_is_recorded_with_its_data(
     assert "headline/slots_changed_p" in knn.data.metrics
     assert "headline/ndcg" in knn.data.metrics
     assert len(runs["seed"]) == 4  # the world's; a log has none
+
+
+def test_what_only_a_log_has_is_recorded(
+    log_place: Path, resumed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An own log with a wave: its date, arrivals, view by exposure and exact removal."""
+    random = np.random.default_rng(0)
+    people = [(user, 0, 60, 24) for user in range(200)]
+    people += [(user, 45 + user % 4, 60, 12) for user in range(200, 260)]
+    rows = [
+        (user, int(random.integers(first, last)), int(60 * random.random() ** 2))
+        for user, first, last, n in people
+        for _ in range(n)
+    ]
+    table = pl.DataFrame(rows, schema=["user_id", "day", "item_id"], orient="row")
+    seconds = 1_735_689_600 + 86_400 * table["day"] + random.integers(0, 86_400, table.height)
+    table.select("user_id", "item_id", timestamp=seconds).write_csv(resumed / "events.csv")
+    items = {"item_id": range(60), "topic": [f"topic {item // 10}" for item in range(60)]}
+    pl.DataFrame(items).write_csv(resumed / "items.csv")
+    (resumed / "wave.yaml").write_text("""
+name: wave
+log:
+  events: events.csv
+  items: items.csv
+  newcomers: auto
+  attributes: {topic: topic}
+  placebo_draws: 20
+  panel_min_events: 1
+recommenders: [ease]
+evaluation: {k: 5, panel: 40}
+seeds: 1
+""")
+    assert main(["wave.yaml"]) == 0
+    client = _client(resumed)
+    runs = _runs(client)
+    study = next(run for run in runs["study"] if run.info.run_name == "wave")
+    assert study.data.tags["arrived"] == "2025-02-15"
+    metrics = study.data.metrics
+    for name in ("arrivals/first_seen", "arrivals/p_value", "exposed/topic/difference",
+                 "exposed/topic/check/ci_low"):  # fmt: skip
+        assert name in metrics
+    (folder,) = (resumed / "data/studies").glob("wave-*")
+    history = client.get_metric_history(study.info.run_id, "arrivals/first_seen")
+    counts = pl.read_csv(folder / "arrivals.csv")["first_seen"]
+    assert [point.value for point in sorted(history, key=lambda p: p.step)] == counts.to_list()
+    found = {entry.path for entry in client.list_artifacts(study.info.run_id)}
+    tables = {"arrivals.csv", "exposed.csv", "removals.csv"}
+    assert found == {*tracking.ARTIFACTS, *tables}
+    assert tables <= {path.name for path in folder.iterdir()}
+    ease = next(r for r in runs["recommender"] if r.data.tags["study"] == "wave")
+    assert ease.data.metrics["removal/slots_that_differ"] == 0
+    assert ease.data.metrics["removal/largest_difference"] < 1e-12
+
+
+def test_a_world_has_none_of_it(world_result: StudyResult) -> None:
+    names = {value.name for value in records.study_values(world_result)}
+    assert not {name for name in names if name.startswith(("arrivals/", "exposed/"))}
+    assert records.study_tags(world_result) == {}
 
 
 def test_processes_can_make_the_database_at_once(fresh: Path) -> None:

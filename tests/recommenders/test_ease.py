@@ -4,12 +4,13 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 
 from recsys.errors import LogError
 from recsys.log import InteractionLog
 from recsys.recommenders import EASE
 from recsys.recommenders import ease as ease_module
-from recsys.recommenders.ease import inverse_gram, item_weights
+from recsys.recommenders.ease import inverse_gram, item_weights, without_rows
 
 X = np.array([[1, 1, 0, 0], [1, 1, 1, 0], [0, 1, 1, 0], [0, 0, 1, 1], [1, 0, 0, 1]])
 
@@ -91,10 +92,46 @@ def test_too_many_items():
         EASE(memory_gb=3e-7).fit(log)
 
 
-@pytest.mark.parametrize("few", [0.0, 100.0])
-def test_a_fit_without_users_is_the_fit_of_the_log_without_them(few, monkeypatch):
+def test_removal_by_hand():
+    # the worked example: rows 3 and 4 leave, and item 3 with them
+    user, item = np.nonzero(X)
+    log = InteractionLog.from_frames({"user_id": user, "item_id": item})
+    gone = np.array([3, 4])
+    left = log.without_users(gone)
+    recommender = EASE(regularization=1.0)
+    removed = recommender.removed(recommender.fit(log), left, gone)
+    weights = np.zeros((4, 4))
+    hot = left.interactions.items
+    weights[np.ix_(hot, hot)] = removed.weights
+    assert weights == pytest.approx(fitted_weights([0, 1, 2]), abs=1e-12)
+    assert weights[0, 1] == pytest.approx(0.5, abs=1e-12)
+
+
+def test_removal_keeps_the_matrix_symmetric_and_leaves_the_first_as_it_was():
+    rng = np.random.default_rng(0)
+    likes = (rng.random((80, 30)) < 0.3).astype(float)
+    inverse = inverse_gram(likes.T @ likes, 2.0)
+    before = inverse.copy()
+    removed = without_rows(inverse, csr_matrix(likes[:50]))
+    np.testing.assert_array_equal(inverse, before)
+    np.testing.assert_array_equal(removed, removed.T)
+    fitted = inverse_gram(likes[50:].T @ likes[50:], 2.0)
+    np.testing.assert_allclose(removed, fitted, atol=1e-12)
+
+
+def test_what_is_quicker():
+    user, item = np.nonzero(X)
+    log = InteractionLog.from_frames({"user_id": user, "item_id": item})
+    model = EASE().fit(log)
+    assert EASE().prefers_removal(model, np.array([0, 1]))  # 2 users, 4 items
+    assert not EASE().prefers_removal(model, np.array([0, 1, 2]))
+
+
+@pytest.mark.parametrize(("few", "block"), [(0.0, 1024), (100.0, 1024), (100.0, 3)])
+def test_a_fit_without_users_is_the_fit_of_the_log_without_them(few, block, monkeypatch):
     # few = 0 always fits anew, few = 100 always removes rows; items 40 to 44 leave with the users
     monkeypatch.setattr(ease_module, "_FEW", few)
+    monkeypatch.setattr(ease_module, "_BLOCK", block)
     rng = np.random.default_rng(3)
     likes = rng.random((60, 45)) < 0.2
     likes[10:, 40:] = False
