@@ -35,7 +35,7 @@ _PERSONAL, _FALLBACK = (list(SOURCES.categories).index(name) for name in ("perso
 
 
 class ModelNumber(IntEnum):
-    """Which model an integer seed belongs to, for libraries with a random stream of their own."""
+    """Which model an integer seed belongs to."""
 
     BPR = 1
     LMF = 2
