@@ -141,7 +141,7 @@ class Finder:
         self.hot = np.flatnonzero(evidence.als.hot_column[items] >= 0)
         self.by_als = evidence.als.scorer(items[self.hot])
         self.by_neighbours = evidence.item_knn.scorer(items[self.hot])
-        self.seen = Seen.from_matrix(evidence.log.seen)
+        self.seen = Seen.from_matrix(evidence.log.withheld)
         codes = [attribute.codes[items] for attribute in evidence.attributes]
         self.codes = codes
         self.by_creator = codes[0] if evidence._has_creators and codes else None

@@ -105,8 +105,11 @@ def test_who_likes_everything_learns_from_nothing():
     assert (items[:, whose == 1] == 1).all()
 
 
-@pytest.mark.parametrize("kind", [BPR(factors=4, iterations=50), LMF(factors=4, iterations=30)])
-def test_popularity_is_learned(kind):
+@pytest.mark.parametrize(
+    ("kind", "least"),
+    [(BPR(factors=4, iterations=50), 0.6), (LMF(factors=4, iterations=30), 0.9)],
+)
+def test_popularity_is_learned(kind, least):
     """Without tastes, what most people like is the best guess; popular negatives would hide it."""
     rng = np.random.default_rng(2)
     chance = np.linspace(0.02, 0.5, 50)
@@ -116,4 +119,4 @@ def test_popularity_is_learned(kind):
     best = [set(row) for row in MostPopular().fit(log).rank(users, 10).item_ids.tolist()]
     own = kind.fit(log).rank(users, 10).item_ids.tolist()
     agree = np.mean([len(best[row] & set(own[row])) / 10 for row in range(len(own))])
-    assert agree > 0.6  # 10 of some 37 by lot: .27
+    assert agree > least  # 10 of some 37 by lot: .27; popular negatives give .38 and .64
