@@ -203,7 +203,11 @@ class InteractionLog:
 
     @lazy
     def own(self) -> csr_matrix:
-        """Bool CSR (n_users, n_items): what each user made; empty if creators are not known."""
+        """Bool CSR (n_users, n_items): what each user made; empty if creators are not known.
+
+        Nor if most creators are no users: then both are numbered for themselves, and equal numbers
+        mean nothing.
+        """
         makers = pl.DataFrame({"id": self.users["user_id"]}).with_row_index("user")
         made = pl.DataFrame(schema={"user": pl.UInt32, "item": pl.UInt32})
         if "creator_id" in self.items.columns:
@@ -211,7 +215,9 @@ class InteractionLog:
             if items["id"].dtype.is_integer() and makers["id"].dtype.is_integer():
                 items, makers = (each.cast({"id": pl.Int128}) for each in (items, makers))
             if items["id"].dtype == makers["id"].dtype:
-                made = makers.join(items, on="id").sort("user", "item")
+                known = items.drop_nulls("id")
+                found = makers.join(known, on="id").sort("user", "item")
+                made = found if 2 * found.height >= known.height else made
         user, item = made["user"].to_numpy(), made["item"].to_numpy()
         shape = (self.n_users, self.n_items)
         return csr_matrix((np.ones(user.size, dtype=np.bool_), (user, item)), shape=shape)

@@ -36,11 +36,11 @@ class BPR(Recommender):
 
     deterministic: ClassVar[bool] = False
 
-    factors: int = Field(default=64, ge=1, le=1024)
+    factors: int = Field(default=16, ge=1, le=1024)
     """Length of the vectors; an item has a bias besides."""
-    regularization: float = Field(default=0.01, ge=0)
+    regularization: float = Field(default=0.03, ge=0)
     """Penalty λ on the vectors of a step."""
-    learning_rate: float = Field(default=0.05, gt=0)
+    learning_rate: float = Field(default=0.035, gt=0)
     """Length of a step, as a share of the gradient."""
     iterations: int = Field(default=100, ge=1)
     """Epochs: each takes a step for every like."""

@@ -37,19 +37,19 @@ class LMF(Recommender):
 
     deterministic: ClassVar[bool] = False
 
-    factors: int = Field(default=32, ge=1, le=1024)
+    factors: int = Field(default=16, ge=1, le=1024)
     """Length of the vectors; users and items have a bias besides."""
-    regularization: float = Field(default=0.1, ge=0)
+    regularization: float = Field(default=0.04, ge=0)
     """Penalty λ on the vectors of a step."""
     alpha: float = Field(default=1.0, gt=0)
     """What a unit of event weight counts, in pairs without a like."""
-    learning_rate: float = Field(default=0.1, gt=0)
+    learning_rate: float = Field(default=0.18, gt=0)
     """Length of the first step in each coordinate; later ones are shorter."""
-    iterations: int = Field(default=30, ge=1)
+    iterations: int = Field(default=10, ge=1)
     """Epochs: each goes through all likes."""
-    warm_iterations: int = Field(default=10, ge=1)
+    warm_iterations: int = Field(default=5, ge=1)
     """Epochs where it goes on from a previous model."""
-    negatives: int = Field(default=5, ge=1)
+    negatives: int = Field(default=2, ge=1)
     """Untouched items that are drawn for each like, in every epoch."""
 
     def fit(self, log: InteractionLog, seed: int = 0, previous: Model | None = None) -> "LMFModel":

@@ -70,9 +70,9 @@ class Ranker(Recommender):
     where creators are followed."""
     candidates: int = Field(default=100, ge=1)
     """How many notes each source proposes."""
-    label_days: float = Field(default=1.0, gt=0)
+    label_days: float = Field(default=2.0, gt=0)
     """The last so many days are what the trees learn to predict."""
-    iterations: int = Field(default=60, ge=1)
+    iterations: int = Field(default=120, ge=1)
     """Trees."""
     learning_rate: float = Field(default=0.1, gt=0)
     """Share of each tree that counts."""
