@@ -24,7 +24,7 @@ from pipelines.tuning import Search
 from recsys.errors import UserError
 from recsys.metrics import METRICS
 from recsys.recommenders import Recommender
-from recsys.training import evaluate, log_of, split_for_tuning
+from recsys.training import evaluate, source_of, split_for_tuning, truth_of
 
 __all__ = ["main"]
 
@@ -65,10 +65,12 @@ def _run(search: Search, progress: StudyProgress) -> int:
     progress.total, progress.done = search.tune.trials, min(search.done, search.tune.trials)
     with tracked(training, role="tuning") as tracker:
         if search.done < search.tune.trials:
-            split = split_for_tuning(training, log_of(training))
+            log, simulation = source_of(training)
+            split = split_for_tuning(training, log)
+            truth = truth_of(training, simulation, split)
 
             def figures(recommender: Recommender) -> dict[str, float]:
-                result = evaluate(judged_by, recommender, split)
+                result = evaluate(judged_by, recommender, split, truth)
                 seconds = result.timings.row(0, named=True)["fit_s"]
                 return {**{name: result.figure(name) for name in metrics}, "fit_s": seconds}
 

@@ -35,7 +35,7 @@ class Split:
 
     @lazy
     def relevant(self) -> csr_matrix:
-        """Bool CSR (n_users, n_items): candidates liked in the test part, not seen before."""
+        """Bool CSR (n_users, n_items): candidates liked later, not seen before, not one's own."""
         pairs = self._liked_later[self._could_be_recommended]
         return _matrix(pairs, self.train)
 
@@ -54,6 +54,26 @@ class Split:
         """User-item pairs that are tested on, and how many were liked in the test part in all."""
         return int(self._could_be_recommended.sum()), int(self._liked_later.size)
 
+    @property
+    def out_of_reach(self) -> dict[str, int]:
+        """Likes of the test part that no recommender could have found, by the reason, in words."""
+        pairs, item = self._liked_later, self._items
+        mine = _among(pairs, self.train.own)
+        seen = ~mine & _among(pairs, self.train.seen)
+        left = ~mine & ~seen & ~self.candidates[item]
+        later, known = np.zeros((2, self.train.n_items), dtype=np.bool_)
+        published = _published(self.train.items)
+        if published is not None and self.cut is not None:
+            later = (published >= self.cut).fill_null(False).to_numpy()
+            known = published.is_not_null().to_numpy()
+        return {
+            "seen before": int(seen.sum()),
+            "of items published later": int((left & later[item]).sum()),
+            "of items too old to be served": int((left & known[item] & ~later[item]).sum()),
+            "of items that nobody knew of": int((left & ~known[item]).sum()),
+            "of one's own items": int(mine.sum()),
+        }
+
     @lazy
     def _liked_later(self) -> NDArray[np.int64]:
         return _pairs(self.test, liked=True)
@@ -61,8 +81,11 @@ class Split:
     @lazy
     def _could_be_recommended(self) -> NDArray[np.bool_]:
         pairs = self._liked_later
-        unseen = ~np.isin(pairs, _pairs(self.train), assume_unique=True)
-        return np.asarray(unseen & self.candidates[pairs % self.train.n_items])
+        return np.asarray(~_among(pairs, self.train.withheld) & self.candidates[self._items])
+
+    @property
+    def _items(self) -> NDArray[np.int64]:
+        return self._liked_later % self.train.n_items
 
 
 def split_log(
@@ -180,6 +203,12 @@ def _pairs(log: InteractionLog, *, liked: bool = False) -> NDArray[np.int64]:
     dense = log.dense.filter(pl.col("weight") > 0) if liked else log.dense
     users = dense["user"].to_numpy().astype(np.int64)
     return np.unique(users * log.n_items + dense["item"].to_numpy())
+
+
+def _among(pairs: NDArray[np.int64], matrix: csr_matrix) -> NDArray[np.bool_]:
+    """Bool (n,): which pairs, numbered as in `_pairs`, a Boolean matrix holds."""
+    row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    return np.isin(pairs, row * matrix.shape[1] + matrix.indices)
 
 
 def _matrix(pairs: NDArray[np.int64], log: InteractionLog) -> csr_matrix:

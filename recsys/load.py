@@ -5,7 +5,7 @@ check their own options.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from inspect import isabstract
 from os import PathLike
@@ -262,15 +262,30 @@ def _training(content: dict[str, Any]) -> Training:
         training = Training.model_validate_json(json.dumps(raw, default=str))
     except ValidationError as error:
         raise ConfigError("\n".join(_explain(error, Training))) from error
-    names = training.metrics or tuple(METRICS)
+    names = training.metrics or _metrics_of(training)
     for name in names:
-        if name not in METRICS:
-            raise ConfigError(f"metrics: there is no {name!r}; {nearest(name, METRICS)}")
+        _check_metric(training, name, "metrics", METRICS)
     options = make_recommender(training.recommender).model_dump(mode="json")
     spec = training.recommender.model_copy(update={"options": options})
     training = training.model_copy(update={"recommender": spec, "metrics": names})
     _check_tuning(training)
     return training
+
+
+def _metrics_of(training: Training) -> tuple[str, ...]:
+    """All metrics that a training run can compute."""
+    knows = training.world is not None and training.test_days is not None
+    return tuple(name for name in METRICS if name != "utility" or knows)
+
+
+def _check_metric(training: Training, name: str, key: str, known: Iterable[str]) -> None:
+    if name not in known:
+        raise ConfigError(f"{key}: there is no {name!r}; {nearest(name, known)}")
+    if name not in _metrics_of(training):
+        raise ConfigError(
+            f"{key}: {name} is the truth of a world whose last test_days are held out; "
+            "give world and test_days, or leave it out"
+        )
 
 
 def _check_tuning(training: Training) -> None:
@@ -279,10 +294,7 @@ def _check_tuning(training: Training) -> None:
     if tune is None:
         return
     by_user = [name for name, metric in METRICS.items() if metric.kind == "user"]
-    if tune.metric not in by_user:
-        raise ConfigError(
-            f"tune.metric: there is no {tune.metric!r}; {nearest(tune.metric, by_user)}"
-        )
+    _check_metric(training, tune.metric, "tune.metric", by_user)
     for option, choices in tune.space.items():
         if option not in spec.options:
             known = nearest(option, spec.options) if spec.options else "it has none"

@@ -213,6 +213,38 @@ class InteractionLog:
             (np.ones(user.size, dtype=np.bool_), (user, item)), shape=(self.n_users, self.n_items)
         )
 
+    @lazy
+    def own(self) -> csr_matrix:
+        """Bool CSR (n_users, n_items): what each user made; empty if creators are not known.
+
+        Nor if most creators are no users: then both are numbered for themselves, and equal numbers
+        mean nothing.
+        """
+        makers = pl.DataFrame({"id": self.users["user_id"]}).with_row_index("user")
+        made = pl.DataFrame(schema={"user": pl.UInt32, "item": pl.UInt32})
+        if "creator_id" in self.items.columns:
+            items = pl.DataFrame({"id": self.items["creator_id"]}).with_row_index("item")
+            if items["id"].dtype.is_integer() and makers["id"].dtype.is_integer():
+                items, makers = (each.cast({"id": pl.Int128}) for each in (items, makers))
+            if items["id"].dtype == makers["id"].dtype:
+                known = items.drop_nulls("id")
+                found = makers.join(known, on="id").sort("user", "item")
+                made = found if 2 * found.height >= known.height else made
+        user, item = made["user"].to_numpy(), made["item"].to_numpy()
+        shape = (self.n_users, self.n_items)
+        return csr_matrix((np.ones(user.size, dtype=np.bool_), (user, item)), shape=shape)
+
+    @lazy
+    def withheld(self) -> csr_matrix:
+        """Bool CSR (n_users, n_items): what each user has seen or made: not to be recommended.
+
+        >>> log = InteractionLog.from_frames({"user_id": [1, 2], "item_id": [7, 7]},
+        ...     items={"item_id": [7, 8], "creator_id": [3, 1]})
+        >>> log.withheld.toarray().tolist()
+        [[True, True], [True, False]]
+        """
+        return (self.seen + self.own).tocsr()
+
     def item_codes(self, *attributes: str) -> tuple[NDArray[np.int32], list[str]]:
         """One code an item for a combination of attributes, and what each code stands for.
 

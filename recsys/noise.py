@@ -50,6 +50,7 @@ class Stream(IntEnum):
     MODEL_ITEM = 31
     MODEL_RANDOM = 32
     MODEL_SEED = 33
+    MODEL_PAIR = 34
     PANEL = 40
     HOLDOUT = 41
     PLACEBO_DRAW = 42

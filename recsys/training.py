@@ -1,14 +1,21 @@
 """Trains one recommender on a log and tests it on what people liked later.
 
 All users are cut at the same moment; whoever likes something later that could have been recommended
-is tested. Figures are given over everybody, by cohort, and by what the model knew of a user: hot
-(likes), warm (attributes only), cold (nothing). The last two get the trending list, marked as such.
+is tested: published before the cut, young enough to be served, not seen by the user and not the
+user's own. The same candidates stand before every recommender. Figures are given over everybody, by
+cohort, and by what the model knew of a user: hot (likes), warm (attributes only), cold (nothing).
+The last two get the trending list, marked as such.
+
+People like what they were shown, so such figures favour who recommends what the platform shows. A
+world knows better: `utility` is what the recommended list is worth to its reader in truth.
 """
 
+import math
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -26,9 +33,20 @@ from recsys.recommenders import Model, Ranking, Recommender, Trending, with_fall
 from recsys.recommenders.base import COLD, HOT, WARM
 from recsys.source import read_log
 from recsys.threads import single_threaded_blas
-from recsys.world.simulate import simulate
+from recsys.world.behaviour import examination
+from recsys.world.simulate import Audience, Simulation, simulate
 
-__all__ = ["TrainingResult", "evaluate", "log_of", "split_for_test", "split_for_tuning", "train"]
+__all__ = [
+    "TrainingResult",
+    "Truth",
+    "evaluate",
+    "log_of",
+    "source_of",
+    "split_for_test",
+    "split_for_tuning",
+    "train",
+    "truth_of",
+]
 
 _SUMMARY = {
     "by": pl.String,
@@ -88,18 +106,63 @@ def train(training: Training) -> TrainingResult:
     >>> 0 < recsys.train(training).figure("recall") < 1
     True
     """
-    split = split_for_test(training, log_of(training))
+    log, simulation = source_of(training)
+    split = split_for_test(training, log)
     recommender = make_recommender(training.recommender)
-    return evaluate(training, recommender, split)
+    return evaluate(training, recommender, split, truth_of(training, simulation, split))
+
+
+def source_of(training: Training) -> tuple[InteractionLog, Simulation | None]:
+    """The whole log of a training run, and the world that made it, if it is no log from files."""
+    if training.log is not None:
+        return read_log(training.log), None
+    world = training.world
+    assert world is not None
+    held_out = math.ceil(2 * (training.test_days or 0))  # where tuning cuts, and where testing does
+    days = tuple(range(world.days_after - held_out, world.days_after)) if held_out else ()
+    nobody = Audience(np.zeros(0, dtype=np.int64), days, 1)
+    simulation = simulate(
+        world, training.arm, training.seed, audience=nobody, threads=training.workers
+    )
+    return simulation.log, simulation
 
 
 def log_of(training: Training) -> InteractionLog:
     """The whole log of a training run: simulated, or read from its files."""
-    if training.log is not None:
-        return read_log(training.log)
-    assert training.world is not None
-    arm, seed, threads = training.arm, training.seed, training.workers
-    return simulate(training.world, arm, seed, threads=threads).log
+    return source_of(training)[0]
+
+
+class Truth(NamedTuple):
+    """What a world knows of its people when a log is cut."""
+
+    worth: Callable[[NDArray[np.int64], NDArray[np.int32]], NDArray[np.float32]]
+    """Of users (n,) and items (n, k), -1 where empty: the chance that a user clicks an item when
+    looking at it, (n, k), NaN where empty."""
+    looks: NDArray[np.float64]
+    """(k,) the chance that a rank is looked at."""
+
+
+def truth_of(training: Training, simulation: Simulation | None, split: Split) -> Truth | None:
+    """The truth on the day of a cut, people taken as they are on its morning.
+
+    Args:
+        training: its k, and how long it holds out.
+        simulation: from `source_of`.
+        split: the cut.
+
+    Returns:
+        None for a log from files, and where the config does not say how many days are held out.
+    """
+    if simulation is None or training.test_days is None or split.cut is None:
+        return None
+    world = simulation.world
+    start = datetime.combine(world.start, datetime.min.time(), UTC)
+    day = math.floor((split.cut - start) / timedelta(days=1))
+
+    def worth(users: NDArray[np.int64], items: NDArray[np.int32]) -> NDArray[np.float32]:
+        return simulation.click_probability(users, items, day)
+
+    return Truth(worth, examination(world.platform, training.k))
 
 
 def split_for_test(training: Training, log: InteractionLog) -> Split:
@@ -114,20 +177,23 @@ def split_for_tuning(training: Training, log: InteractionLog) -> Split:
     return _split(training, whole.train, whole.cut, other_lots)
 
 
-def evaluate(training: Training, recommender: Recommender, split: Split) -> TrainingResult:
+def evaluate(
+    training: Training, recommender: Recommender, split: Split, truth: Truth | None = None
+) -> TrainingResult:
     """Fits a recommender to one part of a log and tests it on the other.
 
     Args:
         training: k, metrics and seed.
         recommender: what to fit.
         split: the parts.
+        truth: what a world knows; without it there is no utility.
 
     Raises:
         ConfigError: nobody can be tested, or k is more than the candidates.
     """
     _check(training, split)
     users, k, candidates = split.users, training.k, split.candidates
-    _ = split.train.interactions, split.train.seen
+    _ = split.train.interactions, split.train.withheld
     with single_threaded_blas():
         start = time.perf_counter()
         model = recommender.fit(split.train, seed=training_seed(training.seed, "full"))
@@ -138,6 +204,9 @@ def evaluate(training: Training, recommender: Recommender, split: Split) -> Trai
         ranking = _serve(model, fallback, users, k, candidates)
         serve_s = time.perf_counter() - start
     judged = judge(ranking.item_ids, users, split.relevant, split.liked, int(candidates.sum()))
+    if truth is not None:
+        worth = truth.worth(users, ranking.item_ids)
+        judged = replace(judged, worth=worth, looks=truth.looks)
     people = pl.DataFrame(
         {
             "user_id": split.train.users["user_id"].gather(users),
@@ -229,6 +298,10 @@ def _notes(split: Split) -> Iterator[str]:
         f"Tested on {tested:,} of the {liked:,} likes {when}: those of the "
         f"{int(split.candidates.sum()):,} items that could be recommended, not seen before."
     )
+    reasons = {why: number for why, number in split.out_of_reach.items() if number}
+    if reasons:
+        listed = ", ".join(f"{number:,} {why}" for why, number in reasons.items())
+        yield f"The others no recommender could have found: {listed}."
     yield (
         f"Trained on {split.train.dense.height:,} events, "
         f"{int((split.train.dense['weight'] > 0).sum()):,} of them likes."

@@ -86,6 +86,68 @@ def test_candidates_are_published_before_the_cut_and_not_too_old(zone):
     assert sorted(can_be) == [1, 2, 3, 12, 13]
 
 
+def test_why_likes_are_out_of_reach():
+    """One like of each kind is planted, and two that can be found."""
+    day = [datetime(2025, 1, d, tzinfo=UTC) for d in range(1, 8)]
+    items = pl.DataFrame(
+        {
+            "item_id": ["seen", "young", "old", "later", "mine", "unknown", "undated"],
+            "published": [day[3], day[3], day[0], day[4], day[3], None, None],
+            "creator_id": ["bob", "bob", "bob", "bob", "ann", "bob", "bob"],
+        }
+    )
+    log = log_of(
+        ("ann", "seen", 4, "impression"),
+        ("bob", "undated", 4, "click"),
+        *(("ann", name, 5, "click") for name in items["item_id"]),
+        ("ann", "young", 6, "like"),  # the same again
+        items=items,
+    )
+    split = split_log(log, days=2, end=datetime(2025, 1, 7, tzinfo=UTC), window_days=3)
+    assert split.cut == day[4]
+    assert relevant(split) == [("ann", "undated"), ("ann", "young")]
+    assert split.likes == (2, 7)
+    assert split.out_of_reach == {
+        "seen before": 1,
+        "of items published later": 1,
+        "of items too old to be served": 1,
+        "of items that nobody knew of": 1,
+        "of one's own items": 1,
+    }
+    # what is out of reach is no candidate, or is withheld from who liked it
+    ids = log.items["item_id"].to_list()
+    can_be = {item for item, can in zip(ids, split.candidates, strict=True) if can}
+    assert can_be == {"seen", "young", "mine", "undated"}
+    withheld = split.train.withheld[0].toarray()[0]
+    assert {ids[item] for item in np.flatnonzero(withheld)} == {"seen", "mine"}
+
+
+def test_likes_are_tested_or_out_of_reach():
+    rng = np.random.default_rng(4)
+    n = 3000
+    items = pl.DataFrame(
+        {
+            "item_id": range(200),
+            "published": [
+                datetime(2025, 1, int(d)) if d else None for d in rng.integers(0, 9, 200)
+            ],
+            "creator_id": rng.integers(0, 40, 200),
+        }
+    )
+    log = log_of(
+        *zip(rng.integers(0, 40, n).tolist(), rng.integers(0, 200, n).tolist(),
+             rng.integers(1, 9, n).tolist(), rng.choice(["click", "impression"], n).tolist(),
+             strict=True),
+        items=items,
+    )  # fmt: skip
+    for window in (None, 2.5):
+        split = split_log(log, days=3, window_days=window)
+        tested, liked = split.likes
+        assert tested + sum(split.out_of_reach.values()) == liked
+        assert all(split.out_of_reach[why] > 0 for why in ("seen before", "of one's own items"))
+        assert (split.out_of_reach["of items too old to be served"] > 0) == (window is not None)
+
+
 def test_other_columns_called_published_are_let_be():
     items = {"item_id": [1, 2, 3, 4], "published": ["long ago"] * 4}
     events = LOG.events.select("user_id", "item_id", "timestamp", "kind")

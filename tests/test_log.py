@@ -11,6 +11,7 @@ from polars.testing import assert_frame_equal
 
 from recsys.errors import LogError
 from recsys.log import TIME, InteractionLog
+from recsys.recommenders import MostPopular
 from recsys.schema import KINDS, WEIGHTS
 
 NOON = datetime(2025, 1, 12, 12)
@@ -606,3 +607,29 @@ def test_creators_ids_may_be_of_another_integer_width():
         {"item_id": [7, 8], "creator_id": pl.Series([2, 1], dtype=pl.Int32)},
     )
     assert log.from_newcomers.tolist() == [True, False]
+
+
+def test_own_items_are_those_of_which_one_is_the_creator():
+    events = {"user_id": ["a", "b", "c"], "item_id": [1, 2, 3]}
+    items = {"item_id": [1, 2, 3, 4], "creator_id": ["b", "b", "nobody", None]}
+    log = InteractionLog.from_frames(events, items=items)
+    assert log.own.toarray().tolist() == [[False] * 4, [True, True, False, False], [False] * 4]
+    np.testing.assert_array_equal(log.withheld.toarray(), (log.own + log.seen).toarray())
+    numbers = {"item_id": [1, 2, 3, 4], "creator_id": [1, 2, 3, 4]}  # creators of another kind
+    assert InteractionLog.from_frames(events, items=numbers).own.nnz == 0
+    assert InteractionLog.from_frames(events).own.nnz == 0
+    strangers = {"item_id": [1, 2, 3, 4], "creator_id": ["b", "x", "y", None]}
+    assert InteractionLog.from_frames(events, items=strangers).own.nnz == 0  # one of three
+    narrow = pl.DataFrame(numbers, schema_overrides={"creator_id": pl.Int16})
+    same = InteractionLog.from_frames({"user_id": [3, 4], "item_id": [1, 2]}, items=narrow)
+    assert same.own.toarray().tolist() == [[False, False, True, False], [False, False, False, True]]
+
+
+def test_own_items_are_not_recommended():
+    log = InteractionLog.from_frames(
+        {"user_id": ["a", "b", "b", "c"], "item_id": [1, 1, 2, 2]},
+        items={"item_id": [1, 2], "creator_id": ["c", "a"]},
+    )
+    for user, expected in (("a", []), ("c", [])):
+        feed = MostPopular().fit(log).recommend([user], k=2)
+        assert feed["item_id"].to_list() == expected

@@ -15,7 +15,15 @@ from recsys.load import load_training, make_recommender
 from recsys.log import InteractionLog
 from recsys.metrics import METRICS
 from recsys.recommenders import RECOMMENDERS
-from recsys.training import evaluate, log_of, split_for_test, split_for_tuning, train
+from recsys.training import (
+    evaluate,
+    log_of,
+    source_of,
+    split_for_test,
+    split_for_tuning,
+    train,
+    truth_of,
+)
 
 SMALL = {"als": {"factors": 8}}
 CONFIG = {
@@ -33,16 +41,22 @@ CONFIG = {
 
 
 @pytest.fixture(scope="module")
-def world_log():
-    return log_of(load_training(CONFIG))
+def source():
+    return source_of(load_training(CONFIG))
 
 
 @pytest.fixture(scope="module")
-def result(world_log):
+def world_log(source):
+    return source[0]
+
+
+@pytest.fixture(scope="module")
+def result(source):
     training = load_training(CONFIG)
-    return evaluate(
-        training, make_recommender(training.recommender), split_for_test(training, world_log)
-    )
+    log, simulation = source
+    split = split_for_test(training, log)
+    truth = truth_of(training, simulation, split)
+    return evaluate(training, make_recommender(training.recommender), split, truth)
 
 
 @pytest.fixture
@@ -174,6 +188,57 @@ def test_a_chosen_few_metrics(world_log):
     assert got.per_user.columns == ["user_id", "cohort", "status", "n_relevant", "recall"]
 
 
+def test_what_nobody_could_find_is_said(world_log, result):
+    split = split_for_test(load_training(CONFIG), world_log)
+    later = split.out_of_reach["of items published later"]
+    assert later > 0
+    assert f"{later:,} of items published later" in result.notes[1]
+    assert f"{split.likes[0]:,} of the {split.likes[1]:,} likes" in result.notes[0]
+
+
+@pytest.mark.parametrize("cut", [split_for_test, split_for_tuning])
+def test_utility_is_the_truth_on_the_day_of_the_cut(cut):
+    training = load_training(CONFIG)
+    log, simulation = source_of(training)
+    split = cut(training, log)
+    truth = truth_of(training, simulation, split)
+    recommender = make_recommender(training.recommender)
+    got = evaluate(training, recommender, split, truth)
+    ids = got.feeds["item_id"].to_numpy().reshape(-1, training.k).astype(np.int32)
+    users = got.per_user["user_id"].to_numpy()
+    day = (split.cut - datetime(2025, 1, 12, tzinfo=UTC)).days
+    chance = simulation.click_probability(users, ids, day)
+    looks = (np.arange(training.k) // 2 + 1) ** -0.4
+    expected = 100 * (chance * looks).sum(axis=1) / looks.sum()
+    np.testing.assert_allclose(got.per_user["utility"], expected, rtol=1e-6)
+    assert got.figure("utility") == pytest.approx(expected.mean())
+    blind = evaluate(training, recommender, split)
+    assert blind.figure("ndcg") == got.figure("ndcg")
+    assert math.isnan(blind.figure("utility"))
+
+
+def test_the_oracles_list_is_worth_most():
+    training = load_training({**CONFIG, "recommender": "random"})
+    log, simulation = source_of(training)
+    split = split_for_test(training, log)
+    truth = truth_of(training, simulation, split)
+    got = evaluate(training, RECOMMENDERS["random"](), split, truth)
+    items = np.flatnonzero(split.candidates).astype(np.int32)
+    users = got.per_user["user_id"].to_numpy()
+    chance = truth.worth(users, np.tile(items, (users.size, 1)))
+    best = -np.sort(-chance, axis=1)[:, : training.k]
+    most = 100 * (best * truth.looks).sum(axis=1) / truth.looks.sum()
+    assert (got.per_user["utility"] < most).all()
+    assert got.figure("utility") == pytest.approx(100 * chance.mean(), rel=0.05)  # by lot
+
+
+def test_without_whole_days_there_is_no_truth():
+    training = load_training({**CONFIG, "test_days": None, "test_share": 0.3})
+    log, simulation = source_of(training)
+    assert truth_of(training, simulation, split_for_test(training, log)) is None
+    assert "utility" not in training.metrics
+
+
 # A log
 
 
@@ -233,6 +298,10 @@ def test_nobody_to_test(world_log):
         ({"recommender": {"kind": "als", "factor": 8}}, "factor: unknown key; did you mean 'fact"),
         ({"recommender": {"name": "x"}}, "recommender.kind"),
         ({"metrics": ["ndgc"]}, "metrics: there is no 'ndgc'; did you mean 'ndcg'?"),
+        (
+            {"metrics": ["utility"], "test_days": None},
+            "metrics: utility is the truth of a world whose last test_days are held out; give",
+        ),
         ({"k": 0}, "k: input should be greater than or equal to 1"),
         ({"test_share": 0.5}, "test_days and test_share: give one of them, not both"),
         ({"test_days": 7}, "test_days: 7.0 leaves nothing of the 7 days"),
@@ -274,7 +343,7 @@ def test_a_logs_own_way_to_hold_out_is_refused(log_config):
 def test_what_is_left_out_is_filled_in(log_config):
     training = load_training(log_config)
     assert training.test_share == 0.2
-    assert training.metrics == tuple(METRICS)
+    assert training.metrics == tuple(name for name in METRICS if name != "utility")
     options = training.recommender.options
     assert options == RECOMMENDERS["item_knn"]().model_dump()
     assert options["neighbours"] == 100

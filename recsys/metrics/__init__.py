@@ -7,7 +7,7 @@ computes. Means over users are taken in `Metric.over` alone.
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.drift.quality import ndcg, recall
+from recsys.drift.quality import ndcg, recall, utility
 from recsys.metrics.base import Judged, Metric, hits_of, judge
 from recsys.metrics.ranking import average_precision, hit_rate, precision, reciprocal_rank
 from recsys.metrics.reach import mean_popularity, novelty, popularity_lift
@@ -40,6 +40,12 @@ def _coverage(judged: Judged) -> NDArray[np.float64]:
 def _popularity_lift(judged: Judged) -> NDArray[np.float64]:
     popularity = judged.readers / max(judged.n_readers, 1)
     return np.array(popularity_lift(mean_popularity(judged.item_ids, popularity), judged.consumed))
+
+
+def _utility(judged: Judged) -> NDArray[np.float64]:
+    if judged.worth is None or judged.looks is None:
+        return np.full(judged.item_ids.shape[0], np.nan)
+    return 100 * utility(judged.worth, judged.looks)
 
 
 METRICS: dict[str, Metric] = {
@@ -90,6 +96,14 @@ METRICS: dict[str, Metric] = {
         formula="Σ hit·(hits up to r)/r, over min(n_relevant, k)",
         kind="user",
         function=lambda judged: average_precision(judged.hits, judged.n_relevant),
+    ),
+    "utility": Metric(
+        name="utility",
+        title="utility",
+        unit="clicks per 100 looks",
+        formula="100 Σ examine·P(click) / Σ examine, the truth of a world; of no log",
+        kind="user",
+        function=_utility,
     ),
     "novelty": Metric(
         name="novelty",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -26,6 +26,9 @@ class Judged:
         n_candidates: items that could have been recommended.
         consumed: float64 (n,), mean popularity of what the user liked in the training log; NaN
             where that is nothing.
+        worth: float (n, k), in a world the true chance that the user clicks the item when looking
+            at it, NaN for empty slots; None where nobody knows.
+        looks: float (k,), in a world the chance that a rank is looked at.
     """
 
     item_ids: NDArray[np.int32]
@@ -35,6 +38,8 @@ class Judged:
     n_readers: int
     n_candidates: int
     consumed: NDArray[np.float64]
+    worth: NDArray[np.floating[Any]] | None = None
+    looks: NDArray[np.floating[Any]] | None = None
 
     def only(self, rows: NDArray[Any]) -> Judged:
         """A part of the users.
@@ -42,14 +47,13 @@ class Judged:
         Args:
             rows: positions, or a bool mask (n,).
         """
-        return Judged(
-            self.item_ids[rows],
-            self.hits[rows],
-            self.n_relevant[rows],
-            self.readers,
-            self.n_readers,
-            self.n_candidates,
-            self.consumed[rows],
+        return replace(
+            self,
+            item_ids=self.item_ids[rows],
+            hits=self.hits[rows],
+            n_relevant=self.n_relevant[rows],
+            consumed=self.consumed[rows],
+            worth=None if self.worth is None else self.worth[rows],
         )
 
 

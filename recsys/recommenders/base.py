@@ -35,7 +35,7 @@ _PERSONAL, _FALLBACK = (list(SOURCES.categories).index(name) for name in ("perso
 
 
 class ModelNumber(IntEnum):
-    """Which model an integer seed belongs to, for libraries with a random stream of their own."""
+    """Which model an integer seed belongs to."""
 
     BPR = 1
     LMF = 2
@@ -223,8 +223,8 @@ class Model(ABC):
             users: int (n_users,), dense ids, -1 for somebody unknown.
             k: depth.
             candidates: bool (n_items,), what may be served; None for all that can be scored.
-            exclude_seen: leave out what the log shows the user was shown or touched, or what you
-                say was seen.
+            exclude_seen: leave out what the log shows the user was shown, touched or made, or
+                what you say was seen.
 
         Returns:
             `Ranking` of shape (n_users, k).
@@ -304,7 +304,7 @@ class Model(ABC):
 
     def _seen(self, exclude: bool) -> Seen:
         if exclude:
-            return Seen.from_matrix(self.log.seen)
+            return Seen.from_matrix(self.log.withheld)
         nothing = np.zeros(self.log.n_users, dtype=np.int64)
         return Seen(nothing, nothing, np.zeros(0, dtype=np.int32))
 

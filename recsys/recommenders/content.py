@@ -43,7 +43,7 @@ class Content(Recommender):
 
     regularization: float = Field(default=10.0, gt=0)
     """Ridge penalty λ."""
-    shrinkage: float = Field(default=3.0, ge=0)
+    shrinkage: float = Field(default=30.0, ge=0)
     """How many likes the average of similar readers counts in a reader's profile."""
     features: int = Field(default=512, ge=1, le=20_000)
     """How many values of attributes are told apart: those that most items have."""

@@ -39,7 +39,7 @@ class EASE(Recommender):
 
     deterministic: ClassVar[bool] = True
 
-    regularization: float = Field(default=100.0, gt=0)
+    regularization: float = Field(default=2000.0, gt=0)
     """Ridge penalty λ."""
     memory_gb: float = Field(default=9.0, gt=0)
     """Most memory (2^30 bytes) that a fit may take: three dense matrices of items. The same

@@ -22,6 +22,8 @@ __all__ = ["SOURCES", "Evidence", "Finder", "Pairs"]
 
 SOURCES = ("als", "item_knn", "trending", "following")
 _DAY = 86_400_000
+_LOOKS = 20.0
+"""Looks at the common click rate in each note's."""
 
 
 class Pairs(NamedTuple):
@@ -65,6 +67,23 @@ class Evidence:
     def popularity(self) -> NDArray[np.float64]:
         """Float64 (n_items,): clicks."""
         return self._of_all(self.most_popular)
+
+    @lazy
+    def appeal(self) -> NDArray[np.float64]:
+        """Float64 (n_items,): log of clicks per look, over everybody's; NaN without impressions.
+
+        Of readers who clicked anything. A note that few have looked at has about 0: `_LOOKS` looks
+        at the common rate are added. Popularity is this times how often the platform showed it.
+        """
+        log, hot = self.log, self.log.interactions
+        shown = log.seen[hot.users]
+        looks = np.bincount(shown.indices, minlength=log.n_items).astype(np.float64)
+        if looks.sum() == hot.weights.nnz:
+            return np.full(log.n_items, np.nan)
+        clicks = np.zeros(log.n_items)
+        clicks[hot.items] = np.bincount(hot.weights.indices, minlength=hot.items.size)
+        common = clicks.sum() / looks.sum()
+        return np.asarray(np.log((clicks + _LOOKS * common) / (looks + _LOOKS) / common))
 
     @lazy
     def age(self) -> NDArray[np.float64]:
@@ -112,7 +131,8 @@ class Evidence:
         ranks = [f"rank by {source}" for source in SOURCES]
         return [
             "score by als", "score by item_knn", "heat", "affinity to the creator", *ranks,
-            "popularity", "heat per popularity", "age", "likes of the reader", *own,
+            "popularity", "heat per popularity", "clicks per look", "age",
+            "likes of the reader", *own,
         ]  # fmt: skip
 
     @property
@@ -141,7 +161,7 @@ class Finder:
         self.hot = np.flatnonzero(evidence.als.hot_column[items] >= 0)
         self.by_als = evidence.als.scorer(items[self.hot])
         self.by_neighbours = evidence.item_knn.scorer(items[self.hot])
-        self.seen = Seen.from_matrix(evidence.log.seen)
+        self.seen = Seen.from_matrix(evidence.log.withheld)
         codes = [attribute.codes[items] for attribute in evidence.attributes]
         self.codes = codes
         self.by_creator = codes[0] if evidence._has_creators and codes else None
@@ -231,6 +251,7 @@ class Finder:
             *ranks.T,
             np.log1p(popularity),
             np.divide(heat, popularity, out=np.full(item.size, np.nan), where=popularity > 0),
+            evidence.appeal[item],
             evidence.age[item],
             np.log1p(likes)[row],
         ]

@@ -44,11 +44,11 @@ class ItemKNN(Recommender):
     """What a like weighs, and whether vectors are normalised."""
     neighbours: int = Field(default=100, ge=1)
     """How many similar items are kept for each item."""
-    shrinkage: float = Field(default=10.0, ge=0)
+    shrinkage: float = Field(default=50.0, ge=0)
     """Added to the denominator, so that similarities from few users count less; not of bm25."""
-    k1: float = Field(default=1.2, ge=0)
+    k1: float = Field(default=8.0, ge=0)
     """bm25: how slowly more events by one user stop to count."""
-    b: float = Field(default=0.75, ge=0, le=1)
+    b: float = Field(default=0.05, ge=0, le=1)
     """bm25: how much a popular item's events are discounted."""
 
     def fit(

@@ -10,7 +10,8 @@ from recsys.errors import LogError
 from recsys.log import InteractionLog
 from recsys.noise import Stream, integer_seed
 from recsys.recommenders.base import Model, ModelNumber, Recommender
-from recsys.recommenders.factors import FactorModel, solve, warm_factors
+from recsys.recommenders.factors import FactorModel, warm_factors
+from recsys.recommenders.pairs import all_finite, epoch_seeds, lmf_epoch, steps_of, table_of
 
 __all__ = ["LMF"]
 
@@ -18,12 +19,15 @@ __all__ = ["LMF"]
 class LMF(Recommender):
     """Users and items as vectors whose product is the log odds of a like.
 
-    Maximises Σ α w_ui s_ui - (1 + α w_ui) ln(1 + exp s_ui) - λ/2 (Σ|x|² + Σ|y|²), where
-    s_ui = x_u·y_i + b_u + b_i and w is the event weight, over likes and drawn pairs without one.
-    Johnson 2014, "Logistic matrix factorization for implicit feedback data", by the solver of
-    `implicit` (AdaGrad). Use it where scores should be comparable between users. Vectors start from
-    keyed draws, but the pairs come from a stream of the solver's own: one more event and all that
-    follow are others.
+    Maximises Σ α w_ui ln σ(s_ui) + Σ ln σ(-s_uj) - λ/2 (|x|² + |y|²) over likes and, for each like,
+    `negatives` items j that the user did not like, all equally likely; s_ui = x_u·y_i + b_u + b_i,
+    w is the event weight, and biases go free. A step with AdaGrad for each pair. Johnson 2014,
+    "Logistic matrix factorization for implicit feedback data", who sums over all pairs. Use it
+    where scores should say how likely a like is, and where how often something was done counts.
+
+    `LogisticMatrixFactorization` of `implicit` 0.7.3 draws j as often as it was liked, and at most
+    `factors` + 2 of them for a user. Vectors, the order of the steps and the draws depend on the
+    training seed and on keys alone: one more event adds steps and leaves the others as they are.
 
     >>> log = InteractionLog.from_frames(
     ...     {"user_id": [1, 1, 2, 2, 3, 4, 4], "item_id": [7, 8, 7, 8, 7, 9, 10]})
@@ -34,34 +38,32 @@ class LMF(Recommender):
     deterministic: ClassVar[bool] = False
     warm_starts: ClassVar[bool] = True
 
-    factors: int = Field(default=32, ge=1, le=1024)
+    factors: int = Field(default=16, ge=1, le=1024)
     """Length of the vectors; users and items have a bias besides."""
-    regularization: float = Field(default=0.6, ge=0)
-    """Penalty λ on the vectors."""
+    regularization: float = Field(default=0.04, ge=0)
+    """Penalty λ on the vectors of a step."""
     alpha: float = Field(default=1.0, gt=0)
     """What a unit of event weight counts, in pairs without a like."""
-    learning_rate: float = Field(default=1.0, gt=0)
-    """Step of AdaGrad."""
-    iterations: int = Field(default=30, ge=1)
-    """Sweeps over users and items."""
-    warm_iterations: int = Field(default=10, ge=1)
-    """Sweeps where it goes on from a previous model."""
-    negatives: int = Field(default=30, ge=1)
-    """Pairs without a like that are drawn for each like, in every sweep."""
+    learning_rate: float = Field(default=0.18, gt=0)
+    """Length of the first step in each coordinate; later ones are shorter."""
+    iterations: int = Field(default=10, ge=1)
+    """Epochs: each goes through all likes."""
+    warm_iterations: int = Field(default=5, ge=1)
+    """Epochs where it goes on from a previous model."""
+    negatives: int = Field(default=2, ge=1)
+    """Untouched items that are drawn for each like, in every epoch."""
 
     def fit(self, log: InteractionLog, seed: int = 0, previous: Model | None = None) -> "LMFModel":
         """Climbs the likelihood; see `Recommender.fit`.
 
         Args:
             log: the training log.
-            seed: draws the starting vectors and the pairs without a like.
+            seed: draws the starting vectors, the order of the steps and the untouched items.
             previous: an `LMFModel` with as many factors, from whose vectors to go on.
 
         Raises:
             LogError: nothing to learn from, or the climb leaves the finite numbers.
         """
-        from implicit.cpu.lmf import LogisticMatrixFactorization
-
         hot = log.interactions
         if hot.weights.nnz == 0:
             raise LogError("the training log holds no positive event: lmf has nothing to learn")
@@ -72,19 +74,18 @@ class LMF(Recommender):
         x = warm_factors(seed, Stream.MODEL_USER, hot.user_keys, width, users)
         y = warm_factors(seed, Stream.MODEL_ITEM, hot.item_keys, width, items)
         x[:, -2], y[:, -1] = 1, 1  # what the other side's bias is multiplied by
-        solver = LogisticMatrixFactorization(
-            factors=self.factors,
-            regularization=self.regularization,
-            learning_rate=self.learning_rate,
-            iterations=self.warm_iterations if warm else self.iterations,
-            neg_prop=self.negatives,
-            dtype=np.float32,
-            num_threads=1,
-            random_state=integer_seed(seed, ModelNumber.LMF),
-        )
-        solver.user_factors, solver.item_factors = x, y
-        solve(solver, (hot.weights * np.float32(self.alpha)).astype(np.float32), "lmf")
-        return LMFModel(log, solver.user_factors, solver.item_factors)
+        own = integer_seed(seed, ModelNumber.LMF)
+        steps, table = steps_of(hot, hot.weights, own), table_of(hot, own)
+        sums = np.zeros_like(x), np.zeros_like(y)
+        options = (self.learning_rate, self.regularization, self.alpha)
+        rate, penalty, alpha = (np.float32(option) for option in options)
+        number = self.warm_iterations if warm else self.iterations
+        for key in epoch_seeds(ModelNumber.LMF, seed, number):
+            lmf_epoch(
+                steps, key, table, x, y, *sums, rate, penalty, alpha, self.negatives
+            )  # fmt: skip
+        all_finite("lmf", x, y)
+        return LMFModel(log, x, y)
 
 
 @dataclass(frozen=True)

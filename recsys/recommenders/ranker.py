@@ -14,6 +14,7 @@ from recsys.log import InteractionLog
 from recsys.noise import Stream, integer_seed, uniforms
 from recsys.recommenders.als import ALS
 from recsys.recommenders.base import BLOCK, Model, ModelNumber, Recommender, Scores, Users
+from recsys.recommenders.circumstances import circumstances, served
 from recsys.recommenders.evidence import Evidence, Finder, Pairs
 from recsys.recommenders.item_knn import ItemKNN
 from recsys.recommenders.most_popular import MostPopular
@@ -35,19 +36,22 @@ class Ranker(Recommender):
 
     Stage 1: the best `candidates` unseen notes each by als, by item neighbours, by trend, and of
     creators whose notes the reader clicked. Stage 2: log odds of a click by
-    `HistGradientBoostingClassifier`, from scores and ranks of the sources, a note's age, popularity
-    and trend, how much the reader clicks, and the share of the reader's clicks on the same creator
-    and on each attribute of the note. Friedman 2001, "Greedy function approximation: a gradient
-    boosting machine"; Covington, Adams & Sargin 2016, "Deep neural networks for YouTube
-    recommendations", for the stages. Use it where impressions are logged and accuracy is worth the
-    work; it takes several fits.
+    `HistGradientBoostingClassifier`, from scores and ranks of the sources, a note's age,
+    popularity, trend and clicks per look, how much the reader clicks, and the share of the reader's
+    clicks on the same creator and on each attribute of the note. Friedman 2001, "Greedy function
+    approximation: a gradient boosting machine"; Covington, Adams & Sargin 2016, "Deep neural
+    networks for YouTube recommendations", for the stages. Use it where impressions are logged and
+    accuracy is worth the work; it takes several fits.
 
-    The trees learn from the last `label_days` of the log, with features of what was known before.
-    Examples are what was shown then to readers with a history, clicked or not; in a log without
-    impressions the clicks, and `negatives` times as many candidates that were not clicked, drawn by
-    key. Where the log is too small for that, candidates are ordered by Σ 1 / (60 + rank) over
-    sources (Cormack, Clarke & Büttcher 2009, "Reciprocal rank fusion"). Trees are grown by
-    scikit-learn on one thread.
+    The trees learn from the last `label_days` of the log, with features of what was known before,
+    about notes that were there before. Examples are what was shown then to readers with a history,
+    clicked or not, with the circumstances that a click owes something to: the slot, what the reader
+    saw earlier that day, how much else the reader clicked (as Zhao et al. 2019, "Recommending what
+    video to watch next", learn position beside the ranking); notes are ranked as if these were the
+    same for all. In a log without impressions examples are the clicks, and `negatives` times as
+    many candidates that were not clicked, drawn by key. Where the log is too small for that,
+    candidates are ordered by Σ 1 / (60 + rank) over sources (Cormack, Clarke & Büttcher 2009,
+    "Reciprocal rank fusion"). Trees are grown by scikit-learn on one thread.
 
     >>> log = InteractionLog.from_frames(
     ...     {"user_id": [1, 1, 2, 2, 3], "item_id": [7, 8, 7, 8, 7]})
@@ -68,9 +72,9 @@ class Ranker(Recommender):
     where creators are followed."""
     candidates: int = Field(default=100, ge=1)
     """How many notes each source proposes."""
-    label_days: float = Field(default=1.0, gt=0)
+    label_days: float = Field(default=2.0, gt=0)
     """The last so many days are what the trees learn to predict."""
-    iterations: int = Field(default=60, ge=1)
+    iterations: int = Field(default=120, ge=1)
     """Trees."""
     learning_rate: float = Field(default=0.1, gt=0)
     """Share of each tree that counts."""
@@ -119,7 +123,8 @@ class Ranker(Recommender):
         if not (liked & ~late).any() or not (liked & late).any():
             return None
         evidence = self._evidence(log.only(~late), seed, now=now)
-        X, y = self._examples(evidence, log.only(late), seed)
+        labelled = log.only(late & self._known_by(evidence, log.dense["item"].to_numpy()))
+        X, y, fixed = self._examples(evidence, labelled, seed)
         if min(y.sum(), (~y).sum()) < _FEWEST:
             return None
         from sklearn.ensemble import HistGradientBoostingClassifier
@@ -134,7 +139,12 @@ class Ranker(Recommender):
         )
         columns = np.flatnonzero(np.isfinite(X).any(axis=0))
         with single_threaded_openmp():
-            return Trees(columns, trees.fit(X[:, columns], y))
+            return Trees(columns, fixed, trees.fit(X[:, columns], y))
+
+    def _known_by(self, evidence: Evidence, items: NDArray[np.uint32]) -> NDArray[np.bool_]:
+        """Which items there were at the moment of the evidence, as far as that is known."""
+        age = evidence.age[items]
+        return np.asarray(np.isnan(age) | (age >= 0))
 
     def _labelled(
         self, log: InteractionLog, liked: NDArray[np.bool_], seed: int
@@ -150,13 +160,20 @@ class Ranker(Recommender):
 
     def _examples(
         self, evidence: Evidence, labelled: InteractionLog, seed: int
-    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Features and outcomes of pairs of readers with a history, sorted by keys."""
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
+        """Features and outcomes of pairs of readers with a history, sorted by keys.
+
+        The last features are the circumstances, if anything was shown that was not clicked; what
+        these are when feeds are made comes third.
+        """
         history, n_items = evidence.log, evidence.log.n_items
         users = history.interactions.users
         shown = _pairs_of(labelled, users, history, liked=False)
         clicked = _pairs_of(labelled, users, history, liked=True)
         drawn = shown.size - clicked.size < _FEWEST  # then candidates stand for impressions
+        known = labelled.only(np.isin(labelled.dense["user"].to_numpy(), users))
+        found = None if drawn else circumstances(known, evidence.attributes)
+        fixed = np.zeros(0) if found is None else served(found)
         finder = Finder(evidence, evidence.scorable, self.candidates)
         parts = []
         with single_threaded_blas():
@@ -170,26 +187,37 @@ class Ranker(Recommender):
                 who, what = pairs.row[real], evidence.scorable[pairs.column[real]]
                 outcomes = np.isin((who + start) * n_items + what, clicked)
                 lots = _lots(history, seed, block[who], what, draw=1)
-                parts.append((pairs.features[real], outcomes, lots))
+                features = pairs.features[real]
+                if found is not None:
+                    place = np.searchsorted(
+                        found.pairs, block[who].astype(np.int64) * n_items + what
+                    )
+                    features = np.concatenate([features, found.values[place]], axis=1)
+                parts.append((features, outcomes, lots))
         X, y, lots = (np.concatenate(columns) for columns in zip(*parts, strict=True))
         kept = np.arange(y.size)
         if drawn:
             kept = kept[y | (lots * (~y).sum() < self.negatives * y.sum())]
         if kept.size > self.examples:
             kept = np.sort(kept[np.argsort(lots[kept], kind="stable")[: self.examples]])
-        return X[kept], y[kept]
+        return X[kept], y[kept], fixed
 
 
 class Trees(NamedTuple):
-    """A classifier, and which features it was given: those that were known of any example."""
+    """A classifier, and what it is given."""
 
     columns: NDArray[np.int64]
+    """The features, circumstances behind the others, that were known of any example."""
+    fixed: NDArray[np.float64]
+    """What the circumstances are when feeds are made."""
     classifier: Any
 
     def log_odds(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         """Float64 (n,): of a click."""
+        fixed = np.broadcast_to(self.fixed, (features.shape[0], self.fixed.size))
+        whole = np.concatenate([features, fixed], axis=1)
         with single_threaded_openmp():
-            return np.asarray(self.classifier.decision_function(features[:, self.columns]))
+            return np.asarray(self.classifier.decision_function(whole[:, self.columns]))
 
 
 @dataclass(frozen=True)

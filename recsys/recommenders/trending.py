@@ -19,8 +19,9 @@ _DAY = 86_400_000
 class Trending(Recommender):
     """Items by their event weights, each halved with every half-life that has passed since.
 
-    Use it as the fallback for users without history, and as the reference for what no
-    personalisation gives. In a log without times every event counts alike.
+    score_i = Σ w 2^(-age / half_life_days), exponential forgetting as in Koren 2009, "Collaborative
+    filtering with temporal dynamics". Use it as the fallback for users without history, and as the
+    reference for what no personalisation gives. In a log without times every event counts alike.
 
     >>> log = InteractionLog.from_frames({"user_id": [1, 2, 3], "item_id": [7, 7, 8]})
     >>> Trending().fit(log).recommend([4], k=2)["item_id"].to_list()

@@ -389,14 +389,12 @@ def test_threads_change_no_bit_where_gates_are_closed(gates, monkeypatch):
 # One more newcomer
 
 
-OWN_STREAM = {"bpr", "lmf"}
-"""One more event, and every draw of their solvers after it is another: no law for them."""
 MOST = {"content": 0.05}
 """It serves a new note at once, to all whom its topic and language suit: a slot of their twenty."""
 
 
 @pytest.mark.parametrize("seed", [2, 4])
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in OWN_STREAM])
+@pytest.mark.parametrize("name", NAMES)
 def test_one_more_newcomer_changes_little_in_a_day(name, seed):
     """The same log up to the day before, then a day with 80 or 81 newcomers, who all post.
 

@@ -1,6 +1,7 @@
 """Metrics against their definitions, written out slowly, and against scikit-learn."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -140,6 +141,26 @@ def test_shapes_that_do_not_fit(function):
         function([[True, True]], [1])
 
 
+def test_utility_is_of_worlds_alone(case):
+    rankings, relevant, liked = case
+    judged = judge(rankings, np.arange(N_USERS), relevant, liked, N_ITEMS)
+    assert np.isnan(METRICS["utility"].function(judged)).all()
+    rng = np.random.default_rng(3)
+    looks = np.linspace(1, 0.5, rankings.shape[1])
+    worth = np.where(rankings >= 0, rng.random(rankings.shape), np.nan)
+    known = replace(judged, worth=worth, looks=looks)
+    got = METRICS["utility"].function(known)
+    for row, values in enumerate(worth):
+        there = ~np.isnan(values)
+        if there.any():
+            expected = 100 * (values * looks)[there].sum() / looks[there].sum()
+            assert got[row] == pytest.approx(expected)
+        else:
+            assert math.isnan(got[row])
+    some = np.arange(N_USERS) % 3 == 0
+    np.testing.assert_array_equal(METRICS["utility"].function(known.only(some)), got[some])
+
+
 def test_a_groups_figure_is_the_mean_of_those_who_have_one(case):
     rankings, relevant, liked = case
     judged = judge(rankings, np.arange(N_USERS), relevant, liked, N_ITEMS)
@@ -148,7 +169,7 @@ def test_a_groups_figure_is_the_mean_of_those_who_have_one(case):
         if metric.kind == "user":
             values = metric.function(judged)
             assert known == np.isfinite(values).sum()
-            assert value == np.nanmean(values)
+            assert value == np.nanmean(values) if known else math.isnan(value)
     nobody = judged.only(np.zeros(N_USERS, dtype=bool))
     for metric in METRICS.values():
         value, known = metric.over(nobody)

@@ -65,7 +65,7 @@ def test_more_sweeps_fit_better():
     confidence = np.where(weights > 0, 10.0 * weights, 1.0)
     losses = []
     for iterations in (1, 3, 10):
-        model = ALS(factors=6, iterations=iterations).fit(log)
+        model = ALS(factors=6, regularization=1.0, alpha=10.0, iterations=iterations).fit(log)
         X, Y = model.user_factors, model.item_factors
         error = confidence * ((weights > 0) - X @ Y.T) ** 2
         losses.append(error.sum() + (X**2).sum() + (Y**2).sum())

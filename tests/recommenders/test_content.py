@@ -24,7 +24,7 @@ def a_log(n_users=30, n_items=40, **changes):
         "topic": [TOPICS[i % 3] for i in range(n_items)],
         "length": rng.random(n_items),
         "subtitled": rng.random(n_items) < 0.5,
-        "creator_id": rng.integers(0, 5, n_items),
+        "creator_id": 1000 + rng.integers(0, 5, n_items),
     }
     return InteractionLog.from_frames(
         {"user_id": user, "item_id": item}, users, {**items, **changes}

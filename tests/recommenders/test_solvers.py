@@ -1,4 +1,4 @@
-"""bpr and lmf: solvers of implicit with random streams of their own."""
+"""bpr and lmf: descent over pairs, with draws that belong to keys."""
 
 import numpy as np
 import pytest
