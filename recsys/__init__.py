@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from recsys.load import load_studies, load_study, load_training
     from recsys.log import InteractionLog
     from recsys.recommenders import RECOMMENDERS, Model, Recommender
+    from recsys.served import FeedComparison, compare_feeds
     from recsys.store import load_model, save_model
     from recsys.study import StudyResult, run
     from recsys.training import TrainingResult, train
@@ -25,6 +26,7 @@ __all__ = [
     "MEASURES",
     "RECOMMENDERS",
     "ConfigError",
+    "FeedComparison",
     "InteractionLog",
     "LogError",
     "Model",
@@ -35,6 +37,7 @@ __all__ = [
     "Training",
     "TrainingResult",
     "UserError",
+    "compare_feeds",
     "drift",
     "load_model",
     "load_studies",
@@ -50,6 +53,7 @@ _HOME = {
     "MEASURES": "recsys.drift",
     "RECOMMENDERS": "recsys.recommenders",
     "ConfigError": "recsys.errors",
+    "FeedComparison": "recsys.served",
     "InteractionLog": "recsys.log",
     "LogError": "recsys.errors",
     "Model": "recsys.recommenders",
@@ -60,6 +64,7 @@ _HOME = {
     "Training": "recsys.config",
     "TrainingResult": "recsys.training",
     "UserError": "recsys.errors",
+    "compare_feeds": "recsys.served",
     "load_model": "recsys.store",
     "load_studies": "recsys.load",
     "load_study": "recsys.load",

@@ -11,7 +11,7 @@ from recsys.errors import ConfigError, LogError
 from recsys.log import InteractionLog
 from recsys.schema import COHORTS, KINDS
 
-__all__ = ["read_log"]
+__all__ = ["read_frame", "read_log", "renamed"]
 
 
 def read_log(source: LogSource) -> InteractionLog:
@@ -25,12 +25,11 @@ def read_log(source: LogSource) -> InteractionLog:
         LogError: what the files hold is no log, or has no newcomers or no incumbents in it.
     """
     frames = {
-        name: _read(path, name)
+        name: read_frame(path, f"log.{name}", f"log.{name}=path/to/{Path(path).name}")
         for name in ("events", "users", "items")
         if (path := getattr(source, name)) is not None
     }
-    _check_mapping(frames, source.columns)
-    frames = {name: _renamed(frame, source.columns) for name, frame in frames.items()}
+    frames = renamed(frames, source.columns, "log.columns")
     events = _with_kind(frames["events"], source.kinds)
     users = _with_cohort(frames, source.newcomers)
     log = InteractionLog.from_frames(events, users, frames.get("items"))
@@ -39,12 +38,23 @@ def read_log(source: LogSource) -> InteractionLog:
     return log
 
 
-def _read(path: str, name: str) -> pl.DataFrame:
+def read_frame(path: str, where: str, otherwise: str) -> pl.DataFrame:
+    """A Parquet or CSV file as a frame.
+
+    Args:
+        path: of the file; whatever does not end in .parquet is read as CSV.
+        where: what names it, for messages: a key of a config, an option of a program.
+        otherwise: how to name another one.
+
+    Raises:
+        ConfigError: a file that is not there.
+        LogError: one that cannot be read.
+    """
     file = Path(path)
     if not file.is_file():
         raise ConfigError(
-            f"log.{name}: no file at {file.resolve()}; put the {name} there as Parquet or CSV, "
-            f"or name another place: log.{name}=path/to/{file.name}"
+            f"{where}: no file at {file.resolve()}; put it there as Parquet or CSV, "
+            f"or name another place: {otherwise}"
         )
     try:
         if file.suffix == ".parquet":
@@ -52,17 +62,33 @@ def _read(path: str, name: str) -> pl.DataFrame:
         return pl.read_csv(file, try_parse_dates=True, infer_schema_length=10_000)
     except (PolarsError, OSError, ValueError) as error:
         raise LogError(
-            f"log.{name}: {file} cannot be read as {file.suffix or 'CSV'}: {error}"
+            f"{where}: {file} cannot be read as {file.suffix or 'CSV'}: {error}"
         ) from error
 
 
-def _check_mapping(frames: Mapping[str, pl.DataFrame], columns: Mapping[str, str]) -> None:
+def renamed(
+    frames: Mapping[str, pl.DataFrame], columns: Mapping[str, str], where: str = "columns"
+) -> dict[str, pl.DataFrame]:
+    """Frames whose columns have our names.
+
+    Args:
+        frames: by what messages call them.
+        columns: ours: theirs. Each is renamed in every frame that has it.
+        where: what names the mapping, for messages.
+
+    Raises:
+        ConfigError: a column that no frame has.
+
+    >>> renamed({"a": pl.DataFrame({"member": [1]})}, {"user_id": "member"})["a"].columns
+    ['user_id']
+    """
     for ours, theirs in columns.items():
         if not any(theirs in frame.columns for frame in frames.values()):
             have = "; ".join(f"{name}: {', '.join(f.columns)}" for name, f in frames.items())
             raise ConfigError(
-                f"log.columns.{ours}: no file has a column {theirs!r}. The files have {have}"
+                f"{where}.{ours}: no file has a column {theirs!r}. The files have {have}"
             )
+    return {name: _renamed(frame, columns) for name, frame in frames.items()}
 
 
 def _renamed(frame: pl.DataFrame, columns: Mapping[str, str]) -> pl.DataFrame:

@@ -34,7 +34,6 @@ from recsys.source import read_log
 __all__ = ["LogArms"]
 
 _LOW = np.uint64(0xFFFFFFFF)
-_NEED_CREATORS = ("newcomer_share", "newcomer_slots", "displaced", "reshuffled")
 
 
 @dataclass(frozen=True)
@@ -225,8 +224,6 @@ class LogArms:
     def _rows(self, keys: dict[str, Any], reference: Ranking, feeds: Ranking) -> pl.DataFrame:
         pair = self._pair(reference, feeds)
         measures = measures_of(sorted(pair.provides - set(self._attributes)), self._attributes)
-        if self.train.from_newcomers is None:
-            measures = {n: m for n, m in measures.items() if n not in _NEED_CREATORS}
         ids = self.train.users["user_id"].gather(self.panel)
         return rows_of(pair, measures, ids, keys, compared=keys["arm"] != "full")
 
@@ -236,13 +233,11 @@ class LogArms:
             both = zip(feeds.item_ids, self._held_out, strict=True)
             hits = np.stack([np.isin(row, items) for row, items in both])
             n_relevant = np.array([items.size for items in self._held_out], dtype=np.int32)
-        nobody = np.zeros(self.train.n_items, dtype=np.bool_)
-        from_newcomers = self.train.from_newcomers
         return FeedPair(
             reference=reference.item_ids,
             feeds=feeds.item_ids,
             attributes={name: codes for name, (codes, _) in self._attributes.items()},
-            from_newcomers=nobody if from_newcomers is None else from_newcomers,
+            from_newcomers=self.train.from_newcomers,
             examine=1 / np.log2(np.arange(2, self.evaluation.k + 2)),
             hits=hits,
             n_relevant=n_relevant,

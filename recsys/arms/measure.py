@@ -18,6 +18,7 @@ __all__ = [
     "KEYS",
     "Attributes",
     "attributes_of",
+    "described",
     "headline_of",
     "is_level",
     "measures_of",
@@ -63,6 +64,17 @@ def measures_of(provides: Sequence[str], attributes: Attributes) -> dict[str, Me
             shares = [share_measure(name, code, label) for code, label in enumerate(labels)]
             chosen |= {share.name: share for share in shares}
     return chosen
+
+
+def described(measures: Mapping[str, Measure]) -> pl.DataFrame:
+    """measure · title · kind · unit · formula, a row each: what a column of figures means.
+
+    >>> described({"notes": MEASURES["notes"]}).row(0)[:3]
+    ('notes', 'drift of notes', 'drift')
+    """
+    names = ("title", "kind", "unit", "formula")
+    rows = [(key, *(getattr(m, name) for name in names)) for key, m in measures.items()]
+    return pl.DataFrame(rows, schema=dict.fromkeys(("measure", *names), pl.String), orient="row")
 
 
 def is_level(measure: str) -> bool:

@@ -272,7 +272,7 @@ class WorldArms:
 
     @lazy
     def _measures(self) -> dict[str, Measure]:
-        return measures_of(["relevance"], self._attributes("control"))
+        return measures_of(["from_newcomers", "relevance"], self._attributes("control"))
 
 
 def _scores_of(ids: NDArray[np.int32], own: Ranking) -> NDArray[np.float32]:

@@ -118,6 +118,7 @@ MEASURES: dict[str, Measure] = {
         unit="share of slots",
         formula="(newcomers' notes not in the reference)/k",
         function=displaced_share,
+        needs=("from_newcomers",),
     ),
     "reshuffled": Measure(
         name="reshuffled",
@@ -126,6 +127,7 @@ MEASURES: dict[str, Measure] = {
         unit="share of slots",
         formula="(other notes not in the reference)/k",
         function=reshuffled_share,
+        needs=("from_newcomers",),
     ),
     "language_format": mix_measure(
         "language_format", ("language", "format"), "tv", rung="language x format"
@@ -140,6 +142,7 @@ MEASURES: dict[str, Measure] = {
         unit="share of attention",
         formula="Σ examine·newcomer / Σ examine",
         function=newcomer_share,
+        needs=("from_newcomers",),
     ),
     "newcomer_slots": Measure(
         name="newcomer_slots",
@@ -148,6 +151,7 @@ MEASURES: dict[str, Measure] = {
         unit="share of slots",
         formula="(newcomers' notes)/k",
         function=newcomer_slots,
+        needs=("from_newcomers",),
     ),
     "utility": Measure(
         name="utility",

@@ -110,9 +110,11 @@ def coverage(ids: ArrayLike, n_items: int) -> float:
 
 def newcomer_share(pair: FeedPair) -> NDArray[np.float64]:
     """Share of the attention that newcomers' notes get."""
+    assert pair.from_newcomers is not None
     return position_weighted_share(pair.feeds, pair.from_newcomers, pair.examine)
 
 
 def newcomer_slots(pair: FeedPair) -> NDArray[np.float64]:
     """Share of slots with newcomers' notes."""
+    assert pair.from_newcomers is not None
     return position_weighted_share(pair.feeds, pair.from_newcomers, None)

@@ -359,12 +359,14 @@ def slots_changed(pair: FeedPair) -> NDArray[np.float64]:
 
 def displaced_share(pair: FeedPair) -> NDArray[np.float64]:
     """Share of slots that went to newcomers' notes; NaN if one feed of the two is empty."""
+    assert pair.from_newcomers is not None
     account = slot_accounting(pair.reference, pair.feeds, pair.from_newcomers)
     return _share(account.displaced, account.slots, where_none=_nan_unless_both_empty(pair))
 
 
 def reshuffled_share(pair: FeedPair) -> NDArray[np.float64]:
     """Share of slots that went to other notes; NaN if one feed of the two is empty."""
+    assert pair.from_newcomers is not None
     account = slot_accounting(pair.reference, pair.feeds, pair.from_newcomers)
     return _share(account.reshuffled, account.slots, where_none=_nan_unless_both_empty(pair))
 

@@ -133,7 +133,8 @@ def test_entries_are_complete(measure: Measure) -> None:
 
 @every_measure
 def test_missing_needs_are_named(measure: Measure) -> None:
-    bare = replace(random_pair(), attributes={}, relevance=None, hits=None, n_relevant=None)
+    optional = {name: None for name in random_pair().provides if hasattr(FeedPair, name)}
+    bare = replace(random_pair(), attributes={}, from_newcomers=None, **optional)
     assert bare.provides == frozenset()
     if measure.needs:
         with pytest.raises(ValueError, match=rf"measure '{measure.name}' needs \['"):
