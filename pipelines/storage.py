@@ -54,7 +54,7 @@ STUDIES = Path("data/studies")
 EVALUATIONS = Path("data/evaluations")
 TRAININGS = Path("data/training")
 TUNINGS = Path("data/tuning")
-_FRAMES = ("per_user", "timings", "life", "feeds")
+_FRAMES = ("per_user", "timings", "life", "feeds", "exposure")
 _TABLES = ("summary", "drift", "quantiles", "life")
 """Frames of a study that are small enough to be written as text too."""
 _RECORD = "cell.json"

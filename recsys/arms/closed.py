@@ -51,6 +51,10 @@ class ClosedArms(WorldArms):
     def _server(self, name: str) -> str:
         return name
 
+    @property
+    def _has_scores(self) -> bool:
+        return False
+
     def _feeds(
         self,
         recommender: Recommender,

@@ -17,6 +17,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from recsys.arms.exposure import Pool, exposure_rows
+from recsys.arms.items import creators_of, history_of, liked_popularity, popularity_of, vectors_of
 from recsys.arms.measure import Attributes, attributes_of, measures_of, rows_of
 from recsys.arms.result import CellResult, feeds_in_one, feeds_of, life_of
 from recsys.arms.world import training_seed
@@ -120,6 +122,7 @@ class LogArms:
         with self._lock:
             _ = self.whole, self.split, self.panel, self.matching
             _ = self.train.interactions, self.train.seen, self._attributes, self._held_out
+            _ = self._pool, self._vectors, self._history
 
     def check(self) -> None:
         """Raises what a run would raise: a bad log, a panel or a depth that it cannot supply."""
@@ -145,7 +148,7 @@ class LogArms:
             retrain = [] if recommender.deterministic else [("retrain", 0)]
             arms = [("full", 0), ("influx", 0), *retrain, *arms]
         whole, reference = self._reference(name, recommender)
-        rows, timings, kept = [], [], []
+        rows, timings, kept, exposure = [], [], [], []
         for arm, draw in arms:
             start = time.perf_counter()
             feeds = reference if arm == "full" else self._feeds(recommender, whole, arm, draw)
@@ -155,6 +158,7 @@ class LogArms:
                 "draw": draw, "day": None, "cohort": "incumbent",
             }  # fmt: skip
             rows.append(self._rows(keys, reference, feeds))
+            exposure.append(exposure_rows(keys, feeds.item_ids, self._examine, self._pool))
             if self.evaluation.snapshots and arm != "placebo":
                 ids = self.train.users["user_id"].gather(self.panel)
                 kept.append(feeds_of(keys, ids, self.train.items["item_id"], feeds))
@@ -164,6 +168,7 @@ class LogArms:
             pl.DataFrame(timings, schema_overrides={"day": pl.Int32}),
             life_of({}, name, self.seed),
             feeds_in_one(kept),
+            pl.concat(exposure),
         )
 
     def _reference(self, name: str, recommender: Recommender) -> tuple[Model, Ranking]:
@@ -238,10 +243,44 @@ class LogArms:
             feeds=feeds.item_ids,
             attributes={name: codes for name, (codes, _) in self._attributes.items()},
             from_newcomers=self.train.from_newcomers,
-            examine=1 / np.log2(np.arange(2, self.evaluation.k + 2)),
+            examine=self._examine,
+            creators=self._pool.creators,
+            popularity=self._pool.popularity,
+            vectors=self._vectors,
+            reference_scores=reference.scores.astype(np.float64),
+            scores=feeds.scores.astype(np.float64),
+            history=self._history,
             hits=hits,
             n_relevant=n_relevant,
         )
+
+    @property
+    def _examine(self) -> NDArray[np.float64]:
+        """How much each rank counts where nothing is known of the platform's layout."""
+        return 1 / np.log2(np.arange(2, self.evaluation.k + 2))
+
+    @lazy
+    def _pool(self) -> Pool:
+        """The items that have likes in the whole log, and what the panel liked there."""
+        log, popularity = self.train, popularity_of(self.train)
+        return Pool(
+            candidates=popularity > 0,
+            creators=creators_of(log.items),
+            popularity=popularity,
+            liked=liked_popularity(log, self.panel, popularity),
+        )
+
+    @lazy
+    def _vectors(self) -> NDArray[np.float32] | None:
+        return vectors_of(self.train.items)
+
+    @lazy
+    def _history(self) -> dict[str, NDArray[np.float64]] | None:
+        """Topics of what the panel liked, which no arm removes; None if topics are not known."""
+        if "topic" not in self._attributes:
+            return None
+        codes, labels = self._attributes["topic"]
+        return {"topic": history_of(self.train, self.panel, codes, len(labels))}
 
 
 def _per_user(log: InteractionLog, which: NDArray[np.bool_]) -> NDArray[np.int64]:

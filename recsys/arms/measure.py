@@ -101,10 +101,13 @@ def rows_of(
         measures: what to compute.
         user_ids: (n,) people's ids.
         keys: recommender, mitigation, arm, seed, draw, day and cohort of all rows.
-        compared: whether the reference is another arm's; if not, drift is null.
+        compared: whether the reference is another arm's; if not, drift is null, as is what the pair
+            lacks the needs of.
     """
     values: dict[str, NDArray[np.float64] | None] = {
-        name: measure(pair) if compared or measure.kind == "level" else None
+        name: measure(pair)
+        if (compared or measure.kind == "level") and pair.provides.issuperset(measure.needs)
+        else None
         for name, measure in measures.items()
     }
     return pl.DataFrame({"user_id": user_ids}).select(
@@ -167,6 +170,7 @@ def _end_to_end(pairs: Sequence[FeedPair]) -> FeedPair:
         attributes=pairs[-1].attributes,
         from_newcomers=pairs[-1].from_newcomers,
         examine=np.concatenate([pair.examine for pair in pairs]),
+        history=pairs[-1].history,
     )
 
 

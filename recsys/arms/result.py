@@ -36,12 +36,14 @@ class CellResult:
         timings: seconds a step.
         life: what people lived through; no row for a log.
         feeds: the feeds that were measured; no row unless `evaluation.snapshots` asks for them.
+        exposure: how attention falls on notes and creators, columns as in `EXPOSURE`.
     """
 
     per_user: pl.DataFrame
     timings: pl.DataFrame
     life: pl.DataFrame
     feeds: pl.DataFrame
+    exposure: pl.DataFrame
 
 
 def life_of(lives: Mapping[str, pl.DataFrame], recommender: str, seed: int) -> pl.DataFrame:

@@ -12,6 +12,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from recsys.arms.exposure import Pool, exposure_rows
+from recsys.arms.items import history_of, liked_popularity, popularity_of
 from recsys.arms.measure import Attributes, attributes_of, headline_of, measures_of, rows_of
 from recsys.arms.oracle import OracleRow
 from recsys.arms.result import CellResult, feeds_in_one, feeds_of, life_of
@@ -70,6 +72,8 @@ class WorldArms:
         default_factory=dict, compare=False
     )
     _codes: dict[str, Attributes] = field(default_factory=dict, compare=False)
+    _places: dict[str, NDArray[np.float32]] = field(default_factory=dict, compare=False)
+    _pools: dict[tuple[str, int, bool], Pool] = field(default_factory=dict, compare=False)
 
     @lazy
     def simulations(self) -> dict[str, Simulation]:
@@ -102,10 +106,11 @@ class WorldArms:
             recommender: what to fit.
         """
         self.prepare()
-        rows, timings, kept = [], [], []
+        rows, timings, kept, exposure = [], [], [], []
         references: dict[int, Ranking] = {}
         for arm in self._arms_for(recommender):
             incumbents, newcomers, pairs = [], [], []
+            before: Ranking | None = None
             for day in self.evaluation.days:
                 newcomers_there = self._newcomers(arm, day)
                 (feeds, theirs), seconds = self._feeds(
@@ -116,13 +121,16 @@ class WorldArms:
                     "draw": 0, "day": day, "cohort": "incumbent",
                 }  # fmt: skip
                 reference = references.setdefault(day, feeds)
-                pairs.append(self._pair(arm, day, self.panel, reference, feeds))
+                pairs.append(self._pair(arm, day, self.panel, reference, feeds, before))
                 incumbents.append(self._rows(keys, self.panel, pairs[-1]))
+                exposure.append(self._exposure(keys, self.panel, feeds))
+                before = feeds
                 kept += self._kept(keys, self.panel, feeds)
                 if newcomers_there.size:
                     keys["cohort"] = "newcomer"  # quality only: they have no feed in the twin
                     pair = self._pair(arm, day, newcomers_there, theirs, theirs)
                     newcomers.append(self._rows(keys, newcomers_there, pair))
+                    exposure.append(self._exposure(keys, newcomers_there, theirs))
                     kept += self._kept(keys, newcomers_there, theirs)
                 timings.append(
                     {"recommender": name, "seed": self.seed, "arm": arm, "day": day, **seconds}
@@ -136,6 +144,7 @@ class WorldArms:
             pl.DataFrame(timings),
             life_of(lives, self._server(name), self.seed),
             feeds_in_one(kept),
+            pl.concat(exposure),
         )
 
     def _server(self, name: str) -> str:
@@ -220,9 +229,16 @@ class WorldArms:
         return Ranking(ids, scores, np.full(ids.shape, PERSONAL, dtype=np.uint8))
 
     def _pair(
-        self, arm: str, day: int, users: NDArray[np.int64], reference: Ranking, feeds: Ranking
+        self,
+        arm: str,
+        day: int,
+        users: NDArray[np.int64],
+        reference: Ranking,
+        feeds: Ranking,
+        before: Ranking | None = None,
     ) -> FeedPair:
         """Reference and feeds as the measures take them; notes are described as in the arm."""
+        is_panel = users is self.panel
         from_newcomers = self._simulation(arm).from_newcomers
         attributes = self._attributes(arm)
         return FeedPair(
@@ -231,8 +247,70 @@ class WorldArms:
             attributes={name: codes for name, (codes, _) in attributes.items()},
             from_newcomers=from_newcomers,
             examine=examination(self.world.platform, self.evaluation.k),
+            creators=self._simulation(arm).notes.creator,
+            popularity=self._pool(arm, day, users).popularity,
+            vectors=self._vectors(arm),
+            reference_scores=reference.scores.astype(np.float64) if self._has_scores else None,
+            scores=feeds.scores.astype(np.float64) if self._has_scores else None,
+            previous=None if before is None else before.item_ids,
+            history={"topic": self._history} if is_panel else None,
             relevance=self._worth(arm, day, users, feeds),
         )
+
+    @property
+    def _has_scores(self) -> bool:
+        """Whether feeds come with what they were ranked by."""
+        return True
+
+    def _exposure(
+        self, keys: dict[str, Any], users: NDArray[np.int64], feeds: Ranking
+    ) -> pl.DataFrame:
+        """How attention falls on the day's notes, over all feeds of these users."""
+        pool = self._pool(keys["arm"], keys["day"], users)
+        examine = examination(self.world.platform, self.evaluation.k)
+        return exposure_rows(keys, feeds.item_ids, examine, pool)
+
+    def _pool(self, arm: str, day: int, users: NDArray[np.int64]) -> Pool:
+        """What can be served to some users on a day, and how many liked it before."""
+        world, is_panel = self._world_of(arm), users is self.panel
+        with self._lock:
+            if (world, day, is_panel) not in self._pools:
+                simulation, known = self._simulation(arm), self._days.get((world, day))
+                log = (
+                    known[0] if known else simulation.log_before(day, self.evaluation.training_days)
+                )
+                popularity = popularity_of(log)
+                self._pools[world, day, is_panel] = Pool(
+                    simulation.candidates(day),
+                    simulation.notes.creator,
+                    popularity,
+                    liked_popularity(log, users, popularity),
+                )
+            return self._pools[world, day, is_panel]
+
+    @lazy
+    def _history(self) -> NDArray[np.float64]:
+        """Topics of what the panel liked before the influx, float64 (n, topics)."""
+        log, (codes, labels) = self._before, self._attributes("control")["topic"]
+        return history_of(log, self.panel, codes, len(labels))
+
+    @lazy
+    def _before(self) -> InteractionLog:
+        """The log before the influx, the same in all arms."""
+        return self.simulations["control"].log_before(0)
+
+    def _vectors(self, arm: str) -> NDArray[np.float32]:
+        """The notes' true places: topic, language and format (a one each) and hidden factors, which
+        weigh as much as one of these."""
+        with self._lock:
+            world = self._world_of(arm)
+            if world not in self._places:
+                notes = self._simulation(arm).notes
+                codes = (codes for codes, _ in self._attributes(arm).values())
+                ones = [np.eye(int(c.max(initial=0)) + 1, dtype=np.float32)[c] for c in codes]
+                spread = float(np.sqrt((notes.latent**2).sum(axis=1).mean())) or 1.0
+                self._places[world] = np.concatenate([*ones, notes.latent / spread], axis=1)
+            return self._places[world]
 
     def _worth(
         self, arm: str, day: int, users: NDArray[np.int64], feeds: Ranking
@@ -272,7 +350,10 @@ class WorldArms:
 
     @lazy
     def _measures(self) -> dict[str, Measure]:
-        return measures_of(["from_newcomers", "relevance"], self._attributes("control"))
+        scores = ("reference_scores", "scores") if self._has_scores else ()
+        several = ("previous",) if len(self.evaluation.days) > 1 else ()
+        known = ("from_newcomers", "creators", "popularity", "vectors", "history", "relevance")
+        return measures_of([*known, *scores, *several], self._attributes("control"))
 
 
 def _scores_of(ids: NDArray[np.int32], own: Ranking) -> NDArray[np.float32]:

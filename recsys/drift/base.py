@@ -52,7 +52,7 @@ class FeedPair:
         >>> feeds = np.array([[0, 1], [1, -1]], dtype=np.int32)
         >>> pair = FeedPair(feeds, feeds, {}, np.zeros(2, dtype=bool), np.array([1.0, 0.5]))
         >>> sorted(pair.provides)
-        []
+        ['from_newcomers']
     """
 
     reference: NDArray[np.int32]
@@ -85,12 +85,12 @@ class FeedPair:
         _check("creators", self.creators, items, "i")
         _check("popularity", self.popularity, items, "f")
         if self.vectors is not None:
-            _check("vectors", self.vectors, (*items, *self.vectors.shape[1:2]), "f")
+            _check("vectors", self.vectors, (*items, self.vectors.shape[-1]), "f")
         _check("reference_scores", self.reference_scores, (rows, depth), "f")
         _check("scores", self.scores, (rows, depth), "f")
         _check("previous", self.previous, (rows, depth), "i")
         for name, mix in (self.history or {}).items():
-            _check(f"history[{name!r}]", mix, (rows, *mix.shape[1:2]), "f")
+            _check(f"history[{name!r}]", mix, (rows, mix.shape[-1]), "f")
         _check("relevance", self.relevance, (rows, depth), "f")
         _check("hits", self.hits, (rows, depth), "b")
         _check("n_relevant", self.n_relevant, (rows,), "i")
@@ -117,8 +117,9 @@ class Measure:
         formula: one line.
         function: from a pair to float64 (n,), NaN where the measure is undefined.
         needs: attributes, or optional fields of `FeedPair`, without which it cannot be computed.
-        rung: the rung of the ladder of resolutions it stands for: "notes", "topics" or
-            "language x format"; None if it stands beside the ladder.
+        rung: the rung of the ladder of resolutions it stands for: "notes", "creators", "topics",
+            "language x format" or "embedding"; None if it stands beside the ladder.
+        bounds: the smallest and the largest value.
         pooled: whether several days are measured together, as one long feed, rather than day by
             day and averaged: distances between distributions of few slots are biased upward.
     """
@@ -131,6 +132,7 @@ class Measure:
     function: Callable[[FeedPair], NDArray[np.float64]]
     needs: tuple[str, ...] = ()
     rung: str | None = None
+    bounds: tuple[float, float] = (0.0, 1.0)
     pooled: bool = False
 
     def __call__(self, pair: FeedPair) -> NDArray[np.float64]:

@@ -280,6 +280,17 @@ def share_measure(attribute: str, code: int, label: str) -> Measure:
     )
 
 
+def topic_calibration(pair: FeedPair) -> NDArray[np.float64]:
+    """Miscalibration of the topics of a feed to what its reader liked before the influx."""
+    assert pair.history is not None
+    taste, codes = pair.history["topic"], pair.attributes["topic"]
+    n_codes = max(taste.shape[1], int(codes.max(initial=0)) + 1)
+    missing = n_codes - taste.shape[1]
+    return calibration_kl(
+        np.pad(taste, ((0, 0), (0, missing))), feed_mix(pair.feeds, codes, n_codes)
+    )
+
+
 @dataclass(frozen=True)
 class MixShare:
     """The share of slots whose item has one value of an attribute; can be pickled."""

@@ -9,7 +9,7 @@ These are similarities: drift is 1 minus them.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -236,6 +236,60 @@ def rbo_ext(a: ArrayLike, b: ArrayLike, p: float = 0.9) -> NDArray[np.float64]:
     return similarity
 
 
+def rbo_ext_ties(
+    a: ArrayLike, b: ArrayLike, scores_a: ArrayLike, scores_b: ArrayLike, p: float = 0.9
+) -> NDArray[np.float64]:
+    """Extrapolated rank-biased overlap where scores tie: the mean over all orders of the ties.
+
+    A recommender that counts gives many notes the same score, and shows them in an order that means
+    nothing. Here neighbours with equal scores are a group, and agreement is what it is on average
+    over the orders within groups, so a shuffle of ties moves nothing. It follows that a feed with
+    ties is not fully like itself: two random orders of it would differ. Without ties, `rbo_ext`.
+
+    Args:
+        a: reference feeds, integer ids (n, k), -1 for empty slots at the end.
+        b: feeds to compare, integer ids (n, k); feeds of unequal length are not cut.
+        scores_a, scores_b: what the slots were ranked by, float (n, k); NaN ties with nothing.
+        p: persistence, strictly between 0 and 1.
+
+    Returns:
+        Similarity in [0, 1], float64 (n,).
+
+    Raises:
+        ValueError: on shapes, dtypes, ids or p other than the above.
+
+    Source:
+        Corsi & Urbano (2024), The treatment of ties in rank-biased overlap, SIGIR, variant a, with
+        their extrapolation for feeds of unequal length.
+
+    Example:
+        >>> one, other = [[0, 1, 2, 3, 4]], [[1, 0, 2, 4, 5]]
+        >>> rbo_ext_ties(one, other, [[5, 4, 4, 3, 2]], [[9, 8, 7, 7, 1]]).round(6).tolist()
+        [0.714555]
+        >>> rbo_ext_ties([[0, 1]], [[1, 0]], [[1.0, 1.0]], [[1.0, 1.0]], p=0.5).tolist()
+        [0.75]
+    """
+    if not 0.0 < p < 1.0:
+        raise ValueError(f"p is {p}; expected a persistence strictly between 0 and 1")
+    first, second = _feed_arrays(a, b)
+    scores = []
+    for name, given, ids in (("a", scores_a, a), ("b", scores_b, b)):
+        values = np.asarray(given, dtype=np.float64)
+        if values.shape != np.shape(ids):
+            raise ValueError(
+                f"scores_{name} has shape {values.shape}; expected {np.shape(ids)}, a score a slot"
+            )
+        missing = ((0, 0), (0, first.shape[1] - values.shape[1]))
+        scores.append(np.ascontiguousarray(np.pad(values, missing, constant_values=np.nan)))
+    weights = _powers(p, first.shape[1])
+    similarity = np.empty(first.shape[0])
+    _over_rows(
+        "extrapolate_tied_rows", first, second, (weights, weights * p / (1.0 - p)), (similarity,),
+        scores,
+    )  # fmt: skip
+    return similarity
+
+
 def kendall_topk(a: ArrayLike, b: ArrayLike, p: float = 0.0) -> NDArray[np.float64]:
     """Fagin's K^(p): how many pairs of notes the two feeds order differently.
 
@@ -357,6 +411,55 @@ def slots_changed(pair: FeedPair) -> NDArray[np.float64]:
     return 1.0 - overlap(pair.reference, pair.feeds)
 
 
+def rbo_ext_drift(pair: FeedPair) -> NDArray[np.float64]:
+    """1 - RBO_ext of the notes; feeds of unequal length are not cut."""
+    return 1.0 - rbo_ext(pair.reference, pair.feeds, _open_persistence(pair))
+
+
+def rbo_ext_ties_drift(pair: FeedPair) -> NDArray[np.float64]:
+    """1 - RBO_ext of the notes, averaged over the orders of notes with equal scores."""
+    assert pair.reference_scores is not None
+    assert pair.scores is not None
+    return 1.0 - rbo_ext_ties(
+        pair.reference, pair.feeds, pair.reference_scores, pair.scores, _open_persistence(pair)
+    )
+
+
+def kendall_drift(pair: FeedPair) -> NDArray[np.float64]:
+    """Fagin's K^(1/2) over its largest value at the length compared."""
+    lengths = [(feeds >= 0).sum(axis=1) for feeds in (pair.reference, pair.feeds)]
+    length = np.where(np.minimum(*lengths) > 0, np.minimum(*lengths), np.maximum(*lengths))
+    most = length * length + 0.5 * length * (length - 1)
+    distance = kendall_topk(pair.reference, pair.feeds, 0.5)
+    share: NDArray[np.float64] = np.divide(
+        distance, most, out=np.zeros(distance.size), where=most > 0
+    )
+    return share
+
+
+def creators_drift(pair: FeedPair) -> NDArray[np.float64]:
+    """1 - FRBO of the creators, each of whom may stand several times in a feed."""
+    assert pair.creators is not None
+    reference, feeds = (creators_of(ids, pair.creators) for ids in (pair.reference, pair.feeds))
+    return 1.0 - frbo(reference, feeds, multiset=True)
+
+
+def turnover(pair: FeedPair) -> NDArray[np.float64]:
+    """1 - FRBO of the notes and those of the measured day before, in the same arm."""
+    assert pair.previous is not None
+    return 1.0 - frbo(pair.previous, pair.feeds)
+
+
+def creators_of(ids: NDArray[np.int32], creators: NDArray[np.int32]) -> NDArray[np.int32]:
+    """The creator in each slot, -1 where it is empty."""
+    return np.where(ids >= 0, creators[np.maximum(ids, 0)], np.int32(-1)).astype(np.int32)
+
+
+def _open_persistence(pair: FeedPair) -> float:
+    """`default_persistence`, above 0 as RBO_ext wants it."""
+    return default_persistence(max(pair.feeds.shape[1], 2))
+
+
 def displaced_share(pair: FeedPair) -> NDArray[np.float64]:
     """Share of slots that went to newcomers' notes; NaN if one feed of the two is empty."""
     assert pair.from_newcomers is not None
@@ -421,9 +524,10 @@ def _over_rows(
     second: NDArray[np.int32],
     shared: tuple[Any, ...],
     outputs: tuple[NDArray[Any], ...],
+    more: Sequence[NDArray[Any]] = (),
 ) -> None:
     """Runs a kernel over blocks of rows, in threads when there are many; raises on an unreadable
-    row."""
+    row. `more` are further arrays with these rows."""
     from recsys.drift import kernels  # numba is loaded at the first comparison, not at import
 
     kernel: Callable[..., int] = getattr(kernels, kernel_name)
@@ -433,7 +537,8 @@ def _over_rows(
 
     def run(start: int) -> int:
         block = slice(start, start + step)
-        fault = kernel(first[block], second[block], *shared, *(output[block] for output in outputs))
+        rows_of = (array[block] for array in (first, second, *more))
+        fault = kernel(*rows_of, *shared, *(output[block] for output in outputs))
         return -1 if fault < 0 else start + fault
 
     starts = range(0, rows, step)

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from recsys.arms.items import creators_of, vectors_of
 from recsys.arms.measure import Attributes, attributes_of
 from recsys.errors import ConfigError, LogError, nearest
 from recsys.served.read import Numbers, plain_ids, rows_of_ids
@@ -49,9 +50,9 @@ def known_items(
     known = Items(
         attributes={name: codes for name, (codes, _) in labels.items()},
         from_newcomers=_from_newcomers(table, users, cohort),
-        creators=_creators(table),
+        creators=creators_of(table),
         popularity=_popularity(table),
-        vectors=_vectors(table),
+        vectors=vectors_of(table),
     )
     missing = table["_is_there"].null_count() if items.width > 1 else 0
     return known, labels, missing
@@ -98,16 +99,6 @@ def _are_newcomers(cohorts: pl.Series) -> NDArray[np.bool_]:
     return (cohorts.cast(pl.String) == _NEWCOMER).fill_null(False).to_numpy()
 
 
-def _creators(table: pl.DataFrame) -> NDArray[np.int32] | None:
-    """Numbers of creators; who is not known counts as somebody else for each item."""
-    if "creator_id" not in table.columns or table["creator_id"].null_count() == table.height:
-        return None
-    dense = table["creator_id"].rank("dense").cast(pl.Int64)
-    own = np.arange(table.height) + int(dense.max())  # type: ignore[arg-type]
-    known = dense.is_not_null().to_numpy()
-    return np.where(known, dense.fill_null(0).to_numpy() - 1, own).astype(np.int32)
-
-
 def _popularity(table: pl.DataFrame) -> NDArray[np.float64] | None:
     if "popularity" not in table.columns:
         return None
@@ -119,23 +110,3 @@ def _popularity(table: pl.DataFrame) -> NDArray[np.float64] | None:
             "such as the share of readers who liked the item"
         )
     return values.to_numpy()
-
-
-def _vectors(table: pl.DataFrame) -> NDArray[np.float32] | None:
-    """Places of the items; those of unknown items are 0 and count for nothing."""
-    if "embedding" not in table.columns:
-        return None
-    column = table["embedding"]
-    if not isinstance(column.dtype, pl.List | pl.Array):
-        raise LogError(f"items: embedding is {column.dtype}; give a list of numbers for each item")
-    lists = column.cast(pl.List(pl.Float32))
-    lengths = lists.list.len().drop_nulls().unique()
-    if len(lengths) != 1 or not lengths[0]:
-        raise LogError(
-            f"items: embeddings have {sorted(lengths.to_list())} numbers; give each item as many"
-        )
-    filled = lists.fill_null(pl.Series([[0.0] * int(lengths[0])], dtype=pl.List(pl.Float32)))
-    vectors = np.asarray(filled.list.to_array(int(lengths[0])).to_numpy(), dtype=np.float32)
-    if not np.isfinite(vectors).all():
-        raise LogError("items: embeddings hold null, NaN or infinite numbers; fill them in")
-    return np.ascontiguousarray(vectors)
