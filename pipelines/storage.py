@@ -55,7 +55,7 @@ EVALUATIONS = Path("data/evaluations")
 TRAININGS = Path("data/training")
 TUNINGS = Path("data/tuning")
 _FRAMES = ("per_user", "timings", "life", "feeds", "exposure")
-_TABLES = ("summary", "drift", "quantiles", "life")
+_TABLES = ("summary", "drift", "quantiles", "wins", "exposure", "measures", "life")
 """Frames of a study that are small enough to be written as text too."""
 _RECORD = "cell.json"
 
@@ -137,18 +137,20 @@ def save_result(result: StudyResult, root: Path = STUDIES) -> Path:
         root: where studies live.
 
     Returns:
-        The directory: config.yaml, per_user.parquet, summary, drift, quantiles and life as .parquet
-        and .csv, timings.parquet, notes.txt and, if the study keeps them, feeds.parquet. The same
-        study has the same directory and, but for the timings, the same bytes.
+        The directory: config.yaml, per_user.parquet, summary, drift, quantiles, wins, exposure,
+        measures, life and, if asked for, groups as .parquet and .csv, timings.parquet, notes.txt
+        and, if the study keeps them, feeds.parquet. The same study has the same directory and, but
+        for the timings, the same bytes.
     """
     place = root / f"{result.study.name}-{study_digest(result.study)[:12]}"
     with explained(place):
         place.mkdir(parents=True, exist_ok=True)
         feeds = ("feeds",) if result.study.evaluation.snapshots else ()
-        for name in ("per_user", *_TABLES, "timings", *feeds):
+        tables = (*_TABLES, "groups") if result.study.evaluation.groups else _TABLES
+        for name in ("per_user", *tables, "timings", *feeds):
             with whole(place / f"{name}.parquet") as part:
                 getattr(result, name).write_parquet(part)
-        for name in _TABLES:
+        for name in tables:
             with whole(place / f"{name}.csv") as part:
                 getattr(result, name).write_csv(part)
         with whole(place / "config.yaml") as part:

@@ -30,7 +30,8 @@ __all__ = [
 ]  # fmt: skip
 
 ARTIFACTS = (
-    "config.yaml", "summary.csv", "drift.csv", "quantiles.csv", "life.csv", "per_user.parquet"
+    "config.yaml", "summary.csv", "drift.csv", "quantiles.csv", "wins.csv", "exposure.csv",
+    "measures.csv", "life.csv", "per_user.parquet",
 )  # fmt: skip
 _PROGRAMS = {
     "evaluation": "pipelines.evaluate",
@@ -290,7 +291,8 @@ def _record_parent(store: _Store, result: StudyResult, folder: Path) -> None:
     _log(store, store.run_id, records.study_values(result), records.study_params(result.study))
     if result.notes:
         store.client.set_tag(store.run_id, "mlflow.note.content", "\n\n".join(result.notes))
-    for name in ARTIFACTS:
+    groups = ("groups.csv",) if result.study.evaluation.groups else ()
+    for name in (*ARTIFACTS, *groups):
         store.client.log_artifact(store.run_id, str(folder / name))
 
 

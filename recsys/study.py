@@ -7,6 +7,7 @@ or on a log without some of its placebo groups.
 import json
 from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Lock
 from typing import TypeVar
 
@@ -16,8 +17,17 @@ from recsys.arms.closed import ClosedArms
 from recsys.arms.log import LogArms
 from recsys.arms.result import CellResult, feeds_in_one
 from recsys.arms.world import WorldArms
+from recsys.breakdown import (
+    exposure_summary,
+    groups_of,
+    measures_in,
+    users_of_log,
+    users_of_world,
+    wins_of,
+)
 from recsys.config import RecommenderSpec, Study
 from recsys.errors import ConfigError
+from recsys.groups import groups_of_users
 from recsys.inference import MIN_SEEDS_FOR_CLAIMS
 from recsys.jobs import Progress, run_all
 from recsys.load import make_recommender
@@ -63,6 +73,7 @@ class Cell:
         study = self.study.model_dump(
             mode="json", include={"world", "log", "loop", "arms", "evaluation"}
         )
+        del study["evaluation"]["groups"]  # cut from the same rows afterwards
         recommender = self.recommender.model_dump(mode="json")
         where = {"seed": self.seed, "draws": [self.draws.start, self.draws.stop]}
         return json.dumps({**study, "recommender": recommender, **where}, sort_keys=True)
@@ -86,6 +97,17 @@ class StudyResult:
             p90 · p99 · top_tenth · n_users · n_seeds: over the users of a seed, then the mean over
             seeds. top_tenth is the mean of the tenth of the users with the largest values, n_users
             how many had a value in the seed with the fewest.
+        wins: recommender · mitigation · day · measure · against · wins · losses · ties (shares of
+            incumbents) · balance (wins - losses) · balance_ci_low · balance_ci_high · n_users ·
+            n_seeds: whether feeds are worth more in the influx arm than in another; in a log, with
+            the newcomers than without.
+        groups: recommender · mitigation · attribute · group · measure · level (of the reference
+            arm, where the measure is one) and the columns of `drift` from influx on, without
+            p_holm; over all days. No row unless `evaluation.groups` asks for them.
+        exposure: recommender · mitigation · arm · day · cohort · measure · mean · ci_low ·
+            ci_high · n_seeds: how attention falls on notes and creators (`EXPOSURE_FORMULAS` in
+            `recsys.arms.exposure`), one number for all measured feeds of a day.
+        measures: measure · title · kind · unit · formula, of every measure in the other frames.
         life: recommender · arm · seed · day · cohort and the rest of `recsys.world.life.LIFE`. In
             an open loop the house serves, and is the recommender; no row for a log.
         feeds: recommender · mitigation · arm · seed · day · cohort · user_id · rank (1 = top) ·
@@ -99,10 +121,19 @@ class StudyResult:
     summary: pl.DataFrame
     drift: pl.DataFrame
     quantiles: pl.DataFrame
+    wins: pl.DataFrame
+    groups: pl.DataFrame
+    exposure: pl.DataFrame
+    measures: pl.DataFrame
     life: pl.DataFrame
     feeds: pl.DataFrame
     timings: pl.DataFrame
     notes: tuple[str, ...] = field(default=())
+
+
+def _users(study: Study) -> pl.DataFrame:
+    """What users can be grouped by."""
+    return users_of_world(study) if study.log is None else users_of_log(log_arms(study))
 
 
 def plan(study: Study) -> list[Cell]:
@@ -115,6 +146,7 @@ def plan(study: Study) -> list[Cell]:
         make_recommender(spec)
     if study.log is not None:
         log_arms(study).check()
+        groups_of_users(_users(study), study.evaluation.groups, "evaluation.groups")
         draws = range(1, study.log.placebo_draws + 1)
         chunks = [draws[i : i + _DRAWS_PER_CELL] for i in range(0, len(draws), _DRAWS_PER_CELL)]
         return [
@@ -123,6 +155,7 @@ def plan(study: Study) -> list[Cell]:
             for chunk in chunks
         ]
     _check_pool(study)
+    groups_of_users(_users(study), study.evaluation.groups, "evaluation.groups")
     return [Cell(study, spec, seed) for seed in study.seed_range() for spec in study.recommenders]
 
 
@@ -145,18 +178,22 @@ def combine(study: Study, results: Sequence[CellResult]) -> StudyResult:
     per_user = pl.concat([result.per_user for result in results])
     timings = pl.concat([result.timings for result in results])
     if study.log is None:
-        drift, notes = drift_of_world(per_user, study.arms), _notes_on_seeds(study)
+        drift_of, notes = partial(drift_of_world, arms=study.arms), _notes_on_seeds(study)
     else:
         crowding = log_arms(study).matching.crowding
-        drift, notes = drift_of_log(per_user, crowding), _notes_on_log(study)
+        drift_of, notes = partial(drift_of_log, crowding=crowding), _notes_on_log(study)
     keys = ("recommender", "arm", "seed", "day", "cohort")
     life = pl.concat([result.life for result in results])
     return StudyResult(
         study=study,
         per_user=per_user,
         summary=summarise(per_user),
-        drift=drift,
+        drift=drift_of(per_user),
         quantiles=quantiles(per_user),
+        wins=wins_of(per_user),
+        groups=groups_of(per_user, _users(study), study.evaluation.groups, drift_of),
+        exposure=exposure_summary(pl.concat([result.exposure for result in results])),
+        measures=measures_in(per_user, {} if study.log is None else study.log.attributes),
         life=life.unique(keys, keep="first", maintain_order=True),
         feeds=feeds_in_one([result.feeds for result in results]),
         timings=timings,

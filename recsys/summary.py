@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 from recsys.arms.measure import KEYS, is_level
 from recsys.inference import holm, parts, permutation_p, placebo_band, two_way_interval, widened
 
-__all__ = ["PRIMARY", "SATURATED", "drift_of_log", "drift_of_world", "summarise"]
+__all__ = [
+    "PRIMARY",
+    "SATURATED",
+    "Cube",
+    "cubes_of",
+    "drift_of_log",
+    "drift_of_world",
+    "summarise",
+]
 
 SATURATED = 0.8
 """A rung on which placebo or retrain drift by this much leaves no room for anything else."""
@@ -25,7 +33,7 @@ _HEADLINE = -1
 _PARTS = ("total", "volume", "who")
 
 
-class _Cube(NamedTuple):
+class Cube(NamedTuple):
     """One recommender's values of one measure in one arm: float64 (days, users, seeds)."""
 
     days: list[int | None]
@@ -44,9 +52,11 @@ def summarise(per_user: pl.DataFrame) -> pl.DataFrame:
     """
     rows = []
     for keys, group in _groups(per_user, ("recommender", "mitigation", "arm", "cohort")):
-        for measure, cube in _cubes(group).items():
+        for measure, cube in cubes_of(group).items():
             for day, y in zip(cube.days, cube.values, strict=True):
                 interval = two_way_interval(y)
+                if not interval.n_users:
+                    continue  # turnover, say, on the first day
                 rows.append(
                     {
                         **keys, "day": day, "measure": measure, "mean": interval.mean,
@@ -74,13 +84,15 @@ def drift_of_world(per_user: pl.DataFrame, arms: tuple[str, ...]) -> pl.DataFram
     """
     rows = []
     for keys, group in _groups(_incumbents(per_user), ("recommender", "mitigation")):
-        cubes = {arm["arm"]: _cubes(part) for arm, part in _groups(group, ("arm",))}
+        cubes = {arm["arm"]: cubes_of(part) for arm, part in _groups(group, ("arm",))}
         if "retrain" in arms and "retrain" not in cubes:
             cubes["retrain"] = cubes["control"]
         for measure in _measures_in(group):
             by_arm = _against_control(measure, cubes)
             for day, rows_by_arm in _days_of(by_arm):
-                rows.append({**keys, "day": day, "measure": measure, **_world_row(rows_by_arm)})
+                row = _world_row(rows_by_arm)
+                if row["n_users"]:
+                    rows.append({**keys, "day": day, "measure": measure, **row})
     return _drift_frame(rows)
 
 
@@ -241,7 +253,7 @@ def _groups(
         yield dict(zip(by, keys, strict=True)), group
 
 
-def _cubes(group: pl.DataFrame) -> dict[str, _Cube]:
+def cubes_of(group: pl.DataFrame) -> dict[str, Cube]:
     """Values of each measure that has any, by day, user and seed; NaN where a user has none.
 
     Placebo groups of a log share day, user and seed: their mean is taken, in the order of rows.
@@ -260,28 +272,28 @@ def _cubes(group: pl.DataFrame) -> dict[str, _Cube]:
         total = np.bincount(where[known], values[known], minlength=int(np.prod(shape)))
         count = np.bincount(where[known], minlength=total.size)
         mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-        cubes[measure] = _Cube(days, mean.reshape(shape))
+        cubes[measure] = Cube(days, mean.reshape(shape))
     return cubes
 
 
-def _against_control(measure: str, cubes: Mapping[str, Mapping[str, _Cube]]) -> dict[str, _Cube]:
+def _against_control(measure: str, cubes: Mapping[str, Mapping[str, Cube]]) -> dict[str, Cube]:
     """A measure's drift in each arm: as it is, or the level's difference to the control arm."""
     if is_level(measure):
         level = cubes["control"].get(measure)
         return {
-            arm: _Cube(cube.days, cube.values - level.values)
+            arm: Cube(cube.days, cube.values - level.values)
             for arm, of in cubes.items()
             if arm != "control" and level is not None and (cube := of.get(measure)) is not None
         }
     drifts = {arm: of[measure] for arm, of in cubes.items() if arm != "control" and measure in of}
     if "retrain" in cubes and "retrain" not in drifts and drifts:
         some = drifts["influx"]
-        drifts["retrain"] = _Cube(some.days, np.zeros_like(some.values))
+        drifts["retrain"] = Cube(some.days, np.zeros_like(some.values))
     return drifts
 
 
 def _days_of(
-    by_arm: Mapping[str, _Cube],
+    by_arm: Mapping[str, Cube],
 ) -> Iterator[tuple[int | None, dict[str, NDArray[np.float64]]]]:
     """Float64 (users, seeds) of each arm, day by day, the headline first."""
     if "influx" not in by_arm:

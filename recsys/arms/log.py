@@ -117,6 +117,22 @@ class LogArms:
             raise LogError(f"log.newcomers: {matching.describe()}")
         return matching
 
+    @lazy
+    def activity(self) -> NDArray[np.int64]:
+        """Positive events of every user in the training part, int64 (n_users,)."""
+        return _per_user(self.train, self.train.dense["weight"].to_numpy() > 0)
+
+    def main_topic(self) -> pl.Series | None:
+        """The topic that every user liked most, the first by name of several; null for who liked
+        nothing. None if topics are not known."""
+        if "topic" not in self._attributes:
+            return None
+        codes, labels = self._attributes["topic"]
+        mix = history_of(self.train, np.arange(self.train.n_users), codes, len(labels))
+        liked = ~np.isnan(mix[:, 0])
+        most = np.where(liked, np.nan_to_num(mix).argmax(axis=1), -1)
+        return pl.Series("main_topic", [labels[place] if place >= 0 else None for place in most])
+
     def prepare(self) -> None:
         """Reads and splits the log and draws the panel, once, whoever asks first."""
         with self._lock:
