@@ -104,6 +104,7 @@ def rows_of(
         compared: whether the reference is another arm's; if not, drift is null, as is what the pair
             lacks the needs of.
     """
+    pair = pair.afresh()  # what measures share is forgotten with it
     values: dict[str, NDArray[np.float64] | None] = {
         name: measure(pair)
         if (compared or measure.kind == "level") and pair.provides.issuperset(measure.needs)

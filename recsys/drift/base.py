@@ -7,11 +7,13 @@ is a property of the arm's feeds alone; its drift is the difference to the refer
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
+
+T = TypeVar("T")
 
 _OPTIONAL_FIELDS = (
     "from_newcomers", "creators", "popularity", "vectors", "reference_scores", "scores",
@@ -70,6 +72,7 @@ class FeedPair:
     relevance: NDArray[np.float32] | None = None
     hits: NDArray[np.bool_] | None = None
     n_relevant: NDArray[np.int32] | None = None
+    _made: dict[tuple[str, ...], Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.feeds.ndim != 2:
@@ -96,6 +99,21 @@ class FeedPair:
         _check("n_relevant", self.n_relevant, (rows,), "i")
         for name, codes in self.attributes.items():
             _check(f"attributes[{name!r}]", codes, items, "i")
+
+    def once(self, key: tuple[str, ...], make: Callable[[], T]) -> T:
+        """What measures have in common, made at the first call and kept with the pair.
+
+        Args:
+            key: what it is; the same key always stands for the same value.
+            make: makes it.
+        """
+        if key not in self._made:
+            self._made[key] = make()
+        return cast(T, self._made[key])
+
+    def afresh(self) -> FeedPair:
+        """The same pair, with nothing kept yet; to be dropped once it is measured."""
+        return replace(self)
 
     @property
     def provides(self) -> frozenset[str]:

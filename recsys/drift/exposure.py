@@ -177,8 +177,9 @@ def newcomer_share(pair: FeedPair) -> NDArray[np.float64]:
 
 def newcomer_slots(pair: FeedPair) -> NDArray[np.float64]:
     """Share of slots with newcomers' notes."""
-    assert pair.from_newcomers is not None
-    return position_weighted_share(pair.feeds, pair.from_newcomers, None)
+    flags = pair.from_newcomers
+    assert flags is not None
+    return pair.once(("newcomer_slots",), lambda: position_weighted_share(pair.feeds, flags, None))
 
 
 _FIRST_CARDS = 4

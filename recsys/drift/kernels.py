@@ -406,3 +406,50 @@ def kendall_rows(
             + unshared * unshared
         )
     return -1
+
+
+_codes = _readonly(types.int64, 1)
+_places = _readonly(types.float32, 2)
+_table = types.float64[:, ::1]
+
+
+@njit(types.void(_feeds, _codes, _weights, _table), nogil=True, cache=True)
+def mix_rows(
+    ids: NDArray[np.int32],
+    codes: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    mix: NDArray[np.float64],
+) -> None:
+    """Per row: the share of the weights that each code's slots hold; NaN where no slot is filled.
+
+    Ids and codes have been checked; weights are added in the order of ranks.
+    """
+    for row in range(ids.shape[0]):
+        mix[row] = 0.0
+        for rank in range(ids.shape[1]):
+            if ids[row, rank] >= 0:
+                mix[row, codes[ids[row, rank]]] += weights[rank]
+        whole = mix[row].sum()
+        for code in range(mix.shape[1]):
+            mix[row, code] = mix[row, code] / whole if whole > 0 else np.nan
+
+
+@njit(types.void(_feeds, _places, _weights, _table), nogil=True, cache=True)
+def centroid_rows(
+    ids: NDArray[np.int32],
+    places: NDArray[np.float32],
+    weights: NDArray[np.float64],
+    points: NDArray[np.float64],
+) -> None:
+    """Per row: the weighted mean of its items' places; NaN where no slot is filled."""
+    for row in range(ids.shape[0]):
+        points[row] = 0.0
+        whole = 0.0
+        for rank in range(ids.shape[1]):
+            note = ids[row, rank]
+            if note >= 0:
+                whole += weights[rank]
+                for axis in range(points.shape[1]):
+                    points[row, axis] += weights[rank] * places[note, axis]
+        for axis in range(points.shape[1]):
+            points[row, axis] = points[row, axis] / whole if whole > 0 else np.nan

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -393,12 +393,14 @@ def compare(
 
 def notes_drift(pair: FeedPair) -> NDArray[np.float64]:
     """1 - FRBO of the notes."""
-    return 1.0 - frbo(pair.reference, pair.feeds)
+    return 1.0 - _of(pair).agreement
 
 
 def jaccard_drift(pair: FeedPair) -> NDArray[np.float64]:
     """1 - Jaccard of the notes."""
-    return 1.0 - jaccard(pair.reference, pair.feeds)
+    counted = _of(pair)
+    kept, slots = counted.kept, counted.slots
+    return 1.0 - _share(kept, 2 * slots - kept, where_none=counted.agreement)
 
 
 def average_overlap_drift(pair: FeedPair) -> NDArray[np.float64]:
@@ -408,7 +410,8 @@ def average_overlap_drift(pair: FeedPair) -> NDArray[np.float64]:
 
 def slots_changed(pair: FeedPair) -> NDArray[np.float64]:
     """1 - X_k/k."""
-    return 1.0 - overlap(pair.reference, pair.feeds)
+    counted = _of(pair)
+    return 1.0 - _share(counted.kept, counted.slots, where_none=counted.agreement)
 
 
 def rbo_ext_drift(pair: FeedPair) -> NDArray[np.float64]:
@@ -462,16 +465,36 @@ def _open_persistence(pair: FeedPair) -> float:
 
 def displaced_share(pair: FeedPair) -> NDArray[np.float64]:
     """Share of slots that went to newcomers' notes; NaN if one feed of the two is empty."""
-    assert pair.from_newcomers is not None
-    account = slot_accounting(pair.reference, pair.feeds, pair.from_newcomers)
-    return _share(account.displaced, account.slots, where_none=_nan_unless_both_empty(pair))
+    counted = _of(pair)
+    return _share(counted.displaced, counted.slots, where_none=_nan_unless_both_empty(pair))
 
 
 def reshuffled_share(pair: FeedPair) -> NDArray[np.float64]:
     """Share of slots that went to other notes; NaN if one feed of the two is empty."""
-    assert pair.from_newcomers is not None
-    account = slot_accounting(pair.reference, pair.feeds, pair.from_newcomers)
-    return _share(account.reshuffled, account.slots, where_none=_nan_unless_both_empty(pair))
+    counted = _of(pair)
+    moved = counted.slots - counted.kept - counted.displaced
+    return _share(moved, counted.slots, where_none=_nan_unless_both_empty(pair))
+
+
+class _Counted(NamedTuple):
+    """One pass over the notes of a pair, each (n,)."""
+
+    agreement: NDArray[np.float64]
+    kept: NDArray[np.int32]
+    displaced: NDArray[np.int32]
+    slots: NDArray[np.int32]
+
+
+def _of(pair: FeedPair) -> _Counted:
+    """FRBO and slot counts of a pair, from one pass that several measures share."""
+
+    def counted() -> _Counted:
+        flags = _NO_FLAGS if pair.from_newcomers is None else _flag_array(pair.from_newcomers)
+        first, second = _feed_arrays(pair.reference, pair.feeds)
+        persistence = default_persistence(first.shape[1])
+        return _Counted(*_compared(first, second, persistence, from_newcomers=flags))
+
+    return pair.once(("counted",), counted)
 
 
 def _nan_unless_both_empty(pair: FeedPair) -> NDArray[np.float64]:

@@ -12,8 +12,6 @@ from numpy.typing import ArrayLike, NDArray
 from recsys.drift.base import FeedPair
 from recsys.drift.mix import position_weights
 
-_ROWS_AT_ONCE = 4096
-
 
 def centroids(
     ids: ArrayLike, vectors: ArrayLike, weights: ArrayLike | None = None
@@ -22,7 +20,7 @@ def centroids(
 
     Args:
         ids: feeds, integer ids (n, k), -1 for empty slots.
-        vectors: float (n_items, d).
+        vectors: float (n_items, d), read as float32.
         weights: weight of each rank, float (k,), at least 0; None counts each slot once.
 
     Returns:
@@ -42,16 +40,15 @@ def centroids(
             "expected float (n_items, d)"
         )
     ranks = position_weights(feeds, weights, places.shape[0])
+    from recsys.drift.kernels import centroid_rows  # numba is loaded at first use, not at import
+
     points = np.empty((feeds.shape[0], places.shape[1]))
-    for start in range(0, feeds.shape[0], _ROWS_AT_ONCE):
-        block = feeds[start : start + _ROWS_AT_ONCE]
-        shares = np.where(block >= 0, ranks, 0.0)
-        found = places[np.maximum(block, 0)].astype(np.float64)
-        whole = shares.sum(axis=1, keepdims=True)
-        summed = np.einsum("nk,nkd->nd", shares, found)
-        points[start : start + _ROWS_AT_ONCE] = np.divide(
-            summed, whole, out=np.full(summed.shape, np.nan), where=whole > 0
-        )
+    centroid_rows(
+        np.ascontiguousarray(feeds, dtype=np.int32),
+        np.ascontiguousarray(places, dtype=np.float32),
+        np.ascontiguousarray(ranks),
+        points,
+    )
     return points
 
 

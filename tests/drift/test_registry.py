@@ -190,6 +190,17 @@ def test_a_mix_measure_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_array_equal(measure(pair), at_once)
 
 
+def test_what_measures_share_is_of_one_pair() -> None:
+    """Values do not depend on which measures came before, nor on another pair's."""
+    pair = random_pair()
+    forwards = {name: measure(pair) for name, measure in MEASURES.items()}
+    other = replace(pair, feeds=pair.reference)
+    backwards = {name: MEASURES[name](pair.afresh()) for name in reversed(MEASURES)}
+    for name in MEASURES:
+        np.testing.assert_array_equal(forwards[name], backwards[name])
+    assert np.nanmax(MEASURES["notes"](other)) == 0.0
+
+
 def test_crossing_attributes_sees_what_each_alone_does_not() -> None:
     # Chinese videos and English texts turn into Chinese texts and English videos.
     pair = FeedPair(
