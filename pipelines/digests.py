@@ -2,16 +2,18 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import recsys
 from recsys.config import Study, Training
 
-__all__ = ["cell_digest", "code_digest", "data_digest", "group_digest", "study_digest",
+__all__ = ["cell_digest", "code_digest", "data_digest", "evaluation_digest",
+           "files_digest", "group_digest", "study_digest",
            "training_digest", "tuning_digest", "world_digest"]  # fmt: skip
 
 _LIBRARIES = ("implicit", "numba", "numpy", "polars", "ruptures", "scikit-learn", "scipy")
@@ -67,6 +69,21 @@ def data_digest(study: Study | Training) -> str:
         return ""
     paths = (study.log.events, study.log.users, study.log.items)
     return _sha256(*(_file_digest(Path(path)) if path is not None else "" for path in paths))
+
+
+def files_digest(paths: Mapping[str, str]) -> str:
+    """A hash of what some files hold, and of what each is."""
+    return _sha256(*(f"{name} {_file_digest(Path(path))}" for name, path in paths.items()))
+
+
+def evaluation_digest(config: Mapping[str, Any], files: str) -> str:
+    """A hash of all that a comparison of feeds depends on.
+
+    Args:
+        config: its arguments.
+        files: from `files_digest`.
+    """
+    return _sha256(json.dumps(config, sort_keys=True), files, code_digest())
 
 
 @cache

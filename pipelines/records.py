@@ -28,6 +28,7 @@ import polars as pl
 from recsys.arms.measure import KEYS
 from recsys.config import Chain, RecommenderSpec, Study, Training
 from recsys.lives import over_seeds
+from recsys.served import FeedComparison
 from recsys.study import StudyResult
 from recsys.training import TrainingResult
 from recsys.world.life import LIFE
@@ -38,6 +39,8 @@ __all__ = [
     "child_values",
     "options_params",
     "seed_values",
+    "served_params",
+    "served_values",
     "study_params",
     "study_tags",
     "study_values",
@@ -75,6 +78,10 @@ _HEADLINE_LEVEL = {
     "recall": ("incumbent", "recall"),
 }
 """Metric: cohort and measure of a mean in the influx arm."""
+_SERVED = (
+    "a", "b", *(f"{part}{edge}" for part in ("drift", "floor", "excess")
+                for edge in ("", "_ci_low", "_ci_high")),
+)  # fmt: skip
 _LONGEST_VALUE = 500
 _LONGEST_NAME = 250
 
@@ -171,6 +178,34 @@ def verdict_values(verdicts: pl.DataFrame) -> list[Value]:
             Value(f"{name}{edge}", row[column])
             for edge, column in (("", "mean"), ("_ci_low", "ci_low"), ("_ci_high", "ci_high"))
         ]
+    return _finite(found)
+
+
+def served_params(config: Mapping[str, Any]) -> dict[str, str]:
+    """Files and arguments of a comparison of served feeds."""
+    return _as_params(config)
+
+
+def served_values(result: FeedComparison) -> list[Value]:
+    """Metrics of served feeds: `headline/…`, and `drift/<cohort>/<measure>/{drift, floor, excess}`.
+
+    A level also has `a` and `b`. The step is the place of the day among those compared, 1 being
+    the first; the mean over days is in the headline, of `all` where there are several cohorts.
+    """
+    whole = result.drift.filter(pl.col("day").is_null())
+    cohort = whole["cohort"][-1]
+    found = [
+        Value(f"headline/{_plain(row['measure'])}_{part}", row[part])
+        for row in whole.filter(cohort=cohort).iter_rows(named=True)
+        for part in ("drift", "floor", "excess")
+    ]
+    days = result.drift["day"].drop_nulls().unique().sort().to_list()
+    for row in (
+        result.drift if not days else result.drift.filter(pl.col("day").is_not_null())
+    ).iter_rows(named=True):
+        step = days.index(row["day"]) + 1 if days else 0
+        name = f"drift/{_plain(row['cohort'])}/{_plain(row['measure'])}"
+        found += [Value(f"{name}/{part}", row[part], step) for part in _SERVED]
     return _finite(found)
 
 

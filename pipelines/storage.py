@@ -8,25 +8,34 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import polars as pl
 import yaml
 from polars.exceptions import PolarsError
 
-from pipelines.digests import cell_digest, group_digest, study_digest, training_digest
+from pipelines.digests import (
+    cell_digest,
+    evaluation_digest,
+    group_digest,
+    study_digest,
+    training_digest,
+)
 from pipelines.models import MODEL, write_model
 from recsys.config import Study, Training
 from recsys.errors import UserError
 from recsys.sensitivity import sensitivity
+from recsys.served import FeedComparison
 from recsys.study import CellResult, StudyResult
 from recsys.training import TrainingResult
 
 __all__ = [
     "CELLS",
+    "EVALUATIONS",
     "STUDIES",
     "TRAININGS",
     "TUNINGS",
@@ -35,6 +44,7 @@ __all__ = [
     "config_text",
     "explained",
     "save_comparison",
+    "save_comparison_of_feeds",
     "save_result",
     "save_training",
     "tables_of_a_log",
@@ -43,10 +53,11 @@ __all__ = [
 
 CELLS = Path("data/cells")
 STUDIES = Path("data/studies")
+EVALUATIONS = Path("data/evaluations")
 TRAININGS = Path("data/training")
 TUNINGS = Path("data/tuning")
-_FRAMES = ("per_user", "timings", "life", "feeds", "games", "removals")
-_TABLES = ("summary", "drift", "quantiles", "life")
+_FRAMES = ("per_user", "timings", "life", "feeds", "exposure", "games", "removals")
+_TABLES = ("summary", "drift", "quantiles", "wins", "exposure", "measures", "life")
 """Frames of a study that are small enough to be written as text too."""
 _TABLES_OF_A_LOG = ("arrivals", "exposed", "removals")
 """More of them, where they have rows."""
@@ -130,21 +141,22 @@ def save_result(result: StudyResult, root: Path = STUDIES) -> Path:
         root: where studies live.
 
     Returns:
-        The directory: config.yaml, per_user.parquet, summary, drift, quantiles and life as .parquet
-        and .csv, timings.parquet, notes.txt; of a world recovery.csv and power.csv, of a log
-        arrivals, exposed and removals as .csv, those that have rows; with mitigations front.csv and
-        dominated.csv; with channels channels.csv and games.parquet; and, if the study keeps them,
-        feeds.parquet. The same study has the same directory and, but for the timings, the same
-        bytes.
+        The directory: config.yaml, per_user.parquet, summary, drift, quantiles, wins, exposure,
+        measures, life and, if asked for, groups as .parquet and .csv, timings.parquet, notes.txt;
+        of a world recovery.csv and power.csv, of a log arrivals, exposed and removals as .csv,
+        those that have rows; with mitigations front.csv and dominated.csv; with channels
+        channels.csv and games.parquet; and, if the study keeps them, feeds.parquet. The same study
+        has the same directory and, but for the timings, the same bytes.
     """
     place = root / f"{result.study.name}-{study_digest(result.study)[:12]}"
     with explained(place):
         place.mkdir(parents=True, exist_ok=True)
         feeds = ("feeds",) if result.study.evaluation.snapshots else ()
-        for name in ("per_user", *_TABLES, "timings", *feeds):
+        tables = (*_TABLES, "groups") if result.study.evaluation.groups else _TABLES
+        for name in ("per_user", *tables, "timings", *feeds):
             with whole(place / f"{name}.parquet") as part:
                 getattr(result, name).write_parquet(part)
-        for name in (*_TABLES, *tables_of_a_log(result)):
+        for name in (*tables, *tables_of_a_log(result)):
             with whole(place / f"{name}.csv") as part:
                 getattr(result, name).write_csv(part)
         if not result.front.is_empty():
@@ -229,6 +241,47 @@ def save_training(result: TrainingResult, root: Path = TRAININGS) -> Path:
             part.write_text("".join(f"{note}\n" for note in result.notes), encoding="utf-8")
         if ":" not in result.training.recommender.kind:
             _save_model(result, place / MODEL)
+    return place
+
+
+def save_comparison_of_feeds(
+    result: FeedComparison,
+    config: Mapping[str, Any],
+    files: str,
+    command: str,
+    root: Path = EVALUATIONS,
+) -> Path:
+    """Writes the files of a comparison of served feeds.
+
+    Args:
+        result: what `recsys.compare_feeds` gave.
+        config: its arguments and where the frames were, with a name.
+        files: digest of the frames' files.
+        command: what makes these files again.
+        root: where comparisons live.
+
+    Returns:
+        The directory: summary, drift, quantiles, groups and measures as .csv, per_user.parquet,
+        notes.txt, and config.yaml, which says what was compared. The same frames and arguments have
+        the same directory and the same bytes.
+
+    Raises:
+        StorageError: a place that cannot be written to.
+    """
+    place = root / f"{config['name']}-{evaluation_digest(config, files)[:12]}"
+    with explained(place):
+        place.mkdir(parents=True, exist_ok=True)
+        for name in ("summary", "drift", "quantiles", "groups", "measures"):
+            with whole(place / f"{name}.csv") as part:
+                getattr(result, name).write_csv(part)
+        with whole(place / "per_user.parquet") as part:
+            result.per_user.write_parquet(part)
+        with whole(place / "notes.txt") as part:
+            part.write_text("".join(f"{note}\n" for note in result.notes), encoding="utf-8")
+        with whole(place / "config.yaml") as part:
+            content = {**config, "k": result.k, "floor": result.floor, "files_sha256": files}
+            text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+            part.write_text(f"# {command}\n{text}", encoding="utf-8")
     return place
 
 

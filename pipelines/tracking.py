@@ -19,23 +19,28 @@ from pipelines.digests import world_digest
 from pipelines.provenance import git_tags, version_tags
 from pipelines.storage import tables_of_a_log
 from recsys.config import Study, Training
+from recsys.served import FeedComparison
 from recsys.study import StudyResult
 from recsys.training import TrainingResult
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["ARTIFACTS", "Recorded", "Tracker", "TrackingError", "tracked"]
+__all__ = [
+    "ARTIFACTS", "Recorded", "Subject", "Tracker", "TrackingError", "tracked", "tracked_as"
+]  # fmt: skip
 
 ARTIFACTS = (
-    "config.yaml", "summary.csv", "drift.csv", "quantiles.csv", "life.csv", "per_user.parquet"
+    "config.yaml", "summary.csv", "drift.csv", "quantiles.csv", "wins.csv", "exposure.csv",
+    "measures.csv", "life.csv", "per_user.parquet",
 )  # fmt: skip
 MORE_ARTIFACTS = (
-    "recovery.csv", "power.csv", "front.csv", "dominated.csv", "front.html",
+    "groups.csv", "recovery.csv", "power.csv", "front.csv", "dominated.csv", "front.html",
     "channels.csv", "channels.html", "games.parquet",
 )  # fmt: skip
 """Of some studies: of those with mitigations, or that split *who* among channels."""
 _PROGRAMS = {
+    "evaluation": "pipelines.evaluate",
     "study": "pipelines.run",
     "training": "pipelines.train",
     "tuning": "pipelines.tune",
@@ -60,6 +65,24 @@ class Recorded(NamedTuple):
     model_id: str | None = None
 
 
+class Subject(NamedTuple):
+    """What a run is about, where that is no study.
+
+    Attributes:
+        name: of the run.
+        role: tag of the run: a key of `_PROGRAMS`.
+        experiment: where it belongs.
+        digest: of the data.
+        source: a file that stands for the data.
+    """
+
+    name: str
+    role: str
+    experiment: str
+    digest: str
+    source: str
+
+
 class _Store(NamedTuple):
     client: "MlflowClient"
     uri: str
@@ -76,11 +99,37 @@ def tracked(study: Study | Training, role: str = "study") -> Iterator["Tracker |
         study: where `tracking.enabled` is off, the block gets None and MLflow is never imported.
         role: tag of the run: a key of `_PROGRAMS`.
     """
-    if not study.tracking.enabled:
+    tags = {"world_digest": world_digest(study)[:32], "study": study.name}
+    if isinstance(study, Training):
+        tags |= {"recommender": study.recommender.name}
+    elif study.group is not None:
+        tags |= {"group": study.group, "variant": str(study.variant)}
+    with _tracked(study.name, role, study.tracking.experiment, tags, study.tracking.enabled) as run:
+        yield run
+
+
+@contextmanager
+def tracked_as(subject: Subject, *, enabled: bool = True) -> Iterator["Tracker | None"]:
+    """As `tracked`, for what is no study.
+
+    Args:
+        subject: what the run is about.
+        enabled: if not, the block gets None and MLflow is never imported.
+    """
+    tags = {"world_digest": subject.digest[:32], "study": subject.name}
+    with _tracked(subject.name, subject.role, subject.experiment, tags, enabled) as tracker:
+        yield tracker
+
+
+@contextmanager
+def _tracked(
+    name: str, role: str, experiment: str, tags: dict[str, str], enabled: bool
+) -> Iterator["Tracker | None"]:
+    if not enabled:
         yield None
         return
     with ThreadPoolExecutor(1, thread_name_prefix="tracking") as pool:
-        tracker = Tracker(pool.submit(_open, study, role, _now()))
+        tracker = Tracker(pool.submit(_open, name, role, experiment, tags, _now()))
         try:
             yield tracker
         except BaseException as error:
@@ -183,6 +232,30 @@ class Tracker:
                 store.client.log_artifact(store.run_id, str(folder / file))
         return _recorded(store)
 
+    def record_feeds(
+        self, result: FeedComparison, config: Mapping[str, Any], folder: Path
+    ) -> Recorded:
+        """Writes the run of a comparison of served feeds and ends it.
+
+        Args:
+            result: what `recsys.compare_feeds` gave.
+            config: files and arguments.
+            folder: where its files are; all become artifacts.
+
+        Raises:
+            TrackingError: whatever went wrong with MLflow.
+        """
+        with self._taken() as store:
+            _log_input(
+                store, store.run_id, f"{config['name']} feeds", store.tags["world_digest"][:16],
+                "local", {"uri": str(Path(config["b"]).absolute())}, "evaluation",
+            )  # fmt: skip
+            _log(store, store.run_id, records.served_values(result), records.served_params(config))
+            store.client.set_tag(store.run_id, "mlflow.note.content", "\n\n".join(result.notes))
+            for path in sorted(folder.iterdir()):
+                store.client.log_artifact(store.run_id, str(path))
+        return _recorded(store)
+
     @contextmanager
     def _taken(self) -> Iterator[_Store]:
         """The store; its run ends with the block, and what goes wrong is said as one error."""
@@ -210,19 +283,12 @@ def _recorded(store: _Store) -> Recorded:
     return Recorded(store.uri, mlflow_store.is_local(), store.experiment_id, store.run_id)
 
 
-def _open(study: Study | Training, role: str, started: int) -> _Store:
+def _open(name: str, role: str, experiment: str, own: dict[str, str], started: int) -> _Store:
     """Imports MLflow, finds or makes the experiment, starts the parent run."""
     uri = mlflow_store.address()
-    client, experiment_id = mlflow_store.connect(study.tracking.experiment)
-    tags = {**git_tags(), **version_tags(), "world_digest": world_digest(study)[:32]}
-    tags |= {"study": study.name, "mlflow.source.name": _PROGRAMS[role]}
-    if isinstance(study, Training):
-        tags |= {"recommender": study.recommender.name}
-    elif study.group is not None:
-        tags |= {"group": study.group, "variant": str(study.variant)}
-    run = client.create_run(
-        experiment_id, started, tags={**tags, "role": role}, run_name=study.name
-    )
+    client, experiment_id = mlflow_store.connect(experiment)
+    tags = {**git_tags(), **version_tags(), **own, "mlflow.source.name": _PROGRAMS[role]}
+    run = client.create_run(experiment_id, started, tags={**tags, "role": role}, run_name=name)
     return _Store(client, uri, experiment_id, run.info.run_id, tags)
 
 
@@ -306,18 +372,20 @@ def _log_dataset(
     store: _Store, study: Study | Training, run_id: str, purpose: str = "evaluation"
 ) -> None:
     """Which world or log a run met, by a digest of our own; the data itself stays where it is."""
-    from mlflow.entities import Dataset, DatasetInput, InputTag
-
-    digest = world_digest(study)[:16]
     source: dict[str, Any] = {"tags": {"mlflow.source.name": "recsys.simulate"}}
     if study.log is not None:
         source = {"uri": str(Path(study.log.events).absolute())}
-    dataset = Dataset(
-        name=f"{study.name} {'world' if study.log is None else 'log'}",
-        digest=digest,
-        source_type="code" if study.log is None else "local",
-        source=json.dumps(source),
-    )
+    name = f"{study.name} {'world' if study.log is None else 'log'}"
+    kind = "code" if study.log is None else "local"
+    _log_input(store, run_id, name, world_digest(study)[:16], kind, source, purpose)
+
+
+def _log_input(
+    store: _Store, run_id: str, name: str, digest: str, kind: str, source: Any, purpose: str
+) -> None:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    dataset = Dataset(name=name, digest=digest, source_type=kind, source=json.dumps(source))
     context = InputTag("mlflow.data.context", purpose)
     store.client.log_inputs(run_id, [DatasetInput(dataset, [context])])
 

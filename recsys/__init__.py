@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from recsys.log import InteractionLog
     from recsys.mitigations import MITIGATIONS, Mitigation
     from recsys.recommenders import RECOMMENDERS, Model, Recommender
+    from recsys.served import FeedComparison, compare_feeds
     from recsys.store import load_model, save_model
     from recsys.study import StudyResult, run
     from recsys.training import TrainingResult, train
@@ -27,6 +28,7 @@ __all__ = [
     "MITIGATIONS",
     "RECOMMENDERS",
     "ConfigError",
+    "FeedComparison",
     "InteractionLog",
     "LogError",
     "Mitigation",
@@ -38,6 +40,7 @@ __all__ = [
     "Training",
     "TrainingResult",
     "UserError",
+    "compare_feeds",
     "drift",
     "load_model",
     "load_studies",
@@ -54,6 +57,7 @@ _HOME = {
     "MITIGATIONS": "recsys.mitigations",
     "RECOMMENDERS": "recsys.recommenders",
     "ConfigError": "recsys.errors",
+    "FeedComparison": "recsys.served",
     "InteractionLog": "recsys.log",
     "LogError": "recsys.errors",
     "Mitigation": "recsys.mitigations",
@@ -65,6 +69,7 @@ _HOME = {
     "Training": "recsys.config",
     "TrainingResult": "recsys.training",
     "UserError": "recsys.errors",
+    "compare_feeds": "recsys.served",
     "load_model": "recsys.store",
     "load_studies": "recsys.load",
     "load_study": "recsys.load",

@@ -70,8 +70,13 @@ def to_polars(frame: Any, name: str) -> pl.DataFrame:
         ) from error
 
 
-def checked(frame: pl.DataFrame, name: str) -> pl.DataFrame:
+def checked(frame: pl.DataFrame, name: str, called: str | None = None) -> pl.DataFrame:
     """The frame, if it keeps the schema called `name`: users, items, events or feeds.
+
+    Args:
+        frame: anything.
+        name: of the schema.
+        called: what messages call the frame; `name` unless given.
 
     Raises:
         LogError: names the columns and rules that fail, and in how many rows.
@@ -81,22 +86,23 @@ def checked(frame: pl.DataFrame, name: str) -> pl.DataFrame:
     ...
     recsys.errors.LogError: feeds: rank breaks 'min' in 1 row (ranks start at 1)
     """
+    called = name if called is None else called
     schema = _schemas()[name]
     missing = [c for c in schema.column_names() if c not in frame.columns and c in _REQUIRED[name]]
     if missing:
         raise LogError(
-            f"{name}: no column {', '.join(map(repr, missing))}; "
+            f"{called}: no column {', '.join(map(repr, missing))}; "
             f"the columns are {', '.join(map(repr, frame.columns)) or 'none'}. "
             "Rename yours, or map them under `columns` in the config"
         )
     for column in _REQUIRED[name]:
         kind = frame.schema[column]
         if column != "rank" and not (kind.is_integer() or kind in _TEXT or kind == pl.Null):
-            raise LogError(f"{name}: {column} is {kind}; ids are integers or strings")
+            raise LogError(f"{called}: {column} is {kind}; ids are integers or strings")
         nulls = frame[column].null_count()
         if nulls:
             raise LogError(
-                f"{name}: {nulls:,} of {frame.height:,} rows have no {column}; "
+                f"{called}: {nulls:,} of {frame.height:,} rows have no {column}; "
                 "remove these rows or fill them in"
             )
     present = [column for column in schema.column_names() if column in frame.columns]
@@ -105,7 +111,7 @@ def checked(frame: pl.DataFrame, name: str) -> pl.DataFrame:
         column, _, broken = rule.partition("|")
         note = f" ({_MEANING[column]})" if column in _MEANING else ""
         raise LogError(
-            f"{name}: {column} breaks '{broken}' in {count:,} row{'s' * (count > 1)}{note}"
+            f"{called}: {column} breaks '{broken}' in {count:,} row{'s' * (count > 1)}{note}"
         )
     return frame
 

@@ -13,7 +13,7 @@ from recsys.log import InteractionLog
 from recsys.newcomers import OwnLog, by_condition, by_time
 from recsys.schema import COHORTS, KINDS
 
-__all__ = ["read_log", "read_own_log"]
+__all__ = ["read_frame", "read_log", "read_own_log", "renamed"]
 
 
 def read_log(source: LogSource) -> InteractionLog:
@@ -32,18 +32,17 @@ def read_own_log(source: LogSource) -> OwnLog:
         LogError: what the files hold is no log, or has no newcomers or no incumbents in it.
     """
     frames = {
-        name: _read(path, name)
+        name: read_frame(path, f"log.{name}", f"log.{name}=path/to/{Path(path).name}")
         for name in ("events", "users", "items")
         if (path := getattr(source, name)) is not None
     }
-    _check_mapping(frames, source.columns)
-    frames = {name: _renamed(frame, source.columns) for name, frame in frames.items()}
+    frames = renamed(frames, source.columns, "log.columns")
     events = _with_cancels(_with_kind(frames["events"], source.kinds), frames["events"], source)
     _check_weights(events, source.weights)
-    users = frames.get("users")
     condition = source.newcomers if isinstance(source.newcomers, str) else AUTO
-    if condition != AUTO:
-        users = _with_cohort(users, condition)
+    users = (
+        _with_cohort(frames.get("users"), condition) if condition != AUTO else frames.get("users")
+    )
     log = InteractionLog.from_frames(
         events, users, frames.get("items"), weights=source.weights, timezone=source.timezone
     )
@@ -53,12 +52,23 @@ def read_own_log(source: LogSource) -> OwnLog:
     return own
 
 
-def _read(path: str, name: str) -> pl.DataFrame:
+def read_frame(path: str, where: str, otherwise: str) -> pl.DataFrame:
+    """A Parquet or CSV file as a frame.
+
+    Args:
+        path: of the file; whatever does not end in .parquet is read as CSV.
+        where: what names it, for messages: a key of a config, an option of a program.
+        otherwise: how to name another one.
+
+    Raises:
+        ConfigError: a file that is not there.
+        LogError: one that cannot be read.
+    """
     file = Path(path)
     if not file.is_file():
         raise ConfigError(
-            f"log.{name}: no file at {file.resolve()}; put the {name} there as Parquet or CSV, "
-            f"or name another place: log.{name}=path/to/{file.name}"
+            f"{where}: no file at {file.resolve()}; put it there as Parquet or CSV, "
+            f"or name another place: {otherwise}"
         )
     try:
         if file.suffix == ".parquet":
@@ -66,13 +76,13 @@ def _read(path: str, name: str) -> pl.DataFrame:
         frame = pl.read_csv(file, try_parse_dates=True, infer_schema_length=10_000)
     except (PolarsError, OSError, ValueError) as error:
         raise LogError(
-            f"log.{name}: {file} cannot be read as {file.suffix or 'CSV'}: {error}"
+            f"{where}: {file} cannot be read as {file.suffix or 'CSV'}: {error}"
         ) from error
-    _check_dates(frame, file, name)
+    _check_dates(frame, file, where)
     return frame
 
 
-def _check_dates(frame: pl.DataFrame, file: Path, name: str) -> None:
+def _check_dates(frame: pl.DataFrame, file: Path, where: str) -> None:
     """Raises on dates of a CSV that do not begin with the year: 01/02/2025 may be either."""
     times = [column for column, kind in frame.schema.items() if kind.is_temporal()]
     raw = pl.scan_csv(file, infer_schema=False).select(times) if times else None
@@ -81,18 +91,34 @@ def _check_dates(frame: pl.DataFrame, file: Path, name: str) -> None:
         text = raw.select(column).drop_nulls().head(1).collect().item()
         if frame.schema[column] != pl.Time and not text.strip()[:4].isdigit():
             raise LogError(
-                f"log.{name}: {file} has dates such as {text!r} in {column}, which may be read in "
+                f"{where}: {file} has dates such as {text!r} in {column}, which may be read in "
                 "two ways; write them with the year first, such as 2025-01-13"
             )
 
 
-def _check_mapping(frames: Mapping[str, pl.DataFrame], columns: Mapping[str, str]) -> None:
+def renamed(
+    frames: Mapping[str, pl.DataFrame], columns: Mapping[str, str], where: str = "columns"
+) -> dict[str, pl.DataFrame]:
+    """Frames whose columns have our names.
+
+    Args:
+        frames: by what messages call them.
+        columns: ours: theirs. Each is renamed in every frame that has it.
+        where: what names the mapping, for messages.
+
+    Raises:
+        ConfigError: a column that no frame has.
+
+    >>> renamed({"a": pl.DataFrame({"member": [1]})}, {"user_id": "member"})["a"].columns
+    ['user_id']
+    """
     for ours, theirs in columns.items():
         if not any(theirs in frame.columns for frame in frames.values()):
             have = "; ".join(f"{name}: {', '.join(f.columns)}" for name, f in frames.items())
             raise ConfigError(
-                f"log.columns.{ours}: no file has a column {theirs!r}. The files have {have}"
+                f"{where}.{ours}: no file has a column {theirs!r}. The files have {have}"
             )
+    return {name: _renamed(frame, columns) for name, frame in frames.items()}
 
 
 def _renamed(frame: pl.DataFrame, columns: Mapping[str, str]) -> pl.DataFrame:

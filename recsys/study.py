@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import partial
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -18,11 +19,20 @@ from recsys.arms.closed import ClosedArms
 from recsys.arms.log import LogArms
 from recsys.arms.result import REMOVALS, CellResult, feeds_in_one
 from recsys.arms.world import WorldArms
+from recsys.breakdown import (
+    exposure_summary,
+    groups_of,
+    measures_in,
+    users_of_log,
+    users_of_world,
+    wins_of,
+)
 from recsys.channels import channels
 from recsys.config import Chain, RecommenderSpec, Study
 from recsys.errors import ConfigError
 from recsys.exposed import EXPOSED
 from recsys.front import dominated, front
+from recsys.groups import groups_of_users
 from recsys.inference import MIN_SEEDS_FOR_CLAIMS
 from recsys.inference.arrivals import Wave
 from recsys.jobs import Progress, run_all
@@ -86,6 +96,7 @@ class Cell:
         study = self.study.model_dump(
             mode="json", include={"world", "log", "loop", "arms", "evaluation"}
         )
+        del study["evaluation"]["groups"]  # cut from the same rows afterwards
         recommender = self.recommender.model_dump(mode="json")
         where = {"seed": self.seed, "draws": [self.draws.start, self.draws.stop]}
         parts = [part.model_dump(mode="json") for part in self.chain.parts]
@@ -114,6 +125,17 @@ class StudyResult:
             p90 · p99 · top_tenth · n_users · n_seeds: over the users of a seed, then the mean over
             seeds. top_tenth is the mean of the tenth of the users with the largest values, n_users
             how many had a value in the seed with the fewest.
+        wins: recommender · mitigation · day · measure · against · wins · losses · ties (shares of
+            incumbents) · balance (wins - losses) · balance_ci_low · balance_ci_high · n_users ·
+            n_seeds: whether feeds are worth more in the influx arm than in another; in a log, with
+            the newcomers than without.
+        groups: recommender · mitigation · attribute · group · measure · level (of the reference
+            arm, where the measure is one) and the columns of `drift` from influx on, without
+            p_holm; over all days. No row unless `evaluation.groups` asks for them.
+        exposure: recommender · mitigation · arm · day · cohort · measure · mean · ci_low ·
+            ci_high · n_seeds: how attention falls on notes and creators (`EXPOSURE_FORMULAS` in
+            `recsys.arms.exposure`), one number for all measured feeds of a day.
+        measures: measure · title · kind · unit · formula, of every measure in the other frames.
         life: recommender · mitigation · arm · seed · day · cohort and the rest of
             `recsys.world.life.LIFE`. In an open loop the house serves, and is the recommender; no
             row for a log.
@@ -140,6 +162,10 @@ class StudyResult:
     summary: pl.DataFrame
     drift: pl.DataFrame
     quantiles: pl.DataFrame
+    wins: pl.DataFrame
+    groups: pl.DataFrame
+    exposure: pl.DataFrame
+    measures: pl.DataFrame
     life: pl.DataFrame
     feeds: pl.DataFrame
     timings: pl.DataFrame
@@ -168,6 +194,11 @@ class StudyResult:
         return [(str(recommender), str(mitigation)) for recommender, mitigation in rows.iter_rows()]
 
 
+def _users(study: Study) -> pl.DataFrame:
+    """What users can be grouped by."""
+    return users_of_world(study) if study.log is None else users_of_log(log_arms(study))
+
+
 def plan(study: Study) -> list[Cell]:
     """The cells of a study, after checking what can be checked before the work starts.
 
@@ -184,6 +215,7 @@ def plan(study: Study) -> list[Cell]:
             )
     if study.log is not None:
         log_arms(study).check()
+        groups_of_users(_users(study), study.evaluation.groups, "evaluation.groups")
         draws = range(1, study.log.placebo_draws + 1)
         chunks = [draws[i : i + _DRAWS_PER_CELL] for i in range(0, len(draws), _DRAWS_PER_CELL)]
         return [
@@ -192,6 +224,7 @@ def plan(study: Study) -> list[Cell]:
             for chunk in chunks
         ]
     _check_pool(study)
+    groups_of_users(_users(study), study.evaluation.groups, "evaluation.groups")
     every = range(1, COALITIONS)
     parts = [
         every[i : i + _COALITIONS_PER_CELL] for i in range(0, len(every), _COALITIONS_PER_CELL)
@@ -231,10 +264,10 @@ def combine(study: Study, results: Sequence[CellResult]) -> StudyResult:
     removals = pl.concat([result.removals for result in results])
     of_log: dict[str, Any] = {}
     if study.log is None:
-        drift, notes = drift_of_world(per_user, study.arms), _notes_on_seeds(study)
+        drift_of, notes = partial(drift_of_world, arms=study.arms), _notes_on_seeds(study)
     else:
         arms = log_arms(study)
-        drift = drift_of_log(per_user, arms.matching.crowding)
+        drift_of = partial(drift_of_log, crowding=arms.matching.crowding)
         notes = (*_notes_on_log(study), *_notes_on_removals(study, removals))
         of_log = {
             "arrived": arms.own.arrived,
@@ -249,8 +282,12 @@ def combine(study: Study, results: Sequence[CellResult]) -> StudyResult:
         study=study,
         per_user=per_user,
         summary=summarise(per_user),
-        drift=drift,
+        drift=drift_of(per_user),
         quantiles=quantiles(per_user),
+        wins=wins_of(per_user),
+        groups=groups_of(per_user, _users(study), study.evaluation.groups, drift_of),
+        exposure=exposure_summary(pl.concat([result.exposure for result in results])),
+        measures=measures_in(per_user, {} if study.log is None else study.log.attributes),
         life=life.unique(keys, keep="first", maintain_order=True),
         feeds=feeds_in_one([result.feeds for result in results]),
         timings=timings,

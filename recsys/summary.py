@@ -24,7 +24,7 @@ from recsys.inference import (
 )
 
 __all__ = [
-    "PRIMARY", "SATURATED", "Cube", "drift_of_log", "drift_of_world", "drifts_by_arm",
+    "PRIMARY", "SATURATED", "Cube", "cubes_of", "drift_of_log", "drift_of_world", "drifts_by_arm",
     "power_of_world", "summarise",
 ]  # fmt: skip
 
@@ -57,9 +57,11 @@ def summarise(per_user: pl.DataFrame) -> pl.DataFrame:
     """
     rows = []
     for keys, group in _groups(per_user, ("recommender", "mitigation", "arm", "cohort")):
-        for measure, cube in _cubes(group).items():
+        for measure, cube in cubes_of(group).items():
             for day, y in zip(cube.days, cube.values, strict=True):
                 interval = two_way_interval(y)
+                if not interval.n_users:
+                    continue  # turnover, say, on the first day
                 rows.append(
                     {
                         **keys, "day": day, "measure": measure, "mean": interval.mean,
@@ -90,6 +92,7 @@ def drift_of_world(per_user: pl.DataFrame, arms: tuple[str, ...]) -> pl.DataFram
         found = [
             {**keys, "day": d, "measure": measure, **_world_row(y)} for d, y in _days_of(by_arm)
         ]
+        found = [row for row in found if row["n_users"]]
         _widen(found)
         rows += found
     return _drift_frame(rows)
@@ -107,7 +110,7 @@ def drifts_by_arm(
         Recommender and mitigation, measure, and by arm the users' values.
     """
     for keys, group in _groups(_incumbents(per_user), ("recommender", "mitigation")):
-        cubes = {arm["arm"]: _cubes(part) for arm, part in _groups(group, ("arm",))}
+        cubes = {arm["arm"]: cubes_of(part) for arm, part in _groups(group, ("arm",))}
         if "retrain" in arms and "retrain" not in cubes:
             cubes["retrain"] = cubes["control"]
         for measure in _measures_in(group):
@@ -323,7 +326,7 @@ def _groups(
         yield dict(zip(by, keys, strict=True)), group
 
 
-def _cubes(group: pl.DataFrame) -> dict[str, Cube]:
+def cubes_of(group: pl.DataFrame) -> dict[str, Cube]:
     """Values of each measure that has any, by day, user and seed; NaN where a user has none.
 
     Placebo groups of a log share day, user and seed: their mean is taken, in the order of rows.

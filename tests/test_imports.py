@@ -16,9 +16,9 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 VALUES = {"config", "errors", "jobs", "lazy", "log", "noise", "schema", "threads"}
 PARTS = {"drift", "feeds", "inference", "metrics", "mitigations", "recommenders", "world"}
 STUDIES = {
-    "arms", "channels", "exposed", "front", "holdout", "lives", "load", "newcomers", "recovery",
-    "sensitivity", "source", "spread", "store", "study", "summary", "training", "validation",
-    "variants",
+    "arms", "breakdown", "channels", "exposed", "front", "groups", "holdout", "lives", "load",
+    "newcomers", "recovery", "sensitivity", "served", "source", "spread", "store", "study",
+    "summary", "training", "validation", "variants",
 }  # fmt: skip
 ALLOWED_BETWEEN_PARTS = {
     ("world", "feeds"),  # the platform blends the feeds that make the log

@@ -81,7 +81,7 @@ def test_a_column_that_has_our_name_already_gives_way(tmp_path):
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"events": "nowhere/e.csv"}, ConfigError, "nowhere/e.csv; put the events there as"),
+        ({"events": "nowhere/e.csv"}, ConfigError, "nowhere/e.csv; put it there as"),
         ({"users": "nowhere/u.csv"}, ConfigError, "log.users: no file at /"),
         ({"users": None}, ConfigError, "log.users: give the users' file"),
         (

@@ -8,12 +8,16 @@ where v is 0 by law, so it is not run.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from recsys.arms.closed import ClosedArms
 from recsys.arms.measure import headline_of
-from recsys.drift import MEASURES, Measure
+from recsys.drift import MEASURES, FeedPair, Measure
 from recsys.lazy import lazy
+from recsys.recommenders import Ranking
+from recsys.world.behaviour import examination
 from recsys.world.gates import GATES
 from recsys.world.simulate import Simulation
 
@@ -93,13 +97,26 @@ class ChannelArms(ClosedArms):
                 self._feeds(recommender, of, day, (self.panel,))[0][0] for of in ("control", arm)
             )
             without = self._without_newcomers(recommender, arm, day, feeds)
-            pairs.append(self._pair(arm, day, self.panel, reference, feeds, without))
+            pairs.append(self._bare_pair(arm, reference, feeds, without))
             keys = {
                 **named, "arm": arm, "seed": self.seed, "draw": 0, "day": day,
                 "cohort": "incumbent",
             }  # fmt: skip
             days.append(self._rows(keys, self.panel, pairs[-1]))
         return pl.concat([headline_of(days, pairs, self._measures), *days])
+
+    def _bare_pair(
+        self, arm: str, reference: Ranking, feeds: Ranking, without: NDArray[np.int32] | None
+    ) -> FeedPair:
+        """What `RUNGS` need, and no more: there are many worlds."""
+        return FeedPair(
+            reference=reference.item_ids,
+            feeds=feeds.item_ids,
+            attributes={name: codes for name, (codes, _) in self._attributes(arm).items()},
+            from_newcomers=self._simulation(arm).from_newcomers,
+            examine=examination(self.world.platform, self.evaluation.k),
+            without=without,
+        )
 
     @lazy
     def _measures(self) -> dict[str, Measure]:

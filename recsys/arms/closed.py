@@ -84,6 +84,10 @@ class ClosedArms(WorldArms):
         """Its worlds have fitted it each morning, from yesterday's model on."""
         return None
 
+    @property
+    def _has_scores(self) -> bool:
+        return False
+
     def _feeds(
         self,
         recommender: Recommender,

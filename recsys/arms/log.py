@@ -17,6 +17,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from recsys.arms.exposure import Pool, exposure_rows
+from recsys.arms.items import creators_of, history_of, liked_popularity, popularity_of, vectors_of
 from recsys.arms.measure import Attributes, attributes_of, measures_of, rows_of
 from recsys.arms.result import REMOVALS, CellResult, feeds_in_one, feeds_of, life_of
 from recsys.arms.world import training_seed
@@ -37,7 +39,6 @@ from recsys.source import read_own_log
 __all__ = ["LogArms"]
 
 _LOW = np.uint64(0xFFFFFFFF)
-_NEED_CREATORS = ("newcomer_share", "newcomer_slots", "displaced", "reshuffled")
 
 
 @dataclass(frozen=True)
@@ -140,11 +141,28 @@ class LogArms:
             raise LogError(f"log.newcomers: {matching.describe()}")
         return matching
 
+    @lazy
+    def activity(self) -> NDArray[np.int64]:
+        """Positive events of every user in the training part, int64 (n_users,)."""
+        return _per_user(self.train, self.train.dense["weight"].to_numpy() > 0)
+
+    def main_topic(self) -> pl.Series | None:
+        """The topic that every user liked most, the first by name of several; null for who liked
+        nothing. None if topics are not known."""
+        if "topic" not in self._attributes:
+            return None
+        codes, labels = self._attributes["topic"]
+        mix = history_of(self.train, np.arange(self.train.n_users), codes, len(labels))
+        liked = ~np.isnan(mix[:, 0])
+        most = np.where(liked, np.nan_to_num(mix).argmax(axis=1), -1)
+        return pl.Series("main_topic", [labels[place] if place >= 0 else None for place in most])
+
     def prepare(self) -> None:
         """Reads and splits the log and draws the panel, once, whoever asks first."""
         with self._lock:
             _ = self.whole, self.split, self.panel, self.matching, self.exposed
             _ = self.train.interactions, self.train.seen, self._attributes, self._held_out
+            _ = self._pool, self._vectors, self._history
 
     def check(self) -> None:
         """Raises what a run would raise: a bad log, a panel or a depth that it cannot supply."""
@@ -176,7 +194,7 @@ class LogArms:
             arms = [("full", 0), ("influx", 0), *retrain, *arms]
         variant = (name, "none") if isinstance(name, str) else name
         whole, reference = self._reference(variant, recommender)
-        rows, timings, kept, removals = [], [], [], []
+        rows, timings, kept, exposure, removals = [], [], [], [], []
         for arm, draw in arms:
             start = time.perf_counter()
             feeds = reference if arm == "full" else self._feeds(recommender, whole, arm, draw)
@@ -186,6 +204,7 @@ class LogArms:
                 "seed": self.seed, "draw": draw, "day": None, "cohort": "incumbent",
             }  # fmt: skip
             rows.append(self._rows(keys, reference, feeds))
+            exposure.append(exposure_rows(keys, feeds.item_ids, self._examine, self._pool))
             if self.evaluation.snapshots and arm != "placebo":
                 ids = self.train.users["user_id"].gather(self.panel)
                 kept.append(feeds_of(keys, ids, self.train.items["item_id"], feeds))
@@ -201,6 +220,7 @@ class LogArms:
             pl.DataFrame(timings, schema_overrides={"day": pl.Int32}),
             life_of({}, variant, self.seed),
             feeds_in_one(kept),
+            pl.concat(exposure),
             pl.DataFrame(removals, schema=REMOVALS),
         )
 
@@ -282,8 +302,6 @@ class LogArms:
     def _rows(self, keys: dict[str, Any], reference: Ranking, feeds: Ranking) -> pl.DataFrame:
         pair = self._pair(reference, feeds)
         measures = measures_of(sorted(pair.provides - set(self._attributes)), self._attributes)
-        if self.train.from_newcomers is None:
-            measures = {n: m for n, m in measures.items() if n not in _NEED_CREATORS}
         ids = self.train.users["user_id"].gather(self.panel)
         return rows_of(pair, measures, ids, keys, compared=keys["arm"] != "full")
 
@@ -293,17 +311,49 @@ class LogArms:
             both = zip(feeds.item_ids, self._held_out, strict=True)
             hits = np.stack([np.isin(row, items) for row, items in both])
             n_relevant = np.array([items.size for items in self._held_out], dtype=np.int32)
-        nobody = np.zeros(self.train.n_items, dtype=np.bool_)
-        from_newcomers = self.train.from_newcomers
         return FeedPair(
             reference=reference.item_ids,
             feeds=feeds.item_ids,
             attributes={name: codes for name, (codes, _) in self._attributes.items()},
-            from_newcomers=nobody if from_newcomers is None else from_newcomers,
-            examine=1 / np.log2(np.arange(2, self.evaluation.k + 2)),
+            from_newcomers=self.train.from_newcomers,
+            examine=self._examine,
+            creators=self._pool.creators,
+            popularity=self._pool.popularity,
+            vectors=self._vectors,
+            reference_scores=reference.scores.astype(np.float64),
+            scores=feeds.scores.astype(np.float64),
+            history=self._history,
             hits=hits,
             n_relevant=n_relevant,
         )
+
+    @property
+    def _examine(self) -> NDArray[np.float64]:
+        """How much each rank counts where nothing is known of the platform's layout."""
+        return 1 / np.log2(np.arange(2, self.evaluation.k + 2))
+
+    @lazy
+    def _pool(self) -> Pool:
+        """The items that have likes in the whole log, and what the panel liked there."""
+        log, popularity = self.train, popularity_of(self.train)
+        return Pool(
+            candidates=popularity > 0,
+            creators=creators_of(log.items),
+            popularity=popularity,
+            liked=liked_popularity(log, self.panel, popularity),
+        )
+
+    @lazy
+    def _vectors(self) -> NDArray[np.float32] | None:
+        return vectors_of(self.train.items)
+
+    @lazy
+    def _history(self) -> dict[str, NDArray[np.float64]] | None:
+        """Topics of what the panel liked, which no arm removes; None if topics are not known."""
+        if "topic" not in self._attributes:
+            return None
+        codes, labels = self._attributes["topic"]
+        return {"topic": history_of(self.train, self.panel, codes, len(labels))}
 
 
 def _per_user(log: InteractionLog, which: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -18,6 +18,7 @@ __all__ = [
     "KEYS",
     "Attributes",
     "attributes_of",
+    "described",
     "headline_of",
     "is_level",
     "measures_of",
@@ -65,6 +66,17 @@ def measures_of(provides: Sequence[str], attributes: Attributes) -> dict[str, Me
     return chosen
 
 
+def described(measures: Mapping[str, Measure]) -> pl.DataFrame:
+    """measure · title · kind · unit · formula, a row each: what a column of figures means.
+
+    >>> described({"notes": MEASURES["notes"]}).row(0)[:3]
+    ('notes', 'drift of notes', 'drift')
+    """
+    names = ("title", "kind", "unit", "formula")
+    rows = [(key, *(getattr(m, name) for name in names)) for key, m in measures.items()]
+    return pl.DataFrame(rows, schema=dict.fromkeys(("measure", *names), pl.String), orient="row")
+
+
 def is_level(measure: str) -> bool:
     """Whether a measure describes feeds alone, so that arms are compared by differences.
 
@@ -89,10 +101,14 @@ def rows_of(
         measures: what to compute.
         user_ids: (n,) people's ids.
         keys: recommender, mitigation, arm, seed, draw, day and cohort of all rows.
-        compared: whether the reference is another arm's; if not, drift is null.
+        compared: whether the reference is another arm's; if not, drift is null, as is what the pair
+            lacks the needs of.
     """
+    pair = pair.afresh()  # what measures share is forgotten with it
     values: dict[str, NDArray[np.float64] | None] = {
-        name: measure(pair) if compared or measure.kind == "level" else None
+        name: measure(pair)
+        if (compared or measure.kind == "level") and pair.provides.issuperset(measure.needs)
+        else None
         for name, measure in measures.items()
     }
     return pl.DataFrame({"user_id": user_ids}).select(
@@ -155,6 +171,7 @@ def _end_to_end(pairs: Sequence[FeedPair]) -> FeedPair:
         attributes=pairs[-1].attributes,
         from_newcomers=pairs[-1].from_newcomers,
         examine=np.concatenate([pair.examine for pair in pairs]),
+        history=pairs[-1].history,
     )
 
 

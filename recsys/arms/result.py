@@ -55,6 +55,7 @@ class CellResult:
         timings: seconds a step.
         life: what people lived through; no row for a log.
         feeds: the feeds that were measured; no row unless `evaluation.snapshots` asks for them.
+        exposure: how attention falls on notes and creators, columns as in `EXPOSURE`.
         games: values a user with some gates open; no row unless `channels` asks for them.
         removals: `REMOVALS`, exact removal of a log's newcomers beside a new fit; no row where the
             recommender has none, or of a world.
@@ -64,6 +65,7 @@ class CellResult:
     timings: pl.DataFrame
     life: pl.DataFrame
     feeds: pl.DataFrame
+    exposure: pl.DataFrame
     removals: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=REMOVALS))
     games: pl.DataFrame = field(default_factory=pl.DataFrame)
 
@@ -71,7 +73,7 @@ class CellResult:
     def of_games(cls, games: pl.DataFrame) -> "CellResult":
         """A cell that has run channels alone."""
         nothing = pl.DataFrame()
-        return cls(nothing, nothing, nothing, nothing, games=games)
+        return cls(nothing, nothing, nothing, nothing, nothing, games=games)
 
 
 def life_of(lives: Mapping[str, pl.DataFrame], server: tuple[str, str], seed: int) -> pl.DataFrame:

@@ -12,6 +12,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from recsys.arms.exposure import Pool, exposure_rows
+from recsys.arms.items import history_of, liked_popularity, popularity_of
 from recsys.arms.measure import Attributes, attributes_of, headline_of, measures_of, rows_of
 from recsys.arms.oracle import OracleRow
 from recsys.arms.result import CellResult, feeds_in_one, feeds_of, life_of
@@ -70,6 +72,8 @@ class WorldArms:
         default_factory=dict, compare=False
     )
     _codes: dict[str, Attributes] = field(default_factory=dict, compare=False)
+    _places: dict[str, NDArray[np.float32]] = field(default_factory=dict, compare=False)
+    _pools: dict[tuple[str, int, bool], Pool] = field(default_factory=dict, compare=False)
 
     @lazy
     def simulations(self) -> dict[str, Simulation]:
@@ -104,29 +108,33 @@ class WorldArms:
         self.prepare()
         variant = (name, "none") if isinstance(name, str) else name
         named = dict(zip(("recommender", "mitigation"), variant, strict=True))
-        rows, timings, kept = [], [], []
+        rows, timings, kept, exposure = [], [], [], []
         references: dict[int, Ranking] = {}
-        before = self._before(recommender)
+        learned = self._before(recommender)
         for arm in self._arms_for(recommender):
             incumbents, newcomers, pairs = [], [], []
+            before: Ranking | None = None
             for day in self.evaluation.days:
                 newcomers_there = self._newcomers(arm, day)
                 (feeds, theirs), seconds = self._feeds(
-                    recommender, arm, day, (self.panel, newcomers_there), before
+                    recommender, arm, day, (self.panel, newcomers_there), learned
                 )
                 keys = {
                     **named, "arm": arm, "seed": self.seed, "draw": 0, "day": day,
                     "cohort": "incumbent",
                 }  # fmt: skip
                 reference = references.setdefault(day, feeds)
-                without = self._without_newcomers(recommender, arm, day, feeds, before)
-                pairs.append(self._pair(arm, day, self.panel, reference, feeds, without))
+                without = self._without_newcomers(recommender, arm, day, feeds, learned)
+                pairs.append(self._pair(arm, day, self.panel, reference, feeds, before, without))
                 incumbents.append(self._rows(keys, self.panel, pairs[-1]))
+                exposure.append(self._exposure(keys, self.panel, feeds))
+                before = feeds
                 kept += self._kept(keys, self.panel, feeds)
                 if newcomers_there.size:
                     keys["cohort"] = "newcomer"  # quality only: they have no feed in the twin
                     pair = self._pair(arm, day, newcomers_there, theirs, theirs)
                     newcomers.append(self._rows(keys, newcomers_there, pair))
+                    exposure.append(self._exposure(keys, newcomers_there, theirs))
                     kept += self._kept(keys, newcomers_there, theirs)
                 timings.append({**named, "seed": self.seed, "arm": arm, "day": day, **seconds})
             rows += [headline_of(incumbents, pairs, self._measures), *incumbents]
@@ -138,6 +146,7 @@ class WorldArms:
             pl.DataFrame(timings),
             life_of(lives, self._server(variant), self.seed),
             feeds_in_one(kept),
+            pl.concat(exposure),
         )
 
     def _server(self, variant: tuple[str, str]) -> tuple[str, str]:
@@ -260,9 +269,11 @@ class WorldArms:
         users: NDArray[np.int64],
         reference: Ranking,
         feeds: Ranking,
+        before: Ranking | None = None,
         without: NDArray[np.int32] | None = None,
     ) -> FeedPair:
         """Reference and feeds as the measures take them; notes are described as in the arm."""
+        is_panel = users is self.panel
         from_newcomers = self._simulation(arm).from_newcomers
         attributes = self._attributes(arm)
         return FeedPair(
@@ -271,9 +282,71 @@ class WorldArms:
             attributes={name: codes for name, (codes, _) in attributes.items()},
             from_newcomers=from_newcomers,
             examine=examination(self.world.platform, self.evaluation.k),
+            creators=self._simulation(arm).notes.creator,
+            popularity=self._pool(arm, day, users).popularity,
+            vectors=self._vectors(arm),
+            reference_scores=reference.scores.astype(np.float64) if self._has_scores else None,
+            scores=feeds.scores.astype(np.float64) if self._has_scores else None,
+            previous=None if before is None else before.item_ids,
+            history={"topic": self._history} if is_panel else None,
             relevance=self._worth(arm, day, users, feeds),
             without=without,
         )
+
+    @property
+    def _has_scores(self) -> bool:
+        """Whether feeds come with what they were ranked by."""
+        return True
+
+    def _exposure(
+        self, keys: dict[str, Any], users: NDArray[np.int64], feeds: Ranking
+    ) -> pl.DataFrame:
+        """How attention falls on the day's notes, over all feeds of these users."""
+        pool = self._pool(keys["arm"], keys["day"], users)
+        examine = examination(self.world.platform, self.evaluation.k)
+        return exposure_rows(keys, feeds.item_ids, examine, pool)
+
+    def _pool(self, arm: str, day: int, users: NDArray[np.int64]) -> Pool:
+        """What can be served to some users on a day, and how many liked it before."""
+        world, is_panel = self._world_of(arm), users is self.panel
+        with self._lock:
+            if (world, day, is_panel) not in self._pools:
+                simulation, known = self._simulation(arm), self._days.get((world, day))
+                log = (
+                    known[0] if known else simulation.log_before(day, self.evaluation.training_days)
+                )
+                popularity = popularity_of(log)
+                self._pools[world, day, is_panel] = Pool(
+                    simulation.candidates(day),
+                    simulation.notes.creator,
+                    popularity,
+                    liked_popularity(log, users, popularity),
+                )
+            return self._pools[world, day, is_panel]
+
+    @lazy
+    def _history(self) -> NDArray[np.float64]:
+        """Topics of what the panel liked before the influx, float64 (n, topics)."""
+        log, (codes, labels) = self._log_before, self._attributes("control")["topic"]
+        return history_of(log, self.panel, codes, len(labels))
+
+    @lazy
+    def _log_before(self) -> InteractionLog:
+        """The log before the influx, the same in all arms."""
+        return self.simulations["control"].log_before(0)
+
+    def _vectors(self, arm: str) -> NDArray[np.float32]:
+        """The notes' true places: topic, language and format (a one each) and hidden factors, which
+        weigh as much as one of these."""
+        with self._lock:
+            world = self._world_of(arm)
+            if world not in self._places:
+                notes = self._simulation(arm).notes
+                codes = (codes for codes, _ in self._attributes(arm).values())
+                ones = [np.eye(int(c.max(initial=0)) + 1, dtype=np.float32)[c] for c in codes]
+                spread = float(np.sqrt((notes.latent**2).sum(axis=1).mean())) or 1.0
+                self._places[world] = np.concatenate([*ones, notes.latent / spread], axis=1)
+            return self._places[world]
 
     def _worth(
         self, arm: str, day: int, users: NDArray[np.int64], feeds: Ranking
@@ -313,8 +386,12 @@ class WorldArms:
 
     @lazy
     def _measures(self) -> dict[str, Measure]:
-        known = ["relevance", "without"] if self.evaluation.one_step else ["relevance"]
-        return measures_of(known, self._attributes("control"))
+        scores = ("reference_scores", "scores") if self._has_scores else ()
+        several = ("previous",) if len(self.evaluation.days) > 1 else ()
+        one_step = ("without",) if self.evaluation.one_step else ()
+        known = ("from_newcomers", "creators", "popularity", "vectors", "history", "relevance")
+        attributes = self._attributes("control")
+        return measures_of([*known, *scores, *several, *one_step], attributes)
 
 
 def _scores_of(ids: NDArray[np.int32], own: Ranking) -> NDArray[np.float32]:

@@ -87,6 +87,10 @@ class Evaluation(Part):
     one_step: bool = False
     """In a world, measure one-step drift too: the same morning's feeds by a fit with and by one
     without newcomers' events. It costs another fit a day and arm."""
+    groups: tuple[str, ...] = ()
+    """Attributes of users to break the headline down by. Of a world: activity, skill, language,
+    main_topic, curious, posts; of a log: activity, tenure, main_topic, and its users' columns.
+    Numbers are cut into thirds of the panel."""
     snapshots: bool = False
     """Keep the measured feeds themselves, a row a slot, beside their measures; of a log, not those
     of its placebo groups."""
@@ -95,6 +99,8 @@ class Evaluation(Part):
     def _days_are_sorted(self) -> Self:
         if not self.days or list(self.days) != sorted(set(self.days)):
             raise ValueError("days must be distinct and increasing, with at least one")
+        if len(set(self.groups)) < len(self.groups):
+            raise ValueError(f"groups: {list(self.groups)} names an attribute twice")
         return self
 
 

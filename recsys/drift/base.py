@@ -7,13 +7,18 @@ is a property of the arm's feeds alone; its drift is the difference to the refer
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-_OPTIONAL_FIELDS = ("relevance", "hits", "n_relevant", "without")
+T = TypeVar("T")
+
+_OPTIONAL_FIELDS = (
+    "from_newcomers", "creators", "popularity", "vectors", "reference_scores", "scores",
+    "previous", "history", "relevance", "hits", "n_relevant", "without",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,8 +30,18 @@ class FeedPair:
         feeds: feeds in the arm that is measured, int32 (n, k).
         attributes: codes of the items, each int32 (n_items,), from 0; an unknown value has a code
             too.
-        from_newcomers: bool (n_items,), True where a newcomer made the item.
+        from_newcomers: bool (n_items,), True where a newcomer made the item; None if creators are
+            not known, as all that follows but `examine`.
         examine: float64 (k,), probability that a reader looks at the slot; the position weights.
+        creators: int32 (n_items,), number of the item's creator, from 0; an unknown creator has a
+            number of its own.
+        popularity: float64 (n_items,), share of the readers who liked the item before.
+        vectors: float32 (n_items, d), where the items lie in one space for both arms.
+        reference_scores, scores: float64 (n, k), what the slots of `reference` and of `feeds` were
+            ranked by, NaN where there is none; equal neighbours are tied.
+        previous: int32 (n, k), feeds of the same readers in the same arm, one measured day before.
+        history: by attribute, float64 (n, codes): the mix of what each reader liked before the
+            influx; rows sum to 1, or are NaN.
         relevance: float32 (n, k), the reader's probability to click each slot of `feeds`; known in
             synthetic worlds only.
         hits: bool (n, k), slots of `feeds` that the reader clicked later; own logs.
@@ -41,34 +56,68 @@ class FeedPair:
         >>> feeds = np.array([[0, 1], [1, -1]], dtype=np.int32)
         >>> pair = FeedPair(feeds, feeds, {}, np.zeros(2, dtype=bool), np.array([1.0, 0.5]))
         >>> sorted(pair.provides)
-        []
+        ['from_newcomers']
     """
 
     reference: NDArray[np.int32]
     feeds: NDArray[np.int32]
     attributes: Mapping[str, NDArray[np.int32]]
-    from_newcomers: NDArray[np.bool_]
+    from_newcomers: NDArray[np.bool_] | None
     examine: NDArray[np.float64]
+    creators: NDArray[np.int32] | None = None
+    popularity: NDArray[np.float64] | None = None
+    vectors: NDArray[np.float32] | None = None
+    reference_scores: NDArray[np.float64] | None = None
+    scores: NDArray[np.float64] | None = None
+    previous: NDArray[np.int32] | None = None
+    history: Mapping[str, NDArray[np.float64]] | None = None
     relevance: NDArray[np.float32] | None = None
     hits: NDArray[np.bool_] | None = None
     n_relevant: NDArray[np.int32] | None = None
     without: NDArray[np.int32] | None = None
+    _made: dict[tuple[str, ...], Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.feeds.ndim != 2:
             raise ValueError(f"feeds has shape {self.feeds.shape}; expected (n, k)")
         rows, depth = self.feeds.shape
-        items = self.from_newcomers.shape[:1]
+        of_items = (self.from_newcomers, self.creators, self.popularity, self.vectors)
+        described = [array for array in (*of_items, *self.attributes.values()) if array is not None]
+        items = described[0].shape[:1] if described else ()
         _check("feeds", self.feeds, (rows, depth), "i")
         _check("reference", self.reference, (rows, depth), "i")
         _check("from_newcomers", self.from_newcomers, items, "b")
         _check("examine", self.examine, (depth,), "f")
+        _check("creators", self.creators, items, "i")
+        _check("popularity", self.popularity, items, "f")
+        if self.vectors is not None:
+            _check("vectors", self.vectors, (*items, self.vectors.shape[-1]), "f")
+        _check("reference_scores", self.reference_scores, (rows, depth), "f")
+        _check("scores", self.scores, (rows, depth), "f")
+        _check("previous", self.previous, (rows, depth), "i")
+        for name, mix in (self.history or {}).items():
+            _check(f"history[{name!r}]", mix, (rows, mix.shape[-1]), "f")
         _check("relevance", self.relevance, (rows, depth), "f")
         _check("hits", self.hits, (rows, depth), "b")
         _check("n_relevant", self.n_relevant, (rows,), "i")
         _check("without", self.without, (rows, depth), "i")
         for name, codes in self.attributes.items():
             _check(f"attributes[{name!r}]", codes, items, "i")
+
+    def once(self, key: tuple[str, ...], make: Callable[[], T]) -> T:
+        """What measures have in common, made at the first call and kept with the pair.
+
+        Args:
+            key: what it is; the same key always stands for the same value.
+            make: makes it.
+        """
+        if key not in self._made:
+            self._made[key] = make()
+        return cast(T, self._made[key])
+
+    def afresh(self) -> FeedPair:
+        """The same pair, with nothing kept yet; to be dropped once it is measured."""
+        return replace(self)
 
     @property
     def provides(self) -> frozenset[str]:
@@ -90,8 +139,9 @@ class Measure:
         formula: one line.
         function: from a pair to float64 (n,), NaN where the measure is undefined.
         needs: attributes, or optional fields of `FeedPair`, without which it cannot be computed.
-        rung: the rung of the ladder of resolutions it stands for: "notes", "topics" or
-            "language x format"; None if it stands beside the ladder.
+        rung: the rung of the ladder of resolutions it stands for: "notes", "creators", "topics",
+            "language x format" or "embedding"; None if it stands beside the ladder.
+        bounds: the smallest and the largest value.
         pooled: whether several days are measured together, as one long feed, rather than day by
             day and averaged: distances between distributions of few slots are biased upward.
     """
@@ -104,6 +154,7 @@ class Measure:
     function: Callable[[FeedPair], NDArray[np.float64]]
     needs: tuple[str, ...] = ()
     rung: str | None = None
+    bounds: tuple[float, float] = (0.0, 1.0)
     pooled: bool = False
 
     def __call__(self, pair: FeedPair) -> NDArray[np.float64]:

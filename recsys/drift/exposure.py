@@ -105,14 +105,105 @@ def coverage(ids: ArrayLike, n_items: int) -> float:
     return np.unique(feeds[feeds >= 0]).size / n_items
 
 
+def homogenisation(ids: ArrayLike, n_items: int) -> float:
+    """How alike feeds are: the mean share of its slots that a feed has in common with another's.
+
+    Σ_i c_i (c_i - 1) / ((n - 1) Σ_i c_i), c_i being the readers who are shown item i: the chance
+    that another reader, drawn at random, is shown what stands in a slot drawn at random.
+
+    Args:
+        ids: feeds, integer ids (n, k), -1 for empty slots; no id twice in a feed.
+        n_items: items that could have been shown; ids are below it.
+
+    Returns:
+        Share in [0, 1]: 0 where no two readers share an item, 1 where all see the same; NaN for
+        fewer than two feeds, or none with an item.
+
+    Raises:
+        ValueError: on shapes, dtypes or ids other than the above.
+
+    Source:
+        Chaney, Stewart & Engelhardt (2018), How algorithmic confounding in recommendation systems
+        increases homogeneity and decreases utility, RecSys; over all pairs, of slots.
+
+    Example:
+        >>> homogenisation([[0, 1], [0, 2], [0, 3]], n_items=4)
+        0.5
+    """
+    if n_items < 1:
+        raise ValueError(f"n_items is {n_items}; expected at least 1")
+    feeds = np.asarray(ids)
+    position_weights(feeds, None, n_items)
+    readers = np.bincount(feeds[feeds >= 0], minlength=n_items).astype(np.float64)
+    slots = readers.sum()
+    if feeds.shape[0] < 2 or slots == 0:
+        return float("nan")
+    return float((readers * (readers - 1)).sum() / ((feeds.shape[0] - 1) * slots))
+
+
+def attention(ids: ArrayLike, weights: ArrayLike | None, n_items: int) -> NDArray[np.float64]:
+    """How often each item is looked at: the sum of the weights of the slots that it holds.
+
+    Args:
+        ids: feeds, integer ids (n, k), -1 for empty slots.
+        weights: weight of each rank, float (k,), at least 0; None counts each slot once.
+        n_items: number of items; ids are below it.
+
+    Returns:
+        Looks, float64 (n_items,).
+
+    Raises:
+        ValueError: on shapes, dtypes or ids other than the above.
+
+    Example:
+        >>> attention([[0, 1], [1, -1]], [1.0, 0.5], n_items=3).tolist()
+        [1.0, 1.5, 0.0]
+    """
+    feeds = np.asarray(ids)
+    slot_weights = position_weights(feeds, weights, n_items)
+    row, rank = np.nonzero(feeds >= 0)
+    looks = np.bincount(feeds[row, rank], slot_weights[rank], minlength=n_items)
+    return np.asarray(looks, dtype=np.float64)
+
+
 # --- the same for a FeedPair: levels of the measured feeds ----------------------------------------
 
 
 def newcomer_share(pair: FeedPair) -> NDArray[np.float64]:
     """Share of the attention that newcomers' notes get."""
+    assert pair.from_newcomers is not None
     return position_weighted_share(pair.feeds, pair.from_newcomers, pair.examine)
 
 
 def newcomer_slots(pair: FeedPair) -> NDArray[np.float64]:
     """Share of slots with newcomers' notes."""
-    return position_weighted_share(pair.feeds, pair.from_newcomers, None)
+    flags = pair.from_newcomers
+    assert flags is not None
+    return pair.once(("newcomer_slots",), lambda: position_weighted_share(pair.feeds, flags, None))
+
+
+_FIRST_CARDS = 4
+_HEAVY = 0.25
+
+
+def noticeable(pair: FeedPair) -> NDArray[np.float64]:
+    """1 if a newcomer's note is among the first four cards, what a phone shows at once; else 0."""
+    assert pair.from_newcomers is not None
+    top = pair.feeds[:, :_FIRST_CARDS]
+    filled = top >= 0
+    among = filled & pair.from_newcomers[np.where(filled, top, 0)]
+    return np.where(filled.any(axis=1), among.any(axis=1).astype(np.float64), np.nan)
+
+
+def influx_heavy(pair: FeedPair) -> NDArray[np.float64]:
+    """1 if a quarter or more of the slots hold newcomers' notes; else 0."""
+    share = newcomer_slots(pair)
+    return np.where(np.isnan(share), np.nan, (share >= _HEAVY).astype(np.float64))
+
+
+def popularity(pair: FeedPair) -> NDArray[np.float64]:
+    """Mean popularity of the slots' notes."""
+    assert pair.popularity is not None
+    filled = pair.feeds >= 0
+    known = np.where(filled, pair.popularity[np.where(filled, pair.feeds, 0)], 0.0)
+    return ratio(known.sum(axis=1), filled.sum(axis=1).astype(np.float64))

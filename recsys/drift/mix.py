@@ -16,9 +16,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from recsys.drift.base import FeedPair, Measure, ratio
+from recsys.drift.base import FeedPair, Measure
 
-_CELLS_AT_ONCE = 4_000_000
+_CELLS_AT_ONCE = 16_000_000
+"""Larger tables of mixes are made in blocks of readers, and not kept."""
 
 
 def feed_mix(
@@ -47,11 +48,16 @@ def feed_mix(
     feeds, code_of = np.asarray(ids), np.asarray(codes)
     _require_codes(code_of, n_codes)
     slot_weights = position_weights(feeds, weights, code_of.size)
-    row, rank = np.nonzero(feeds >= 0)
-    bins = row * n_codes + code_of[feeds[row, rank]]
-    counts = np.bincount(bins, slot_weights[rank], minlength=feeds.shape[0] * n_codes)
-    mass = np.asarray(counts, dtype=np.float64).reshape(feeds.shape[0], n_codes)
-    return ratio(mass, mass.sum(axis=1, keepdims=True))
+    mix = np.empty((feeds.shape[0], n_codes))
+    from recsys.drift.kernels import mix_rows  # numba is loaded at first use, not at import
+
+    mix_rows(
+        np.ascontiguousarray(feeds, dtype=np.int32),
+        np.ascontiguousarray(code_of, dtype=np.int64),
+        np.ascontiguousarray(slot_weights),
+        mix,
+    )
+    return mix
 
 
 def tv(p: ArrayLike, q: ArrayLike) -> NDArray[np.float64]:
@@ -172,6 +178,8 @@ _DISTANCES: dict[str, Callable[[ArrayLike, ArrayLike], NDArray[np.float64]]] = {
     "jsd": jsd,
     "hellinger": hellinger,
 }
+Side = Literal["reference", "feeds"]
+_SIDES: tuple[Side, Side] = ("reference", "feeds")
 _TITLES = {"tv": "mix changed", "jsd": "mix divergence", "hellinger": "mix distance"}
 _UNITS = {"tv": "share of slots", "jsd": "bits", "hellinger": "0 to 1"}
 _FORMULAS = {
@@ -190,17 +198,33 @@ class MixDistance:
     distance: Distance
 
     def __call__(self, pair: FeedPair) -> NDArray[np.float64]:
-        codes, n_codes = joint_codes(tuple(pair.attributes[name] for name in self.attributes))
+        distance = _DISTANCES[self.distance]
+        codes = [pair.attributes[name] for name in self.attributes]
+        n_codes = int(np.prod([int(code.max(initial=0)) + 1 for code in codes]))
         rows = pair.feeds.shape[0]
-        step = max(1, _CELLS_AT_ONCE // n_codes)
-        result = np.empty(rows)
+        if rows * n_codes <= _CELLS_AT_ONCE:
+            return distance(*(mix_of(pair, side, self.attributes) for side in _SIDES))
+        joint, _ = joint_codes(tuple(codes))
+        result, step = np.empty(rows), max(1, _CELLS_AT_ONCE // n_codes)
         for start in range(0, rows, step):
             block = slice(start, start + step)
-            reference, feeds = (
-                feed_mix(ids[block], codes, n_codes) for ids in (pair.reference, pair.feeds)
-            )
-            result[block] = _DISTANCES[self.distance](reference, feeds)
+            mixes = (feed_mix(getattr(pair, side)[block], joint, n_codes) for side in _SIDES)
+            result[block] = distance(*mixes)
         return result
+
+
+def mix_of(pair: FeedPair, side: Side, attributes: tuple[str, ...]) -> NDArray[np.float64]:
+    """The joint mix of some attributes in one side's feeds, worked out once a pair.
+
+    Returns:
+        float64 (n, codes); the row of an empty feed is NaN.
+    """
+
+    def made() -> NDArray[np.float64]:
+        codes, n_codes = joint_codes(tuple(pair.attributes[name] for name in attributes))
+        return feed_mix(getattr(pair, side), codes, n_codes)
+
+    return pair.once(("mix", side, *attributes), made)
 
 
 def mix_measure(
@@ -280,6 +304,15 @@ def share_measure(attribute: str, code: int, label: str) -> Measure:
     )
 
 
+def topic_calibration(pair: FeedPair) -> NDArray[np.float64]:
+    """Miscalibration of the topics of a feed to what its reader liked before the influx."""
+    assert pair.history is not None
+    taste, feed = pair.history["topic"], mix_of(pair, "feeds", ("topic",))
+    width = max(taste.shape[1], feed.shape[1])  # a topic that nobody liked, or that no item has
+    both = [np.pad(mix, ((0, 0), (0, width - mix.shape[1]))) for mix in (taste, feed)]
+    return calibration_kl(both[0], both[1])
+
+
 @dataclass(frozen=True)
 class MixShare:
     """The share of slots whose item has one value of an attribute; can be pickled."""
@@ -289,9 +322,10 @@ class MixShare:
 
     def __call__(self, pair: FeedPair) -> NDArray[np.float64]:
         """One share a reader, NaN for an empty feed."""
-        codes = pair.attributes[self.attribute]
-        n_codes = max(int(codes.max(initial=0)), self.code) + 1
-        return feed_mix(pair.feeds, codes, n_codes)[:, self.code]
+        mix = mix_of(pair, "feeds", (self.attribute,))
+        if self.code < mix.shape[1]:
+            return np.ascontiguousarray(mix[:, self.code])
+        return np.where(np.isnan(mix[:, 0]), np.nan, 0.0)
 
 
 def joint_codes(attributes: tuple[NDArray[Any], ...]) -> tuple[NDArray[np.int64], int]:

@@ -9,10 +9,10 @@ These are similarities: drift is 1 minus them.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -236,6 +236,60 @@ def rbo_ext(a: ArrayLike, b: ArrayLike, p: float = 0.9) -> NDArray[np.float64]:
     return similarity
 
 
+def rbo_ext_ties(
+    a: ArrayLike, b: ArrayLike, scores_a: ArrayLike, scores_b: ArrayLike, p: float = 0.9
+) -> NDArray[np.float64]:
+    """Extrapolated rank-biased overlap where scores tie: the mean over all orders of the ties.
+
+    A recommender that counts gives many notes the same score, and shows them in an order that means
+    nothing. Here neighbours with equal scores are a group, and agreement is what it is on average
+    over the orders within groups, so a shuffle of ties moves nothing. It follows that a feed with
+    ties is not fully like itself: two random orders of it would differ. Without ties, `rbo_ext`.
+
+    Args:
+        a: reference feeds, integer ids (n, k), -1 for empty slots at the end.
+        b: feeds to compare, integer ids (n, k); feeds of unequal length are not cut.
+        scores_a, scores_b: what the slots were ranked by, float (n, k); NaN ties with nothing.
+        p: persistence, strictly between 0 and 1.
+
+    Returns:
+        Similarity in [0, 1], float64 (n,).
+
+    Raises:
+        ValueError: on shapes, dtypes, ids or p other than the above.
+
+    Source:
+        Corsi & Urbano (2024), The treatment of ties in rank-biased overlap, SIGIR, variant a, with
+        their extrapolation for feeds of unequal length.
+
+    Example:
+        >>> one, other = [[0, 1, 2, 3, 4]], [[1, 0, 2, 4, 5]]
+        >>> rbo_ext_ties(one, other, [[5, 4, 4, 3, 2]], [[9, 8, 7, 7, 1]]).round(6).tolist()
+        [0.714555]
+        >>> rbo_ext_ties([[0, 1]], [[1, 0]], [[1.0, 1.0]], [[1.0, 1.0]], p=0.5).tolist()
+        [0.75]
+    """
+    if not 0.0 < p < 1.0:
+        raise ValueError(f"p is {p}; expected a persistence strictly between 0 and 1")
+    first, second = _feed_arrays(a, b)
+    scores = []
+    for name, given, ids in (("a", scores_a, a), ("b", scores_b, b)):
+        values = np.asarray(given, dtype=np.float64)
+        if values.shape != np.shape(ids):
+            raise ValueError(
+                f"scores_{name} has shape {values.shape}; expected {np.shape(ids)}, a score a slot"
+            )
+        missing = ((0, 0), (0, first.shape[1] - values.shape[1]))
+        scores.append(np.ascontiguousarray(np.pad(values, missing, constant_values=np.nan)))
+    weights = _powers(p, first.shape[1])
+    similarity = np.empty(first.shape[0])
+    _over_rows(
+        "extrapolate_tied_rows", first, second, (weights, weights * p / (1.0 - p)), (similarity,),
+        scores,
+    )  # fmt: skip
+    return similarity
+
+
 def kendall_topk(a: ArrayLike, b: ArrayLike, p: float = 0.0) -> NDArray[np.float64]:
     """Fagin's K^(p): how many pairs of notes the two feeds order differently.
 
@@ -339,7 +393,7 @@ def compare(
 
 def notes_drift(pair: FeedPair) -> NDArray[np.float64]:
     """1 - FRBO of the notes."""
-    return 1.0 - frbo(pair.reference, pair.feeds)
+    return 1.0 - _of(pair).agreement
 
 
 def one_step_drift(pair: FeedPair) -> NDArray[np.float64]:
@@ -350,7 +404,9 @@ def one_step_drift(pair: FeedPair) -> NDArray[np.float64]:
 
 def jaccard_drift(pair: FeedPair) -> NDArray[np.float64]:
     """1 - Jaccard of the notes."""
-    return 1.0 - jaccard(pair.reference, pair.feeds)
+    counted = _of(pair)
+    kept, slots = counted.kept, counted.slots
+    return 1.0 - _share(kept, 2 * slots - kept, where_none=counted.agreement)
 
 
 def average_overlap_drift(pair: FeedPair) -> NDArray[np.float64]:
@@ -360,19 +416,91 @@ def average_overlap_drift(pair: FeedPair) -> NDArray[np.float64]:
 
 def slots_changed(pair: FeedPair) -> NDArray[np.float64]:
     """1 - X_k/k."""
-    return 1.0 - overlap(pair.reference, pair.feeds)
+    counted = _of(pair)
+    return 1.0 - _share(counted.kept, counted.slots, where_none=counted.agreement)
+
+
+def rbo_ext_drift(pair: FeedPair) -> NDArray[np.float64]:
+    """1 - RBO_ext of the notes; feeds of unequal length are not cut."""
+    return 1.0 - rbo_ext(pair.reference, pair.feeds, _open_persistence(pair))
+
+
+def rbo_ext_ties_drift(pair: FeedPair) -> NDArray[np.float64]:
+    """1 - RBO_ext of the notes, averaged over the orders of notes with equal scores."""
+    assert pair.reference_scores is not None
+    assert pair.scores is not None
+    return 1.0 - rbo_ext_ties(
+        pair.reference, pair.feeds, pair.reference_scores, pair.scores, _open_persistence(pair)
+    )
+
+
+def kendall_drift(pair: FeedPair) -> NDArray[np.float64]:
+    """Fagin's K^(1/2) over its largest value at the length compared."""
+    lengths = [(feeds >= 0).sum(axis=1) for feeds in (pair.reference, pair.feeds)]
+    length = np.where(np.minimum(*lengths) > 0, np.minimum(*lengths), np.maximum(*lengths))
+    most = length * length + 0.5 * length * (length - 1)
+    distance = kendall_topk(pair.reference, pair.feeds, 0.5)
+    share: NDArray[np.float64] = np.divide(
+        distance, most, out=np.zeros(distance.size), where=most > 0
+    )
+    return share
+
+
+def creators_drift(pair: FeedPair) -> NDArray[np.float64]:
+    """1 - FRBO of the creators, each of whom may stand several times in a feed."""
+    assert pair.creators is not None
+    reference, feeds = (creators_of(ids, pair.creators) for ids in (pair.reference, pair.feeds))
+    return 1.0 - frbo(reference, feeds, multiset=True)
+
+
+def turnover(pair: FeedPair) -> NDArray[np.float64]:
+    """1 - FRBO of the notes and those of the measured day before, in the same arm."""
+    assert pair.previous is not None
+    return 1.0 - frbo(pair.previous, pair.feeds)
+
+
+def creators_of(ids: NDArray[np.int32], creators: NDArray[np.int32]) -> NDArray[np.int32]:
+    """The creator in each slot, -1 where it is empty."""
+    return np.where(ids >= 0, creators[np.maximum(ids, 0)], np.int32(-1)).astype(np.int32)
+
+
+def _open_persistence(pair: FeedPair) -> float:
+    """`default_persistence`, above 0 as RBO_ext wants it."""
+    return default_persistence(max(pair.feeds.shape[1], 2))
 
 
 def displaced_share(pair: FeedPair) -> NDArray[np.float64]:
     """Share of slots that went to newcomers' notes; NaN if one feed of the two is empty."""
-    account = slot_accounting(pair.reference, pair.feeds, pair.from_newcomers)
-    return _share(account.displaced, account.slots, where_none=_nan_unless_both_empty(pair))
+    counted = _of(pair)
+    return _share(counted.displaced, counted.slots, where_none=_nan_unless_both_empty(pair))
 
 
 def reshuffled_share(pair: FeedPair) -> NDArray[np.float64]:
     """Share of slots that went to other notes; NaN if one feed of the two is empty."""
-    account = slot_accounting(pair.reference, pair.feeds, pair.from_newcomers)
-    return _share(account.reshuffled, account.slots, where_none=_nan_unless_both_empty(pair))
+    counted = _of(pair)
+    moved = counted.slots - counted.kept - counted.displaced
+    return _share(moved, counted.slots, where_none=_nan_unless_both_empty(pair))
+
+
+class _Counted(NamedTuple):
+    """One pass over the notes of a pair, each (n,)."""
+
+    agreement: NDArray[np.float64]
+    kept: NDArray[np.int32]
+    displaced: NDArray[np.int32]
+    slots: NDArray[np.int32]
+
+
+def _of(pair: FeedPair) -> _Counted:
+    """FRBO and slot counts of a pair, from one pass that several measures share."""
+
+    def counted() -> _Counted:
+        flags = _NO_FLAGS if pair.from_newcomers is None else _flag_array(pair.from_newcomers)
+        first, second = _feed_arrays(pair.reference, pair.feeds)
+        persistence = default_persistence(first.shape[1])
+        return _Counted(*_compared(first, second, persistence, from_newcomers=flags))
+
+    return pair.once(("counted",), counted)
 
 
 def _nan_unless_both_empty(pair: FeedPair) -> NDArray[np.float64]:
@@ -425,9 +553,10 @@ def _over_rows(
     second: NDArray[np.int32],
     shared: tuple[Any, ...],
     outputs: tuple[NDArray[Any], ...],
+    more: Sequence[NDArray[Any]] = (),
 ) -> None:
     """Runs a kernel over blocks of rows, in threads when there are many; raises on an unreadable
-    row."""
+    row. `more` are further arrays with these rows."""
     from recsys.drift import kernels  # numba is loaded at the first comparison, not at import
 
     kernel: Callable[..., int] = getattr(kernels, kernel_name)
@@ -437,7 +566,8 @@ def _over_rows(
 
     def run(start: int) -> int:
         block = slice(start, start + step)
-        fault = kernel(first[block], second[block], *shared, *(output[block] for output in outputs))
+        rows_of = (array[block] for array in (first, second, *more))
+        fault = kernel(*rows_of, *shared, *(output[block] for output in outputs))
         return -1 if fault < 0 else start + fault
 
     starts = range(0, rows, step)

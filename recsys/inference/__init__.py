@@ -10,6 +10,7 @@ from recsys.inference.estimate import (
     parts,
     seeds_needed,
     two_way_interval,
+    users_interval,
 )
 from recsys.inference.removal import (
     Matching,
@@ -47,5 +48,6 @@ __all__ = [
     "smallest_p",
     "spread_ratio",
     "two_way_interval",
+    "users_interval",
     "widened",
 ]

@@ -127,6 +127,44 @@ def nested_interval(y: ArrayLike, level: float = 0.95) -> Interval:
     return _t_interval(mean, variance, df, level, per_seed.sum(-1), n_seeds)
 
 
+def users_interval(y: ArrayLike, level: float = 0.95) -> Interval:
+    """Interval of the mean over users of one and the same pair of systems: a t over users.
+
+    For feeds that were served once. It says how far the mean would move had other users been drawn;
+    that another training run or another week would have given other feeds to all of them at once is
+    luck that users share, and no interval over users can see it.
+
+    Args:
+        y: (..., users) float, any unit; NaN for users who have no value.
+        level: coverage, in (0, 1).
+
+    Returns:
+        Interval of shape (...); ``n_seeds`` is 1. A single user gives a mean without an interval.
+
+    Raises:
+        ValueError: if ``y`` has no axis or infinite values, or ``level`` is not in (0, 1).
+
+    Example:
+        >>> drift = users_interval([0.1, 0.2, 0.3, float("nan")])
+        >>> print(f"{drift.mean:.2f} [{drift.low:.2f}, {drift.high:.2f}], {drift.n_users} users")
+        0.20 [-0.05, 0.45], 3 users
+    """
+    values = np.asarray(y, dtype=np.float64)
+    if values.ndim == 0:
+        raise ValueError("y must have an axis of users; got a single number")
+    if np.isinf(values).any():
+        raise ValueError(
+            f"y has {np.isinf(values).sum()} infinite values; mark what was not measured with NaN"
+        )
+    mean, n_users = _mean_of_known(values, axis=-1)
+    centred = np.where(np.isnan(values), 0.0, values - mean[..., None])
+    free = np.maximum(n_users - 1, 1)
+    spread = (centred**2).sum(-1) / free
+    enough = n_users >= 2
+    variance = np.where(enough, spread / np.maximum(n_users, 1), np.nan)
+    return _t_interval(mean, variance, np.where(enough, free, np.nan), level, n_users, np.array(1))
+
+
 def parts(influx: ArrayLike, placebo: ArrayLike, retrain: ArrayLike) -> dict[str, Floats]:
     """Split drift into what came from how many came and what from who came.
 

@@ -219,7 +219,8 @@ def random_feeds(rows: int, depth: int, items: int, distinct: bool) -> tuple[lis
 
 @pytest.mark.parametrize("depth", [1, 3, 8, 12])
 def test_against_slow_implementations(depth: int) -> None:
-    a, b = random_feeds(rows=500, depth=depth, items=depth + 6, distinct=True)
+    """10,000 pairs in all, of all lengths."""
+    a, b = random_feeds(rows=2500, depth=depth, items=depth + 6, distinct=True)
     first, second = ([padded(feed, depth) for feed in feeds] for feeds in (a, b))
     pairs = list(zip(a, b, strict=True))
 
@@ -242,7 +243,7 @@ def test_against_slow_implementations(depth: int) -> None:
 
 
 def test_repeats_are_a_multiset_intersection() -> None:
-    a, b = random_feeds(rows=500, depth=9, items=5, distinct=False)
+    a, b = random_feeds(rows=10_000, depth=9, items=5, distinct=False)
     first, second = ([padded(feed, 9) for feed in feeds] for feeds in (a, b))
     expected = [slow_frbo(x, y, 0.9) for x, y in zip(a, b, strict=True)]
     np.testing.assert_allclose(

@@ -26,7 +26,8 @@ def random_pair(seed: int = 1) -> FeedPair:
         lengths[:3] = 0
         return np.where(np.arange(DEPTH) < lengths[:, None], ids, -1).astype(np.int32)
 
-    reference, arm = feeds(40), feeds(N_ITEMS)
+    reference, arm, before = feeds(40), feeds(N_ITEMS), feeds(N_ITEMS)
+    taste = rng.random((N_READERS, 5))
     hits = (rng.random(arm.shape) < 0.2) & (arm >= 0)
     return FeedPair(
         reference=reference,
@@ -37,6 +38,13 @@ def random_pair(seed: int = 1) -> FeedPair:
         },
         from_newcomers=from_newcomers,
         examine=0.9 ** np.arange(DEPTH),
+        creators=rng.integers(0, 12, N_ITEMS, dtype=np.int32),
+        popularity=rng.random(N_ITEMS),
+        vectors=rng.normal(size=(N_ITEMS, 3)).astype(np.float32),
+        reference_scores=-np.sort(rng.random(arm.shape)),
+        scores=-np.sort(rng.random(arm.shape)),
+        previous=before,
+        history={"topic": taste / taste.sum(axis=1, keepdims=True)},
         relevance=rng.random(arm.shape, dtype=np.float32),
         hits=hits,
         n_relevant=(hits.sum(axis=1) + rng.integers(0, 3, N_READERS)).astype(np.int32),
@@ -51,8 +59,9 @@ def test_one_bounded_value_per_reader(measure: Measure) -> None:
     assert values.dtype == np.float64
     defined = values[~np.isnan(values)]
     assert defined.size > N_READERS / 2
-    assert defined.min() >= 0.0
-    assert defined.max() <= 1.0
+    low, high = measure.bounds
+    assert defined.min() >= low
+    assert defined.max() <= high
     assert defined.std() > 0.0
 
 
@@ -79,6 +88,10 @@ def test_renumbering_items_changes_nothing(measure: Measure) -> None:
         feeds=np.where(pair.feeds >= 0, new_id[pair.feeds], -1).astype(np.int32),
         attributes={name: codes[old_id] for name, codes in pair.attributes.items()},
         from_newcomers=pair.from_newcomers[old_id],
+        creators=pair.creators[old_id],
+        popularity=pair.popularity[old_id],
+        vectors=pair.vectors[old_id],
+        previous=np.where(pair.previous >= 0, new_id[pair.previous], -1).astype(np.int32),
     )
     np.testing.assert_array_equal(measure(renumbered), measure(pair))
 
@@ -87,25 +100,19 @@ def test_renumbering_items_changes_nothing(measure: Measure) -> None:
 def test_a_reader_is_measured_alone(measure: Measure) -> None:
     pair = random_pair()
     half = slice(100, 250)
-    assert pair.relevance is not None
-    assert pair.hits is not None
-    assert pair.n_relevant is not None
-    part = replace(
-        pair,
-        reference=pair.reference[half],
-        feeds=pair.feeds[half],
-        relevance=pair.relevance[half],
-        hits=pair.hits[half],
-        n_relevant=pair.n_relevant[half],
-        without=pair.reference[half],
-    )
+    names = ("reference", "feeds", "reference_scores", "scores", "previous", "relevance", "hits",
+             "n_relevant", "without")  # fmt: skip
+    rows = {name: getattr(pair, name)[half] for name in names}
+    part = replace(pair, **rows, history={"topic": pair.history["topic"][half]})
     np.testing.assert_array_equal(measure(part), measure(pair)[half])
 
 
 # What each measure says where both feeds, the reference's, or the arm's are empty.
 BOTH_EMPTY = {"notes": 0, "jaccard": 0, "average_overlap": 0, "slots_changed": 0, "one_step": 0}
-BOTH_EMPTY |= {"displaced": 0, "reshuffled": 0}
+BOTH_EMPTY |= {"displaced": 0, "reshuffled": 0, "rbo_ext": 0, "rbo_ext_ties": 0, "kendall": 0}
+BOTH_EMPTY |= {"creators": 0, "turnover": 0}
 ONE_EMPTY = {"notes": 1, "jaccard": 1, "average_overlap": 1, "slots_changed": 1, "one_step": 1}
+ONE_EMPTY |= {"rbo_ext": 1, "rbo_ext_ties": 1, "kendall": 1, "creators": 1, "turnover": 1}
 
 
 @every_measure
@@ -116,7 +123,8 @@ def test_empty_feeds(measure: Measure) -> None:
     gained = no_reference & ~no_feed
     assert min(both.sum(), lost.sum(), gained.sum()) > 0
     hits = np.zeros_like(pair.feeds, dtype=bool)
-    values = measure(replace(pair, hits=hits, n_relevant=np.zeros(N_READERS, dtype=np.int32)))
+    none = np.zeros(N_READERS, dtype=np.int32)
+    values = measure(replace(pair, hits=hits, n_relevant=none, previous=pair.reference))
     expected_both = BOTH_EMPTY.get(measure.name, np.nan)
     expected_one = ONE_EMPTY.get(measure.name, np.nan)
     np.testing.assert_array_equal(values[both], np.full(both.sum(), expected_both))
@@ -137,8 +145,8 @@ def test_entries_are_complete(measure: Measure) -> None:
 
 @every_measure
 def test_missing_needs_are_named(measure: Measure) -> None:
-    nothing = dict.fromkeys(("relevance", "hits", "n_relevant", "without"))
-    bare = replace(random_pair(), attributes={}, **nothing)
+    optional = {name: None for name in random_pair().provides if hasattr(FeedPair, name)}
+    bare = replace(random_pair(), attributes={}, from_newcomers=None, **optional)
     assert bare.provides == frozenset()
     if measure.needs:
         with pytest.raises(ValueError, match=rf"measure '{measure.name}' needs \['"):
@@ -159,8 +167,10 @@ def test_the_ladder_has_one_measure_a_rung() -> None:
     rungs = {measure.rung: name for name, measure in MEASURES.items() if measure.rung is not None}
     assert rungs == {
         "notes": "notes",
+        "creators": "creators",
         "topics": "topic",
         "language x format": "language_format",
+        "embedding": "embedding",
     }
 
 
@@ -181,6 +191,17 @@ def test_a_mix_measure_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.nanmax(at_once) > 0
     monkeypatch.setattr("recsys.drift.mix._CELLS_AT_ONCE", 50)  # 7 readers at a time
     np.testing.assert_array_equal(measure(pair), at_once)
+
+
+def test_what_measures_share_is_of_one_pair() -> None:
+    """Values do not depend on which measures came before, nor on another pair's."""
+    pair = random_pair()
+    forwards = {name: measure(pair) for name, measure in MEASURES.items()}
+    other = replace(pair, feeds=pair.reference)
+    backwards = {name: MEASURES[name](pair.afresh()) for name in reversed(MEASURES)}
+    for name in MEASURES:
+        np.testing.assert_array_equal(forwards[name], backwards[name])
+    assert np.nanmax(MEASURES["notes"](other)) == 0.0
 
 
 def test_crossing_attributes_sees_what_each_alone_does_not() -> None:
@@ -212,6 +233,12 @@ def test_crossing_attributes_sees_what_each_alone_does_not() -> None:
         ("hits", np.ones((1, 1), dtype=bool), r"hits has shape \(1, 1\)"),
         ("n_relevant", np.ones(1, dtype=int), r"n_relevant has shape \(1,\)"),
         ("without", np.ones((1, 1), dtype=int), r"without has shape \(1, 1\)"),
+        ("creators", np.ones(1, dtype=int), r"creators has shape \(1,\)"),
+        ("popularity", np.ones(N_ITEMS, dtype=int), "popularity has shape .* of floating"),
+        ("vectors", np.ones(N_ITEMS), r"vectors has shape \(60,\)"),
+        ("scores", np.ones((2, 2)), r"scores has shape \(2, 2\)"),
+        ("previous", np.ones((N_READERS, 3), dtype=int), r"previous has shape \(300, 3\)"),
+        ("history", {"topic": np.ones((2, 5))}, r"history\['topic'\] has shape \(2, 5\)"),
         ("attributes", {"topic": np.zeros(3, dtype=int)}, r"attributes\['topic'\] has shape"),
     ],
 )

@@ -17,6 +17,7 @@ from recsys.inference.estimate import (
     parts,
     seeds_needed,
     two_way_interval,
+    users_interval,
 )
 
 EXAMPLE = np.array([[0.1, 0.2, 0.3], [0.2, 0.2, 0.5], [0.0, 0.1, 0.4], [0.3, 0.5, 0.4]])
@@ -328,3 +329,29 @@ def test_import_is_light():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_interval_over_users_is_scipys_t():
+    from scipy.stats import ttest_1samp
+
+    y = np.random.default_rng(3).normal(0.1, 0.3, 40)
+    theirs = ttest_1samp(y, 0)
+    low, high = theirs.confidence_interval(0.95)
+    ours = users_interval(np.append(y, np.nan))
+    assert (ours.low, ours.high) == (pytest.approx(low), pytest.approx(high))
+    assert ours.p_value == pytest.approx(theirs.pvalue)
+    assert (int(ours.n_users), int(ours.n_seeds)) == (40, 1)
+    rows = users_interval(np.stack([y, np.full(40, np.nan), np.full(40, 0.3)]))
+    np.testing.assert_array_equal(np.isnan(rows.low), [False, True, False])
+    assert rows.low[2] == rows.high[2] == 0.3
+    alone = users_interval([0.5])
+    assert alone.mean == 0.5
+    assert np.isnan(alone.low)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"), [(0.5, "an axis of users"), ([np.inf], "1 infinite values")]
+)
+def test_interval_over_users_refuses(y, message):
+    with pytest.raises(ValueError, match=message):
+        users_interval(y)

@@ -16,9 +16,10 @@ from pipelines.run import main
 from recsys.study import Cell, CellResult
 
 FILES = {
-    "config.yaml", "drift.csv", "drift.parquet", "life.csv", "life.parquet", "notes.txt",
-    "per_user.parquet", "power.csv", "quantiles.csv", "quantiles.parquet", "summary.csv",
-    "summary.parquet", "timings.parquet",
+    "config.yaml", "drift.csv", "drift.parquet", "exposure.csv", "exposure.parquet", "life.csv",
+    "life.parquet", "measures.csv", "measures.parquet", "notes.txt", "per_user.parquet",
+    "power.csv", "quantiles.csv", "quantiles.parquet", "summary.csv", "summary.parquet",
+    "timings.parquet", "wins.csv", "wins.parquet",
 }  # fmt: skip
 SAME = FILES - {"timings.parquet"}
 QUIET = "tracking.enabled=false"

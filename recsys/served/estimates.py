@@ -1,0 +1,219 @@
+"""From per-user values to frames: means with intervals over users, and drift beside its floor."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from recsys.drift import Measure
+from recsys.inference import users_interval
+from recsys.served.read import Numbers
+from recsys.served.values import FEEDS, Rows, Values
+from recsys.spread import quantiles
+from recsys.summary import SATURATED
+
+__all__ = ["drift_of", "groups_of", "per_user_of", "quantiles_of", "summary_of"]
+
+EVERYBODY = "all"
+_EDGES = ("", "_ci_low", "_ci_high")
+_ESTIMATES = ("drift", "floor", "excess")
+Masks = Mapping[str, NDArray[np.bool_]]
+"""Bool (n_users,) by name: who is in a cohort or group."""
+
+
+def per_user_of(
+    values: Values, numbers: Numbers, cohorts: pl.Series, measures: Mapping[str, Measure]
+) -> pl.DataFrame:
+    """feeds · day · cohort · user_id · a column for each measure; day is null over all days.
+
+    Args:
+        values: from `measured`.
+        numbers: what users and days are called.
+        cohorts: (n_users,) text.
+        measures: columns.
+    """
+    frames = []
+    for name in FEEDS:
+        for day in _days_of(values, name):
+            rows = values[name, day]
+            frames.append(
+                pl.DataFrame({"user_id": numbers.users.gather(rows.users)}).select(
+                    pl.lit(name).alias("feeds"),
+                    pl.lit(_label(numbers, day), numbers.days.dtype).alias("day"),
+                    cohorts.gather(rows.users).alias("cohort"),
+                    "user_id",
+                    *(_column(rows, measure) for measure in measures),
+                )
+            )
+    return pl.concat(frames)
+
+
+def summary_of(values: Values, numbers: Numbers, cohorts: Masks) -> pl.DataFrame:
+    """feeds · day · cohort · measure · mean · ci_low · ci_high · n_users.
+
+    Args:
+        values: from `measured`.
+        numbers: what days are called.
+        cohorts: whom to take means over.
+    """
+    rows = []
+    for name in FEEDS:
+        for day in _days_of(values, name):
+            found = values[name, day]
+            for cohort, member in cohorts.items():
+                chosen = member[found.users]
+                for measure, own in found.values.items():
+                    interval = users_interval(own[chosen])
+                    if interval.n_users:
+                        at = {"feeds": name, "day": _label(numbers, day), "cohort": cohort}
+                        rows.append({**at, "measure": measure, **_mean(interval)})
+    return _frame(rows, numbers, ("feeds", "day", "cohort", "measure"),
+                  ("mean", "ci_low", "ci_high"))  # fmt: skip
+
+
+def drift_of(
+    values: Values, numbers: Numbers, cohorts: Masks, measures: Mapping[str, Measure]
+) -> pl.DataFrame:
+    """Drift, floor and excess by day, cohort and measure; see `FeedComparison.drift`.
+
+    Args:
+        values: from `measured`.
+        numbers: what days are called.
+        cohorts: whom to take means over.
+        measures: what was computed.
+    """
+    rows = []
+    for day in _days_of(values, "b"):
+        for cohort, member in cohorts.items():
+            for measure in measures.values():
+                row = _drift_row(values, day, member, measure)
+                if row["n_users"]:
+                    rows.append({"day": _label(numbers, day), "cohort": cohort, **row})
+    return _frame(rows, numbers, ("day", "cohort", "measure"), _figures(), saturated=True)
+
+
+def groups_of(
+    values: Values,
+    numbers: Numbers,
+    groups: Mapping[str, Masks],
+    measures: Mapping[str, Measure],
+) -> pl.DataFrame:
+    """The headline of `drift_of` for each group: attribute · group · measure · …
+
+    Args:
+        values: from `measured`.
+        numbers: what days are called.
+        groups: who is in a group, by attribute and name.
+        measures: what was computed.
+    """
+    rows = []
+    for attribute, masks in groups.items():
+        for group, member in masks.items():
+            for measure in measures.values():
+                row = _drift_row(values, None, member, measure)
+                if row["n_users"]:
+                    rows.append({"attribute": attribute, "group": group, **row})
+    return _frame(rows, numbers, ("attribute", "group", "measure"), _figures(), saturated=True)
+
+
+def quantiles_of(per_user: pl.DataFrame, several: bool) -> pl.DataFrame:
+    """feeds · day · cohort · measure · mean · p10 · p50 · p90 · p99 · top_tenth · n_users.
+
+    Args:
+        per_user: from `per_user_of`.
+        several: whether there are several cohorts, so that all together get rows too.
+    """
+    days = per_user["day"].unique().drop_nulls().sort()
+    place = pl.col("day").replace_strict(days, range(len(days)), return_dtype=pl.Int32)
+    keyed = per_user.rename({"feeds": "arm"}).with_columns(
+        place,
+        recommender=pl.lit(""),
+        mitigation=pl.lit(""),
+        seed=pl.lit(0, pl.Int64),
+        draw=pl.lit(0, pl.Int32),
+    )
+    frames = [quantiles(keyed)]
+    if several:
+        frames.append(quantiles(keyed.with_columns(cohort=pl.lit(EVERYBODY))))
+    back = pl.col("day").replace_strict(range(len(days)), days, return_dtype=days.dtype)
+    found = pl.concat(frames).rename({"arm": "feeds"}).with_columns(back)
+    return found.drop("recommender", "mitigation", "n_seeds")
+
+
+def _days_of(values: Values, name: str) -> Iterator[int | None]:
+    """The headline first, then the days in order."""
+    days = [day for feeds, day in values if feeds == name]
+    yield from sorted(days, key=lambda day: -1 if day is None else day)
+
+
+def _label(numbers: Numbers, day: int | None) -> Any:
+    return None if day is None else numbers.days[day]
+
+
+def _column(rows: Rows, measure: str) -> pl.Series | pl.Expr:
+    if measure in rows.values:
+        return pl.Series(measure, rows.values[measure], nan_to_null=True)
+    return pl.lit(None, pl.Float64).alias(measure)
+
+
+def _drift_row(
+    values: Values, day: int | None, member: NDArray[np.bool_], measure: Measure
+) -> dict[str, Any]:
+    """Estimates of one measure over the users who have a value in all that is compared."""
+    drift, floor = (
+        _of_everybody(values.get((name, day)), measure.name, member.size) for name in ("b", "floor")
+    )
+    level = np.full(member.size, np.nan)
+    after = drift
+    if measure.kind == "level":
+        level = _of_everybody(values["a", day], measure.name, member.size)
+        drift = after - level
+    has_floor = bool((~np.isnan(floor) & member).any())
+    known = member & ~np.isnan(drift) & (~np.isnan(floor) if has_floor else True)
+    excess = drift - floor
+    row: dict[str, Any] = {"measure": measure.name, "a": None, "b": None}
+    if measure.kind == "level" and known.any():
+        row |= {"a": float(level[known].mean()), "b": float(after[known].mean())}
+    for name, own in zip(_ESTIMATES, (drift, floor, excess), strict=True):
+        interval = users_interval(own[known])
+        ends = (interval.mean, interval.low, interval.high)
+        row |= {f"{name}{edge}": float(end) for edge, end in zip(_EDGES, ends, strict=True)}
+    full = measure.kind == "drift" and has_floor and row["floor"] >= SATURATED
+    return {**row, "saturated": bool(full), "n_users": int(known.sum())}
+
+
+def _of_everybody(rows: Rows | None, measure: str, n: int) -> NDArray[np.float64]:
+    """One value a user, NaN where there is none."""
+    everybody = np.full(n, np.nan)
+    if rows is not None:
+        everybody[rows.users] = rows.values[measure]
+    return everybody
+
+
+def _mean(interval: Any) -> dict[str, Any]:
+    ends = {"mean": interval.mean, "ci_low": interval.low, "ci_high": interval.high}
+    figures = {name: float(end) for name, end in ends.items()}
+    return {**figures, "n_users": int(interval.n_users)}
+
+
+def _figures() -> tuple[str, ...]:
+    return ("a", "b", *(f"{name}{edge}" for name in _ESTIMATES for edge in _EDGES))
+
+
+def _frame(
+    rows: list[dict[str, Any]],
+    numbers: Numbers,
+    keys: tuple[str, ...],
+    figures: tuple[str, ...],
+    *,
+    saturated: bool = False,
+) -> pl.DataFrame:
+    schema: dict[str, Any] = dict.fromkeys(keys, pl.String)
+    if "day" in schema:
+        schema["day"] = numbers.days.dtype
+    schema |= dict.fromkeys(figures, pl.Float64)
+    schema |= {"saturated": pl.Boolean} if saturated else {}
+    schema["n_users"] = pl.Int64
+    return pl.DataFrame(rows, schema=schema).with_columns(pl.col(*figures).fill_nan(None))

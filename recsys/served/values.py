@@ -1,0 +1,224 @@
+"""Every measure of every user's feeds: in A, in B, and on the floor, by day and over all days."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys.drift import FeedPair, Measure
+from recsys.served.days import Plan
+from recsys.served.read import Served
+
+__all__ = ["FEEDS", "Items", "Rows", "Values", "measured"]
+
+FEEDS = ("a", "b", "floor")
+"""Rows of per-user values: of A, of B beside A, and of what moves without B."""
+
+
+@dataclass(frozen=True, eq=False)
+class Items:
+    """What is known of the items, each (n_items,) or (n_items, d), as `FeedPair` takes it."""
+
+    attributes: Mapping[str, NDArray[np.int32]]
+    from_newcomers: NDArray[np.bool_] | None = None
+    creators: NDArray[np.int32] | None = None
+    popularity: NDArray[np.float64] | None = None
+    vectors: NDArray[np.float32] | None = None
+
+
+class Rows(NamedTuple):
+    """Values of some users, each once.
+
+    Attributes:
+        users: int32 (n,), ascending.
+        values: float64 (n,) by measure; of the floor, a level is the difference of two.
+    """
+
+    users: NDArray[np.int32]
+    values: dict[str, NDArray[np.float64]]
+
+
+Values = dict[tuple[str, int | None], Rows]
+"""By feeds (`FEEDS`) and day, None being the mean over days."""
+
+
+class _Pair(NamedTuple):
+    """Feeds of one frame on one day, beside those of another."""
+
+    first: Served
+    second: Served
+    days: tuple[int, int]
+
+
+def measured(
+    feeds: Mapping[str, Served], plan: Plan, items: Items, measures: Mapping[str, Measure]
+) -> tuple[Values, dict[str, int]]:
+    """Values of all users by feeds and day, and over the days; and how many are left out.
+
+    A user counts on a day with a feed in every frame.
+
+    Args:
+        feeds: of "a", "b" and, if there is one, "reference".
+        plan: which days are set beside one another.
+        items: what is known of the items.
+        measures: what to compute.
+
+    Returns:
+        The values, and the feeds of B's and of A's side that stand alone, by frame.
+    """
+    values: Values = {}
+    alone = dict.fromkeys(feeds, 0)
+    members: dict[int, NDArray[np.int32]] = {}
+    levels = {name: measure for name, measure in measures.items() if measure.kind == "level"}
+    for pair in plan.pairs:
+        there = _there(feeds, plan, pair)
+        users = _in_all(list(there.values()))
+        for name, own in there.items():
+            alone[name] += own.size - users.size
+        day, both = pair[1], _Pair(feeds["a"], feeds["b"], pair)
+        members[day] = users
+        values["b", day] = _rows(both, users, items, measures)
+        values["a", day] = _rows(
+            _Pair(feeds["a"], feeds["a"], (pair[0],) * 2), users, items, levels
+        )
+        floor = [
+            _floor_rows(_floor_pair(feeds, plan, days), users, items, measures)
+            for days in plan.floors.get(day, ())
+        ]
+        if floor:
+            values["floor", day] = _mean_of(floor)
+    days = [day for _, day in plan.pairs]
+    for name in FEEDS:
+        found = [values[name, day] for day in days if (name, day) in values]
+        if found:
+            values[name, None] = _mean_of(found)
+    if plan.floor != "turnover" and len(days) > 1:
+        _pool(values, feeds, plan, members, items, measures)
+    return values, alone
+
+
+def _there(
+    feeds: Mapping[str, Served], plan: Plan, pair: tuple[int, int]
+) -> dict[str, NDArray[np.int32]]:
+    """The users that have feeds, by frame, on the days of a comparison."""
+    there = {name: feeds[name].user[feeds[name].on(d)] for name, d in zip("ab", pair, strict=True)}
+    if plan.floor == "reference":
+        ((_, day),) = plan.floors[pair[1]]
+        there["reference"] = feeds["reference"].user[feeds["reference"].on(day)]
+    return there
+
+
+def _in_all(users: Sequence[NDArray[np.int32]]) -> NDArray[np.int32]:
+    common = users[0]
+    for others in users[1:]:
+        common = np.intersect1d(common, others, assume_unique=True)
+    return common
+
+
+def _floor_pair(feeds: Mapping[str, Served], plan: Plan, days: tuple[int, int]) -> _Pair:
+    other = feeds["reference"] if plan.floor == "reference" else feeds["a"]
+    return _Pair(feeds["a"], other, days)
+
+
+def _floor_rows(
+    pair: _Pair, users: NDArray[np.int32], items: Items, measures: Mapping[str, Measure]
+) -> Rows:
+    """Drift of the second feeds from the first; of a level, the difference."""
+    users = _in_all([users, *(s.user[s.on(d)] for s, d in zip(pair[:2], pair.days, strict=True))])
+    rows = _rows(pair, users, items, measures)
+    levels = {name: measure for name, measure in measures.items() if measure.kind == "level"}
+    before = _rows(_Pair(pair.first, pair.first, (pair.days[0],) * 2), users, items, levels)
+    differences = {name: rows.values[name] - before.values[name] for name in levels}
+    return Rows(users, {**rows.values, **differences})
+
+
+def _rows(
+    pair: _Pair, users: NDArray[np.int32], items: Items, measures: Mapping[str, Measure]
+) -> Rows:
+    """The measures of users who have feeds on both sides."""
+    if not users.size:
+        return Rows(users, {name: np.empty(0) for name in measures})
+    sides = []
+    for served, day in zip(pair[:2], pair.days, strict=True):
+        rows = served.on(day)
+        at = rows.start + np.searchsorted(served.user[rows], users)
+        sides.append((served.ids[at], None if served.scores is None else served.scores[at]))
+    (reference, reference_scores), (ids, scores) = sides
+    feeds = _feed_pair(reference, ids, items, reference_scores, scores)
+    return Rows(users, {name: measure(feeds) for name, measure in measures.items()})
+
+
+def _feed_pair(
+    reference: NDArray[np.int32],
+    ids: NDArray[np.int32],
+    items: Items,
+    reference_scores: NDArray[np.float64] | None = None,
+    scores: NDArray[np.float64] | None = None,
+    days: int = 1,
+) -> FeedPair:
+    examine = 1 / np.log2(np.arange(2, ids.shape[1] // days + 2))
+    return FeedPair(
+        reference=reference,
+        feeds=ids,
+        attributes=items.attributes,
+        from_newcomers=items.from_newcomers,
+        examine=np.tile(examine, days),
+        creators=items.creators,
+        popularity=items.popularity,
+        vectors=items.vectors,
+        reference_scores=reference_scores,
+        scores=scores,
+    )
+
+
+def _mean_of(found: Sequence[Rows]) -> Rows:
+    """Each user's mean over the rows that have a value, summed in their order."""
+    users = np.unique(np.concatenate([rows.users for rows in found]))
+    values = {}
+    for name in found[0].values:
+        total, count = np.zeros(users.size), np.zeros(users.size)
+        for rows in found:
+            known = ~np.isnan(rows.values[name])
+            at = np.searchsorted(users, rows.users[known])
+            total[at] += rows.values[name][known]
+            count[at] += 1
+        values[name] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return Rows(users, values)
+
+
+def _pool(
+    values: Values,
+    feeds: Mapping[str, Served],
+    plan: Plan,
+    members: Mapping[int, NDArray[np.int32]],
+    items: Items,
+    measures: Mapping[str, Measure],
+) -> None:
+    """Measures mixes anew on the days' feeds laid end to end, as distances of few slots are biased.
+
+    Not where the floor is turnover: the two ends of that would share all days but one.
+    """
+    pooled = {name: measure for name, measure in measures.items() if measure.pooled}
+    users = values["b", None].users
+    if not pooled or not users.size:
+        return
+    sides = {"b": [(feeds["a"], feeds["b"], days) for days in plan.pairs]}
+    if plan.floor == "reference":
+        floors = [plan.floors[day][0] for _, day in plan.pairs]
+        sides["floor"] = [(feeds["a"], feeds["reference"], days) for days in floors]
+    for name, pairs in sides.items():
+        ends = []
+        for side in (0, 1):
+            parts = []
+            for (*both, days), there in zip(pairs, members.values(), strict=True):
+                ids = np.full((users.size, both[side].ids.shape[1]), -1, dtype=np.int32)
+                rows = both[side].on(days[side])
+                at = rows.start + np.searchsorted(both[side].user[rows], there)
+                ids[np.searchsorted(users, there)] = both[side].ids[at]
+                parts.append(ids)
+            ends.append(np.concatenate(parts, axis=1))
+        long = _feed_pair(ends[0], ends[1], items, days=len(pairs))
+        own = {key: measure(long) for key, measure in pooled.items() if measure.kind == "drift"}
+        values[name, None].values.update(own)

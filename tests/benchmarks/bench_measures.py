@@ -1,0 +1,95 @@
+"""Speed of all measures: pytest tests/benchmarks/bench_measures.py --benchmark-only
+
+100,000 readers × 20 days × 4 arms of 20 slots, every measure of the registry by reader, in at most
+60 seconds and 4 GiB; FRBO of a million pairs of 50 slots in at most .6 s, on two cores.
+"""
+
+from __future__ import annotations
+
+import resource
+
+import numpy as np
+import polars as pl
+
+from recsys.arms.measure import headline_of, measures_of, rows_of
+from recsys.drift import FeedPair, frbo
+
+N_READERS, N_DAYS, N_ARMS, DEPTH, N_ITEMS = 100_000, 20, 4, 20, 50_021
+SECONDS, BYTES = 60, 4 * 2**30
+
+
+def feeds_of(rng: np.random.Generator) -> np.ndarray:
+    """A run of items each, in a random step: distinct (their number is prime), quick to draw."""
+    start, step = rng.integers(1, N_ITEMS, (2, N_READERS, 1))
+    return ((start + step * np.arange(DEPTH)) % N_ITEMS).astype(np.int32)
+
+
+def half_of(ids: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Half of the slots hold another item, from a part of the catalogue of its own."""
+    other = np.where(rng.random(ids.shape) < 0.5, ids, ids + N_ITEMS)
+    return np.ascontiguousarray(np.roll(other, 1, axis=1), dtype=np.int32)
+
+
+def bench_all_measures(benchmark) -> None:
+    """Rows of every reader, day and arm, and the headline of each arm."""
+    rng = np.random.default_rng(0)
+    n = 2 * N_ITEMS
+    attributes = {
+        name: (rng.integers(0, values, n, dtype=np.int32), [str(v) for v in range(values)])
+        for name, values in (("language", 2), ("format", 3), ("topic", 15))
+    }
+    provides = ("from_newcomers", "creators", "popularity", "vectors", "reference_scores", "scores",
+                "previous", "history", "relevance")  # fmt: skip
+    measures = measures_of(provides, attributes)
+    taste = rng.dirichlet(np.ones(15), N_READERS)
+    codes = {name: own for name, (own, _) in attributes.items()}
+    known = {
+        "from_newcomers": np.arange(n) >= N_ITEMS,
+        "creators": rng.integers(0, 5000, n, dtype=np.int32),
+        "popularity": rng.random(n),
+        "vectors": rng.normal(size=(n, 32)).astype(np.float32),
+        "history": {"topic": taste},
+    }
+    reference, before = feeds_of(rng), feeds_of(rng)
+    arm = half_of(reference, rng)
+    scores = -np.sort(rng.integers(0, 200, reference.shape)).astype(np.float64)
+    relevance = rng.random(reference.shape, dtype=np.float32)
+    users = pl.Series(np.arange(N_READERS))
+
+    def pair() -> FeedPair:
+        return FeedPair(
+            reference=reference, feeds=arm, attributes=codes, examine=0.9 ** np.arange(DEPTH),
+            reference_scores=scores, scores=scores, previous=before, relevance=relevance, **known,
+        )  # fmt: skip
+
+    def measure() -> int:
+        cells = 0
+        for name in range(N_ARMS):
+            rows, pairs = [], []
+            for day in range(N_DAYS):
+                keys = {
+                    "recommender": "x", "mitigation": "none", "arm": str(name), "seed": 0,
+                    "draw": 0, "day": day, "cohort": "incumbent",
+                }  # fmt: skip
+                pairs.append(pair())
+                rows.append(rows_of(pairs[-1], measures, users, keys))
+            headline = headline_of(rows, pairs, measures)
+            cells += headline.height + sum(frame.height for frame in rows)
+        return cells
+
+    frbo(reference[:10], arm[:10])
+    cells = benchmark.pedantic(measure, rounds=1)
+    assert cells == N_READERS * (N_DAYS + 1) * N_ARMS
+    assert benchmark.stats.stats.max <= SECONDS
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 <= BYTES
+
+
+def bench_frbo_of_a_million(benchmark) -> None:
+    """50 slots a feed, half of them shared."""
+    rng = np.random.default_rng(0)
+    start = rng.integers(0, N_ITEMS, (1_000_000, 1))
+    a = ((start + 37 * np.arange(50)) % N_ITEMS).astype(np.int32)
+    b = half_of(a, rng)
+    frbo(a[:10], b[:10])
+    benchmark.pedantic(frbo, args=(a, b), rounds=5)
+    assert benchmark.stats.stats.min <= 0.6

@@ -1,0 +1,180 @@
+"""Winners and losers, groups and exposure: by hand, and traced to the rows they rest on."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from recsys import load_study, run
+from recsys.arms.exposure import EXPOSURE, EXPOSURE_FORMULAS
+from recsys.arms.measure import KEYS
+from recsys.breakdown import exposure_summary, users_of_world, wins_of
+from recsys.errors import ConfigError
+from recsys.schema import COHORTS
+from recsys.study import plan
+
+CONFIG = {
+    "name": "small",
+    "world": {
+        "incumbents": 250,
+        "days_before": 4,
+        "days_after": 4,
+        "influx": {"kind": "rednote_2025", "newcomers": 80},
+    },
+    "recommenders": ["trending", {"kind": "als", "factors": 4, "iterations": 3}],
+    "evaluation": {"days": [1, 3], "k": 8, "panel": 60, "groups": ["skill", "main_topic", "posts"]},
+    "seeds": 2,
+}
+
+
+@pytest.fixture(scope="module")
+def result():
+    return run(load_study(CONFIG))
+
+
+def rows(arm, seed, utility, day=None, draw=0):
+    n = len(utility)
+    return pl.DataFrame(
+        {
+            "recommender": ["x"] * n, "mitigation": ["none"] * n, "arm": [arm] * n,
+            "seed": [seed] * n, "draw": pl.Series([draw] * n, dtype=pl.Int32),
+            "day": pl.Series([day] * n, dtype=pl.Int32),
+            "cohort": pl.Series(["incumbent"] * n, dtype=COHORTS), "user_id": list(range(n)),
+            "utility": utility,
+        }
+    )  # fmt: skip
+
+
+def test_wins_by_hand():
+    frame = pl.concat(
+        [
+            rows("control", 0, [0.1, 0.2, 0.3, None]), rows("control", 1, [0.1, 0.2, 0.3, 0.4]),
+            rows("influx", 0, [0.2, 0.1, 0.3, 0.4]), rows("influx", 1, [0.2, 0.2, 0.3 + 1e-9, 0.4]),
+        ]
+    )  # fmt: skip
+    (row,) = wins_of(frame).iter_rows(named=True)
+    # three users have both seeds: wins 2 of 6, losses 1, ties 3
+    assert (row["wins"], row["losses"], row["ties"]) == (2 / 6, 1 / 6, 3 / 6)
+    assert row["balance"] == pytest.approx(1 / 6, abs=1e-15)
+    assert (row["n_users"], row["n_seeds"], row["against"]) == (3, 2, "control")
+    assert row["balance_ci_low"] < 1 / 6 < row["balance_ci_high"]
+
+
+def test_a_win_in_a_log_is_of_the_feeds_with_newcomers():
+    frame = pl.concat([rows("full", 0, [0.5, 0.1]), rows("influx", 0, [0.4, 0.2]),
+                       rows("placebo", 0, [0.4, 0.1], draw=1),
+                       rows("placebo", 0, [0.4, 0.1], draw=2)])  # fmt: skip
+    found = {row["against"]: row for row in wins_of(frame).iter_rows(named=True)}
+    assert set(found) == {"without newcomers", "without placebos"}
+    assert found["without newcomers"]["wins"] == found["without newcomers"]["losses"] == 0.5
+    assert (found["without placebos"]["wins"], found["without placebos"]["ties"]) == (0.5, 0.5)
+    assert found["without placebos"]["balance_ci_low"] is None  # one history, no interval
+
+
+def test_wins_of_a_study_are_those_of_its_users(result):
+    assert set(result.wins["against"]) == {"control", "placebo", "retrain"}
+    shares = result.wins.select(pl.sum_horizontal("wins", "losses", "ties")).to_series()
+    np.testing.assert_allclose(shares, 1.0, atol=1e-12)
+    whole = result.per_user.filter(pl.col("day").is_null(), pl.col("cohort") == "incumbent",
+                                   recommender="als")  # fmt: skip
+    wide = whole.pivot("arm", index=["user_id", "seed"], values="utility")
+    wins = (wide["influx"] - wide["control"] > 1e-6).mean()
+    row = result.wins.filter(pl.col("day").is_null(), recommender="als", against="control")
+    assert row["wins"][0] == pytest.approx(wins, abs=1e-12)
+
+
+def test_groups_are_traced_to_their_users(result):
+    users = users_of_world(result.study)
+    panel = users.filter(pl.col("user_id").is_in(result.per_user.filter(
+        pl.col("cohort") == "incumbent")["user_id"].unique().implode()))  # fmt: skip
+    assert result.groups.columns[:6] == [
+        "recommender", "mitigation", "attribute", "group", "measure", "level"
+    ]  # fmt: skip
+    for attribute in ("skill", "main_topic", "posts"):
+        of = result.groups.filter(attribute=attribute, measure="notes", recommender="als")
+        assert of["n_users"].sum() == panel.height
+    topic = panel["main_topic"][0]
+    ids = panel.filter(main_topic=topic)["user_id"]
+    theirs = result.per_user.filter(
+        pl.col("day").is_null(), pl.col("user_id").is_in(ids.implode()),
+        pl.col("cohort") == "incumbent", recommender="als",
+    )  # fmt: skip
+    row = result.groups.filter(group=topic, measure="utility", recommender="als").row(0, named=True)
+    means = dict(theirs.group_by("arm").agg(pl.col("utility").mean()).iter_rows())
+    assert row["level"] == pytest.approx(means["control"], abs=1e-12)
+    assert row["influx"] == pytest.approx(means["influx"] - means["control"], abs=1e-12)
+    assert row["total"] == pytest.approx(row["influx"] - row["retrain"], abs=1e-12)
+
+
+def test_groups_change_no_cell_and_no_other_figure(result):
+    bare = load_study(CONFIG, ["evaluation.groups=[]"])
+    assert [cell.identity for cell in plan(bare)] == [cell.identity for cell in plan(result.study)]
+    assert run(bare).groups.is_empty()
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        ("[skil]", "evaluation.groups: users have no 'skil'; did you mean 'skill'"),
+        ("[skill,skill]", "names an attribute twice"),
+    ],
+)
+def test_groups_that_are_not_there_are_told_at_once(groups, message):
+    with pytest.raises(ConfigError, match=message):
+        plan(load_study(CONFIG, [f"evaluation.groups={groups}"]))
+
+
+def test_exposure_over_seeds_by_hand():
+    keys = {"recommender": "x", "mitigation": "none", "arm": "control", "draw": 0,
+            "cohort": "incumbent", "measure": "coverage"}  # fmt: skip
+    values = {(0, 1): 0.1, (0, 2): 0.3, (1, 1): 0.5, (1, 2): 0.7}
+    frame = pl.DataFrame(
+        [{**keys, "seed": s, "day": d, "value": v} for (s, d), v in values.items()], schema=EXPOSURE
+    )
+    found = exposure_summary(frame)
+    means = {row["day"]: row["mean"] for row in found.iter_rows(named=True)}
+    assert means == {None: pytest.approx(0.4), 1: pytest.approx(0.3), 2: pytest.approx(0.5)}
+    row = found.filter(pl.col("day").is_null()).row(0, named=True)
+    # seeds' means .2 and .6: t over two, 12.7062 · .2
+    assert row["ci_high"] == pytest.approx(0.4 + 12.7062 * 0.2, abs=1e-4)
+    assert row["n_seeds"] == 2
+
+
+def test_exposure_of_a_study(result):
+    assert set(result.exposure["measure"]) == set(EXPOSURE_FORMULAS)
+    means = result.exposure.filter(pl.col("day").is_null(), arm="control", cohort="incumbent")
+    of = {(r["recommender"], r["measure"]): r["mean"] for r in means.iter_rows(named=True)}
+    # one list for all is less even, and more alike, than lists of one's own
+    assert of["trending", "homogenisation"] > of["als", "homogenisation"]
+    assert of["trending", "gini_notes"] > of["als", "gini_notes"]
+    assert of["trending", "coverage"] < of["als", "coverage"]
+    bounded = result.exposure.filter(pl.col("measure") != "popularity_lift")["mean"]
+    assert bounded.is_between(0, 1).all()
+
+
+def test_every_figure_has_a_formula(result):
+    columns = set(result.per_user.columns) - set(KEYS)
+    assert set(result.measures["measure"]) == columns | set(EXPOSURE_FORMULAS)
+    assert (result.measures["formula"].str.len_chars() > 0).all()
+
+
+def test_what_is_new_in_a_study(result):
+    headline = result.drift.filter(pl.col("day").is_null(), recommender="als")
+    found = dict(headline.select("measure", "influx").iter_rows())
+    new = {"creators", "embedding", "kendall", "rbo_ext", "rbo_ext_ties", "turnover", "calibration",
+           "popularity", "noticeable4", "influx_heavy", "language_format_hellinger"}  # fmt: skip
+    assert new <= set(found)
+    rows = result.per_user.filter(pl.col("cohort") == "incumbent", recommender="als", arm="influx")
+    first = rows.filter(pl.col("day") == 1)
+    assert first["turnover"].null_count() == first.height  # nothing was measured before
+    later = rows.filter(pl.col("day") == 3)
+    assert later["turnover"].null_count() == 0
+    whole = rows.filter(pl.col("day").is_null())
+    np.testing.assert_allclose(whole["turnover"], later["turnover"], atol=1e-15)
+
+
+def test_nothing_new_moves_where_nobody_comes():
+    study = load_study(CONFIG, ["world.influx.newcomers=0", "seeds=1", "recommenders=[trending]"])
+    found = run(study)
+    drift = found.drift.drop_nulls("total")
+    assert (drift["total"] == 0).all()
+    assert (found.wins.filter(against="control")["ties"] == 1).all()
