@@ -152,7 +152,7 @@ MEASURES: dict[str, Measure] = {
         title="extrapolated RBO drift, ties averaged",
         kind="drift",
         unit="0 to 1",
-        formula="1 - RBO_ext^a(p), p = 1 - 1/k, over the orders of equal scores",
+        formula="1 - RBO_ext^a(A, B) / RBO_ext^a(A, A), p = 1 - 1/k, over the orders of ties",
         function=rbo_ext_ties_drift,
         needs=("reference_scores", "scores"),
     ),

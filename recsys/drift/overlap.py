@@ -426,12 +426,15 @@ def rbo_ext_drift(pair: FeedPair) -> NDArray[np.float64]:
 
 
 def rbo_ext_ties_drift(pair: FeedPair) -> NDArray[np.float64]:
-    """1 - RBO_ext of the notes, averaged over the orders of notes with equal scores."""
+    """1 - RBO_ext with ties over the reference's with itself, which ties keep below 1.
+
+    So a feed does not drift from itself, nor from one that only orders its ties.
+    """
     assert pair.reference_scores is not None
     assert pair.scores is not None
-    return 1.0 - rbo_ext_ties(
-        pair.reference, pair.feeds, pair.reference_scores, pair.scores, _open_persistence(pair)
-    )
+    ids, scores, p = pair.reference, pair.reference_scores, _open_persistence(pair)
+    likeness = rbo_ext_ties(ids, pair.feeds, scores, pair.scores, p)
+    return np.maximum(1.0 - likeness / rbo_ext_ties(ids, ids, scores, scores, p), 0.0)
 
 
 def kendall_drift(pair: FeedPair) -> NDArray[np.float64]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from recsys.noise import Stream, uniforms
-
 __all__ = ["resampled_means"]
 
 
@@ -44,6 +42,8 @@ def resampled_means(y: ArrayLike, resamples: int = 999) -> NDArray[np.float64]:
 
 def _counts(axis: int, n: int, resamples: int) -> NDArray[np.float64]:
     """How often each of n is drawn in each resample, (resamples, n)."""
+    from recsys.noise import Stream, uniforms  # brings numba
+
     blocks = np.arange(-(-n // 4))
     u = uniforms(axis, Stream.RESAMPLE, np.arange(resamples)[:, None], blocks)
     chosen = np.minimum((u.reshape(resamples, -1)[:, :n] * n).astype(np.int64), n - 1)

@@ -28,7 +28,8 @@ class Ramp(Mitigation):
     change over days.
 
     >>> log = InteractionLog.from_frames(
-    ...     {"user_id": [1, 2, 1], "item_id": [7, 7, 8], "timestamp": [0, 86_400, 3 * 86_400]},
+    ...     {"user_id": [1, 2, 1], "item_id": [7, 7, 8],
+    ...      "timestamp": ["2025-01-12", "2025-01-13", "2025-01-15"]},
     ...     {"user_id": [1, 2], "cohort": ["incumbent", "newcomer"]})
     >>> Ramp(days=4).share(log)
     0.5

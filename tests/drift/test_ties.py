@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import chain, pairwise, permutations, product
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys.drift import rbo_ext, rbo_ext_ties
+from recsys.drift import MEASURES, FeedPair, rbo_ext, rbo_ext_ties
 
 Groups = list[list[int]]
 
@@ -146,3 +147,23 @@ def test_refused() -> None:
         rbo_ext_ties([[1]], [[1]], [[1.0]], [[1.0]], 1)
     with pytest.raises(ValueError, match="row 0 of a is"):
         rbo_ext_ties([[1, 1]], [[1, 2]], [[1.0, 2.0]], [[1.0, 2.0]])
+
+
+def test_the_measure_is_0_where_only_ties_are_ordered_otherwise():
+    """A recommender that counts orders its ties by lot: that is no drift."""
+    rng = np.random.default_rng(5)
+    n, k = 200, 10
+    ids = rng.permuted(np.tile(np.arange(30), (n, 1)), axis=1)[:, :k].astype(np.int32)
+    scores = np.sort(rng.integers(0, 4, (n, k)), axis=1)[:, ::-1].astype(float)
+    order = np.argsort(-scores + rng.random((n, k)) * 0.5, axis=1)  # within equal scores
+    shuffled = np.take_along_axis(ids, order, axis=1)
+    measure = MEASURES["rbo_ext_ties"]
+    pair = FeedPair(
+        ids, shuffled, {}, None, np.ones(k), reference_scores=scores, scores=scores,
+    )  # fmt: skip
+    assert (shuffled != ids).any()
+    np.testing.assert_allclose(measure(pair), 0, atol=1e-12)
+    apart = replace(pair, scores=np.tile(np.arange(k, 0, -1.0), (n, 1)))
+    np.testing.assert_allclose(measure(apart), 0, atol=1e-12)
+    other = replace(pair, feeds=(ids + 30).astype(np.int32))
+    np.testing.assert_allclose(measure(other), 1)

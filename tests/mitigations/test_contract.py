@@ -173,7 +173,7 @@ from recsys.recommenders import ALS
 rng, users = np.random.default_rng(0), np.arange(900)
 log = InteractionLog.from_frames(
     {"user_id": rng.integers(0, 900, 9000), "item_id": rng.integers(0, 400, 9000),
-     "timestamp": np.sort(rng.integers(0, 10 * 86_400, 9000)),
+     "timestamp": 1_736_640_000 + np.sort(rng.integers(0, 10 * 86_400, 9000)),
      "kind": rng.choice(["click", "impression"], 9000)},
     {"user_id": users, "cohort": np.where(users < 700, "incumbent", "newcomer"),
      "language": np.where(users < 700, "zh", "en")},

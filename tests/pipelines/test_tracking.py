@@ -18,6 +18,7 @@ import recsys.study
 from pipelines import provenance, records, tracking
 from pipelines.digests import world_digest
 from pipelines.run import main
+from recsys.config import Chain
 from recsys.study import Cell, CellResult, StudyResult
 
 
@@ -164,7 +165,7 @@ def test_parent_has_the_files_and_the_data(
 ) -> None:
     (study,) = runs["study"]
     found = {entry.path for entry in client.list_artifacts(study.info.run_id)}
-    assert found == set(tracking.ARTIFACTS)
+    assert found == {*tracking.ARTIFACTS, "power.csv"}
     (data,) = study.inputs.dataset_inputs
     assert data.dataset.digest == world_digest(world_result.study)[:16]
     assert data.dataset.name == "tiny world"
@@ -329,7 +330,7 @@ def test_names_are_what_mlflow_takes(world_result: StudyResult) -> None:
 def test_long_values_are_left_to_the_file(world_result: StudyResult) -> None:
     options = {"kind": "als", "name": "als", "options": {"long": "x" * 501, "short": "x" * 500}}
     spec = world_result.study.recommenders[0].model_copy(update=options)
-    assert records.child_params(spec, "none").keys() == {
+    assert records.child_params(spec, Chain()).keys() == {
         "recommender",
         "kind",
         "mitigation",
