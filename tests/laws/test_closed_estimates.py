@@ -48,6 +48,10 @@ class Renumbered:
     def training_days(self):
         return self.policy.training_days
 
+    @property
+    def impressions(self):
+        return self.policy.impressions
+
     def fit(self, log, seed, previous):
         rng = np.random.default_rng(5)
         n, cut = log.n_users, self.incumbents

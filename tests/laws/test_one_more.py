@@ -50,6 +50,7 @@ class Serving:
 
     def __init__(self, name):
         self.policy = RecommenderPolicy(RECOMMENDERS[name](), self.training_days)
+        self.impressions = self.policy.impressions
         self.asked = None
 
     def fit(self, log, seed, previous):
