@@ -35,11 +35,11 @@ class ALS(Recommender):
     uses_weights: ClassVar[bool] = True
     warm_starts: ClassVar[bool] = True
 
-    factors: int = Field(default=16, ge=1, le=1024)
+    factors: int = Field(default=8, ge=1, le=1024)
     """Length of the vectors."""
-    regularization: float = Field(default=10.0, ge=0)
+    regularization: float = Field(default=1.0, ge=0)
     """Penalty λ on the vectors."""
-    alpha: float = Field(default=1.0, gt=0)
+    alpha: float = Field(default=10.0, gt=0)
     """Confidence per unit of event weight; 1 is the confidence in an absence."""
     iterations: int = Field(default=10, ge=1)
     """Sweeps over users and items."""

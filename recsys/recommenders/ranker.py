@@ -72,12 +72,16 @@ class Ranker(Recommender):
     where creators are followed."""
     candidates: int = Field(default=100, ge=1)
     """How many notes each source proposes."""
-    label_days: float = Field(default=2.0, gt=0)
+    label_days: float = Field(default=1.0, gt=0)
     """The last so many days are what the trees learn to predict."""
-    iterations: int = Field(default=120, ge=1)
+    iterations: int = Field(default=60, ge=1)
     """Trees."""
     learning_rate: float = Field(default=0.1, gt=0)
     """Share of each tree that counts."""
+    leaves: int = Field(default=7, ge=2)
+    """Most leaves of a tree."""
+    leaf_examples: int = Field(default=300, ge=1)
+    """Fewest examples in a leaf; a hundredth of them, or 20, where that is less."""
     regularization: float = Field(default=1.0, ge=0)
     """L2 penalty on the values of leaves."""
     negatives: int = Field(default=10, ge=1)
@@ -132,7 +136,8 @@ class Ranker(Recommender):
         trees = HistGradientBoostingClassifier(
             learning_rate=self.learning_rate,
             max_iter=self.iterations,
-            max_leaf_nodes=15,
+            max_leaf_nodes=self.leaves,
+            min_samples_leaf=min(self.leaf_examples, max(_FEWEST, y.size // 100)),
             l2_regularization=self.regularization,
             early_stopping=False,
             random_state=integer_seed(seed, ModelNumber.RANKER),
