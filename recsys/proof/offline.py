@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
+from scipy.stats import pearsonr, spearmanr
 
 from recsys.arms.closed import ClosedArms
 from recsys.arms.measure import is_level, rows_of
@@ -196,3 +197,100 @@ def run_cell(
 
 def _headline(drift: pl.DataFrame) -> list[dict[str, Any]]:
     return list(drift.filter(pl.col("day").is_null()).iter_rows(named=True))
+
+
+def compare(cells: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, list[Found]]:
+    """How far the log's tale is from the truth, over cells.
+
+    Args:
+        cells: rows of `run_cell`, with a column `recommender`; several seeds of each size.
+
+    Returns:
+        Two frames, and the figures that are claimed.
+
+        The first, by recommender (`all` too) · way · level · figure (`total`, `who`): cells · truth
+        · told (means) · bias (told less truth) with bias_ci_low, bias_ci_high · pearson · spearman;
+        and for who, over cells: alarms (told: beyond the band) · alarms_right (of these, where the
+        truth is above 0) · silent (of the cells whose truth is above 0, those without an alarm) ·
+        disagree (an alarm where the truth is not above 0, or none where it is).
+
+        The second, by recommender · way · level · size: means with intervals over seeds of
+        true_total, true_who, total and who, and the share of alarms.
+    """
+    keyed = cells.with_columns(alarm=pl.col("who") > pl.col("band"))
+    both = pl.concat([keyed, keyed.with_columns(recommender=pl.lit("all"))])
+    keys = ("recommender", "way", "level")
+    over_all, by_size = [], []
+    for key, group in both.group_by(*keys, maintain_order=True):
+        named = dict(zip(keys, key, strict=True))
+        over_all += [{**named, "figure": figure, **_agreement(group, figure)} for figure in _FIGURES]
+        if named["recommender"] != "all":
+            by_size += [
+                {**named, "size": size[0], **_means(part)}
+                for size, part in group.sort("size").group_by("size", maintain_order=True)
+            ]
+    agreement = pl.DataFrame(over_all, infer_schema_length=None)
+    return agreement, pl.DataFrame(by_size), _claimed(cells, agreement)
+
+
+def _agreement(group: pl.DataFrame, figure: str) -> dict[str, Any]:
+    truth, told = (group[name].to_numpy() for name in (f"true_{figure}", figure))
+    gap = nested_interval(_by_seed(group.with_columns(gap=pl.Series(told - truth)), "gap"))
+    varied = np.ptp(truth) > 0 and np.ptp(told) > 0
+    row: dict[str, Any] = {
+        "cells": group.height, "truth": truth.mean(), "told": told.mean(),
+        "bias": float(gap.mean), "bias_ci_low": float(gap.low), "bias_ci_high": float(gap.high),
+        "pearson": float(pearsonr(truth, told).statistic) if varied else None,
+        "spearman": float(spearmanr(truth, told).statistic) if varied else None,
+    }  # fmt: skip
+    if figure == "who":
+        alarm, real = group["alarm"].to_numpy(), truth > 0
+        row |= {
+            "alarms": alarm.mean(),
+            "alarms_right": real[alarm].mean() if alarm.any() else None,
+            "silent": (~alarm)[real].mean() if real.any() else None,
+            "disagree": (alarm != real).mean(),
+        }
+    return row
+
+
+def _by_seed(group: pl.DataFrame, name: str) -> NDArray[np.float64]:
+    """(1, seeds) means: the cells of a seed share its luck."""
+    means = group.group_by("seed", maintain_order=True).agg(pl.col(name).mean())
+    return means.sort("seed")[name].to_numpy()[None]
+
+
+def _means(part: pl.DataFrame) -> dict[str, Any]:
+    row: dict[str, Any] = {"newcomers": part["newcomers"][0], "seeds": part.height}
+    for name in ("true_total", "true_who", "total", "who"):
+        y = nested_interval(_by_seed(part, name))
+        row |= {name: float(y.mean), f"{name}_ci_low": float(y.low), f"{name}_ci_high": float(y.high)}
+    return {**row, "alarms": float(part["alarm"].mean()), "matched": float(part["matched"].mean())}
+
+
+def _claimed(cells: pl.DataFrame, agreement: pl.DataFrame) -> list[Found]:
+    """What one would wish of the log's tale about the mix, by what is left out."""
+    found, seeds = [], cells["seed"].n_unique()
+    for way in WAYS:
+        of = f"mix, {way}"
+        mix = cells.filter(way=way, level="language_format")
+        by_seed = [
+            (
+                float(spearmanr(part["true_total"], part["total"]).statistic),
+                float(part["total"].sum() / part["true_total"].sum()),
+            )
+            for _, part in mix.group_by("seed", maintain_order=True)
+        ]
+        names = ("rank correlation over sizes: total", "told of the true total, share")
+        for name, values in zip(names, zip(*by_seed, strict=True), strict=True):
+            y = nested_interval(np.array([values]))
+            found.append(Found(name, of, float(y.mean), float(y.low), float(y.high), seeds))
+        who = agreement.filter(recommender="all", way=way, level="language_format", figure="who")
+        for name, column in (
+            ("alarms where the truth is above 0", "alarms_right"),
+            ("truth above 0 without an alarm", "silent"),
+        ):
+            value = who[column].item()
+            if value is not None:
+                found.append(Found(name, of, float(value), np.nan, np.nan, seeds))
+    return found
