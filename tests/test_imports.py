@@ -16,8 +16,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 VALUES = {"config", "errors", "jobs", "lazy", "log", "noise", "schema", "threads"}
 PARTS = {"drift", "feeds", "inference", "metrics", "mitigations", "recommenders", "world"}
 STUDIES = {
-    "arms", "channels", "front", "holdout", "lives", "load", "recovery", "sensitivity", "source",
-    "spread", "store", "study", "summary", "training", "validation", "variants",
+    "arms", "channels", "front", "holdout", "lives", "load", "proof", "recovery", "sensitivity",
+    "source", "spread", "store", "study", "summary", "training", "validation", "variants",
 }  # fmt: skip
 ALLOWED_BETWEEN_PARTS = {
     ("world", "feeds"),  # the platform blends the feeds that make the log

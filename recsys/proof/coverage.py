@@ -2,9 +2,9 @@
 
 A cheap study is run again and again: a tiny world in the open loop, 8 seeds of luck, a panel of 30
 of its 300 incumbents. Each seed is simulated once, for all incumbents, and lent to many studies.
-Studies that share seeds are not independent, so seeds come in blocks: a study draws from one block
-alone, the truth that it is held against is the mean over all incumbents and all seeds of the *other*
-blocks, and how far blocks differ says how far to trust the share.
+Studies that share seeds are not independent, so seeds come in blocks. A study draws from one block
+alone; the truth that it is held against is the mean over all incumbents and all seeds of the other
+blocks; and how far blocks differ says how far to trust the share.
 """
 
 from collections.abc import Mapping, Sequence
@@ -170,8 +170,10 @@ def _judged(group: pl.DataFrame) -> tuple[dict[str, Any], list[tuple[float, floa
     row: dict[str, Any] = {
         "truth": float(means @ seeds / seeds.sum()),
         "truth_se": float(np.std(means, ddof=1) / np.sqrt(means.size)),
-        **{name: float(shares[name].mean()) for name in ("truth_below", "truth_above")},
-        "width": float((studies["ci_high"] - studies["ci_low"]).mean()),
+        **{
+            name: float(np.mean(shares[name].to_numpy())) for name in ("truth_below", "truth_above")
+        },
+        "width": float(np.mean((studies["ci_high"] - studies["ci_low"]).to_numpy())),
         "studies": studies.height,
         "seeds": int(seeds.sum()),
     }

@@ -87,8 +87,6 @@ def facts(figures: pl.DataFrame) -> tuple[pl.DataFrame, list[Found]]:
         rows.append((*keys, float(y.mean), float(y.low), float(y.high), group.height))
     columns = ("recommender", "quantity", "mean", "ci_low", "ci_high", "n_seeds")
     claimed = [
-        Found(name, recommender, *interval, n_seeds=n)
-        for recommender, name, *interval, n in rows
-        if name in CLAIMS
+        Found(name, recommender, *figures) for recommender, name, *figures in rows if name in CLAIMS
     ]
     return pl.DataFrame(rows, schema=columns, orient="row"), claimed

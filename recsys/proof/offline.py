@@ -5,7 +5,6 @@ and without matched groups of incumbents. That figure is compared with the truth
 simulation knows: the same platform, day by day served by the same recommender, joined by nobody.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -163,8 +162,8 @@ def run_cell(
         seed: world seed.
 
     Returns:
-        A row for each of `WAYS` and `LEVELS`: way · size · seed · level · true_total · true_who · total · who ·
-        band (how far above the placebos' mean the upper edge of their band lies) · p_value ·
+        A row for each of `WAYS` and `LEVELS`: way · size · seed · level · true_total · true_who ·
+        total · who · band (upper edge of the placebos' band, above their mean) · p_value ·
         newcomers · matched (of those who did anything, which share has its like among the
         incumbents; the others stay in the log).
     """
@@ -190,7 +189,8 @@ def run_cell(
             "true_total": true["total"], "true_who": true["who"],
             "total": sign * told["total"], "who": sign * told["who"],
             "band": sign * (told["who"] - edge), "p_value": told["p_value"],
-            "newcomers": newcomers, "matched": matching.newcomer_users / matching.newcomer_users_before,
+            "newcomers": newcomers,
+            "matched": matching.newcomer_users / matching.newcomer_users_before,
         })  # fmt: skip
     return pl.DataFrame(rows)
 
@@ -223,7 +223,9 @@ def compare(cells: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, list[Found
     over_all, by_size = [], []
     for key, group in both.group_by(*keys, maintain_order=True):
         named = dict(zip(keys, key, strict=True))
-        over_all += [{**named, "figure": figure, **_agreement(group, figure)} for figure in _FIGURES]
+        over_all += [
+            {**named, "figure": figure, **_agreement(group, figure)} for figure in _FIGURES
+        ]
         if named["recommender"] != "all":
             by_size += [
                 {**named, "size": size[0], **_means(part)}
@@ -264,8 +266,16 @@ def _means(part: pl.DataFrame) -> dict[str, Any]:
     row: dict[str, Any] = {"newcomers": part["newcomers"][0], "seeds": part.height}
     for name in ("true_total", "true_who", "total", "who"):
         y = nested_interval(_by_seed(part, name))
-        row |= {name: float(y.mean), f"{name}_ci_low": float(y.low), f"{name}_ci_high": float(y.high)}
-    return {**row, "alarms": float(part["alarm"].mean()), "matched": float(part["matched"].mean())}
+        row |= {
+            name: float(y.mean),
+            f"{name}_ci_low": float(y.low),
+            f"{name}_ci_high": float(y.high),
+        }
+    return {
+        **row,
+        "alarms": float(np.mean(part["alarm"].to_numpy())),
+        "matched": float(np.mean(part["matched"].to_numpy())),
+    }
 
 
 def _claimed(cells: pl.DataFrame, agreement: pl.DataFrame) -> list[Found]:
@@ -277,11 +287,11 @@ def _claimed(cells: pl.DataFrame, agreement: pl.DataFrame) -> list[Found]:
         by_seed = [
             (
                 float(spearmanr(part["true_total"], part["total"]).statistic),
-                float(part["total"].sum() / part["true_total"].sum()),
+                float(part["total"].to_numpy().sum() / part["true_total"].to_numpy().sum()),
             )
             for _, part in mix.group_by("seed", maintain_order=True)
         ]
-        names = ("rank correlation over sizes: total", "told of the true total, share")
+        names = ("rank correlation over cells: total", "told of the true total, share")
         for name, values in zip(names, zip(*by_seed, strict=True), strict=True):
             y = nested_interval(np.array([values]))
             found.append(Found(name, of, float(y.mean), float(y.low), float(y.high), seeds))
