@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    arguments = _parser().parse_args(words)
+    arguments = _parser().parse_intermixed_args(words)  # changes may follow options
     progress = StudyProgress("parts")
     try:
         study = recsys.load_study(*_config(arguments.words))

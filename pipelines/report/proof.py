@@ -1,5 +1,6 @@
 """Plots of a proof: what a log tells against the truth, as pictures for a page."""
 
+import re
 from typing import Any
 
 import polars as pl
@@ -10,7 +11,6 @@ from recsys.proof.offline import WAYS
 __all__ = ["plots_of"]
 
 _TITLES = {
-    "notes": "notes (1 - FRBO)",
     "language_format": "mix (TV)",
     "newcomer_share": "newcomers' share of looks",
 }
@@ -36,7 +36,16 @@ def plots_of(proof: Proof) -> dict[str, str]:
         "offline-sizes": _sizes(alt, proof.tables["offline"], "total"),
         "offline-who": _sizes(alt, proof.tables["offline"], "who"),
     }
-    return {name: vl_convert.vegalite_to_svg(chart.to_json()) for name, chart in charts.items()}
+    small = {"aria": False, "axis": {"grid": False, "tickCount": 5}}
+    return {
+        name: _short(vl_convert.vegalite_to_svg(chart.configure(**small).to_json()))
+        for name, chart in charts.items()
+    }
+
+
+def _short(svg: str) -> str:
+    """Coordinates to a hundredth, so that a page can hold the plot."""
+    return re.sub(r"-?\d+\.\d{3,}", lambda found: f"{float(found[0]):.2f}", svg)
 
 
 def _cells(alt: Any, cells: pl.DataFrame) -> Any:
@@ -75,7 +84,7 @@ def _sizes(alt: Any, offline: pl.DataFrame, figure: str) -> Any:
         *keys, pl.concat_str(pl.lit("log without "), "way").alias("figure"),
         *(pl.col(f"{figure}{edge}").alias(f"y{edge}") for edge in ("", "_ci_low", "_ci_high")),
     )  # fmt: skip
-    every = pl.concat([first, told])
+    every = pl.concat([first, told]).fill_nan(None)  # one seed has no interval
     rows = []
     for level, title in _TITLES.items():
         panels = []

@@ -49,6 +49,11 @@ _DAILY = 0.4
 _SPARE = 48
 _NAME = ("x", "none")
 _FIGURES = ("total", "who")
+_CELL: dict[str, Any] = {
+    "way": pl.String, "size": pl.Float64, "seed": pl.Int64, "level": pl.String,
+    **dict.fromkeys(("true_total", "true_who", "total", "who", "band", "p_value"), pl.Float64),
+    "newcomers": pl.Int64, "matched": pl.Float64,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,13 @@ class _Loop(ClosedArms):
     def log(self) -> InteractionLog:
         """F: what the platform that newcomers have joined has logged up to that day."""
         return self.simulations["influx"].log_before(self.day, self.evaluation.training_days)
+
+    @property
+    def has_trace(self) -> bool:
+        """Whether any newcomer has done anything that is learned from."""
+        events = self.log.dense
+        user = events["user"].to_numpy()[events["weight"].to_numpy() > 0]
+        return bool(self.log.newcomers[user].any())
 
     @lazy
     def matching(self) -> Matching:
@@ -165,7 +177,7 @@ def run_cell(
         A row for each of `WAYS` and `LEVELS`: way · size · seed · level · true_total · true_who ·
         total · who · band (upper edge of the placebos' band, above their mean) · p_value ·
         newcomers · matched (of those who did anything, which share has its like among the
-        incumbents; the others stay in the log).
+        incumbents; the others stay in the log). No row where no newcomer has clicked yet.
     """
     newcomers = max(2, round(size * _DAILY * world.incumbents))
     influx = world.influx.model_copy(update={"newcomers": newcomers})
@@ -175,6 +187,8 @@ def run_cell(
         evaluation.model_copy(update={"one_step": True, "days": evaluation.days[-1:]}),
         arms, seed, recommender=recommender,
     )  # fmt: skip
+    if not loop.has_trace:
+        return pl.DataFrame(schema=_CELL)
     per_user = loop.measure(_NAME, recommender).per_user
     truth = {r["measure"]: r for r in _headline(drift_of_world(per_user, arms))}
     tale = {(r["recommender"], r["measure"]): r for r in _headline(loop.offline())}
@@ -192,7 +206,7 @@ def run_cell(
             "newcomers": newcomers,
             "matched": matching.newcomer_users / matching.newcomer_users_before,
         })  # fmt: skip
-    return pl.DataFrame(rows)
+    return pl.DataFrame(rows, schema=_CELL)
 
 
 def _headline(drift: pl.DataFrame) -> list[dict[str, Any]]:
