@@ -61,6 +61,10 @@ tune: $(INSTALLED) ## search for hyper-parameters (CONFIG: configs/tune/als.yaml
 validate: $(INSTALLED) ## check the platform against what is known of real ones
 	$(BIN)/python -m pipelines.validate $(ARGS)
 
+.PHONY: prove
+prove: $(INSTALLED) ## check the tool's own figures, and a log's tale against the truth
+	$(BIN)/python -m pipelines.prove $(ARGS)
+
 .PHONY: ui
 ui: $(INSTALLED) ## browse the runs with MLflow, on this machine only
 	@mkdir -p mlruns

@@ -45,6 +45,7 @@ _PROGRAMS = {
     "training": "pipelines.train",
     "tuning": "pipelines.tune",
     "validation": "pipelines.validate",
+    "proof": "pipelines.prove",
 }
 """What starts a run of each role."""
 _MOST_METRICS = 1000
@@ -160,10 +161,10 @@ class Tracker:
         return _recorded(store)
 
     def record_validation(self, study: Study, verdicts: pl.DataFrame, folder: Path) -> Recorded:
-        """Writes the run of a validation and ends it.
+        """Writes the run of a validation or a proof and ends it.
 
         Args:
-            study: what was validated.
+            study: what was validated, or gave the world of a proof.
             verdicts: as `recsys.validation.judge` gives them.
             folder: where its files are; all become artifacts.
 

@@ -17,8 +17,8 @@ VALUES = {"config", "errors", "jobs", "lazy", "log", "noise", "schema", "threads
 PARTS = {"drift", "feeds", "inference", "metrics", "mitigations", "recommenders", "world"}
 STUDIES = {
     "arms", "breakdown", "channels", "exposed", "front", "groups", "holdout", "lives", "load",
-    "newcomers", "recovery", "sensitivity", "served", "source", "spread", "store", "study",
-    "summary", "training", "validation", "variants",
+    "newcomers", "proof", "recovery", "sensitivity", "served", "source", "spread", "store",
+    "study", "summary", "training", "validation", "variants",
 }  # fmt: skip
 ALLOWED_BETWEEN_PARTS = {
     ("world", "feeds"),  # the platform blends the feeds that make the log

@@ -1,7 +1,8 @@
-"""Verdicts of a validation as tables, one for each check."""
+"""Verdicts of a validation or a proof as tables, one for each check."""
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from itertools import groupby
 from typing import Any
 
@@ -14,27 +15,35 @@ from recsys.validation import CHECKS
 
 __all__ = ["print_verdicts"]
 
-_COLUMNS = ("figure", "served by", "target", "tolerance", "measured", "verdict")
 _LEGEND = (
     "holds    the mean is within the tolerance; the whole interval, where the target is > 0 or < 0",
     "unclear  the interval has 0 in it, or there is none",
 )
 
 
-def print_verdicts(console: Console, verdicts: pl.DataFrame) -> None:
+def print_verdicts(
+    console: Console,
+    verdicts: pl.DataFrame,
+    titles: Mapping[int, str] = CHECKS,
+    of: str = "served by",
+) -> None:
     """Prints each figure with target, tolerance, 95 % interval over seeds, and verdict.
 
     Args:
         console: where to.
         verdicts: as `recsys.validation.judge` gives them.
+        titles: of the checks, by number.
+        of: what tells one figure of a quantity from another.
     """
+    columns = ("figure", of, "target", "tolerance", "measured", "verdict")
     rows = list(verdicts.iter_rows(named=True))
     for number, of_check in groupby(rows, key=lambda row: row["check"]):
         lines = tuple(_line(row) for row in of_check)
-        print_section(console, Section(f"{number}. {CHECKS[number]}", _COLUMNS, lines), 38)
+        print_section(console, Section(f"{number}. {titles[number]}", columns, lines), 38)
     counts = Counter(row["verdict"] for row in rows)
     total = f"{counts['holds']} hold, {counts['fails']} fail, {counts['unclear']} are unclear"
-    seeds = max(row["n_seeds"] for row in rows)
+    fewest, most = (end(row["n_seeds"] for row in rows) for end in (min, max))
+    seeds = f"{most}" if fewest == most else f"{fewest} to {most:,}"
     said = f"Of {len(rows)} figures, each the mean over {seeds} seeds, {total}."
     print_section(console, Section("", lines=(said, "", *_LEGEND)))
 

@@ -8,7 +8,7 @@ import polars as pl
 
 from recsys.inference import nested_interval
 
-__all__ = ["CHECKS", "QUANTITIES", "Measured", "Quantity", "judge"]
+__all__ = ["CHECKS", "QUANTITIES", "VERDICTS", "Measured", "Quantity", "Verdict", "judge", "row_of"]
 
 Verdict = Literal["holds", "fails", "unclear"]
 _INF = float("inf")
@@ -111,19 +111,38 @@ def judge(measured: Sequence[Measured]) -> pl.DataFrame:
         _row(QUANTITIES[name], served_by, values[name, served_by])
         for name, served_by in sorted(values, key=lambda key: order[key[0]])
     ]
-    return pl.DataFrame(rows, schema=_SCHEMA)
+    return pl.DataFrame(rows, schema=VERDICTS)
 
 
-_SCHEMA = {
+VERDICTS = {
     "check": pl.Int64, "quantity": pl.String, "served_by": pl.String, "target": pl.String,
     "low": pl.Float64, "high": pl.Float64, "mean": pl.Float64, "ci_low": pl.Float64,
     "ci_high": pl.Float64, "n_seeds": pl.Int64, "verdict": pl.String, "source": pl.String,
 }  # fmt: skip
+"""Columns of a table of verdicts."""
 
 
 def _row(quantity: Quantity, served_by: str, values: list[float]) -> dict[str, object]:
     interval = nested_interval(np.array([values]))
-    mean, low, high = float(interval.mean), float(interval.low), float(interval.high)
+    ends = float(interval.mean), float(interval.low), float(interval.high)
+    return row_of(quantity, served_by, ends, len(values))
+
+
+def row_of(
+    quantity: Quantity, served_by: str, interval: tuple[float, float, float], n_seeds: int
+) -> dict[str, object]:
+    """A row of `VERDICTS`.
+
+    Args:
+        quantity: what was measured.
+        served_by: who served, or whatever else tells one figure of a quantity from another.
+        interval: mean, and the ends of its 95 % interval; these are NaN where there is none.
+        n_seeds: seeds that the figure is taken over.
+
+    >>> row_of(QUANTITIES["utility of two training seeds"], "als", (0.01, 0.0, 0.02), 8)["verdict"]
+    'holds'
+    """
+    mean, low, high = interval
     return {
         "check": quantity.check,
         "quantity": quantity.name,
@@ -134,7 +153,7 @@ def _row(quantity: Quantity, served_by: str, values: list[float]) -> dict[str, o
         "mean": mean,
         "ci_low": None if np.isnan(low) else low,
         "ci_high": None if np.isnan(high) else high,
-        "n_seeds": len(values),
+        "n_seeds": n_seeds,
         "verdict": _verdict(quantity, mean, low, high),
         "source": quantity.source,
     }

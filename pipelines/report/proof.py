@@ -1,0 +1,105 @@
+"""Plots of a proof: what a log tells against the truth, as pictures for a page."""
+
+import re
+from typing import Any
+
+import polars as pl
+
+from recsys.proof import Proof
+from recsys.proof.offline import WAYS
+
+__all__ = ["plots_of"]
+
+_TITLES = {
+    "language_format": "mix (TV)",
+    "newcomer_share": "newcomers' share of looks",
+}
+
+
+def plots_of(proof: Proof) -> dict[str, str]:
+    """Plots as SVG by name; none if the log's tale was not looked at.
+
+    Args:
+        proof: as `recsys.proof.prove` gives it.
+
+    Returns:
+        `offline-cells`: each cell, told against true; `offline-sizes`: means by size of the influx;
+        `offline-who`: the same of who.
+    """
+    if "cells" not in proof.tables:
+        return {}
+    import altair as alt
+    import vl_convert
+
+    charts = {
+        "offline-cells": _cells(alt, proof.tables["cells"]),
+        "offline-sizes": _sizes(alt, proof.tables["offline"], "total"),
+        "offline-who": _sizes(alt, proof.tables["offline"], "who"),
+    }
+    small = {"aria": False, "axis": {"grid": False, "tickCount": 5}}
+    return {
+        name: _short(vl_convert.vegalite_to_svg(chart.configure(**small).to_json()))
+        for name, chart in charts.items()
+    }
+
+
+def _short(svg: str) -> str:
+    """Coordinates to a hundredth, so that a page can hold the plot."""
+    return re.sub(r"-?\d+\.\d{3,}", lambda found: f"{float(found[0]):.2f}", svg)
+
+
+def _cells(alt: Any, cells: pl.DataFrame) -> Any:
+    """Total: told over true, one panel a level and way; on the line the log would be right."""
+    panels = []
+    for way in WAYS:
+        row = []
+        for level, title in _TITLES.items():
+            rows = cells.filter(way=way, level=level)
+            columns = rows.select("recommender", "size", "true_total", "total")
+            most = float(max(rows["true_total"].max(), rows["total"].max(), 0.01))  # type: ignore[type-var, arg-type]
+            line = alt.Chart(alt.Data(values=[{"x": 0, "y": 0}, {"x": most, "y": most}]))
+            points = alt.Chart(alt.Data(values=columns.to_dicts())).mark_circle(opacity=0.6)
+            row.append(
+                line.mark_line(color="grey", strokeDash=[4, 3]).encode(x="x:Q", y="y:Q")
+                + points.encode(
+                    alt.X("true_total:Q", title=f"truth: {title}"),
+                    alt.Y("total:Q", title=f"told, without {way}"),
+                    alt.Color("recommender:N"),
+                    alt.Size("size:Q", title="size", scale={"range": [10, 90]}),
+                )
+            )
+        panels.append(alt.hconcat(*(panel.properties(width=190, height=170) for panel in row)))
+    return alt.vconcat(*panels).properties(title="Total drift that a log tells, against the truth")
+
+
+def _sizes(alt: Any, offline: pl.DataFrame, figure: str) -> Any:
+    """Means by size with intervals over seeds: the truth, and each way of leaving people out."""
+    means = offline.filter(pl.col("level").is_in(_TITLES))
+    keys = ("recommender", "level", "size")
+    first = means.filter(way=WAYS[0]).select(
+        *keys, pl.lit("truth").alias("figure"),
+        *(pl.col(f"true_{figure}{edge}").alias(f"y{edge}") for edge in ("", "_ci_low", "_ci_high")),
+    )  # fmt: skip
+    told = means.select(
+        *keys, pl.concat_str(pl.lit("log without "), "way").alias("figure"),
+        *(pl.col(f"{figure}{edge}").alias(f"y{edge}") for edge in ("", "_ci_low", "_ci_high")),
+    )  # fmt: skip
+    every = pl.concat([first, told]).fill_nan(None)  # one seed has no interval
+    rows = []
+    for level, title in _TITLES.items():
+        panels = []
+        for (recommender,), part in every.filter(level=level).group_by(
+            "recommender", maintain_order=True
+        ):
+            base = alt.Chart(alt.Data(values=part.drop("level", "recommender").to_dicts())).encode(
+                alt.X("size:Q", title=f"newcomers / daily actives, {recommender}",
+                      scale={"type": "log"}),
+                color=alt.Color("figure:N", title=None),
+            )  # fmt: skip
+            line = base.mark_line(point=True).encode(alt.Y("y:Q", title=f"{figure}: {title}"))
+            ends = base.mark_rule(opacity=0.5).encode(
+                alt.Y("y_ci_low:Q", title=f"{figure}: {title}"), alt.Y2("y_ci_high:Q")
+            )
+            panels.append((ends + line).properties(width=190, height=140))
+        rows.append(alt.hconcat(*panels))
+    return alt.vconcat(*rows).properties(title=f"{figure}: the truth, and what a log tells of it")
