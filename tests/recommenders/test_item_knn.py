@@ -113,7 +113,8 @@ def test_similarities_are_those_of_implicit(ours, theirs, seed):
         weights.data[:] = 1
     user, item = weights.nonzero()
     log = InteractionLog.from_frames({"user_id": user, "item_id": item, "weight": weights.data})
-    model = ItemKNN(similarity=ours, neighbours=100, shrinkage=0.0).fit(log)
+    options = {"neighbours": 100, "shrinkage": 0.0, "k1": 1.2, "b": 0.75}
+    model = ItemKNN(similarity=ours, **options).fit(log)
     other = theirs(K=100, num_threads=1)
     other.fit(weights, show_progress=False)
     expected = other.similarity.toarray()

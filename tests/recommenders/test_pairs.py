@@ -107,7 +107,10 @@ def test_who_likes_everything_learns_from_nothing():
 
 @pytest.mark.parametrize(
     ("kind", "least"),
-    [(BPR(factors=4, iterations=50), 0.6), (LMF(factors=4, iterations=30), 0.9)],
+    [
+        (BPR(factors=4, iterations=50), 0.6),
+        (LMF(factors=4, iterations=30, regularization=0.1, learning_rate=0.1, negatives=5), 0.9),
+    ],
 )
 def test_popularity_is_learned(kind, least):
     """Without tastes, what most people like is the best guess; popular negatives would hide it."""
