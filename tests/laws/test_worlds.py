@@ -139,7 +139,7 @@ def test_retraining_drifts_only_with_a_training_seed(name):
 
 
 SEEDS = range(4)
-REPETITIONS = 40
+REPETITIONS = 28
 MEASURES = ("notes", "language_format", "utility")
 
 
@@ -164,8 +164,8 @@ def second_placebos():
 def test_a_second_placebo_is_no_influx(second_placebos, name):
     """The 95 % interval of who covers 0 in about 95 % of repetitions, whatever makes the feeds.
 
-    40 repetitions of 3 measures that hang together: at 95 % each, fewer than 33 of 40 covered has
-    probability 2e-4, and 8 measures times recommenders keep the family below 1 in 300. No upper
+    28 repetitions of 3 measures that hang together: at 95 % each, fewer than 22 of 28 covered has
+    probability 4e-4, and 8 measures times recommenders keep the family below 1 in 300. No upper
     bound: intervals from 4 seeds are wide.
     """
     covered = dict.fromkeys(MEASURES, 0)
@@ -182,7 +182,7 @@ def test_a_second_placebo_is_no_influx(second_placebos, name):
             }
             who = two_way_interval(y["influx"] - y["placebo"])
             covered[measure] += bool(who.low <= 0 <= who.high)
-    assert min(covered.values()) >= 33, covered
+    assert min(covered.values()) >= 22, covered
 
 
 @pytest.mark.parametrize("name", ["trending", "item_knn", "ease", "als"])
