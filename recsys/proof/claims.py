@@ -22,6 +22,10 @@ TITLES = {
 _PUBLISHED = (
     "homogeneity of what people are shown",
     "homogeneity gained beyond utility",
+    "popularity of what is recommended",
+    "distinct notes recommended",
+    "newcomers' utility, less incumbents'",
+    "newcomers' notes in own language",
     "lists of two training seeds, 1 - FRBO",
     "utility of two training seeds",
 )
