@@ -175,15 +175,12 @@ class InteractionLog:
     @lazy
     def from_newcomers(self) -> NDArray[np.bool_] | None:
         """Bool (n_items,): items whose creator is a newcomer; None if creators are not known."""
-        if "creator_id" not in self.items.columns:
+        if self._made is None:
             return None
-        ids = self.users.filter(pl.col("cohort") == "newcomer")["user_id"]
-        creators = self.items["creator_id"]
-        if creators.dtype.is_integer() and ids.dtype.is_integer():
-            creators, ids = creators.cast(pl.Int128), ids.cast(pl.Int128)
-        if creators.dtype != ids.dtype:
-            return None
-        return creators.is_in(ids.implode()).fill_null(False).to_numpy()
+        theirs = self._made["item"].to_numpy()[self.newcomers[self._made["user"].to_numpy()]]
+        found = np.zeros(self.n_items, dtype=np.bool_)
+        found[theirs] = True
+        return found
 
     @lazy
     def interactions(self) -> Interactions:
@@ -215,24 +212,31 @@ class InteractionLog:
 
     @lazy
     def own(self) -> csr_matrix:
-        """Bool CSR (n_users, n_items): what each user made; empty if creators are not known.
+        """Bool CSR (n_users, n_items): what each user made; empty if creators are not known."""
+        shape = (self.n_users, self.n_items)
+        if self._made is None:
+            return csr_matrix(shape, dtype=np.bool_)
+        user, item = self._made["user"].to_numpy(), self._made["item"].to_numpy()
+        return csr_matrix((np.ones(user.size, dtype=np.bool_), (user, item)), shape=shape)
+
+    @lazy
+    def _made(self) -> pl.DataFrame | None:
+        """user · item (dense ids) of whom made what; None if creators are not known.
 
         Nor if most creators are no users: then both are numbered for themselves, and equal numbers
         mean nothing.
         """
+        if "creator_id" not in self.items.columns:
+            return None
         makers = pl.DataFrame({"id": self.users["user_id"]}).with_row_index("user")
-        made = pl.DataFrame(schema={"user": pl.UInt32, "item": pl.UInt32})
-        if "creator_id" in self.items.columns:
-            items = pl.DataFrame({"id": self.items["creator_id"]}).with_row_index("item")
-            if items["id"].dtype.is_integer() and makers["id"].dtype.is_integer():
-                items, makers = (each.cast({"id": pl.Int128}) for each in (items, makers))
-            if items["id"].dtype == makers["id"].dtype:
-                known = items.drop_nulls("id")
-                found = makers.join(known, on="id").sort("user", "item")
-                made = found if 2 * found.height >= known.height else made
-        user, item = made["user"].to_numpy(), made["item"].to_numpy()
-        shape = (self.n_users, self.n_items)
-        return csr_matrix((np.ones(user.size, dtype=np.bool_), (user, item)), shape=shape)
+        items = pl.DataFrame({"id": self.items["creator_id"]}).with_row_index("item")
+        if items["id"].dtype.is_integer() and makers["id"].dtype.is_integer():
+            items, makers = (each.cast({"id": pl.Int128}) for each in (items, makers))
+        if items["id"].dtype != makers["id"].dtype:
+            return None
+        known = items.drop_nulls("id")
+        found = makers.join(known, on="id").sort("user", "item")
+        return found.select("user", "item") if 2 * found.height >= known.height else None
 
     @lazy
     def withheld(self) -> csr_matrix:

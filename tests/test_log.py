@@ -619,7 +619,9 @@ def test_own_items_are_those_of_which_one_is_the_creator():
     assert InteractionLog.from_frames(events, items=numbers).own.nnz == 0
     assert InteractionLog.from_frames(events).own.nnz == 0
     strangers = {"item_id": [1, 2, 3, 4], "creator_id": ["b", "x", "y", None]}
-    assert InteractionLog.from_frames(events, items=strangers).own.nnz == 0  # one of three
+    few = InteractionLog.from_frames(events, items=strangers)  # one of three is a user
+    assert few.own.nnz == 0
+    assert few.from_newcomers is None
     narrow = pl.DataFrame(numbers, schema_overrides={"creator_id": pl.Int16})
     same = InteractionLog.from_frames({"user_id": [3, 4], "item_id": [1, 2]}, items=narrow)
     assert same.own.toarray().tolist() == [[False, False, True, False], [False, False, False, True]]
