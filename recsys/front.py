@@ -71,8 +71,8 @@ def front(per_user: pl.DataFrame) -> pl.DataFrame:
 
     Returns:
         recommender · mitigation · quantity · mean · ci_low · ci_high · less_none ·
-        less_none_ci_low · less_none_ci_high · n_users · n_seeds, over the headline rows. Users count
-        who have a value in every seed; newcomers are others in each, and are counted over all.
+        less_none_ci_low · less_none_ci_high · n_users · n_seeds, over the headline rows. Users
+        count who have a value in every seed; newcomers are others in each, and counted over all.
     """
     every, rows = _by_variant(per_user), []
     for variant, values in every.items():

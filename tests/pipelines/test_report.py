@@ -100,7 +100,7 @@ def test_whom_it_strikes_if_asked(world_result: StudyResult, finished: Path) -> 
         str(row["n_users"]),
         f"{100 * row['total']:.1f}",
     ]
-    whole = [s for s in world_sections(Headline(result), whole=True) if "strike" in s.title][0]
+    whole = next(s for s in world_sections(Headline(result), whole=True) if "strike" in s.title)
     pairs = result.groups.select("recommender", "attribute", "group").unique().height
     assert len(whole.rows) == pairs + 2
     assert whole.lines == ()
