@@ -15,6 +15,8 @@ _MOST_ROWS, _MOST_GROUPS = 24, 8
 """Rows of groups in a terminal, and groups of an attribute; a page and groups.csv have all."""
 _CLICKS = "ndcg"
 _WITHOUT = "without newcomers"
+_UNTESTED = "Not tested: p above says whether leaving out as many others matters as much."
+_PLACEBOS = "who: less the placebos' mean; in brackets, less the ends of 95 % of the placebos."
 _FALL = {"gini_notes": "Gini", "coverage": "notes shown"}
 _FALL_WORDS = (
     "Gini: how unevenly notes are looked at, 0 all alike, 100 one has all. notes shown: those that",
@@ -33,11 +35,12 @@ def wins_sections(figures: Headline, order: list[Variant]) -> Iterator[Section]:
         order: as in the other sections.
     """
     rows = _wins(figures.result)
+    words: tuple[str, ...]
     if figures.result.study.log is None:
-        measure, twin = "utility", ("retrain", "control")
+        measure, twin, words = "utility", ("retrain", "control"), ()
         title = "To how many are they worth more?  (% of incumbents; with the influx or without)"
     else:
-        measure, twin = _CLICKS, (_WITHOUT,)
+        measure, twin, words = _CLICKS, (_WITHOUT,), (_UNTESTED,)
         title = "How many are served better with the newcomers?  (% of the panel, by NDCG)"
     lines = []
     for variant in order:
@@ -46,9 +49,8 @@ def wins_sections(figures: Headline, order: list[Variant]) -> Iterator[Section]:
             shares = (number(row[name]) for name in ("wins", "losses", "ties"))
             lines.append((name_of(variant), *shares, interval(row, "balance")))
     if lines:
-        yield Section(
-            title, ("recommender", "more", "less", "as much", "more - less"), tuple(lines)
-        )
+        columns = ("recommender", "more", "less", "as much", "more - less")
+        yield Section(title, columns, tuple(lines), words)
 
 
 def _wins(result: StudyResult) -> dict[tuple[Variant, str, str], Mapping[str, Any]]:
@@ -90,7 +92,10 @@ def group_sections(
         f"Whom does it strike?  ({what}, and who of it, in points)",
         ("recommender", "people", *columns),
         tuple(lines),
-        ("The rest is in report.html and groups.csv.",) if cut else (),
+        (
+            *((_PLACEBOS,) if source is not None else ()),
+            *(("The rest is in report.html and groups.csv.",) if cut else ()),
+        ),
     )
 
 
