@@ -31,9 +31,9 @@ pre {font: 13px/1.45 ui-monospace, monospace; white-space: pre-wrap; margin: .6r
 _PLOT = (
     "Grey: total drift. Blue: who, influx less placebo, with its 95 % interval each day. Shaded: "
     "the band of who; with 95 %, who of all these days lies within its band at once. So a day "
-    "whose band leaves out 0 counts even if you picked it because it stands out. Dashed: the day "
-    "on which newcomers begin to leave."
+    "whose band leaves out 0 counts even if you picked it because it stands out."
 )
+_DASHED = " Dashed: the day on which newcomers begin to leave."
 
 
 def save_page(result: StudyResult, path: Path) -> None:
@@ -55,7 +55,7 @@ def _page(result: StudyResult) -> Iterator[str]:
     svg = daily_plot(result, in_order(figures)) if is_world else ""
     for place, section in enumerate(sections):
         if svg and section.title.startswith(DAILY):
-            yield f"<h2>Drift over the days</h2><p>{_PLOT}</p>{svg}"
+            yield f"<h2>Drift over the days</h2><p>{_PLOT}{_dashed(result)}</p>{svg}"
             svg = ""
         yield from _section(section, "h2" if place else "h1")
     for note in result.notes:
@@ -64,6 +64,12 @@ def _page(result: StudyResult) -> Iterator[str]:
         "<p>Every figure with its arms, days, users and seeds is in the .csv files beside this "
         "page; measures.csv has the formulas, config.yaml what was run.</p></html>"
     )
+
+
+def _dashed(result: StudyResult) -> str:
+    """What the dashed line is, where there may be one."""
+    world = result.study.world
+    return "" if world is None or world.influx.reversal_day is None else _DASHED
 
 
 def _section(section: Section, heading: str) -> Iterator[str]:
