@@ -47,9 +47,9 @@ def save_page(result: StudyResult, path: Path) -> None:
 
 
 def _page(result: StudyResult) -> Iterator[str]:
-    name, figures = escape(result.study.name), Headline(result)
+    title, figures = escape(result.study.name), Headline(result)
     yield "<!doctype html>"
-    yield f'<html lang="en"><meta charset="utf-8"><title>{name}</title><style>{_STYLE}</style>'
+    yield f'<html lang="en"><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
     is_world = result.study.log is None
     sections = (world_sections if is_world else log_sections)(figures, whole=True)
     svg = daily_plot(result, in_order(figures)) if is_world else ""
@@ -60,6 +60,9 @@ def _page(result: StudyResult) -> Iterator[str]:
         yield from _section(section, "h2" if place else "h1")
     for note in result.notes:
         yield f'<p class="note">{escape(note)}</p>'
+    plots = {"front": result.front, "channels": result.channels}
+    for name in (name for name, rows in plots.items() if not rows.is_empty()):
+        yield f'<p>More plots, beside this page: <a href="{name}.html">{name}.html</a>.</p>'
     yield (
         "<p>Every figure with its arms, days, users and seeds is in the .csv files beside this "
         "page; measures.csv has the formulas, config.yaml what was run.</p></html>"
