@@ -8,10 +8,14 @@ Metrics of a recommender:
     front/drift_total/{mean, ci_low, ci_high, less_none}   of a study with mitigations
     recovery/language_format/{half, inside}     days from the reversal, if it came
     channels/language_format/supply/{shapley, shapley_ci_low, …, first_in, last_in}
+    wins/utility/{control, placebo, retrain}/{wins, losses, ties, balance, balance_ci_low, …}
+    groups/activity/low_up_to_2/language_format/{total, who, who_ci_low, …}   of the primaries
+    exposure/{control, influx}/incumbent/{gini_notes, coverage, …}
     life/influx/newcomer/click_rate             a day of the platform that it serves
     removal/largest_difference                  exact removal beside a new fit (a log, ease)
 
-All but the headline are by day (`step`); what is not a number is left out. In an open loop the
+Drift, quality and life are by day (`step`), the rest over all days; what is not a number is left
+out. In an open loop the
 house serves the platform, and its life is recorded of the study. So are, of a log, who was first
 seen when (`arrivals/first_seen`, the period as the step), the evidence for a wave of newcomers
 (`arrivals/p_value`) and the view by exposure (`exposed/topic/difference`, `exposed/topic/check/…`).
@@ -30,6 +34,7 @@ from recsys.config import Chain, RecommenderSpec, Study, Training
 from recsys.lives import over_seeds
 from recsys.served import FeedComparison
 from recsys.study import StudyResult
+from recsys.summary import PRIMARY
 from recsys.training import TrainingResult
 from recsys.world.life import LIFE
 
@@ -158,7 +163,10 @@ def child_values(result: StudyResult, recommender: str, mitigation: str) -> list
     found = (*_headline(drift, summary), *_drift(drift), *_quality(summary))
     closed = result.study.loop == "closed"
     life = result.life.filter(chosen, closed)
-    split = (*_front(result, chosen), *_recovery(result, chosen), *_channels(result, chosen))
+    split = (
+        *_front(result, chosen), *_recovery(result, chosen), *_channels(result, chosen),
+        *_wins(result, chosen), *_groups(result, chosen), *_exposure(result, chosen),
+    )  # fmt: skip
     removals = _removals(result.removals.filter(pl.col("recommender") == recommender))
     return _finite((*found, *split, *removals, *_life(life)))
 
@@ -293,6 +301,31 @@ def _channels(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:
         if row["part"] in ("shapley", "total"):
             yield Value(f"{name}_ci_low", row["ci_low"])
             yield Value(f"{name}_ci_high", row["ci_high"])
+
+
+def _wins(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:
+    """Over all days: to how many feeds are worth more, less and as much."""
+    columns = ("wins", "losses", "ties", "balance", "balance_ci_low", "balance_ci_high")
+    for row in result.wins.filter(chosen, pl.col("day").is_null()).iter_rows(named=True):
+        for column in columns:
+            name = f"wins/{_plain(row['measure'])}/{_plain(row['against'])}/{column}"
+            yield Value(name, row[column])
+
+
+def _groups(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:
+    """The primaries of each group that `evaluation.groups` asks for."""
+    primary = pl.col("measure").is_in(PRIMARY)
+    for row in result.groups.filter(chosen, primary).iter_rows(named=True):
+        place = f"groups/{_plain(row['attribute'])}/{_plain(row['group'])}/{row['measure']}"
+        for column in _PARTS_AND_EDGES:
+            yield Value(f"{place}/{column}", row[column])
+
+
+def _exposure(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:
+    """Over all days: how attention falls, without and with the newcomers."""
+    arms = pl.col("arm").is_in(["control", "full", "influx"])
+    for row in result.exposure.filter(chosen, arms, pl.col("day").is_null()).iter_rows(named=True):
+        yield Value(f"exposure/{row['arm']}/{row['cohort']}/{row['measure']}", row["mean"])
 
 
 def _quality(summary: pl.DataFrame) -> Iterator[Value]:

@@ -24,6 +24,7 @@ from pipelines.progress import StudyProgress
 from pipelines.report.channels import save_channels_plot
 from pipelines.report.console import stdout
 from pipelines.report.front import save_front_plot
+from pipelines.report.page import save_page
 from pipelines.report.terminal import (
     print_comparison,
     print_group_whereabouts,
@@ -105,6 +106,8 @@ def _finish(study: Study, report: Callable[[int, int, str], None]) -> _Finished:
         with _announced_interrupt():
             result = recsys.run(study, report, CellStore(study))
         folder = save_result(result)
+        with whole(folder / "report.html") as part:
+            save_page(result, part)
         if not result.front.is_empty():
             with whole(folder / "front.html") as part:
                 save_front_plot(result, part)

@@ -32,7 +32,7 @@ __all__ = [
 
 ARTIFACTS = (
     "config.yaml", "summary.csv", "drift.csv", "quantiles.csv", "wins.csv", "exposure.csv",
-    "measures.csv", "life.csv", "per_user.parquet",
+    "measures.csv", "life.csv", "per_user.parquet", "report.html",
 )  # fmt: skip
 MORE_ARTIFACTS = (
     "groups.csv", "recovery.csv", "power.csv", "front.csv", "dominated.csv", "front.html",

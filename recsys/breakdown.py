@@ -3,7 +3,7 @@
 All three rest on the per-user and exposure rows of a study's cells, as summaries do.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -232,11 +232,13 @@ def exposure_summary(exposure: pl.DataFrame) -> pl.DataFrame:
         The frame described at `StudyResult.exposure`.
     """
     keys = ["recommender", "mitigation", "arm", "day", "cohort", "measure"]
-    by_seed = exposure.group_by([*keys, "seed"], maintain_order=True).agg(pl.col("value").mean())
+    by_seed = exposure.group_by([*keys, "seed"], maintain_order=True).agg(
+        pl.col("value").mean(), pl.col("n_users").min()
+    )
     over_days = (
         by_seed.filter(pl.col("day").is_not_null())
         .group_by([key for key in [*keys, "seed"] if key != "day"], maintain_order=True)
-        .agg(pl.col("value").mean())
+        .agg(pl.col("value").mean(), pl.col("n_users").min())
         .with_columns(pl.lit(None, pl.Int32).alias("day"))
         .select(by_seed.columns)
     )
@@ -247,21 +249,26 @@ def exposure_summary(exposure: pl.DataFrame) -> pl.DataFrame:
             interval = users_interval(found)  # seeds are independent draws as users are
             ends = {"mean": interval.mean, "ci_low": interval.low, "ci_high": interval.high}
             figures = {name: float(end) for name, end in ends.items()}
-            rows.append({**dict(zip(keys, values, strict=True)), **figures, "n_seeds": found.size})
+            counts = {"n_users": group["n_users"].min(), "n_seeds": found.size}
+            rows.append({**dict(zip(keys, values, strict=True)), **figures, **counts})
     types: dict[str, Any] = dict.fromkeys(keys, pl.String) | {"day": pl.Int32}
-    types |= dict.fromkeys(("mean", "ci_low", "ci_high"), pl.Float64) | {"n_seeds": pl.Int64}
+    types |= dict.fromkeys(("mean", "ci_low", "ci_high"), pl.Float64)
+    types |= dict.fromkeys(("n_users", "n_seeds"), pl.Int64)
     frame = pl.DataFrame(rows, schema=types, infer_schema_length=None)
     return frame.with_columns(pl.col("ci_low", "ci_high").fill_nan(None))
 
 
-def measures_in(per_user: pl.DataFrame, attributes: Mapping[str, str]) -> pl.DataFrame:
+def measures_in(
+    per_user: pl.DataFrame, attributes: Mapping[str, str], more: Iterable[str] = ()
+) -> pl.DataFrame:
     """measure · title · kind · unit · formula of every column of figures and of exposure.
 
     Args:
         per_user: as in `StudyResult.per_user`.
         attributes: names of attributes that are measured beside the registry's.
+        more: measures in other frames.
     """
-    columns = [name for name in per_user.columns if name not in KEYS]
+    columns = list(dict.fromkeys([*(n for n in per_user.columns if n not in KEYS), *more]))
     made: Attributes = {
         name: (
             np.zeros(1, dtype=np.int32),

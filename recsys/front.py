@@ -58,7 +58,7 @@ mitigation that lowers worth with and without the influx changes nothing."""
 
 _FRONT = (
     "recommender", "mitigation", "quantity", "mean", "ci_low", "ci_high", "less_none",
-    "less_none_ci_low", "less_none_ci_high",
+    "less_none_ci_low", "less_none_ci_high", "n_users", "n_seeds",
 )  # fmt: skip
 _DOMINATED = ("recommender", "mitigation", "by", "better_in")
 
@@ -71,7 +71,8 @@ def front(per_user: pl.DataFrame) -> pl.DataFrame:
 
     Returns:
         recommender · mitigation · quantity · mean · ci_low · ci_high · less_none ·
-        less_none_ci_low · less_none_ci_high, over the headline rows.
+        less_none_ci_low · less_none_ci_high · n_users · n_seeds, over the headline rows. Users
+        count who have a value in every seed; newcomers are others in each, and counted over all.
     """
     every, rows = _by_variant(per_user), []
     for variant, values in every.items():
@@ -79,8 +80,10 @@ def front(per_user: pl.DataFrame) -> pl.DataFrame:
         for name, value in values.items():
             found = _interval(name, value)
             against = _interval(name, value - none[name]) if variant[1] != "none" else _NOTHING
-            rows.append(dict(zip(_FRONT, (*variant, name, *found, *against), strict=True)))
+            row = (*variant, name, *found, *against, *_counts(name, value))
+            rows.append(dict(zip(_FRONT, row, strict=True)))
     types: dict[str, Any] = dict.fromkeys(_FRONT, pl.Float64) | dict.fromkeys(_FRONT[:3], pl.String)
+    types |= dict.fromkeys(("n_users", "n_seeds"), pl.Int64)
     return pl.DataFrame(rows, schema=types)
 
 
@@ -139,6 +142,13 @@ def _interval(name: str, values: Values) -> tuple[float | None, float | None, fl
     if np.isnan(found.low):
         return float(found.mean), None, None
     return float(found.mean), float(found.low), float(found.high)
+
+
+def _counts(name: str, values: Values) -> tuple[int, int]:
+    """Over how many users and seeds a mean is taken."""
+    known = ~np.isnan(values)
+    whose = known if QUANTITIES[name].cohort == "newcomer" else known.all(axis=1)
+    return int(whose.sum()), int(known.any(axis=0).sum())
 
 
 def _by_variant(per_user: pl.DataFrame) -> dict[Variant, dict[str, Values]]:

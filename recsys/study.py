@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import polars as pl
 
-from recsys.arms.channels import COALITIONS, ChannelArms
+from recsys.arms.channels import COALITIONS, RUNGS, ChannelArms
 from recsys.arms.closed import ClosedArms
 from recsys.arms.log import LogArms
 from recsys.arms.result import REMOVALS, CellResult, feeds_in_one
@@ -115,7 +115,8 @@ class StudyResult:
         per_user: recommender · mitigation · arm · seed · draw · day · cohort · user_id · and a
             column for each measure.
         summary: recommender · mitigation · arm · day · cohort · measure · mean · ci_low · ci_high ·
-            n_users · n_seeds; day is null in the mean over days.
+            n_users · n_seeds; day is null in the mean over days. Newcomers are others in each
+            seed, and are counted over all.
         drift: recommender · mitigation · day · measure · influx · placebo · retrain · total ·
             volume · who, these three with _ci_low and _ci_high · who_band_low · who_band_high (of a
             day: who of all days lies within these at once, with 95 %) · p_value (of who) · p_holm ·
@@ -133,7 +134,8 @@ class StudyResult:
             arm, where the measure is one) and the columns of `drift` from influx on, without
             p_holm; over all days. No row unless `evaluation.groups` asks for them.
         exposure: recommender · mitigation · arm · day · cohort · measure · mean · ci_low ·
-            ci_high · n_seeds: how attention falls on notes and creators (`EXPOSURE_FORMULAS` in
+            ci_high · n_users (whose feeds were measured, in the seed with the fewest) · n_seeds:
+            how attention falls on notes and creators (`EXPOSURE_FORMULAS` in
             `recsys.arms.exposure`), one number for all measured feeds of a day.
         measures: measure · title · kind · unit · formula, of every measure in the other frames.
         life: recommender · mitigation · arm · seed · day · cohort and the rest of
@@ -287,7 +289,9 @@ def combine(study: Study, results: Sequence[CellResult]) -> StudyResult:
         wins=wins_of(per_user),
         groups=groups_of(per_user, _users(study), study.evaluation.groups, drift_of),
         exposure=exposure_summary(pl.concat([result.exposure for result in results])),
-        measures=measures_in(per_user, {} if study.log is None else study.log.attributes),
+        measures=measures_in(
+            per_user, {} if study.log is None else study.log.attributes, RUNGS if games else ()
+        ),
         life=life.unique(keys, keep="first", maintain_order=True),
         feeds=feeds_in_one([result.feeds for result in results]),
         timings=timings,

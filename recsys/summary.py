@@ -15,6 +15,7 @@ from recsys.arms.measure import KEYS, is_level
 from recsys.inference import (
     holm,
     minimum_detectable_effect,
+    nested_interval,
     parts,
     permutation_p,
     placebo_band,
@@ -48,18 +49,22 @@ class Cube(NamedTuple):
 def summarise(per_user: pl.DataFrame) -> pl.DataFrame:
     """Mean of each measure in each arm, with its interval over users and seeds.
 
+    Incumbents are the same people in every seed; newcomers are others, so that theirs is a mean of
+    the seeds' means, over whoever has a value.
+
     Args:
         per_user: as in `StudyResult.per_user`.
 
     Returns:
         recommender · mitigation · arm · day · cohort · measure · mean · ci_low · ci_high ·
-        n_users · n_seeds; day is null in the mean over days.
+        n_users (newcomers: over all seeds) · n_seeds; day is null in the mean over days.
     """
     rows = []
     for keys, group in _groups(per_user, ("recommender", "mitigation", "arm", "cohort")):
+        estimate = nested_interval if keys["cohort"] == "newcomer" else two_way_interval
         for measure, cube in cubes_of(group).items():
             for day, y in zip(cube.days, cube.values, strict=True):
-                interval = two_way_interval(y)
+                interval = estimate(y)
                 if not interval.n_users:
                     continue  # turnover, say, on the first day
                 rows.append(

@@ -128,7 +128,11 @@ def test_exposure_over_seeds_by_hand():
             "cohort": "incumbent", "measure": "coverage"}  # fmt: skip
     values = {(0, 1): 0.1, (0, 2): 0.3, (1, 1): 0.5, (1, 2): 0.7}
     frame = pl.DataFrame(
-        [{**keys, "seed": s, "day": d, "value": v} for (s, d), v in values.items()], schema=EXPOSURE
+        [
+            {**keys, "seed": s, "day": d, "value": v, "n_users": 7 + s}
+            for (s, d), v in values.items()
+        ],
+        schema=EXPOSURE,
     )
     found = exposure_summary(frame)
     means = {row["day"]: row["mean"] for row in found.iter_rows(named=True)}
@@ -136,7 +140,17 @@ def test_exposure_over_seeds_by_hand():
     row = found.filter(pl.col("day").is_null()).row(0, named=True)
     # seeds' means .2 and .6: t over two, 12.7062 · .2
     assert row["ci_high"] == pytest.approx(0.4 + 12.7062 * 0.2, abs=1e-4)
-    assert row["n_seeds"] == 2
+    assert (row["n_users"], row["n_seeds"]) == (7, 2)
+
+
+def test_every_figure_says_over_whom(result):
+    for name in ("summary", "drift", "quantiles", "wins", "groups", "exposure", "power"):
+        frame = getattr(result, name)
+        assert not frame.is_empty(), name
+        assert frame.select(pl.min_horizontal("n_users", "n_seeds")).min().item() > 0, name
+        assert set(frame["measure"]) <= set(result.measures["measure"]), name
+    incumbents = result.exposure.filter(cohort="incumbent")
+    assert set(incumbents["n_users"]) == {60}
 
 
 def test_exposure_of_a_study(result):

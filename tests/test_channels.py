@@ -61,6 +61,7 @@ def test_the_frames_are_as_documented(result):
     assert result.games.columns == [*keys, *RUNGS]
     assert result.games.height == 2 * 31 * 2 * 3 * 40  # arms, gates, seeds, days, readers
     assert result.games["gates"].n_unique() == COALITIONS - 1
+    assert set(result.channels["measure"]) <= set(result.measures["measure"])  # with formulas
     counts = result.channels.group_by("part").agg(pl.col("channel").n_unique())
     assert dict(counts.iter_rows()) == {
         "total": 1, "shapley": 5, "first_in": 5, "last_in": 5, "interaction": 10,

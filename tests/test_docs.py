@@ -1,5 +1,6 @@
 """The documents are true: their Python runs, their configs load, and what they name is there."""
 
+import dataclasses
 import doctest
 import re
 import shutil
@@ -9,6 +10,7 @@ import pytest
 import yaml
 
 from recsys import MEASURES, load_studies, load_training
+from recsys.study import StudyResult
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -83,3 +85,15 @@ def test_what_is_named_is_there(document):
 def test_every_measure_is_explained():
     text = (ROOT / "docs" / "measures.md").read_text(encoding="utf-8")
     assert [name for name in MEASURES if f"| `{name}` |" not in text] == []
+
+
+def test_every_table_of_a_study_is_traced():
+    """One table of docs/measures.md says of each file: arms, days, readers, formula."""
+    frames = {field.name for field in dataclasses.fields(StudyResult)}
+    frames -= {"study", "notes", "arrived", "wave", "measures"}
+    text = (ROOT / "docs" / "measures.md").read_text(encoding="utf-8")
+    section = text.split("## Where a figure comes from")[1].split("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| `")]
+    files = {name for row in rows for name in re.findall(r"`(\w+)\.(?:csv|parquet)`", row)}
+    assert frames <= files
+    assert all(row.count("|") == 7 for row in rows)

@@ -106,3 +106,13 @@ def test_without_a_training_seed_nothing_drifts_by_training():
     rows = per_user({"calm": {}}).filter(pl.col("arm") != "retrain")
     total = front(rows).filter(pl.col("quantity") == "drift_total", pl.col("mitigation") == "none")
     assert total["mean"].item() == pytest.approx(0.5, abs=0.01)
+
+
+def test_users_and_seeds_are_counted():
+    table = front(per_user({"calm": {}}))
+    counts = dict(
+        table.filter(pl.col("mitigation") == "calm").select("quantity", "n_users").iter_rows()
+    )
+    assert counts["drift_total"] == counts["utility"] == USERS
+    assert counts["newcomers_utility"] > USERS  # others in each seed
+    assert set(table["n_seeds"]) == {SEEDS}

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from recsys.inference import seeds_needed, two_way_interval
-from recsys.summary import drift_of_world, power_of_world
+from recsys.summary import drift_of_world, power_of_world, summarise
 
 ARMS = ("control", "influx", "placebo")
 DAYS = (1, 2, 4, 8, 13)
@@ -109,3 +109,21 @@ def test_without_a_placebo_or_a_second_seed_there_is_no_power():
     assert power_of_world(per_user(influx[..., :1], placebo[..., :1]), ARMS).is_empty()
     rows = per_user(influx, placebo).filter(pl.col("arm") != "placebo")
     assert power_of_world(rows, ARMS[:2]).is_empty()
+
+
+def test_newcomers_are_others_in_each_seed():
+    """Nobody is dropped because a namesake of another seed was not there, and seeds weigh alike."""
+    y = np.array([[0.1, 0.4], [0.3, np.nan], [np.nan, np.nan]])
+    rows = per_user(np.stack([y] * len(DAYS)), np.zeros((len(DAYS), 3, 2)), "utility")
+    found = {
+        cohort: summarise(rows.with_columns(cohort=pl.lit(cohort))).row(
+            by_predicate=pl.col("day").is_null() & (pl.col("arm") == "influx"), named=True
+        )
+        for cohort in ("incumbent", "newcomer")
+    }
+    assert found["newcomer"]["mean"] == pytest.approx((0.2 + 0.4) / 2)
+    assert (found["newcomer"]["n_users"], found["newcomer"]["n_seeds"]) == (3, 2)
+    # seeds' means .2 and .4: t over two, 12.7062 · .1
+    assert found["newcomer"]["ci_high"] == pytest.approx(0.3 + 12.7062 * 0.1, abs=1e-4)
+    assert found["incumbent"]["mean"] == pytest.approx(0.25)  # the one who has both
+    assert found["incumbent"]["n_users"] == 1

@@ -5,16 +5,21 @@ from typing import Any
 
 import polars as pl
 
-from pipelines.report.headline import Variant, interval, name_of, number
+from pipelines.report.headline import DASH, Variant, interval, name_of, number
+from pipelines.report.plot import svg_of
 from pipelines.report.section import Section
 from recsys.study import StudyResult
 from recsys.summary import SATURATED
 
-__all__ = ["daily_sections"]
+__all__ = ["DAILY", "daily_plot", "daily_sections"]
 
+DAILY = "Day by day"
+"""What the titles of these sections begin with."""
 _ENOUGH = 5
 _ENGLISH = "language:en"
-_SPREAD = {"mean": "English: mean", "p50": "median", "p90": "p90", "top_tenth": "top tenth"}
+_SPREAD = {"mean": "English", "p50": "median", "p90": "p90", "top_tenth": "top tenth"}
+_PLOTTED = {"slots_changed": "% of slots", "language_format": "mix: % of slots of another kind"}
+_BAND = "with 95 %, who of all these days lies within its band at once"
 
 
 def daily_sections(result: StudyResult, order: list[Variant]) -> Iterator[Section]:
@@ -32,8 +37,8 @@ def daily_sections(result: StudyResult, order: list[Variant]) -> Iterator[Sectio
     for variant in order:
         english = _english(result, variant)
         yield Section(
-            f"Day by day: {name_of(variant)}  (% of incumbents' slots; English with the influx)",
-            ("day", "changed", "noise", "placebo", "who", *_SPREAD.values()),
+            f"{DAILY}: {name_of(variant)}  (% of incumbents' slots; English with the influx)",
+            ("day", "changed", "noise", "placebo", "who", "band", *_SPREAD.values()),
             tuple(
                 _row(row, english.get(row["day"], {}))
                 for row in slots.filter(_of(variant)).iter_rows(named=True)
@@ -49,6 +54,9 @@ def _words(slots: pl.DataFrame) -> tuple[str, ...]:
     )
     return (
         "placebo    what as many newcomers like the incumbents changed; changed - placebo = who",
+        f"band       {_BAND}: for a",
+        "           day that you picked because it stands out, read the band, not the interval",
+        "English    % of slots: mean over the incumbents, median, 90th percentile, and the mean of",
         "top tenth  the tenth of the incumbents with the most English in their feeds",
         *([full] if slots["saturated"].any() else []),
     )
@@ -58,7 +66,12 @@ def _row(drift: Mapping[str, Any], english: Mapping[str, Any]) -> tuple[str, ...
     day = f"{drift['day']}{' †' if drift['saturated'] else ''}"
     changed = (number(drift[arm]) for arm in ("influx", "retrain", "placebo"))
     spread = (number(english.get(column)) for column in _SPREAD)
-    return (day, *changed, interval(drift, "who"), *spread)
+    return (day, *changed, interval(drift, "who"), _band(drift), *spread)
+
+
+def _band(drift: Mapping[str, Any]) -> str:
+    low, high = drift["who_band_low"], drift["who_band_high"]
+    return DASH if low is None or high is None else f"[{number(low)}, {number(high)}]"
 
 
 def _english(result: StudyResult, variant: Variant) -> dict[int, dict[str, Any]]:
@@ -73,3 +86,65 @@ def _english(result: StudyResult, variant: Variant) -> dict[int, dict[str, Any]]
 def _of(variant: Variant) -> pl.Expr:
     recommender, mitigation = variant
     return (pl.col("recommender") == recommender) & (pl.col("mitigation") == mitigation)
+
+
+def daily_plot(result: StudyResult, order: list[Variant]) -> str:
+    """Total drift and *who* over the days, with the band of *who* shaded: SVG.
+
+    Args:
+        result: of a study of a world.
+        order: recommenders, as in the other sections.
+
+    Returns:
+        A row of plots for each recommender; empty where only a few days were measured.
+    """
+    world = result.study.world
+    if world is None or len(result.study.evaluation.days) < _ENOUGH:
+        return ""
+    import altair as alt
+
+    panels = []
+    for variant in order:
+        row = []
+        for measure, unit in _PLOTTED.items():
+            chosen = result.drift.filter(
+                _of(variant), pl.col("measure") == measure, pl.col("day").is_not_null()
+            )
+            if not chosen.is_empty():
+                row.append(_panel(alt, chosen, unit, world.influx.reversal_day))
+        if row:
+            panels.append(
+                alt.hconcat(*row, title=alt.TitleParams(name_of(variant), anchor="start"))
+            )
+    return svg_of(alt.vconcat(*panels).configure(aria=False)) if panels else ""
+
+
+def _panel(alt: Any, drift: pl.DataFrame, unit: str, reversal: int | None) -> Any:
+    """One measure of one recommender; both curves in points."""
+    columns = ("total", "who", "who_ci_low", "who_ci_high", "who_band_low", "who_band_high")
+    rows = drift.select("day", *(pl.col(name) * 100 for name in columns)).to_dicts()
+    base = alt.Chart(alt.Data(values=rows)).encode(
+        alt.X("day:Q", title="day", axis={"tickMinStep": 1})
+    )
+    shade = {"color": "#2f6fb0", "line": False}
+    colour = alt.Scale(domain=["who", "total"], range=["#2f6fb0", "#9a9a9a"])
+    curves = [
+        base.mark_line(point={"size": 20}).encode(
+            alt.Y(f"{part}:Q", title=unit),
+            alt.Color("part:N", scale=colour, title=None),
+        ).transform_calculate(part=f"'{part}'")
+        for part in ("total", "who")
+    ]  # fmt: skip
+    layers = [
+        base.mark_area(**shade, opacity=0.18).encode(
+            alt.Y("who_band_low:Q"), alt.Y2("who_band_high:Q")
+        ),
+        base.mark_rule(color="#2f6fb0", opacity=0.6).encode(
+            alt.Y("who_ci_low:Q"), alt.Y2("who_ci_high:Q")
+        ),
+        base.mark_rule(color="#999").encode(y=alt.datum(0)),
+        *curves,
+    ]
+    if reversal is not None and rows[0]["day"] <= reversal <= rows[-1]["day"]:
+        layers.append(base.mark_rule(color="#999", strokeDash=[3, 3]).encode(x=alt.datum(reversal)))
+    return alt.layer(*layers).properties(width=330, height=170)

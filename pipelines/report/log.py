@@ -5,6 +5,7 @@ from typing import Any
 
 import polars as pl
 
+from pipelines.report.breadth import exposure_sections, group_sections, wins_sections
 from pipelines.report.headline import DASH, Headline, Variant, name_of, number
 from pipelines.report.section import Section
 from recsys.config import Study
@@ -19,11 +20,12 @@ _AROUND = 3
 """Periods shown before a wave, and after its start."""
 
 
-def log_sections(figures: Headline) -> Iterator[Section]:
+def log_sections(figures: Headline, *, whole: bool = False) -> Iterator[Section]:
     """The summary, part by part.
 
     Args:
         figures: of a study of a log.
+        whole: every row, not only as many as a terminal holds.
     """
     result = figures.result
     yield _opening(result.study)
@@ -33,6 +35,9 @@ def log_sections(figures: Headline) -> Iterator[Section]:
     yield Section("So:", lines=tuple(_verdicts(figures)))
     if any(figures.has(measure) for measure in _QUALITY):
         yield _quality(figures)
+    yield from wins_sections(figures, figures.variants)
+    yield from group_sections(figures, figures.variants, whole=whole)
+    yield from exposure_sections(figures, figures.variants)
     if not result.exposed.is_empty():
         yield _exposed(result.exposed)
 

@@ -1,10 +1,10 @@
 """Plots of a proof: what a log tells against the truth, as pictures for a page."""
 
-import re
 from typing import Any
 
 import polars as pl
 
+from pipelines.report.plot import svg_of
 from recsys.proof import Proof
 from recsys.proof.offline import WAYS
 
@@ -29,7 +29,6 @@ def plots_of(proof: Proof) -> dict[str, str]:
     if "cells" not in proof.tables:
         return {}
     import altair as alt
-    import vl_convert
 
     charts = {
         "offline-cells": _cells(alt, proof.tables["cells"]),
@@ -37,15 +36,7 @@ def plots_of(proof: Proof) -> dict[str, str]:
         "offline-who": _sizes(alt, proof.tables["offline"], "who"),
     }
     small = {"aria": False, "axis": {"grid": False, "tickCount": 5}}
-    return {
-        name: _short(vl_convert.vegalite_to_svg(chart.configure(**small).to_json()))
-        for name, chart in charts.items()
-    }
-
-
-def _short(svg: str) -> str:
-    """Coordinates to a hundredth, so that a page can hold the plot."""
-    return re.sub(r"-?\d+\.\d{3,}", lambda found: f"{float(found[0]):.2f}", svg)
+    return {name: svg_of(chart.configure(**small)) for name, chart in charts.items()}
 
 
 def _cells(alt: Any, cells: pl.DataFrame) -> Any:

@@ -57,7 +57,7 @@ def print_whereabouts(
     console: Console,
     folder: Path,
     recorded: Recorded | None,
-    files: str = "drift.csv, summary.csv, config.yaml …",
+    files: str = "report.html, drift.csv, config.yaml …",
 ) -> None:
     """Prints where the files are, and how to open the MLflow run.
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from pipelines.report.breadth import exposure_sections, group_sections, wins_sections
 from pipelines.report.channels import channel_sections
 from pipelines.report.days import daily_sections
 from pipelines.report.front import front_sections
@@ -15,6 +16,7 @@ from recsys.summary import SATURATED
 
 __all__ = [
     "english",
+    "in_order",
     "luck",
     "measured",
     "people",
@@ -28,19 +30,23 @@ _DROWNED, _FULL = " *", " †"
 _ENGLISH = "language:en"
 
 
-def world_sections(figures: Headline) -> Iterator[Section]:
+def world_sections(figures: Headline, *, whole: bool = False) -> Iterator[Section]:
     """The summary, part by part; recommenders stand in the same order in each.
 
     Args:
         figures: of a study of a world.
+        whole: every row, not only as many as a terminal holds.
     """
-    order = sorted(figures.variants, key=lambda variant: _harm(figures, variant))
+    order = in_order(figures)
     yield _opening(figures.result.study)
     yield slots(figures, order)
     if figures.has("language_format"):
         yield _mix(figures, order)
     if figures.has("utility"):
         yield _worth(figures, order)
+    yield from wins_sections(figures, order)
+    yield from group_sections(figures, order, whole=whole)
+    yield from exposure_sections(figures, order)
     yield from front_sections(figures.result, order)
     yield from channel_sections(figures.result, order)
     yield from daily_sections(figures.result, order)
@@ -50,6 +56,11 @@ def world_sections(figures: Headline) -> Iterator[Section]:
     seen = tuple(power_lines(figures.result))
     if seen:
         yield Section("", lines=seen)
+
+
+def in_order(figures: Headline) -> list[Variant]:
+    """Who costs incumbents least comes first, then whose slots change least."""
+    return sorted(figures.variants, key=lambda variant: _harm(figures, variant))
 
 
 def _harm(figures: Headline, variant: Variant) -> tuple[float, float]:

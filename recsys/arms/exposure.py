@@ -22,6 +22,7 @@ EXPOSURE: dict[str, Any] = {
     "cohort": COHORTS,
     "measure": pl.String,
     "value": pl.Float64,
+    "n_users": pl.Int64,
 }
 """Columns of the frame and their types."""
 
@@ -87,7 +88,10 @@ def exposure_rows(
     values["coverage"] = shown.size / max(int(among.sum()), 1)
     values["homogenisation"] = homogenisation(ids, n_items)
     values["popularity_lift"] = _lift(ids, pool)
-    rows = [{**keys, "measure": name, "value": value} for name, value in values.items()]
+    rows = [
+        {**keys, "measure": name, "value": value, "n_users": len(ids)}
+        for name, value in values.items()
+    ]
     return pl.DataFrame(rows, schema=EXPOSURE).with_columns(pl.col("value").fill_nan(None))
 
 

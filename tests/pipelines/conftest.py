@@ -1,6 +1,7 @@
 """A tiny study of a world and one of a log, each run once and shared by the tests."""
 
 import contextlib
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -80,6 +81,29 @@ def resumed(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def world_result(finished: Path) -> StudyResult:
     study = recsys.load_study(finished / "tiny.yaml")
     return recsys.run(study, store=CellStore(study, finished / "data/cells"))
+
+
+@pytest.fixture(scope="session")
+def course_result(world_result: StudyResult) -> StudyResult:
+    """The result with day 1 repeated: five days, enough for a course."""
+    return with_days(world_result, (1, 3, 7, 14, 27))
+
+
+def with_days(result: StudyResult, days: tuple[int, ...]) -> StudyResult:
+    """A result with day 1 repeated."""
+    evaluation = result.study.evaluation.model_copy(update={"days": days})
+
+    def repeated(frame: pl.DataFrame) -> pl.DataFrame:
+        first = frame.filter(pl.col("day") == 1)
+        dated = [first.with_columns(day=pl.lit(day, pl.Int32)) for day in days]
+        return pl.concat([frame.filter(pl.col("day").is_null()), *dated])
+
+    return dataclasses.replace(
+        result,
+        study=result.study.model_copy(update={"evaluation": evaluation}),
+        drift=repeated(result.drift),
+        quantiles=repeated(result.quantiles),
+    )
 
 
 @pytest.fixture(scope="session")

@@ -74,6 +74,7 @@ def test_a_study_with_mitigations(place: Path, printed: str) -> None:
         "none", "cap", "anchor + wall",
     ]  # fmt: skip
     assert (folder / "dominated.csv").exists()
+    assert 'href="front.html"' in (folder / "report.html").read_text(encoding="utf-8")
     page = (folder / "front.html").read_text(encoding="utf-8")
     assert "anchor + wall" in page
     assert "<script src" not in page  # it needs no network

@@ -9,14 +9,18 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from pipelines.report.headline import interval, number
+import recsys
+from pipelines.report.headline import Headline, interval, number
 from pipelines.report.terminal import print_summary, print_whereabouts
+from pipelines.report.world import world_sections
+from pipelines.storage import CellStore
 from pipelines.tracking import Recorded
 from recsys.exposed import EXPOSED
 from recsys.inference.arrivals import Wave
 from recsys.lives import over_days, over_seeds
 from recsys.newcomers import ARRIVALS
 from recsys.study import StudyResult
+from tests.pipelines.conftest import with_days
 
 
 def _printed(result: StudyResult) -> str:
@@ -39,8 +43,67 @@ def _with_drift(
 
 def test_world_fits_one_screen(world_result: StudyResult) -> None:
     lines = _printed(world_result).splitlines()
-    assert len(lines) <= 45
+    assert len(lines) <= 58
     assert max(len(line) for line in lines) <= 100
+
+
+def test_how_many_gain_and_lose(world_result: StudyResult) -> None:
+    """Against the retrain arm, if there is one: the same training seed."""
+    lines = _printed(world_result).splitlines()
+    start = lines.index(
+        "To how many are they worth more?  (% of incumbents; with the influx or without)"
+    )
+    shown = {line.split()[0]: line.split()[1:4] for line in lines[start + 2 : start + 4]}
+    whole = world_result.wins.filter(pl.col("day").is_null(), measure="utility")
+    for recommender, against in (("trending", "control"), ("als", "retrain")):
+        row = whole.filter(recommender=recommender, against=against).row(0, named=True)
+        expected = [f"{100 * row[name]:.1f}" for name in ("wins", "losses", "ties")]
+        assert shown[recommender] == expected
+    als = whole.filter(recommender="als")
+    assert als.filter(against="retrain")["wins"][0] != als.filter(against="control")["wins"][0]
+
+
+def test_how_attention_falls(world_result: StudyResult) -> None:
+    lines = _printed(world_result).splitlines()
+    (title,) = (line for line in lines if line.startswith("How does incumbents' attention fall?"))
+    row = next(line for line in lines[lines.index(title) :] if line.startswith("als"))
+    whole = world_result.exposure.filter(
+        pl.col("day").is_null(), recommender="als", measure="gini_notes", cohort="incumbent"
+    )
+    gini = dict(whole.select("arm", "mean").iter_rows())
+    assert f"{100 * gini['control']:.1f} → {100 * gini['influx']:.1f}" in row
+    share = world_result.summary.filter(
+        pl.col("day").is_null(), recommender="als", arm="influx", measure="newcomer_share",
+        cohort="incumbent",
+    )["mean"][0]  # fmt: skip
+    assert row.split()[-1] == f"{100 * share:.1f}"
+
+
+def test_whom_it_strikes_if_asked(world_result: StudyResult, finished: Path) -> None:
+    assert "Whom does it strike?" not in _printed(world_result)
+    study = recsys.load_study(
+        finished / "tiny.yaml", ["evaluation.groups=[posts,main_topic,activity]"]
+    )
+    result = recsys.run(study, store=CellStore(study, finished / "data/cells"))
+    lines = _printed(result).splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("Whom does it strike?"))
+    table = lines[start : lines.index("", start)]
+    assert len(table) <= 28
+    assert table[-1] == "The rest is in report.html and groups.csv."
+    first = table[2].split()[0]
+    row = result.groups.filter(
+        recommender=first, attribute="posts", group="false", measure="notes"
+    ).row(0, named=True)  # fmt: skip
+    assert table[3].split()[:4] == [
+        "posts",
+        "false",
+        str(row["n_users"]),
+        f"{100 * row['total']:.1f}",
+    ]
+    whole = next(s for s in world_sections(Headline(result), whole=True) if "strike" in s.title)
+    pairs = result.groups.select("recommender", "attribute", "group").unique().height
+    assert len(whole.rows) == pairs + 2
+    assert whole.lines == ()
 
 
 def test_life_without_and_with_the_influx(world_result: StudyResult) -> None:
@@ -71,30 +134,9 @@ def test_life_of_each_who_serves(world_result: StudyResult) -> None:
     assert "–" in text.split("clicks per 100 shown")[1].splitlines()[0]
 
 
-def _with_days(result: StudyResult, days: tuple[int, ...]) -> StudyResult:
-    """The result with day 1 repeated."""
-    evaluation = result.study.evaluation.model_copy(update={"days": days})
-
-    def repeated(frame: pl.DataFrame) -> pl.DataFrame:
-        first = frame.filter(pl.col("day") == 1)
-        return pl.concat(
-            [
-                frame.filter(pl.col("day").is_null()),
-                *(first.with_columns(day=pl.lit(day, pl.Int32)) for day in days),
-            ]
-        )
-
-    return dataclasses.replace(
-        result,
-        study=result.study.model_copy(update={"evaluation": evaluation}),
-        drift=repeated(result.drift),
-        quantiles=repeated(result.quantiles),
-    )
-
-
 def test_days_one_by_one_where_there_are_enough(world_result: StudyResult) -> None:
-    assert "Day by day" not in _printed(_with_days(world_result, (1, 2, 3, 4)))
-    result = _with_days(world_result, (1, 3, 7, 14, 27))
+    assert "Day by day" not in _printed(with_days(world_result, (1, 2, 3, 4)))
+    result = with_days(world_result, (1, 3, 7, 14, 27))
     lines = _printed(result).splitlines()
     assert max(len(line) for line in lines) <= 100
     english = result.quantiles.filter(
@@ -106,6 +148,12 @@ def test_days_one_by_one_where_there_are_enough(world_result: StudyResult) -> No
     assert row[0] == "27"
     spread = [english[name].item() for name in ("mean", "p50", "p90", "top_tenth")]
     assert row[-4:] == [f"{100 * share:.1f}" for share in spread]
+    who = result.drift.filter(
+        recommender="als", day=27, measure="slots_changed"
+    ).row(0, named=True)  # fmt: skip
+    band = [f"{100 * who[f'who_band_{edge}']:.1f}" for edge in ("low", "high")]
+    assert f"[{band[0]}, {band[1]}]" in " ".join(row)
+    assert "".join(lines).count("who of all these days lies within its band at once") == 1
     assert "†" not in "".join(lines)
     full = _printed(_with_drift(result, "als", saturated=True))
     assert "27 †" in full
@@ -140,7 +188,7 @@ def test_world_explains_its_words(world_result: StudyResult) -> None:
 
 def test_world_shows_each_recommender_in_each_table(world_result: StudyResult) -> None:
     starts = [line.split()[0] for line in _printed(world_result).splitlines() if line.strip()]
-    assert starts.count("trending") == starts.count("als") == 3
+    assert starts.count("trending") == starts.count("als") == 5
 
 
 def test_world_marks_a_drowned_influx_and_a_full_scale(world_result: StudyResult) -> None:
@@ -185,6 +233,9 @@ def test_one_seed_has_no_brackets(world_result: StudyResult) -> None:
             pl.lit(None, pl.Float64).alias(f"{part}_ci_{edge}")
             for part in ("total", "volume", "who")
             for edge in ("low", "high")
+        ),
+        wins=world_result.wins.with_columns(
+            pl.lit(None, pl.Float64).alias(f"balance_ci_{edge}") for edge in ("low", "high")
         ),
         notes=("One seed.",),
     )

@@ -18,8 +18,8 @@ from recsys.study import Cell, CellResult
 FILES = {
     "config.yaml", "drift.csv", "drift.parquet", "exposure.csv", "exposure.parquet", "life.csv",
     "life.parquet", "measures.csv", "measures.parquet", "notes.txt", "per_user.parquet",
-    "power.csv", "quantiles.csv", "quantiles.parquet", "summary.csv", "summary.parquet",
-    "timings.parquet", "wins.csv", "wins.parquet",
+    "power.csv", "quantiles.csv", "quantiles.parquet", "report.html", "summary.csv",
+    "summary.parquet", "timings.parquet", "wins.csv", "wins.parquet",
 }  # fmt: skip
 SAME = FILES - {"timings.parquet"}
 QUIET = "tracking.enabled=false"

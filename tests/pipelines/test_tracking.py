@@ -18,6 +18,7 @@ import recsys.study
 from pipelines import provenance, records, tracking
 from pipelines.digests import world_digest
 from pipelines.run import main
+from pipelines.storage import CellStore
 from recsys.config import Chain
 from recsys.study import Cell, CellResult, StudyResult
 
@@ -131,6 +132,27 @@ def test_headline_is_the_mean_over_days(
     assert als.data.metrics["headline/slots_changed"] == row["influx"]
     assert als.data.metrics["headline/slots_changed_total"] == row["total"]
     assert "headline/newcomer_slots" in als.data.metrics
+
+
+def test_wins_groups_and_exposure_are_recorded(world_result: StudyResult, finished: Path) -> None:
+    study = recsys.load_study(finished / "tiny.yaml", ["evaluation.groups=[activity]"])
+    result = recsys.run(study, store=CellStore(study, finished / "data/cells"))
+    found = {v.name: v.value for v in records.child_values(result, "als", "none")}
+    wins = result.wins.filter(
+        pl.col("day").is_null(), recommender="als", measure="utility", against="retrain"
+    ).row(0, named=True)
+    assert found["wins/utility/retrain/balance"] == wins["balance"]
+    assert found["wins/utility/retrain/balance_ci_low"] == wins["balance_ci_low"]
+    gini = result.exposure.filter(
+        pl.col("day").is_null(), recommender="als", arm="influx", measure="gini_notes",
+        cohort="newcomer",
+    )  # fmt: skip
+    assert found["exposure/influx/newcomer/gini_notes"] == gini["mean"][0]
+    groups = result.groups.filter(recommender="als", measure="notes", attribute="activity")
+    low = groups.filter(pl.col("group").str.starts_with("low: ")).row(0, named=True)
+    assert found[f"groups/activity/{records._plain(low['group'])}/notes/who"] == low["who"]
+    assert not any(name.startswith("groups/") for name in
+                   (v.name for v in records.child_values(world_result, "als", "none")))  # fmt: skip
 
 
 def test_seed_runs_average_to_the_headline(runs: dict[str, list[Run]]) -> None:

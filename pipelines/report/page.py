@@ -1,0 +1,87 @@
+"""The summary of a study as one HTML page that needs no network and runs no script.
+
+It holds what a terminal shows, uncut, and a plot of the days where enough were measured.
+"""
+
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+
+from pipelines.report.days import DAILY, daily_plot
+from pipelines.report.headline import Headline
+from pipelines.report.log import log_sections
+from pipelines.report.section import Section
+from pipelines.report.world import in_order, world_sections
+from recsys.study import StudyResult
+
+__all__ = ["save_page"]
+
+_STYLE = """
+body {font: 15px/1.45 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
+  color: #222; background: #fff}
+h1 {font-size: 1.5rem} h2 {font-size: 1.08rem; margin: 2rem 0 .5rem}
+table {border-collapse: collapse; font-variant-numeric: tabular-nums; display: block;
+  overflow-x: auto}
+th, td {padding: .15rem .7rem; text-align: right; white-space: nowrap}
+th {font-weight: normal; color: #666; border-bottom: 1px solid #ccc}
+th:first-child, td:first-child {text-align: left; padding-left: 0; white-space: pre}
+pre {font: 13px/1.45 ui-monospace, monospace; white-space: pre-wrap; margin: .6rem 0}
+.note {background: #fff6dd; padding: .4rem .7rem} svg {max-width: 100%; height: auto}
+"""
+_PLOT = (
+    "Grey: total drift. Blue: who, influx less placebo, with its 95 % interval each day. Shaded: "
+    "the band of who; with 95 %, who of all these days lies within its band at once. So a day "
+    "whose band leaves out 0 counts even if you picked it because it stands out."
+)
+_DASHED = " Dashed: the day on which newcomers begin to leave."
+
+
+def save_page(result: StudyResult, path: Path) -> None:
+    """Writes the page.
+
+    Args:
+        result: of a world or of a log.
+        path: of the page.
+    """
+    path.write_text("\n".join(_page(result)), encoding="utf-8")
+
+
+def _page(result: StudyResult) -> Iterator[str]:
+    title, figures = escape(result.study.name), Headline(result)
+    yield "<!doctype html>"
+    yield f'<html lang="en"><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
+    is_world = result.study.log is None
+    sections = (world_sections if is_world else log_sections)(figures, whole=True)
+    svg = daily_plot(result, in_order(figures)) if is_world else ""
+    for place, section in enumerate(sections):
+        if svg and section.title.startswith(DAILY):
+            yield f"<h2>Drift over the days</h2><p>{_PLOT}{_dashed(result)}</p>{svg}"
+            svg = ""
+        yield from _section(section, "h2" if place else "h1")
+    for note in result.notes:
+        yield f'<p class="note">{escape(note)}</p>'
+    plots = {"front": result.front, "channels": result.channels}
+    for name in (name for name, rows in plots.items() if not rows.is_empty()):
+        yield f'<p>More plots, beside this page: <a href="{name}.html">{name}.html</a>.</p>'
+    yield (
+        "<p>Every figure with its arms, days, users and seeds is in the .csv files beside this "
+        "page; measures.csv has the formulas, config.yaml what was run.</p></html>"
+    )
+
+
+def _dashed(result: StudyResult) -> str:
+    """What the dashed line is, where there may be one."""
+    world = result.study.world
+    return "" if world is None or world.influx.reversal_day is None else _DASHED
+
+
+def _section(section: Section, heading: str) -> Iterator[str]:
+    if section.title:
+        yield f"<{heading}>{escape(section.title)}</{heading}>"
+    if section.rows:
+        head = "".join(f"<th>{escape(title)}</th>" for title in section.columns)
+        rows = ("".join(f"<td>{escape(cell)}</td>" for cell in row) for row in section.rows)
+        body = "".join(f"<tr>{cells}</tr>" for cells in rows)
+        yield f"<table><tr>{head}</tr>{body}</table>"
+    if section.lines:
+        yield f"<pre>{escape(chr(10).join(section.lines))}</pre>"
