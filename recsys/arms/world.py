@@ -25,6 +25,7 @@ from recsys.log import InteractionLog, Seen
 from recsys.noise import Stream, integer_seed, uniforms
 from recsys.recommenders import Model, Ranking, Recommender, Trending, with_fallback
 from recsys.world.behaviour import examination
+from recsys.world.notes import draw_follows
 from recsys.world.oracle import best_of
 from recsys.world.simulate import Audience, Simulation, simulate_arms
 
@@ -321,8 +322,20 @@ class WorldArms:
                     simulation.notes.creator,
                     popularity,
                     liked_popularity(log, users, popularity),
+                    np.pad(
+                        self._followers,
+                        (0, simulation.people.n - self.world.incumbents),
+                        constant_values=np.nan,
+                    ),
                 )
             return self._pools[world, day, is_panel]
+
+    @lazy
+    def _followers(self) -> NDArray[np.float64]:
+        """Followers of each incumbent at the start, float64 (incumbents,)."""
+        follows = draw_follows(self.world, self.simulations["control"].people)
+        counts = np.bincount(follows[follows >= 0], minlength=self.world.incumbents)
+        return counts.astype(np.float64)
 
     @lazy
     def _history(self) -> NDArray[np.float64]:

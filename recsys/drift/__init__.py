@@ -20,6 +20,7 @@ from recsys.drift.exposure import (
     noticeable,
     popularity,
     position_weighted_share,
+    share_by_size,
 )
 from recsys.drift.mix import (
     calibration_kl,
@@ -90,6 +91,7 @@ __all__ = [
     "rbo_ext",
     "rbo_ext_ties",
     "recall",
+    "share_by_size",
     "share_measure",
     "slot_accounting",
     "tv",

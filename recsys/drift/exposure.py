@@ -166,6 +166,51 @@ def attention(ids: ArrayLike, weights: ArrayLike | None, n_items: int) -> NDArra
     return np.asarray(looks, dtype=np.float64)
 
 
+def share_by_size(
+    looks: ArrayLike, sizes: ArrayLike, part: float, *, largest: bool = False
+) -> float:
+    """Share of all looks that a part of the creators gets: the smallest of them, or the largest.
+
+    Creators of one size stand together: where the cut goes through them each counts by the same
+    fraction, so that the order of equals changes nothing, and so does a cut within one creator.
+
+    Args:
+        looks: what each creator gets, float (m,), at least 0.
+        sizes: how large each is, such as followers, float (m,); NaN for who is not ranked and
+            counts in the whole alone.
+        part: which part of the ranked creators, above 0, at most 1.
+        largest: from the top instead of from the bottom.
+
+    Returns:
+        Share in [0, 1]; NaN where nobody is ranked or nobody looks.
+
+    Raises:
+        ValueError: on shapes or amounts other than the above.
+
+    Example:
+        >>> share_by_size([3, 1, 0, 4], [10, 10, 5, 80], 0.5)  # all of the 5, half of each 10
+        0.25
+        >>> share_by_size([3, 1, 0, 4], [10, 10, 5, 80], 0.25, largest=True)
+        0.5
+    """
+    amounts, size = np.asarray(looks, dtype=np.float64), np.asarray(sizes, dtype=np.float64)
+    if amounts.ndim != 1 or size.shape != amounts.shape:
+        raise ValueError(f"looks has shape {amounts.shape}, sizes {size.shape}; expected both (m,)")
+    if not (amounts >= 0).all():
+        raise ValueError(f"looks has a minimum of {amounts.min()}; expected at least 0")
+    if not 0.0 < part <= 1.0:
+        raise ValueError(f"part is {part}; expected above 0, at most 1")
+    ranked = ~np.isnan(size)
+    if not ranked.any() or not amounts.sum() > 0:
+        return float("nan")
+    values, group = np.unique(-size[ranked] if largest else size[ranked], return_inverse=True)
+    members = np.bincount(group, minlength=values.size)
+    before = np.cumsum(members) - members
+    inside = np.clip((part * group.size - before) / members, 0.0, 1.0)
+    theirs = np.bincount(group, amounts[ranked], minlength=values.size)
+    return min(float(inside @ theirs / amounts.sum()), 1.0)
+
+
 # --- the same for a FeedPair: levels of the measured feeds ----------------------------------------
 
 
