@@ -56,7 +56,8 @@ def measures_of(provides: Sequence[str], attributes: Attributes) -> dict[str, Me
     >>> list(measures_of([], {"genre": (codes, ["drama", "news"])}))[-3:]
     ['genre', 'genre:drama', 'genre:news']
     """
-    chosen = {name: MEASURES[name] for name in available([*provides, *attributes])}
+    several = ("attributes",) if len(attributes) > 1 else ()
+    chosen = {name: MEASURES[name] for name in available([*provides, *attributes, *several])}
     for name, (_, labels) in attributes.items():
         if not any(name in measure.needs for measure in chosen.values()):
             chosen[name] = mix_measure(name, (name,), "tv")

@@ -34,7 +34,9 @@ __all__ = ["HOUSE", "WorldArms", "training_seed"]
 HOUSE = "house"
 """Who serves a world in an open loop, whatever is trained on its log."""
 
-_ATTRIBUTES = ("language", "format", "topic")
+_ATTRIBUTES = ("language", "format", "topic", "product_tag")
+_IN_SPACE = ("language", "format", "topic")
+"""Attributes that are axes of the notes' places."""
 _SPARE = 48
 """Ranked beyond k: own notes, and more of a creator than a feed may hold, are passed over."""
 
@@ -355,7 +357,7 @@ class WorldArms:
             world = self._world_of(arm)
             if world not in self._places:
                 notes = self._simulation(arm).notes
-                codes = (codes for codes, _ in self._attributes(arm).values())
+                codes = (self._attributes(arm)[name][0] for name in _IN_SPACE)
                 ones = [np.eye(int(c.max(initial=0)) + 1, dtype=np.float32)[c] for c in codes]
                 spread = float(np.sqrt((notes.latent**2).sum(axis=1).mean())) or 1.0
                 self._places[world] = np.concatenate([*ones, notes.latent / spread], axis=1)

@@ -121,9 +121,11 @@ class FeedPair:
 
     @property
     def provides(self) -> frozenset[str]:
-        """Names of the attributes and of the optional fields that are there; see
-        `Measure.needs`."""
+        """Names of the attributes and of the optional fields that are there, and "attributes" if
+        there are several to cross; see `Measure.needs`."""
         present = {name for name in _OPTIONAL_FIELDS if getattr(self, name) is not None}
+        if len(self.attributes) > 1:
+            present.add("attributes")
         return frozenset(self.attributes) | present
 
 

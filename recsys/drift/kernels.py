@@ -434,6 +434,44 @@ def mix_rows(
             mix[row, code] = mix[row, code] / whole if whole > 0 else np.nan
 
 
+@njit(types.void(_feeds, _feeds, _codes, types.int64, _values), nogil=True, cache=True)
+def joint_rows(
+    a: NDArray[np.int32],
+    b: NDArray[np.int32],
+    codes: NDArray[np.int64],
+    n_codes: int,
+    distance: NDArray[np.float64],
+) -> None:
+    """Per row: total variation of the codes of both feeds' slots; NaN where one is empty.
+
+    `balance` is n_B for each slot of a and -n_A for each of b, by code; both feeds' slots are
+    walked again to add it up, which leaves it at 0 for the next row. Ids have been checked.
+    """
+    balance = np.zeros(n_codes, np.int64)
+    for row in range(a.shape[0]):
+        n_a, n_b = 0, 0
+        for rank in range(a.shape[1]):
+            n_a += a[row, rank] >= 0
+            n_b += b[row, rank] >= 0
+        if n_a == 0 or n_b == 0:
+            distance[row] = np.nan
+            continue
+        for rank in range(a.shape[1]):
+            if a[row, rank] >= 0:
+                balance[codes[a[row, rank]]] += n_b
+            if b[row, rank] >= 0:
+                balance[codes[b[row, rank]]] -= n_a
+        total = 0
+        for rank in range(a.shape[1]):
+            if a[row, rank] >= 0:
+                total += abs(balance[codes[a[row, rank]]])
+                balance[codes[a[row, rank]]] = 0
+            if b[row, rank] >= 0:
+                total += abs(balance[codes[b[row, rank]]])
+                balance[codes[b[row, rank]]] = 0
+        distance[row] = total / (2 * n_a * n_b)
+
+
 @njit(types.void(_feeds, _places, _weights, _table), nogil=True, cache=True)
 def centroid_rows(
     ids: NDArray[np.int32],

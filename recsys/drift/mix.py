@@ -22,6 +22,10 @@ _CELLS_AT_ONCE = 16_000_000
 """Larger tables of mixes are made in blocks of readers, and not kept."""
 
 
+_MANY_CODES = 1_000_000
+"""Where attributes cross in more combinations than this, those that occur are numbered."""
+
+
 def feed_mix(
     ids: ArrayLike, codes: ArrayLike, n_codes: int, weights: ArrayLike | None = None
 ) -> NDArray[np.float64]:
@@ -213,6 +217,28 @@ class MixDistance:
         return result
 
 
+def joint_mix(pair: FeedPair) -> NDArray[np.float64]:
+    """TV of both feeds' mixes over the cross of all attributes; NaN if one is empty.
+
+    There may be many more combinations than slots, so slots are counted reader by reader, in whole
+    numbers: Σ |n_B count_A - n_A count_B| / (2 n_A n_B), exact but for the last division.
+    """
+    codes, n_codes = combined_codes(tuple(pair.attributes.values()))
+    for feeds in (pair.reference, pair.feeds):
+        position_weights(feeds, None, codes.size)
+    result = np.empty(pair.feeds.shape[0])
+    from recsys.drift.kernels import joint_rows  # numba is loaded at first use, not at import
+
+    joint_rows(
+        np.ascontiguousarray(pair.reference, dtype=np.int32),
+        np.ascontiguousarray(pair.feeds, dtype=np.int32),
+        codes,
+        n_codes,
+        result,
+    )
+    return result
+
+
 def mix_of(pair: FeedPair, side: Side, attributes: tuple[str, ...]) -> NDArray[np.float64]:
     """The joint mix of some attributes in one side's feeds, worked out once a pair.
 
@@ -353,6 +379,31 @@ def joint_codes(attributes: tuple[NDArray[Any], ...]) -> tuple[NDArray[np.int64]
         joint = joint * values + codes
         n_codes *= values
     return joint, n_codes
+
+
+def combined_codes(attributes: tuple[NDArray[Any], ...]) -> tuple[NDArray[np.int64], int]:
+    """As `joint_codes`, but where there are very many combinations only those that occur count.
+
+    Args, Raises: as in `joint_codes`.
+
+    Example:
+        >>> far = 10**6 * np.arange(3)
+        >>> combined_codes((far, far, far, far[::-1]))  # of 1.6 · 10^25
+        (array([0, 1, 2]), 3)
+    """
+    joint, n_codes = joint_codes(attributes[:1])
+    for codes in attributes[1:]:
+        values = int(codes.max(initial=0)) + 1
+        if n_codes * values > _MANY_CODES:
+            joint, n_codes = _those_that_occur(joint)
+        _require_codes(codes, values)
+        joint, n_codes = joint * values + codes, n_codes * values
+    return (joint, n_codes) if n_codes <= _MANY_CODES else _those_that_occur(joint)
+
+
+def _those_that_occur(codes: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
+    found, numbers = np.unique(codes, return_inverse=True)
+    return numbers.astype(np.int64), found.size
 
 
 # --- helpers --------------------------------------------------------------------------------------

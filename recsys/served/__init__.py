@@ -101,7 +101,7 @@ def compare_feeds(
         columns: your names, as `{ours: theirs}`, in whichever frames have them.
         cohort: column of `users`; figures are given for each of its values and for all.
         attributes: columns of `items` to measure mixes by, or {name: column}. None takes
-            those of language, format and topic that are there.
+            those of language, format, topic and product_tag that are there.
         groups: columns of `users` to break the headline down by; numbers are cut into thirds.
 
     Raises:
