@@ -128,7 +128,7 @@ def compare_feeds(
     known, labels, missing = known_items(
         numbers, others.get("items"), others.get("users"), cohort, attributes
     )
-    measures = _measures(known, labels, feeds)
+    measures = _measures(known, labels, feeds, plan)
     values, alone = measured(feeds, plan, known, measures)
     if not numbers.has_days:
         values = {(name, day): rows for (name, day), rows in values.items() if day is None}
@@ -167,7 +167,9 @@ def _cohorts(people: pl.DataFrame, column: str, *, named: bool) -> pl.Series:
     return people[column].cast(pl.String).fill_null(UNKNOWN).alias("cohort")
 
 
-def _measures(items: Items, labels: Attributes, feeds: Mapping[str, Served]) -> dict[str, Measure]:
+def _measures(
+    items: Items, labels: Attributes, feeds: Mapping[str, Served], plan: Plan
+) -> dict[str, Measure]:
     provides = [
         name
         for name in ("from_newcomers", "creators", "popularity", "vectors")
@@ -175,6 +177,8 @@ def _measures(items: Items, labels: Attributes, feeds: Mapping[str, Served]) -> 
     ]
     if all(served.scores is not None for served in feeds.values()):
         provides += ["reference_scores", "scores"]
+    if plan.before:
+        provides.append("previous")
     return measures_of(provides, labels)
 
 
