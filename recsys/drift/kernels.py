@@ -434,6 +434,24 @@ def mix_rows(
             mix[row, code] = mix[row, code] / whole if whole > 0 else np.nan
 
 
+@njit(types.void(_feeds, _codes, types.int32[:, ::1], _counts), nogil=True, cache=True)
+def count_rows(
+    ids: NDArray[np.int32],
+    codes: NDArray[np.int64],
+    counts: NDArray[np.int32],
+    slots: NDArray[np.int32],
+) -> None:
+    """Per row: how many slots hold each code, and how many are filled. Ids have been checked."""
+    for row in range(ids.shape[0]):
+        counts[row] = 0
+        filled = 0
+        for rank in range(ids.shape[1]):
+            if ids[row, rank] >= 0:
+                counts[row, codes[ids[row, rank]]] += 1
+                filled += 1
+        slots[row] = filled
+
+
 @njit(types.void(_feeds, _feeds, _codes, types.int64, _values), nogil=True, cache=True)
 def joint_rows(
     a: NDArray[np.int32],
