@@ -539,6 +539,7 @@ def pair_rows(
 
 
 _codes = _readonly(types.int64, 1)
+_small_codes = _readonly(types.int32, 1)
 _places = _readonly(types.float32, 2)
 _table = types.float64[:, ::1]
 
@@ -564,10 +565,10 @@ def mix_rows(
             mix[row, code] = mix[row, code] / whole if whole > 0 else np.nan
 
 
-@njit(types.void(_feeds, _codes, types.int32[:, ::1], _counts), nogil=True, cache=True)
+@njit(types.void(_feeds, _small_codes, types.int32[:, ::1], _counts), nogil=True, cache=True)
 def count_rows(
     ids: NDArray[np.int32],
-    codes: NDArray[np.int64],
+    codes: NDArray[np.int32],
     counts: NDArray[np.int32],
     slots: NDArray[np.int32],
 ) -> None:
@@ -582,11 +583,11 @@ def count_rows(
         slots[row] = filled
 
 
-@njit(types.void(_feeds, _feeds, _codes, types.int64, _values), nogil=True, cache=True)
+@njit(types.void(_feeds, _feeds, _small_codes, types.int64, _values), nogil=True, cache=True)
 def joint_rows(
     a: NDArray[np.int32],
     b: NDArray[np.int32],
-    codes: NDArray[np.int64],
+    codes: NDArray[np.int32],
     n_codes: int,
     distance: NDArray[np.float64],
 ) -> None:
@@ -620,6 +621,15 @@ def joint_rows(
         distance[row] = total / (2 * n_a * n_b)
 
 
+@njit(nogil=True, cache=True)
+def _filled(ids: NDArray[np.int32], row: int, start: int, end: int) -> bool:
+    """Whether all of some slots hold something."""
+    for rank in range(start, end):
+        if ids[row, rank] < 0:
+            return False
+    return True
+
+
 @njit(types.void(_feeds, _places, _weights, _table), nogil=True, cache=True)
 def centroid_rows(
     ids: NDArray[np.int32],
@@ -628,14 +638,30 @@ def centroid_rows(
     points: NDArray[np.float64],
 ) -> None:
     """Per row: the weighted mean of its items' places; NaN where no slot is filled."""
+    depth, axes = ids.shape[1], points.shape[1]
     for row in range(ids.shape[0]):
         points[row] = 0.0
         whole = 0.0
-        for rank in range(ids.shape[1]):
-            note = ids[row, rank]
-            if note >= 0:
+        rank = 0
+        while rank < depth:
+            one = ids[row, rank]
+            if rank + 3 < depth and _filled(ids, row, rank, rank + 4):
+                # Four at once, in the same order: places lie far apart, and are fetched together.
+                two, three, four = ids[row, rank + 1], ids[row, rank + 2], ids[row, rank + 3]
+                w1, w2 = weights[rank], weights[rank + 1]
+                w3, w4 = weights[rank + 2], weights[rank + 3]
+                for axis in range(axes):
+                    points[row, axis] = (
+                        ((points[row, axis] + w1 * places[one, axis]) + w2 * places[two, axis])
+                        + w3 * places[three, axis]
+                    ) + w4 * places[four, axis]
+                whole = (((whole + w1) + w2) + w3) + w4
+                rank += 4
+                continue
+            if one >= 0:
                 whole += weights[rank]
-                for axis in range(points.shape[1]):
-                    points[row, axis] += weights[rank] * places[note, axis]
-        for axis in range(points.shape[1]):
+                for axis in range(axes):
+                    points[row, axis] += weights[rank] * places[one, axis]
+            rank += 1
+        for axis in range(axes):
             points[row, axis] = points[row, axis] / whole if whole > 0 else np.nan

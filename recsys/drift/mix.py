@@ -209,8 +209,7 @@ def joint_mix(pair: FeedPair) -> NDArray[np.float64]:
     There may be many more combinations than slots, so slots are counted reader by reader, in whole
     numbers: Σ |n_B count_A - n_A count_B| / (2 n_A n_B), exact but for the last division.
     """
-    every = tuple(pair.attributes.values())
-    codes, n_codes = pair.once_for_items(("combined",), lambda: combined_codes(every))
+    codes, n_codes = joint_of(pair, tuple(pair.attributes))
     for feeds in (pair.reference, pair.feeds):
         position_weights(feeds, None, codes.size)
     result = np.empty(pair.feeds.shape[0])
@@ -255,10 +254,14 @@ def counts_of(pair: FeedPair, side: Side, attributes: tuple[str, ...]) -> Counts
     return pair.once(("counts", side, *attributes), made)
 
 
-def joint_of(pair: FeedPair, attributes: tuple[str, ...]) -> tuple[NDArray[np.int64], int]:
-    """`joint_codes` of a pair's items."""
-    codes = tuple(pair.attributes[name] for name in attributes)
-    return pair.once_for_items(("joint", *attributes), lambda: joint_codes(codes))
+def joint_of(pair: FeedPair, attributes: tuple[str, ...]) -> tuple[NDArray[np.int32], int]:
+    """`combined_codes` of a pair's items, int32."""
+
+    def made() -> tuple[NDArray[np.int32], int]:
+        codes, n_codes = combined_codes(tuple(pair.attributes[name] for name in attributes))
+        return codes.astype(np.int32), n_codes
+
+    return pair.once_for_items(("joint", *attributes), made)
 
 
 def mix_measure(

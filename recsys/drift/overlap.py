@@ -450,7 +450,8 @@ def turnover(pair: FeedPair) -> NDArray[np.float64]:
 
 def creators_of(ids: NDArray[np.int32], creators: NDArray[np.int32]) -> NDArray[np.int32]:
     """The creator in each slot, -1 where it is empty."""
-    return np.where(ids >= 0, creators[np.maximum(ids, 0)], np.int32(-1)).astype(np.int32)
+    found = np.where(ids >= 0, creators.take(np.maximum(ids, 0)), np.int32(-1))
+    return found.astype(np.int32, copy=False)
 
 
 def _open_persistence(pair: FeedPair) -> float:
@@ -527,8 +528,10 @@ def _tied(
             raise ValueError(
                 f"scores_{name} has shape {values.shape}; expected {np.shape(ids)}, a score a slot"
             )
-        missing = ((0, 0), (0, first.shape[1] - values.shape[1]))
-        scores.append(np.ascontiguousarray(np.pad(values, missing, constant_values=np.nan)))
+        missing = first.shape[1] - values.shape[1]
+        if missing:
+            values = np.pad(values, ((0, 0), (0, missing)), constant_values=np.nan)
+        scores.append(np.ascontiguousarray(values))
     weights = _powers(p, first.shape[1])
     similarity = np.empty(first.shape[0])
     shared = (weights, weights * p / (1.0 - p), itself)
