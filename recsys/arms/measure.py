@@ -33,8 +33,8 @@ KEYS = ("recommender", "mitigation", "arm", "seed", "draw", "day", "cohort", "us
 _MOST_SHARES = 6
 """The share of each value is measured for attributes with at most so many values."""
 
-_SLOTS_AT_ONCE = 160_000
-"""Slots of feeds that are measured together: 8,000 readers with feeds of 20."""
+_READERS_AT_ONCE = 8_000
+"""Measured together: fewer, and calls cost more than they save; more, and caches overflow."""
 
 Attributes = Mapping[str, tuple[NDArray[np.int32], list[str]]]
 """Codes of the items, and what each code stands for, by attribute."""
@@ -174,11 +174,10 @@ def _values_of(
         return [measure(part) for measure in measures.values()]
 
     pair = pair.afresh()
-    readers = max(1, _SLOTS_AT_ONCE // pair.feeds.shape[1])
-    if pair.feeds.shape[0] <= readers:
+    if pair.feeds.shape[0] <= _READERS_AT_ONCE:
         return dict(zip(measures, of_block(pair), strict=True))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        blocks = list(pool.map(of_block, pair.parts(readers)))
+        blocks = list(pool.map(of_block, pair.parts(_READERS_AT_ONCE)))
     return dict(zip(measures, map(np.concatenate, zip(*blocks, strict=True)), strict=True))
 
 

@@ -621,32 +621,27 @@ def joint_rows(
         distance[row] = total / (2 * n_a * n_b)
 
 
-@njit(nogil=True, cache=True)
-def _filled(ids: NDArray[np.int32], row: int, start: int, end: int) -> bool:
-    """Whether all of some slots hold something."""
-    for rank in range(start, end):
-        if ids[row, rank] < 0:
-            return False
-    return True
-
-
-@njit(types.void(_feeds, _places, _weights, _table), nogil=True, cache=True)
+@njit(types.void(_feeds, _places, _weights, _table), nogil=True, cache=True, error_model="numpy")
 def centroid_rows(
     ids: NDArray[np.int32],
     places: NDArray[np.float32],
     weights: NDArray[np.float64],
     points: NDArray[np.float64],
 ) -> None:
-    """Per row: the weighted mean of its items' places; NaN where no slot is filled."""
+    """Per row: the weighted mean of its items' places; NaN where no slot is filled.
+
+    Four slots at once, in the order of ranks: places lie far apart, and are fetched together.
+    """
     depth, axes = ids.shape[1], points.shape[1]
     for row in range(ids.shape[0]):
-        points[row] = 0.0
+        for axis in range(axes):
+            points[row, axis] = 0.0
         whole = 0.0
         rank = 0
         while rank < depth:
             one = ids[row, rank]
-            if rank + 3 < depth and _filled(ids, row, rank, rank + 4):
-                # Four at once, in the same order: places lie far apart, and are fetched together.
+            four_more = rank + 3 < depth and one >= 0 and ids[row, rank + 1] >= 0
+            if four_more and ids[row, rank + 2] >= 0 and ids[row, rank + 3] >= 0:
                 two, three, four = ids[row, rank + 1], ids[row, rank + 2], ids[row, rank + 3]
                 w1, w2 = weights[rank], weights[rank + 1]
                 w3, w4 = weights[rank + 2], weights[rank + 3]
@@ -657,11 +652,11 @@ def centroid_rows(
                     ) + w4 * places[four, axis]
                 whole = (((whole + w1) + w2) + w3) + w4
                 rank += 4
-                continue
-            if one >= 0:
-                whole += weights[rank]
-                for axis in range(axes):
-                    points[row, axis] += weights[rank] * places[one, axis]
-            rank += 1
+            else:
+                if one >= 0:
+                    whole += weights[rank]
+                    for axis in range(axes):
+                        points[row, axis] += weights[rank] * places[one, axis]
+                rank += 1
         for axis in range(axes):
             points[row, axis] = points[row, axis] / whole if whole > 0 else np.nan

@@ -23,6 +23,8 @@ _CELLS_AT_ONCE = 16_000_000
 """Larger tables of counts are made in blocks of readers, and not kept."""
 
 
+_DEEPEST_TABLE = 1_000
+"""Slots of a feed, at most, for which the terms of distances are kept in a table."""
 _MANY_CODES = 1_000_000
 """Where attributes cross in more combinations than this, those that occur are numbered."""
 
@@ -505,9 +507,9 @@ def _distance(
 
 def _distance_of_counts(distance: Distance, a: Counts, b: Counts, depth: int) -> NDArray[np.float64]:
     """`_distance` of the shares, to the bit. Of full feeds the terms are looked up: there are no
-    more than (depth + 1)² of them, and logarithms and roots are slow."""
+    more than (depth + 1)² of them, kept from call to call, and logarithms and roots are slow."""
     full = (a.slots == depth) & (b.slots == depth)
-    if a.by_code.size < (depth + 1) ** 2 or not full.any():
+    if depth > _DEEPEST_TABLE or not full.any():
         return _distance(distance, a.shares, b.shares)
     whole = bool(full.all())
     of_full = [c.by_code if whole else c.by_code[full] for c in (a, b)]
