@@ -141,13 +141,18 @@ def headline_of(
         pairs: the feeds of each day, or none for cohorts whose members change from day to day.
         measures: as for the rows.
     """
-    rows = pl.concat(days)
-    users, first, place = np.unique(
-        rows["user_id"].to_numpy(), return_index=True, return_inverse=True
-    )
-    in_order = np.argsort(first)
-    means = {name: _mean_by(rows[name], place, users.size)[in_order] for name in measures}
-    headline = rows[np.sort(first)].with_columns(
+    if _same_people(days):
+        first_rows = days[0]
+        means = {name: _mean_over([day[name] for day in days]) for name in measures}
+    else:
+        rows = pl.concat(days)
+        users, first, place = np.unique(
+            rows["user_id"].to_numpy(), return_index=True, return_inverse=True
+        )
+        in_order = np.argsort(first)
+        first_rows = rows[np.sort(first)]
+        means = {name: _mean_by(rows[name], place, users.size)[in_order] for name in measures}
+    headline = first_rows.with_columns(
         pl.lit(None, dtype=pl.Int32).alias("day"),
         *(pl.Series(name, mean, nan_to_null=True) for name, mean in means.items()),
     )
@@ -157,7 +162,7 @@ def headline_of(
     pooled = {
         name: measure
         for name, measure in measures.items()
-        if measure.pooled and rows[name].null_count() < rows.height
+        if measure.pooled and any(day[name].null_count() < day.height for day in days)
     }
     return headline.with_columns(
         pl.Series(name, value, nan_to_null=True) for name, value in _values_of(long, pooled).items()
@@ -179,6 +184,23 @@ def _values_of(
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         blocks = list(pool.map(of_block, pair.parts(_READERS_AT_ONCE)))
     return dict(zip(measures, map(np.concatenate, zip(*blocks, strict=True)), strict=True))
+
+
+def _same_people(days: Sequence[pl.DataFrame]) -> bool:
+    """Whether every day has a row for each of the same people, in the same order."""
+    first = days[0]["user_id"]
+    return all(day["user_id"].equals(first) for day in days[1:]) and first.is_unique().all()
+
+
+def _mean_over(days: Sequence[pl.Series]) -> NDArray[np.float64]:
+    """Mean of the known values of each row, summed in the order of days; NaN where none is."""
+    total, count = np.zeros(len(days[0])), np.zeros(len(days[0]))
+    for day in days:
+        values = day.to_numpy()
+        known = ~np.isnan(values)
+        total += np.where(known, values, 0.0)
+        count += known
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def _mean_by(values: pl.Series, place: NDArray[np.int64], n: int) -> NDArray[np.float64]:

@@ -23,6 +23,8 @@ _CELLS_AT_ONCE = 16_000_000
 """Larger tables of counts are made in blocks of readers, and not kept."""
 
 
+_ALPHA = 0.01
+"""Share of taste that is mixed into a feed before the two are compared."""
 _DEEPEST_TABLE = 1_000
 """Slots of a feed, at most, for which the terms of distances are kept in a table."""
 _MANY_CODES = 1_000_000
@@ -139,7 +141,7 @@ def hellinger(p: ArrayLike, q: ArrayLike) -> NDArray[np.float64]:
     return _distance("hellinger", *_distributions(p, q))
 
 
-def calibration_kl(p: ArrayLike, q: ArrayLike, alpha: float = 0.01) -> NDArray[np.float64]:
+def calibration_kl(p: ArrayLike, q: ArrayLike, alpha: float = _ALPHA) -> NDArray[np.float64]:
     """Miscalibration: Σ p ln(p / ((1-α)q + αp)), the divergence of a feed from the reader's own
     taste.
 
@@ -164,8 +166,7 @@ def calibration_kl(p: ArrayLike, q: ArrayLike, alpha: float = 0.01) -> NDArray[n
     """
     if not 0.0 < alpha < 1.0:
         raise ValueError(f"alpha is {alpha}; expected a share strictly between 0 and 1")
-    taste, feed = _distributions(p, q)
-    return np.maximum(_kl_nats(taste, feed + alpha * (taste - feed)), 0.0)
+    return _miscalibration(*_distributions(p, q), alpha)
 
 
 # --- the same for a FeedPair ----------------------------------------------------------------------
@@ -348,7 +349,8 @@ def topic_calibration(pair: FeedPair) -> NDArray[np.float64]:
     assert pair.history is not None
     taste, feed = pair.history["topic"], counts_of(pair, "feeds", ("topic",)).shares
     if taste.shape == feed.shape:
-        return calibration_kl(taste, feed)
+        _require_shares("history", taste)
+        return _miscalibration(taste, feed, _ALPHA)
     width = max(taste.shape[1], feed.shape[1])  # a topic that nobody liked, or that no item has
     both = [np.pad(mix, ((0, 0), (0, width - mix.shape[1]))) for mix in (taste, feed)]
     return calibration_kl(both[0], both[1])
@@ -465,15 +467,25 @@ def _distributions(p: ArrayLike, q: ArrayLike) -> tuple[NDArray[np.float64], NDA
     first, second = np.asarray(p, dtype=np.float64), np.asarray(q, dtype=np.float64)
     if first.ndim != 2 or first.shape != second.shape:
         raise ValueError(f"p has shape {first.shape} and q {second.shape}; expected both (n, bins)")
-    for name, rows in (("p", first), ("q", second)):
-        off = (rows < 0).any(axis=1) | (np.abs(rows.sum(axis=1) - 1.0) > 1e-6)
-        if off.any():
-            row = int(np.argmax(off))
-            raise ValueError(
-                f"row {row} of {name} sums to {rows[row].sum():.6g}; expected shares of at least 0 "
-                "that sum to 1, or NaN"
-            )
+    _require_shares("p", first)
+    _require_shares("q", second)
     return first, second
+
+
+def _require_shares(name: str, rows: NDArray[np.float64]) -> None:
+    off = (rows < 0).any(axis=1) | (np.abs(rows.sum(axis=1) - 1.0) > 1e-6)
+    if off.any():
+        row = int(np.argmax(off))
+        raise ValueError(
+            f"row {row} of {name} sums to {rows[row].sum():.6g}; expected shares of at least 0 "
+            "that sum to 1, or NaN"
+        )
+
+
+def _miscalibration(
+    taste: NDArray[np.float64], feed: NDArray[np.float64], alpha: float
+) -> NDArray[np.float64]:
+    return np.maximum(_kl_nats(taste, feed + alpha * (taste - feed)), 0.0)
 
 
 def _terms(

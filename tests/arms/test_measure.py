@@ -66,6 +66,19 @@ def test_blocks_of_readers_change_no_bit(at_once, monkeypatch):
     assert_frame_equal(frames(), together, check_exact=True)
 
 
+def test_a_mean_over_days_does_not_depend_on_the_order_of_rows():
+    """A panel in one order takes a short way; the sums are the same."""
+    measures = measures_of(["from_newcomers", "previous", "popularity"], {})
+    users = pl.Series(np.arange(N))
+    days = [rows_of(random_pair(seed), measures, users, KEYS) for seed in (1, 2, 3)]
+    assert days[0]["newcomer_slots"].null_count() > 0
+    short = headline_of(days, [], measures)
+    days[1] = days[1][::-1]
+    assert_frame_equal(headline_of(days, [], measures), short, check_exact=True)
+    mean = np.nanmean(np.stack([day["notes"].to_numpy() for day in (days[0], days[1][::-1], days[2])]), 0)
+    np.testing.assert_allclose(short["notes"].to_numpy(), mean, rtol=1e-14)
+
+
 def test_parts_share_what_is_of_the_items():
     pair, made = random_pair(3), []
 
