@@ -8,7 +8,14 @@ from scipy.sparse import csr_matrix
 from recsys.errors import LogError
 from recsys.log import InteractionLog
 
-__all__ = ["creators_of", "history_of", "liked_popularity", "popularity_of", "sizes_of", "vectors_of"]
+__all__ = [
+    "creators_of",
+    "history_of",
+    "liked_popularity",
+    "popularity_of",
+    "sizes_of",
+    "vectors_of",
+]
 
 
 def creators_of(items: pl.DataFrame) -> NDArray[np.int32] | None:

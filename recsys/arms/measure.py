@@ -169,9 +169,7 @@ def headline_of(
     )
 
 
-def _values_of(
-    pair: FeedPair, measures: Mapping[str, Measure]
-) -> dict[str, NDArray[np.float64]]:
+def _values_of(pair: FeedPair, measures: Mapping[str, Measure]) -> dict[str, NDArray[np.float64]]:
     """Each measure of each reader, in blocks of readers whose arrays stay in the processor's cache,
     in threads if there are several blocks. What measures share is forgotten with the block."""
 

@@ -150,8 +150,10 @@ class FeedPair:
         rows = self.feeds.shape[0]
         for start in range(0, rows, readers):
             block = slice(start, start + readers)
-            cut = {name: None if (own := getattr(self, name)) is None else own[block]
-                   for name in _OF_READERS}  # fmt: skip
+            cut: dict[str, Any] = {
+                name: None if (own := getattr(self, name)) is None else own[block]
+                for name in _OF_READERS
+            }
             if self.history is not None:
                 cut["history"] = {name: mix[block] for name, mix in self.history.items()}
             part = replace(self, **cut)

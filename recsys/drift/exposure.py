@@ -83,7 +83,7 @@ def _flagged(
     feeds: NDArray[Any], filled: NDArray[np.bool_], flags: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
     """Slots with a flagged item, bool (n, k)."""
-    found = flags.take(np.maximum(feeds, 0))
+    found: NDArray[np.bool_] = flags.take(np.maximum(feeds, 0))
     found &= filled
     return found
 

@@ -236,7 +236,7 @@ def _extrapolated(
         total += weights[rank] * agreement
         normaliser += weights[rank]
     total += tails[longer - 1] * agreement
-    return total / (normaliser + tails[longer - 1])
+    return float(total / (normaliser + tails[longer - 1]))
 
 
 @njit(types.int64(_feeds, _feeds, _weights, _weights, _values), nogil=True, cache=True)

@@ -200,8 +200,8 @@ class MixDistance:
         _, n_codes = joint_of(pair, self.attributes)
         rows, depth = pair.feeds.shape
         if rows * n_codes <= _CELLS_AT_ONCE:
-            counts = (counts_of(pair, side, self.attributes) for side in _SIDES)
-            return _distance_of_counts(self.distance, *counts, depth)
+            before, after = (counts_of(pair, side, self.attributes) for side in _SIDES)
+            return _distance_of_counts(self.distance, before, after, depth)
         parts = pair.parts(max(1, _CELLS_AT_ONCE // n_codes))
         return np.concatenate([self(part) for part in parts])
 
@@ -517,7 +517,9 @@ def _distance(
     return _from_sums(distance, [terms.sum(axis=1) for terms in _terms(distance, p, q)])
 
 
-def _distance_of_counts(distance: Distance, a: Counts, b: Counts, depth: int) -> NDArray[np.float64]:
+def _distance_of_counts(
+    distance: Distance, a: Counts, b: Counts, depth: int
+) -> NDArray[np.float64]:
     """`_distance` of the shares, to the bit. Of full feeds the terms are looked up: there are no
     more than (depth + 1)² of them, kept from call to call, and logarithms and roots are slow."""
     full = (a.slots == depth) & (b.slots == depth)

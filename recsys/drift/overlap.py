@@ -494,9 +494,8 @@ def _of(pair: FeedPair) -> _Counted:
         (rows, depth), p = first.shape, default_persistence(first.shape[1])
         weights = _powers(p, depth)
         tails = weights * p / (1.0 - p)
-        found = _Counted(
-            *(np.empty(rows) for _ in range(4)), *(np.empty(rows, dtype=np.int32) for _ in range(3))
-        )
+        values, counts = np.empty((4, rows)), np.empty((3, rows), dtype=np.int32)
+        found = _Counted(*values[:4], *counts[:3])
         _over_rows("pair_rows", first, second, (weights, tails, _PENALTY, flags), found)
         return found
 

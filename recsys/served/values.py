@@ -172,9 +172,7 @@ def _rows(
     return Rows(users, values)
 
 
-def _previous(
-    pair: _Pair, users: NDArray[np.int32]
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def _previous(pair: _Pair, users: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """The second's feeds of the day before, of the users who counted on that day, and these."""
     previous = np.full((users.size, pair.second.ids.shape[1]), -1, dtype=np.int32)
     if pair.before is None:

@@ -28,7 +28,9 @@ def random_pair(seed):
     return FeedPair(
         reference=feeds(),
         feeds=feeds(),
-        attributes={name: rng.integers(0, v, N_ITEMS, dtype=np.int32) for name, v in VALUES.items()},
+        attributes={
+            name: rng.integers(0, v, N_ITEMS, dtype=np.int32) for name, v in VALUES.items()
+        },
         from_newcomers=rng.random(N_ITEMS) < 0.3,
         examine=0.9 ** np.arange(DEPTH),
         creators=rng.integers(0, 9, N_ITEMS, dtype=np.int32),
@@ -75,7 +77,9 @@ def test_a_mean_over_days_does_not_depend_on_the_order_of_rows():
     short = headline_of(days, [], measures)
     days[1] = days[1][::-1]
     assert_frame_equal(headline_of(days, [], measures), short, check_exact=True)
-    mean = np.nanmean(np.stack([day["notes"].to_numpy() for day in (days[0], days[1][::-1], days[2])]), 0)
+    mean = np.nanmean(
+        np.stack([day["notes"].to_numpy() for day in (days[0], days[1][::-1], days[2])]), 0
+    )
     np.testing.assert_allclose(short["notes"].to_numpy(), mean, rtol=1e-14)
 
 
