@@ -214,6 +214,7 @@ def test_exposure_by_creator_size_of_a_log():
 def test_every_figure_has_a_formula(result):
     columns = set(result.per_user.columns) - set(KEYS)
     assert set(result.measures["measure"]) == columns | set(EXPOSURE_FORMULAS)
+    assert {"joint_mix", "product_tag", "product_tag:true"} <= columns
     assert (result.measures["formula"].str.len_chars() > 0).all()
 
 
