@@ -5,12 +5,18 @@ import polars as pl
 import pytest
 
 from recsys import load_study, run
-from recsys.arms.exposure import EXPOSURE, EXPOSURE_FORMULAS
+from recsys.arms.exposure import EXPOSURE, EXPOSURE_FORMULAS, Pool, exposure_rows
+from recsys.arms.items import creators_of, sizes_of
 from recsys.arms.measure import KEYS
 from recsys.breakdown import exposure_summary, users_of_world, wins_of
 from recsys.errors import ConfigError
+from recsys.log import InteractionLog
 from recsys.schema import COHORTS
 from recsys.study import plan
+from recsys.world.behaviour import examination
+from recsys.world.notes import draw_follows
+from recsys.world.population import draw_incumbents
+from recsys.world.simulate import simulate_arms
 
 CONFIG = {
     "name": "small",
@@ -165,9 +171,64 @@ def test_exposure_of_a_study(result):
     assert bounded.is_between(0, 1).all()
 
 
+def test_exposure_by_creator_size_by_hand():
+    """From the feeds themselves, creator by creator; the cut at a half falls between two."""
+    study = load_study({**CONFIG, "seeds": 1, "evaluation": {
+        "days": [1], "k": 8, "panel": 60, "snapshots": True, "groups": []}})  # fmt: skip
+    result, world = run(study), study.world
+    people = draw_incumbents(world)
+    follows = draw_follows(world, people)
+    followers = np.bincount(follows[follows >= 0], minlength=people.n)
+    simulation = next(iter(simulate_arms(world, ["influx"], 0).values()))
+    examine = examination(world.platform, 8)
+    for cohort in ("incumbent", "newcomer"):
+        feeds = result.feeds.filter(arm="influx", recommender="als", cohort=cohort)
+        creator = simulation.notes.creator[feeds["item_id"].to_numpy()]
+        looks = np.bincount(creator, examine[feeds["rank"].to_numpy() - 1], minlength=330)
+        there = np.zeros(330, dtype=bool)
+        there[simulation.notes.creator[simulation.candidates(1)]] = True
+        there[people.n :] = False  # newcomers are not ranked
+        ranked = np.flatnonzero(there)
+        of = {row["measure"]: row["mean"] for row in result.exposure.filter(
+            pl.col("day").is_null(), arm="influx", recommender="als", cohort=cohort,
+        ).iter_rows(named=True)}  # fmt: skip
+        for name, sign, part in (("small_creators", 1, 0.5), ("top_creators", -1, 0.01)):
+            left, total = part * ranked.size, 0.0
+            for size in np.unique(sign * followers[ranked]):
+                group = ranked[sign * followers[ranked] == size]
+                total += min(max(left / group.size, 0.0), 1.0) * looks[group].sum()
+                left -= group.size
+            assert of[name] == pytest.approx(total / looks.sum(), abs=1e-12)
+        assert 0 < of["small_creators"] < 0.5  # attention goes to who is followed
+
+
+def test_exposure_by_creator_size_of_a_log():
+    users = pl.DataFrame({"user_id": [1, 2, 3], "cohort": ["incumbent", "incumbent", "newcomer"]})
+    log = InteractionLog.from_frames(
+        {"user_id": [1, 1, 2, 2, 3], "item_id": [10, 11, 10, 13, 12]},
+        users,
+        {"item_id": [10, 11, 12, 13], "creator_id": [1, 2, 3, None]},
+    )
+    creators = creators_of(log.items)
+    sizes = sizes_of(log, creators)
+    assert sizes[creators[:2]].tolist() == [2.0, 1.0]
+    assert np.isnan(sizes[creators[2:]]).all()  # a newcomer's, nobody's
+    pool = Pool(np.ones(4, dtype=bool), creators, np.ones(4), np.ones(1), sizes)
+    feeds = np.array([[1, 0, 2, 3]], dtype=np.int32)
+    keys = {"recommender": "x", "mitigation": "none", "arm": "full", "seed": 0, "draw": 0,
+            "day": None, "cohort": "incumbent"}  # fmt: skip
+    rows = exposure_rows(keys, feeds, np.array([4.0, 3.0, 2.0, 1.0]), pool)
+    values = dict(rows.select("measure", "value").iter_rows())
+    assert values["small_creators"] == 0.4
+    assert values["top_creators"] == pytest.approx(0.02 * 0.3)  # a fiftieth of creator 1
+    unknown = exposure_rows(keys, feeds, np.ones(4), pool._replace(creators=None))
+    assert not {"small_creators", "top_creators"} & set(unknown["measure"])
+
+
 def test_every_figure_has_a_formula(result):
     columns = set(result.per_user.columns) - set(KEYS)
     assert set(result.measures["measure"]) == columns | set(EXPOSURE_FORMULAS)
+    assert {"joint_mix", "product_tag", "product_tag:true"} <= columns
     assert (result.measures["formula"].str.len_chars() > 0).all()
 
 

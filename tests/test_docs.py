@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from recsys import MEASURES, load_studies, load_training
+from recsys.arms.exposure import EXPOSURE_FORMULAS
 from recsys.study import StudyResult
 
 ROOT = Path(__file__).parents[1]
@@ -83,8 +84,15 @@ def test_what_is_named_is_there(document):
 
 
 def test_every_measure_is_explained():
-    text = (ROOT / "docs" / "measures.md").read_text(encoding="utf-8")
-    assert [name for name in MEASURES if f"| `{name}` |" not in text] == []
+    """A row in a table, and its name before a value in what an example prints."""
+    document = ROOT / "docs" / "measures.md"
+    table = re.findall(r"^\| (`[^|]+`) \|", document.read_text(encoding="utf-8"), re.MULTILINE)
+    explained = {name for cell in table for name in re.findall(r"`(\w+)`", cell)}
+    examples = "\n".join(blocks(document, "pycon"))
+    worked = set(re.findall(r"^(\w+) \[?-?\d", examples, re.MULTILINE))
+    named = {*MEASURES, *EXPOSURE_FORMULAS}
+    assert named - explained == set()
+    assert named - worked == set()
 
 
 def test_every_table_of_a_study_is_traced():

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recsys.drift import attention, gini, homogenisation
+from recsys.drift import attention, gini, homogenisation, share_by_size
 from recsys.schema import COHORTS
 
 __all__ = ["EXPOSURE", "EXPOSURE_FORMULAS", "Pool", "exposure_rows"]
@@ -29,11 +29,17 @@ EXPOSURE: dict[str, Any] = {
 EXPOSURE_FORMULAS = {
     "gini_notes": "Gini of the attention to notes that could be served",
     "gini_creators": "Gini of the attention to creators who have such notes",
+    "small_creators": "(attention to the half of such creators with fewest followers)/(attention)",
+    "top_creators": "(attention to the 1 % of such creators with most followers)/(attention)",
     "coverage": "(such notes in any feed)/(such notes)",
     "homogenisation": "mean over pairs of readers of (notes in common)/k",
     "popularity_lift": "(mean popularity of what is shown)/(of what the same readers liked) - 1",
 }
-"""What is measured, by name."""
+"""What is measured, by name. In a log the positive events on a creator's items stand for
+followers."""
+
+_SMALL, _TOP = 0.5, 0.01
+"""Parts of the creators that are called small, and at the top."""
 
 
 class Pool(NamedTuple):
@@ -44,12 +50,15 @@ class Pool(NamedTuple):
         creators: int32 (n_items,), numbers of creators; None if they are not known.
         popularity: float64 (n_items,), share of the readers who liked each.
         liked: float64 (n,), mean popularity of what each reader liked before, NaN for none.
+        sizes: float64 (creators,), by number: followers, say; NaN for newcomers, who have had no
+            time to find any, and for who is not known. None if sizes are not known.
     """
 
     candidates: NDArray[np.bool_]
     creators: NDArray[np.int32] | None
     popularity: NDArray[np.float64]
     liked: NDArray[np.float64]
+    sizes: NDArray[np.float64] | None = None
 
 
 def exposure_rows(
@@ -82,9 +91,12 @@ def exposure_rows(
     values = {"gini_notes": float(gini(looks[among])) if among.any() else float("nan")}
     if pool.creators is not None and among.any():
         whose, number = np.unique(pool.creators[among], return_inverse=True)
-        values["gini_creators"] = float(
-            gini(np.bincount(number, looks[among], minlength=whose.size))
-        )
+        theirs = np.bincount(number, looks[among], minlength=whose.size)
+        values["gini_creators"] = float(gini(theirs))
+        if pool.sizes is not None:
+            sizes = pool.sizes[whose]
+            values["small_creators"] = share_by_size(theirs, sizes, _SMALL)
+            values["top_creators"] = share_by_size(theirs, sizes, _TOP, largest=True)
     values["coverage"] = shown.size / max(int(among.sum()), 1)
     values["homogenisation"] = homogenisation(ids, n_items)
     values["popularity_lift"] = _lift(ids, pool)

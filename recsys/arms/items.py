@@ -8,7 +8,14 @@ from scipy.sparse import csr_matrix
 from recsys.errors import LogError
 from recsys.log import InteractionLog
 
-__all__ = ["creators_of", "history_of", "liked_popularity", "popularity_of", "vectors_of"]
+__all__ = [
+    "creators_of",
+    "history_of",
+    "liked_popularity",
+    "popularity_of",
+    "sizes_of",
+    "vectors_of",
+]
 
 
 def creators_of(items: pl.DataFrame) -> NDArray[np.int32] | None:
@@ -29,6 +36,32 @@ def creators_of(items: pl.DataFrame) -> NDArray[np.int32] | None:
     own = np.arange(items.height) + int(dense.max())  # type: ignore[arg-type]
     known = dense.is_not_null().to_numpy()
     return np.where(known, dense.fill_null(0).to_numpy() - 1, own).astype(np.int32)
+
+
+def sizes_of(log: InteractionLog, creators: NDArray[np.int32]) -> NDArray[np.float64]:
+    """How large creators are in a log, which knows no followers: positive events on their items.
+
+    Args:
+        log: events with a weight count.
+        creators: int32 (n_items,), numbers of the items' creators, from `creators_of`.
+
+    Returns:
+        float64 (creators,), by number; NaN for newcomers and for who is not known.
+
+    >>> log = InteractionLog.from_frames({"user_id": [1, 2, 2], "item_id": [7, 7, 8]},
+    ...     items={"item_id": [7, 8, 9], "creator_id": ["ann", "bob", None]})
+    >>> sizes_of(log, creators_of(log.items)).tolist()
+    [2.0, 1.0, nan, nan, nan]
+    """
+    liked = log.dense["weight"].to_numpy() > 0
+    whose = creators[log.dense["item"].to_numpy()[liked]]
+    sizes = np.bincount(whose, minlength=int(creators.max(initial=-1)) + 1).astype(np.float64)
+    known = np.zeros(sizes.size, dtype=np.bool_)
+    known[creators[log.items["creator_id"].is_not_null().to_numpy()]] = True
+    sizes[~known] = np.nan
+    if log.from_newcomers is not None:
+        sizes[creators[log.from_newcomers]] = np.nan
+    return sizes
 
 
 def vectors_of(items: pl.DataFrame) -> NDArray[np.float32] | None:

@@ -18,7 +18,14 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recsys.arms.exposure import Pool, exposure_rows
-from recsys.arms.items import creators_of, history_of, liked_popularity, popularity_of, vectors_of
+from recsys.arms.items import (
+    creators_of,
+    history_of,
+    liked_popularity,
+    popularity_of,
+    sizes_of,
+    vectors_of,
+)
 from recsys.arms.measure import Attributes, attributes_of, measures_of, rows_of
 from recsys.arms.result import REMOVALS, CellResult, feeds_in_one, feeds_of, life_of
 from recsys.arms.world import training_seed
@@ -336,11 +343,13 @@ class LogArms:
     def _pool(self) -> Pool:
         """The items that have likes in the whole log, and what the panel liked there."""
         log, popularity = self.train, popularity_of(self.train)
+        creators = creators_of(log.items)
         return Pool(
             candidates=popularity > 0,
-            creators=creators_of(log.items),
+            creators=creators,
             popularity=popularity,
             liked=liked_popularity(log, self.panel, popularity),
+            sizes=None if creators is None else sizes_of(log, creators),
         )
 
     @lazy

@@ -3,7 +3,9 @@
 Each day gives a row, and all days together give another, whose day is null: the headline.
 """
 
+import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -31,6 +33,9 @@ KEYS = ("recommender", "mitigation", "arm", "seed", "draw", "day", "cohort", "us
 _MOST_SHARES = 6
 """The share of each value is measured for attributes with at most so many values."""
 
+_READERS_AT_ONCE = 8_000
+"""Measured together: fewer, and calls cost more than they save; more, and caches overflow."""
+
 Attributes = Mapping[str, tuple[NDArray[np.int32], list[str]]]
 """Codes of the items, and what each code stands for, by attribute."""
 
@@ -56,7 +61,8 @@ def measures_of(provides: Sequence[str], attributes: Attributes) -> dict[str, Me
     >>> list(measures_of([], {"genre": (codes, ["drama", "news"])}))[-3:]
     ['genre', 'genre:drama', 'genre:news']
     """
-    chosen = {name: MEASURES[name] for name in available([*provides, *attributes])}
+    several = ("attributes",) if len(attributes) > 1 else ()
+    chosen = {name: MEASURES[name] for name in available([*provides, *attributes, *several])}
     for name, (_, labels) in attributes.items():
         if not any(name in measure.needs for measure in chosen.values()):
             chosen[name] = mix_measure(name, (name,), "tv")
@@ -104,13 +110,13 @@ def rows_of(
         compared: whether the reference is another arm's; if not, drift is null, as is what the pair
             lacks the needs of.
     """
-    pair = pair.afresh()  # what measures share is forgotten with it
-    values: dict[str, NDArray[np.float64] | None] = {
-        name: measure(pair)
-        if (compared or measure.kind == "level") and pair.provides.issuperset(measure.needs)
-        else None
+    known = {
+        name: measure
         for name, measure in measures.items()
+        if (compared or measure.kind == "level") and pair.provides.issuperset(measure.needs)
     }
+    found = _values_of(pair, known)
+    values = {name: found.get(name) for name in measures}
     return pl.DataFrame({"user_id": user_ids}).select(
         *(pl.lit(keys[name]).cast(_DTYPES[name]).alias(name) for name in KEYS[:-1]),
         "user_id",
@@ -135,25 +141,64 @@ def headline_of(
         pairs: the feeds of each day, or none for cohorts whose members change from day to day.
         measures: as for the rows.
     """
-    rows = pl.concat(days)
-    users, first, place = np.unique(
-        rows["user_id"].to_numpy(), return_index=True, return_inverse=True
-    )
-    in_order = np.argsort(first)
-    means = {name: _mean_by(rows[name], place, users.size)[in_order] for name in measures}
-    headline = rows[np.sort(first)].with_columns(
+    if _same_people(days):
+        first_rows = days[0]
+        means = {name: _mean_over([day[name] for day in days]) for name in measures}
+    else:
+        rows = pl.concat(days)
+        users, first, place = np.unique(
+            rows["user_id"].to_numpy(), return_index=True, return_inverse=True
+        )
+        in_order = np.argsort(first)
+        first_rows = rows[np.sort(first)]
+        means = {name: _mean_by(rows[name], place, users.size)[in_order] for name in measures}
+    headline = first_rows.with_columns(
         pl.lit(None, dtype=pl.Int32).alias("day"),
         *(pl.Series(name, mean, nan_to_null=True) for name, mean in means.items()),
     )
     if not pairs:
         return headline
     long = _end_to_end(pairs)
-    pooled = [
-        pl.Series(name, measure(long), nan_to_null=True)
+    pooled = {
+        name: measure
         for name, measure in measures.items()
-        if measure.pooled and rows[name].null_count() < rows.height
-    ]
-    return headline.with_columns(pooled)
+        if measure.pooled and any(day[name].null_count() < day.height for day in days)
+    }
+    return headline.with_columns(
+        pl.Series(name, value, nan_to_null=True) for name, value in _values_of(long, pooled).items()
+    )
+
+
+def _values_of(pair: FeedPair, measures: Mapping[str, Measure]) -> dict[str, NDArray[np.float64]]:
+    """Each measure of each reader, in blocks of readers whose arrays stay in the processor's cache,
+    in threads if there are several blocks. What measures share is forgotten with the block."""
+
+    def of_block(part: FeedPair) -> list[NDArray[np.float64]]:
+        return [measure(part) for measure in measures.values()]
+
+    pair = pair.afresh()
+    if pair.feeds.shape[0] <= _READERS_AT_ONCE:
+        return dict(zip(measures, of_block(pair), strict=True))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        blocks = list(pool.map(of_block, pair.parts(_READERS_AT_ONCE)))
+    return dict(zip(measures, map(np.concatenate, zip(*blocks, strict=True)), strict=True))
+
+
+def _same_people(days: Sequence[pl.DataFrame]) -> bool:
+    """Whether every day has a row for each of the same people, in the same order."""
+    first = days[0]["user_id"]
+    return all(day["user_id"].equals(first) for day in days[1:]) and first.is_unique().all()
+
+
+def _mean_over(days: Sequence[pl.Series]) -> NDArray[np.float64]:
+    """Mean of the known values of each row, summed in the order of days; NaN where none is."""
+    total, count = np.zeros(len(days[0])), np.zeros(len(days[0]))
+    for day in days:
+        values = day.to_numpy()
+        known = ~np.isnan(values)
+        total += np.where(known, values, 0.0)
+        count += known
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def _mean_by(values: pl.Series, place: NDArray[np.int64], n: int) -> NDArray[np.float64]:

@@ -25,6 +25,7 @@ from recsys.log import InteractionLog, Seen
 from recsys.noise import Stream, integer_seed, uniforms
 from recsys.recommenders import Model, Ranking, Recommender, Trending, with_fallback
 from recsys.world.behaviour import examination
+from recsys.world.notes import draw_follows
 from recsys.world.oracle import best_of
 from recsys.world.simulate import Audience, Simulation, simulate_arms
 
@@ -33,7 +34,9 @@ __all__ = ["HOUSE", "WorldArms", "training_seed"]
 HOUSE = "house"
 """Who serves a world in an open loop, whatever is trained on its log."""
 
-_ATTRIBUTES = ("language", "format", "topic")
+_ATTRIBUTES = ("language", "format", "topic", "product_tag")
+_IN_SPACE = ("language", "format", "topic")
+"""Attributes that are axes of the notes' places."""
 _SPARE = 48
 """Ranked beyond k: own notes, and more of a creator than a feed may hold, are passed over."""
 
@@ -321,8 +324,20 @@ class WorldArms:
                     simulation.notes.creator,
                     popularity,
                     liked_popularity(log, users, popularity),
+                    np.pad(
+                        self._followers,
+                        (0, simulation.people.n - self.world.incumbents),
+                        constant_values=np.nan,
+                    ),
                 )
             return self._pools[world, day, is_panel]
+
+    @lazy
+    def _followers(self) -> NDArray[np.float64]:
+        """Followers of each incumbent at the start, float64 (incumbents,)."""
+        follows = draw_follows(self.world, self.simulations["control"].people)
+        counts = np.bincount(follows[follows >= 0], minlength=self.world.incumbents)
+        return counts.astype(np.float64)
 
     @lazy
     def _history(self) -> NDArray[np.float64]:
@@ -342,7 +357,7 @@ class WorldArms:
             world = self._world_of(arm)
             if world not in self._places:
                 notes = self._simulation(arm).notes
-                codes = (codes for codes, _ in self._attributes(arm).values())
+                codes = (self._attributes(arm)[name][0] for name in _IN_SPACE)
                 ones = [np.eye(int(c.max(initial=0)) + 1, dtype=np.float32)[c] for c in codes]
                 spread = float(np.sqrt((notes.latent**2).sum(axis=1).mean())) or 1.0
                 self._places[world] = np.concatenate([*ones, notes.latent / spread], axis=1)

@@ -20,11 +20,13 @@ from recsys.drift.exposure import (
     noticeable,
     popularity,
     position_weighted_share,
+    share_by_size,
 )
 from recsys.drift.mix import (
     calibration_kl,
     feed_mix,
     hellinger,
+    joint_mix,
     jsd,
     mix_measure,
     share_measure,
@@ -90,6 +92,7 @@ __all__ = [
     "rbo_ext",
     "rbo_ext_ties",
     "recall",
+    "share_by_size",
     "share_measure",
     "slot_accounting",
     "tv",
@@ -201,6 +204,16 @@ MEASURES: dict[str, Measure] = {
     ),
     "topic": mix_measure("topic", ("topic",), "tv", rung="topics"),
     "topic_jsd": mix_measure("topic_jsd", ("topic",), "jsd"),
+    "joint_mix": Measure(
+        name="joint_mix",
+        title="mix of all attributes at once changed",
+        kind="drift",
+        unit="share of slots",
+        formula="½ Σ |p - q| over the cross of all attributes, as language × format × topic × tag",
+        function=joint_mix,
+        needs=("attributes",),
+        pooled=True,
+    ),
     "embedding": Measure(
         name="embedding",
         title="distance of feeds' middles",

@@ -6,7 +6,7 @@ is a property of the arm's feeds alone; its drift is the difference to the refer
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar, cast
 
@@ -19,6 +19,12 @@ _OPTIONAL_FIELDS = (
     "from_newcomers", "creators", "popularity", "vectors", "reference_scores", "scores",
     "previous", "history", "relevance", "hits", "n_relevant", "without",
 )  # fmt: skip
+
+_OF_READERS = (
+    "reference", "feeds", "reference_scores", "scores", "previous", "relevance", "hits",
+    "n_relevant", "without",
+)  # fmt: skip
+"""Fields with a row a reader; `history` holds such."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +82,7 @@ class FeedPair:
     n_relevant: NDArray[np.int32] | None = None
     without: NDArray[np.int32] | None = None
     _made: dict[tuple[str, ...], Any] = field(default_factory=dict, init=False, repr=False)
+    _of_items: dict[tuple[str, ...], Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.feeds.ndim != 2:
@@ -115,15 +122,55 @@ class FeedPair:
             self._made[key] = make()
         return cast(T, self._made[key])
 
+    def once_for_items(self, key: tuple[str, ...], make: Callable[[], T]) -> T:
+        """As `once`, for what is of the items alone: parts of a pair have it in common.
+
+        Args:
+            key: what it is.
+            make: makes it; two threads that come at once may both do so.
+        """
+        if key not in self._of_items:
+            self._of_items[key] = make()
+        return cast(T, self._of_items[key])
+
+    def parts(self, readers: int) -> Iterator[FeedPair]:
+        """The pair cut into pairs of so many readers or fewer, one after another.
+
+        Measures treat each reader alone, so theirs are the pair's values, to the bit.
+
+        Args:
+            readers: how many at most, at least 1.
+
+        Example:
+            >>> feeds = np.zeros((5, 2), dtype=np.int32)
+            >>> pair = FeedPair(feeds, feeds, {}, None, np.ones(2))
+            >>> [part.feeds.shape[0] for part in pair.parts(2)]
+            [2, 2, 1]
+        """
+        rows = self.feeds.shape[0]
+        for start in range(0, rows, readers):
+            block = slice(start, start + readers)
+            cut: dict[str, Any] = {
+                name: None if (own := getattr(self, name)) is None else own[block]
+                for name in _OF_READERS
+            }
+            if self.history is not None:
+                cut["history"] = {name: mix[block] for name, mix in self.history.items()}
+            part = replace(self, **cut)
+            object.__setattr__(part, "_of_items", self._of_items)
+            yield part
+
     def afresh(self) -> FeedPair:
         """The same pair, with nothing kept yet; to be dropped once it is measured."""
         return replace(self)
 
     @property
     def provides(self) -> frozenset[str]:
-        """Names of the attributes and of the optional fields that are there; see
-        `Measure.needs`."""
+        """Names of the attributes and of the optional fields that are there, and "attributes" if
+        there are several to cross; see `Measure.needs`."""
         present = {name for name in _OPTIONAL_FIELDS if getattr(self, name) is not None}
+        if len(self.attributes) > 1:
+            present.add("attributes")
         return frozenset(self.attributes) | present
 
 

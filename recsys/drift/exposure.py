@@ -3,6 +3,8 @@ creators."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -74,10 +76,26 @@ def position_weighted_share(
         )
     slot_weights = position_weights(feeds, weights, flags.size)
     filled = feeds >= 0
-    flagged = np.zeros(feeds.shape, dtype=np.bool_)
-    flagged[filled] = flags[feeds[filled]]
-    part = np.where(flagged, slot_weights, 0.0).sum(axis=1)
-    whole = np.where(filled, slot_weights, 0.0).sum(axis=1)
+    return _share(filled, _flagged(feeds, filled, flags), None if weights is None else slot_weights)
+
+
+def _flagged(
+    feeds: NDArray[Any], filled: NDArray[np.bool_], flags: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Slots with a flagged item, bool (n, k)."""
+    found: NDArray[np.bool_] = flags.take(np.maximum(feeds, 0))
+    found &= filled
+    return found
+
+
+def _share(
+    filled: NDArray[np.bool_], flagged: NDArray[np.bool_], weights: NDArray[np.float64] | None
+) -> NDArray[np.float64]:
+    """Share of the filled slots' weights that the flagged ones hold; None counts each once."""
+    if weights is None:
+        part, whole = (slots.sum(axis=1).astype(np.float64) for slots in (flagged, filled))
+    else:
+        part, whole = (np.where(slots, weights, 0.0).sum(axis=1) for slots in (flagged, filled))
     return ratio(part, whole)
 
 
@@ -166,20 +184,74 @@ def attention(ids: ArrayLike, weights: ArrayLike | None, n_items: int) -> NDArra
     return np.asarray(looks, dtype=np.float64)
 
 
+def share_by_size(
+    looks: ArrayLike, sizes: ArrayLike, part: float, *, largest: bool = False
+) -> float:
+    """Share of all looks that a part of the creators gets: the smallest of them, or the largest.
+
+    Creators of one size stand together: where the cut goes through them each counts by the same
+    fraction, so that the order of equals changes nothing, and so does a cut within one creator.
+
+    Args:
+        looks: what each creator gets, float (m,), at least 0.
+        sizes: how large each is, such as followers, float (m,); NaN for who is not ranked and
+            counts in the whole alone.
+        part: which part of the ranked creators, above 0, at most 1.
+        largest: from the top instead of from the bottom.
+
+    Returns:
+        Share in [0, 1]; NaN where nobody is ranked or nobody looks.
+
+    Raises:
+        ValueError: on shapes or amounts other than the above.
+
+    Example:
+        >>> share_by_size([3, 1, 0, 4], [10, 10, 5, 80], 0.5)  # all of the 5, half of each 10
+        0.25
+        >>> share_by_size([3, 1, 0, 4], [10, 10, 5, 80], 0.25, largest=True)
+        0.5
+    """
+    amounts, size = np.asarray(looks, dtype=np.float64), np.asarray(sizes, dtype=np.float64)
+    if amounts.ndim != 1 or size.shape != amounts.shape:
+        raise ValueError(f"looks has shape {amounts.shape}, sizes {size.shape}; expected both (m,)")
+    if not (amounts >= 0).all():
+        raise ValueError(f"looks has a minimum of {amounts.min()}; expected at least 0")
+    if not 0.0 < part <= 1.0:
+        raise ValueError(f"part is {part}; expected above 0, at most 1")
+    ranked = ~np.isnan(size)
+    if not ranked.any() or not amounts.sum() > 0:
+        return float("nan")
+    values, group = np.unique(-size[ranked] if largest else size[ranked], return_inverse=True)
+    members = np.bincount(group, minlength=values.size)
+    before = np.cumsum(members) - members
+    inside = np.clip((part * group.size - before) / members, 0.0, 1.0)
+    theirs = np.bincount(group, amounts[ranked], minlength=values.size)
+    return min(float(inside @ theirs / amounts.sum()), 1.0)
+
+
 # --- the same for a FeedPair: levels of the measured feeds ----------------------------------------
+
+
+def _by_newcomers(pair: FeedPair) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Slots that are filled, and those with newcomers' notes, bool (n, k)."""
+
+    def made() -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        assert pair.from_newcomers is not None
+        position_weights(pair.feeds, None, pair.from_newcomers.size)
+        filled = pair.feeds >= 0
+        return filled, _flagged(pair.feeds, filled, pair.from_newcomers)
+
+    return pair.once(("by newcomers",), made)
 
 
 def newcomer_share(pair: FeedPair) -> NDArray[np.float64]:
     """Share of the attention that newcomers' notes get."""
-    assert pair.from_newcomers is not None
-    return position_weighted_share(pair.feeds, pair.from_newcomers, pair.examine)
+    return _share(*_by_newcomers(pair), position_weights(pair.feeds[:0], pair.examine, 0))
 
 
 def newcomer_slots(pair: FeedPair) -> NDArray[np.float64]:
     """Share of slots with newcomers' notes."""
-    flags = pair.from_newcomers
-    assert flags is not None
-    return pair.once(("newcomer_slots",), lambda: position_weighted_share(pair.feeds, flags, None))
+    return pair.once(("newcomer_slots",), lambda: _share(*_by_newcomers(pair), None))
 
 
 _FIRST_CARDS = 4
@@ -188,11 +260,8 @@ _HEAVY = 0.25
 
 def noticeable(pair: FeedPair) -> NDArray[np.float64]:
     """1 if a newcomer's note is among the first four cards, what a phone shows at once; else 0."""
-    assert pair.from_newcomers is not None
-    top = pair.feeds[:, :_FIRST_CARDS]
-    filled = top >= 0
-    among = filled & pair.from_newcomers[np.where(filled, top, 0)]
-    return np.where(filled.any(axis=1), among.any(axis=1).astype(np.float64), np.nan)
+    filled, theirs = (slots[:, :_FIRST_CARDS] for slots in _by_newcomers(pair))
+    return np.where(filled.any(axis=1), theirs.any(axis=1).astype(np.float64), np.nan)
 
 
 def influx_heavy(pair: FeedPair) -> NDArray[np.float64]:

@@ -66,6 +66,7 @@ def _match(
     a: NDArray[np.int32],
     b: NDArray[np.int32],
     row: int,
+    number: int,
     length_a: int,
     length_b: int,
     distinct: bool,
@@ -76,13 +77,14 @@ def _match(
     """Writes the place in b of each note of a to `partner`; False at a repeat that is forbidden.
 
     The t-th copy of an id in a is matched with its t-th copy in b: the multiset intersection.
-    A key holds the row's number above the note's, so older rows' keys read as free buckets and
-    nothing is ever cleared. A place is spent (ABSENT) once matched.
+    A key holds this match's `number` above the note's, so keys of older ones, all with numbers of
+    their own from 0, read as free buckets and nothing is ever cleared. A place is spent (ABSENT)
+    once matched.
     """
     mask = keys.shape[0] - 1
-    this_row = row << 32
+    this_match = number << 32
     for rank in range(length_b):
-        key = this_row | b[row, rank]
+        key = this_match | b[row, rank]
         bucket = _bucket(b[row, rank], mask)
         while (keys[bucket] ^ key) >> 32 == 0:
             if distinct and keys[bucket] == key:
@@ -92,7 +94,7 @@ def _match(
         places[bucket] = rank
 
     for rank in range(length_a):
-        key = this_row | a[row, rank]
+        key = this_match | a[row, rank]
         bucket = _bucket(a[row, rank], mask)
         while (keys[bucket] ^ key) >> 32 == 0:
             if keys[bucket] == key and (distinct or places[bucket] != ABSENT):
@@ -120,6 +122,42 @@ def _count_arrivals(
     for rank in range(length):
         if partner[rank] != ABSENT:
             arrivals[max(rank, partner[rank])] += 1
+
+
+@njit(nogil=True, cache=True)
+def _agreements(
+    arrivals: NDArray[np.int32], length: int, weights: NDArray[np.float64]
+) -> tuple[int, float, float]:
+    """Notes shared, Σ w_d X_d/d / Σ w_d, and the same with weights of 1."""
+    shared, total, normaliser, evenly = 0, 0.0, 0.0, 0.0
+    for rank in range(length):
+        shared += arrivals[rank]
+        agreement = shared / (rank + 1)
+        total += weights[rank] * agreement
+        normaliser += weights[rank]
+        evenly += agreement
+    return shared, total / normaliser, evenly / length
+
+
+@njit(nogil=True, cache=True)
+def _lost(
+    a: NDArray[np.int32],
+    b: NDArray[np.int32],
+    row: int,
+    length: int,
+    partner: NDArray[np.int32],
+    from_newcomers: NDArray[np.bool_],
+) -> int:
+    """Newcomers' notes in b that are not in a; -1 at an id without a flag."""
+    lost = 0
+    for rank in range(length):
+        if b[row, rank] >= from_newcomers.shape[0]:
+            return -1
+        lost += from_newcomers[b[row, rank]]
+    for rank in range(length):
+        if partner[rank] != ABSENT:  # a newcomer's note too, but in the reference as well
+            lost -= from_newcomers[a[row, rank]]
+    return lost
 
 
 @njit(
@@ -156,34 +194,49 @@ def compare_rows(
         if length_a < 0 or length_b < 0:
             return row
         length = min(length_a, length_b)
-        if not _match(a, b, row, length, length, distinct, keys, places, partner):
+        if not _match(a, b, row, row, length, length, distinct, keys, places, partner):
             return row
         _count_arrivals(partner, length, length, arrivals)
 
-        shared, total, normaliser = 0, 0.0, 0.0
-        for rank in range(length):
-            shared += arrivals[rank]
-            total += weights[rank] * (shared / (rank + 1))
-            normaliser += weights[rank]
-        kept[row] = shared
         slots[row] = length
         if length > 0:
-            agreement[row] = total / normaliser
+            kept[row], agreement[row], _ = _agreements(arrivals, length, weights)
         else:
+            kept[row] = 0
             agreement[row] = 1.0 if length_a == length_b else 0.0
 
         displaced[row] = 0
         if from_newcomers.shape[0] > 0:
-            lost = 0
-            for rank in range(length):
-                if b[row, rank] >= from_newcomers.shape[0]:
-                    return row
-                lost += from_newcomers[b[row, rank]]
-            for rank in range(length):
-                if partner[rank] != ABSENT:  # a newcomer's note too, but in the reference as well
-                    lost -= from_newcomers[a[row, rank]]
+            lost = _lost(a, b, row, length, partner, from_newcomers)
+            if lost < 0:
+                return row
             displaced[row] = lost
     return -1
+
+
+@njit(nogil=True, cache=True)
+def _extrapolated(
+    arrivals: NDArray[np.int32],
+    shorter: int,
+    longer: int,
+    weights: NDArray[np.float64],
+    tails: NDArray[np.float64],
+) -> float:
+    """RBO_ext of feeds of these lengths."""
+    shared, shared_at_shorter = 0, 0
+    total, normaliser, agreement = 0.0, 0.0, 0.0
+    for rank in range(longer):
+        shared += arrivals[rank]
+        d = rank + 1
+        if d <= shorter:
+            shared_at_shorter = shared
+            agreement = shared / d
+        else:
+            agreement = (shared * shorter + shared_at_shorter * (d - shorter)) / (shorter * d)
+        total += weights[rank] * agreement
+        normaliser += weights[rank]
+    total += tails[longer - 1] * agreement
+    return float(total / (normaliser + tails[longer - 1]))
 
 
 @njit(types.int64(_feeds, _feeds, _weights, _weights, _values), nogil=True, cache=True)
@@ -209,27 +262,14 @@ def extrapolate_rows(
         length_a, length_b = _length(a, row), _length(b, row)
         if length_a < 0 or length_b < 0:
             return row
-        if not _match(a, b, row, length_a, length_b, True, keys, places, partner):
+        if not _match(a, b, row, row, length_a, length_b, True, keys, places, partner):
             return row
         shorter, longer = min(length_a, length_b), max(length_a, length_b)
         if shorter == 0:
             similarity[row] = 1.0 if longer == 0 else 0.0
             continue
         _count_arrivals(partner, length_a, longer, arrivals)
-        shared, shared_at_shorter = 0, 0
-        total, normaliser, agreement = 0.0, 0.0, 0.0
-        for rank in range(longer):
-            shared += arrivals[rank]
-            d = rank + 1
-            if d <= shorter:
-                shared_at_shorter = shared
-                agreement = shared / d
-            else:
-                agreement = (shared * shorter + shared_at_shorter * (d - shorter)) / (shorter * d)
-            total += weights[rank] * agreement
-            normaliser += weights[rank]
-        total += tails[longer - 1] * agreement
-        similarity[row] = total / (normaliser + tails[longer - 1])
+        similarity[row] = _extrapolated(arrivals, shorter, longer, weights, tails)
     return -1
 
 
@@ -266,7 +306,7 @@ def _weight_at(rank: int, top: int, bottom: int) -> float:
 
 
 @njit(
-    types.int64(_feeds, _feeds, _scores, _scores, _weights, _weights, _values),
+    types.int64(_feeds, _feeds, _scores, _scores, _weights, _weights, types.boolean, _values),
     nogil=True,
     cache=True,
 )
@@ -277,6 +317,7 @@ def extrapolate_tied_rows(
     scores_b: NDArray[np.float64],
     weights: NDArray[np.float64],
     tails: NDArray[np.float64],
+    itself: bool,
     similarity: NDArray[np.float64],
 ) -> int:
     """RBO_ext^a per row: as `extrapolate_rows`, every note counting by the share of the orders of
@@ -284,7 +325,8 @@ def extrapolate_tied_rows(
 
     X_d is the sum over shared notes of the product of both feeds' shares. Past the shorter feed's
     end, what it does not show agrees as it did, A_s, with the longer feed's other notes, in the
-    share in which these are there on average.
+    share in which these are there on average. `itself`: b is a, known to be readable, so its
+    notes need no match.
     """
     depth = a.shape[1]
     size = _table_size(depth)
@@ -300,7 +342,10 @@ def extrapolate_tied_rows(
         length_a, length_b = _length(a, row), _length(b, row)
         if length_a < 0 or length_b < 0:
             return row
-        if not _match(a, b, row, length_a, length_b, True, keys, places, partner):
+        if itself:
+            for rank in range(length_a):
+                partner[rank] = rank
+        elif not _match(a, b, row, row, length_a, length_b, True, keys, places, partner):
             return row
         shorter, longer = min(length_a, length_b), max(length_a, length_b)
         if shorter == 0:
@@ -354,21 +399,52 @@ def extrapolate_tied_rows(
 
 
 @njit(nogil=True, cache=True)
-def _pair_costs(
-    partner: NDArray[np.int32], length: int, penalty: float, cost_of_reversal: float
+def _alone(partner: NDArray[np.int32], length: int) -> tuple[int, int]:
+    """Pairs of one feed of which the other holds the lower only, and of which it holds none."""
+    missing, lower_only = 0, 0
+    for rank in range(length):
+        if partner[rank] == ABSENT:
+            missing += 1
+        else:
+            lower_only += missing
+    return lower_only, missing * (missing - 1) // 2
+
+
+@njit(nogil=True, cache=True)
+def _kendall(
+    partner: NDArray[np.int32], length: int, penalty: float, scratch: NDArray[np.int32]
 ) -> float:
-    """Costs of the pairs one feed holds, by what the other holds: both, the lower one only, or
-    none."""
-    total = 0.0
-    for upper in range(length):
-        for lower in range(upper + 1, length):
-            if partner[lower] == ABSENT:
-                total += penalty if partner[upper] == ABSENT else 0.0
-            elif partner[upper] == ABSENT:
-                total += 1.0
-            elif partner[upper] > partner[lower]:
-                total += cost_of_reversal
-    return total
+    """K^(p) of two feeds of this length, from the places in the second of the first's notes.
+
+    Pairs are counted in whole numbers: those in another order, those of which the other feed holds
+    the lower one only, one note of each feed alone, and those of which the other holds none.
+    """
+    shared = 0
+    for rank in range(length):
+        if partner[rank] != ABSENT:
+            scratch[shared] = partner[rank]
+            shared += 1
+    reversals = 0
+    for lower in range(1, shared):
+        place, above = scratch[lower], 0
+        for upper in range(lower):
+            above += scratch[upper] > place
+        reversals += above
+    lower_only, none = _alone(partner, length)
+    scratch[:length] = ABSENT
+    for rank in range(length):
+        if partner[rank] != ABSENT:
+            scratch[partner[rank]] = rank
+    lower_only_b, none_b = _alone(scratch, length)
+    unshared = length - shared
+    counted = reversals + lower_only + lower_only_b + unshared * unshared
+    return counted + penalty * (none + none_b)
+
+
+@njit(nogil=True, cache=True)
+def _kendall_of_nothing(longer: int, penalty: float) -> float:
+    """K^(p) where one feed is empty: that of disjoint feeds at the length of the other."""
+    return longer * longer + penalty * longer * (longer - 1)
 
 
 @njit(types.int64(_feeds, _feeds, types.float64, _values), nogil=True, cache=True)
@@ -381,34 +457,89 @@ def kendall_rows(
     keys = np.full(size, -1, np.int64)
     places = np.empty(size, np.int32)
     partner = np.empty(depth, np.int32)
-    back = np.empty(depth, np.int32)
+    scratch = np.empty(depth, np.int32)
     for row in range(a.shape[0]):
         length_a, length_b = _length(a, row), _length(b, row)
         if length_a < 0 or length_b < 0:
             return row
-        if min(length_a, length_b) == 0:
-            longer = max(length_a, length_b)
-            distance[row] = longer * longer + penalty * longer * (longer - 1)
-            continue
         length = min(length_a, length_b)
-        if not _match(a, b, row, length, length, True, keys, places, partner):
+        if length == 0:
+            distance[row] = _kendall_of_nothing(max(length_a, length_b), penalty)
+            continue
+        if not _match(a, b, row, row, length, length, True, keys, places, partner):
             return row
-        back[:length] = ABSENT
-        shared = 0
-        for rank in range(length):
-            if partner[rank] != ABSENT:
-                back[partner[rank]] = rank
-                shared += 1
-        unshared = length - shared
-        distance[row] = (
-            _pair_costs(partner, length, penalty, 1.0)
-            + _pair_costs(back, length, penalty, 0.0)  # the same reversals, counted already
-            + unshared * unshared
-        )
+        distance[row] = _kendall(partner, length, penalty, scratch)
+    return -1
+
+
+@njit(
+    types.int64(
+        _feeds, _feeds, _weights, _weights, types.float64, _flags,
+        _values, _values, _values, _values, _counts, _counts, _counts,
+    ),
+    nogil=True,
+    cache=True,
+)  # fmt: skip
+def pair_rows(
+    a: NDArray[np.int32],
+    b: NDArray[np.int32],
+    weights: NDArray[np.float64],
+    tails: NDArray[np.float64],
+    penalty: float,
+    from_newcomers: NDArray[np.bool_],
+    agreement: NDArray[np.float64],
+    average: NDArray[np.float64],
+    extended: NDArray[np.float64],
+    kendall: NDArray[np.float64],
+    kept: NDArray[np.int32],
+    displaced: NDArray[np.int32],
+    slots: NDArray[np.int32],
+) -> int:
+    """What `compare_rows` (twice: average overlap has weights of 1), `extrapolate_rows` and
+    `kendall_rows` say of each row, to the bit, from one match of its notes."""
+    depth = a.shape[1]
+    size = _table_size(depth)
+    keys = np.full(size, -1, np.int64)
+    places = np.empty(size, np.int32)
+    partner = np.empty(depth, np.int32)
+    scratch = np.empty(depth, np.int32)
+    arrivals = np.empty(depth, np.int32)
+    for row in range(a.shape[0]):
+        length_a, length_b = _length(a, row), _length(b, row)
+        if length_a < 0 or length_b < 0:
+            return row
+        length, longer = min(length_a, length_b), max(length_a, length_b)
+        slots[row] = length
+        displaced[row] = 0
+        if length == 0:
+            both = 1.0 if longer == 0 else 0.0
+            agreement[row] = average[row] = extended[row] = both
+            kendall[row] = _kendall_of_nothing(longer, penalty)
+            kept[row] = 0
+            continue
+        if longer > length:  # nothing is cut here
+            uncut = a.shape[0] + row  # a number of its own in the table
+            if not _match(a, b, row, uncut, length_a, length_b, True, keys, places, partner):
+                return row
+            _count_arrivals(partner, length_a, longer, arrivals)
+            extended[row] = _extrapolated(arrivals, length, longer, weights, tails)
+        if not _match(a, b, row, row, length, length, True, keys, places, partner):
+            return row
+        _count_arrivals(partner, length, length, arrivals)
+        if longer == length:
+            extended[row] = _extrapolated(arrivals, length, longer, weights, tails)
+        kept[row], agreement[row], average[row] = _agreements(arrivals, length, weights)
+        kendall[row] = _kendall(partner, length, penalty, scratch)
+        if from_newcomers.shape[0] > 0:
+            lost = _lost(a, b, row, length, partner, from_newcomers)
+            if lost < 0:
+                return row
+            displaced[row] = lost
     return -1
 
 
 _codes = _readonly(types.int64, 1)
+_small_codes = _readonly(types.int32, 1)
 _places = _readonly(types.float32, 2)
 _table = types.float64[:, ::1]
 
@@ -434,22 +565,98 @@ def mix_rows(
             mix[row, code] = mix[row, code] / whole if whole > 0 else np.nan
 
 
-@njit(types.void(_feeds, _places, _weights, _table), nogil=True, cache=True)
+@njit(types.void(_feeds, _small_codes, types.int32[:, ::1], _counts), nogil=True, cache=True)
+def count_rows(
+    ids: NDArray[np.int32],
+    codes: NDArray[np.int32],
+    counts: NDArray[np.int32],
+    slots: NDArray[np.int32],
+) -> None:
+    """Per row: how many slots hold each code, and how many are filled. Ids have been checked."""
+    for row in range(ids.shape[0]):
+        counts[row] = 0
+        filled = 0
+        for rank in range(ids.shape[1]):
+            if ids[row, rank] >= 0:
+                counts[row, codes[ids[row, rank]]] += 1
+                filled += 1
+        slots[row] = filled
+
+
+@njit(types.void(_feeds, _feeds, _small_codes, types.int64, _values), nogil=True, cache=True)
+def joint_rows(
+    a: NDArray[np.int32],
+    b: NDArray[np.int32],
+    codes: NDArray[np.int32],
+    n_codes: int,
+    distance: NDArray[np.float64],
+) -> None:
+    """Per row: total variation of the codes of both feeds' slots; NaN where one is empty.
+
+    `balance` is n_B for each slot of a and -n_A for each of b, by code; both feeds' slots are
+    walked again to add it up, which leaves it at 0 for the next row. Ids have been checked.
+    """
+    balance = np.zeros(n_codes, np.int64)
+    for row in range(a.shape[0]):
+        n_a, n_b = 0, 0
+        for rank in range(a.shape[1]):
+            n_a += a[row, rank] >= 0
+            n_b += b[row, rank] >= 0
+        if n_a == 0 or n_b == 0:
+            distance[row] = np.nan
+            continue
+        for rank in range(a.shape[1]):
+            if a[row, rank] >= 0:
+                balance[codes[a[row, rank]]] += n_b
+            if b[row, rank] >= 0:
+                balance[codes[b[row, rank]]] -= n_a
+        total = 0
+        for rank in range(a.shape[1]):
+            if a[row, rank] >= 0:
+                total += abs(balance[codes[a[row, rank]]])
+                balance[codes[a[row, rank]]] = 0
+            if b[row, rank] >= 0:
+                total += abs(balance[codes[b[row, rank]]])
+                balance[codes[b[row, rank]]] = 0
+        distance[row] = total / (2 * n_a * n_b)
+
+
+@njit(types.void(_feeds, _places, _weights, _table), nogil=True, cache=True, error_model="numpy")
 def centroid_rows(
     ids: NDArray[np.int32],
     places: NDArray[np.float32],
     weights: NDArray[np.float64],
     points: NDArray[np.float64],
 ) -> None:
-    """Per row: the weighted mean of its items' places; NaN where no slot is filled."""
+    """Per row: the weighted mean of its items' places; NaN where no slot is filled.
+
+    Four slots at once, in the order of ranks: places lie far apart, and are fetched together.
+    """
+    depth, axes = ids.shape[1], points.shape[1]
     for row in range(ids.shape[0]):
-        points[row] = 0.0
+        for axis in range(axes):
+            points[row, axis] = 0.0
         whole = 0.0
-        for rank in range(ids.shape[1]):
-            note = ids[row, rank]
-            if note >= 0:
-                whole += weights[rank]
-                for axis in range(points.shape[1]):
-                    points[row, axis] += weights[rank] * places[note, axis]
-        for axis in range(points.shape[1]):
+        rank = 0
+        while rank < depth:
+            one = ids[row, rank]
+            four_more = rank + 3 < depth and one >= 0 and ids[row, rank + 1] >= 0
+            if four_more and ids[row, rank + 2] >= 0 and ids[row, rank + 3] >= 0:
+                two, three, four = ids[row, rank + 1], ids[row, rank + 2], ids[row, rank + 3]
+                w1, w2 = weights[rank], weights[rank + 1]
+                w3, w4 = weights[rank + 2], weights[rank + 3]
+                for axis in range(axes):
+                    points[row, axis] = (
+                        ((points[row, axis] + w1 * places[one, axis]) + w2 * places[two, axis])
+                        + w3 * places[three, axis]
+                    ) + w4 * places[four, axis]
+                whole = (((whole + w1) + w2) + w3) + w4
+                rank += 4
+            else:
+                if one >= 0:
+                    whole += weights[rank]
+                    for axis in range(axes):
+                        points[row, axis] += weights[rank] * places[one, axis]
+                rank += 1
+        for axis in range(axes):
             points[row, axis] = points[row, axis] / whole if whole > 0 else np.nan

@@ -11,15 +11,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from recsys.drift.base import FeedPair, Measure
+from recsys.drift.base import FeedPair, Measure, ratio
 
 _CELLS_AT_ONCE = 16_000_000
-"""Larger tables of mixes are made in blocks of readers, and not kept."""
+"""Larger tables of counts are made in blocks of readers, and not kept."""
+
+
+_ALPHA = 0.01
+"""Share of taste that is mixed into a feed before the two are compared."""
+_DEEPEST_TABLE = 1_000
+"""Slots of a feed, at most, for which the terms of distances are kept in a table."""
+_MANY_CODES = 1_000_000
+"""Where attributes cross in more combinations than this, those that occur are numbered."""
 
 
 def feed_mix(
@@ -80,9 +89,7 @@ def tv(p: ArrayLike, q: ArrayLike) -> NDArray[np.float64]:
         >>> tv([[0.95, 0.05]], [[0.75, 0.25]]).round(12).tolist()
         [0.2]
     """
-    first, second = _distributions(p, q)
-    distance: NDArray[np.float64] = 0.5 * np.abs(first - second).sum(axis=1)
-    return np.minimum(distance, 1.0)
+    return _distance("tv", *_distributions(p, q))
 
 
 def jsd(p: ArrayLike, q: ArrayLike) -> NDArray[np.float64]:
@@ -108,11 +115,7 @@ def jsd(p: ArrayLike, q: ArrayLike) -> NDArray[np.float64]:
         >>> jsd([[1.0, 0.0]], [[0.0, 1.0]]).tolist()
         [1.0]
     """
-    first, second = _distributions(p, q)
-    both = first + second  # twice m, which spares very small shares from underflow
-    nats = (_kl_nats(2 * first, both) + _kl_nats(2 * second, both)) / 4
-    bits: NDArray[np.float64] = np.clip(nats / np.log(2.0), 0.0, 1.0)
-    return bits
+    return _distance("jsd", *_distributions(p, q))
 
 
 def hellinger(p: ArrayLike, q: ArrayLike) -> NDArray[np.float64]:
@@ -135,13 +138,10 @@ def hellinger(p: ArrayLike, q: ArrayLike) -> NDArray[np.float64]:
         >>> hellinger([[0.95, 0.05]], [[0.75, 0.25]]).round(4).tolist()
         [0.21]
     """
-    first, second = _distributions(p, q)
-    squares = (np.sqrt(first) - np.sqrt(second)) ** 2
-    distance: NDArray[np.float64] = np.sqrt(0.5 * squares.sum(axis=1))
-    return np.minimum(distance, 1.0)
+    return _distance("hellinger", *_distributions(p, q))
 
 
-def calibration_kl(p: ArrayLike, q: ArrayLike, alpha: float = 0.01) -> NDArray[np.float64]:
+def calibration_kl(p: ArrayLike, q: ArrayLike, alpha: float = _ALPHA) -> NDArray[np.float64]:
     """Miscalibration: Σ p ln(p / ((1-α)q + αp)), the divergence of a feed from the reader's own
     taste.
 
@@ -166,8 +166,7 @@ def calibration_kl(p: ArrayLike, q: ArrayLike, alpha: float = 0.01) -> NDArray[n
     """
     if not 0.0 < alpha < 1.0:
         raise ValueError(f"alpha is {alpha}; expected a share strictly between 0 and 1")
-    taste, feed = _distributions(p, q)
-    return np.maximum(_kl_nats(taste, feed + alpha * (taste - feed)), 0.0)
+    return _miscalibration(*_distributions(p, q), alpha)
 
 
 # --- the same for a FeedPair ----------------------------------------------------------------------
@@ -198,33 +197,74 @@ class MixDistance:
     distance: Distance
 
     def __call__(self, pair: FeedPair) -> NDArray[np.float64]:
-        distance = _DISTANCES[self.distance]
-        codes = [pair.attributes[name] for name in self.attributes]
-        n_codes = int(np.prod([int(code.max(initial=0)) + 1 for code in codes]))
-        rows = pair.feeds.shape[0]
+        _, n_codes = joint_of(pair, self.attributes)
+        rows, depth = pair.feeds.shape
         if rows * n_codes <= _CELLS_AT_ONCE:
-            return distance(*(mix_of(pair, side, self.attributes) for side in _SIDES))
-        joint, _ = joint_codes(tuple(codes))
-        result, step = np.empty(rows), max(1, _CELLS_AT_ONCE // n_codes)
-        for start in range(0, rows, step):
-            block = slice(start, start + step)
-            mixes = (feed_mix(getattr(pair, side)[block], joint, n_codes) for side in _SIDES)
-            result[block] = distance(*mixes)
-        return result
+            before, after = (counts_of(pair, side, self.attributes) for side in _SIDES)
+            return _distance_of_counts(self.distance, before, after, depth)
+        parts = pair.parts(max(1, _CELLS_AT_ONCE // n_codes))
+        return np.concatenate([self(part) for part in parts])
 
 
-def mix_of(pair: FeedPair, side: Side, attributes: tuple[str, ...]) -> NDArray[np.float64]:
-    """The joint mix of some attributes in one side's feeds, worked out once a pair.
+def joint_mix(pair: FeedPair) -> NDArray[np.float64]:
+    """TV of both feeds' mixes over the cross of all attributes; NaN if one is empty.
 
-    Returns:
-        float64 (n, codes); the row of an empty feed is NaN.
+    There may be many more combinations than slots, so slots are counted reader by reader, in whole
+    numbers: Σ |n_B count_A - n_A count_B| / (2 n_A n_B), exact but for the last division.
     """
+    codes, n_codes = joint_of(pair, tuple(pair.attributes))
+    for feeds in (pair.reference, pair.feeds):
+        position_weights(feeds, None, codes.size)
+    result = np.empty(pair.feeds.shape[0])
+    from recsys.drift.kernels import joint_rows  # numba is loaded at first use, not at import
 
-    def made() -> NDArray[np.float64]:
-        codes, n_codes = joint_codes(tuple(pair.attributes[name] for name in attributes))
-        return feed_mix(getattr(pair, side), codes, n_codes)
+    joint_rows(
+        np.ascontiguousarray(pair.reference, dtype=np.int32),
+        np.ascontiguousarray(pair.feeds, dtype=np.int32),
+        codes,
+        n_codes,
+        result,
+    )
+    return result
 
-    return pair.once(("mix", side, *attributes), made)
+
+class Counts(NamedTuple):
+    """Slots of each feed by code, int32 (n, codes), and all of them, int32 (n,)."""
+
+    by_code: NDArray[np.int32]
+    slots: NDArray[np.int32]
+
+    @property
+    def shares(self) -> NDArray[np.float64]:
+        """The mix, float64 (n, codes); the row of an empty feed is NaN."""
+        return ratio(self.by_code.astype(np.float64), self.slots[:, None].astype(np.float64))
+
+
+def counts_of(pair: FeedPair, side: Side, attributes: tuple[str, ...]) -> Counts:
+    """Slots by the joint values of some attributes in one side's feeds, counted once a pair."""
+
+    def made() -> Counts:
+        codes, n_codes = joint_of(pair, attributes)
+        feeds = getattr(pair, side)
+        position_weights(feeds, None, codes.size)
+        by_code = np.empty((feeds.shape[0], n_codes), dtype=np.int32)
+        slots = np.empty(feeds.shape[0], dtype=np.int32)
+        from recsys.drift.kernels import count_rows  # numba is loaded at first use, not at import
+
+        count_rows(np.ascontiguousarray(feeds, dtype=np.int32), codes, by_code, slots)
+        return Counts(by_code, slots)
+
+    return pair.once(("counts", side, *attributes), made)
+
+
+def joint_of(pair: FeedPair, attributes: tuple[str, ...]) -> tuple[NDArray[np.int32], int]:
+    """`combined_codes` of a pair's items, int32."""
+
+    def made() -> tuple[NDArray[np.int32], int]:
+        codes, n_codes = combined_codes(tuple(pair.attributes[name] for name in attributes))
+        return codes.astype(np.int32), n_codes
+
+    return pair.once_for_items(("joint", *attributes), made)
 
 
 def mix_measure(
@@ -307,7 +347,10 @@ def share_measure(attribute: str, code: int, label: str) -> Measure:
 def topic_calibration(pair: FeedPair) -> NDArray[np.float64]:
     """Miscalibration of the topics of a feed to what its reader liked before the influx."""
     assert pair.history is not None
-    taste, feed = pair.history["topic"], mix_of(pair, "feeds", ("topic",))
+    taste, feed = pair.history["topic"], counts_of(pair, "feeds", ("topic",)).shares
+    if taste.shape == feed.shape:
+        _require_shares("history", taste)
+        return _miscalibration(taste, feed, _ALPHA)
     width = max(taste.shape[1], feed.shape[1])  # a topic that nobody liked, or that no item has
     both = [np.pad(mix, ((0, 0), (0, width - mix.shape[1]))) for mix in (taste, feed)]
     return calibration_kl(both[0], both[1])
@@ -322,10 +365,12 @@ class MixShare:
 
     def __call__(self, pair: FeedPair) -> NDArray[np.float64]:
         """One share a reader, NaN for an empty feed."""
-        mix = mix_of(pair, "feeds", (self.attribute,))
-        if self.code < mix.shape[1]:
-            return np.ascontiguousarray(mix[:, self.code])
-        return np.where(np.isnan(mix[:, 0]), np.nan, 0.0)
+        counts = counts_of(pair, "feeds", (self.attribute,))
+        if self.code < counts.by_code.shape[1]:
+            theirs = counts.by_code[:, self.code].astype(np.float64)
+        else:
+            theirs = np.zeros(counts.slots.size)
+        return ratio(theirs, counts.slots.astype(np.float64))
 
 
 def joint_codes(attributes: tuple[NDArray[Any], ...]) -> tuple[NDArray[np.int64], int]:
@@ -353,6 +398,31 @@ def joint_codes(attributes: tuple[NDArray[Any], ...]) -> tuple[NDArray[np.int64]
         joint = joint * values + codes
         n_codes *= values
     return joint, n_codes
+
+
+def combined_codes(attributes: tuple[NDArray[Any], ...]) -> tuple[NDArray[np.int64], int]:
+    """As `joint_codes`, but where there are very many combinations only those that occur count.
+
+    Args, Raises: as in `joint_codes`.
+
+    Example:
+        >>> far = 10**6 * np.arange(3)
+        >>> combined_codes((far, far, far, far[::-1]))  # of 1.6 · 10^25
+        (array([0, 1, 2]), 3)
+    """
+    joint, n_codes = joint_codes(attributes[:1])
+    for codes in attributes[1:]:
+        values = int(codes.max(initial=0)) + 1
+        if n_codes * values > _MANY_CODES:
+            joint, n_codes = _those_that_occur(joint)
+        _require_codes(codes, values)
+        joint, n_codes = joint * values + codes, n_codes * values
+    return (joint, n_codes) if n_codes <= _MANY_CODES else _those_that_occur(joint)
+
+
+def _those_that_occur(codes: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
+    found, numbers = np.unique(codes, return_inverse=True)
+    return numbers.astype(np.int64), found.size
 
 
 # --- helpers --------------------------------------------------------------------------------------
@@ -397,15 +467,83 @@ def _distributions(p: ArrayLike, q: ArrayLike) -> tuple[NDArray[np.float64], NDA
     first, second = np.asarray(p, dtype=np.float64), np.asarray(q, dtype=np.float64)
     if first.ndim != 2 or first.shape != second.shape:
         raise ValueError(f"p has shape {first.shape} and q {second.shape}; expected both (n, bins)")
-    for name, rows in (("p", first), ("q", second)):
-        off = (rows < 0).any(axis=1) | (np.abs(rows.sum(axis=1) - 1.0) > 1e-6)
-        if off.any():
-            row = int(np.argmax(off))
-            raise ValueError(
-                f"row {row} of {name} sums to {rows[row].sum():.6g}; expected shares of at least 0 "
-                "that sum to 1, or NaN"
-            )
+    _require_shares("p", first)
+    _require_shares("q", second)
     return first, second
+
+
+def _require_shares(name: str, rows: NDArray[np.float64]) -> None:
+    off = (rows < 0).any(axis=1) | (np.abs(rows.sum(axis=1) - 1.0) > 1e-6)
+    if off.any():
+        row = int(np.argmax(off))
+        raise ValueError(
+            f"row {row} of {name} sums to {rows[row].sum():.6g}; expected shares of at least 0 "
+            "that sum to 1, or NaN"
+        )
+
+
+def _miscalibration(
+    taste: NDArray[np.float64], feed: NDArray[np.float64], alpha: float
+) -> NDArray[np.float64]:
+    return np.maximum(_kl_nats(taste, feed + alpha * (taste - feed)), 0.0)
+
+
+def _terms(
+    distance: Distance, p: NDArray[np.float64], q: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], ...]:
+    """What a distance sums over bins, from the shares of each bin."""
+    if distance == "tv":
+        return (np.abs(p - q),)
+    if distance == "hellinger":
+        return ((np.sqrt(p) - np.sqrt(q)) ** 2,)
+    from scipy.special import rel_entr  # loaded at first use, not at import
+
+    both = p + q  # twice m, which spares very small shares from underflow
+    return np.asarray(rel_entr(2 * p, both)), np.asarray(rel_entr(2 * q, both))
+
+
+def _from_sums(distance: Distance, sums: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    if distance == "tv":
+        return np.minimum(0.5 * sums[0], 1.0)
+    if distance == "hellinger":
+        return np.minimum(np.sqrt(0.5 * sums[0]), 1.0)
+    bits: NDArray[np.float64] = np.clip((sums[0] + sums[1]) / 4 / np.log(2.0), 0.0, 1.0)
+    return bits
+
+
+def _distance(
+    distance: Distance, p: NDArray[np.float64], q: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    return _from_sums(distance, [terms.sum(axis=1) for terms in _terms(distance, p, q)])
+
+
+def _distance_of_counts(
+    distance: Distance, a: Counts, b: Counts, depth: int
+) -> NDArray[np.float64]:
+    """`_distance` of the shares, to the bit. Of full feeds the terms are looked up: there are no
+    more than (depth + 1)² of them, kept from call to call, and logarithms and roots are slow."""
+    full = (a.slots == depth) & (b.slots == depth)
+    if depth > _DEEPEST_TABLE or not full.any():
+        return _distance(distance, a.shares, b.shares)
+    whole = bool(full.all())
+    of_full = [c.by_code if whole else c.by_code[full] for c in (a, b)]
+    at = of_full[0] * np.int32(depth + 1) + of_full[1]
+    sums = [table.take(at).sum(axis=1) for table in _tables(distance, depth)]
+    if whole:
+        return _from_sums(distance, sums)
+    result = np.empty(full.size)
+    result[full] = _from_sums(distance, sums)
+    rest = [Counts(c.by_code[~full], c.slots[~full]).shares for c in (a, b)]
+    result[~full] = _distance(distance, rest[0], rest[1])
+    return result
+
+
+@lru_cache(maxsize=12)
+def _tables(distance: Distance, depth: int) -> tuple[NDArray[np.float64], ...]:
+    """`_terms` of i of `depth` slots in one feed and j in the other, at i (depth + 1) + j."""
+    shares = np.arange(depth + 1) / np.float64(depth)
+    p, q = np.repeat(shares, depth + 1), np.tile(shares, depth + 1)
+    return _terms(distance, p, q)
 
 
 def _kl_nats(p: NDArray[np.float64], q: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -21,6 +21,8 @@ from recsys.drift.base import FeedPair
 
 _ROWS_WORTH_A_THREAD = 16_384
 _NO_FLAGS = np.zeros(0, dtype=np.bool_)
+_PENALTY = 0.5
+"""Of a pair of notes that one feed says nothing about, in the drift by Kendall."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -271,23 +273,7 @@ def rbo_ext_ties(
     """
     if not 0.0 < p < 1.0:
         raise ValueError(f"p is {p}; expected a persistence strictly between 0 and 1")
-    first, second = _feed_arrays(a, b)
-    scores = []
-    for name, given, ids in (("a", scores_a, a), ("b", scores_b, b)):
-        values = np.asarray(given, dtype=np.float64)
-        if values.shape != np.shape(ids):
-            raise ValueError(
-                f"scores_{name} has shape {values.shape}; expected {np.shape(ids)}, a score a slot"
-            )
-        missing = ((0, 0), (0, first.shape[1] - values.shape[1]))
-        scores.append(np.ascontiguousarray(np.pad(values, missing, constant_values=np.nan)))
-    weights = _powers(p, first.shape[1])
-    similarity = np.empty(first.shape[0])
-    _over_rows(
-        "extrapolate_tied_rows", first, second, (weights, weights * p / (1.0 - p)), (similarity,),
-        scores,
-    )  # fmt: skip
-    return similarity
+    return _tied(a, b, scores_a, scores_b, p)
 
 
 def kendall_topk(a: ArrayLike, b: ArrayLike, p: float = 0.0) -> NDArray[np.float64]:
@@ -411,7 +397,7 @@ def jaccard_drift(pair: FeedPair) -> NDArray[np.float64]:
 
 def average_overlap_drift(pair: FeedPair) -> NDArray[np.float64]:
     """1 - average overlap of the notes."""
-    return 1.0 - average_overlap(pair.reference, pair.feeds)
+    return 1.0 - _of(pair).average
 
 
 def slots_changed(pair: FeedPair) -> NDArray[np.float64]:
@@ -422,7 +408,7 @@ def slots_changed(pair: FeedPair) -> NDArray[np.float64]:
 
 def rbo_ext_drift(pair: FeedPair) -> NDArray[np.float64]:
     """1 - RBO_ext of the notes; feeds of unequal length are not cut."""
-    return 1.0 - rbo_ext(pair.reference, pair.feeds, _open_persistence(pair))
+    return 1.0 - _of(pair).extended
 
 
 def rbo_ext_ties_drift(pair: FeedPair) -> NDArray[np.float64]:
@@ -434,15 +420,15 @@ def rbo_ext_ties_drift(pair: FeedPair) -> NDArray[np.float64]:
     assert pair.scores is not None
     ids, scores, p = pair.reference, pair.reference_scores, _open_persistence(pair)
     likeness = rbo_ext_ties(ids, pair.feeds, scores, pair.scores, p)
-    return np.maximum(1.0 - likeness / rbo_ext_ties(ids, ids, scores, scores, p), 0.0)
+    return np.maximum(1.0 - likeness / _tied(ids, ids, scores, scores, p, itself=True), 0.0)
 
 
 def kendall_drift(pair: FeedPair) -> NDArray[np.float64]:
     """Fagin's K^(1/2) over its largest value at the length compared."""
     lengths = [(feeds >= 0).sum(axis=1) for feeds in (pair.reference, pair.feeds)]
     length = np.where(np.minimum(*lengths) > 0, np.minimum(*lengths), np.maximum(*lengths))
-    most = length * length + 0.5 * length * (length - 1)
-    distance = kendall_topk(pair.reference, pair.feeds, 0.5)
+    most = length * length + _PENALTY * length * (length - 1)
+    distance = _of(pair).kendall
     share: NDArray[np.float64] = np.divide(
         distance, most, out=np.zeros(distance.size), where=most > 0
     )
@@ -464,7 +450,8 @@ def turnover(pair: FeedPair) -> NDArray[np.float64]:
 
 def creators_of(ids: NDArray[np.int32], creators: NDArray[np.int32]) -> NDArray[np.int32]:
     """The creator in each slot, -1 where it is empty."""
-    return np.where(ids >= 0, creators[np.maximum(ids, 0)], np.int32(-1)).astype(np.int32)
+    found = np.where(ids >= 0, creators.take(np.maximum(ids, 0)), np.int32(-1))
+    return found.astype(np.int32, copy=False)
 
 
 def _open_persistence(pair: FeedPair) -> float:
@@ -489,19 +476,28 @@ class _Counted(NamedTuple):
     """One pass over the notes of a pair, each (n,)."""
 
     agreement: NDArray[np.float64]
+    average: NDArray[np.float64]
+    extended: NDArray[np.float64]
+    kendall: NDArray[np.float64]
     kept: NDArray[np.int32]
     displaced: NDArray[np.int32]
     slots: NDArray[np.int32]
 
 
 def _of(pair: FeedPair) -> _Counted:
-    """FRBO and slot counts of a pair, from one pass that several measures share."""
+    """FRBO, average overlap, RBO_ext, K^(1/2) and slot counts of a pair, from one pass that several
+    measures share."""
 
     def counted() -> _Counted:
         flags = _NO_FLAGS if pair.from_newcomers is None else _flag_array(pair.from_newcomers)
         first, second = _feed_arrays(pair.reference, pair.feeds)
-        persistence = default_persistence(first.shape[1])
-        return _Counted(*_compared(first, second, persistence, from_newcomers=flags))
+        (rows, depth), p = first.shape, default_persistence(first.shape[1])
+        weights = _powers(p, depth)
+        tails = weights * p / (1.0 - p)
+        values, counts = np.empty((4, rows)), np.empty((3, rows), dtype=np.int32)
+        found = _Counted(*values[:4], *counts[:3])
+        _over_rows("pair_rows", first, second, (weights, tails, _PENALTY, flags), found)
+        return found
 
     return pair.once(("counted",), counted)
 
@@ -511,6 +507,35 @@ def _nan_unless_both_empty(pair: FeedPair) -> NDArray[np.float64]:
 
 
 # --- helpers --------------------------------------------------------------------------------------
+
+
+def _tied(
+    a: ArrayLike,
+    b: ArrayLike,
+    scores_a: ArrayLike,
+    scores_b: ArrayLike,
+    p: float,
+    *,
+    itself: bool = False,
+) -> NDArray[np.float64]:
+    """`rbo_ext_ties`; `itself`: b is a, and its ids have been checked."""
+    first, second = _feed_arrays(a, b)
+    scores = []
+    for name, given, ids in (("a", scores_a, a), ("b", scores_b, b)):
+        values = np.asarray(given, dtype=np.float64)
+        if values.shape != np.shape(ids):
+            raise ValueError(
+                f"scores_{name} has shape {values.shape}; expected {np.shape(ids)}, a score a slot"
+            )
+        missing = first.shape[1] - values.shape[1]
+        if missing:
+            values = np.pad(values, ((0, 0), (0, missing)), constant_values=np.nan)
+        scores.append(np.ascontiguousarray(values))
+    weights = _powers(p, first.shape[1])
+    similarity = np.empty(first.shape[0])
+    shared = (weights, weights * p / (1.0 - p), itself)
+    _over_rows("extrapolate_tied_rows", first, second, shared, (similarity,), scores)
+    return similarity
 
 
 def _compared(

@@ -12,6 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from recsys.drift.base import FeedPair
 from recsys.drift.mix import position_weights
 
+_NUMBERS_AT_ONCE = 32_000
+"""Points are made in blocks of so many numbers: larger arrays would not stay in the cache."""
+
 
 def centroids(
     ids: ArrayLike, vectors: ArrayLike, weights: ArrayLike | None = None
@@ -88,5 +91,12 @@ def cosine_distance(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
 def embedding_drift(pair: FeedPair) -> NDArray[np.float64]:
     """Cosine distance of the centroids of both feeds, slots weighted by attention."""
     assert pair.vectors is not None
-    points = [centroids(ids, pair.vectors, pair.examine) for ids in (pair.reference, pair.feeds)]
-    return cosine_distance(*points)
+    rows, axes = pair.feeds.shape[0], pair.vectors.shape[1]
+    step = max(1, _NUMBERS_AT_ONCE // max(axes, 1))
+    distance = np.empty(rows)
+    for start in range(0, rows, step):
+        block = slice(start, start + step)
+        both = (ids[block] for ids in (pair.reference, pair.feeds))
+        points = [centroids(ids, pair.vectors, pair.examine) for ids in both]
+        distance[block] = cosine_distance(*points)
+    return distance

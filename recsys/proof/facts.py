@@ -56,9 +56,7 @@ def _minority(
     """Total drift of incumbents who read the newcomers' language, less the others': of everybody,
     as few read it."""
     names = ("control", "influx", "retrain")
-    chosen = evaluation.model_copy(
-        update={"days": evaluation.days[-1:], "panel": world.incumbents}
-    )
+    chosen = evaluation.model_copy(update={"days": evaluation.days[-1:], "panel": world.incumbents})
     loop = ClosedArms(world, chosen, names, seed, recommender=recommender)
     per_user = loop.measure("x", recommender).per_user
     language = LANGUAGES.index(world.population.newcomers.language)

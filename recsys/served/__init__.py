@@ -101,7 +101,7 @@ def compare_feeds(
         columns: your names, as `{ours: theirs}`, in whichever frames have them.
         cohort: column of `users`; figures are given for each of its values and for all.
         attributes: columns of `items` to measure mixes by, or {name: column}. None takes
-            those of language, format and topic that are there.
+            those of language, format, topic and product_tag that are there.
         groups: columns of `users` to break the headline down by; numbers are cut into thirds.
 
     Raises:
@@ -128,7 +128,7 @@ def compare_feeds(
     known, labels, missing = known_items(
         numbers, others.get("items"), others.get("users"), cohort, attributes
     )
-    measures = _measures(known, labels, feeds)
+    measures = _measures(known, labels, feeds, plan)
     values, alone = measured(feeds, plan, known, measures)
     if not numbers.has_days:
         values = {(name, day): rows for (name, day), rows in values.items() if day is None}
@@ -167,7 +167,9 @@ def _cohorts(people: pl.DataFrame, column: str, *, named: bool) -> pl.Series:
     return people[column].cast(pl.String).fill_null(UNKNOWN).alias("cohort")
 
 
-def _measures(items: Items, labels: Attributes, feeds: Mapping[str, Served]) -> dict[str, Measure]:
+def _measures(
+    items: Items, labels: Attributes, feeds: Mapping[str, Served], plan: Plan
+) -> dict[str, Measure]:
     provides = [
         name
         for name in ("from_newcomers", "creators", "popularity", "vectors")
@@ -175,6 +177,8 @@ def _measures(items: Items, labels: Attributes, feeds: Mapping[str, Served]) -> 
     ]
     if all(served.scores is not None for served in feeds.values()):
         provides += ["reference_scores", "scores"]
+    if plan.before:
+        provides.append("previous")
     return measures_of(provides, labels)
 
 

@@ -32,6 +32,13 @@ class Plan:
     pairs: tuple[tuple[int, int], ...]
     floors: Mapping[int, tuple[tuple[int, int], ...]]
 
+    @property
+    def before(self) -> dict[int, int]:
+        """The last day that was compared before each, where the same days are compared: what a
+        feed's turnover is since. Days of a before and an after are not as far apart, so none."""
+        days = [day for _, day in self.pairs]
+        return dict(zip(days[1:], days, strict=False)) if self.kind == "same day" else {}
+
 
 def plan_days(feeds: dict[str, Served], numbers: Numbers) -> Plan:
     """Pairs of days to compare.

@@ -14,7 +14,7 @@ from recsys.served.values import Items
 
 __all__ = ["known_items"]
 
-_USUAL_ATTRIBUTES = ("language", "format", "topic")
+_USUAL_ATTRIBUTES = ("language", "format", "topic", "product_tag")
 _NEWCOMER = "newcomer"
 
 

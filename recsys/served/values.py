@@ -1,7 +1,7 @@
 """Every measure of every user's feeds: in A, in B, and on the floor, by day and over all days."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -45,11 +45,16 @@ Values = dict[tuple[str, int | None], Rows]
 
 
 class _Pair(NamedTuple):
-    """Feeds of one frame on one day, beside those of another."""
+    """Feeds of one frame on one day, beside those of another.
+
+    `before` is the day since when the second's turnover is counted, with who is counted; None if
+    there is no such day.
+    """
 
     first: Served
     second: Served
     days: tuple[int, int]
+    before: tuple[int, NDArray[np.int32]] | None = None
 
 
 def measured(
@@ -71,22 +76,32 @@ def measured(
     values: Values = {}
     alone = dict.fromkeys(feeds, 0)
     members: dict[int, NDArray[np.int32]] = {}
+
+    def since(day: int) -> tuple[int, NDArray[np.int32]] | None:
+        before = plan.before.get(day)
+        return None if before is None else (before, members[before])
+
     levels = {name: measure for name, measure in measures.items() if measure.kind == "level"}
     for pair in plan.pairs:
         there = _there(feeds, plan, pair)
         users = _in_all(list(there.values()))
         for name, own in there.items():
             alone[name] += own.size - users.size
-        day, both = pair[1], _Pair(feeds["a"], feeds["b"], pair)
+        day = pair[1]
         members[day] = users
+        both = _Pair(feeds["a"], feeds["b"], pair, since(day))
+        alone_a = _Pair(feeds["a"], feeds["a"], (pair[0],) * 2, since(pair[0]))
         values["b", day] = _rows(both, users, items, measures)
-        values["a", day] = _rows(
-            _Pair(feeds["a"], feeds["a"], (pair[0],) * 2), users, items, levels
-        )
+        values["a", day] = _rows(alone_a, users, items, levels)
+        other = feeds["reference"] if plan.floor == "reference" else feeds["a"]
         floor = [
-            _floor_rows(_floor_pair(feeds, plan, days), users, items, measures)
+            _floor_rows(
+                _Pair(feeds["a"], other, days, since(days[1])),
+                _Pair(feeds["a"], feeds["a"], (days[0],) * 2, since(days[0])),
+                users, items, measures,
+            )
             for days in plan.floors.get(day, ())
-        ]
+        ]  # fmt: skip
         if floor:
             values["floor", day] = _mean_of(floor)
     days = [day for _, day in plan.pairs]
@@ -117,19 +132,19 @@ def _in_all(users: Sequence[NDArray[np.int32]]) -> NDArray[np.int32]:
     return common
 
 
-def _floor_pair(feeds: Mapping[str, Served], plan: Plan, days: tuple[int, int]) -> _Pair:
-    other = feeds["reference"] if plan.floor == "reference" else feeds["a"]
-    return _Pair(feeds["a"], other, days)
-
-
 def _floor_rows(
-    pair: _Pair, users: NDArray[np.int32], items: Items, measures: Mapping[str, Measure]
+    pair: _Pair,
+    first: _Pair,
+    users: NDArray[np.int32],
+    items: Items,
+    measures: Mapping[str, Measure],
 ) -> Rows:
-    """Drift of the second feeds from the first; of a level, the difference."""
+    """Drift of the second feeds from the first; of a level, the difference. `first` is the first
+    beside itself."""
     users = _in_all([users, *(s.user[s.on(d)] for s, d in zip(pair[:2], pair.days, strict=True))])
     rows = _rows(pair, users, items, measures)
     levels = {name: measure for name, measure in measures.items() if measure.kind == "level"}
-    before = _rows(_Pair(pair.first, pair.first, (pair.days[0],) * 2), users, items, levels)
+    before = _rows(first, users, items, levels)
     differences = {name: rows.values[name] - before.values[name] for name in levels}
     return Rows(users, {**rows.values, **differences})
 
@@ -147,7 +162,26 @@ def _rows(
         sides.append((served.ids[at], None if served.scores is None else served.scores[at]))
     (reference, reference_scores), (ids, scores) = sides
     feeds = _feed_pair(reference, ids, items, reference_scores, scores)
-    return Rows(users, {name: measure(feeds) for name, measure in measures.items()})
+    changes = "turnover" in measures
+    previous, known = _previous(pair, users) if changes else (None, users)
+    if changes:
+        feeds = replace(feeds, previous=previous)
+    values = {name: measure(feeds) for name, measure in measures.items()}
+    if changes:
+        values["turnover"] = np.where(np.isin(users, known), values["turnover"], np.nan)
+    return Rows(users, values)
+
+
+def _previous(pair: _Pair, users: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """The second's feeds of the day before, of the users who counted on that day, and these."""
+    previous = np.full((users.size, pair.second.ids.shape[1]), -1, dtype=np.int32)
+    if pair.before is None:
+        return previous, users[:0]
+    day, counted = pair.before
+    known, rows = np.intersect1d(users, counted, assume_unique=True), pair.second.on(day)
+    at = rows.start + np.searchsorted(pair.second.user[rows], known)
+    previous[np.searchsorted(users, known)] = pair.second.ids[at]
+    return previous, known
 
 
 def _feed_pair(

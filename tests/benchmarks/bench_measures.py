@@ -16,6 +16,8 @@ from recsys.drift import FeedPair, frbo
 
 N_READERS, N_DAYS, N_ARMS, DEPTH, N_ITEMS = 100_000, 20, 4, 20, 50_021
 SECONDS, BYTES = 60, 4 * 2**30
+_ATTRIBUTES = {"language": 2, "format": 3, "topic": 24, "product_tag": 2}
+"""Values of each, as in a world."""
 
 
 def feeds_of(rng: np.random.Generator) -> np.ndarray:
@@ -36,12 +38,12 @@ def bench_all_measures(benchmark) -> None:
     n = 2 * N_ITEMS
     attributes = {
         name: (rng.integers(0, values, n, dtype=np.int32), [str(v) for v in range(values)])
-        for name, values in (("language", 2), ("format", 3), ("topic", 15))
+        for name, values in _ATTRIBUTES.items()
     }
     provides = ("from_newcomers", "creators", "popularity", "vectors", "reference_scores", "scores",
                 "previous", "history", "relevance")  # fmt: skip
     measures = measures_of(provides, attributes)
-    taste = rng.dirichlet(np.ones(15), N_READERS)
+    taste = rng.dirichlet(np.ones(_ATTRIBUTES["topic"]), N_READERS)
     codes = {name: own for name, (own, _) in attributes.items()}
     known = {
         "from_newcomers": np.arange(n) >= N_ITEMS,

@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.spatial.distance import cityblock, jensenshannon
 
-from recsys.drift import calibration_kl, feed_mix, hellinger, jsd, mix_measure, tv
+from recsys.drift import (
+    MEASURES,
+    FeedPair,
+    calibration_kl,
+    feed_mix,
+    hellinger,
+    jsd,
+    mix_measure,
+    tv,
+)
 from recsys.drift.mix import joint_codes
 
 DISTANCES = [tv, jsd, hellinger]
@@ -135,3 +144,39 @@ def test_errors_name_what_was_expected() -> None:
         mix_measure("mine", "topic")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="has distance 'kl'; expected one of"):
         mix_measure("mine", ("topic",), "kl")  # type: ignore[arg-type]
+
+
+def test_joint_mix_of_more_combinations_than_fit_a_table() -> None:
+    """Five attributes of a million values each: 10^30 combinations, 200 of which occur."""
+    rng = np.random.default_rng(5)
+    values = rng.integers(0, 10**6, (5, 3)).astype(np.int32)
+    values[:, 0] = 10**6 - 1
+    names = [f"attribute {place}" for place in range(5)]
+    chosen = rng.integers(0, 3, (5, 200))
+    codes = {name: values[place][chosen[place]] for place, name in enumerate(names)}
+    ids = rng.permuted(np.tile(np.arange(200, dtype=np.int32), (50, 1)), axis=1)
+    a, b = np.ascontiguousarray(ids[:, :9]), np.ascontiguousarray(ids[:, 5:14])
+    b[:25, 6:] = -1
+    got = MEASURES["joint_mix"](FeedPair(a, b, codes, None, np.ones(9)))
+    for row in range(50):
+        counts = []
+        for feed in (a[row], b[row]):
+            keys = [tuple(codes[name][i] for name in names) for i in feed if i >= 0]
+            counts.append({key: keys.count(key) / len(keys) for key in keys})
+        p, q = counts
+        expected = sum(abs(p.get(key, 0) - q.get(key, 0)) for key in {*p, *q}) / 2
+        assert got[row] == pytest.approx(expected, abs=1e-12)
+    assert 0 < got.min() < got.max() < 1
+
+
+def test_joint_mix_of_two_is_their_mix() -> None:
+    rng = np.random.default_rng(6)
+    codes = {name: rng.integers(0, 3, 40, dtype=np.int32) for name in ("language", "format")}
+    feeds = [rng.integers(-1, 40, (300, 8), dtype=np.int32) for _ in range(2)]
+    pair = FeedPair(*feeds, codes, None, np.ones(8))
+    got = MEASURES["joint_mix"](pair)
+    np.testing.assert_allclose(got, MEASURES["language_format"](pair), rtol=0, atol=1e-15)
+    alone = FeedPair(*feeds, {"language": codes["language"]}, None, np.ones(8))
+    assert "attributes" not in alone.provides
+    with pytest.raises(ValueError, match=r"measure 'joint_mix' needs \['attributes'\]"):
+        MEASURES["joint_mix"](alone)

@@ -27,12 +27,14 @@ def pair() -> FeedPair:
         return np.where(np.arange(DEPTH) < lengths[:, None], ids, -1).astype(np.int32)
 
     taste = rng.dirichlet(np.ones(5), N)
+    measured = feeds()
+    hits = (rng.random((N, DEPTH)) < 0.3) & (measured >= 0)
     return FeedPair(
         reference=feeds(),
-        feeds=feeds(),
+        feeds=measured,
         attributes={
             name: rng.integers(0, values, N_ITEMS, dtype=np.int32)
-            for name, values in (("language", 2), ("format", 3), ("topic", 5))
+            for name, values in (("language", 2), ("format", 3), ("topic", 5), ("tag", 2))
         },
         from_newcomers=rng.random(N_ITEMS) < 0.3,
         examine=np.sort(rng.random(DEPTH))[::-1].copy(),
@@ -43,6 +45,8 @@ def pair() -> FeedPair:
         without=feeds(),
         history={"topic": taste},
         relevance=rng.random((N, DEPTH), dtype=np.float32),
+        hits=hits,
+        n_relevant=(hits.sum(axis=1) + rng.integers(0, 2 * DEPTH, N)).astype(np.int32),
     )
 
 
@@ -87,10 +91,21 @@ def slow(name: str, pair: FeedPair, row: int) -> float:
             return 0.0 if not a and not b else nan
         new = [i for i in b[:n] if i not in a[:n]]
         return sum(bool(pair.from_newcomers[i]) == (name == "displaced") for i in new) / n
-    if name.startswith(("language_format", "topic")):
+    if name in ("ndcg", "recall"):
+        hits, relevant = pair.hits[row], int(pair.n_relevant[row])
+        if not relevant:
+            return nan
+        found = {rank for rank in range(1, DEPTH + 1) if hits[rank - 1]}
+        if name == "recall":
+            return len(found) / relevant
+        best = range(1, min(relevant, DEPTH) + 1)
+        gain, most = (sum(math.log(2) / math.log(r + 1) for r in s) for s in (found, best))
+        return gain / most
+    if name.startswith(("language_format", "topic", "joint_mix")):
         if not n:
             return nan
-        names = ("language", "format") if name.startswith("l") else ("topic",)
+        crossed = {"l": ("language", "format"), "t": ("topic",)}
+        names = crossed.get(name[0], ("language", "format", "topic", "tag"))
         p, q = (shares(s, lambda i: tuple(pair.attributes[m][i] for m in names)) for s in (a, b))
         bins = {*p, *q}
         if name.endswith("jsd"):
@@ -130,9 +145,8 @@ def slow(name: str, pair: FeedPair, row: int) -> float:
     }[name]()  # fmt: skip
 
 
-# Overlaps, Kendall and RBO have theirs in test_overlap and test_ties; ndcg and recall in
-# test_quality.
-ELSEWHERE = {"rbo_ext", "rbo_ext_ties", "kendall", "ndcg", "recall"}
+# Overlaps, Kendall and RBO have theirs in test_overlap and test_ties.
+ELSEWHERE = {"rbo_ext", "rbo_ext_ties", "kendall"}
 
 
 @pytest.mark.parametrize("name", [name for name in MEASURES if name not in ELSEWHERE])

@@ -8,7 +8,27 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from recsys.drift import MEASURES, FeedPair, Measure, available, mix_measure
+from recsys.drift import (
+    MEASURES,
+    FeedPair,
+    Measure,
+    available,
+    average_overlap,
+    default_persistence,
+    feed_mix,
+    frbo,
+    hellinger,
+    jaccard,
+    jsd,
+    kendall_topk,
+    mix_measure,
+    overlap,
+    rbo_ext,
+    rbo_ext_ties,
+    slot_accounting,
+    tv,
+)
+from recsys.drift.mix import joint_codes
 
 N_READERS, DEPTH, N_ITEMS = 300, 8, 60
 
@@ -202,6 +222,62 @@ def test_what_measures_share_is_of_one_pair() -> None:
     for name in MEASURES:
         np.testing.assert_array_equal(forwards[name], backwards[name])
     assert np.nanmax(MEASURES["notes"](other)) == 0.0
+
+
+@pytest.mark.parametrize("depth", [1, 2, DEPTH])
+def test_one_pass_says_what_each_function_says(depth: int) -> None:
+    """FRBO, average overlap, RBO_ext and Kendall come from one match of a pair's notes."""
+    whole = random_pair(3)
+    names = ("reference", "feeds", "reference_scores", "scores", "previous", "relevance", "hits",
+             "without")  # fmt: skip
+    cut = {name: np.ascontiguousarray(getattr(whole, name)[:, :depth]) for name in names}
+    pair = replace(whole, **cut, examine=whole.examine[:depth])
+    a, b, p = pair.reference, pair.feeds, default_persistence(max(depth, 2))
+    scores = (pair.reference_scores, pair.scores)
+    drift = {
+        "notes": 1 - frbo(a, b),
+        "jaccard": 1 - jaccard(a, b),
+        "average_overlap": 1 - average_overlap(a, b),
+        "rbo_ext": 1 - rbo_ext(a, b, p),
+        "slots_changed": 1 - overlap(a, b),
+        "rbo_ext_ties": np.maximum(
+            1 - rbo_ext_ties(a, b, *scores, p) / rbo_ext_ties(a, a, scores[0], scores[0], p), 0
+        ),
+    }
+    for name, expected in drift.items():
+        np.testing.assert_array_equal(MEASURES[name](pair), expected, err_msg=name)
+    lengths = [(ids >= 0).sum(axis=1) for ids in (a, b)]
+    length = np.where(np.minimum(*lengths) > 0, np.minimum(*lengths), np.maximum(*lengths))
+    most = np.maximum(length**2 + length * (length - 1) / 2, 1)
+    np.testing.assert_array_equal(MEASURES["kendall"](pair), kendall_topk(a, b, 0.5) / most)
+    account = slot_accounting(a, b, pair.from_newcomers)
+    for name, count in (("displaced", account.displaced), ("reshuffled", account.reshuffled)):
+        got = MEASURES[name](pair)
+        known = account.slots > 0
+        np.testing.assert_array_equal(got[known], count[known] / account.slots[known])
+
+
+@pytest.mark.parametrize("name", ["tv", "jsd", "hellinger"])
+@pytest.mark.parametrize("deepest", [1000, 0])
+def test_looked_up_distances_are_those_of_the_mixes(
+    name: str, deepest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recsys.drift.mix._DEEPEST_TABLE", deepest)
+    pair = random_pair(4)
+    codes, n = joint_codes((pair.attributes["format"], pair.attributes["topic"]))
+    mixes = [feed_mix(ids, codes, n) for ids in (pair.reference, pair.feeds)]
+    expected = {"tv": tv, "jsd": jsd, "hellinger": hellinger}[name](*mixes)
+    got = mix_measure("crossed", ("format", "topic"), name)(pair)
+    np.testing.assert_array_equal(got, expected)
+    full = replace(
+        pair,
+        reference=np.tile(np.arange(DEPTH, dtype=np.int32), (N_READERS, 1)),
+        feeds=np.random.default_rng(0).integers(0, N_ITEMS, pair.feeds.shape, dtype=np.int32),
+    )
+    mixes = [feed_mix(ids, codes, n) for ids in (full.reference, full.feeds)]
+    expected = {"tv": tv, "jsd": jsd, "hellinger": hellinger}[name](*mixes)
+    got = mix_measure("crossed", ("format", "topic"), name)(full)
+    np.testing.assert_array_equal(got, expected)
 
 
 def test_crossing_attributes_sees_what_each_alone_does_not() -> None:

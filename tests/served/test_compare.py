@@ -124,6 +124,36 @@ def test_turnover_is_the_floor_where_there_are_days():
     assert any("turnover" in note for note in result.notes)
 
 
+def test_turnover_of_each_frame_by_hand():
+    """Each frame's own change since the day before, over who has both days in every frame."""
+    a = {(1, 0): [1, 2], (1, 1): [1, 3], (1, 2): [1, 3], (2, 0): [4, 5], (2, 1): [6, 7]}
+    b = {(1, 0): [1, 2], (1, 1): [8, 9], (1, 2): [9, 8], (2, 1): [6, 7], (2, 2): [4, 5]}
+    result = compare_feeds(frame(a), frame(b))
+    kept = 1 - frbo([[1, 2]], [[1, 3]])[0]
+    swapped = 1 - frbo([[8, 9]], [[9, 8]])[0]
+    row = headline(result, "turnover", day=1)  # user 2 has no feed in b on day 0
+    assert (row["a"], row["b"], row["n_users"]) == (pytest.approx(kept), 1.0, 1)
+    row = headline(result, "turnover", day=2)
+    assert (row["a"], row["b"]) == (0.0, pytest.approx(swapped))
+    row = headline(result, "turnover")
+    assert row["a"] == pytest.approx(kept / 2)
+    assert row["b"] == pytest.approx((1 + swapped) / 2)
+    assert row["drift"] == pytest.approx((1 - kept) / 2 + swapped / 2)
+    per_day = result.per_user.filter(pl.col("day") == 0)["turnover"]
+    assert per_day.null_count() == per_day.len()  # nothing is known before the first day
+    again = compare_feeds(frame(a), frame(b), frame(b))
+    row = headline(again, "turnover")
+    assert row["floor"] == pytest.approx(row["drift"])  # the reference is b
+    assert row["excess"] == pytest.approx(0.0)
+
+
+def test_no_turnover_where_days_are_not_as_far_apart():
+    one = compare_feeds(A, B)
+    after = compare_feeds(frame({(1, 0): [1], (1, 1): [2]}), frame({(1, 5): [1], (1, 6): [2]}))
+    for result in (one, after):
+        assert "turnover" not in result.measures["measure"].to_list()
+
+
 def test_before_and_after_as_far_apart_as_the_floor():
     # A's days 0, 1, 2; B's day 4 lies 2 after the last: so does 2 after 0.
     after = frame({(1, 4): [4, 6], (2, 4): [7, 8]})
