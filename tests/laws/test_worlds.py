@@ -109,6 +109,8 @@ def test_the_influx_does_change_feeds(name):
     influx = rows.filter(pl.col("arm") == "influx", pl.col("cohort") == "incumbent")
     assert influx["notes"].mean() > 0.01
     assert influx["newcomer_slots"].mean() > 0
+    simulation = arms.simulations["influx"]
+    assert (simulation.notes.language[~simulation.from_newcomers] == 1).any()
 
 
 @pytest.mark.usefixtures("one_training_seed")
