@@ -208,7 +208,7 @@ def test_subtitles_and_translation_matter_only_with_newcomers_notes(name, gates)
 
 @pytest.mark.parametrize("name", [*BY_LANGUAGE, "content"])
 def test_posts_in_another_language_reach_feeds_with_nothing_else_open(name):
-    """And, where readers may act on it, what they do; the days suffice to learn from some clicks."""
+    """And, where readers may act on it, what they do; days enough to learn from some clicks."""
     world = a_world(**LONGER)
     twin, adaptation, both = (
         alone(name, arm, world, audience=LATER)
