@@ -417,6 +417,19 @@ def test_newcomers_are_served_behind_open_gates(gate):
     assert there == [without.get(gate, everything), everything]
 
 
+@pytest.mark.parametrize("name", ["house", "als", "content"])
+def test_how_incumbents_are_given_notes_is_nothing_to_newcomers(name):
+    """Incumbents do what the twin does; newcomers are served and respond as if all were open."""
+    closed, answered = (
+        alone(name, Arm("influx", gates=frozenset(gates))).simulation.log.dense.filter(
+            pl.col("user") >= 150
+        )
+        for gates in ((), ("adaptation",))
+    )
+    assert closed.equals(answered)
+    assert closed.height > 100
+
+
 def first_note_of_newcomers():
     return int(alone("house", "control").simulation.notes.n)
 
