@@ -421,13 +421,16 @@ def test_newcomers_are_served_behind_open_gates(gate):
 def test_how_incumbents_are_given_notes_is_nothing_to_newcomers(name):
     """Incumbents do what the twin does; newcomers are served and respond as if all were open."""
     closed, answered = (
-        alone(name, Arm("influx", gates=frozenset(gates))).simulation.log.dense.filter(
-            pl.col("user") >= 150
-        )
+        alone(name, Arm("influx", gates=frozenset(gates)), a_world(**LONGER), audience=LATER)
         for gates in ((), ("adaptation",))
     )
-    assert closed.equals(answered)
-    assert closed.height > 100
+    done, expected = (
+        arm.simulation.log.dense.filter(pl.col("user") >= 150) for arm in (closed, answered)
+    )
+    assert done.equals(expected)
+    assert done.height > 100
+    averages = [arm.simulation.morning(5).shelves[1].average for arm in (closed, answered)]
+    np.testing.assert_array_equal(*averages)
 
 
 def first_note_of_newcomers():
