@@ -64,9 +64,9 @@ class Tally:
         self.visits_by_clicks = np.zeros((2, ranks + 1), dtype=np.int64)
         self.comments = np.zeros((languages, languages, topics), dtype=np.int64)
 
-    def add(self, day: Day, people: People, notes: NoteTable) -> None:
-        """Counts a day; `people` and `notes` are those of the run, so far."""
-        acts, traffic = Acts.of(self.world, day, people, notes), day.traffic
+    def add(self, day: Day, people: People, given: tuple[NoteTable, NoteTable]) -> None:
+        """Counts a day; `people` and notes as they are `given` to cohorts are the run's, so far."""
+        acts, traffic = Acts.of(self.world, day, people, given), day.traffic
         self.kinds += acts.kinds
         self.impressions += traffic.impressions
         self.visits_by_clicks += traffic.visits_by_clicks

@@ -119,7 +119,7 @@ def _write(part: Path, whence: Whence, threads: int) -> None:
     progress = _Progress(world.days_before + world.days_after)
     with progress:
         for run, day in _days(whence, threads):
-            tally.add(day, run.people, run.notes)
+            tally.add(day, run.people, run.scene.given)
             frame = events_frame([day]).select(
                 pl.col("user").cast(pl.Int64).alias("user_id"),
                 pl.col("item").cast(pl.Int64).alias("item_id"),

@@ -11,7 +11,14 @@ from recsys.inference import two_way_interval
 from recsys.proof import CLAIMS, KINDS, Effort, Found, judge, plan, prove
 from recsys.proof.coverage import CONTRASTS, RECOMMENDERS, coverage, run_block, who_of_seed
 from recsys.proof.offline import LEVELS, WAYS, compare, run_cell
-from recsys.proof.planted import DOSES, MEDIATORS, dose_response, planted, run_plant
+from recsys.proof.planted import (
+    DOSES,
+    MEDIATORS,
+    dose_response,
+    planted,
+    run_plant,
+    who_of_plant,
+)
 from recsys.recommenders import Trending
 from recsys.summary import PRIMARY
 from recsys.world.gates import GATES
@@ -125,23 +132,47 @@ def supply():
     return run_plant("supply", 0)
 
 
-def test_supply_alone_is_found_and_mediators_do_nothing_alone(supply):
+def test_supply_alone_is_found_and_others_do_nothing_alone(supply):
     parts = dict(supply.select("channel", "shapley").iter_rows())
     assert parts["supply"] > 0.1
     assert max(abs(v) for k, v in parts.items() if k != "supply") < parts["supply"] / 2
     alone = dict(supply.select("channel", "first_in").iter_rows())
-    assert all(alone[name] == 0 for name in MEDIATORS)
+    assert alone["adaptation"] == alone["behaviour"] == 0
 
 
-def made_up_parts(supply, training, alone=0.0, seeds=4):
+def gates(*names):
+    """The number of a set of open gates."""
+    return sum(1 << list(GATES).index(name) for name in names)
+
+
+def test_adaptation_is_planted_alone():
+    """What it changes is the same whatever else is open, and nothing is changed without it."""
+    others = [name for name in GATES if name != "adaptation"]
+    sets = [gates("adaptation"), gates("adaptation", "supply", "exposure"), gates(*others)]
+    alone, in_company, without = who_of_plant("adaptation", 0, sets)
+    assert alone == in_company > 0.05
+    assert without == 0
+
+
+def test_behaviour_is_planted_where_it_is_needed_whichever_way_newcomers_are_met():
+    both = ("supply", "exposure")
+    sets = [("behaviour",), both, ("behaviour", "supply"), ("behaviour", "exposure"), tuple(GATES)]
+    alone, met, *found = who_of_plant("behaviour", 0, [gates(*names) for names in sets])
+    assert alone == 0
+    assert 0 < met < min(found) / 2
+    assert max(found) == found[-1] < 2 * min(found)
+
+
+def made_up_parts(supply, training, alone=0.0, *, behaviour=0.0, seeds=4, plant="supply"):
     rng = np.random.default_rng(1)
     rows = []
     for seed in range(seeds):
         for channel in GATES:
-            value = {"supply": supply, "training": training}.get(channel, 0.0)
+            given = {"supply": supply, "training": training, "behaviour": behaviour}
+            value = given.get(channel, 0.0)
             noise = 0.01 * rng.normal()
             first = alone if channel in MEDIATORS else value
-            rows.append(("supply", seed, channel, value + noise, first, value))
+            rows.append((plant, seed, channel, value + noise, first, value))
     columns = ["plant", "seed", "channel", "shapley", "first_in", "last_in"]
     return pl.DataFrame(rows, schema=columns, orient="row")
 
@@ -159,6 +190,20 @@ def test_the_planted_part_has_to_be_the_largest(supply, training, alone, verdict
     table, found = planted(made_up_parts(supply, training, alone))
     assert judge(found)["verdict"].to_list() == verdicts
     assert table.height == 15
+
+
+@pytest.mark.parametrize(
+    ("saved", "verdicts"),
+    [
+        (0.5, ["holds", "holds", "holds"]),
+        (0.1, ["fails", "holds", "holds"]),
+        (-0.5, ["holds", "fails", "holds"]),
+    ],
+)
+def test_closing_a_planted_mediator_has_to_save_something(saved, verdicts):
+    _, found = planted(made_up_parts(0.2, 0.0, behaviour=saved, plant="behaviour"))
+    assert [one.claim for one in found] == list(CLAIMS)[2:5]
+    assert judge(found)["verdict"].to_list() == verdicts
 
 
 @pytest.mark.parametrize(("totals", "verdict"), [((1, 2, 3), "holds"), ((1, 3, 2), "fails")])

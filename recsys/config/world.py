@@ -142,6 +142,9 @@ class Notes(Part):
     """Standard deviation of a note's quality, logits (C)."""
     subtitled: Share = 0.10
     """Share of incumbents' new notes that carry subtitles once they have adapted (B)."""
+    posted_across: Share = 0.0
+    """Share of incumbents' new notes that are posted in the newcomers' language once they have
+    adapted (C: the press tells of such posts and gives no rate; grid .02 .05 .10)."""
     adaptation_days: Positive = 2.0
     """Time constant of that adaptation, days after the influx (B)."""
     adaptation_audience: Positive = 0.0023

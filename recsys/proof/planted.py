@@ -1,12 +1,12 @@
 """Claim 2: a cause that was planted alone gets the largest part, and more newcomers do more.
 
-Worlds are built so that newcomers can reach incumbents in one way only. Two of the five channels
-cannot be planted alone: adaptation changes how notes read that only supply or exposure can bring,
-and behaviour passes on what has come through another. Alone they change nothing, to the bit; what
-can be planted is a world in which closing them would take something away.
+Worlds are built so that newcomers can reach incumbents in one way only. Behaviour cannot be planted
+alone: it passes on what has come through another channel, and alone it changes nothing, to the bit.
+What can be planted is a world in which it is needed whichever way newcomers are met. With v = 1 if
+behaviour and one of two others are open, and 0 else, its Shapley value is 2/3 and theirs 1/6.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,26 +17,27 @@ from numpy.typing import NDArray
 from recsys.arms.channels import CHANNEL_ARMS, COALITIONS, ChannelArms
 from recsys.arms.closed import ClosedArms
 from recsys.config import Evaluation, Influx, World
-from recsys.config.world import Behaviour, Platform, Population, Slots
+from recsys.config.world import NEWCOMERS, Behaviour, Notes, Platform, Population, Slots
 from recsys.inference import nested_interval, shapley
 from recsys.proof.claims import Found
-from recsys.recommenders import ItemKNN, Random, Recommender
+from recsys.recommenders import Content, ItemKNN, Random, Recommender
 from recsys.summary import drift_of_world
 from recsys.world.gates import GATES
 
 __all__ = ["DOSES", "MEDIATORS", "PLANTS", "Plant", "dose_response", "planted", "run_dose",
-           "run_plant"]  # fmt: skip
+           "run_plant", "who_of_plant"]  # fmt: skip
 
 _QUIET = Population(trend=(0.0, 0.0))
 _PERSONAL = Slots(personal=1.0, following=0.0, trending=0.0, fresh=0.0)
 _PLATFORM = Slots(personal=0.0, following=0.0, trending=0.5, fresh=0.5)
-_HALF = Slots(personal=0.5, following=0.0, trending=0.0, fresh=0.5)
+_EXPLORING = Slots(personal=0.9, following=0.0, trending=0.0, fresh=0.1)
 _TIKTOK = Platform(formats=(0.9, 0.1, 0.0))
+_SILENT = Influx(newcomers=60, arrivals=(1.0,), posting=0.0, reversal_day=None)
 
 
 @dataclass(frozen=True)
 class Plant:
-    """A world in which newcomers reach incumbents in one way.
+    """A world in which newcomers reach incumbents in one way, or by one way more than by another.
 
     Attributes:
         recommender: who serves.
@@ -70,26 +71,39 @@ PLANTS: dict[str, Plant] = {
         Random(), "language_format",
         {"population": _QUIET, "platform": Platform(slots=_PLATFORM)},
     ),
-    # Newcomers' notes come by fresh slots; what incumbents then click brings more of the like. They
-    # can click it, as all is translated from the first day on, and could not otherwise.
+    # Newcomers post nothing, and nothing is learned from them. They are answered in their language.
     "adaptation": Plant(
-        ItemKNN(), "language_format",
+        Random(), "language_format",
         {
-            "population": _QUIET, "platform": Platform(slots=_HALF),
-            "behaviour": Behaviour(language_penalty=8.0, translation=1.0, translation_day=0),
+            "population": _QUIET, "platform": Platform(slots=_PERSONAL), "influx": _SILENT,
+            "notes": Notes(
+                per_creator_day=1.0, window_days=3, posted_across=0.8, adaptation_days=0.1
+            ),
         },
     ),
-    # The same without any need of translation.
+    # Newcomers' notes are few, and unlike others in nothing but their format: many like them lie
+    # there unread. Whoever meets one, be it in a fresh slot or by taste, clicks it out of
+    # curiosity; more than has been clicked otherwise, so that it makes the reader's profile.
     "behaviour": Plant(
-        ItemKNN(), "language_format",
+        Content(shrinkage=1.0, features=30), "language_format",
         {
-            "population": _QUIET, "platform": Platform(slots=_HALF),
-            "behaviour": Behaviour(language_penalty=0.0),
+            "population": Population(
+                trend=(0.0, 0.0), curious=1.0, visits_per_day=3.0,
+                newcomers=NEWCOMERS.model_copy(
+                    update={"language": "zh", "formats": (1.0, 0.0, 0.0)}
+                ),
+            ),
+            "platform": Platform(
+                slots=_EXPLORING, formats=(0.1, 0.0, 0.9), click_rate=0.03
+            ),
+            "behaviour": Behaviour(curiosity=12.0, curiosity_days=90.0),
+            "influx": Influx(newcomers=20, arrivals=(1.0,), posting=0.8, reversal_day=None),
+            "notes": Notes(per_creator_day=1.0, subtitled=0.0),
         },
     ),
 }  # fmt: skip
 """By the channel that is planted."""
-MEDIATORS = ("adaptation", "behaviour")
+MEDIATORS = ("behaviour",)
 """Channels that cannot act alone."""
 DOSES = (10, 20, 40, 80)
 """Newcomers to 200 incumbents: the first so many of the same people."""
@@ -115,23 +129,34 @@ def run_plant(name: str, seed: int) -> pl.DataFrame:
         plant · seed · channel · shapley · first_in · last_in: parts of *who* in the plant's
         measure, the panel's mean.
     """
+    shares = shapley([0.0, *who_of_plant(name, seed, range(1, COALITIONS))])
+    return pl.DataFrame({
+        "plant": name, "seed": seed, "channel": list(GATES), "shapley": shares.shapley,
+        "first_in": shares.first_in, "last_in": shares.last_in,
+    })  # fmt: skip
+
+
+def who_of_plant(name: str, seed: int, coalitions: Sequence[int]) -> list[float]:
+    """Mean *who* of the panel in a plant's measure, for each set of open gates.
+
+    Args:
+        name: a key of `PLANTS`.
+        seed: world seed.
+        coalitions: see `recsys.arms.channels.gates_of`; readers with a value in all of them count.
+    """
     plant = PLANTS[name]
     world = World(**{**_SMALL, **plant.changes})
     arms = ChannelArms(
         world, _EVALUATION, ("control", "influx", "placebo"), seed, recommender=plant.recommender
     )
-    rows = arms.values((name, "none"), range(1, COALITIONS)).filter(pl.col("day").is_null())
+    rows = arms.values((name, "none"), coalitions).filter(pl.col("day").is_null())
     influx, placebo = (
-        rows.filter(arm=arm)[plant.measure].to_numpy().reshape(COALITIONS - 1, -1)
+        rows.filter(arm=arm)[plant.measure].to_numpy().reshape(len(coalitions), -1)
         for arm in CHANNEL_ARMS
     )
     who = influx - placebo
     known = ~np.isnan(who).any(axis=0)  # who has an empty feed in some world is left out
-    shares = shapley([0.0, *who[:, known].mean(axis=1)])
-    return pl.DataFrame({
-        "plant": name, "seed": seed, "channel": list(GATES), "shapley": shares.shapley,
-        "first_in": shares.first_in, "last_in": shares.last_in,
-    })  # fmt: skip
+    return [float(mean) for mean in who[:, known].mean(axis=1)]
 
 
 def run_dose(newcomers: int, seed: int) -> pl.DataFrame:
@@ -172,14 +197,13 @@ def planted(parts: pl.DataFrame) -> tuple[pl.DataFrame, list[Found]]:
             for channel, y in zip(GATES, values, strict=True):
                 rows.append((plant, channel, part, *_interval(y), seeds))
         place = list(GATES).index(plant)  # type: ignore[arg-type]
+        sizes = np.abs(cubes["shapley"])
+        lead = sizes[place] - np.delete(sizes, place, axis=0).max(axis=0)
+        found.append(Found("planted part, less the next largest", plant,
+                           *_interval(lead), seeds))  # fmt: skip
         if plant in MEDIATORS:
             found.append(Found("closing a planted mediator saves", plant,
                                *_interval(cubes["last_in"][place]), seeds))  # fmt: skip
-        else:
-            sizes = np.abs(cubes["shapley"])
-            lead = sizes[place] - np.delete(sizes, place, axis=0).max(axis=0)
-            found.append(Found("planted part, less the next largest", plant,
-                               *_interval(lead), seeds))  # fmt: skip
     alone = parts.filter(pl.col("channel").is_in(MEDIATORS))["first_in"].abs().max()
     found.append(Found("largest part of a mediator alone", "all plants", float(str(alone)),
                        np.nan, np.nan, parts["seed"].n_unique()))  # fmt: skip

@@ -137,7 +137,7 @@ def moods(
 
 @njit(nogil=True, cache=True)
 def _visit_logits(  # type: ignore[no-untyped-def]
-    people, taste, skill, notes, subtitled, buzz, conditions, user, row, shown, out
+    people, taste, skill, notes, buzz, conditions, user, row, shown, out
 ):
     """x of a reader and each note shown, without fatigue; NaN where the slot is empty.
 
@@ -148,6 +148,7 @@ def _visit_logits(  # type: ignore[no-untyped-def]
     pull, commerce = people.format_pull[user], people.commerce[user]
     curious, bent = people.curious[user], people.trend[user]
     language_of, topic_of, format_of = notes.language, notes.topic, notes.format
+    subtitled = notes.subtitled
     quality, tagged, influx, factors = notes.quality, notes.tagged, notes.influx, notes.latent
     intercept, weight, penalty = conditions.intercept, conditions.taste, conditions.penalty
     translation, curiosity = conditions.translation, conditions.curiosity
@@ -183,7 +184,7 @@ def _visit_logits(  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def logits(people, readers, notes, subtitled, buzz, conditions, users, feeds):  # type: ignore[no-untyped-def]
+def logits(people, readers, notes, buzz, conditions, users, feeds):  # type: ignore[no-untyped-def]
     """x of each served slot with fatigue, float32 (n, ranks); NaN where the slot is empty."""
     out = np.full(feeds.shape, np.nan, dtype=np.float32)
     topic_of, x = notes.topic, np.empty(feeds.shape[1])
@@ -191,7 +192,7 @@ def logits(people, readers, notes, subtitled, buzz, conditions, users, feeds):  
         user = users[visit]
         today = readers.seen_today[user].copy()
         _visit_logits(
-            people, readers.taste, readers.skill, notes, subtitled, buzz, conditions,
+            people, readers.taste, readers.skill, notes, buzz, conditions,
             user, user, feeds[visit], x,
         )  # fmt: skip
         for rank in range(feeds.shape[1]):
@@ -206,14 +207,14 @@ def logits(people, readers, notes, subtitled, buzz, conditions, users, feeds):  
 
 @njit(nogil=True, cache=True)
 def respond(  # type: ignore[no-untyped-def]
-    people, readers, notes, subtitled, buzz, conditions, examine, moods, seed, when, users, feeds,
-    actions, rewards,
+    people, readers, notes, buzz, conditions, examine, moods, seed, when, users, feeds, actions,
+    rewards,
 ):  # fmt: skip
     """Draws what each reader does with each served note, and what the visit was worth.
 
     Args:
-        people, readers, notes: People, Readers, NoteTable; `readers.seen_today` is changed.
-        subtitled: bool (n_notes,), which notes carry subtitles.
+        people, readers: People, Readers; `readers.seen_today` is changed.
+        notes: NoteTable, as these readers are given it.
         buzz: float32 (n_notes,), log-buzz.
         conditions: Conditions.
         examine: float64 (ranks,).
@@ -236,7 +237,7 @@ def respond(  # type: ignore[no-untyped-def]
         first_language = app_of[user]
         today, entity = readers.seen_today[user], np.uint64(people.address[user])
         _visit_logits(
-            people, readers.taste, readers.skill, notes, subtitled, buzz, conditions,
+            people, readers.taste, readers.skill, notes, buzz, conditions,
             user, user, shown, x,
         )  # fmt: skip
         _first_words(words, keys, shown, entity, moment_, k0, k1)
@@ -325,7 +326,7 @@ def solve_intercept(
 
 
 @njit(nogil=True, cache=True)
-def click_probability(people, taste, skill, notes, subtitled, conditions, users, feeds):  # type: ignore[no-untyped-def]
+def click_probability(people, taste, skill, notes, conditions, users, feeds):  # type: ignore[no-untyped-def]
     """sigmoid(x) of each slot without fatigue and buzz, float32 (n, ranks), NaN where empty.
 
     `taste` and `skill` have a row for each of `users`, in whatever state readers are asked about.
@@ -333,9 +334,7 @@ def click_probability(people, taste, skill, notes, subtitled, conditions, users,
     out = np.full(feeds.shape, np.nan, dtype=np.float32)
     buzz, x = np.zeros(notes.key.size, dtype=np.float32), np.empty(feeds.shape[1])
     for row in range(feeds.shape[0]):
-        _visit_logits(
-            people, taste, skill, notes, subtitled, buzz, conditions, users[row], row, feeds[row], x
-        )
+        _visit_logits(people, taste, skill, notes, buzz, conditions, users[row], row, feeds[row], x)
         for rank in range(feeds.shape[1]):
             if feeds[row, rank] >= 0:
                 out[row, rank] = 1.0 / (1.0 + math.exp(-x[rank]))

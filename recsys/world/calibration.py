@@ -53,9 +53,7 @@ def first_intercept(
         ConfigError: where nobody looks at enough to click as often as the platform's readers do.
     """
     platform, plain = scene.world.platform, view.with_intercept(0.0).conditions
-    x = behaviour.logits(
-        scene.people, readers, scene.notes, view.subtitled, view.buzz, plain, request.users, feeds
-    )
+    x = behaviour.logits(scene.people, readers, view.notes, view.buzz, plain, request.users, feeds)
     x += moods_of(scene, request)[:, None].astype(np.float32)
     try:
         return behaviour.solve_intercept(x, behaviour.examination(platform), platform.click_rate)

@@ -22,12 +22,13 @@ class Counts(NamedTuple):
     trending: NDArray[np.float64]
     """(2, n_notes) decayed."""
     buckets: NDArray[np.float64]
-    """(2, languages, buckets) by language of the app and topic × language, so far."""
+    """(2, 2, languages, buckets) by language of the app and topic × language, so far; the first
+    axis says who is told, since the cohorts may be given notes in different languages."""
 
     @classmethod
     def none(cls, n_notes: int, n_buckets: int) -> "Counts":
         """Before anybody has clicked."""
-        per_note, per_bucket = (2, n_notes), (2, len(LANGUAGES), n_buckets)
+        per_note, per_bucket = (2, n_notes), (2, 2, len(LANGUAGES), n_buckets)
         return cls(np.zeros(per_note), np.zeros(per_note), np.zeros(per_bucket))
 
     def with_room_for(self, n_notes: int) -> "Counts":
@@ -47,10 +48,12 @@ class Counts(NamedTuple):
         per_note = np.bincount(cohort * scene.notes.n + note, minlength=self.last.size)
         last = per_note.reshape(self.last.shape).astype(np.float64)
         half_life = scene.world.platform.trending_half_life_days * scene.world.ticks
-        _, languages, n_buckets = self.buckets.shape
+        _, cohorts, languages, n_buckets = self.buckets.shape
         app = scene.people.app_language[user].astype(np.int64)
-        bucket = (cohort * languages + app) * n_buckets + scene.order.buckets[note]
-        per_bucket = np.bincount(bucket, minlength=self.buckets.size)
+        whose, size = (cohort * languages + app) * n_buckets, cohorts * languages * n_buckets
+        per_bucket = np.stack(
+            [np.bincount(whose + order.buckets[note], minlength=size) for order in scene.orders]
+        )
         return Counts(
             last,
             0.5 ** (1 / half_life) * self.trending + last,

@@ -14,6 +14,6 @@ GATES: dict[Gate, str] = {
     "supply": "newcomers' notes in incumbents' personal and following slots",
     "training": "newcomers' events in what is fitted to serve incumbents",
     "exposure": "newcomers' notes and clicks in trending, fresh slots and buzz",
-    "adaptation": "subtitles and translation",
+    "adaptation": "answers to newcomers: posts in their language, subtitles, translation",
     "behaviour": "what incumbents do, learn, like, follow, and whether they stay",
 }

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from recsys.config.world import World
 from recsys.schema import COHORTS, KINDS
+from recsys.world.arms import INCUMBENTS
 from recsys.world.frames import Day
 from recsys.world.notes import NoteTable
 from recsys.world.population import LANGUAGES, People
@@ -67,13 +68,14 @@ class Acts(NamedTuple):
     """As comments: creators followed from a note."""
 
     @classmethod
-    def of(cls, world: World, day: Day, people: People, notes: NoteTable) -> Self:
+    def of(cls, world: World, day: Day, people: People, given: tuple[NoteTable, NoteTable]) -> Self:
         """Counts a day's events.
 
         Args:
             world: the config.
             day: the day.
-            people, notes: those of its run; more of them behind do not matter.
+            people: those of its run; more of them behind do not matter.
+            given: its notes as incumbents and as newcomers are given them, or more.
         """
         cohort = (day.user >= world.incumbents).astype(np.int64)
         kinds = np.bincount(cohort * len(_KINDS) + day.kind, minlength=2 * len(_KINDS))
@@ -83,13 +85,11 @@ class Acts(NamedTuple):
             which = day.kind == _KINDS.index(kind)
             reader, note = day.user[which], day.item[which]
             shape = (2, len(LANGUAGES), len(LANGUAGES), n_topics)
+            mine, theirs = (notes.language[note] for notes in given)
+            language = np.where(cohort[which] == INCUMBENTS, mine, theirs)
             place = np.ravel_multi_index(
-                (
-                    cohort[which], people.app_language[reader], notes.language[note],
-                    notes.topic[note],
-                ),
-                shape,
-            )  # fmt: skip
+                (cohort[which], people.app_language[reader], language, given[0].topic[note]), shape
+            )
             return np.bincount(place, minlength=int(np.prod(shape))).reshape(shape)
 
         return cls(kinds.reshape(2, len(_KINDS)), met("comment"), met("follow"))
@@ -106,16 +106,19 @@ def life_rows(world: World, day: Day, acts: Acts) -> list[dict[str, Any]]:
     return [_row(world, day, acts, cohort) for cohort in range(2)]
 
 
-def life_frame(world: World, days: Iterable[Day], people: People, notes: NoteTable) -> pl.DataFrame:
+def life_frame(
+    world: World, days: Iterable[Day], people: People, given: tuple[NoteTable, NoteTable]
+) -> pl.DataFrame:
     """The life of several days of one run: a row a day and cohort, columns as in `LIFE`.
 
     Args:
         world: the config.
         days: the days.
-        people, notes: everybody and everything in the run.
+        people: everybody in the run.
+        given: everything, as incumbents and as newcomers are given it.
     """
     rows = [
-        row for day in days for row in life_rows(world, day, Acts.of(world, day, people, notes))
+        row for day in days for row in life_rows(world, day, Acts.of(world, day, people, given))
     ]
     return pl.DataFrame(rows, schema=LIFE)
 

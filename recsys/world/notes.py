@@ -20,12 +20,12 @@ from recsys.world.population import LANGUAGES, MAX_FOLLOWS, People, latent_facto
 __all__ = [
     "NoteTable",
     "adaptation",
+    "adapted",
     "draw_follows",
     "draw_incumbents_notes",
     "draw_newcomers_notes",
     "first_day",
     "is_creator",
-    "with_subtitles",
 ]
 
 _MOST_A_DAY = 16
@@ -43,7 +43,9 @@ class NoteTable(NamedTuple):
     topic: NDArray[np.int32]
     format: NDArray[np.int32]
     language: NDArray[np.int32]
+    """In which it is posted."""
     subtitled: NDArray[np.bool_]
+    """Carries subtitles in the other language."""
     tagged: NDArray[np.bool_]
     """Carries a product tag."""
     quality: NDArray[np.float32]
@@ -188,25 +190,29 @@ def _draw_notes(
     )
 
 
-def adaptation(world: World, audience: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Share of new notes that carry subtitles on each day: it follows the foreign audience.
+def adaptation(audience: NDArray[np.float64], most: float, days: float) -> NDArray[np.float64]:
+    """Share of new notes that answer newcomers on each day: it follows the foreign audience.
 
     da/dt = (a_inf·audience - a)/tau: while everybody stays that is a_inf(1 - exp(-t/tau)), and it
     goes back, as slowly, when they leave.
 
     Args:
-        world: a_inf and tau.
         audience: float (days,), newcomers there by day, as a share of the most there ever were;
             less where those were few.
+        most: a_inf, the share once creators have adapted to all of them.
+        days: tau.
 
     Returns:
         float64 (days,), the share on each day from day 0 on.
+
+    >>> adaptation(np.ones(4), 0.1, 2.0).round(3).tolist()
+    [0.0, 0.039, 0.063, 0.078]
     """
     share, shares = 0.0, np.zeros(audience.size)
-    keep = math.exp(-1 / world.notes.adaptation_days)
+    keep = math.exp(-1 / days)
     for day, there in enumerate(audience):
         shares[day] = share
-        share = keep * share + (1 - keep) * world.notes.subtitled * there
+        share = keep * share + (1 - keep) * most * there
     return shares
 
 
@@ -218,20 +224,31 @@ def _audience(world: World, newcomers: People) -> NDArray[np.float64]:
     return np.asarray(there / max(peak, 1) * min(peak / enough, 1.0))
 
 
-def with_subtitles(world: World, notes: NoteTable, newcomers: People, seed: int) -> NoteTable:
-    """The incumbents' notes once their creators answer an influx with subtitles.
+def adapted(world: World, notes: NoteTable, newcomers: People, seed: int) -> NoteTable:
+    """Incumbents' notes once their creators answer an influx: with subtitles, or in its language.
+
+    Whether a note carries subtitles and in which language it is posted are draws of their own.
 
     Args:
-        world: the world.
+        world: how many notes answer, and how soon.
         notes: the incumbents' notes.
         newcomers: who comes and goes when.
         seed: world seed.
     """
-    shares = np.append(adaptation(world, _audience(world, newcomers)), 0.0)
+    audience, settings = _audience(world, newcomers), world.notes
     day = np.floor(notes.published).astype(np.int64)
-    share = np.where(day >= 0, shares[np.clip(day, 0, world.days_after)], 0.0)
-    u = uniforms(seed, Stream.NOTE, notes.key & np.uint64(0xFFFFFFFF), 2)[:, 0]
-    return notes._replace(subtitled=np.asarray(u < share))
+    address = notes.key & np.uint64(0xFFFFFFFF)
+
+    def answers(most: float, draw: int) -> NDArray[np.bool_]:
+        shares = np.append(adaptation(audience, most, settings.adaptation_days), 0.0)
+        share = np.where(day >= 0, shares[np.clip(day, 0, world.days_after)], 0.0)
+        return np.asarray(uniforms(seed, Stream.NOTE, address, draw)[:, 0] < share)
+
+    theirs = np.int32(LANGUAGES.index(world.population.newcomers.language))
+    return notes._replace(
+        subtitled=answers(settings.subtitled, 2),
+        language=np.where(answers(settings.posted_across, 3), theirs, notes.language),
+    )
 
 
 @njit(nogil=True, cache=True)

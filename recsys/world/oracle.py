@@ -63,8 +63,8 @@ class Oracle:
         def worth(users: NDArray[np.int64], notes: NDArray[np.int32]) -> NDArray[np.float32]:
             return np.asarray(
                 behaviour.click_probability(
-                    scene.people, readers.taste[users], readers.skill[users], scene.notes,
-                    view.subtitled, view.conditions, users, notes,
+                    scene.people, readers.taste[users], readers.skill[users], view.notes,
+                    view.conditions, users, notes,
                 )
             )  # fmt: skip
 

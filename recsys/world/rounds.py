@@ -63,12 +63,12 @@ def respond(
 
     def act(block: slice) -> None:
         behaviour.respond(
-            scene.people, readers, scene.notes, view.subtitled, view.buzz, view.conditions, examine,
-            moods[block], np.uint64(scene.seed), request.when, users[block], feeds[block],
-            actions[block], rewards[block],
+            scene.people, readers, view.notes, view.buzz, view.conditions, examine, moods[block],
+            np.uint64(scene.seed), request.when, users[block], feeds[block], actions[block],
+            rewards[block],
         )  # fmt: skip
         remember(
-            readers, scene.people, scene.notes, scene.order.buckets, learning, users[block],
+            readers, scene.people, view.notes, view.order.buckets, learning, users[block],
             feeds[block], actions[block], rewards[block], CLICKED, FOLLOWED,
         )  # fmt: skip
 

@@ -153,7 +153,7 @@ class Run:
             rounds = list(self._rounds(day, tick, views, visits, ranked))
             for done in rounds:
                 cohort = int(done.users[0] >= self.world.incumbents)
-                traffic.add(cohort, self.notes.language, done.feeds, done.actions)
+                traffic.add(cohort, self.scene.given[cohort].language, done.feeds, done.actions)
                 tally = tally.plus(self.world.platform, done)
             theirs = collect(
                 self.world, self.people, self.scene.seed, day, rounds, impressions=self.impressions

@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 from recsys.config.world import World
 from recsys.world import house
-from recsys.world.arms import Arm
+from recsys.world.arms import INCUMBENTS, NEWCOMERS, Arm
 from recsys.world.notes import (
     NoteTable,
+    adapted,
     draw_incumbents_notes,
     draw_newcomers_notes,
-    with_subtitles,
 )
 from recsys.world.population import People, draw_incumbents, draw_newcomers
 from recsys.world.tables import stacked
@@ -27,17 +27,18 @@ class Scene(NamedTuple):
     seed: int
     arm: Arm
     people: People
-    notes: NoteTable
-    """Every note that may be published before the end."""
-    order: house.Order
-    """The notes, sorted."""
+    given: tuple[NoteTable, NoteTable]
+    """Every note that may be published before the end, as incumbents and as newcomers are given it:
+    one table, unless the gate of adaptation is closed. Incumbents then have the twin's notes."""
+    orders: tuple[house.Order, house.Order]
+    """The same notes, sorted."""
 
     @classmethod
     def before(cls, world: World, seed: int) -> "Scene":
         """The incumbents alone, as every arm begins."""
         people = draw_incumbents(world)
         notes = draw_incumbents_notes(world, people, seed)
-        return cls(world, seed, Arm("nobody"), people, notes, house.Order.of(notes))
+        return cls(world, seed, Arm("nobody"), people, *_given(notes, notes))
 
     def joined(self, arm: Arm) -> "Scene":
         """With the arm's newcomers and their notes behind everybody and everything else."""
@@ -50,12 +51,23 @@ class Scene(NamedTuple):
             law, origin = laws.newcomers, world.influx.origin
         newcomers = draw_newcomers(world, law, seed, arm.variant, origin=origin)
         scene = self._replace(arm=arm, people=stacked(self.people, newcomers))
-        real, notes = scene.has_influx, self.notes
-        if real:
-            notes = with_subtitles(world, notes, newcomers, seed)
-        theirs = draw_newcomers_notes(world, scene.people, law, seed, influx=real)
-        notes = stacked(notes, theirs)
-        return scene._replace(notes=notes, order=house.Order.of(notes))
+        theirs = draw_newcomers_notes(world, scene.people, law, seed, influx=scene.has_influx)
+        notes = mine = stacked(self.notes, theirs)
+        if scene.has_influx:
+            answers = adapted(world, self.notes, newcomers, seed)
+            notes = notes._replace(
+                language=np.concatenate([answers.language, theirs.language]),
+                subtitled=np.concatenate([answers.subtitled, theirs.subtitled]),
+            )
+        if arm.opens("adaptation", INCUMBENTS):
+            mine = notes
+        given, orders = _given(mine, notes)
+        return scene._replace(given=given, orders=orders)
+
+    @property
+    def notes(self) -> NoteTable:
+        """Every note as it is posted."""
+        return self.given[NEWCOMERS]
 
     @property
     def newcomers(self) -> People:
@@ -72,8 +84,11 @@ class Scene(NamedTuple):
         edge = int(np.searchsorted(users, self.world.incumbents))
         return slice(0, edge), slice(edge, users.size)
 
-    def notes_of(self, cohort: int) -> NoteTable:
-        """The notes as a cohort is given them: subtitles pass the gate of adaptation."""
-        if self.arm.opens("adaptation", cohort):
-            return self.notes
-        return self.notes._replace(subtitled=np.zeros_like(self.notes.subtitled))
+
+def _given(
+    incumbents: NoteTable, newcomers: NoteTable
+) -> tuple[tuple[NoteTable, NoteTable], tuple[house.Order, house.Order]]:
+    """`Scene.given` and `Scene.orders`; notes in the same languages are sorted once."""
+    order = house.Order.of(newcomers)
+    same = np.array_equal(incumbents.language, newcomers.language)
+    return (incumbents, newcomers), (order if same else house.Order.of(incumbents), order)

@@ -21,7 +21,7 @@ from recsys.lazy import lazy
 from recsys.log import InteractionLog, Seen
 from recsys.noise import moment
 from recsys.world import behaviour
-from recsys.world.arms import ARMS, Arm, Audience, Twin
+from recsys.world.arms import ARMS, INCUMBENTS, NEWCOMERS, Arm, Audience, Twin
 from recsys.world.behaviour import Conditions
 from recsys.world.frames import Day, Morning, events_frame, items_frame, users_frame
 from recsys.world.life import life_frame
@@ -51,9 +51,15 @@ class Simulation:
     arm: Arm
     seed: int
     people: People
-    notes: NoteTable
+    given: tuple[NoteTable, NoteTable]
+    """The notes as incumbents and as newcomers are given them; see `Scene.given`."""
     intercept: float
     days: tuple[Day, ...]
+
+    @property
+    def notes(self) -> NoteTable:
+        """Every note as it is posted."""
+        return self.given[NEWCOMERS]
 
     @lazy
     def users(self) -> pl.DataFrame:
@@ -62,8 +68,8 @@ class Simulation:
 
     @lazy
     def items(self) -> pl.DataFrame:
-        """The log's items: every note that may be published in the run."""
-        return items_frame(self.world, self.notes)
+        """The log's items: every note that may be published, as incumbents are given it."""
+        return items_frame(self.world, self.given[INCUMBENTS])
 
     @property
     def from_newcomers(self) -> NDArray[np.bool_]:
@@ -78,7 +84,7 @@ class Simulation:
     @lazy
     def life(self) -> pl.DataFrame:
         """What people lived through: a row a day and cohort, columns as in `recsys.world.life`."""
-        return life_frame(self.world, self.days, self.people, self.notes)
+        return life_frame(self.world, self.days, self.people, self.given)
 
     def log_before(self, day: int, training_days: int | None = None) -> InteractionLog:
         """The log up to the start of a day, to train on.
@@ -162,6 +168,7 @@ class Simulation:
             day: a day of the audience.
             state: readers are taken as they are in this arm, without translation and curiosity:
                 the twin, for incumbents; None takes them as they are in this arm, on this day.
+                The notes are this arm's.
 
         Returns:
             float32 (n, k), NaN where empty.
@@ -169,14 +176,20 @@ class Simulation:
         rows = np.asarray(users, dtype=np.int64)
         morning = (state or self).morning(day)
         real = self.arm.newcomers == "influx" and self.people.n > self.world.incumbents
-        conditions = Conditions.on(self.world, self.intercept, day, influx=real and state is None)
-        subtitled = self.notes.subtitled if state is None else np.zeros_like(self.notes.subtitled)
-        return np.asarray(
-            behaviour.click_probability(
-                self.people, morning.taste[rows], morning.skill[rows], self.notes, subtitled,
-                conditions, rows, feeds,
-            )
-        )  # fmt: skip
+        worth = np.empty(feeds.shape, dtype=np.float32)
+        for cohort, theirs in enumerate(
+            (rows < self.world.incumbents, rows >= self.world.incumbents)
+        ):
+            conditions = Conditions.on(
+                self.world, self.intercept, day,
+                influx=real and state is None, adapted=self.arm.opens("adaptation", cohort),
+            )  # fmt: skip
+            them = rows[theirs]
+            worth[theirs] = behaviour.click_probability(
+                self.people, morning.taste[them], morning.skill[them], self.given[cohort],
+                conditions, them, feeds[theirs],
+            )  # fmt: skip
+        return worth
 
 
 def simulate(
@@ -261,8 +274,8 @@ class Shared:
         run = self._run.fork(version, twin)
         days = (*self._before, *run.run_days(0, run.world.days_after))
         return Simulation(
-            self._run.world, version, self._run.scene.seed, run.people, run.notes, run.intercept,
-            days,
+            self._run.world, version, self._run.scene.seed, run.people, run.scene.given,
+            run.intercept, days,
         )  # fmt: skip
 
     def _twin(self, *, retrained: bool) -> dict[int, Twin]:

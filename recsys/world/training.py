@@ -53,7 +53,7 @@ def _fit(
     scene: Scene, policy: Policy, events: pl.DataFrame, previous: Rankers, cohort: int
 ) -> Ranker:
     """A fit to these events, to serve a cohort."""
-    users, items = users_frame(scene.world, scene.people), scene.notes_of(cohort)
+    users, items = users_frame(scene.world, scene.people), scene.given[cohort]
     log = InteractionLog(users, items_frame(scene.world, items), events)
     seed = integer_seed(scene.seed, 1 if scene.arm.retrained else 0)
     return policy.fit(log, seed, previous[cohort])

@@ -14,6 +14,7 @@ from recsys.world.arms import INCUMBENTS, NEWCOMERS
 from recsys.world.behaviour import Conditions
 from recsys.world.counts import Counts
 from recsys.world.gates import Gate
+from recsys.world.notes import NoteTable
 from recsys.world.scene import Scene
 
 __all__ = ["View", "clicks_seen", "view_of", "views_of_both"]
@@ -26,8 +27,10 @@ class View(NamedTuple):
     buzz: NDArray[np.float32]
     """(n_notes,) log of 1 + clicks in the last tick, relative to the mean note's."""
     conditions: Conditions
-    subtitled: NDArray[np.bool_]
-    """(n_notes,)."""
+    notes: NoteTable
+    """As the cohort is given them."""
+    order: house.Order
+    """Of these notes."""
     candidates: NDArray[np.bool_]
     """(n_notes,) what personal slots may hold."""
 
@@ -58,7 +61,8 @@ def view_of(
         intercept: of the click logit.
         day, tick: the time.
     """
-    world, arm, notes = scene.world, scene.arm, scene.notes
+    world, arm = scene.world, scene.arm
+    notes, order = scene.given[cohort], scene.orders[cohort]
     now = day + tick / world.ticks
     live = notes.live(now, world.notes.window_days)
     by_incumbents = notes.creator < world.incumbents
@@ -68,16 +72,17 @@ def view_of(
     mean = last[exposed].mean() if exposed.any() else 0.0
     return View(
         house.shelve(
-            notes, scene.order, scene.people.n, supplied, exposed, now, world.platform,
+            notes, order, scene.people.n, supplied, exposed, now, world.platform,
             clicks_seen(scene, counts.trending, "exposure", cohort),
-            clicks_seen(scene, counts.buckets, "training", cohort),
+            clicks_seen(scene, counts.buckets[cohort], "training", cohort),
         ),
         np.log1p(last / max(mean, 1e-9)).astype(np.float32),
         Conditions.on(
             world, intercept, day,
             influx=scene.has_influx, adapted=arm.opens("adaptation", cohort),
         ),
-        scene.notes_of(cohort).subtitled,
+        notes,
+        order,
         supplied,
     )  # fmt: skip
 

@@ -66,7 +66,7 @@ def bench_respond(benchmark, say, incumbents) -> None:
 
     def respond(block: slice) -> None:
         behaviour.respond(
-            run.people, run.readers, run.notes, view.subtitled, view.buzz, conditions, examine,
+            run.people, run.readers, view.notes, view.buzz, conditions, examine,
             moods[block], np.uint64(0), when, users[block], feeds[block], actions[block],
             rewards[block],
         )  # fmt: skip

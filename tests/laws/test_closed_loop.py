@@ -11,10 +11,12 @@ import pytest
 
 from recsys.arms.policy import RecommenderPolicy
 from recsys.config import Behaviour, Influx, Notes, World
+from recsys.config.world import Actions
 from recsys.drift import tv
 from recsys.recommenders import RECOMMENDERS
 from recsys.schema import SOURCES
 from recsys.world import blocks, views
+from recsys.world.arms import INCUMBENTS, NEWCOMERS
 from recsys.world.gates import GATES
 from recsys.world.oracle import Oracle
 from recsys.world.readers import Readers
@@ -30,17 +32,23 @@ SMALL = {
 }
 NAMES = ["house", "oracle", *RECOMMENDERS]
 TRAINED = [name for name in RECOMMENDERS if name != "random"]
+BY_LANGUAGE = ["house", "oracle"]
+"""Who ranks new notes by their language; others learn what it is worth, or never look at it."""
 NEVER_HERE = (0.0, 0.0, 0.0, 1.0)
 AUDIENCE = Audience(np.arange(60), (0, 1, 2), 12)
 SEED = 1
 ALL, NONE = frozenset(GATES), frozenset()
+ANSWERS = Notes(per_creator_day=0.4, posted_across=0.3, adaptation_days=0.1)
+"""Newcomers who are there are answered in their language from their second day on."""
+MUTE = Notes(per_creator_day=0.4)
+"""The same notes, and only subtitles answer."""
 
 
 def a_world(**changes):
-    """150 incumbents, 40 newcomers most of whom post, 3 + 3 days."""
+    """150 incumbents who answer 40 newcomers, most of whom post; 3 + 3 days."""
     influx = {"newcomers": 40, "arrivals": (0.5, 0.5), "posting": 0.8, **changes.pop("influx", {})}
     sizes = {"incumbents": 150, "days_before": 3, "days_after": 3, "burn_in_days": 1}
-    return World(**{**sizes, "influx": Influx(**influx), **changes})
+    return World(**{**sizes, "influx": Influx(**influx), "notes": ANSWERS, **changes})
 
 
 def policy_of(name):
@@ -94,11 +102,11 @@ def alone(name, arm, world=None, *, seed=SEED, threads=1, audience=AUDIENCE):
     return Outcome(simulation, forks[-1].readers)
 
 
-def differences(one, other):
+def differences(one, other, days=AUDIENCE.days):
     """What differs for incumbents, to the bit: events, feeds, and columns of their state."""
     events = [arm.simulation.log.dense.filter(pl.col("user") < arm.n) for arm in (one, other)]
     found = set() if events[0].equals(events[1]) else {"events"}
-    for day in AUDIENCE.days:
+    for day in days:
         for mine, theirs in zip(one.served(day)[0], other.served(day)[0], strict=True):
             assert mine.size
             if not np.array_equal(mine, theirs):
@@ -166,24 +174,114 @@ def test_with_all_gates_closed_active_newcomers_change_nothing(name, newcomers, 
     assert newcomers_events["user"].n_unique() == 40
     assert (newcomers_events["kind"] == "click").sum() > 10
     theirs = closed.simulation.from_newcomers
+    across = ~theirs & (closed.simulation.notes.language == 1)
+    assert across.any() == (newcomers == "influx")
+    if newcomers == "influx" and name in NEW_NOTES:
+        assert across[newcomers_events["item"].to_numpy()].any()
     assert theirs[newcomers_events["item"].to_numpy()].any()
     assert theirs[closed.served(2)[1][0]].any()
 
 
 @pytest.mark.parametrize("newcomers", ["influx", "placebo"])
-@pytest.mark.parametrize("gates", [{"behaviour"}, {"adaptation"}, {"behaviour", "adaptation"}])
-@pytest.mark.parametrize("name", ["house", "als"])
-def test_what_incumbents_do_differs_only_through_what_they_are_served(
-    name, gates, newcomers, control
-):
-    """With behaviour open they act anew, not by the twin's book: and do the same, to the bit."""
-    arm = alone(name, Arm(newcomers, gates=frozenset(gates)))
+@pytest.mark.parametrize("name", ["house", "als", "content"])
+def test_with_behaviour_alone_incumbents_do_the_same(name, newcomers, control):
+    """They act anew, not by the twin's book: and do the same, to the bit."""
+    arm = alone(name, Arm(newcomers, gates=frozenset({"behaviour"})))
     assert differences(control(name), arm) == set()
+
+
+@pytest.mark.parametrize("gates", [{"adaptation"}, {"behaviour", "adaptation"}])
+@pytest.mark.parametrize("name", ["house", "als", "content"])
+def test_a_placebo_is_not_answered(name, gates, control):
+    arm = alone(name, Arm("placebo", gates=frozenset(gates)))
+    assert differences(control(name), arm) == set()
+
+
+@pytest.mark.parametrize("gates", [{"adaptation"}, {"behaviour", "adaptation"}])
+@pytest.mark.parametrize("name", ["house", "als"])
+def test_subtitles_and_translation_matter_only_with_newcomers_notes(name, gates):
+    """To who does not rank by whether a note has subtitles, as content may."""
+    world = a_world(notes=MUTE, behaviour=Behaviour(translation_day=0))
+    arm = alone(name, Arm("influx", gates=frozenset(gates)), world)
+    assert differences(alone(name, "control", world), arm) == set()
+
+
+@pytest.mark.parametrize("name", [*BY_LANGUAGE, "content"])
+def test_posts_in_another_language_reach_feeds_with_nothing_else_open(name):
+    """And, where readers may act on it, what they do; days enough to learn from some clicks."""
+    world = a_world(**LONGER)
+    twin, adaptation, both = (
+        alone(name, arm, world, audience=LATER)
+        for arm in (
+            "control",
+            Arm("influx", gates=frozenset({"adaptation"})),
+            Arm("influx", gates=frozenset({"adaptation", "behaviour"})),
+        )
+    )
+    assert differences(twin, adaptation, LATER.days) == {"feeds"}
+    assert {"events", "feeds", "clicks", "satisfaction"} <= differences(twin, both, LATER.days)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_with_all_gates_open_newcomers_change_feeds(name, control):
     assert {"events", "feeds", "seen"} <= differences(control(name), alone(name, "influx"))
+
+
+LONGER, LATER = {"days_after": 6}, Audience(np.arange(60), (0, 2, 5), 12)
+TO_INCUMBENTS = {
+    "notes": lambda scene, view: view._replace(notes=scene.given[NEWCOMERS]),
+    "order": lambda scene, view: view._replace(order=scene.orders[NEWCOMERS]),
+}
+
+
+@pytest.mark.parametrize(("part", "changed"), [("notes", "satisfaction"), ("order", "clicks")])
+def test_what_is_known_of_a_post_leaks_and_is_found(part, changed, monkeypatch):
+    """Its language as readers meet it, and as the platform counts their clicks."""
+    world, arm, view_of = (
+        a_world(**LONGER),
+        Arm("influx", gates=frozenset({"behaviour"})),
+        views.view_of,
+    )
+    twin, closed = (alone("house", one, world, audience=LATER) for one in ("control", arm))
+
+    def leaky(cohort, scene, *rest):
+        view = view_of(cohort, scene, *rest)
+        return TO_INCUMBENTS[part](scene, view) if cohort == INCUMBENTS else view
+
+    monkeypatch.setattr(views, "view_of", leaky)
+    leaking = alone("house", arm, world, audience=LATER)
+    assert differences(twin, closed, LATER.days) == set()
+    assert changed in differences(twin, leaking, LATER.days)
+
+
+def said_of_incumbents(arm, n):
+    """What a study reads of them: their notes, shelves, life, and what a feed is worth to them."""
+    made = arm.simulation
+    feeds = np.tile(np.arange(n - 40, n, dtype=np.int32), (60, 1))
+    life = made.life.filter(pl.col("cohort") == "incumbent")
+    return {
+        "items": made.items.head(n).drop("key"),
+        "average": pl.DataFrame(made.morning(5).shelves[0].average),
+        "shown": life.select("english_share"),
+        "acts": life.select("comments_across", "follows_across"),
+        "worth": pl.DataFrame(made.click_probability(LATER.users, feeds, 5)),
+    }
+
+
+def test_what_is_said_of_incumbents_passes_the_gate(monkeypatch):
+    """Every click is followed by a comment, so that a comment across languages is not rare."""
+    talk = Behaviour(actions=Actions(comment=1.0, comment_across=1.0))
+    world, arm = a_world(behaviour=talk, **LONGER), Arm("influx", gates=frozenset({"behaviour"}))
+    control = alone("house", "control", world, audience=LATER)
+    n = control.simulation.notes.n  # newcomers' notes are behind these
+    twin = said_of_incumbents(control, n)
+    closed = said_of_incumbents(alone("house", arm, world, audience=LATER), n)
+    for name, frame in twin.items():
+        assert frame.equals(closed[name]), name
+    plant(monkeypatch, "adaptation")
+    leaking = said_of_incumbents(alone("house", arm, world, audience=LATER), n)
+    for name, frame in twin.items():
+        assert not frame.equals(leaking[name]), name
 
 
 # Each gate leaks alone, and is found
@@ -192,6 +290,7 @@ NEW_NOTES = ["house", "oracle", "random", "content"]
 """Who serves notes that nobody clicked; others recommend what somebody they learn from clicked."""
 
 OPENED = [
+    *[("adaptation", name, "influx") for name in BY_LANGUAGE],
     *[("supply", name, "influx") for name in NEW_NOTES],
     *[("exposure", name, "influx") for name in NAMES],
     ("training", "house", "placebo"),  # averages of those whose app is in the same language
@@ -265,7 +364,11 @@ def gates_of_changed_shelves(one, other, day):
 def test_a_gate_alone_changes_its_own_shelves(gate, newcomers, control):
     arm = alone("house", Arm(newcomers, gates=frozenset({gate})))
     own = {gate} & set(SHELVES.values())
-    assert gates_of_changed_shelves(control("house"), arm, 2) == own
+    changed = gates_of_changed_shelves(control("house"), arm, 2)
+    if (gate, newcomers) == ("adaptation", "influx"):
+        assert {"supply"} <= changed <= {"supply", "training"}  # shelves by topic and language
+    else:
+        assert changed == own
     if gate == "training" and newcomers == "influx":
         zh, en = (
             np.array_equal(*(run.simulation.morning(2).shelves[0].average[row] for run in runs))
@@ -312,6 +415,22 @@ def test_newcomers_are_served_behind_open_gates(gate):
     everything = ["bucket_notes", "trending", "ring_notes"]
     without = {"supply": everything[1:], "exposure": everything[:1]}
     assert there == [without.get(gate, everything), everything]
+
+
+@pytest.mark.parametrize("name", ["house", "als", "content"])
+def test_how_incumbents_are_given_notes_is_nothing_to_newcomers(name):
+    """Incumbents do what the twin does; newcomers are served and respond as if all were open."""
+    closed, answered = (
+        alone(name, Arm("influx", gates=frozenset(gates)), a_world(**LONGER), audience=LATER)
+        for gates in ((), ("adaptation",))
+    )
+    done, expected = (
+        arm.simulation.log.dense.filter(pl.col("user") >= 150) for arm in (closed, answered)
+    )
+    assert done.equals(expected)
+    assert done.height > 100
+    averages = [arm.simulation.morning(5).shelves[1].average for arm in (closed, answered)]
+    np.testing.assert_array_equal(*averages)
 
 
 def first_note_of_newcomers():

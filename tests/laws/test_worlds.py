@@ -8,7 +8,7 @@ import pytest
 
 from recsys.arms import world as world_module
 from recsys.arms.world import WorldArms
-from recsys.config import Evaluation, Influx, World
+from recsys.config import Evaluation, Influx, Notes, World
 from recsys.inference import two_way_interval
 from recsys.recommenders import RECOMMENDERS
 from recsys.summary import drift_of_world
@@ -22,6 +22,8 @@ SMALL = {
 }
 EVALUATION = Evaluation(days=(1, 2), k=10, panel=80, training_days=6)
 NEVER_HERE = (0.0,) * 3 + (1.0,)
+ANSWERS = Notes(posted_across=0.3, adaptation_days=0.1)
+"""Newcomers who are there are answered in their language from their second day on."""
 
 
 def make(name):
@@ -30,7 +32,7 @@ def make(name):
 
 def a_world(**influx):
     given = {"newcomers": 60, "arrivals": (0.3, 0.7), **influx}
-    return World(incumbents=300, days_before=5, days_after=3, influx=Influx(**given))
+    return World(incumbents=300, days_before=5, days_after=3, influx=Influx(**given), notes=ANSWERS)
 
 
 def arms_of(world, seed, simulations, names=("control", "influx")):
@@ -107,6 +109,8 @@ def test_the_influx_does_change_feeds(name):
     influx = rows.filter(pl.col("arm") == "influx", pl.col("cohort") == "incumbent")
     assert influx["notes"].mean() > 0.01
     assert influx["newcomer_slots"].mean() > 0
+    simulation = arms.simulations["influx"]
+    assert (simulation.notes.language[~simulation.from_newcomers] == 1).any()
 
 
 @pytest.mark.usefixtures("one_training_seed")

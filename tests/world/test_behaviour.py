@@ -35,11 +35,10 @@ def readers(people):
     return Readers.fresh(people, np.full((people.n, 16), -1, np.int32), 64, 48)
 
 
-def slow_logit(people, notes, buzz, c, user, note, subtitled=None):
-    subtitled = notes.subtitled if subtitled is None else subtitled
+def slow_logit(people, notes, buzz, c, user, note):
     language = notes.language[note]
     s = float(people.skill[user, language])
-    subtitle = float(subtitled[note]) * float(people.skill[user, 1 - language])
+    subtitle = float(notes.subtitled[note]) * float(people.skill[user, 1 - language])
     comprehension = s + (1 - s) * max(subtitle, c.translation)
     return (
         c.intercept
@@ -61,10 +60,10 @@ def test_kernel_equals_the_formula(served):
     actions = np.zeros(feeds.shape, dtype=np.uint16)
     rewards = np.zeros(users.size, dtype=np.float32)
     when = int(moment(7, visit=2))
-    x = behaviour.logits(people, readers(people), notes, notes.subtitled, buzz, c, users, feeds)
+    x = behaviour.logits(people, readers(people), notes, buzz, c, users, feeds)
     moods = behaviour.moods(1.5, 9, people.address[users], when)
     behaviour.respond(
-        people, readers(people), notes, notes.subtitled, buzz, c, examine, moods, np.uint64(9),
+        people, readers(people), notes, buzz, c, examine, moods, np.uint64(9),
         when, users, feeds, actions, rewards,
     )  # fmt: skip
     for row in range(60):
@@ -146,7 +145,7 @@ def test_terms_move_clicks_on_newcomers_notes_the_right_way(arms, change, direct
     def mean(world):
         c = Conditions.on(world, influx.intercept, 6, influx=True)
         return behaviour.logits(
-            influx.people, readers(influx.people), influx.notes, influx.notes.subtitled, buzz, c,
+            influx.people, readers(influx.people), influx.notes, buzz, c,
             few, feeds,
         ).mean()  # fmt: skip
 
@@ -213,11 +212,10 @@ def test_click_probability_in_the_twins_state_and_in_ones_own(arms, calm):
     )
     c = Conditions.on(influx.world, influx.intercept, 3, influx=not calm)
     nothing = np.zeros(influx.notes.n, dtype=np.float32)
-    subtitled = nothing if calm else influx.notes.subtitled
     for row in range(30):
         for rank in range(5):
             if feeds[row, rank] < 0:
                 assert np.isnan(got[row, rank])
                 continue
-            x = slow_logit(people, influx.notes, nothing, c, row, feeds[row, rank], subtitled)
+            x = slow_logit(people, influx.notes, nothing, c, row, feeds[row, rank])
             assert got[row, rank] == pytest.approx(1 / (1 + math.exp(-x)), abs=1e-5)

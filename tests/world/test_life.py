@@ -179,6 +179,6 @@ def test_a_topic_that_the_world_does_not_have_is_null():
 
 
 def test_no_day_is_an_empty_frame(restless):
-    life = life_frame(restless.world, [], restless.people, restless.notes)
+    life = life_frame(restless.world, [], restless.people, restless.given)
     assert dict(life.schema) == LIFE
     assert life.is_empty()

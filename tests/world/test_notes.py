@@ -6,11 +6,11 @@ import pytest
 from recsys.config import Influx, World
 from recsys.world.notes import (
     adaptation,
+    adapted,
     draw_follows,
     draw_incumbents_notes,
     draw_newcomers_notes,
     is_creator,
-    with_subtitles,
 )
 from recsys.world.population import draw_incumbents, draw_newcomers
 from recsys.world.tables import stacked
@@ -53,19 +53,42 @@ def test_subtitles_follow_the_audience_and_go_back(people, notes):
     influx = WORLD.influx.model_copy(update={"newcomers": 3_000, "reversal_day": None})
     settled = WORLD.model_copy(update={"influx": influx})
     newcomers = draw_newcomers(settled, WORLD.population.newcomers, 0)
-    adapted = with_subtitles(settled, notes, newcomers, 0)
-    assert not adapted.subtitled[notes.published < 0].any()
+    answers = adapted(settled, notes, newcomers, 0)
+    assert not answers.subtitled[notes.published < 0].any()
     late = notes.published > 8  # a_inf = .10, times 1 - exp(-4) and more
-    assert abs(adapted.subtitled[late].mean() - 0.0993) < 4.5 * np.sqrt(0.09 / late.sum())
-    for name in ("key", "published", "topic", "quality", "latent"):
-        np.testing.assert_array_equal(getattr(adapted, name), getattr(notes, name))
+    assert abs(answers.subtitled[late].mean() - 0.0993) < 4.5 * np.sqrt(0.09 / late.sum())
+    for name in set(notes._fields) - {"subtitled"}:
+        np.testing.assert_array_equal(getattr(answers, name), getattr(notes, name))
+
+
+def test_posts_in_the_newcomers_language_are_drawn_apart_from_subtitles(people, notes):
+    """The subtitles stay those of a world without such posts, and one says nothing of the other."""
+    influx = WORLD.influx.model_copy(update={"newcomers": 3_000, "reversal_day": None})
+    both = WORLD.notes.model_copy(update={"subtitled": 0.5, "posted_across": 0.4})
+    one = both.model_copy(update={"posted_across": 0.0})
+    newcomers = draw_newcomers(
+        WORLD.model_copy(update={"influx": influx}), WORLD.population.newcomers, 0
+    )
+    mixed, plain = (
+        adapted(WORLD.model_copy(update={"influx": influx, "notes": law}), notes, newcomers, 0)
+        for law in (both, one)
+    )
+    np.testing.assert_array_equal(mixed.subtitled, plain.subtitled)
+    np.testing.assert_array_equal(plain.language, notes.language)
+    assert mixed.language.dtype == notes.language.dtype
+    assert not mixed.language[notes.published < 0].any()
+    late = notes.published > 8  # shares of .5 and .4, times 1 - exp(-4) and more
+    english, subtitled = mixed.language[late] == 1, mixed.subtitled[late]
+    error = np.sqrt(0.25 / late.sum())
+    assert abs(english.mean() - 0.4 * 0.993) < 4.5 * error
+    assert abs((english & subtitled).mean() - 0.2 * 0.993**2) < 4.5 * error
 
 
 def test_adaptation_has_its_lag():
     days = np.arange(10)
-    shares = adaptation(WORLD, np.ones(10))
+    shares = adaptation(np.ones(10), 0.10, 2.0)
     np.testing.assert_allclose(shares, 0.10 * -np.expm1(-days / 2), rtol=1e-12)
-    gone = adaptation(WORLD, np.where(days < 5, 1.0, 0.0))
+    gone = adaptation(np.where(days < 5, 1.0, 0.0), 0.10, 2.0)
     np.testing.assert_allclose(gone[5:], gone[5] * np.exp(-(days[5:] - 5) / 2), rtol=1e-12)
 
 

@@ -186,7 +186,7 @@ def test_buzz_pulls_most_where_trends_drive():
         users, feeds = np.arange(300), np.zeros((300, 1), np.int32)
         x = [
             logits(
-                run.people, run.readers, run.notes, run.notes.subtitled,
+                run.people, run.readers, run.notes,
                 np.full(run.notes.n, buzz, "f4"), conditions, users, feeds,
             )[:, 0]
             for buzz in (0, 1)

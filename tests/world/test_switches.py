@@ -30,12 +30,12 @@ from recsys.world.behaviour import CLICKED, Conditions
 from recsys.world.influx import NEVER, draw_schedule, posts_by_day
 from recsys.world.notes import (
     NoteTable,
+    adapted,
     draw_follows,
     draw_incumbents_notes,
     draw_newcomers_notes,
     first_day,
     is_creator,
-    with_subtitles,
 )
 from recsys.world.population import NEWCOMER_ADDRESS, draw_incumbents, draw_newcomers
 from recsys.world.readers import Learning, Readers, remember
@@ -204,14 +204,18 @@ def follower_dispersion(sigma):
     return 80 * math.expm1(sigma**2)
 
 
-def subtitled_on(day):
-    """Whether each note of a day is subtitled; all newcomers came on day 0."""
+def answered_on(day, read):
+    """Something about each incumbent's note of a day; all newcomers came on day 0."""
 
     def quantity(world):
-        table = with_subtitles(world, notes_of(world), people_of(world, NEWCOMERS), SEED)
-        return table.subtitled[np.floor(table.published) == day]
+        table = adapted(world, notes_of(world), people_of(world, NEWCOMERS), SEED)
+        return read(table)[np.floor(table.published) == day]
 
     return quantity
+
+
+def subtitled_on(day):
+    return answered_on(day, lambda table: table.subtitled)
 
 
 ADDRESS = NEWCOMER_ADDRESS + np.arange(20_000, dtype=np.uint32)
@@ -278,7 +282,7 @@ def logit(world, day=0, *, taste=0.0, likeness=0.0, trend=0.0, skill=1.0, curiou
     readers.seen_today[:] = seen
     note = a_note(latent=np.full((1, 1), likeness, np.float32))
     x = behaviour.logits(
-        person, readers, note, note.subtitled, np.ones(1, np.float32),
+        person, readers, note, np.ones(1, np.float32),
         Conditions.on(world, 0.0, day, influx=True), np.zeros(1, np.int64),
         np.zeros((1, 1), np.int32),
     )  # fmt: skip
@@ -310,7 +314,7 @@ def follow_up(kind, language=ZH):
         feeds = np.tile(np.arange(50, dtype=np.int32), (them.n, 1))
         actions, rewards = np.zeros(feeds.shape, np.uint16), np.zeros(them.n, np.float32)
         behaviour.respond(
-            them, blank(them), table, table.subtitled, np.zeros(table.n, np.float32),
+            them, blank(them), table, np.zeros(table.n, np.float32),
             Conditions.on(world, 99.0, 0, influx=False), np.ones(50), np.zeros(them.n),
             np.uint64(SEED), int(moment(0)), np.arange(them.n), feeds, actions, rewards,
         )  # fmt: skip
@@ -472,6 +476,12 @@ LAWS = {
     "notes.subtitled": Law(
         (0.0, 0.10, 0.8),
         subtitled_on(9),
+        lambda share: share * -math.expm1(-9 / 2),
+        {"population.creators": 1.0},
+    ),
+    "notes.posted_across": Law(
+        (0.0, 0.10, 0.8),
+        answered_on(9, lambda table: table.language == EN),
         lambda share: share * -math.expm1(-9 / 2),
         {"population.creators": 1.0},
     ),
@@ -638,6 +648,9 @@ def clicked(read, newcomers=None):
 english_clicks = clicked(lambda it, user, note: it.run.notes.language[note] == EN, False)
 tagged_clicks = clicked(lambda it, user, note: it.run.notes.tagged[note], False)
 clicks_on_newcomers = clicked(lambda it, user, note: it.run.notes.influx[note], False)
+newcomers_clicks_on_incumbents = clicked(
+    lambda it, user, note: ~it.run.notes.influx[note], NEWCOMERS
+)
 quality_of_clicked = clicked(lambda it, user, note: it.run.notes.quality[note])
 likeness_of_clicked = clicked(
     lambda it, user, note: (it.run.people.latent[user] * it.run.notes.latent[note]).sum(axis=1)
@@ -780,6 +793,9 @@ EFFECTS = {
     "notes.subtitled": Effect(
         (0.0, 1.0), newcomers_click_rate_on_chinese, {"notes.adaptation_days": 0.1, **PLENTY}
     ),
+    "notes.posted_across": Effect(
+        (0.0, 1.0), newcomers_clicks_on_incumbents, {"notes.adaptation_days": 0.1, **PLENTY}
+    ),
     "notes.window_days": Effect((2, 40), age, {"platform.half_life_days": 1e9}),
     "behaviour.taste": Effect((0.0, 12.0), taste_for_clicked),
     "behaviour.language_penalty": Effect((0.0, 6.0), english_clicks, rises=False),
@@ -854,6 +870,9 @@ OFF = {
     ),
     "population.curious": Off(0.0, "behaviour.curiosity", (1.0, 5.0)),
     "notes.subtitled": Off(0.0, "notes.adaptation_days", (0.5, 9.0), PLENTY, usual=1.0),
+    "notes.posted_across": Off(
+        0.0, "notes.adaptation_days", (0.5, 9.0), {"notes.subtitled": 0.0, **PLENTY}, usual=1.0
+    ),
     "behaviour.taste": Off(0.0, "behaviour.taste_drift", (0.0, 0.3)),
     "behaviour.language_penalty": Off(0.0, "population.incumbents.bilingual", (0.0, 1.0)),
     "behaviour.translation": Off(0.0, "behaviour.translation_day", (0, 99)),
