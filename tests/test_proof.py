@@ -246,17 +246,19 @@ def test_hiding_their_notes_leaves_no_share_to_them(cell):
         assert told["events and notes"] > 0.3 * truth[0]
 
 
-def made_up_cells(factor, noise, seeds=4):
+def made_up_cells(factor, noise, seeds=4, *, luck=0.2):
+    """Truth grows with size and seed; what is told with size, and with the seed as `luck` says."""
     rng = np.random.default_rng(3)
     rows = []
     for way in WAYS:
         for level in LEVELS:
             for seed in range(seeds):
                 for size in (0.01, 0.1, 0.4):
-                    truth = size
-                    told = factor * truth + noise * rng.normal()
+                    truth = size * (1 + 0.2 * seed)
+                    told = factor * size * (1 + luck * seed) + noise * rng.normal()
+                    p_value = 0.04 if told > 0.05 else 0.6
                     rows.append(("als", way, size, seed, level, truth, truth - 0.05, told,
-                                 told - 0.05, 0.01, 0.5, 10, 1.0))  # fmt: skip
+                                 told - 0.05, 0.01, p_value, 10, 1.0))  # fmt: skip
     columns = ["recommender", "way", "size", "seed", "level", "true_total", "true_who", "total",
                "who", "band", "p_value", "newcomers", "matched"]  # fmt: skip
     return pl.DataFrame(rows, schema=columns, orient="row")
@@ -267,6 +269,7 @@ def test_a_log_that_tells_the_truth_is_believed():
     total = agreement.filter(recommender="all", figure="total")
     assert total["bias"].abs().max() < 1e-3
     assert total["pearson"].min() > 0.99
+    assert total["within"].min() == 1.0
     who = agreement.filter(recommender="all", figure="who")
     assert who["disagree"].max() == 0
     assert set(judge(found)["verdict"]) == {"holds"}
@@ -276,10 +279,20 @@ def test_a_log_that_tells_the_truth_is_believed():
 def test_a_log_that_tells_a_tenth_is_not():
     agreement, _, found = compare(made_up_cells(0.1, 1e-4))
     total = agreement.filter(recommender="als", way="events", level="notes", figure="total")
-    assert total["bias"].item() == pytest.approx(-0.9 * 0.17, abs=1e-3)
+    assert total["bias"].item() == pytest.approx(-0.9 * 0.17 * 1.3, abs=1e-3)
     verdicts = dict(judge(found).select("quantity", "verdict").iter_rows())
     assert verdicts["told of the true total, share"] == "fails"
     assert verdicts["rank correlation over cells: total"] == "holds"
+
+
+def test_to_know_sizes_is_not_to_know_more():
+    """Over sizes the order is right, and at one size it is luck."""
+    agreement, _, found = compare(made_up_cells(1.0, 1e-4, seeds=8, luck=0.0))
+    verdicts = dict(judge(found).select("quantity", "verdict").iter_rows())
+    assert verdicts["rank correlation over cells: total"] == "holds"
+    assert verdicts["rank correlation at one size: total"] == "unclear"
+    total = agreement.filter(recommender="all", figure="total")
+    assert total["spearman"].min() > 0.8 > 0.5 > total["within"].mean()
 
 
 # Parts and claims

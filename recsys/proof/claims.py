@@ -42,6 +42,7 @@ CLAIMS: dict[str, Quantity] = {
         Quantity(2, "largest part of a mediator alone", "0", 0.0, 0.0, _SHOWN[1]),
         Quantity(2, "largest fall between sizes, in SE", "<= 2", -_INF, 2.0, _SHOWN[1]),
         Quantity(3, "rank correlation over cells: total", "> 0", 0, _INF, "new", True),
+        Quantity(3, "rank correlation at one size: total", "> 0", 0, _INF, "new", True),
         Quantity(3, "told of the true total, share", "1", 0.8, 1.25, "new"),
         Quantity(3, "alarms where the truth is above 0", ">= 0.95", 0.95, 1.0, "new"),
         Quantity(3, "truth above 0 without an alarm", "<= 0.2", 0.0, 0.2, "new"),

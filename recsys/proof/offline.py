@@ -44,6 +44,8 @@ LEVELS = {
 """What is measured in truth, and what stands for it in the log."""
 WAYS = ("events", "events and notes")
 """What is left out of the log: what people did, or that and what they posted."""
+_LEVEL = 0.05
+"""Largest p of an alarm."""
 _DAILY = 0.4
 """Share of incumbents who come on a day."""
 _SPARE = 48
@@ -223,15 +225,17 @@ def compare(cells: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, list[Found
         Two frames, and the figures that are claimed.
 
         The first, by recommender (`all` too) · way · level · figure (`total`, `who`): cells · truth
-        · told (means) · bias (told less truth) with bias_ci_low, bias_ci_high · pearson · spearman;
-        and for who, over cells: alarms (told: beyond the band) · alarms_right (of these, where the
+        · told (means) · bias (told less truth) with bias_ci_low, bias_ci_high · pearson · spearman
+        · within (mean of spearman over seeds, within each recommender and size); and for who, over
+        cells: alarms (told above 0, with p <= .05) · alarms_right (of these, where the
         truth is above 0) · silent (of the cells whose truth is above 0, those without an alarm) ·
         disagree (an alarm where the truth is not above 0, or none where it is).
 
         The second, by recommender · way · level · size: means with intervals over seeds of
         true_total, true_who, total and who, and the share of alarms.
     """
-    keyed = cells.with_columns(alarm=pl.col("who") > pl.col("band"))
+    keyed = cells.with_columns(alarm=(pl.col("who") > 0) & (pl.col("p_value") <= _LEVEL))
+    keyed = keyed.with_columns(recommender_=pl.col("recommender"))
     both = pl.concat([keyed, keyed.with_columns(recommender=pl.lit("all"))])
     keys = ("recommender", "way", "level")
     over_all, by_size = [], []
@@ -258,6 +262,7 @@ def _agreement(group: pl.DataFrame, figure: str) -> dict[str, Any]:
         "bias": float(gap.mean), "bias_ci_low": float(gap.low), "bias_ci_high": float(gap.high),
         "pearson": float(pearsonr(truth, told).statistic) if varied else None,
         "spearman": float(spearmanr(truth, told).statistic) if varied else None,
+        "within": _within(group, figure),
     }  # fmt: skip
     if figure == "who":
         alarm, real = group["alarm"].to_numpy(), truth > 0
@@ -268,6 +273,30 @@ def _agreement(group: pl.DataFrame, figure: str) -> dict[str, Any]:
             "disagree": (alarm != real).mean(),
         }
     return row
+
+
+def _within(group: pl.DataFrame, figure: str) -> float | None:
+    """Whether seeds of one recommender and one size are in the right order: mean rank correlation.
+
+    Over sizes the order is hard to miss. Cells in which nothing varies are left out.
+    """
+    found = []
+    for _, cell in group.group_by("recommender_", "size", maintain_order=True):
+        truth, told = cell[f"true_{figure}"].to_numpy(), cell[figure].to_numpy()
+        if np.ptp(truth) > 0 and np.ptp(told) > 0:
+            found.append(float(spearmanr(truth, told).statistic))
+    return float(np.mean(found)) if found else None
+
+
+def _jackknife(cells: pl.DataFrame) -> NDArray[np.float64]:
+    """(1, seeds) pseudo-values of `_within` for the total: what each seed adds to it."""
+    seeds = cells["seed"].unique(maintain_order=True).to_list()
+    whole = _within(cells, "total")
+    without = [_within(cells.filter(pl.col("seed") != seed), "total") for seed in seeds]
+    if whole is None or None in without:
+        return np.full((1, len(seeds)), np.nan)
+    n = len(seeds)
+    return n * whole - (n - 1) * np.array([without], dtype=np.float64)
 
 
 def _by_seed(group: pl.DataFrame, name: str) -> NDArray[np.float64]:
@@ -309,6 +338,9 @@ def _claimed(cells: pl.DataFrame, agreement: pl.DataFrame) -> list[Found]:
         for name, values in zip(names, zip(*by_seed, strict=True), strict=True):
             y = nested_interval(np.array([values]))
             found.append(Found(name, of, float(y.mean), float(y.low), float(y.high), seeds))
+        y = nested_interval(_jackknife(mix.with_columns(recommender_=pl.col("recommender"))))
+        found.append(Found("rank correlation at one size: total", of, float(y.mean),
+                           float(y.low), float(y.high), seeds))  # fmt: skip
         who = agreement.filter(recommender="all", way=way, level="language_format", figure="who")
         for name, column in (
             ("alarms where the truth is above 0", "alarms_right"),
