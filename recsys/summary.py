@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from recsys.arms.measure import KEYS, is_level
 from recsys.inference import (
+    MIN_SEEDS_FOR_CLAIMS,
     holm,
     minimum_detectable_effect,
     nested_interval,
     parts,
     permutation_p,
     placebo_band,
+    planning_interval,
     seeds_needed,
     two_way_interval,
     widened,
@@ -182,11 +184,13 @@ def power_of_world(per_user: pl.DataFrame, arms: tuple[str, ...]) -> pl.DataFram
         per_user, arms: as for `drift_of_world`.
 
     Returns:
-        recommender · mitigation · measure · who · detectable (the smallest true who that 4 in 5
-        such studies would tell from 0) · margin (a change that matters: .01 of drift, 1 % of what
+        recommender · mitigation · measure · who · detectable (an estimate of the smallest true who
+        that 4 in 5 such studies would tell from 0, too large rather than too small: with the seeds'
+        luck of `planning_interval`) · margin (a change that matters: .01 of drift, 1 % of what
         feeds are worth without the influx) · seeds_needed (to tell who from 0 in 4 of 5 studies if
-        it is as large as the margin; null if more than 200) · n_users · n_seeds. No row without a
-        placebo or with one seed.
+        it is as large as the margin, by the same estimate; null if more than 200, and with fewer
+        than `MIN_SEEDS_FOR_CLAIMS` seeds, which are too few to plan with) · n_users · n_seeds. No
+        row without a placebo or with one seed.
     """
     rows: list[dict[str, Any]] = []
     for keys, measure, by_arm in drifts_by_arm(per_user, arms):
@@ -197,7 +201,8 @@ def power_of_world(per_user: pl.DataFrame, arms: tuple[str, ...]) -> pl.DataFram
         if min(y.shape) < 2:
             continue
         margin = _MARGIN if not is_level(measure) else _MARGIN * _level(per_user, keys, measure)
-        interval, needed = two_way_interval(y), float(seeds_needed(y, margin))
+        interval = planning_interval(y)
+        needed = float(seeds_needed(y, margin)) if y.shape[1] >= MIN_SEEDS_FOR_CLAIMS else np.inf
         rows.append(
             {
                 **keys, "measure": measure, "who": interval.mean,

@@ -5,6 +5,7 @@ from typing import Any
 
 from pipelines.report.headline import Variant, name_of, number
 from pipelines.report.section import Section
+from recsys.inference import MIN_SEEDS_FOR_CLAIMS
 from recsys.study import StudyResult
 
 __all__ = ["power_lines", "recovery_sections"]
@@ -70,11 +71,12 @@ def power_lines(result: StudyResult) -> Iterator[str]:
         if rows.is_empty():
             continue
         seen = _range([number(x) for x in rows["detectable"].sort()])
-        needed = [_seeds(x) for x in rows["seeds_needed"].sort(nulls_last=True)]
-        yield (
-            f"A who of {seen} points of {title} would be seen in 4 of 5 such studies; "
-            f"1 point takes {_range(needed)} seeds."
-        )
+        line = f"Estimated: a who of {seen} points of {title} would be seen in 4 of 5 such studies"
+        if rows["n_seeds"].min() >= MIN_SEEDS_FOR_CLAIMS:
+            needed = [_seeds(x) for x in rows["seeds_needed"].sort(nulls_last=True)]
+            yield f"{line}; 1 point takes {_range(needed)} seeds."
+        else:
+            yield f"{line}; how many seeds 1 point takes, {MIN_SEEDS_FOR_CLAIMS} can tell."
 
 
 def _range(texts: list[str]) -> str:
