@@ -111,9 +111,9 @@ def measured(
         found = [values[name, day] for day in days if (name, day) in values]
         if found:
             values[name, None] = _mean_of(found)
-    both = [_excess(values, day, measures) for day in days if ("floor", day) in values]
-    if plan.floor == "turnover" and both:
-        values[EXCESS, None] = _mean_of(both)
+    beyond = [_excess(values, day, measures) for day in days if ("floor", day) in values]
+    if plan.floor == "turnover" and beyond:
+        values[EXCESS, None] = _mean_of(beyond)
     elif len(days) > 1:
         _pool(values, feeds, plan, members, items, measures)
     return values, alone
