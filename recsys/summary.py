@@ -22,6 +22,7 @@ from recsys.inference import (
     placebo_band,
     planning_interval,
     seeds_needed,
+    share_interval,
     two_way_interval,
     widened,
 )
@@ -35,6 +36,11 @@ SATURATED = 0.8
 """A rung on which placebo or retrain drift by this much leaves no room for anything else."""
 PRIMARY = ("notes", "language_format", "utility")
 """The measures on which a study stands: note level, mix level, harm. Others are adjusted."""
+_SHARES = ("noticeable4", "influx_heavy")
+"""Measures that are 0 or 1 for a reader."""
+_FEW = 5
+_NO_NEWCOMERS = ("control", "retrain")
+"""Arms in which these are 0 because nobody came, not by chance."""
 _MARGIN = 0.01
 _HEADLINE = -1
 """Stands for the null day of headlines where days are sorted: they come first."""
@@ -52,7 +58,9 @@ def summarise(per_user: pl.DataFrame) -> pl.DataFrame:
     """Mean of each measure in each arm, with its interval over users and seeds.
 
     Incumbents are the same people in every seed; newcomers are others, so that theirs is a mean of
-    the seeds' means, over whoever has a value.
+    the seeds' means, over whoever has a value. A share of readers (`noticeable4`, `influx_heavy`)
+    on one side of which there are fewer than 5 has the ends of `share_interval`, unless it is 0
+    because the arm has no newcomers.
 
     Args:
         per_user: as in `StudyResult.per_user`.
@@ -69,6 +77,8 @@ def summarise(per_user: pl.DataFrame) -> pl.DataFrame:
                 interval = estimate(y)
                 if not interval.n_users:
                     continue  # turnover, say, on the first day
+                if measure in _SHARES and keys["arm"] not in _NO_NEWCOMERS and _few(y, keys):
+                    interval = share_interval(interval)
                 rows.append(
                     {
                         **keys, "day": day, "measure": measure, "mean": interval.mean,
@@ -79,6 +89,14 @@ def summarise(per_user: pl.DataFrame) -> pl.DataFrame:
     columns = ("recommender", "mitigation", "arm", "day", "cohort", "measure", "mean", "ci_low",
                "ci_high", "n_users", "n_seeds")  # fmt: skip
     return _frame(rows, columns)
+
+
+def _few(y: NDArray[np.float64], keys: Mapping[str, str]) -> bool:
+    """Whether fewer than `_FEW` readers have a value above 0, or below 1; newcomers are others in
+    each seed."""
+    people = y.reshape(-1, 1) if keys["cohort"] == "newcomer" else y
+    people = people[~np.isnan(people).any(axis=1)]
+    return min(int((people > 0).any(axis=1).sum()), int((people < 1).any(axis=1).sum())) < _FEW
 
 
 def drift_of_world(per_user: pl.DataFrame, arms: tuple[str, ...]) -> pl.DataFrame:

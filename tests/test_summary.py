@@ -132,3 +132,22 @@ def test_newcomers_are_others_in_each_seed():
     assert found["newcomer"]["ci_high"] == pytest.approx(0.3 + 12.7062 * 0.1, abs=1e-4)
     assert found["incumbent"]["mean"] == pytest.approx(0.25)  # the one who has both
     assert found["incumbent"]["n_users"] == 1
+
+
+def test_a_share_that_few_make_is_no_point():
+    """Nobody of 15 is 0 to 3.7 / 15, but exactly 0 where no newcomers are; many: as ever."""
+    nobody = np.zeros((len(DAYS), 15, 3))
+    many = np.random.default_rng(7).random((len(DAYS), 15, 3)).round()
+    found = summarise(per_user(many, nobody, "noticeable4")).filter(pl.col("day").is_null())
+    rows = {row["arm"]: row for row in found.iter_rows(named=True)}
+    assert (rows["placebo"]["mean"], rows["placebo"]["ci_low"]) == (0, 0)
+    assert rows["placebo"]["ci_high"] == pytest.approx(1 - 0.025 ** (1 / 15))
+    assert rows["control"]["ci_low"] == rows["control"]["ci_high"] == rows["control"]["mean"]
+    assert rows["influx"]["ci_low"] == pytest.approx(two_way_interval(many.mean(axis=0)).low)
+    other = summarise(per_user(many, nobody, "utility")).filter(
+        pl.col("day").is_null(), arm="placebo"
+    )
+    assert other["ci_high"].item() == 0
+    newcomers = per_user(many, nobody, "noticeable4").with_columns(cohort=pl.lit("newcomer"))
+    row = summarise(newcomers).filter(pl.col("day").is_null(), arm="placebo")
+    assert row["ci_high"].item() == pytest.approx(1 - 0.025 ** (1 / 45))

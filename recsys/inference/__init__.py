@@ -10,6 +10,7 @@ from recsys.inference.estimate import (
     parts,
     planning_interval,
     seeds_needed,
+    share_interval,
     two_way_interval,
     users_interval,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "resampled_means",
     "seeds_needed",
     "shapley",
+    "share_interval",
     "smallest_p",
     "spread_ratio",
     "two_way_interval",

@@ -9,7 +9,7 @@ components", Biometrics Bulletin 2; Searle, Casella & McCulloch (1992), *Varianc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -161,6 +161,52 @@ def users_interval(y: ArrayLike, level: float = 0.95) -> Interval:
     enough = n_users >= 2
     variance = np.where(enough, spread / np.maximum(n_users, 1), np.nan)
     return _t_interval(mean, variance, np.where(enough, free, np.nan), level, n_users, np.array(1))
+
+
+def share_interval(interval: Interval, level: float = 0.95) -> Interval:
+    """The same mean with ends for a share that few users make: Clopper & Pearson's.
+
+    Where hardly anybody has a value other than 0 (or 1) a t interval is far too narrow, and a point
+    where nobody has. Instead of the number of users counts how many independent ones would give the
+    interval's variance, adjusted for its degrees of freedom, at most as many as there are: Korn &
+    Graubard (1998), "Confidence intervals for proportions with small expected number of positive
+    counts estimated from survey data", Survey Methodology 24. Where nobody has the value the upper
+    end is about 3.7 / users.
+
+    Args:
+        interval: of a mean of values in [0, 1], by any function here.
+        level: coverage, in (0, 1).
+
+    Returns:
+        Interval with other ends, within [0, 1]; NaN where there was no variance estimate.
+
+    Raises:
+        ValueError: a mean outside [0, 1], or ``level`` is not in (0, 1).
+
+    Example:
+        >>> nobody = share_interval(two_way_interval([[0.0, 0.0]] * 100))
+        >>> print(f"{nobody.mean:.3f} [{nobody.low:.3f}, {nobody.high:.3f}]")
+        0.000 [0.000, 0.036]
+    """
+    _check_level(level)
+    from scipy.special import betaincinv, stdtrit
+
+    p, variance, tail = interval.mean, interval.variance, 0.5 - level / 2
+    if ((p < 0) | (p > 1)).any():
+        raise ValueError(
+            f"a share lies in [0, 1]; got a mean of {np.nanmin(p):g} … {np.nanmax(p):g}"
+        )
+    known = ~np.isnan(variance)
+    users = np.maximum(interval.n_users, 2)
+    spread = known & (variance > 0)
+    wider = stdtrit(users - 1, tail) / stdtrit(np.where(spread, interval.df, 1.0), tail)
+    as_good_as = p * (1 - p) / np.where(spread, variance, 1.0) * wider**2
+    n = np.where(spread, np.minimum(as_good_as, users), users)
+    have = np.where(known, p * n, 0.0)
+    rest = n - have
+    low = np.where(have > 0, betaincinv(np.where(have > 0, have, 1.0), rest + 1, tail), 0.0)
+    high = np.where(rest > 0, betaincinv(have + 1, np.where(rest > 0, rest, 1.0), 1 - tail), 1.0)
+    return replace(interval, low=np.where(known, low, np.nan), high=np.where(known, high, np.nan))
 
 
 def parts(influx: ArrayLike, placebo: ArrayLike, retrain: ArrayLike) -> dict[str, Floats]:

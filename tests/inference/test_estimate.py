@@ -17,6 +17,7 @@ from recsys.inference.estimate import (
     parts,
     planning_interval,
     seeds_needed,
+    share_interval,
     two_way_interval,
     users_interval,
 )
@@ -239,6 +240,37 @@ def test_parts_add_up_exactly(drift):
     assert list(split) == ["total", "volume", "who"]
     assert (split["total"] == split["volume"] + split["who"]).all()
     assert (split["total"] == (drift[0] - drift[2]) / 1024).all()
+
+
+def test_shares_that_few_make_by_hand():
+    """Nobody of 60, everybody, and 3 of 60 alike in all seeds: Clopper and Pearson's own."""
+    from scipy.stats import binomtest
+
+    for count in (0, 60):
+        ends = binomtest(count, 60).proportion_ci(method="exact")
+        found = share_interval(two_way_interval(np.full((60, 3), count / 60)))
+        assert (found.low, found.high) == (pytest.approx(ends.low), pytest.approx(ends.high))
+    three = np.repeat(np.arange(60)[:, None] < 3, 3, axis=1).astype(float)
+    ends, interval = binomtest(3, 60).proportion_ci(method="exact"), two_way_interval(three)
+    found = share_interval(interval)
+    assert (found.low, found.high) == (
+        pytest.approx(ends.low, 0.05),
+        pytest.approx(ends.high, 0.05),
+    )
+    assert (found.mean, found.p_value) == (interval.mean, interval.p_value)
+    assert np.isnan(share_interval(two_way_interval(three[:, :1])).high)
+    with pytest.raises(ValueError, match="share"):
+        share_interval(two_way_interval(three + 0.97))
+
+
+@pytest.mark.parametrize("prob", [0.002, 0.005, 0.01])
+def test_shares_that_few_make_are_covered(prob):
+    """A trait of 200 readers that few have: a t interval, often a point, covers it far too
+    seldom."""
+    y = np.random.default_rng(23).random((2000, 200, 1)) < prob
+    y = np.repeat(y, 8, axis=2).astype(float)
+    assert covers(share_interval(two_way_interval(y)), prob).mean() > 0.94
+    assert covers(two_way_interval(y), prob).mean() < 0.9
 
 
 def test_parts_of_any_floats_add_up_to_rounding():
