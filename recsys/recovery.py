@@ -1,9 +1,11 @@
 """Do the feeds come back? Days from the reversal until drift is small again.
 
-Two events, by mean curves over readers and seeds: total drift is *inside* the placebo's band, that
-is no larger than the upper end of the placebo's 95 % interval that day; and it is at most *half* of
-the largest total drift of all days. Curves are not means over readers of anything, so intervals
-come from resampling readers and seeds, both (`recsys.inference.resampled_means`).
+Two events, by mean curves over readers and seeds: total drift is *inside*, that is no larger than
+the placebo's that day but for a margin; and it is at most *half* of the largest total drift of all
+days. A curve of few seeds dips below any bar by luck, and the first of many days would be told too
+early; so a day counts if the next measured day is below the bar too. Curves are not means over
+readers of anything, so intervals come from resampling readers and seeds, both
+(`recsys.inference.resampled_means`).
 """
 
 from typing import Any
@@ -12,7 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recsys.inference import resampled_means, two_way_interval
+from recsys.inference import MIN_SEEDS_FOR_CLAIMS, resampled_means, two_way_interval
 from recsys.summary import SATURATED, Cube, drifts_by_arm
 
 __all__ = ["EVENTS", "RECOVERING", "recovery"]
@@ -22,6 +24,11 @@ Curves = NDArray[np.float64]
 RECOVERING = ("notes", "language_format", "topic")
 """The measures whose recovery is told: a drift that an influx makes larger."""
 EVENTS = ("inside", "half")
+NEAR_SHARE, NEAR = 0.1, 0.005
+"""How far above the placebo's total drift is still as small as the placebo's: a tenth of it, which
+is little beside what an influx leaves, and half a point, half of what `PRIMARY` measures count as a
+change that matters. Neither depends on how many seeds or readers there are: a bar at the end of an
+interval is the lower, the more seeds there are, so that fewer make it easier to come back."""
 _NEVER = np.inf
 _COLUMNS: dict[str, Any] = {
     "recommender": pl.String,
@@ -56,8 +63,8 @@ def recovery(per_user: pl.DataFrame, arms: tuple[str, ...], reversal: int) -> pl
         reversal) · peak (largest total drift) · peak_day · outside (whether total drift was ever
         larger than the placebo's, beyond doubt over all days at once) · saturated (on some day the
         placebo or another seed leaves no room) · n_users · n_seeds. Days and ends are null where
-        the event did not come by the last day; ends also with one seed. No row without a day from
-        the reversal on.
+        the event did not come before the last day, which no other confirms; ends and reached also
+        with fewer than `MIN_SEEDS_FOR_CLAIMS` seeds. No row without a day from the reversal on.
     """
     rows: list[dict[str, Any]] = []
     for keys, measure, by_arm in drifts_by_arm(per_user, arms):
@@ -78,10 +85,9 @@ def _events(by_arm: dict[str, Cube], reversal: int) -> list[dict[str, Any]]:
     total, volume = total[:, known], volume[:, known]
     if not (days >= reversal).any() or not known.any():
         return []
-    interval = two_way_interval(volume)
-    width = np.nan_to_num(interval.high - interval.mean)
     mean, sham = total.mean(axis=(1, 2)), volume.mean(axis=(1, 2))
-    again = resampled_means(total), resampled_means(volume)
+    several = total.shape[2] >= MIN_SEEDS_FOR_CLAIMS
+    again = (resampled_means(total), resampled_means(volume)) if several else None
     full = np.maximum(placebo.mean(axis=(1, 2)), retrain.mean(axis=(1, 2))) >= SATURATED
     shared = {
         "last_day": int(days[-1]) - reversal,
@@ -94,14 +100,14 @@ def _events(by_arm: dict[str, Cube], reversal: int) -> list[dict[str, Any]]:
     }
     rows = []
     for event in EVENTS:
-        (found,) = _first(event, days, reversal, mean[None], sham[None], width)
-        drawn = _first(event, days, reversal, *again, width) if total.shape[2] > 1 else None
+        (found,) = _first(event, days, reversal, mean[None], sham[None])
+        drawn = None if again is None else _first(event, days, reversal, *again)
         rows.append({"event": event, "days": _told(found), **_ends(drawn), **shared})
     return rows
 
 
 def _first(
-    event: str, days: NDArray[np.int64], reversal: int, total: Curves, sham: Curves, width: Curves
+    event: str, days: NDArray[np.int64], reversal: int, total: Curves, sham: Curves
 ) -> Curves:
     """Days from the reversal to an event, (n,), infinite where it does not come.
 
@@ -110,15 +116,16 @@ def _first(
         days: (d,).
         reversal: a day.
         total, sham: (n, d) curves of the influx and the placebo, both less the retrain's.
-        width: (d,) from the placebo's mean to the upper end of its interval.
     """
-    after = np.broadcast_to(days >= reversal, total.shape)
     if event == "inside":
-        come = after & (total <= sham + width)
+        below = total <= sham + NEAR_SHARE * np.abs(sham) + NEAR
     else:
         peak = total.max(axis=1, keepdims=True)
         past = days >= days[total.argmax(axis=1)][:, None]
-        come = after & past & (total <= np.maximum(peak, 0) / 2)
+        below = past & (total <= np.maximum(peak, 0) / 2)
+    come = (days >= reversal) & below
+    come[:, :-1] &= below[:, 1:]
+    come[:, -1] = False
     first = days[come.argmax(axis=1)] - reversal
     return np.where(come.any(axis=1), first, _NEVER)
 

@@ -13,13 +13,16 @@ from numpy.typing import NDArray
 
 from recsys.arms.measure import KEYS, is_level
 from recsys.inference import (
+    MIN_SEEDS_FOR_CLAIMS,
     holm,
     minimum_detectable_effect,
     nested_interval,
     parts,
     permutation_p,
     placebo_band,
+    planning_interval,
     seeds_needed,
+    share_interval,
     two_way_interval,
     widened,
 )
@@ -33,6 +36,11 @@ SATURATED = 0.8
 """A rung on which placebo or retrain drift by this much leaves no room for anything else."""
 PRIMARY = ("notes", "language_format", "utility")
 """The measures on which a study stands: note level, mix level, harm. Others are adjusted."""
+_SHARES = ("noticeable4", "influx_heavy")
+"""Measures that are 0 or 1 for a reader."""
+_FEW = 5
+_NO_NEWCOMERS = ("control", "retrain")
+"""Arms in which these are 0 because nobody came, not by chance."""
 _MARGIN = 0.01
 _HEADLINE = -1
 """Stands for the null day of headlines where days are sorted: they come first."""
@@ -50,7 +58,9 @@ def summarise(per_user: pl.DataFrame) -> pl.DataFrame:
     """Mean of each measure in each arm, with its interval over users and seeds.
 
     Incumbents are the same people in every seed; newcomers are others, so that theirs is a mean of
-    the seeds' means, over whoever has a value.
+    the seeds' means, over whoever has a value. A share of readers (`noticeable4`, `influx_heavy`)
+    on one side of which there are fewer than 5 has the ends of `share_interval`, unless it is 0
+    because the arm has no newcomers.
 
     Args:
         per_user: as in `StudyResult.per_user`.
@@ -67,6 +77,8 @@ def summarise(per_user: pl.DataFrame) -> pl.DataFrame:
                 interval = estimate(y)
                 if not interval.n_users:
                     continue  # turnover, say, on the first day
+                if measure in _SHARES and keys["arm"] not in _NO_NEWCOMERS and _few(y, keys):
+                    interval = share_interval(interval)
                 rows.append(
                     {
                         **keys, "day": day, "measure": measure, "mean": interval.mean,
@@ -77,6 +89,14 @@ def summarise(per_user: pl.DataFrame) -> pl.DataFrame:
     columns = ("recommender", "mitigation", "arm", "day", "cohort", "measure", "mean", "ci_low",
                "ci_high", "n_users", "n_seeds")  # fmt: skip
     return _frame(rows, columns)
+
+
+def _few(y: NDArray[np.float64], keys: Mapping[str, str]) -> bool:
+    """Whether fewer than `_FEW` readers have a value above 0, or below 1; newcomers are others in
+    each seed."""
+    people = y.reshape(-1, 1) if keys["cohort"] == "newcomer" else y
+    people = people[~np.isnan(people).any(axis=1)]
+    return min(int((people > 0).any(axis=1).sum()), int((people < 1).any(axis=1).sum())) < _FEW
 
 
 def drift_of_world(per_user: pl.DataFrame, arms: tuple[str, ...]) -> pl.DataFrame:
@@ -182,11 +202,13 @@ def power_of_world(per_user: pl.DataFrame, arms: tuple[str, ...]) -> pl.DataFram
         per_user, arms: as for `drift_of_world`.
 
     Returns:
-        recommender · mitigation · measure · who · detectable (the smallest true who that 4 in 5
-        such studies would tell from 0) · margin (a change that matters: .01 of drift, 1 % of what
+        recommender · mitigation · measure · who · detectable (an estimate of the smallest true who
+        that 4 in 5 such studies would tell from 0, too large rather than too small: with the seeds'
+        luck of `planning_interval`) · margin (a change that matters: .01 of drift, 1 % of what
         feeds are worth without the influx) · seeds_needed (to tell who from 0 in 4 of 5 studies if
-        it is as large as the margin; null if more than 200) · n_users · n_seeds. No row without a
-        placebo or with one seed.
+        it is as large as the margin, by the same estimate; null if more than 200, and with fewer
+        than `MIN_SEEDS_FOR_CLAIMS` seeds, which are too few to plan with) · n_users · n_seeds. No
+        row without a placebo or with one seed.
     """
     rows: list[dict[str, Any]] = []
     for keys, measure, by_arm in drifts_by_arm(per_user, arms):
@@ -197,7 +219,8 @@ def power_of_world(per_user: pl.DataFrame, arms: tuple[str, ...]) -> pl.DataFram
         if min(y.shape) < 2:
             continue
         margin = _MARGIN if not is_level(measure) else _MARGIN * _level(per_user, keys, measure)
-        interval, needed = two_way_interval(y), float(seeds_needed(y, margin))
+        interval = planning_interval(y)
+        needed = float(seeds_needed(y, margin)) if y.shape[1] >= MIN_SEEDS_FOR_CLAIMS else np.inf
         rows.append(
             {
                 **keys, "measure": measure, "who": interval.mean,

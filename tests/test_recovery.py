@@ -75,11 +75,44 @@ def test_what_never_left_is_back_at_once():
     assert not rows["inside"]["outside"]
 
 
-def test_one_seed_has_no_interval():
-    rows = found(per_user(np.zeros(DAYS.size), seeds=1))
-    assert rows["inside"]["ci_low"] is None
-    assert rows["inside"]["reached"] is None
+@pytest.mark.parametrize("seeds", [1, 7])
+def test_few_seeds_have_no_interval(seeds):
+    rows = found(per_user(np.zeros(DAYS.size), seeds=seeds))
+    for event in ("inside", "half"):
+        assert rows[event]["ci_low"] is None
+        assert rows[event]["ci_high"] is None
+        assert rows[event]["reached"] is None
     assert rows["inside"]["days"] is not None
+
+
+def test_a_day_counts_if_the_next_is_below_too():
+    """A dip on day 10 and another on the last day are not confirmed; 17 and 20 are each other's."""
+    exact = {"noise": 0.0, "luck": 0.0}
+    curve = np.where(np.isin(DAYS, (10, 24)), 0.0, 0.3)
+    rows = found(per_user(curve, **exact))
+    assert (rows["inside"]["days"], rows["half"]["days"]) == (None, None)
+    curve = np.where(np.isin(DAYS, (10, 17, 20)), 0.0, 0.3)
+    rows = found(per_user(curve, **exact))
+    assert (rows["inside"]["days"], rows["half"]["days"]) == (17 - 8, 17 - 8)
+
+
+def test_the_bar_is_a_tenth_and_half_a_point_above_the_placebo():
+    """The placebo's total is .05: .06 is inside. However many seeds there are."""
+    for seeds in (2, 8):
+        for above, days in ((0.0099, 0.0), (0.0101, None)):
+            rows = found(per_user(np.full(DAYS.size, above), seeds, noise=0.0, luck=0.0))
+            assert rows["inside"]["days"] == days
+
+
+def test_what_stays_above_is_seldom_told_to_be_back():
+    """Twice the placebo's total for good, with much luck. 40 studies of 8 seeds; of 3, more."""
+    told = {3: 0, 8: 0}
+    for seeds in told:
+        for repetition in range(40):
+            rows = per_user(np.full(DAYS.size, 0.05), seeds, luck=0.025, seed=repetition)
+            told[seeds] += found(rows)["inside"]["days"] is not None
+    assert told[8] <= 6
+    assert told[8] <= told[3] <= 20
 
 
 def test_nothing_to_tell():

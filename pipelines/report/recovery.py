@@ -5,6 +5,7 @@ from typing import Any
 
 from pipelines.report.headline import Variant, name_of, number
 from pipelines.report.section import Section
+from recsys.inference import MIN_SEEDS_FOR_CLAIMS
 from recsys.study import StudyResult
 
 __all__ = ["power_lines", "recovery_sections"]
@@ -12,8 +13,8 @@ __all__ = ["power_lines", "recovery_sections"]
 _ENOUGH = 3
 _TITLES = {"language_format": "mix", "topic": "topics", "notes": "notes"}
 _WORDS = (
-    "half    days from the reversal until total drift was half of its peak",
-    "inside  days until it was no larger than the placebo's; never above it: it did not have to",
+    "half    days from the reversal until total drift was half of its peak or less",
+    "inside  until it was about the placebo's or less; both on two measured days in a row",
 )
 
 
@@ -41,7 +42,7 @@ def recovery_sections(result: StudyResult, order: list[Variant]) -> Iterator[Sec
             if half is not None and inside is not None:
                 name = f"{name_of(variant)}: {title}{' †' if half['saturated'] else ''}"
                 peak = f"{number(half['peak'])} on day {half['peak_day']}"
-                back = _days(inside) if inside["outside"] else "never above it"
+                back = _days(inside) if inside["outside"] else "not shown to be above it"
                 lines.append((name, peak, _days(half), back))
     yield Section(
         f"Do the feeds come back?  (days from the reversal, day {reversal})",
@@ -52,8 +53,8 @@ def recovery_sections(result: StudyResult, order: list[Variant]) -> Iterator[Sec
 
 
 def _days(row: Mapping[str, Any]) -> str:
-    """`4 [2, 9]`; `> 19` where it did not come by the last day."""
-    beyond = f"> {row['last_day']}"
+    """`4 [2, 9]`; `≥ 19` where it did not come before the last day."""
+    beyond = f"≥ {row['last_day']}"
     middle = beyond if row["days"] is None else number(row["days"], 1, 0)
     if row["reached"] is None:
         return middle
@@ -70,11 +71,12 @@ def power_lines(result: StudyResult) -> Iterator[str]:
         if rows.is_empty():
             continue
         seen = _range([number(x) for x in rows["detectable"].sort()])
-        needed = [_seeds(x) for x in rows["seeds_needed"].sort(nulls_last=True)]
-        yield (
-            f"A who of {seen} points of {title} would be seen in 4 of 5 such studies; "
-            f"1 point takes {_range(needed)} seeds."
-        )
+        line = f"Estimated: a who of {seen} points of {title} would be seen in 4 of 5 such studies"
+        if rows["n_seeds"].min() >= MIN_SEEDS_FOR_CLAIMS:
+            needed = [_seeds(x) for x in rows["seeds_needed"].sort(nulls_last=True)]
+            yield f"{line}; 1 point takes {_range(needed)} seeds."
+        else:
+            yield f"{line}; how many seeds 1 point takes, {MIN_SEEDS_FOR_CLAIMS} can tell."
 
 
 def _range(texts: list[str]) -> str:

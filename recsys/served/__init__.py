@@ -50,7 +50,8 @@ class FeedComparison:
         summary: feeds · day · cohort · measure · mean · ci_low · ci_high · n_users.
         drift: day · cohort · measure · a · b (levels; null for drift) · drift · floor · excess,
             these three with _ci_low and _ci_high · saturated · n_users. drift is B's drift from A,
-            of a level b - a; excess = drift - floor, user by user.
+            of a level b - a; excess = drift - floor, user by user. Where the floor is turnover, the
+            headline's drift is over all days, its excess over each user's days that have both.
         quantiles: feeds · day · cohort · measure · mean · p10 · p50 · p90 · p99 · top_tenth ·
             n_users.
         groups: attribute · group · measure and the columns of `drift` from a on; over all days.
@@ -205,6 +206,7 @@ def _notes(plan: Plan, numbers: Numbers, alone: Mapping[str, int], missing: int)
     if plan.floor == "reference":
         notes.append("Floor: drift of the reference feeds from A. excess = drift - floor.")
     elif plan.floor == "turnover":
+        counted = sum(day in plan.floors for _, day in plan.pairs)
         notes.append(
             "Floor: turnover, the drift of A's feeds from one day to the next (as far apart as "
             "what is compared). It holds what is new every day, so excess may be negative; mixes "
@@ -214,6 +216,11 @@ def _notes(plan: Plan, numbers: Numbers, alone: Mapping[str, int], missing: int)
             "new every day, which A and B share, so excess may be negative; mixes are day by day, "
             "not pooled. A second realisation of A (reference) makes a better floor."
         )
+        if counted < len(plan.pairs):
+            notes.append(
+                f"Over all days, excess rests on {counted} of {len(plan.pairs)} days: those with a "
+                "floor, user by user. Drift is over all, so drift - floor is another figure."
+            )
     else:
         notes.append(
             "No floor: drift holds whatever moves feeds anyway, such as training again. Give a "

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from recsys.drift import Measure
 from recsys.inference import users_interval
 from recsys.served.read import Numbers
-from recsys.served.values import FEEDS, Rows, Values
+from recsys.served.values import EXCESS, FEEDS, Rows, Values
 from recsys.spread import quantiles
 from recsys.summary import SATURATED
 
@@ -171,8 +171,10 @@ def _drift_row(
         level = _of_everybody(values["a", day], measure.name, member.size)
         drift = after - level
     has_floor = bool((~np.isnan(floor) & member).any())
-    known = member & ~np.isnan(drift) & (~np.isnan(floor) if has_floor else True)
     excess = drift - floor
+    if (EXCESS, day) in values:  # of days that have a floor alone, as drift may not be
+        excess = _of_everybody(values[EXCESS, day], measure.name, member.size)
+    known = member & ~np.isnan(drift) & (~np.isnan(excess) if has_floor else True)
     row: dict[str, Any] = {"measure": measure.name, "a": None, "b": None}
     if measure.kind == "level" and known.any():
         row |= {"a": float(level[known].mean()), "b": float(after[known].mean())}

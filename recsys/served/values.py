@@ -11,10 +11,12 @@ from recsys.drift import FeedPair, Measure
 from recsys.served.days import Plan
 from recsys.served.read import Served
 
-__all__ = ["FEEDS", "Items", "Rows", "Values", "measured"]
+__all__ = ["EXCESS", "FEEDS", "Items", "Rows", "Values", "measured"]
 
 FEEDS = ("a", "b", "floor")
 """Rows of per-user values: of A, of B beside A, and of what moves without B."""
+EXCESS = "excess"
+"""What B moves beyond turnover, over the days on which a user has both; over all days only."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +43,7 @@ class Rows(NamedTuple):
 
 
 Values = dict[tuple[str, int | None], Rows]
-"""By feeds (`FEEDS`) and day, None being the mean over days."""
+"""By feeds (`FEEDS`, `EXCESS`) and day, None being the mean over days."""
 
 
 class _Pair(NamedTuple):
@@ -109,7 +111,10 @@ def measured(
         found = [values[name, day] for day in days if (name, day) in values]
         if found:
             values[name, None] = _mean_of(found)
-    if plan.floor != "turnover" and len(days) > 1:
+    beyond = [_excess(values, day, measures) for day in days if ("floor", day) in values]
+    if plan.floor == "turnover" and beyond:
+        values[EXCESS, None] = _mean_of(beyond)
+    elif len(days) > 1:
         _pool(values, feeds, plan, members, items, measures)
     return values, alone
 
@@ -123,6 +128,18 @@ def _there(
         ((_, day),) = plan.floors[pair[1]]
         there["reference"] = feeds["reference"].user[feeds["reference"].on(day)]
     return there
+
+
+def _excess(values: Values, day: int, measures: Mapping[str, Measure]) -> Rows:
+    """Drift less the floor of one day, of the users who have a floor."""
+    floor, after, before = (values[name, day] for name in ("floor", "b", "a"))
+    own = {}
+    for name, measure in measures.items():
+        drift = after.values[name]
+        if measure.kind == "level":
+            drift = drift - before.values[name]
+        own[name] = drift[np.searchsorted(after.users, floor.users)] - floor.values[name]
+    return Rows(floor.users, own)
 
 
 def _in_all(users: Sequence[NDArray[np.int32]]) -> NDArray[np.int32]:

@@ -15,7 +15,9 @@ from recsys.inference.estimate import (
     minimum_detectable_effect,
     nested_interval,
     parts,
+    planning_interval,
     seeds_needed,
+    share_interval,
     two_way_interval,
     users_interval,
 )
@@ -240,6 +242,37 @@ def test_parts_add_up_exactly(drift):
     assert (split["total"] == (drift[0] - drift[2]) / 1024).all()
 
 
+def test_shares_that_few_make_by_hand():
+    """Nobody of 60, everybody, and 3 of 60 alike in all seeds: Clopper and Pearson's own."""
+    from scipy.stats import binomtest
+
+    for count in (0, 60):
+        ends = binomtest(count, 60).proportion_ci(method="exact")
+        found = share_interval(two_way_interval(np.full((60, 3), count / 60)))
+        assert (found.low, found.high) == (pytest.approx(ends.low), pytest.approx(ends.high))
+    three = np.repeat(np.arange(60)[:, None] < 3, 3, axis=1).astype(float)
+    ends, interval = binomtest(3, 60).proportion_ci(method="exact"), two_way_interval(three)
+    found = share_interval(interval)
+    assert (found.low, found.high) == (
+        pytest.approx(ends.low, 0.05),
+        pytest.approx(ends.high, 0.05),
+    )
+    assert (found.mean, found.p_value) == (interval.mean, interval.p_value)
+    assert np.isnan(share_interval(two_way_interval(three[:, :1])).high)
+    with pytest.raises(ValueError, match="share"):
+        share_interval(two_way_interval(three + 0.97))
+
+
+@pytest.mark.parametrize("prob", [0.002, 0.005, 0.01])
+def test_shares_that_few_make_are_covered(prob):
+    """A trait of 200 readers that few have: a t interval, often a point, covers it far too
+    seldom."""
+    y = np.random.default_rng(23).random((2000, 200, 1)) < prob
+    y = np.repeat(y, 8, axis=2).astype(float)
+    assert covers(share_interval(two_way_interval(y)), prob).mean() > 0.94
+    assert covers(two_way_interval(y), prob).mean() < 0.9
+
+
 def test_parts_of_any_floats_add_up_to_rounding():
     influx, placebo, retrain = np.random.default_rng(0).random((3, 50, 4))
     split = parts(influx, placebo, retrain)
@@ -287,10 +320,44 @@ def test_seeds_needed_is_where_the_detectable_effect_crosses():
     assert seeds_needed(pilot, 0.15, power=0.95) > needed
     assert seeds_needed(pilot, 0.15, max_seeds=int(needed) - 1) == np.inf
     # The pilot's own number of seeds is enough for the effect that it can just detect, not for
-    # less: at 8 seeds the planned variance is the pilot's own.
-    own = minimum_detectable_effect(two_way_interval(pilot))
+    # less: at 8 seeds the planned variance is that of the bound.
+    own = minimum_detectable_effect(planning_interval(pilot))
     assert seeds_needed(pilot, own * 1.0001) == 8
     assert seeds_needed(pilot, own * 0.9999) == 9
+
+
+def test_the_bound_is_that_of_a_chi_square():
+    from scipy.stats import chi2
+
+    users, seeds, residual = anova_by_hand(EXAMPLE)
+    bound = planning_interval(EXAMPLE)
+    luck = seeds * 2 / chi2.ppf(0.2, 2)
+    assert bound.variance == pytest.approx((users + luck - residual) / 12)
+    assert bound.mean == two_way_interval(EXAMPLE).mean
+    at_median = planning_interval(EXAMPLE, confidence=chi2.sf(2, 2))  # where it is the estimate
+    assert at_median.variance == pytest.approx(two_way_interval(EXAMPLE).variance)
+    assert np.isnan(planning_interval(EXAMPLE[:, :1]).variance)
+    with pytest.raises(ValueError, match="confidence"):
+        planning_interval(EXAMPLE, confidence=1)
+    with pytest.raises(ValueError, match="confidence"):
+        seeds_needed(EXAMPLE, 0.1, confidence=0)
+
+
+@pytest.mark.parametrize("n_seeds", [2, 3, 8])
+def test_plans_from_few_seeds_hold_in_four_of_five(n_seeds):
+    """The told effect has a true power of .8 or more in .8 of pilots; by the estimate, in fewer
+    than half of them."""
+    rng, n_users, sds = np.random.default_rng(19), 30, (0.1, 0.3, 0.2)
+    pilots = crossed(rng, 1000, n_users, n_seeds, *sds)
+    errors = two_way_interval(crossed(rng, 20_000, n_users, n_seeds, *sds))
+    from scipy.special import stdtrit
+
+    cut = np.sort(stdtrit(errors.df, 0.975) * np.sqrt(errors.variance) - errors.mean)
+    enough = np.quantile(cut, 0.8)  # effects from here on are found in .8 of studies
+    told = minimum_detectable_effect(planning_interval(pilots))
+    # Standard error 1.3 points; as much again for what users differ by being an estimate.
+    assert abs((told >= enough).mean() - 0.8) < 0.055
+    assert (minimum_detectable_effect(two_way_interval(pilots)) >= enough).mean() < 0.5
 
 
 def test_seeds_cannot_replace_users():

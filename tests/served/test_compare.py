@@ -124,6 +124,28 @@ def test_turnover_is_the_floor_where_there_are_days():
     assert any("turnover" in note for note in result.notes)
 
 
+def test_excess_over_turnover_is_of_days_that_have_both():
+    """B differs more on the first day alone, which has no turnover: no excess on any other day."""
+    days = {0: [1, 2, 3, 4], 1: [1, 2, 3, 5], 2: [1, 2, 6, 5], 3: [1, 7, 6, 5]}
+    other = {0: [8, 9, 10, 11], 1: [1, 2, 3, 9], 2: [1, 2, 6, 9], 3: [1, 7, 6, 9]}
+    a, b = (
+        {(user, day): items for user in (1, 2, 3) for day, items in feeds.items()}
+        for feeds in (days, other)
+    )
+    del a[3, 2], b[3, 2]  # user 3 has turnover on day 1 alone
+    b[3, 1] = [1, 2, 8, 9]
+    result = compare_feeds(frame(a), frame(b))
+    first = headline(result, "slots_changed", day=0)
+    assert (first["drift"], first["excess"]) == (1.0, None)
+    row = headline(result, "slots_changed")
+    assert row["drift"] == pytest.approx((2 * (1 + 3 / 4) / 4 + (1 + 1 / 2 + 1 / 4) / 3) / 3)
+    assert row["excess"] == pytest.approx((0 + 0 + 1 / 4) / 3)
+    assert row["n_users"] == 3
+    assert any("rests on 3 of 4 days" in note for note in result.notes)
+    earlier = compare_feeds(frame(a), frame(b).filter(pl.col("day") > 0))
+    assert not any("rests on" in note for note in earlier.notes)
+
+
 def test_turnover_of_each_frame_by_hand():
     """Each frame's own change since the day before, over who has both days in every frame."""
     a = {(1, 0): [1, 2], (1, 1): [1, 3], (1, 2): [1, 3], (2, 0): [4, 5], (2, 1): [6, 7]}
