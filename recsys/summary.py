@@ -125,8 +125,9 @@ def drifts_by_arm(
 def drift_of_log(per_user: pl.DataFrame, crowding: float) -> pl.DataFrame:
     """Drift of a log's panel: the newcomers' removal beside the placebos' band.
 
-    The interval of `who` is the distance to the placebos' 2.5–97.5 % band; p is the share of
-    placebos, with the newcomers among them, that drift at least as much.
+    The interval of `who` is the distance to the placebos' band, which covers 95 %, of fewer than
+    39 draws less (`inference.band_level`); p is the share of placebos, with the newcomers among
+    them, that drift at least as much.
 
     Args:
         per_user: as in `StudyResult.per_user`; `draw` numbers the placebo groups.

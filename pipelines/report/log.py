@@ -9,6 +9,7 @@ from pipelines.report.breadth import exposure_sections, group_sections, wins_sec
 from pipelines.report.headline import DASH, Headline, Variant, name_of, number
 from pipelines.report.section import Section
 from recsys.config import Study
+from recsys.inference import band_level
 from recsys.study import StudyResult
 
 __all__ = ["log_sections", "removal"]
@@ -131,6 +132,8 @@ def _opening(study: Study) -> Section:
 
 def removal(figures: Headline) -> Section:
     """Slots that change without the newcomers, and without as many others."""
+    log = figures.result.study.log
+    assert log is not None
     rows = []
     for variant in figures.variants:
         row = figures.drift(variant, "slots_changed")
@@ -139,13 +142,22 @@ def removal(figures: Headline) -> Section:
         rows.append((name_of(variant), *cells, again, number(row.get("p_value"), 1, 3)))
     return Section(
         "How much of the incumbents' feeds changes without …  (% of slots)",
-        ("recommender", "newcomers", "placebos", "95 % of these", "another seed", "p"),
+        ("recommender", "newcomers", "placebos", _covered(log.placebo_draws), "another seed", "p"),
         tuple(rows),
     )
 
 
+def _covered(draws: int) -> str:
+    """What share of groups like the placebos their band holds.
+
+    >>> _covered(199), _covered(20)
+    ('95 % of these', '90 % of these')
+    """
+    return f"{100 * band_level(draws):.0f} % of these"
+
+
 def _band(row: Mapping[str, Any]) -> str:
-    """Where 95 % of the placebos lie; `who` is the distance to them."""
+    """Where the placebos lie; `who` is the distance to them."""
     influx, low, high = (row.get(name) for name in ("influx", "who_ci_low", "who_ci_high"))
     if influx is None or low is None or high is None:
         return DASH

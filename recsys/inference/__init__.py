@@ -14,6 +14,7 @@ from recsys.inference.estimate import (
 )
 from recsys.inference.removal import (
     Matching,
+    band_level,
     draw_placebo,
     draw_totals,
     false_alarm_rate,
@@ -31,6 +32,7 @@ __all__ = [
     "Interval",
     "Matching",
     "Shares",
+    "band_level",
     "draw_placebo",
     "draw_totals",
     "false_alarm_rate",
