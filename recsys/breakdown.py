@@ -148,8 +148,8 @@ def groups_of(
 
 
 def _empty_groups(drift: pl.DataFrame) -> pl.DataFrame:
-    """The columns: those of drift without day and p_holm, and three more."""
-    figures = [name for name in drift.columns if name not in _BEFORE and name != "p_holm"]
+    """The columns: those of drift without day and p_adjusted, and three more."""
+    figures = [name for name in drift.columns if name not in _BEFORE and name != "p_adjusted"]
     text = [pl.lit("").alias(name) for name in ("attribute", "group")]
     level = pl.lit(None, pl.Float64).alias("level")
     return drift.select("recommender", "mitigation", *text, "measure", level, *figures).clear()

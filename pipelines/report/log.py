@@ -15,6 +15,8 @@ from recsys.study import StudyResult
 __all__ = ["log_sections", "removal"]
 
 _EVIDENCE = 0.05
+_PRIMARY, _P = "notes", "p (notes)"
+"""Whose p the verdict stands on, and the title of its column."""
 _QUALITY = {"ndcg": "NDCG", "recall": "recall"}
 _NONE = "no evidence that newcomers did it"
 _AROUND = 3
@@ -124,25 +126,26 @@ def _opening(study: Study) -> Section:
             "slots of their feeds when the recommender is trained",
             "without the newcomers, and without as many other incumbents who did as much (a "
             f"placebo, {study.log.placebo_draws:,} times).",
-            "p: share of placebos, the newcomers counted among them, that move feeds as far (of "
-            "quality: as far either way).",
+            "p: share of placebos, the newcomers counted among them, that move feeds as far by the "
+            "drift of notes",
+            "(FRBO; on it the verdict stands), or quality as far either way.",
         ),
     )
 
 
 def removal(figures: Headline) -> Section:
-    """Slots that change without the newcomers, and without as many others."""
+    """Slots that change without the newcomers, and without as many others; p is the verdict's."""
     log = figures.result.study.log
     assert log is not None
     rows = []
     for variant in figures.variants:
         row = figures.drift(variant, "slots_changed")
         cells = (number(row.get("influx")), number(row.get("placebo")), _band(row))
-        again = number(row.get("retrain"))
-        rows.append((name_of(variant), *cells, again, number(row.get("p_value"), 1, 3)))
+        again, p = number(row.get("retrain")), figures.drift(variant, _PRIMARY).get("p_value")
+        rows.append((name_of(variant), *cells, again, number(p, 1, 3)))
     return Section(
         "How much of the incumbents' feeds changes without …  (% of slots)",
-        ("recommender", "newcomers", "placebos", _covered(log.placebo_draws), "another seed", "p"),
+        ("recommender", "newcomers", "placebos", _covered(log.placebo_draws), "another seed", _P),
         tuple(rows),
     )
 
@@ -165,9 +168,9 @@ def _band(row: Mapping[str, Any]) -> str:
 
 
 def _verdict(figures: Headline, variant: Variant, study: Study) -> str:
-    """One sentence: whether the newcomers' part is more than their number."""
+    """One sentence: whether the newcomers' part is more than their number, by the primary."""
     assert study.log is not None
-    row = figures.drift(variant, "slots_changed")
+    row = figures.drift(variant, _PRIMARY)
     p, who, again = row.get("p_value"), row.get("who"), row.get("retrain")
     name = name_of(variant)
     if p is None or who is None:
@@ -181,7 +184,7 @@ def _verdict(figures: Headline, variant: Variant, study: Study) -> str:
     beyond = "all" if p * (study.log.placebo_draws + 1) < 1.5 else "most"
     return (
         f"{name}: evidence that newcomers did it; their removal is beyond {beyond} placebos, "
-        f"{number(who)} points above their mean."
+        f"{number(who)} points of drift of notes above their mean."
     )
 
 

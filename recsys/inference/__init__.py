@@ -26,6 +26,7 @@ from recsys.inference.removal import (
     widened,
 )
 from recsys.inference.resample import resampled_means
+from recsys.inference.westfall import westfall_young
 
 __all__ = [
     "MIN_SEEDS_FOR_CLAIMS",
@@ -51,5 +52,6 @@ __all__ = [
     "spread_ratio",
     "two_way_interval",
     "users_interval",
+    "westfall_young",
     "widened",
 ]
