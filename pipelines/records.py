@@ -243,9 +243,10 @@ def _arrivals(result: StudyResult) -> Iterator[Value]:
 
 
 def _exposed(table: pl.DataFrame) -> Iterator[Value]:
+    lost = ("lost_low", "lost_high")
     for row in table.iter_rows(named=True):
         place = f"exposed/{_plain(row['outcome'])}{'/check' if row['check'] else ''}"
-        for name in ("low", "high", "difference", "ci_low", "ci_high", "p_value"):
+        for name in ("low", "high", "difference", "ci_low", "ci_high", "p_value", *lost):
             yield Value(f"{place}/{name}", row[name])
 
 

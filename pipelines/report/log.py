@@ -74,14 +74,18 @@ def _exposed(table: pl.DataFrame) -> Section:
     for row in table.filter(~pl.col("check")).iter_rows(named=True):
         check = checks.get(row["outcome"], {})
         cells = (number(row["low"]), number(row["high"]), _difference(row))
-        rows.append((row["outcome"], *cells, number(row["p_value"], 1, 3), _difference(check)))
+        p = number(row["p_value"], 1, 3)
+        rows.append((row["outcome"], *cells, p, _difference(check), _lost(row)))
         lines.append(_by_exposure(row, check))
     return Section(
         "A second view: did the incumbents most exposed to newcomers change more?  (points)",
-        ("change of", "least", "most", "difference", "p", "check: before they came"),
+        ("change of", "least", "most", "difference", "p", "check: before they came", "lost"),
         tuple(rows),
         (
             *lines,
+            "lost: % of the least and most exposed who did too little afterwards; compared are "
+            "those who went on",
+            "(of a mix: who went on liking).",
             "Assumed: parallel trends. Without newcomers, both would have changed alike.",
         ),
     )
@@ -92,6 +96,11 @@ def _difference(row: Mapping[str, Any]) -> str:
         return DASH
     edges = (number(row[edge]) for edge in ("ci_low", "ci_high"))
     return f"{number(row['difference'])} [{', '.join(edges)}]"
+
+
+def _lost(row: Mapping[str, Any]) -> str:
+    sides = ((row[f"lost_{side}"], row[f"n_{side}"]) for side in ("low", "high"))
+    return ", ".join(number(lost / (lost + kept), digits=0) for lost, kept in sides)
 
 
 def _by_exposure(row: Mapping[str, Any], check: Mapping[str, Any]) -> str:

@@ -351,13 +351,14 @@ def test_log_has_a_view_by_exposure(
         "outcome": "topic", "check": False, "window_days": 7, "exposure_low": 0.1,
         "exposure_high": 0.3, "low": 0.1, "high": 0.1 + difference, "difference": difference,
         "ci_low": difference - 0.02, "ci_high": difference + 0.02, "p_value": p_value,
-        "n_low": 30, "n_high": 30,
+        "n_low": 30, "n_high": 30, "lost_low": 0, "lost_high": 10,
     }  # fmt: skip
     rows = [row] if check_p is None else [row, {**row, "check": True, "p_value": check_p}]
     text = _printed(dataclasses.replace(log_result, exposed=pl.DataFrame(rows, schema=EXPOSED)))
     assert words in text
     assert max(len(line) for line in text.splitlines()) <= 100
     assert "Assumed: parallel trends. Without newcomers, both would have changed alike." in text
+    assert "0, 25" in text
     low, high = 100 * (difference - 0.02), 100 * (difference + 0.02)
     assert f"{100 * difference:.1f} [{low:.1f}, {high:.1f}]" in text
 
