@@ -34,7 +34,7 @@ from recsys.config import Chain, RecommenderSpec, Study, Training
 from recsys.lives import over_seeds
 from recsys.served import FeedComparison
 from recsys.study import StudyResult
-from recsys.summary import PRIMARY
+from recsys.summary import PRIMARY, primaries_of_log
 from recsys.training import TrainingResult
 from recsys.world.life import LIFE
 
@@ -64,6 +64,7 @@ _HEADLINE_DRIFT = {
     "slots_changed_volume": ("slots_changed", "volume"),
     "slots_changed_who": ("slots_changed", "who"),
     "slots_changed_p": ("slots_changed", "p_value"),
+    "notes_p": ("notes", "p_value"),
     "notes_total": ("notes", "total"),
     "notes_who": ("notes", "who"),
     "language_format_total": ("language_format", "total"),
@@ -242,9 +243,10 @@ def _arrivals(result: StudyResult) -> Iterator[Value]:
 
 
 def _exposed(table: pl.DataFrame) -> Iterator[Value]:
+    lost = ("lost_low", "lost_high")
     for row in table.iter_rows(named=True):
         place = f"exposed/{_plain(row['outcome'])}{'/check' if row['check'] else ''}"
-        for name in ("low", "high", "difference", "ci_low", "ci_high", "p_value"):
+        for name in ("low", "high", "difference", "ci_low", "ci_high", "p_value", *lost):
             yield Value(f"{place}/{name}", row[name])
 
 
@@ -314,7 +316,8 @@ def _wins(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:
 
 def _groups(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:
     """The primaries of each group that `evaluation.groups` asks for."""
-    primary = pl.col("measure").is_in(PRIMARY)
+    log = result.study.log
+    primary = pl.col("measure").is_in(PRIMARY if log is None else primaries_of_log(log.attributes))
     for row in result.groups.filter(chosen, primary).iter_rows(named=True):
         place = f"groups/{_plain(row['attribute'])}/{_plain(row['group'])}/{row['measure']}"
         for column in _PARTS_AND_EDGES:

@@ -56,8 +56,10 @@ def wins_of(per_user: pl.DataFrame) -> pl.DataFrame:
         per_user: as in `StudyResult.per_user`.
 
     Returns:
-        The frame described at `StudyResult.wins`. Each user counts once a seed; of a log's placebo
-        groups the mean is taken first, and a win is one of the feeds *with* the newcomers.
+        The frame described at `StudyResult.wins`. Each user counts once a seed. In a log a win is
+        one of the feeds *with* the newcomers; each placebo group is compared by itself and shares
+        are means over groups, since the mean of many feeds' worth is hardly ever 0, or one feed's.
+        The balance has an interval only with two seeds and where signs differ.
     """
     rows = []
     chosen = [name for name in per_user.columns if name in KEYS or name in WORTH]
@@ -65,8 +67,11 @@ def wins_of(per_user: pl.DataFrame) -> pl.DataFrame:
     for (recommender, mitigation), group in incumbents.group_by(
         "recommender", "mitigation", maintain_order=True
     ):
-        arms = {str(arm): cubes_of(part) for (arm,), part in group.group_by("arm")}
-        is_log = "full" in arms
+        parts = {str(arm): part for (arm,), part in group.group_by("arm")}
+        is_log = "full" in parts
+        if is_log and "placebo" in parts:  # each group in the place of a seed; a log has one seed
+            parts["placebo"] = parts["placebo"].with_columns(seed=pl.col("draw"))
+        arms = {arm: cubes_of(part) for arm, part in parts.items()}
         ours = arms["full" if is_log else "influx"]
         for against in ("influx", "placebo") if is_log else ("control", "placebo", "retrain"):
             for measure, cube in ours.items():
@@ -80,7 +85,7 @@ def wins_of(per_user: pl.DataFrame) -> pl.DataFrame:
                         "measure": measure,
                         "against": _without(against) if is_log else against,
                     }
-                    rows.append({**keys, **named, **_tally(difference)})
+                    rows.append({**keys, **named, **_tally(difference, one_history=is_log)})
     return pl.DataFrame(rows, schema=_WINS).with_columns(
         pl.col("balance_ci_low", "balance_ci_high").fill_nan(None)
     )
@@ -91,19 +96,23 @@ def _without(arm: str) -> str:
     return {"influx": "without newcomers", "placebo": "without placebos"}[arm]
 
 
-def _tally(difference: NDArray[np.float64]) -> dict[str, Any]:
-    """Shares from differences (users, seeds); users count who have one in every seed."""
+def _tally(difference: NDArray[np.float64], *, one_history: bool = False) -> dict[str, Any]:
+    """Shares from differences (users, seeds, or placebo groups); users count who have all of them.
+
+    An interval of no width is none: where all signs are equal nothing is known of how they vary.
+    """
     known = difference[~np.isnan(difference).any(axis=1)]
     signs = np.where(np.abs(known) <= _SAME, 0.0, np.sign(known))
-    balance = two_way_interval(signs)
+    balance = two_way_interval(signs.mean(axis=1, keepdims=True) if one_history else signs)
+    varies = balance.low < balance.high
     shares = {"wins": signs > 0, "losses": signs < 0, "ties": signs == 0}
     return {
         **{name: float(of.mean()) if of.size else None for name, of in shares.items()},
         "balance": float(balance.mean) if signs.size else None,
-        "balance_ci_low": float(balance.low),
-        "balance_ci_high": float(balance.high),
+        "balance_ci_low": float(balance.low) if varies else None,
+        "balance_ci_high": float(balance.high) if varies else None,
         "n_users": known.shape[0],
-        "n_seeds": known.shape[1],
+        "n_seeds": 1 if one_history else known.shape[1],
     }
 
 
@@ -148,8 +157,8 @@ def groups_of(
 
 
 def _empty_groups(drift: pl.DataFrame) -> pl.DataFrame:
-    """The columns: those of drift without day and p_holm, and three more."""
-    figures = [name for name in drift.columns if name not in _BEFORE and name != "p_holm"]
+    """The columns: those of drift without day and p_adjusted, and three more."""
+    figures = [name for name in drift.columns if name not in _BEFORE and name != "p_adjusted"]
     text = [pl.lit("").alias(name) for name in ("attribute", "group")]
     level = pl.lit(None, pl.Float64).alias("level")
     return drift.select("recommender", "mitigation", *text, "measure", level, *figures).clear()

@@ -8,6 +8,7 @@ one window earlier, is the check: nobody had come yet, so nothing should differ.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -35,14 +36,18 @@ EXPOSED = {
     "p_value": pl.Float64,
     "n_low": pl.Int64,
     "n_high": pl.Int64,
+    "lost_low": pl.Int64,
+    "lost_high": pl.Int64,
 }
 """Columns: `low` and `high` are mean changes in the least and most exposed third; `check` is true
-where the windows end before anybody came."""
+where the windows end before anybody came. `n_low` and `n_high` are compared, `lost_low` and
+`lost_high` are of the same thirds but did too little in the last window for a change to be told."""
 CLICK_RATE = "click rate"
 ASSUMPTION = (
     "It assumes that without newcomers the most and the least exposed third of incumbents would "
     "have changed alike (parallel trends); the check, the same before anybody came, should then "
-    "have 0 inside."
+    "have 0 inside. Incumbents count by what they did before; of a mix, only those can be compared "
+    "who went on liking, and if newcomers changed who did, its difference is of those alone."
 )
 _MOST_DAYS = 28
 _WEEK = 7
@@ -76,7 +81,9 @@ def exposed(
         own: the log, and when newcomers arrived.
         attributes: mixes to measure: the items' column of each.
         timezone: where days begin.
-        least: likes that an incumbent needs in each window.
+        least: likes that an incumbent needs in each of the two windows before; for a mix, in the
+            one after too, and who has fewer is counted as lost. For a rate of clicks an event is
+            enough.
         seed: draws as many likes from each window.
     """
     refusal = _refusal(own, attributes)
@@ -96,12 +103,13 @@ def exposed(
         {**found._asdict(), "outcome": outcome, "check": check, "window_days": width}
         for check in (False, True)
         for outcome, change in view.outcomes(attributes, check)
-        if (found := by_exposure(change, view.exposure(check))) is not None
+        if (found := by_exposure(change, view.exposure_of_measured(check))) is not None
     ]
     if not any(not row["check"] for row in rows):
         return _nothing(
-            f"too few incumbents have {least} likes in each of three windows of {width} days, or "
-            f"their exposure does not differ ({FEWEST} in either third are needed)"
+            f"too few incumbents have {least} likes in each of two windows of {width} days before "
+            f"(for a mix, in one after too), or their exposure does not differ ({FEWEST} in either "
+            "third are needed)"
         )
     table = pl.DataFrame([{name: row[name] for name in EXPOSED} for row in rows], schema=EXPOSED)
     return Exposed(table, tuple(_words(table, width, own.arrived)))
@@ -126,6 +134,8 @@ def _words(table: pl.DataFrame, width: int, arrived: date) -> Iterator[str]:
         f"View by exposure: windows of {width} days around {arrived}; exposed is who liked, in the "
         f"window before, what newcomers like now. {ASSUMPTION}"
     )
+    for row in table.filter(~pl.col("check")).iter_rows(named=True):
+        yield _lost(row)
     unchecked = set(table["outcome"]) - set(table.filter("check")["outcome"])
     if unchecked:
         yield f"View by exposure: no check of {', '.join(sorted(unchecked))}: too few users before."
@@ -135,6 +145,21 @@ def _words(table: pl.DataFrame, width: int, arrived: date) -> Iterator[str]:
             f"View by exposure: the check fails for {', '.join(failed)}: the thirds differed "
             "before anybody came, so parallel trends are not credible there."
         )
+
+
+def _lost(row: Mapping[str, Any]) -> str:
+    """How many of either third are not in the comparison, in words."""
+    shares = [
+        100 * row[f"lost_{side}"] / (row[f"lost_{side}"] + row[f"n_{side}"])
+        for side in ("low", "high")
+    ]
+    rate = row["outcome"] == CLICK_RATE
+    what = "seen nothing" if rate else "too few likes"
+    left = "who went on coming" if rate else "who went on liking"
+    return (
+        f"View by exposure, {row['outcome']}: after the arrival {shares[0]:.0f} % of the least and "
+        f"{shares[1]:.0f} % of the most exposed have {what}; compared are those {left}."
+    )
 
 
 def _has_rates(log: InteractionLog) -> bool:
@@ -184,11 +209,24 @@ class _View:
         """The earlier, the base and the later window."""
         return (-3, -2, -1) if check else (-2, -1, 0)
 
+    def measured(self, check: bool) -> NDArray[np.bool_]:
+        """Incumbents who liked enough in the two windows before: what they do later is no matter.
+
+        To ask for likes in the later window too would select on the outcome: who clicks less since
+        newcomers came would be left out because he clicks less.
+        """
+        before = [self.per_window(self.liked, window) for window in self.three(check)[:2]]
+        enough = np.min(before, axis=0) >= self.least
+        return np.asarray(enough & ~self.own.log.newcomers & ~self.own.bystanders)
+
     def fewest(self, check: bool) -> NDArray[np.int64]:
-        """Likes in the window with the fewest; 0 for who is no incumbent or has too few."""
+        """Likes in the window with the fewest; 0 for who is not measured or has too few later."""
         counts = np.min([self.per_window(self.liked, w) for w in self.three(check)], axis=0)
-        measured = ~self.own.log.newcomers & ~self.own.bystanders & (counts >= self.least)
-        return np.where(measured, counts, 0)
+        return np.where(self.measured(check) & (counts >= self.least), counts, 0)
+
+    def exposure_of_measured(self, check: bool) -> NDArray[np.float64]:
+        """Of each user who is measured; else NaN."""
+        return np.where(self.measured(check), self.exposure(check), np.nan)
 
     def exposure(self, check: bool) -> NDArray[np.float64]:
         """Of each user, from the base window; what newcomers like is that of the arrival's."""
@@ -214,19 +252,19 @@ class _View:
     def outcomes(
         self, attributes: Mapping[str, str], check: bool
     ) -> Iterator[tuple[str, NDArray[np.float64]]]:
-        """What changed for each user: NaN for who is not measured."""
+        """What changed for each user: NaN where it cannot be told."""
         for name, column in attributes.items():
             yield name, self._mix_change(column, check)
         if _has_rates(self.own.log):
             earlier, _, later = self.three(check)
-            measured = self.fewest(check) > 0
-            rates = [self._rate(window) for window in (earlier, later)]
-            yield CLICK_RATE, np.where(measured, rates[1] - rates[0], np.nan)
+            yield CLICK_RATE, self._rate(later) - self._rate(earlier)
 
     def _rate(self, window: int) -> NDArray[np.float64]:
+        """Likes an event; NaN for who has none."""
         everything = np.ones(self.user.size, dtype=np.bool_)
         events = self.per_window(everything, window)
-        return np.asarray(self.per_window(self.liked, window) / np.maximum(events, 1))
+        rate = self.per_window(self.liked, window) / np.maximum(events, 1)
+        return np.where(events > 0, rate, np.nan)
 
     def _mix_change(self, column: str, check: bool) -> NDArray[np.float64]:
         log = self.own.log

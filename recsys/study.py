@@ -41,7 +41,13 @@ from recsys.newcomers import ARRIVALS
 from recsys.recommenders import Recommender
 from recsys.recovery import recovery
 from recsys.spread import quantiles
-from recsys.summary import drift_of_log, drift_of_world, power_of_world, summarise
+from recsys.summary import (
+    drift_of_log,
+    drift_of_world,
+    power_of_world,
+    primaries_of_log,
+    summarise,
+)
 from recsys.threads import single_threaded_blas
 
 __all__ = ["Cell", "CellResult", "StudyResult", "combine", "plan", "run", "run_cell"]
@@ -119,9 +125,11 @@ class StudyResult:
             seed, and are counted over all.
         drift: recommender · mitigation · day · measure · influx · placebo · retrain · total ·
             volume · who, these three with _ci_low and _ci_high · who_band_low · who_band_high (of a
-            day: who of all days lies within these at once, with 95 %) · p_value (of who) · p_holm ·
-            saturated · n_users · n_seeds. p_holm is adjusted for the measures of a recommender
-            other than `recsys.summary.PRIMARY`, in headline rows.
+            day: who of all days lies within these at once, with 95 %) · p_value (of who) ·
+            p_adjusted · saturated · n_users · n_seeds. p_adjusted, in headline rows, allows for the
+            number of a recommender's measures other than the primaries, whose p it leaves as it is:
+            Holm's in a world (`recsys.summary.PRIMARY`), Westfall & Young's in a log
+            (`recsys.summary.primaries_of_log`).
         quantiles: recommender · mitigation · arm · day · cohort · measure · mean · p10 · p50 ·
             p90 · p99 · top_tenth · n_users · n_seeds: over the users of a seed, then the mean over
             seeds. top_tenth is the mean of the tenth of the users with the largest values, n_users
@@ -132,7 +140,7 @@ class StudyResult:
             the newcomers than without.
         groups: recommender · mitigation · attribute · group · measure · level (of the reference
             arm, where the measure is one) and the columns of `drift` from influx on, without
-            p_holm; over all days. No row unless `evaluation.groups` asks for them.
+            p_adjusted; over all days. No row unless `evaluation.groups` asks for them.
         exposure: recommender · mitigation · arm · day · cohort · measure · mean · ci_low ·
             ci_high · n_users (whose feeds were measured, in the seed with the fewest) · n_seeds:
             how attention falls on notes and creators (`EXPOSURE_FORMULAS` in
@@ -269,7 +277,11 @@ def combine(study: Study, results: Sequence[CellResult]) -> StudyResult:
         drift_of, notes = partial(drift_of_world, arms=study.arms), _notes_on_seeds(study)
     else:
         arms = log_arms(study)
-        drift_of = partial(drift_of_log, crowding=arms.matching.crowding)
+        drift_of = partial(
+            drift_of_log,
+            crowding=arms.matching.crowding,
+            primary=primaries_of_log(study.log.attributes),
+        )
         notes = (*_notes_on_log(study), *_notes_on_removals(study, removals))
         of_log = {
             "arrived": arms.own.arrived,

@@ -4,7 +4,7 @@ Means over users and seeds are taken here and nowhere else. A row without a day 
 over all evaluation days.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,18 +24,20 @@ from recsys.inference import (
     seeds_needed,
     share_interval,
     two_way_interval,
+    westfall_young,
     widened,
 )
 
 __all__ = [
     "PRIMARY", "SATURATED", "Cube", "cubes_of", "drift_of_log", "drift_of_world", "drifts_by_arm",
-    "power_of_world", "summarise",
+    "power_of_world", "primaries_of_log", "summarise",
 ]  # fmt: skip
 
 SATURATED = 0.8
 """A rung on which placebo or retrain drift by this much leaves no room for anything else."""
 PRIMARY = ("notes", "language_format", "utility")
-"""The measures on which a study stands: note level, mix level, harm. Others are adjusted."""
+"""The measures on which a study of a world stands: note level, mix level, harm. Others' p
+are adjusted. Of a log: `primaries_of_log`."""
 _SHARES = ("noticeable4", "influx_heavy")
 """Measures that are 0 or 1 for a reader."""
 _FEW = 5
@@ -45,6 +47,24 @@ _MARGIN = 0.01
 _HEADLINE = -1
 """Stands for the null day of headlines where days are sorted: they come first."""
 _PARTS = ("total", "volume", "who")
+_Adjust = Callable[[list[dict[str, Any]]], NDArray[np.float64]]
+"""From headline rows of a recommender's measures to their p-values, adjusted for their number."""
+
+
+def primaries_of_log(attributes: Iterable[str]) -> tuple[str, ...]:
+    """The measures on which a study of a log stands: notes, the first mix, quality.
+
+    Args:
+        attributes: names under `log.attributes`, in their order.
+
+    Returns:
+        Names of measures; `ndcg` is there only if clicks are held out.
+
+    Example:
+        >>> primaries_of_log(["format", "topic"]), primaries_of_log([])
+        (('notes', 'format', 'ndcg'), ('notes', 'ndcg'))
+    """
+    return ("notes", *list(attributes)[:1], "ndcg")
 
 
 class Cube(NamedTuple):
@@ -120,7 +140,7 @@ def drift_of_world(per_user: pl.DataFrame, arms: tuple[str, ...]) -> pl.DataFram
         found = [row for row in found if row["n_users"]]
         _widen(found)
         rows += found
-    return _drift_frame(rows)
+    return _drift_frame(rows, PRIMARY, _by_holm)
 
 
 def drifts_by_arm(
@@ -142,15 +162,19 @@ def drifts_by_arm(
             yield keys, measure, _against_control(measure, cubes)
 
 
-def drift_of_log(per_user: pl.DataFrame, crowding: float) -> pl.DataFrame:
+def drift_of_log(
+    per_user: pl.DataFrame, crowding: float, primary: Iterable[str] = ("notes", "ndcg")
+) -> pl.DataFrame:
     """Drift of a log's panel: the newcomers' removal beside the placebos' band.
 
-    The interval of `who` is the distance to the placebos' 2.5–97.5 % band; p is the share of
-    placebos, with the newcomers among them, that drift at least as much.
+    The interval of `who` is the distance to the placebos' band, which covers 95 %, of fewer than
+    39 draws less (`inference.band_level`); p is the share of placebos, with the newcomers among
+    them, that drift at least as much.
 
     Args:
         per_user: as in `StudyResult.per_user`; `draw` numbers the placebo groups.
         crowding: share of their pool that a placebo group takes; `inference.widened` allows for it.
+        primary: measures whose p-values stand as they are, such as `primaries_of_log` gives.
 
     Returns:
         The frame described at `StudyResult.drift`, in one row for each measure.
@@ -162,7 +186,7 @@ def drift_of_log(per_user: pl.DataFrame, crowding: float) -> pl.DataFrame:
             {**keys, "day": None, "measure": measure, **_log_row(arms, measure, crowding)}
             for measure in _measures_in(group)
         ]
-    return _drift_frame(rows)
+    return _drift_frame(rows, tuple(primary), _by_westfall_young)
 
 
 def _world_row(y: Mapping[str, NDArray[np.float64]]) -> dict[str, Any]:
@@ -283,6 +307,7 @@ def _log_row(
         "p_value": p_value,
         "n_users": max(rows.height for rows in arms.values()),
         "n_seeds": 1,
+        "_groups": (influx, drawn, placebo),
     }  # fmt: skip
 
 
@@ -294,34 +319,50 @@ def _permutation_p(influx: float, draws: NDArray[np.float64], level: bool) -> fl
     return float(permutation_p(abs(influx - centre), np.abs(draws - centre)))
 
 
-def _drift_frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
+def _drift_frame(
+    rows: list[dict[str, Any]], primary: tuple[str, ...], adjusted: _Adjust
+) -> pl.DataFrame:
     columns = (
         "recommender", "mitigation", "day", "measure", "influx", "placebo", "retrain",
         *(f"{part}{edge}" for part in _PARTS for edge in ("", "_ci_low", "_ci_high")),
-        "who_band_low", "who_band_high", "p_value", "p_holm", "saturated", "n_users", "n_seeds",
+        "who_band_low", "who_band_high", "p_value", "p_adjusted", "saturated",
+        "n_users", "n_seeds",
     )  # fmt: skip
-    _adjust(rows)
+    _adjust(rows, primary, adjusted)
     for row in rows:
         floor = max(row["placebo"], row["retrain"])
         row["saturated"] = bool(not is_level(row["measure"]) and floor >= SATURATED)
     return _frame(rows, columns)
 
 
-def _adjust(rows: list[dict[str, Any]]) -> None:
-    """Adds p_holm to headline rows: p of the primaries as it is, Holm's of a recommender's rest."""
+def _adjust(rows: list[dict[str, Any]], primary: tuple[str, ...], adjusted: _Adjust) -> None:
+    """Adds p_adjusted to headline rows: p of the primaries as it is, else for a recommender's rest.
+
+    The primaries are few and named beforehand; all other measures of a recommender are a family.
+    """
     headline = [row for row in rows if row["day"] is None]
     for row in headline:
-        row["p_holm"] = row["p_value"]
+        row["p_adjusted"] = row["p_value"]
     for name in {(row["recommender"], row["mitigation"]) for row in headline}:
         rest = [
             row
             for row in headline
-            if (row["recommender"], row["mitigation"]) == name and row["measure"] not in PRIMARY
+            if (row["recommender"], row["mitigation"]) == name and row["measure"] not in primary
         ]
         if rest:
-            adjusted = holm([row["p_value"] for row in rest])
-            for row, p in zip(rest, adjusted, strict=True):
-                row["p_holm"] = float(p)
+            for row, p in zip(rest, adjusted(rest), strict=True):
+                row["p_adjusted"] = float(p)
+
+
+def _by_holm(rows: list[dict[str, Any]]) -> NDArray[np.float64]:
+    return holm([row["p_value"] for row in rows])
+
+
+def _by_westfall_young(rows: list[dict[str, Any]]) -> NDArray[np.float64]:
+    """Of a log: over the placebo draws, drawn and widened, of which the larger p counts."""
+    influx, *both = (np.array(of) for of in zip(*(row["_groups"] for row in rows), strict=True))
+    two_sided = [is_level(row["measure"]) for row in rows]
+    return np.maximum(*(westfall_young(influx, draws, two_sided) for draws in both))
 
 
 def _frame(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> pl.DataFrame:

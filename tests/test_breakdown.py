@@ -76,6 +76,47 @@ def test_a_win_in_a_log_is_of_the_feeds_with_newcomers():
     assert found["without placebos"]["balance_ci_low"] is None  # one history, no interval
 
 
+def test_placebo_groups_are_compared_one_by_one():
+    """A mean over groups of what is mostly 0 is above most feeds' 0: nobody would tie."""
+    frame = pl.concat([rows("full", 0, [0.0, 1.0, 1.0]), rows("influx", 0, [0.0, 1.0, 1.0]),
+                       rows("placebo", 0, [0.0, 1.0, None], draw=1),
+                       rows("placebo", 0, [1.0, 0.0, 1.0], draw=2),
+                       rows("placebo", 0, [0.0, 1.0, 0.5], draw=3)])  # fmt: skip
+    row = wins_of(frame).filter(against="without placebos").row(0, named=True)
+    # of the two users with a value in every group: (0, -1, 0) and (0, 1, 0)
+    assert (row["wins"], row["losses"], row["ties"]) == (1 / 6, 1 / 6, pytest.approx(4 / 6))
+    assert (row["balance"], row["n_users"], row["n_seeds"]) == (0.0, 2, 1)
+    assert row["balance_ci_low"] is row["balance_ci_high"] is None
+
+
+def test_nobody_wins_against_placebos_who_are_no_different():
+    """Mostly zeros, 40 groups like the whole: wins less losses is 0, give or take its error.
+
+    Against the mean of the groups it is -.097 in this law.
+    """
+    rng = np.random.default_rng(5)
+    worth = (rng.normal(-1.5, 1, (1000, 1)) + rng.normal(0, 0.3, (1000, 42)) > 0).astype(float)
+    frame = pl.concat([rows("full", 0, worth[:, 0].tolist()),
+                       rows("influx", 0, worth[:, 1].tolist()),
+                       *(rows("placebo", 0, worth[:, draw + 1].tolist(), draw=draw)
+                         for draw in range(1, 41))])  # fmt: skip
+    found = {row["against"]: row for row in wins_of(frame).iter_rows(named=True)}
+    assert abs(found["without placebos"]["balance"]) < 0.02
+    for share in ("wins", "losses", "ties"):
+        alike = found["without newcomers"][share]
+        assert found["without placebos"][share] == pytest.approx(alike, abs=0.025)
+
+
+@pytest.mark.parametrize("gain", [0.1, 0.0])
+def test_signs_that_are_all_equal_have_no_interval(gain):
+    frame = pl.concat([rows(arm, seed, [0.3 + gain * (arm == "influx")] * 12)
+                       for arm in ("control", "influx") for seed in range(3)])  # fmt: skip
+    (row,) = wins_of(frame).iter_rows(named=True)
+    assert row["balance"] == (gain > 0)
+    assert row["n_seeds"] == 3
+    assert row["balance_ci_low"] is row["balance_ci_high"] is None
+
+
 def test_wins_of_a_study_are_those_of_its_users(result):
     assert set(result.wins["against"]) == {"control", "placebo", "retrain"}
     shares = result.wins.select(pl.sum_horizontal("wins", "losses", "ties")).to_series()

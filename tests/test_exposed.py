@@ -58,6 +58,97 @@ def own_log(seed, effect=0.0, *, before=3, incumbents=300, newcomers=80, topic_b
     return OwnLog(log, np.zeros(log.n_users, dtype=np.bool_), ARRIVED)
 
 
+def clicking_log(seed, less, people=400):
+    """Three kinds of incumbents, whose things newcomers like not, a little and much.
+
+    Half of the third kind click less by the share `less`, once newcomers are there.
+
+    Returns:
+        The log, and of incumbents: kind, change of the true rate, likes (4 windows, users).
+    """
+    rng = np.random.default_rng(seed)
+    kind = np.repeat([0, 1, 2], [people * 2 // 5, people // 5, people * 2 // 5])
+    n, new = kind.size, people // 5
+    before = np.exp(rng.normal(np.log(0.2), 0.5, n)).clip(0, 0.9)
+    after = before * np.where((kind == 2) & (rng.random(n) < 0.5), 1 - less, 1)
+    views = rng.poisson(40, (4, n))
+    user = np.concatenate(
+        [*(np.repeat(np.arange(n), of) for of in views), n + np.arange(new * 60) % new]
+    )
+    window = np.repeat([-3, -2, -1, 0, 0], [*views.sum(1), new * 60])
+    theirs = user >= n
+    liked = np.where(rng.random(user.size) < 0.2, 1, 2)
+    of_kind = np.where(theirs, liked, kind[np.minimum(user, n - 1)])
+    chance = np.where(window == 0, after[np.minimum(user, n - 1)], before[np.minimum(user, n - 1)])
+    click = theirs | (rng.random(user.size) < chance)
+    start = datetime(2025, 1, 13, tzinfo=UTC).timestamp()
+    days = DAYS * (window + rng.random(user.size))
+    events = {
+        "user_id": user,
+        "item_id": 100 * of_kind + rng.integers(0, 100, user.size),
+        "timestamp": (start + 86_400 * days).astype(np.int64),
+        "kind": np.where(click, "click", "impression"),
+    }
+    cohort = ["incumbent"] * n + ["newcomer"] * new
+    things = {"item_id": range(300), "topic": [f"topic {item % 7}" for item in range(300)]}
+    log = InteractionLog.from_frames(events, {"user_id": range(n + new), "cohort": cohort}, things)
+    likes = [np.bincount(user[click & (window == w)], minlength=n + new)[:n] for w in range(-3, 1)]
+    own = OwnLog(log, np.zeros(log.n_users, dtype=np.bool_), ARRIVED)
+    return own, kind, after - before, np.array(likes)
+
+
+@pytest.mark.parametrize("less", [0.5, 0.8])
+def test_who_clicks_less_is_not_left_out_for_it(less):
+    """20 logs: the told difference is the true one, and its interval holds it.
+
+    Likes demanded after the arrival too had told .4 of .8 and less, and held it in 0 of 20.
+    """
+    told, true, held = [], [], 0
+    for seed in range(20):
+        own, kind, change, likes = clicking_log(seed, less)
+        counted = (likes[1:3] >= 5).all(axis=0)
+        truth = change[counted & (kind == 2)].mean() - change[counted & (kind == 0)].mean()
+        row = view(own, {}, least=5).table.filter(~pl.col("check")).row(0, named=True)
+        assert row["outcome"] == CLICK_RATE
+        assert (row["lost_low"], row["lost_high"]) == (0, 0)
+        held += row["ci_low"] <= truth <= row["ci_high"]
+        told.append(row["difference"])
+        true.append(truth)
+    assert np.mean(told) == pytest.approx(np.mean(true), abs=0.006)
+    assert np.mean(true) < -0.05
+    assert held >= 17  # at 95 %, fewer have a chance of 1.6 %
+
+
+def test_who_is_lost_to_a_mix_is_counted_by_third():
+    found = view(*clicking_log(0, 0.9, people=900)[:1], least=5)
+    row = found.table.filter(~pl.col("check"), outcome="topic").row(0, named=True)
+    lost = [
+        row[f"lost_{side}"] / (row[f"lost_{side}"] + row[f"n_{side}"]) for side in ("low", "high")
+    ]
+    assert lost[1] > lost[0] + 0.2
+    assert (
+        f"View by exposure, topic: after the arrival {100 * lost[0]:.0f} % of the least and "
+        f"{100 * lost[1]:.0f} % of the most exposed have too few likes; compared are those who "
+        "went on liking."
+    ) in found.notes
+    rate = found.table.filter(~pl.col("check"), outcome=CLICK_RATE).row(0, named=True)
+    assert rate["n_low"] == row["n_low"] + row["lost_low"]
+    assert rate["n_high"] == row["n_high"] + row["lost_high"]
+
+
+def test_who_sees_nothing_afterwards_has_no_rate():
+    own, kind, _, _ = clicking_log(1, 0.0, people=900)
+    gone = np.flatnonzero(kind == 2)[::3]
+    events = own.log.dense
+    later = (events["timestamp"] >= datetime(2025, 1, 13, tzinfo=UTC)).to_numpy()
+    kept = own.log.only(~(later & np.isin(events["user"].to_numpy(), gone)))
+    found = view(OwnLog(kept, own.bystanders, ARRIVED), {}, least=5)
+    row = found.table.filter(~pl.col("check")).row(0, named=True)
+    assert row["lost_low"] == 0
+    assert row["lost_high"] / (row["lost_high"] + row["n_high"]) == pytest.approx(1 / 3, abs=0.06)
+    assert any("have seen nothing; compared are those who went on coming" in n for n in found.notes)
+
+
 def view(own, attributes=None, least=3):
     topics = {"topic": "topic"} if attributes is None else attributes
     return exposed(own, topics, "UTC", least, seed=0)
@@ -130,7 +221,8 @@ def test_no_view_and_why(change, reason):
 
 def test_no_view_of_too_few():
     assert (
-        "too few incumbents have 40 likes in each of three" in view(own_log(5), least=40).notes[0]
+        "too few incumbents have 40 likes in each of two windows"
+        in view(own_log(5), least=40).notes[0]
     )
 
 

@@ -51,7 +51,7 @@ def test_frames_have_the_columns_of_the_contract(result):
     ]
     assert result.drift.columns == [
         "recommender", "mitigation", "day", "measure", "influx", "placebo", "retrain", *parts,
-        "who_band_low", "who_band_high", "p_value", "p_holm", "saturated", "n_users", "n_seeds",
+        "who_band_low", "who_band_high", "p_value", "p_adjusted", "saturated", "n_users", "n_seeds",
     ]  # fmt: skip
     assert result.summary.columns == [
         "recommender", "mitigation", "arm", "day", "cohort", "measure", "mean", "ci_low",

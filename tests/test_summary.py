@@ -4,8 +4,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recsys.inference import seeds_needed, two_way_interval
-from recsys.summary import drift_of_world, power_of_world, summarise
+from recsys.drift import MEASURES
+from recsys.inference import holm, seeds_needed, two_way_interval
+from recsys.summary import (
+    drift_of_log,
+    drift_of_world,
+    power_of_world,
+    primaries_of_log,
+    summarise,
+)
 
 ARMS = ("control", "influx", "placebo")
 DAYS = (1, 2, 4, 8, 13)
@@ -151,3 +158,58 @@ def test_a_share_that_few_make_is_no_point():
     newcomers = per_user(many, nobody, "noticeable4").with_columns(cohort=pl.lit("newcomer"))
     row = summarise(newcomers).filter(pl.col("day").is_null(), arm="placebo")
     assert row["ci_high"].item() == pytest.approx(1 - 0.025 ** (1 / 45))
+
+
+def of_log(rng, measures, *, draws=199, users=10):
+    """Rows of a log whose measures share most of what differs between groups."""
+    arms = [("full", 0), ("influx", 0), *(("placebo", draw) for draw in range(1, draws + 1))]
+    frames = []
+    for arm, draw in arms:
+        luck = rng.normal()
+        level = {name: 0.5 + 0.01 * (luck + rng.normal()) for name in measures}
+        frames.append(
+            pl.DataFrame({"user_id": range(users)}).with_columns(
+                pl.lit("als").alias("recommender"), pl.lit("none").alias("mitigation"),
+                pl.lit(arm).alias("arm"), pl.lit(0).alias("seed"), pl.lit(draw).alias("draw"),
+                pl.lit(None, pl.Int32).alias("day"), pl.lit("incumbent").alias("cohort"),
+                **{name: pl.lit(value) for name, value in level.items()},
+            )
+        )  # fmt: skip
+    return pl.concat(frames)
+
+
+def test_one_measure_of_a_log_is_found_among_many():
+    """A measure far out is told from 0 by 199 draws that all share; primaries are not adjusted."""
+    names = [name for name, measure in MEASURES.items() if measure.kind == "drift"]
+    rows = of_log(np.random.default_rng(6), [*names, "ndcg"])
+    planted = pl.when(pl.col("arm") == "influx").then(0.1).otherwise(0.0)
+    rows = rows.with_columns(pl.col("creators", "ndcg") + planted)
+    drift = drift_of_log(rows, 0.1, primaries_of_log(["topic"]))
+    rest = drift.filter(~pl.col("measure").is_in(["notes", "topic", "ndcg"]))
+    assert rest.height == len(names) - 2 >= 11
+    by_holm = dict(zip(rest["measure"], holm(rest["p_value"]), strict=True))
+    found = {row["measure"]: row for row in drift.iter_rows(named=True)}
+    assert found["creators"]["p_value"] == found["creators"]["p_adjusted"] == 1 / 200
+    assert by_holm["creators"] > 0.05
+    assert (rest["p_adjusted"] >= rest["p_value"]).all()
+    assert rest.filter(pl.col("measure") != "creators")["p_adjusted"].min() > 0.05
+    for name in ("notes", "topic", "ndcg"):
+        assert found[name]["p_adjusted"] == found[name]["p_value"]
+    assert found["ndcg"]["p_value"] == 1 / 200
+
+
+def test_what_ties_with_all_placebos_is_not_found():
+    """Widening must not break ties in favour of the claim, for many measures either."""
+    rows = of_log(np.random.default_rng(7), ["notes", "creators", "jaccard"], draws=39)
+    same = pl.when(pl.col("arm") == "placebo", pl.col("draw") > 2).then(0.0)
+    rows = rows.with_columns(same.otherwise("creators").alias("creators"))
+    rows = rows.with_columns(
+        pl.when(pl.col("arm") == "influx").then(0.0).otherwise("creators").alias("creators")
+    )
+    drift = drift_of_log(rows, 0.5).filter(measure="creators")
+    assert drift["p_adjusted"].item() == drift["p_value"].item() == 1.0
+
+
+def test_drift_of_nobody_has_columns():
+    rows = of_log(np.random.default_rng(8), ["notes"], draws=2)
+    assert drift_of_log(rows.clear(), 0.1).columns == drift_of_log(rows, 0.1).columns

@@ -7,6 +7,7 @@ import polars as pl
 
 from pipelines.report.headline import DASH, Headline, Variant, interval, name_of, number
 from pipelines.report.section import Section
+from recsys.inference import band_level
 from recsys.study import StudyResult
 
 __all__ = ["exposure_sections", "group_sections", "wins_sections"]
@@ -16,7 +17,7 @@ _MOST_ROWS, _MOST_GROUPS = 24, 8
 _CLICKS = "ndcg"
 _WITHOUT = "without newcomers"
 _UNTESTED = "Not tested: p above says whether leaving out as many others matters as much."
-_PLACEBOS = "who: less the placebos' mean; in brackets, less the ends of 95 % of the placebos."
+_PLACEBOS = "who: less the placebos' mean; in brackets, less the ends of {:.0f} % of the placebos."
 _FALL = {"gini_notes": "Gini", "coverage": "notes shown"}
 _FALL_WORDS = (
     "Gini: how unevenly notes are looked at, 0 all alike, 100 one has all. notes shown: those that",
@@ -93,7 +94,7 @@ def group_sections(
         ("recommender", "people", *columns),
         tuple(lines),
         (
-            *((_PLACEBOS,) if source is not None else ()),
+            *((_PLACEBOS.format(100 * band_level(source.placebo_draws)),) if source else ()),
             *(("The rest is in report.html and groups.csv.",) if cut else ()),
         ),
     )

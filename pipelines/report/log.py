@@ -9,11 +9,14 @@ from pipelines.report.breadth import exposure_sections, group_sections, wins_sec
 from pipelines.report.headline import DASH, Headline, Variant, name_of, number
 from pipelines.report.section import Section
 from recsys.config import Study
+from recsys.inference import band_level
 from recsys.study import StudyResult
 
 __all__ = ["log_sections", "removal"]
 
 _EVIDENCE = 0.05
+_PRIMARY, _P = "notes", "p (notes)"
+"""Whose p the verdict stands on, and the title of its column."""
 _QUALITY = {"ndcg": "NDCG", "recall": "recall"}
 _NONE = "no evidence that newcomers did it"
 _AROUND = 3
@@ -71,14 +74,18 @@ def _exposed(table: pl.DataFrame) -> Section:
     for row in table.filter(~pl.col("check")).iter_rows(named=True):
         check = checks.get(row["outcome"], {})
         cells = (number(row["low"]), number(row["high"]), _difference(row))
-        rows.append((row["outcome"], *cells, number(row["p_value"], 1, 3), _difference(check)))
+        p = number(row["p_value"], 1, 3)
+        rows.append((row["outcome"], *cells, p, _difference(check), _lost(row)))
         lines.append(_by_exposure(row, check))
     return Section(
         "A second view: did the incumbents most exposed to newcomers change more?  (points)",
-        ("change of", "least", "most", "difference", "p", "check: before they came"),
+        ("change of", "least", "most", "difference", "p", "check: before they came", "lost"),
         tuple(rows),
         (
             *lines,
+            "lost: % of the least and most exposed who did too little afterwards; compared are "
+            "those who went on",
+            "(of a mix: who went on liking).",
             "Assumed: parallel trends. Without newcomers, both would have changed alike.",
         ),
     )
@@ -89,6 +96,11 @@ def _difference(row: Mapping[str, Any]) -> str:
         return DASH
     edges = (number(row[edge]) for edge in ("ci_low", "ci_high"))
     return f"{number(row['difference'])} [{', '.join(edges)}]"
+
+
+def _lost(row: Mapping[str, Any]) -> str:
+    sides = ((row[f"lost_{side}"], row[f"n_{side}"]) for side in ("low", "high"))
+    return ", ".join(number(lost / (lost + kept), digits=0) for lost, kept in sides)
 
 
 def _by_exposure(row: Mapping[str, Any], check: Mapping[str, Any]) -> str:
@@ -123,29 +135,41 @@ def _opening(study: Study) -> Section:
             "slots of their feeds when the recommender is trained",
             "without the newcomers, and without as many other incumbents who did as much (a "
             f"placebo, {study.log.placebo_draws:,} times).",
-            "p: share of placebos, the newcomers counted among them, that move feeds as far (of "
-            "quality: as far either way).",
+            "p: share of placebos, the newcomers counted among them, that move feeds as far by the "
+            "drift of notes",
+            "(FRBO; on it the verdict stands), or quality as far either way.",
         ),
     )
 
 
 def removal(figures: Headline) -> Section:
-    """Slots that change without the newcomers, and without as many others."""
+    """Slots that change without the newcomers, and without as many others; p is the verdict's."""
+    log = figures.result.study.log
+    assert log is not None
     rows = []
     for variant in figures.variants:
         row = figures.drift(variant, "slots_changed")
         cells = (number(row.get("influx")), number(row.get("placebo")), _band(row))
-        again = number(row.get("retrain"))
-        rows.append((name_of(variant), *cells, again, number(row.get("p_value"), 1, 3)))
+        again, p = number(row.get("retrain")), figures.drift(variant, _PRIMARY).get("p_value")
+        rows.append((name_of(variant), *cells, again, number(p, 1, 3)))
     return Section(
         "How much of the incumbents' feeds changes without …  (% of slots)",
-        ("recommender", "newcomers", "placebos", "95 % of these", "another seed", "p"),
+        ("recommender", "newcomers", "placebos", _covered(log.placebo_draws), "another seed", _P),
         tuple(rows),
     )
 
 
+def _covered(draws: int) -> str:
+    """What share of groups like the placebos their band holds.
+
+    >>> _covered(199), _covered(20)
+    ('95 % of these', '90 % of these')
+    """
+    return f"{100 * band_level(draws):.0f} % of these"
+
+
 def _band(row: Mapping[str, Any]) -> str:
-    """Where 95 % of the placebos lie; `who` is the distance to them."""
+    """Where the placebos lie; `who` is the distance to them."""
     influx, low, high = (row.get(name) for name in ("influx", "who_ci_low", "who_ci_high"))
     if influx is None or low is None or high is None:
         return DASH
@@ -153,9 +177,9 @@ def _band(row: Mapping[str, Any]) -> str:
 
 
 def _verdict(figures: Headline, variant: Variant, study: Study) -> str:
-    """One sentence: whether the newcomers' part is more than their number."""
+    """One sentence: whether the newcomers' part is more than their number, by the primary."""
     assert study.log is not None
-    row = figures.drift(variant, "slots_changed")
+    row = figures.drift(variant, _PRIMARY)
     p, who, again = row.get("p_value"), row.get("who"), row.get("retrain")
     name = name_of(variant)
     if p is None or who is None:
@@ -169,7 +193,7 @@ def _verdict(figures: Headline, variant: Variant, study: Study) -> str:
     beyond = "all" if p * (study.log.placebo_draws + 1) < 1.5 else "most"
     return (
         f"{name}: evidence that newcomers did it; their removal is beyond {beyond} placebos, "
-        f"{number(who)} points above their mean."
+        f"{number(who)} points of drift of notes above their mean."
     )
 
 

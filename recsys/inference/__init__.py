@@ -16,6 +16,7 @@ from recsys.inference.estimate import (
 )
 from recsys.inference.removal import (
     Matching,
+    band_level,
     draw_placebo,
     draw_totals,
     false_alarm_rate,
@@ -27,12 +28,14 @@ from recsys.inference.removal import (
     widened,
 )
 from recsys.inference.resample import resampled_means
+from recsys.inference.westfall import westfall_young
 
 __all__ = [
     "MIN_SEEDS_FOR_CLAIMS",
     "Interval",
     "Matching",
     "Shares",
+    "band_level",
     "draw_placebo",
     "draw_totals",
     "false_alarm_rate",
@@ -53,5 +56,6 @@ __all__ = [
     "spread_ratio",
     "two_way_interval",
     "users_interval",
+    "westfall_young",
     "widened",
 ]

@@ -25,7 +25,8 @@ class Contrast(NamedTuple):
         low, high: mean change in the least and in the most exposed third.
         difference: high - low, with its 95 % interval over users (Welch) and p of no difference.
         exposure_low, exposure_high: mean exposure of the two.
-        n_low, n_high: users in them.
+        n_low, n_high: users in them whose change is known.
+        lost_low, lost_high: users in them whose change is not known; the others are compared.
     """
 
     low: float
@@ -38,13 +39,18 @@ class Contrast(NamedTuple):
     exposure_high: float
     n_low: int
     n_high: int
+    lost_low: int
+    lost_high: int
 
 
 def by_exposure(change: ArrayLike, exposure: ArrayLike) -> Contrast | None:
     """Compares the outer thirds of users by exposure; None where they cannot be told apart.
 
+    Thirds are cut among all whose exposure is known, so who is in one does not hang on what came
+    after; whoever has no change then is lost to his third, and counted.
+
     Args:
-        change: (n_users,) float, what changed for each; NaN leaves a user out.
+        change: (n_users,) float, what changed for each; NaN where it is not known.
         exposure: (n_users,) float; NaN leaves a user out. Users with equal exposure stay together.
 
     Returns:
@@ -55,8 +61,8 @@ def by_exposure(change: ArrayLike, exposure: ArrayLike) -> Contrast | None:
 
     >>> exposure = np.repeat([0.0, 0.5, 1.0], 20)
     >>> found = by_exposure(np.tile([0.1, 0.3], 30) + exposure, exposure)
-    >>> found.difference.__round__(2), found.n_low, found.n_high
-    (1.0, 20, 20)
+    >>> found.difference.__round__(2), found.n_low, found.n_high, found.lost_low, found.lost_high
+    (1.0, 20, 20, 0, 0)
     >>> by_exposure(exposure, np.zeros(60)) is None
     True
     """
@@ -65,12 +71,13 @@ def by_exposure(change: ArrayLike, exposure: ArrayLike) -> Contrast | None:
     y, e = np.asarray(change, dtype=np.float64), np.asarray(exposure, dtype=np.float64)
     if y.shape != e.shape or y.ndim != 1:
         raise ValueError(f"change has shape {y.shape}, exposure {e.shape}; one value each a user")
-    known = ~(np.isnan(y) | np.isnan(e))
-    y, e = y[known], e[known]
-    if y.size < 3 * FEWEST:
+    y, e = y[~np.isnan(e)], e[~np.isnan(e)]
+    known = ~np.isnan(y)
+    if known.sum() < 3 * FEWEST:
         return None
     lower, upper = np.quantile(e, [1 / 3, 2 / 3])
-    least, most = e <= lower, e >= upper
+    lost = [int((third & ~known).sum()) for third in (e <= lower, e >= upper)]
+    least, most = (e <= lower) & known, (e >= upper) & known
     if lower >= upper or min(least.sum(), most.sum()) < FEWEST:
         return None
     if y[least].std() == 0 and y[most].std() == 0:
@@ -81,6 +88,7 @@ def by_exposure(change: ArrayLike, exposure: ArrayLike) -> Contrast | None:
     return Contrast(
         low, high, high - low, float(edges.low), float(edges.high), float(test.pvalue),
         float(e[least].mean()), float(e[most].mean()), int(least.sum()), int(most.sum()),
+        *lost,
     )  # fmt: skip
 
 

@@ -345,9 +345,13 @@ def spread_ratio(pool_fraction: float) -> float:
 def placebo_band(placebo: ArrayLike, level: float = 0.95) -> tuple[Floats, Floats]:
     """The range of drift that removing any group of that volume gives: what is nothing special.
 
+    Order statistics at (draws + 1)(1 - level)/2 from either end, so that one more group like these
+    lies inside with chance ``level`` (Hyndman & Fan 1996, definition 6). Few draws reach less far:
+    the band then runs from the least to the largest, and `band_level` says what it covers.
+
     Args:
         placebo: (..., draws) float.
-        level: share of draws inside, in (0, 1); .95 gives the 2.5 % and 97.5 % quantiles.
+        level: chance that one more draw lies inside, in (0, 1).
 
     Returns:
         (low, high), float arrays (...), linear between order statistics.
@@ -356,15 +360,42 @@ def placebo_band(placebo: ArrayLike, level: float = 0.95) -> tuple[Floats, Float
         ValueError: if there are no draws, a draw is NaN, or ``level`` is not in (0, 1).
 
     Example:
-        >>> low, high = placebo_band(np.arange(201) / 200)
+        >>> low, high = placebo_band(np.arange(1, 200))
         >>> round(float(low), 3), round(float(high), 3)
-        (0.025, 0.975)
+        (5.0, 195.0)
     """
+    _check_level(level)
+    tail = (1 - level) / 2
+    low, high = np.quantile(_draws(placebo), [tail, 1 - tail], axis=-1, method="weibull")
+    return np.asarray(low), np.asarray(high)
+
+
+def band_level(draws: int, level: float = 0.95) -> float:
+    """What `placebo_band` covers: ``level``, or less where the draws are too few to reach it.
+
+    Args:
+        draws: number of placebo groups, at least 1; 39 are enough for 95 %.
+        level: as asked of `placebo_band`.
+
+    Returns:
+        Chance that one more draw lies inside: at most (draws - 1) / (draws + 1).
+
+    Raises:
+        ValueError: if ``draws`` is below 1 or ``level`` is not in (0, 1).
+
+    Example:
+        >>> band_level(199), band_level(39), round(band_level(20), 3)
+        (0.95, 0.95, 0.905)
+    """
+    _check_level(level)
+    if draws < 1:
+        raise ValueError(f"at least one draw is needed, not {draws}")
+    return min(level, (draws - 1) / (draws + 1))
+
+
+def _check_level(level: float) -> None:
     if not 0 < level < 1:
         raise ValueError(f"level is the share of draws inside the band, in (0, 1), not {level}")
-    tail = (1 - level) / 2
-    low, high = np.quantile(_draws(placebo), [tail, 1 - tail], axis=-1)
-    return np.asarray(low), np.asarray(high)
 
 
 def smallest_p(draws: int) -> float:

@@ -39,11 +39,20 @@ def test_intervals_cover_the_truth():
 
 
 def test_who_is_not_known_is_left_out():
-    exposure = np.repeat([0.0, 0.5, 1.0], 30)
+    exposure = np.repeat([0.0, 0.5, 1.0], [31, 28, 31])
     change = np.tile([0.0, 1.0, 2.0], 30)
     whole = by_exposure(change, exposure)
     more = by_exposure(np.append(change, [5.0, np.nan]), np.append(exposure, [np.nan, 1.0]))
-    assert more == whole
+    assert (whole.lost_low, whole.lost_high) == (0, 0)
+    assert more == whole._replace(lost_high=1)
+
+
+def test_thirds_are_cut_before_anybody_is_lost():
+    exposure = np.arange(180.0)
+    change = np.where(exposure >= 150, np.nan, np.sin(exposure))
+    found = by_exposure(change, exposure)
+    assert (found.n_low, found.lost_low, found.n_high, found.lost_high) == (60, 0, 30, 30)
+    assert found.high == pytest.approx(np.sin(np.arange(120.0, 150)).mean())
 
 
 @pytest.mark.parametrize(

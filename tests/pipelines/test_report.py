@@ -30,10 +30,13 @@ def _printed(result: StudyResult) -> str:
 
 
 def _with_drift(
-    result: StudyResult, recommender: str, **values: float | bool | None
+    result: StudyResult,
+    recommender: str,
+    measure: str = "slots_changed",
+    **values: float | bool | None,
 ) -> StudyResult:
-    """The result with some columns of one recommender's slots_changed replaced."""
-    chosen = (pl.col("recommender") == recommender) & (pl.col("measure") == "slots_changed")
+    """The result with some columns of one recommender's measure replaced."""
+    chosen = (pl.col("recommender") == recommender) & (pl.col("measure") == measure)
     columns = [
         pl.when(chosen).then(pl.lit(value)).otherwise(pl.col(name)).alias(name)
         for name, value in values.items()
@@ -249,7 +252,7 @@ def test_log_shows_the_placebos(log_result: StudyResult) -> None:
     lines = text.splitlines()
     assert len(lines) <= 45
     assert max(len(line) for line in lines) <= 100
-    for words in ("20 times", "95 % of these", "NDCG with", "recall with", "p cannot be below"):
+    for words in ("20 times", "90 % of these", "NDCG with", "recall with", "p cannot be below"):
         assert words in text
 
 
@@ -277,14 +280,28 @@ def test_log_has_a_verdict(
         assert study.log is not None
         log = study.log.model_copy(update={"placebo_draws": 99})
         study = study.model_copy(update={"log": log})
-    result = _with_drift(dataclasses.replace(log_result, study=study), "item_knn", **values)
+    result = _with_drift(
+        dataclasses.replace(log_result, study=study), "item_knn", "notes", **values
+    )
     assert words in _printed(result)
 
 
+def test_a_log_s_verdict_and_its_p_are_of_notes(log_result: StudyResult) -> None:
+    result = _with_drift(log_result, "item_knn", "notes", p_value=0.0312, who=0.0471)
+    result = _with_drift(result, "item_knn", p_value=0.777, who=0.123)
+    text = _printed(result)
+    assert "p (notes)" in text
+    assert "0.031" in next(line for line in text.splitlines() if line.startswith("item_knn  "))
+    assert "all placebos, 4.7 points of drift of notes above their mean" in " ".join(text.split())
+    assert "0.777" not in text
+
+
 def test_log_says_in_one_sentence_what_holds_of_all(log_result: StudyResult) -> None:
-    nothing = _with_drift(_with_drift(log_result, "item_knn", p_value=0.5), "trending", p_value=0.3)
+    nothing = _with_drift(
+        _with_drift(log_result, "item_knn", "notes", p_value=0.5), "trending", "notes", p_value=0.3
+    )
     assert "No evidence that newcomers did it, whichever recommender:" in _printed(nothing)
-    one = _with_drift(nothing, "trending", p_value=0.01)
+    one = _with_drift(nothing, "trending", "notes", p_value=0.01)
     assert "whichever recommender" not in _printed(one)
     assert "item_knn: no evidence that newcomers did it" in _printed(one)
     assert "trending: evidence that newcomers did it" in _printed(one)
@@ -334,13 +351,14 @@ def test_log_has_a_view_by_exposure(
         "outcome": "topic", "check": False, "window_days": 7, "exposure_low": 0.1,
         "exposure_high": 0.3, "low": 0.1, "high": 0.1 + difference, "difference": difference,
         "ci_low": difference - 0.02, "ci_high": difference + 0.02, "p_value": p_value,
-        "n_low": 30, "n_high": 30,
+        "n_low": 30, "n_high": 30, "lost_low": 0, "lost_high": 10,
     }  # fmt: skip
     rows = [row] if check_p is None else [row, {**row, "check": True, "p_value": check_p}]
     text = _printed(dataclasses.replace(log_result, exposed=pl.DataFrame(rows, schema=EXPOSED)))
     assert words in text
     assert max(len(line) for line in text.splitlines()) <= 100
     assert "Assumed: parallel trends. Without newcomers, both would have changed alike." in text
+    assert "0, 25" in text
     low, high = 100 * (difference - 0.02), 100 * (difference + 0.02)
     assert f"{100 * difference:.1f} [{low:.1f}, {high:.1f}]" in text
 
