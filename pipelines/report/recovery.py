@@ -76,7 +76,7 @@ def power_lines(result: StudyResult) -> Iterator[str]:
             needed = [_seeds(x) for x in rows["seeds_needed"].sort(nulls_last=True)]
             yield f"{line}; 1 point takes {_range(needed)} seeds."
         else:
-            yield f"{line}; how many seeds 1 point takes, {MIN_SEEDS_FOR_CLAIMS} can tell."
+            yield f"{line}; run {MIN_SEEDS_FOR_CLAIMS} seeds to learn how many 1 point takes."
 
 
 def _range(texts: list[str]) -> str:

@@ -17,7 +17,7 @@ def test_power_is_an_estimate_and_few_seeds_do_not_plan() -> None:
     (line,) = power_lines(_study())
     assert line == (
         "Estimated: a who of 5.8 to 19.4 points of notes would be seen in 4 of 5 such studies; "
-        "how many seeds 1 point takes, 8 can tell."
+        "run 8 seeds to learn how many 1 point takes."
     )
     (line,) = power_lines(_study(n_seeds=8, seeds_needed=31.0))
     assert line.endswith("such studies; 1 point takes 31 seeds.")
