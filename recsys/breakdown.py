@@ -109,8 +109,8 @@ def _tally(difference: NDArray[np.float64], *, one_history: bool = False) -> dic
     return {
         **{name: float(of.mean()) if of.size else None for name, of in shares.items()},
         "balance": float(balance.mean) if signs.size else None,
-        "balance_ci_low": float(balance.low) if varies else None,
-        "balance_ci_high": float(balance.high) if varies else None,
+        "balance_ci_low": max(float(balance.low), -1.0) if varies else None,
+        "balance_ci_high": min(float(balance.high), 1.0) if varies else None,
         "n_users": known.shape[0],
         "n_seeds": 1 if one_history else known.shape[1],
     }

@@ -184,19 +184,35 @@ def _dotted(text: str, where: str) -> Content:
 
 
 def _merge(where: str, *parts: Mapping[str, Any]) -> Content:
-    """Key by key, later ones win; a preset by its name alone counts as its `kind`."""
+    """Key by key, later ones win; what is named by a text alone counts as its `kind`."""
     from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
 
     with _readable(where):
         merged: Any = OmegaConf.create({})
         for part in parts:
-            merged = OmegaConf.merge(merged, dict(part))
-            for key in PRESETS:
+            try:
+                merged = OmegaConf.merge(merged, dict(part))
+            except (OmegaConfBaseException, TypeError) as error:
+                raise ConfigError(
+                    f"{where}: {_path(part)}: does not fit what stands there; a list is replaced "
+                    "whole, such as recommenders=[trending,{kind: als, factors: 3}]"
+                ) from error
+            for key in (*PRESETS, "recommender"):
                 named = OmegaConf.select(merged, key)
                 if isinstance(named, str):
                     OmegaConf.update(merged, key, {"kind": named})
         content: Any = OmegaConf.to_container(merged, resolve=False)
     return {str(key): value for key, value in content.items()}
+
+
+def _path(part: Mapping[str, Any]) -> str:
+    """The keys down to where a part branches: of an override, what it changes."""
+    path, inner = [], part
+    while isinstance(inner, Mapping) and len(inner) == 1:
+        ((key, inner),) = inner.items()
+        path.append(str(key))
+    return ".".join(path) or ", ".join(map(str, part))
 
 
 @contextmanager

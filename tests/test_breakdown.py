@@ -117,6 +117,15 @@ def test_signs_that_are_all_equal_have_no_interval(gain):
     assert row["balance_ci_low"] is row["balance_ci_high"] is None
 
 
+def test_a_balance_ends_at_all_and_none():
+    """Seeds that contradict each other say little, but no more than that all may win or lose."""
+    worth = {0: [0.4] * 11 + [0.2], 1: [0.2] * 12}
+    frame = pl.concat([*(rows("control", seed, [0.3] * 12) for seed in (0, 1)),
+                       *(rows("influx", seed, worth[seed]) for seed in (0, 1))])  # fmt: skip
+    (row,) = wins_of(frame).iter_rows(named=True)
+    assert (row["balance_ci_low"], row["balance_ci_high"]) == (-1.0, 1.0)
+
+
 def test_wins_of_a_study_are_those_of_its_users(result):
     assert set(result.wins["against"]) == {"control", "placebo", "retrain"}
     shares = result.wins.select(pl.sum_horizontal("wins", "losses", "ties")).to_series()

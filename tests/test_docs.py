@@ -66,6 +66,19 @@ def test_configs_load(document):
 
 
 @each_document
+def test_commands_name_configs_with_keys_that_they_have(document):
+    """What a `make run CONFIG=… ARGS="…"` would load; `make run` alone is the demo."""
+    for line in "\n".join(blocks(document, "sh")).splitlines():
+        found = re.match(r"make (run|train|tune)\b(?: CONFIG=(\S+))?(?: ARGS=\"(.+?)\")?", line)
+        if found is None or ".parquet" in line:
+            continue
+        target, config, args = found.groups()
+        config = config or {"run": "configs/demo.yaml"}.get(target, "configs/train/als.yaml")
+        given = [word for word in (args or "").split() if "=" in word]
+        (load_studies if target == "run" else load_training)(ROOT / config, given)
+
+
+@each_document
 def test_what_is_named_is_there(document):
     text = document.read_text(encoding="utf-8")
     paths = set(re.findall(r"\]\(([\w./-]+)\)", text))

@@ -70,8 +70,11 @@ def power_lines(result: StudyResult) -> Iterator[str]:
         rows = result.power.filter(measure=measure) if result.power.width else result.power
         if rows.is_empty():
             continue
-        seen = _range([number(x) for x in rows["detectable"].sort()])
-        line = f"Estimated: a who of {seen} points of {title} would be seen in 4 of 5 such studies"
+        told = ["more than 100" if x >= 1 else number(x) for x in rows["detectable"].sort()]
+        line = (
+            f"Estimated: a who of {_range(told)} points of {title} would be seen in 4 of 5 such "
+            "studies"
+        )
         if rows["n_seeds"].min() >= MIN_SEEDS_FOR_CLAIMS:
             needed = [_seeds(x) for x in rows["seeds_needed"].sort(nulls_last=True)]
             yield f"{line}; 1 point takes {_range(needed)} seeds."

@@ -122,7 +122,9 @@ class LogArms:
         if eligible.size < self.evaluation.panel:
             raise ConfigError(
                 f"evaluation.panel: {self.evaluation.panel} is more than the {eligible.size} "
-                f"incumbents with at least {self.source.panel_min_events} positive events"
+                f"incumbents with at least {self.source.panel_min_events} positive events; set "
+                "evaluation.panel lower, so that there are others to take as placebos, or "
+                "log.panel_min_events"
             )
         keys = self.train.users["key"].to_numpy()[eligible]
         lot = uniforms(self.seed, Stream.PANEL, keys & _LOW, keys >> 32)[:, 0]

@@ -19,6 +19,8 @@ def test_power_is_an_estimate_and_few_seeds_do_not_plan() -> None:
         "Estimated: a who of 5.8 to 19.4 points of notes would be seen in 4 of 5 such studies; "
         "run 8 seeds to learn how many 1 point takes."
     )
+    (line,) = power_lines(_study(detectable=[0.666, 3.3]))
+    assert "a who of 66.6 to more than 100 points" in line  # drift ends at 100
     (line,) = power_lines(_study(n_seeds=8, seeds_needed=31.0))
     assert line.endswith("such studies; 1 point takes 31 seeds.")
     (line,) = power_lines(_study(n_seeds=8))
