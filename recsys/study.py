@@ -29,7 +29,7 @@ from recsys.breakdown import (
 )
 from recsys.channels import channels
 from recsys.config import Chain, RecommenderSpec, Study
-from recsys.errors import ConfigError
+from recsys.errors import ConfigError, LogError
 from recsys.exposed import EXPOSED
 from recsys.front import dominated, front
 from recsys.groups import groups_of_users
@@ -225,6 +225,11 @@ def plan(study: Study) -> list[Cell]:
             )
     if study.log is not None:
         log_arms(study).check()
+        for spec in study.recommenders:
+            try:
+                make_recommender(spec).check(log_arms(study).train)
+            except LogError as error:
+                raise ConfigError(f"recommenders: {spec.name}: {error}") from error
         groups_of_users(_users(study), study.evaluation.groups, "evaluation.groups")
         draws = range(1, study.log.placebo_draws + 1)
         chunks = [draws[i : i + _DRAWS_PER_CELL] for i in range(0, len(draws), _DRAWS_PER_CELL)]

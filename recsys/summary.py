@@ -41,6 +41,7 @@ are adjusted. Of a log: `primaries_of_log`."""
 _SHARES = ("noticeable4", "influx_heavy")
 """Measures that are 0 or 1 for a reader."""
 _FEW = 5
+"""Readers on one side of a share, below which a t interval of it is too narrow."""
 _NO_NEWCOMERS = ("control", "retrain")
 """Arms in which these are 0 because nobody came, not by chance."""
 _MARGIN = 0.01

@@ -142,6 +142,16 @@ def test_what_cannot_run_is_refused_with_the_place(tmp_path, overrides, message)
         run(load_study(config, overrides))
 
 
+def test_a_recommender_that_the_log_cannot_teach_is_refused_before_any_cell(tmp_path):
+    config = write_log(tmp_path, different=False)
+    config["recommenders"] = ["trending", "content"]
+    config["log"] = {k: v for k, v in config["log"].items() if k not in ("items", "attributes")}
+    done = []
+    with pytest.raises(ConfigError, match=r"recommenders: content: content learns from attributes"):
+        run(load_study(config), lambda *told: done.append(told))
+    assert done == []
+
+
 def test_holding_out_days_needs_times(tmp_path):
     config = write_log(tmp_path, different=False, times=False)
     del config["log"]["holdout_share"]

@@ -109,6 +109,10 @@ class Recommender(Part, ABC):
             LogError: nothing to learn from; `binary` raises it for a log without positive events.
         """
 
+    def check(self, log: InteractionLog) -> None:
+        """Raises the LogError that `fit` would for what a log lacks, at little cost; most need
+        nothing but likes."""
+
     def fit_without(
         self, model: "Model", log: InteractionLog, users: Users, seed: int = 0
     ) -> "Model":

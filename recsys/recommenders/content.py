@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix, vstack
 from recsys.errors import LogError
 from recsys.lazy import lazy
 from recsys.log import InteractionLog
-from recsys.recommenders.attributes import attribute_names, categories, one_hot
+from recsys.recommenders.attributes import Attribute, attribute_names, categories, one_hot
 from recsys.recommenders.base import HOT, WARM, Model, Recommender, Scores, Users, binary
 from recsys.threads import single_threaded_blas
 
@@ -67,16 +67,26 @@ class Content(Recommender):
             self.shrinkage,
         )
 
-    def _features(self, log: InteractionLog) -> csr_matrix:
-        """F of all items of the log before it is centred, the most frequent columns."""
-        names, hot = attribute_names(log.items), log.interactions.items
-        known = categories(log.items, hot, names)
+    def check(self, log: InteractionLog) -> None:
+        """See `Recommender.check`."""
+        self._known(log)
+
+    @staticmethod
+    def _known(log: InteractionLog) -> list[Attribute]:
+        """The values of each attribute that tells items apart."""
+        names = attribute_names(log.items)
+        known = categories(log.items, log.interactions.items, names)
         if not any(attribute.size for attribute in known):
             raise LogError(
                 "content learns from attributes of items, and the log's items have "
                 f"{'none that it can read: ' + ', '.join(names) if names else 'none'}; give an "
                 "items frame with columns such as topic, language or format"
             )
+        return known
+
+    def _features(self, log: InteractionLog) -> csr_matrix:
+        """F of all items of the log before it is centred, the most frequent columns."""
+        known, hot = self._known(log), log.interactions.items
         creators = [name for name in ("creator_id",) if name in log.items.columns]
         every = one_hot([*known, *categories(log.items, hot, creators)])
         count = np.asarray(every[hot].sum(axis=0)).ravel()
