@@ -13,14 +13,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import recsys
-from pipelines.digests import files_digest
 from pipelines.report.console import stdout
 from pipelines.report.served import print_served
 from pipelines.report.terminal import print_whereabouts
-from pipelines.storage import save_comparison_of_feeds
-from pipelines.tracking import Subject, TrackingError, tracked_as
-from recsys.errors import ConfigError, UserError
-from recsys.source import read_frame
+from pipelines.storage.digests import files_digest
+from pipelines.storage.results import save_comparison_of_feeds
+from pipelines.tracking.tracker import Subject, TrackingError, tracked_as
+from recsys.core.errors import ConfigError, UserError
+from recsys.logs.read import read_frame
 
 __all__ = ["main"]
 

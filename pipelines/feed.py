@@ -14,11 +14,12 @@ from typing import Any
 import polars as pl
 from rich.console import Console
 
-from pipelines.models import find_model, read_model
 from pipelines.report.console import print_section, stdout
 from pipelines.report.headline import DASH
 from pipelines.report.section import Section
-from recsys.errors import ConfigError, UserError
+from pipelines.storage.models import read_model
+from pipelines.tracking.models import find_model
+from recsys.core.errors import ConfigError, UserError
 from recsys.recommenders import Model
 
 __all__ = ["main"]

@@ -1,9 +1,9 @@
 """Checks the tool itself: `python -m pipelines.prove [CONFIG] [key=value ...] [--parts ...]`.
 
-Runs the parts of `recsys.proof`, prints each claim with its figures and verdicts, writes them with
-tables and plots to data/proofs and logs them to MLflow. Parts that are done are kept: the same
-command goes on from there. Exit codes: 0 done, whatever the verdicts · 1 done, but MLflow did not
-take it · 2 a mistake that the user can mend · 130 interrupted.
+Runs the parts of `recsys.checks.proof`, prints each claim with its figures and verdicts, writes
+them with tables and plots to data/proofs and logs them to MLflow. Parts that are done are kept: the
+same command goes on from there. Exit codes: 0 done, whatever the verdicts · 1 done, but MLflow did
+not take it · 2 a mistake that the user can mend · 130 interrupted.
 """
 
 import argparse
@@ -12,15 +12,15 @@ import sys
 from collections.abc import Sequence
 
 import recsys
-from pipelines.figures import RowStore, save_proof
-from pipelines.progress import StudyProgress
 from pipelines.report.console import stdout
+from pipelines.report.progress import StudyProgress
 from pipelines.report.terminal import print_whereabouts
 from pipelines.report.verdicts import print_verdicts
-from pipelines.tracking import TrackingError, tracked
+from pipelines.storage.figures import RowStore, save_proof
+from pipelines.tracking.tracker import TrackingError, tracked
+from recsys.checks.proof.run import FULL, KINDS, SHORT, TITLES, Effort, plan, prove
 from recsys.config import Study
-from recsys.errors import UserError
-from recsys.proof import FULL, KINDS, SHORT, TITLES, Effort, plan, prove
+from recsys.core.errors import UserError
 
 __all__ = ["main"]
 

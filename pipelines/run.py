@@ -20,22 +20,25 @@ from typing import NamedTuple
 from rich.console import Console
 
 import recsys
-from pipelines.progress import StudyProgress
 from pipelines.report.channels import save_channels_plot
 from pipelines.report.console import stdout
 from pipelines.report.front import save_front_plot
 from pipelines.report.page import save_page
+from pipelines.report.progress import StudyProgress
 from pipelines.report.terminal import (
     print_comparison,
     print_group_whereabouts,
     print_summary,
     print_whereabouts,
 )
-from pipelines.storage import CELLS, CellStore, save_comparison, save_result, whole
-from pipelines.tracking import Recorded, Tracker, TrackingError, tracked
+from pipelines.storage.cells import CELLS, CellStore
+from pipelines.storage.files import whole
+from pipelines.storage.results import save_comparison, save_result
+from pipelines.tracking.tracker import Recorded, Tracker, TrackingError, tracked
 from recsys.config import Study
-from recsys.errors import UserError
-from recsys.study import StudyResult, plan
+from recsys.core.errors import UserError
+from recsys.study.plan import plan
+from recsys.study.result import StudyResult
 
 __all__ = ["main"]
 

@@ -24,12 +24,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import recsys
-from pipelines.datasheet import Tally, Whence, datasheet, readme
-from pipelines.storage import StorageError
+from pipelines.report.datasheet import Tally, Whence, datasheet, readme
+from pipelines.storage.files import StorageError
 from recsys.config import Study, World
-from recsys.errors import ConfigError, UserError
+from recsys.core.errors import ConfigError, UserError
 from recsys.world.frames import Day, events_frame, items_frame, users_frame
-from recsys.world.notes import first_day
+from recsys.world.people.notes import first_day
 from recsys.world.run import Run
 from recsys.world.simulate import ARMS
 

@@ -13,13 +13,13 @@ from pathlib import Path
 from rich.console import Console
 
 import recsys
-from pipelines.models import MODEL
 from pipelines.report.console import stdout
 from pipelines.report.terminal import print_whereabouts
 from pipelines.report.training import print_training
-from pipelines.storage import save_training
-from pipelines.tracking import Recorded, TrackingError, tracked
-from recsys.errors import UserError
+from pipelines.storage.models import MODEL
+from pipelines.storage.results import save_training
+from pipelines.tracking.tracker import Recorded, TrackingError, tracked
+from recsys.core.errors import UserError
 
 __all__ = ["main"]
 

@@ -15,16 +15,16 @@ from typing import Any
 from rich.console import Console
 
 import recsys
-from pipelines.progress import StudyProgress
 from pipelines.report.console import print_section, stdout
+from pipelines.report.progress import StudyProgress
 from pipelines.report.section import Section
 from pipelines.report.terminal import print_whereabouts
-from pipelines.tracking import TrackingError, tracked
+from pipelines.tracking.tracker import TrackingError, tracked
 from pipelines.tuning import Search
-from recsys.errors import UserError
-from recsys.metrics import METRICS
+from recsys.core.errors import UserError
+from recsys.measures.metrics.registry import METRICS
 from recsys.recommenders import Recommender
-from recsys.training import evaluate, source_of, split_for_tuning, truth_of
+from recsys.training.train import evaluate, source_of, split_for_tuning, truth_of
 
 __all__ = ["main"]
 

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from pipelines.digests import tuning_digest
-from pipelines.storage import TUNINGS, config_text, explained, whole
+from pipelines.storage.digests import tuning_digest
+from pipelines.storage.files import explained, whole
+from pipelines.storage.results import TUNINGS, config_text
 from recsys.config import Range, Training
-from recsys.errors import ConfigError
-from recsys.load import make_recommender
-from recsys.noise import integer_seed
+from recsys.core.errors import ConfigError
+from recsys.core.noise import integer_seed
+from recsys.mitigations.build import make_recommender
 from recsys.recommenders import Recommender
 
 if TYPE_CHECKING:

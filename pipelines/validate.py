@@ -1,9 +1,9 @@
 """Checks a platform against real ones: `python -m pipelines.validate [CONFIG] [key=value ...]`.
 
-Runs the checks of `recsys.validation` on a config's world, prints each figure with its target,
-tolerance and verdict, writes them to data/validations and logs them to MLflow. Parts that are done
-are kept: the same command goes on from there. Exit codes: 0 done, whatever the verdicts · 1 done,
-but MLflow did not take it · 2 a mistake that the user can mend · 130 interrupted.
+Runs the checks of `recsys.checks.validation` on a config's world, prints each figure with its
+target, tolerance and verdict, writes them to data/validations and logs them to MLflow. Parts that
+are done are kept: the same command goes on from there. Exit codes: 0 done, whatever the verdicts ·
+1 done, but MLflow did not take it · 2 a mistake that the user can mend · 130 interrupted.
 """
 
 import argparse
@@ -12,15 +12,15 @@ import sys
 from collections.abc import Sequence
 
 import recsys
-from pipelines.figures import FigureStore, save_verdicts
-from pipelines.progress import StudyProgress
 from pipelines.report.console import stdout
+from pipelines.report.progress import StudyProgress
 from pipelines.report.terminal import print_whereabouts
 from pipelines.report.verdicts import print_verdicts
-from pipelines.tracking import TrackingError, tracked
+from pipelines.storage.figures import FigureStore, save_verdicts
+from pipelines.tracking.tracker import TrackingError, tracked
+from recsys.checks.validation.run import plan, validate
 from recsys.config import Study
-from recsys.errors import UserError
-from recsys.validation import plan, validate
+from recsys.core.errors import UserError
 
 __all__ = ["main"]
 

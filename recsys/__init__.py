@@ -7,83 +7,61 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from recsys import drift
+    from recsys import measures
     from recsys.config import Study, Training
-    from recsys.drift import MEASURES
-    from recsys.errors import ConfigError, LogError, ModelError, UserError
-    from recsys.load import load_studies, load_study, load_training
-    from recsys.log import InteractionLog
+    from recsys.core.errors import ConfigError, LogError, ModelError, UserError
+    from recsys.logs import InteractionLog
+    from recsys.measures import MEASURES
     from recsys.mitigations import MITIGATIONS, Mitigation
     from recsys.recommenders import RECOMMENDERS, Model, Recommender
+    from recsys.recommenders.store import load_model, save_model
     from recsys.served import FeedComparison, compare_feeds
-    from recsys.store import load_model, save_model
-    from recsys.study import StudyResult, run
-    from recsys.training import TrainingResult, train
+    from recsys.study import StudyResult, load_studies, load_study, run
+    from recsys.training import TrainingResult, load_training, train
     from recsys.world.simulate import simulate
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "MEASURES",
-    "MITIGATIONS",
-    "RECOMMENDERS",
-    "ConfigError",
-    "FeedComparison",
-    "InteractionLog",
-    "LogError",
-    "Mitigation",
-    "Model",
-    "ModelError",
-    "Recommender",
-    "Study",
-    "StudyResult",
-    "Training",
-    "TrainingResult",
-    "UserError",
-    "compare_feeds",
-    "drift",
-    "load_model",
-    "load_studies",
-    "load_study",
-    "load_training",
-    "run",
-    "save_model",
-    "simulate",
-    "train",
-]
-
 _HOME = {
-    "MEASURES": "recsys.drift",
+    "MEASURES": "recsys.measures",
     "MITIGATIONS": "recsys.mitigations",
     "RECOMMENDERS": "recsys.recommenders",
-    "ConfigError": "recsys.errors",
+    "ConfigError": "recsys.core.errors",
     "FeedComparison": "recsys.served",
-    "InteractionLog": "recsys.log",
-    "LogError": "recsys.errors",
+    "InteractionLog": "recsys.logs",
+    "LogError": "recsys.core.errors",
     "Mitigation": "recsys.mitigations",
     "Model": "recsys.recommenders",
-    "ModelError": "recsys.errors",
+    "ModelError": "recsys.core.errors",
     "Recommender": "recsys.recommenders",
     "Study": "recsys.config",
     "StudyResult": "recsys.study",
     "Training": "recsys.config",
     "TrainingResult": "recsys.training",
-    "UserError": "recsys.errors",
+    "UserError": "recsys.core.errors",
     "compare_feeds": "recsys.served",
-    "load_model": "recsys.store",
-    "load_studies": "recsys.load",
-    "load_study": "recsys.load",
-    "load_training": "recsys.load",
+    "load_model": "recsys.recommenders.store",
+    "load_studies": "recsys.study",
+    "load_study": "recsys.study",
+    "load_training": "recsys.training",
+    "measures": "recsys.measures",
     "run": "recsys.study",
-    "save_model": "recsys.store",
+    "save_model": "recsys.recommenders.store",
     "simulate": "recsys.world.simulate",
     "train": "recsys.training",
 }
+"""Public name: the module that holds it, or is it. The imports above repeat it for type checkers;
+a test holds the two equal."""
+
+__all__ = list(_HOME)
 
 
 def __getattr__(name: str) -> Any:
-    if name == "drift":
-        return import_module("recsys.drift")
     if name not in _HOME:
         raise AttributeError(f"module 'recsys' has no attribute {name!r}")
-    return getattr(import_module(_HOME[name]), name)
+    home = import_module(_HOME[name])
+    return home if home.__name__ == f"recsys.{name}" else getattr(home, name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from recsys import MEASURES, load_studies, load_training
-from recsys.arms.exposure import EXPOSURE_FORMULAS
-from recsys.study import StudyResult
+from recsys.measures.attention_rows import EXPOSURE_FORMULAS
+from recsys.study.result import StudyResult
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -7,8 +7,8 @@ import polars as pl
 
 from pipelines.report.headline import DASH, Headline, Variant, interval, name_of, number
 from pipelines.report.section import Section
-from recsys.inference import band_level
-from recsys.study import StudyResult
+from recsys.statistics import band_level
+from recsys.study.result import StudyResult
 
 __all__ = ["exposure_sections", "group_sections", "wins_sections"]
 

@@ -8,8 +8,8 @@ import polars as pl
 
 from pipelines.report.headline import DASH, Variant, name_of, number
 from pipelines.report.section import Section
-from recsys.study import StudyResult
-from recsys.world.gates import GATES
+from recsys.study.result import StudyResult
+from recsys.world.arms import GATES
 
 __all__ = ["channel_sections", "save_channels_plot"]
 

@@ -8,8 +8,8 @@ import polars as pl
 from pipelines.report.headline import DASH, Variant, interval, name_of, number
 from pipelines.report.plot import svg_of
 from pipelines.report.section import Section
-from recsys.study import StudyResult
-from recsys.summary import SATURATED
+from recsys.study.result import StudyResult
+from recsys.study.tables.drift import SATURATED
 
 __all__ = ["DAILY", "daily_plot", "daily_sections"]
 

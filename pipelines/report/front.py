@@ -7,7 +7,7 @@ from typing import Any
 from pipelines.report.headline import DASH, Variant, name_of, number
 from pipelines.report.labels import Scale, placed, width_of
 from pipelines.report.section import Section
-from recsys.study import StudyResult
+from recsys.study.result import StudyResult
 
 __all__ = ["front_sections", "save_front_plot"]
 

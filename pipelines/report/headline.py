@@ -6,8 +6,8 @@ from typing import Any
 
 import polars as pl
 
-from recsys.lazy import lazy
-from recsys.study import StudyResult
+from recsys.core.lazy import lazy
+from recsys.study.result import StudyResult
 
 __all__ = ["DASH", "Headline", "Variant", "interval", "name_of", "number"]
 

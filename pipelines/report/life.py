@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 from pipelines.report.headline import Variant, name_of, number
 from pipelines.report.section import Section
-from recsys.lives import over_days, over_seeds
-from recsys.study import StudyResult
+from recsys.study.result import StudyResult
+from recsys.study.tables.life import over_days, over_seeds
 
 __all__ = ["life_sections"]
 

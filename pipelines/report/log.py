@@ -9,8 +9,8 @@ from pipelines.report.breadth import exposure_sections, group_sections, wins_sec
 from pipelines.report.headline import DASH, Headline, Variant, name_of, number
 from pipelines.report.section import Section
 from recsys.config import Study
-from recsys.inference import band_level
-from recsys.study import StudyResult
+from recsys.statistics import band_level
+from recsys.study.result import StudyResult
 
 __all__ = ["log_sections", "removal"]
 

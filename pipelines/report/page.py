@@ -12,7 +12,7 @@ from pipelines.report.headline import Headline
 from pipelines.report.log import log_sections
 from pipelines.report.section import Section
 from pipelines.report.world import in_order, world_sections
-from recsys.study import StudyResult
+from recsys.study.result import StudyResult
 
 __all__ = ["save_page"]
 

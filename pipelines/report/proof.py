@@ -5,8 +5,8 @@ from typing import Any
 import polars as pl
 
 from pipelines.report.plot import svg_of
-from recsys.proof import Proof
-from recsys.proof.offline import WAYS
+from recsys.checks.proof.offline import WAYS
+from recsys.checks.proof.run import Proof
 
 __all__ = ["plots_of"]
 
@@ -20,7 +20,7 @@ def plots_of(proof: Proof) -> dict[str, str]:
     """Plots as SVG by name; none if the log's tale was not looked at.
 
     Args:
-        proof: as `recsys.proof.prove` gives it.
+        proof: as `recsys.checks.proof.run.prove` gives it.
 
     Returns:
         `offline-cells`: each cell, told against true; `offline-sizes`: means by size of the influx;

@@ -5,8 +5,8 @@ from typing import Any
 
 from pipelines.report.headline import Variant, name_of, number
 from pipelines.report.section import Section
-from recsys.inference import MIN_SEEDS_FOR_CLAIMS
-from recsys.study import StudyResult
+from recsys.statistics import MIN_SEEDS_FOR_CLAIMS
+from recsys.study.result import StudyResult
 
 __all__ = ["power_lines", "recovery_sections"]
 

@@ -7,7 +7,7 @@ import polars as pl
 
 from pipelines.report.headline import Headline, name_of, number
 from pipelines.report.section import Section
-from recsys.sensitivity import CONCLUSIONS, sensitivity
+from recsys.study.sensitivity import CONCLUSIONS, sensitivity
 
 __all__ = ["sensitivity_sections"]
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from pipelines.report.console import print_section
 from pipelines.report.headline import DASH, interval, number
 from pipelines.report.section import Section
-from recsys.served import FeedComparison
+from recsys.served.compare import FeedComparison
 
 __all__ = ["print_served", "served_sections"]
 

@@ -13,8 +13,8 @@ from pipelines.report.console import print_section
 from pipelines.report.headline import Headline
 from pipelines.report.log import log_sections
 from pipelines.report.world import world_sections
-from pipelines.tracking import Recorded
-from recsys.study import StudyResult
+from pipelines.tracking.tracker import Recorded
+from recsys.study.result import StudyResult
 
 __all__ = ["print_comparison", "print_group_whereabouts", "print_summary", "print_whereabouts"]
 

@@ -6,8 +6,8 @@ from rich.console import Console
 from pipelines.report.console import print_section
 from pipelines.report.headline import DASH
 from pipelines.report.section import Section
-from recsys.metrics import METRICS
-from recsys.training import TrainingResult
+from recsys.measures.metrics.registry import METRICS
+from recsys.training.train import TrainingResult
 
 __all__ = ["print_training", "training_sections"]
 

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from pipelines.report.console import print_section
 from pipelines.report.section import Section
-from recsys.validation import CHECKS
+from recsys.checks.validation.run import CHECKS
 
 __all__ = ["print_verdicts"]
 
@@ -31,7 +31,7 @@ def print_verdicts(
 
     Args:
         console: where to.
-        verdicts: as `recsys.validation.judge` gives them.
+        verdicts: as `recsys.checks.validation.run.judge` gives them.
         titles: of the checks, by number.
         of: what tells one figure of a quantity from another.
     """

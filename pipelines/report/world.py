@@ -12,7 +12,7 @@ from pipelines.report.life import life_sections
 from pipelines.report.recovery import power_lines, recovery_sections
 from pipelines.report.section import Section
 from recsys.config import Study
-from recsys.summary import SATURATED
+from recsys.study.tables.drift import SATURATED
 
 __all__ = [
     "english",

@@ -146,7 +146,8 @@ class LogSource(Part):
     """Kind of event: SQL condition on the events' columns; the first that holds counts, a row that
     meets none is an impression. Empty: the column `kind`, or else every row is a click."""
     weights: Mapping[str, Annotated[float, Field(ge=-1000, le=1000)]] = {}
-    """Weight by kind of event, where it is not that of `recsys.schema.WEIGHTS`. 0: seen, not liked.
+    """Weight by kind of event, where it is not that of `recsys.logs.schema.WEIGHTS`. 0: seen, not
+    liked.
     Below 0: also takes back what the same user did with the item before."""
     cancels: Mapping[str, str] = {}
     """Kind of event: SQL condition on the events' columns, or a value of the column `kind`. Such a

@@ -50,7 +50,8 @@ class Tuning(Part):
     """How many settings are tried; the first is the config's own where the space holds it. With
     more of them a search goes on."""
     metric: str = "ndcg"
-    """What is maximised, on the validation part: a key of `recsys.metrics.METRICS`, by user."""
+    """What is maximised, on the validation part: a key of
+    `recsys.measures.metrics.METRICS`, by user."""
 
 
 class Training(Part):
@@ -73,7 +74,7 @@ class Training(Part):
     """… or of the last so large a share of the events; .2 if neither is given. In a log without
     times the share is drawn by lot."""
     metrics: tuple[str, ...] = ()
-    """Keys of `recsys.metrics.METRICS`; all of them if empty."""
+    """Keys of `recsys.measures.metrics.METRICS`; all of them if empty."""
     seed: int = Field(default=0, ge=0, lt=2**62)
     """Draws the luck of a world, or the lots of a log without times, and trains."""
     tune: Tuning | None = None

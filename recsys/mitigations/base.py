@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.config.base import Part
-from recsys.errors import ConfigError
-from recsys.lazy import lazy
-from recsys.log import InteractionLog, Seen
-from recsys.recommenders.base import Model, Ranking, Recommender, Scores, Users
+from recsys.core.errors import ConfigError
+from recsys.core.lazy import lazy
+from recsys.logs.log import InteractionLog, Seen
+from recsys.recommenders.base import Model, Recommender, Scores, Users
+from recsys.recommenders.ranking import Ranking
 
 __all__ = ["Dressed", "Mitigated", "Mitigation", "Place", "innermost", "layers", "mitigated",
            "undressed"]  # fmt: skip

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.sparse import csr_matrix
 
-from recsys.lazy import lazy
-from recsys.log import InteractionLog, Seen
+from recsys.core.lazy import lazy
+from recsys.logs.log import InteractionLog, Seen
 from recsys.mitigations.base import Dressed, Mitigation, Place
-from recsys.recommenders.base import Model, Ranking, Users
+from recsys.recommenders.base import Model, Users
+from recsys.recommenders.ranking import Ranking
 
 __all__ = ["Calibrated", "History"]
 

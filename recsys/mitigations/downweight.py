@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
-from recsys.errors import ConfigError, LogError
-from recsys.log import InteractionLog
+from recsys.core.errors import ConfigError, LogError
+from recsys.logs.log import InteractionLog
 from recsys.mitigations.base import Mitigation, Place, innermost
 from recsys.mitigations.factors import Problem, aligned, als_of, influence
 from recsys.recommenders.als import ALS, ALSModel

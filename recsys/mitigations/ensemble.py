@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from recsys.errors import ConfigError
-from recsys.log import InteractionLog
+from recsys.core.errors import ConfigError
+from recsys.core.noise import integer_seed
+from recsys.logs.log import InteractionLog
 from recsys.mitigations.base import Dressed, Mitigation, Place, innermost
-from recsys.noise import integer_seed
 from recsys.recommenders.base import Model, Recommender, Scores, Users
 
 __all__ = ["Ensemble", "EnsembleModel", "mean_ranks", "standardised"]

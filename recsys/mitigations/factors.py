@@ -18,13 +18,13 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from recsys.errors import ConfigError
-from recsys.lazy import lazy
-from recsys.log import InteractionLog
+from recsys.core.errors import ConfigError
+from recsys.core.lazy import lazy
+from recsys.core.threads import single_threaded_blas
+from recsys.logs.log import InteractionLog
 from recsys.mitigations.base import innermost, layers
 from recsys.recommenders.als import ALS, ALSModel
 from recsys.recommenders.base import Recommender, Users
-from recsys.threads import single_threaded_blas
 
 __all__ = ["Problem", "TaughtModel", "aligned", "als_of", "half_step", "influence"]
 

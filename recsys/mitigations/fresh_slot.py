@@ -9,13 +9,14 @@ from numba import njit
 from numpy.typing import NDArray
 from pydantic import Field
 
-from recsys.errors import LogError
-from recsys.lazy import lazy
-from recsys.log import InteractionLog, Seen
+from recsys.core.errors import LogError
+from recsys.core.lazy import lazy
+from recsys.core.noise import Stream, uniforms
+from recsys.logs.log import InteractionLog, Seen
+from recsys.logs.schema import SOURCES
 from recsys.mitigations.base import Dressed, Mitigation, Place
-from recsys.noise import Stream, uniforms
-from recsys.recommenders.base import Model, Ranking, Users
-from recsys.schema import SOURCES
+from recsys.recommenders.base import Model, Users
+from recsys.recommenders.ranking import Ranking
 
 __all__ = ["FreshSlot", "shown_and_clicked"]
 

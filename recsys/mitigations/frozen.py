@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from recsys.log import InteractionLog
+from recsys.logs.log import InteractionLog
 from recsys.mitigations.base import Mitigation, Place
 from recsys.mitigations.factors import Problem, aligned, als_of, influence
 from recsys.recommenders.als import ALSModel

@@ -7,12 +7,13 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field
 
-from recsys.errors import LogError
-from recsys.lazy import lazy
-from recsys.log import InteractionLog, Seen
+from recsys.core.errors import LogError
+from recsys.core.lazy import lazy
+from recsys.logs.log import InteractionLog, Seen
 from recsys.mitigations.base import Dressed, Mitigation, Place
 from recsys.mitigations.slots import limited
-from recsys.recommenders.base import Model, Ranking, Users
+from recsys.recommenders.base import Model, Users
+from recsys.recommenders.ranking import Ranking
 
 __all__ = ["LanguageGate"]
 

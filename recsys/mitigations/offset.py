@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from recsys.lazy import lazy
-from recsys.log import InteractionLog
+from recsys.core.lazy import lazy
+from recsys.logs.log import InteractionLog
 from recsys.mitigations.base import Dressed, Mitigation, Place
 from recsys.recommenders.base import Model, Scores, Users
 

@@ -6,8 +6,8 @@ from typing import Literal
 import polars as pl
 from pydantic import Field
 
-from recsys.errors import LogError
-from recsys.log import InteractionLog
+from recsys.core.errors import LogError
+from recsys.logs.log import InteractionLog
 from recsys.mitigations.base import Mitigation, Place
 from recsys.mitigations.cap import Capped, by_newcomers
 from recsys.mitigations.downweight import check_weighted, weighted_fit

@@ -10,8 +10,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from recsys.log import Seen
-from recsys.recommenders.base import Model, Ranking, Users
+from recsys.logs.log import Seen
+from recsys.recommenders.base import Model, Users
+from recsys.recommenders.ranking import Ranking
 
 __all__ = ["allowed", "limited"]
 

@@ -1,7 +1,7 @@
 """Warm start: go on from the last model, or never."""
 
-from recsys.errors import ConfigError
-from recsys.log import InteractionLog
+from recsys.core.errors import ConfigError
+from recsys.logs.log import InteractionLog
 from recsys.mitigations.base import Mitigation, Place, innermost
 from recsys.recommenders.base import Model, Recommender
 

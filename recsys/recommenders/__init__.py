@@ -1,7 +1,7 @@
 """Recommenders: one file each, and one line each in `RECOMMENDERS`."""
 
 from recsys.recommenders.als import ALS
-from recsys.recommenders.base import Model, Ranking, Recommender, with_fallback
+from recsys.recommenders.base import Model, Recommender, with_fallback
 from recsys.recommenders.bpr import BPR
 from recsys.recommenders.content import Content
 from recsys.recommenders.ease import EASE
@@ -10,6 +10,7 @@ from recsys.recommenders.lmf import LMF
 from recsys.recommenders.most_popular import MostPopular
 from recsys.recommenders.random import Random
 from recsys.recommenders.ranker import Ranker
+from recsys.recommenders.ranking import Ranking
 from recsys.recommenders.trending import Trending
 
 __all__ = [

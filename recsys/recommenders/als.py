@@ -6,12 +6,12 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from recsys.errors import LogError
-from recsys.log import InteractionLog
-from recsys.noise import Stream
+from recsys.core.errors import LogError
+from recsys.core.noise import Stream
+from recsys.core.threads import single_threaded_blas
+from recsys.logs.log import InteractionLog
 from recsys.recommenders.base import Model, Recommender
 from recsys.recommenders.factors import FactorModel, solve, warm_factors
-from recsys.threads import single_threaded_blas
 
 __all__ = ["ALS"]
 

@@ -17,21 +17,23 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from recsys.config.base import Part
-from recsys.errors import LogError
-from recsys.lazy import lazy
-from recsys.log import InteractionLog, Seen
+from recsys.core.errors import LogError
+from recsys.core.lazy import lazy
+from recsys.core.threads import single_threaded_blas
+from recsys.logs.log import InteractionLog, Seen
 from recsys.recommenders.attributes import attribute_names
 from recsys.recommenders.kernels import fill_gaps, top_k
-from recsys.schema import SOURCES
-from recsys.threads import single_threaded_blas
-
-__all__ = ["COLD", "HOT", "WARM", "Model", "Ranking", "Recommender", "binary", "with_fallback"]
+from recsys.recommenders.ranking import _FALLBACK, _PERSONAL, Ranking
 
 BLOCK = 256
 """Users scored at once; the last block is padded."""
+HALF_LIFE_DAYS = 2.0
+"""Time in which an event loses half of its weight in trending lists."""
+_DAY = 86_400_000
+"""Milliseconds."""
+
 
 HOT, WARM, COLD = "hot", "warm", "cold"
-_PERSONAL, _FALLBACK = (list(SOURCES.categories).index(name) for name in ("personal", "fallback"))
 
 
 class ModelNumber(IntEnum):
@@ -43,43 +45,9 @@ class ModelNumber(IntEnum):
 
 
 Users = NDArray[np.integer[Any]]
+
+
 Scores = NDArray[np.floating[Any]]
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """Feeds in dense ids.
-
-    Attributes:
-        item_ids: int32 (n_users, k), best first, -1 where there is none.
-        scores: float32 (n_users, k), NaN where there is none.
-        sources: uint8 (n_users, k), positions in `recsys.schema.SOURCES`.
-    """
-
-    item_ids: NDArray[np.int32]
-    scores: NDArray[np.float32]
-    sources: NDArray[np.uint8]
-
-    def frame(self, user_ids: pl.Series, item_ids: pl.Series) -> pl.DataFrame:
-        """Feeds under people's own ids, a row per filled slot.
-
-        Args:
-            user_ids: (n_users,) ids of the rows.
-            item_ids: (n_items,) ids of the items.
-
-        Returns:
-            user_id · rank (1 = top) · item_id · score · source.
-        """
-        row, column = np.nonzero(self.item_ids >= 0)
-        return pl.DataFrame(
-            {
-                "user_id": user_ids.gather(row),
-                "rank": (column + 1).astype(np.uint16),
-                "item_id": item_ids.gather(self.item_ids[row, column]),
-                "score": self.scores[row, column],
-                "source": pl.Series(self.sources[row, column]).cat.to(SOURCES),
-            }
-        )
 
 
 class Recommender(Part, ABC):
@@ -281,9 +249,7 @@ class Model(ABC):
     @lazy
     def trending(self) -> "Model":
         """The trending list of the log, from which `recommend` fills what is left empty."""
-        from recsys.recommenders.trending import Trending
-
-        return Trending().fit(self.log)
+        return PopularityModel(self.log, decayed_weights(self.log, HALF_LIFE_DAYS))
 
     def _dense_ids(self, asked: pl.Series) -> NDArray[np.int64]:
         """Rows of ids in the log, -1 for unknown ones."""
@@ -311,6 +277,46 @@ class Model(ABC):
             return Seen.from_matrix(self.log.withheld)
         nothing = np.zeros(self.log.n_users, dtype=np.int64)
         return Seen(nothing, nothing, np.zeros(0, dtype=np.int32))
+
+
+@dataclass(frozen=True)
+class PopularityModel(Model):
+    """One list for everybody, less what each user has seen.
+
+    Attributes:
+        heat: float64 (n_items,), such as the `decayed_weights` of a log.
+    """
+
+    heat: NDArray[np.float64]
+    serves: ClassVar[tuple[str, ...]] = (HOT, WARM, COLD)
+
+    def score(self, users: Users, items: NDArray[np.int32]) -> Scores:
+        """See `Model.score`."""
+        return np.tile(self.heat[items], (np.size(users), 1))
+
+
+def decayed_weights(log: InteractionLog, half_life_days: float) -> NDArray[np.float64]:
+    """Each item's event weights, halved with every half-life since: Σ w 2^(-age / half_life_days).
+
+    Args:
+        log: without times every event counts alike.
+        half_life_days: time in which an event loses half of its weight.
+
+    Returns:
+        Float64 (n_items,).
+
+    Raises:
+        LogError: no positive event.
+    """
+    liked = log.dense["weight"].to_numpy() > 0
+    if not liked.any():
+        raise LogError("the training log holds no positive event: nothing is trending")
+    weight = log.dense["weight"].to_numpy()[liked].astype(np.float64)
+    if log.has_times:
+        time = log.dense["timestamp"].to_physical().to_numpy()[liked]
+        weight = weight * np.exp2((time - time.max()) / (_DAY * half_life_days))
+    item = log.dense["item"].to_numpy()[liked]
+    return np.bincount(item, weight, minlength=log.n_items).astype(np.float64)
 
 
 def binary(log: InteractionLog) -> csr_matrix:

@@ -6,8 +6,8 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from recsys.log import InteractionLog
-from recsys.noise import Stream, integer_seed
+from recsys.core.noise import Stream, integer_seed
+from recsys.logs.log import InteractionLog
 from recsys.recommenders.base import Model, ModelNumber, Recommender, binary
 from recsys.recommenders.factors import FactorModel, warm_factors
 from recsys.recommenders.pairs import all_finite, bpr_epoch, epoch_seeds, steps_of, table_of

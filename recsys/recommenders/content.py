@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.sparse import csr_matrix, vstack
 
-from recsys.errors import LogError
-from recsys.lazy import lazy
-from recsys.log import InteractionLog
+from recsys.core.errors import LogError
+from recsys.core.lazy import lazy
+from recsys.core.threads import single_threaded_blas
+from recsys.logs.log import InteractionLog
 from recsys.recommenders.attributes import Attribute, attribute_names, categories, one_hot
 from recsys.recommenders.base import HOT, WARM, Model, Recommender, Scores, Users, binary
-from recsys.threads import single_threaded_blas
 
 __all__ = ["Content", "ridge"]
 

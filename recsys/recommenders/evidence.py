@@ -12,8 +12,8 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from recsys.lazy import lazy
-from recsys.log import InteractionLog, Seen
+from recsys.core.lazy import lazy
+from recsys.logs.log import InteractionLog, Seen
 from recsys.recommenders.attributes import Attribute, attribute_names, categories
 from recsys.recommenders.base import Model, Users, binary
 from recsys.recommenders.kernels import top_k

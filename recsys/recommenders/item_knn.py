@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.sparse import csr_matrix
 
-from recsys.log import InteractionLog, Seen
+from recsys.logs.log import InteractionLog, Seen
 from recsys.recommenders.base import BLOCK, Model, Recommender, Scores, Users, binary
 from recsys.recommenders.kernels import top_k
 

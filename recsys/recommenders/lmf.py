@@ -6,9 +6,9 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from recsys.errors import LogError
-from recsys.log import InteractionLog
-from recsys.noise import Stream, integer_seed
+from recsys.core.errors import LogError
+from recsys.core.noise import Stream, integer_seed
+from recsys.logs.log import InteractionLog
 from recsys.recommenders.base import Model, ModelNumber, Recommender
 from recsys.recommenders.factors import FactorModel, warm_factors
 from recsys.recommenders.pairs import all_finite, epoch_seeds, lmf_epoch, steps_of, table_of

@@ -4,10 +4,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from recsys.errors import LogError
-from recsys.log import InteractionLog
-from recsys.recommenders.base import Model, Recommender
-from recsys.recommenders.trending import TrendingModel
+from recsys.core.errors import LogError
+from recsys.logs.log import InteractionLog
+from recsys.recommenders.base import Model, PopularityModel, Recommender
 
 __all__ = ["MostPopular"]
 
@@ -39,5 +38,5 @@ class MostPopular(Recommender):
         return MostPopularModel(log, popularity.astype(np.float64))
 
 
-class MostPopularModel(TrendingModel):
+class MostPopularModel(PopularityModel):
     """One list for everybody, less what each has seen."""

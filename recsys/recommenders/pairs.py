@@ -14,9 +14,9 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from recsys.errors import LogError
-from recsys.log import Interactions
-from recsys.noise import Stream, integer_seed, philox, philox4x32
+from recsys.core.errors import LogError
+from recsys.core.noise import Stream, integer_seed, philox, philox4x32
+from recsys.logs.log import Interactions
 from recsys.recommenders.base import ModelNumber
 
 __all__ = ["Steps", "all_finite", "bpr_epoch", "epoch_seeds", "lmf_epoch", "steps_of", "table_of"]

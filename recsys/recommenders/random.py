@@ -6,9 +6,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.lazy import lazy
-from recsys.log import InteractionLog
-from recsys.noise import Stream, uniforms
+from recsys.core.lazy import lazy
+from recsys.core.noise import Stream, uniforms
+from recsys.logs.log import InteractionLog
 from recsys.recommenders.base import COLD, HOT, WARM, Model, Recommender, Scores, Users
 
 __all__ = ["Random"]

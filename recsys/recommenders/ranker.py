@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from recsys.errors import LogError
-from recsys.lazy import lazy
-from recsys.log import InteractionLog
-from recsys.noise import Stream, integer_seed, uniforms
+from recsys.core.errors import LogError
+from recsys.core.lazy import lazy
+from recsys.core.noise import Stream, integer_seed, uniforms
+from recsys.core.threads import single_threaded_blas, single_threaded_openmp
+from recsys.logs.log import InteractionLog
 from recsys.recommenders.als import ALS
 from recsys.recommenders.base import BLOCK, Model, ModelNumber, Recommender, Scores, Users
 from recsys.recommenders.circumstances import circumstances, served
@@ -19,7 +20,6 @@ from recsys.recommenders.evidence import Evidence, Finder, Pairs
 from recsys.recommenders.item_knn import ItemKNN
 from recsys.recommenders.most_popular import MostPopular
 from recsys.recommenders.trending import Trending
-from recsys.threads import single_threaded_blas, single_threaded_openmp
 
 __all__ = ["Ranker"]
 

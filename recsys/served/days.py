@@ -10,7 +10,7 @@ from typing import Literal
 
 import polars as pl
 
-from recsys.errors import LogError
+from recsys.core.errors import LogError
 from recsys.served.read import Numbers, Served
 
 __all__ = ["Plan", "plan_days"]

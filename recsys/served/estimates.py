@@ -7,12 +7,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recsys.drift import Measure
-from recsys.inference import users_interval
+from recsys.measures.registry import Measure
 from recsys.served.read import Numbers
 from recsys.served.values import EXCESS, FEEDS, Rows, Values
-from recsys.spread import quantiles
-from recsys.summary import SATURATED
+from recsys.statistics import users_interval
+from recsys.study.tables.drift import SATURATED
+from recsys.study.tables.quantiles import quantiles
 
 __all__ = ["drift_of", "groups_of", "per_user_of", "quantiles_of", "summary_of"]
 

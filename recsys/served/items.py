@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recsys.arms.items import creators_of, vectors_of
-from recsys.arms.measure import Attributes, attributes_of
-from recsys.errors import ConfigError, LogError, nearest
+from recsys.core.errors import ConfigError, LogError, nearest
+from recsys.measures.items import creators_of, vectors_of
+from recsys.measures.rows import Attributes, attributes_of
 from recsys.served.read import Numbers, plain_ids, rows_of_ids
 from recsys.served.values import Items
 

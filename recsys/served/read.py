@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recsys.errors import LogError
-from recsys.schema import checked, to_polars
+from recsys.core.errors import LogError
+from recsys.logs.schema import checked, to_polars
 
 __all__ = ["Numbers", "Served", "plain_ids", "read_feeds", "rows_of_ids"]
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.drift import FeedPair, Measure
+from recsys.measures.registry import FeedPair, Measure
 from recsys.served.days import Plan
 from recsys.served.read import Served
 

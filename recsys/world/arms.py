@@ -5,13 +5,23 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.world.gates import GATES, Gate
-from recsys.world.readers import Readers
+from recsys.world.people.readers import Readers
 
-__all__ = ["ARMS", "INCUMBENTS", "NEWCOMERS", "Arm", "Audience", "Twin"]
+Gate = Literal["supply", "training", "exposure", "adaptation", "behaviour"]
+
+
+GATES: dict[Gate, str] = {
+    "supply": "newcomers' notes in incumbents' personal and following slots",
+    "training": "newcomers' events in what is fitted to serve incumbents",
+    "exposure": "newcomers' notes and clicks in trending, fresh slots and buzz",
+    "adaptation": "answers to newcomers: posts in their language, subtitles, translation",
+    "behaviour": "what incumbents do, learn, like, follow, and whether they stay",
+}
+
 
 INCUMBENTS, NEWCOMERS = 0, 1
 """The cohorts, wherever a pair or an axis holds something for each."""
+
 
 _DAY = 86_400_000
 

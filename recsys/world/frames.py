@@ -9,14 +9,14 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recsys.config.world import World
-from recsys.feeds import Shelves
-from recsys.log import TIME
-from recsys.noise import Stream, moment
-from recsys.schema import COHORTS, KINDS, WEIGHTS
-from recsys.world.draws import draw
-from recsys.world.notes import NoteTable
-from recsys.world.population import FORMATS, LANGUAGES, People
-from recsys.world.readers import State
+from recsys.core.noise import Stream, moment
+from recsys.logs.schema import COHORTS, KINDS, WEIGHTS
+from recsys.logs.times import TIME
+from recsys.world.people.draws import draw
+from recsys.world.people.notes import NoteTable
+from recsys.world.people.population import FORMATS, LANGUAGES, People
+from recsys.world.people.readers import State
+from recsys.world.platform.blend import Shelves
 from recsys.world.traffic import Traffic
 
 __all__ = [
@@ -47,7 +47,7 @@ class Day:
     Attributes:
         day: 0 is the first day of the influx.
         user, item: int32 (n,), rows of people and notes.
-        kind: uint8 (n,), position in `recsys.schema.KINDS`.
+        kind: uint8 (n,), position in `recsys.logs.schema.KINDS`.
         rank: uint16 (n,), 1 = top of the visit's feed.
         timestamp: int64 (n,), milliseconds since 1970.
         visits: how many visits there were.
@@ -98,7 +98,7 @@ class Served(NamedTuple):
     feeds: NDArray[np.int32]
     """(n, k) rows of notes, -1 where empty."""
     sources: NDArray[np.uint8]
-    """(n, k) positions in `recsys.schema.SOURCES`."""
+    """(n, k) positions in `recsys.logs.schema.SOURCES`."""
 
 
 class Round(NamedTuple):

@@ -8,11 +8,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recsys.config.world import World
-from recsys.schema import COHORTS, KINDS
+from recsys.logs.schema import COHORTS, KINDS
 from recsys.world.arms import INCUMBENTS
 from recsys.world.frames import Day
-from recsys.world.notes import NoteTable
-from recsys.world.population import LANGUAGES, People
+from recsys.world.people.notes import NoteTable
+from recsys.world.people.population import LANGUAGES, People
 
 __all__ = ["LIFE", "Acts", "life_frame", "life_rows"]
 

@@ -11,24 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.config.world import World
-from recsys.noise import Stream, moment
+from recsys.core.noise import Stream, moment
 from recsys.world.arms import INCUMBENTS, Arm, Audience, Twin
-from recsys.world.calibration import Tally, first_intercept, mended
-from recsys.world.counts import Counts
-from recsys.world.draws import draw
+from recsys.world.day.calibration import Tally, first_intercept, mended
+from recsys.world.day.counts import Counts
+from recsys.world.day.fits import Rankers, fit, fit_without_newcomers
+from recsys.world.day.oracle import Oracle
+from recsys.world.day.rounds import moods_of, request_of, respond
+from recsys.world.day.serving import Ranked, rank_morning, serve, serve_audience
+from recsys.world.day.views import View, views_of_both
+from recsys.world.day.visits import Visits, draw_visits
 from recsys.world.frames import Day, Morning, Round, Served, collect, day_of, in_time
-from recsys.world.notes import NoteTable, draw_follows, first_day
-from recsys.world.oracle import Oracle
-from recsys.world.policy import Policy
-from recsys.world.population import LANGUAGES, People
-from recsys.world.readers import Readers, State, leave
-from recsys.world.rounds import moods_of, request_of, respond
+from recsys.world.people.draws import draw
+from recsys.world.people.notes import NoteTable, draw_follows, first_day
+from recsys.world.people.population import LANGUAGES, People
+from recsys.world.people.readers import Readers, State, leave
+from recsys.world.platform.policy import Policy
 from recsys.world.scene import Scene
-from recsys.world.serving import Ranked, rank_morning, serve, serve_audience
 from recsys.world.traffic import Traffic
-from recsys.world.training import Rankers, fit, fit_without_newcomers
-from recsys.world.views import View, views_of_both
-from recsys.world.visits import Visits, draw_visits
 
 __all__ = ["Run"]
 

@@ -6,16 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.config.world import World
-from recsys.world import house
 from recsys.world.arms import INCUMBENTS, NEWCOMERS, Arm
-from recsys.world.notes import (
+from recsys.world.people.draws import stacked
+from recsys.world.people.notes import (
     NoteTable,
     adapted,
     draw_incumbents_notes,
     draw_newcomers_notes,
 )
-from recsys.world.population import People, draw_incumbents, draw_newcomers
-from recsys.world.tables import stacked
+from recsys.world.people.population import People, draw_incumbents, draw_newcomers
+from recsys.world.platform import house
 
 __all__ = ["Scene"]
 

@@ -15,20 +15,20 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from recsys.config.world import World
-from recsys.errors import ConfigError
-from recsys.feeds import blend, slot_pattern
-from recsys.lazy import lazy
-from recsys.log import InteractionLog, Seen
-from recsys.noise import moment
-from recsys.world import behaviour
+from recsys.core.errors import ConfigError
+from recsys.core.lazy import lazy
+from recsys.core.noise import moment
+from recsys.logs.log import InteractionLog, Seen
 from recsys.world.arms import ARMS, INCUMBENTS, NEWCOMERS, Arm, Audience, Twin
-from recsys.world.behaviour import Conditions
+from recsys.world.day.oracle import Oracle
 from recsys.world.frames import Day, Morning, events_frame, items_frame, users_frame
 from recsys.world.life import life_frame
-from recsys.world.notes import NoteTable, first_day
-from recsys.world.oracle import Oracle
-from recsys.world.policy import Policy
-from recsys.world.population import People
+from recsys.world.people import behaviour
+from recsys.world.people.behaviour import Conditions
+from recsys.world.people.notes import NoteTable, first_day
+from recsys.world.people.population import People
+from recsys.world.platform.blend import blend, slot_pattern
+from recsys.world.platform.policy import Policy
 from recsys.world.run import Run
 
 __all__ = [
@@ -131,7 +131,7 @@ class Simulation:
 
         Args:
             personal: int32 (n, p), rows of notes without what was seen, -1 at the end, p >= k.
-            personal_sources: uint8 (n, p), positions in `recsys.schema.SOURCES`.
+            personal_sources: uint8 (n, p), positions in `recsys.logs.schema.SOURCES`.
             users: int (n,), rows of people of one cohort.
             seen: bool (n_people, n_notes), what each was shown before that day.
             day: a day of the audience.

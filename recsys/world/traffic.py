@@ -8,8 +8,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from recsys.config.world import World
-from recsys.world.behaviour import CLICKED
-from recsys.world.population import LANGUAGES
+from recsys.world.people.behaviour import CLICKED
+from recsys.world.people.population import LANGUAGES
 
 __all__ = ["Traffic"]
 

@@ -11,8 +11,8 @@ import resource
 import numpy as np
 import polars as pl
 
-from recsys.arms.measure import headline_of, measures_of, rows_of
-from recsys.drift import FeedPair, frbo
+from recsys.measures import FeedPair, frbo
+from recsys.measures.rows import headline_of, measures_of, rows_of
 
 N_READERS, N_DAYS, N_ARMS, DEPTH, N_ITEMS = 100_000, 20, 4, 20, 50_021
 SECONDS, BYTES = 60, 4 * 2**30

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from recsys.drift import average_overlap, compare, frbo, jaccard, kendall_topk, rbo_ext
+from recsys.measures import average_overlap, compare, frbo, jaccard, kendall_topk, rbo_ext
 
 N_PAIRS = 1_000_000
 N_ITEMS = 100_000

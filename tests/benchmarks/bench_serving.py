@@ -11,11 +11,11 @@ import time
 import numpy as np
 import pytest
 
-from recsys.log import InteractionLog
+from recsys.core.threads import single_threaded_blas
+from recsys.logs.log import InteractionLog
 from recsys.recommenders import EASE, ItemKNN
 from recsys.recommenders.als import ALSModel
 from recsys.recommenders.bpr import BPRModel
-from recsys.threads import single_threaded_blas
 
 USERS, ITEMS, FACTORS, K = 5_120, 50_000, 64, 20
 SEEN = 100

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from recsys.config import Influx, Platform, World
-from recsys.noise import moment
-from recsys.world import behaviour
+from recsys.core.noise import moment
 from recsys.world.arms import INCUMBENTS
-from recsys.world.blocks import over_blocks
+from recsys.world.day.blocks import over_blocks
+from recsys.world.day.views import view_of
+from recsys.world.people import behaviour
 from recsys.world.run import Run
 from recsys.world.simulate import simulate_days
-from recsys.world.views import view_of
 
 THREADS = 2
 DAYS = 14

@@ -30,7 +30,9 @@ STUDIES: dict[str, tuple[str, ...]] = {
         "evaluation.one_step=true", "evaluation.snapshots=true",
         "evaluation.groups=[activity,skill,language,main_topic,curious,posts]",
     ),
-    "demo_oracle": ("configs/demo.yaml", *WORLD, "recommenders=[oracle,als]", "evaluation.days=[1]"),
+    "demo_oracle": (
+        "configs/demo.yaml", *WORLD, "recommenders=[oracle,als]", "evaluation.days=[1]",
+    ),
     "channels": (*WORLD, "world.days_after=4", "evaluation.days=[1,3]", "world.incumbents=200"),
     "mitigations": (*WORLD, "evaluation.days=[1,6]"),
     "platforms": (*WORLD, "recommenders=[trending,als]", "evaluation.days=[1,6]"),
@@ -44,7 +46,7 @@ STUDIES: dict[str, tuple[str, ...]] = {
     "kuairand": LOG,
     "kuairand_groups": (
         "configs/kuairand.yaml", *LOG, "recommenders=[als,content]", "evaluation.snapshots=true",
-        "evaluation.groups=[activity,user_active_degree]",
+        "evaluation.groups=[activity,user_active_degree]", "log.holdout_days=null",
     ),
     "bookcrossing": LOG,
 }  # fmt: skip

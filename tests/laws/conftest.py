@@ -2,8 +2,8 @@
 
 import pytest
 
-from recsys.arms import world as world_module
-from recsys.threads import single_threaded_blas
+from recsys.core.threads import single_threaded_blas
+from recsys.study.arms import open_loop as world_module
 
 HELD = ("notes", "language_format", "utility")
 """Measures on which intervals are checked."""

@@ -6,12 +6,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recsys.arms.closed import ClosedArms
-from recsys.arms.policy import RecommenderPolicy
 from recsys.config import Evaluation, Influx, World
-from recsys.inference import two_way_interval
-from recsys.log import InteractionLog, Seen
+from recsys.logs.log import InteractionLog, Seen
 from recsys.recommenders import RECOMMENDERS
+from recsys.statistics import two_way_interval
+from recsys.study.arms.closed_loop import ClosedArms
+from recsys.study.arms.policy import RecommenderPolicy
 from recsys.world.simulate import ARMS, Audience, simulate, simulate_arms
 
 OPTIONS = {

@@ -9,19 +9,18 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recsys.arms.policy import RecommenderPolicy
 from recsys.config import Behaviour, Influx, Notes, World
 from recsys.config.world import Actions
-from recsys.drift import tv
+from recsys.logs.schema import SOURCES
+from recsys.measures import tv
 from recsys.recommenders import RECOMMENDERS
-from recsys.schema import SOURCES
-from recsys.world import blocks, views
-from recsys.world.arms import INCUMBENTS, NEWCOMERS
-from recsys.world.gates import GATES
-from recsys.world.oracle import Oracle
-from recsys.world.readers import Readers
+from recsys.study.arms.policy import RecommenderPolicy
+from recsys.world.arms import GATES, INCUMBENTS, NEWCOMERS
+from recsys.world.day import blocks, views
+from recsys.world.day.oracle import Oracle
+from recsys.world.day.serving import serve_audience
+from recsys.world.people.readers import Readers
 from recsys.world.run import Run
-from recsys.world.serving import serve_audience
 from recsys.world.simulate import Arm, Audience, Simulation, simulate, simulate_days
 
 SMALL = {

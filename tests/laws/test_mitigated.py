@@ -8,12 +8,12 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from recsys import load_study, run
-from recsys.arms import world as world_module
-from recsys.errors import ConfigError
+from recsys.core.errors import ConfigError
 from recsys.mitigations import MITIGATIONS, Cap, WarmStart, mitigated
 from recsys.recommenders import RECOMMENDERS
 from recsys.study import plan
-from recsys.world import blocks
+from recsys.study.arms import open_loop as world_module
+from recsys.world.day import blocks
 from recsys.world.simulate import Arm
 from tests.laws import test_worlds
 from tests.laws.test_closed_loop import (

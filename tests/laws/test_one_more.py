@@ -22,11 +22,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recsys.arms.policy import RecommenderPolicy
 from recsys.config import Influx, World
-from recsys.drift import feed_mix, frbo, tv
-from recsys.log import Seen
+from recsys.logs.log import Seen
+from recsys.measures import feed_mix, frbo, tv
 from recsys.recommenders import RECOMMENDERS
+from recsys.study.arms.policy import RecommenderPolicy
 from recsys.world.simulate import Audience, simulate
 
 STEADY = [name for name in RECOMMENDERS if name != "ranker"]

@@ -6,12 +6,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recsys.arms import world as world_module
-from recsys.arms.world import WorldArms
 from recsys.config import Evaluation, Influx, Notes, World
-from recsys.inference import two_way_interval
 from recsys.recommenders import RECOMMENDERS
-from recsys.summary import drift_of_world
+from recsys.statistics import two_way_interval
+from recsys.study.arms import open_loop as world_module
+from recsys.study.arms.open_loop import WorldArms
+from recsys.study.tables.drift import drift_of_world
 from recsys.world.simulate import Audience, simulate, simulate_arms
 
 SMALL = {

@@ -4,8 +4,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recsys.errors import ConfigError
-from recsys.log import InteractionLog
+from recsys.core.errors import ConfigError
+from recsys.logs.log import InteractionLog
 from recsys.mitigations import MITIGATIONS, mitigated
 from recsys.recommenders import RECOMMENDERS
 from tests.recommenders.conftest import SMALL

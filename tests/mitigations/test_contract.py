@@ -11,12 +11,12 @@ import polars as pl
 import pytest
 
 import recsys
-from recsys.errors import ConfigError, LogError
-from recsys.log import InteractionLog
+from recsys.core.errors import ConfigError, LogError
+from recsys.logs.log import InteractionLog
+from recsys.logs.schema import SOURCES
 from recsys.mitigations import MITIGATIONS, Frozen, Mitigated, mitigated
 from recsys.mitigations.base import Place
 from recsys.recommenders import ALS, RECOMMENDERS, ItemKNN, Trending, with_fallback
-from recsys.schema import SOURCES
 from tests.mitigations.conftest import N_ITEMS, N_USERS, START, options_of, wrapped
 from tests.recommenders.conftest import SMALL
 from tests.recommenders.test_laws import feeds

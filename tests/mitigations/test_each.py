@@ -5,9 +5,10 @@ import polars as pl
 import pytest
 from scipy.sparse import csr_matrix
 
-from recsys.drift import calibration_kl
-from recsys.errors import LogError
-from recsys.log import InteractionLog
+from recsys.core.errors import LogError
+from recsys.logs.log import InteractionLog
+from recsys.logs.schema import SOURCES
+from recsys.measures import calibration_kl
 from recsys.mitigations import MITIGATIONS, mitigated
 from recsys.mitigations.calibrated import History, _choose
 from recsys.mitigations.ensemble import standardised
@@ -17,7 +18,6 @@ from recsys.mitigations.offset import offsets
 from recsys.mitigations.slots import allowed
 from recsys.recommenders import ALS, RECOMMENDERS, ItemKNN, Random, Trending
 from recsys.recommenders.als import ALSModel
-from recsys.schema import SOURCES
 from tests.mitigations.conftest import FIRST_NEWCOMER, N_ITEMS, N_USERS
 
 INCUMBENTS = np.arange(FIRST_NEWCOMER)

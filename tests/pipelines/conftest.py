@@ -11,8 +11,8 @@ import pytest
 
 import recsys
 from pipelines.run import main
-from pipelines.storage import CellStore
-from recsys.study import StudyResult
+from pipelines.storage.cells import CellStore
+from recsys.study.result import StudyResult
 
 WORLD = """
 name: tiny

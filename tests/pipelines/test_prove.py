@@ -4,9 +4,9 @@ import polars as pl
 import pytest
 from mlflow import MlflowClient
 
-from pipelines.figures import RowStore
 from pipelines.prove import main
-from recsys.proof import TITLES
+from pipelines.storage.figures import RowStore
+from recsys.checks.proof.run import TITLES
 
 CONFIG = """
 name: tiny

@@ -11,9 +11,9 @@ import polars as pl
 import pytest
 
 import recsys
-import recsys.study
 from pipelines.run import main
-from recsys.study import Cell, CellResult
+from recsys.study.arms.result import CellResult
+from recsys.study.cell import Cell
 
 FILES = {
     "config.yaml", "drift.csv", "drift.parquet", "exposure.csv", "exposure.parquet", "life.csv",
@@ -37,7 +37,7 @@ def _bytes(place: Path) -> dict[str, bytes]:
 def _counting(monkeypatch: pytest.MonkeyPatch, stop_after: float = float("inf")) -> list[str]:
     """Names of the cells that are really run; Ctrl-C comes after so many."""
     ran: list[str] = []
-    run_cell: Callable[[Cell], CellResult] = recsys.study.run_cell
+    run_cell: Callable[[Cell], CellResult] = recsys.study.run.run_cell
 
     def counted(cell: Cell) -> CellResult:
         if len(ran) >= stop_after:
@@ -46,7 +46,7 @@ def _counting(monkeypatch: pytest.MonkeyPatch, stop_after: float = float("inf"))
         ran.append(cell.name)
         return result
 
-    monkeypatch.setattr(recsys.study, "run_cell", counted)
+    monkeypatch.setattr(sys.modules["recsys.study.run"], "run_cell", counted)
     return ran
 
 

@@ -22,7 +22,7 @@ from mlflow.pyfunc import load_model as load_pyfunc
 
 import recsys
 from pipelines import feed
-from pipelines.models import read_model
+from pipelines.storage.models import read_model
 from pipelines.train import main
 from recsys.recommenders import RECOMMENDERS
 

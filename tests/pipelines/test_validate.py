@@ -4,9 +4,9 @@ import polars as pl
 import pytest
 from mlflow import MlflowClient
 
-from pipelines.figures import FigureStore
+from pipelines.storage.figures import FigureStore
 from pipelines.validate import main
-from recsys.validation import CHECKS
+from recsys.checks.validation.run import CHECKS
 
 CONFIG = """
 name: tiny

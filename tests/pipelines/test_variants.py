@@ -3,6 +3,7 @@
 import contextlib
 import io
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,12 +13,13 @@ from mlflow import MlflowClient
 from rich.console import Console
 
 import recsys
-import recsys.study
 from pipelines import simulate
 from pipelines.report.terminal import print_comparison
 from pipelines.run import main
-from pipelines.storage import CellStore
-from recsys.study import Cell, CellResult, StudyResult
+from pipelines.storage.cells import CellStore
+from recsys.study.arms.result import CellResult
+from recsys.study.cell import Cell
+from recsys.study.result import StudyResult
 
 QUIET = "tracking.enabled=false"
 VARIANTS = """
@@ -56,7 +58,7 @@ def results(compared: Path) -> list[StudyResult]:
 def _ran(monkeypatch: pytest.MonkeyPatch, stop_after: float = float("inf")) -> list[str]:
     """Studies and cells that are really run; Ctrl-C comes after so many."""
     ran: list[str] = []
-    run_cell: Callable[[Cell], CellResult] = recsys.study.run_cell
+    run_cell: Callable[[Cell], CellResult] = recsys.study.run.run_cell
 
     def counted(cell: Cell) -> CellResult:
         if len(ran) >= stop_after:
@@ -65,7 +67,7 @@ def _ran(monkeypatch: pytest.MonkeyPatch, stop_after: float = float("inf")) -> l
         ran.append(f"{cell.study.name} {cell.name}")
         return result
 
-    monkeypatch.setattr(recsys.study, "run_cell", counted)
+    monkeypatch.setattr(sys.modules["recsys.study.run"], "run_cell", counted)
     return ran
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recsys.log import InteractionLog
+from recsys.logs.log import InteractionLog
 from recsys.recommenders import RECOMMENDERS
 
 SMALL = {

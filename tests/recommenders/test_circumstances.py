@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recsys.log import InteractionLog
+from recsys.logs.log import InteractionLog
 from recsys.recommenders import Ranker, ranker
 from recsys.recommenders.attributes import categories
 from recsys.recommenders.circumstances import circumstances, served

@@ -5,8 +5,8 @@ import polars as pl
 import pytest
 from sklearn.linear_model import Ridge
 
-from recsys.errors import LogError
-from recsys.log import InteractionLog
+from recsys.core.errors import LogError
+from recsys.logs.log import InteractionLog
 from recsys.recommenders import Content
 from recsys.recommenders.attributes import categories, one_hot
 

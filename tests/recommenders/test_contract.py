@@ -11,8 +11,9 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import recsys
-from recsys.errors import LogError
-from recsys.log import InteractionLog
+from recsys.core.errors import LogError
+from recsys.logs.log import InteractionLog
+from recsys.logs.schema import SOURCES
 from recsys.recommenders import (
     ALS,
     BPR,
@@ -25,7 +26,6 @@ from recsys.recommenders import (
     Trending,
     with_fallback,
 )
-from recsys.schema import SOURCES
 
 PERSONAL, FALLBACK = (SOURCES.categories.to_list().index(s) for s in ("personal", "fallback"))
 HOT_USER, NO_EVENTS, ONLY_SHOWN = 100, 3, 7

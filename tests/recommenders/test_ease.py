@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from recsys.errors import LogError
-from recsys.log import InteractionLog
+from recsys.core.errors import LogError
+from recsys.logs.log import InteractionLog
 from recsys.recommenders import EASE
 from recsys.recommenders import ease as ease_module
 from recsys.recommenders.ease import inverse_gram, item_weights, without_rows

@@ -13,7 +13,7 @@ from implicit.nearest_neighbours import (
 )
 from scipy.sparse import csr_matrix, random_array
 
-from recsys.log import InteractionLog
+from recsys.logs.log import InteractionLog
 from recsys.recommenders import ItemKNN
 from recsys.recommenders.item_knn import bm25, similarities, tfidf
 

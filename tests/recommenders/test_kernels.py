@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from recsys.log import Seen
+from recsys.logs.log import Seen
 from recsys.recommenders import Ranking, Trending, with_fallback
 from recsys.recommenders.kernels import fill_gaps, top_k
 

@@ -13,11 +13,11 @@ import pytest
 from threadpoolctl import threadpool_info
 
 import recsys
-from recsys.log import InteractionLog
-from recsys.noise import Stream
+from recsys.core.noise import Stream
+from recsys.core.threads import single_threaded_blas
+from recsys.logs.log import InteractionLog
 from recsys.recommenders.als import ALS
 from recsys.recommenders.factors import starting_factors
-from recsys.threads import single_threaded_blas
 
 K = 20
 

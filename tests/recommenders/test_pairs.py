@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from recsys.log import InteractionLog
+from recsys.logs.log import InteractionLog
 from recsys.recommenders import BPR, LMF, MostPopular
 from recsys.recommenders.base import ModelNumber
 from recsys.recommenders.pairs import _untouched, epoch_seeds, steps_of, table_of

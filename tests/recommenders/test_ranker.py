@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recsys.log import InteractionLog
+from recsys.logs.log import InteractionLog
 from recsys.recommenders import ALS, ItemKNN, MostPopular, Ranker, Trending
 from recsys.recommenders.evidence import SOURCES, Evidence, Finder
 

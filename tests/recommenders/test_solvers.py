@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from recsys.errors import LogError
-from recsys.log import InteractionLog
+from recsys.core.errors import LogError
+from recsys.logs.log import InteractionLog
 from recsys.recommenders import ALS, BPR, LMF
 
 KINDS = {BPR: {"factors": 6, "iterations": 30}, LMF: {"factors": 6, "iterations": 10}}

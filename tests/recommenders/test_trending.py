@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from recsys.log import InteractionLog
+from recsys.logs.log import InteractionLog
 from recsys.recommenders import Trending
 
 DAY = 86_400

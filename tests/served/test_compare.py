@@ -9,11 +9,11 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import recsys
-from recsys.drift import frbo, tv
-from recsys.drift.mix import feed_mix
-from recsys.errors import ConfigError, LogError
-from recsys.inference import users_interval
-from recsys.served import FeedComparison, compare_feeds
+from recsys.core.errors import ConfigError, LogError
+from recsys.measures import frbo, tv
+from recsys.measures.mix import feed_mix
+from recsys.served.compare import FeedComparison, compare_feeds
+from recsys.statistics import users_interval
 
 
 def frame(feeds, **more):

@@ -4,19 +4,19 @@ import numpy as np
 import pytest
 
 from recsys import load_study
-from recsys.arms.policy import RecommenderPolicy
 from recsys.config import INFLUXES, PLATFORMS
-from recsys.errors import ConfigError
-from recsys.feeds import PERSONAL
+from recsys.core.errors import ConfigError
+from recsys.logs.schema import SOURCES
 from recsys.recommenders import Random
-from recsys.schema import SOURCES
+from recsys.study.arms.policy import RecommenderPolicy
 from recsys.world.arms import Arm
-from recsys.world.behaviour import Conditions, examination, logits
-from recsys.world.house import freshness
-from recsys.world.notes import first_day
-from recsys.world.population import FORMATS
+from recsys.world.day.serving import serve_audience
+from recsys.world.people.behaviour import Conditions, examination, logits
+from recsys.world.people.notes import first_day
+from recsys.world.people.population import FORMATS
+from recsys.world.platform.blend import PERSONAL
+from recsys.world.platform.house import freshness
 from recsys.world.run import Run
-from recsys.world.serving import serve_audience
 from recsys.world.simulate import Audience, simulate
 
 SHORT_VIDEO, IMAGES = FORMATS.index("short video"), FORMATS.index("image-text")

@@ -7,9 +7,9 @@ from polars.testing import assert_frame_equal
 
 import recsys
 from recsys.config import Behaviour, Notes
-from recsys.errors import ConfigError
-from recsys.schema import KINDS
-from recsys.world import blocks
+from recsys.core.errors import ConfigError
+from recsys.logs.schema import KINDS
+from recsys.world.day import blocks
 from recsys.world.run import Run
 from recsys.world.simulate import simulate, simulate_arms, simulate_days
 

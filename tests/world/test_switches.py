@@ -21,14 +21,15 @@ from scipy.stats import norm, poisson
 from recsys import load_study
 from recsys.config import Behaviour, Influx, Notes, Part, Platform, Population, World
 from recsys.config.world import INCUMBENT_TOPICS, NEWCOMER_TOPICS, Actions, Slots
-from recsys.drift import gini
-from recsys.log import Seen
-from recsys.noise import moment
-from recsys.schema import KINDS
-from recsys.world import behaviour, house
-from recsys.world.behaviour import CLICKED, Conditions
-from recsys.world.influx import NEVER, draw_schedule, posts_by_day
-from recsys.world.notes import (
+from recsys.core.noise import moment
+from recsys.logs.log import Seen
+from recsys.logs.schema import KINDS
+from recsys.measures import gini
+from recsys.world.people import behaviour
+from recsys.world.people.behaviour import CLICKED, Conditions
+from recsys.world.people.draws import stacked
+from recsys.world.people.influx import NEVER, draw_schedule, posts_by_day
+from recsys.world.people.notes import (
     NoteTable,
     adapted,
     draw_follows,
@@ -37,11 +38,11 @@ from recsys.world.notes import (
     first_day,
     is_creator,
 )
-from recsys.world.population import NEWCOMER_ADDRESS, draw_incumbents, draw_newcomers
-from recsys.world.readers import Learning, Readers, remember
+from recsys.world.people.population import NEWCOMER_ADDRESS, draw_incumbents, draw_newcomers
+from recsys.world.people.readers import Learning, Readers, remember
+from recsys.world.platform import house
 from recsys.world.run import Run
 from recsys.world.simulate import Arm
-from recsys.world.tables import stacked
 
 SEED = 0
 SHORT, IMAGES = 0, 2

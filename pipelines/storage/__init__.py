@@ -1,0 +1,1 @@
+"""Files: finished cells, results, stored models, digests."""

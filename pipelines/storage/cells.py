@@ -1,0 +1,124 @@
+"""Finished cells on disk: a study that was stopped goes on from them."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, MutableMapping
+from pathlib import Path
+from uuid import uuid4
+
+import polars as pl
+from polars.exceptions import PolarsError
+
+from pipelines.storage.digests import (
+    cell_digest,
+)
+from pipelines.storage.files import _remove, explained
+from recsys.config import Study
+from recsys.study.arms.result import CellResult
+
+CELLS = Path("data/cells")
+
+
+_FRAMES = ("per_user", "timings", "life", "feeds", "exposure", "games", "removals")
+
+
+_RECORD = "cell.json"
+
+
+class CellStore(MutableMapping[str, CellResult]):
+    """Results of a study's cells by `Cell.identity`, each a directory under `root`.
+
+    An entry holds a Parquet file for each frame of a `CellResult`, and cell.json: the identity, to
+    be read by people, and the checksums of the files. One that does not match them is as good as
+    none.
+
+    Args:
+        study: the study whose cells are kept; its data and the code are part of their address.
+        root: where entries live.
+    """
+
+    def __init__(self, study: Study, root: Path = CELLS) -> None:
+        self._study = study
+        self._root = root
+
+    def path(self, identity: str) -> Path:
+        """The directory of a cell, whether it is there or not."""
+        return self._root / cell_digest(self._study, identity)
+
+    def __getitem__(self, identity: str) -> CellResult:
+        try:
+            return _read_cell(self.path(identity), identity)
+        except (OSError, PolarsError, ValueError, KeyError, TypeError) as error:
+            raise KeyError(identity) from error
+
+    def __setitem__(self, identity: str, result: CellResult) -> None:
+        with explained(self._root):
+            self._root.mkdir(parents=True, exist_ok=True)
+            part = self._root / f".part-{uuid4().hex}"
+            part.mkdir()
+            try:
+                _write_cell(part, identity, result)
+                self._publish(part, identity)
+            finally:
+                shutil.rmtree(part, ignore_errors=True)
+
+    def __delitem__(self, identity: str) -> None:
+        if identity not in self:
+            raise KeyError(identity)
+        _remove(self.path(identity))
+
+    def __iter__(self) -> Iterator[str]:
+        for record in sorted(self._root.glob(f"*/{_RECORD}")):
+            identity = _identity_in(record)
+            if identity is not None and identity in self:
+                yield identity
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def _publish(self, part: Path, identity: str) -> None:
+        """Renames a finished entry into place; a sound one that is there already may stay."""
+        place = self.path(identity)
+        while True:
+            try:
+                return os.replace(part, place)
+            except OSError:
+                if identity in self:
+                    return
+                if not place.exists():
+                    raise
+                _remove(place)
+
+
+def _write_cell(place: Path, identity: str, result: CellResult) -> None:
+    for name in _FRAMES:
+        getattr(result, name).write_parquet(place / f"{name}.parquet")
+    sums = {f"{name}.parquet": _checksum(place / f"{name}.parquet") for name in _FRAMES}
+    record = {"identity": json.loads(identity), "sha256": sums}
+    (place / _RECORD).write_text(json.dumps(record, indent=2, sort_keys=True), encoding="utf-8")
+
+
+def _read_cell(place: Path, identity: str) -> CellResult:
+    """Raises ValueError, or what reading raises, unless every byte is as it was written."""
+    record = json.loads((place / _RECORD).read_text(encoding="utf-8"))
+    if record["identity"] != json.loads(identity):
+        raise ValueError(f"{place} holds another cell")
+    for name in (f"{frame}.parquet" for frame in _FRAMES):
+        if _checksum(place / name) != record["sha256"][name]:
+            raise ValueError(f"{place / name} has changed since it was written")
+    return CellResult(**{name: pl.read_parquet(place / f"{name}.parquet") for name in _FRAMES})
+
+
+def _identity_in(record: Path) -> str | None:
+    try:
+        return json.dumps(
+            json.loads(record.read_text(encoding="utf-8"))["identity"], sort_keys=True
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _checksum(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

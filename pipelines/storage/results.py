@@ -1,0 +1,214 @@
+"""Finished cells and results on disk.
+
+Everything is written whole under another name and then renamed, so that a reader, another process
+or the next run after a crash finds a file complete or not at all.
+"""
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import polars as pl
+import yaml
+
+from pipelines.storage.digests import evaluation_digest, group_digest, study_digest, training_digest
+from pipelines.storage.files import _remove, explained, whole
+from pipelines.storage.models import MODEL, write_model
+from recsys.config import Study, Training
+from recsys.served.compare import FeedComparison
+from recsys.study.result import StudyResult
+from recsys.study.sensitivity import sensitivity
+from recsys.training.train import TrainingResult
+
+STUDIES = Path("data/studies")
+
+
+EVALUATIONS = Path("data/evaluations")
+
+
+TRAININGS = Path("data/training")
+
+
+TUNINGS = Path("data/tuning")
+
+
+_TABLES = ("summary", "drift", "quantiles", "wins", "exposure", "measures", "life")
+"""Frames of a study that are small enough to be written as text too."""
+
+
+_TABLES_OF_A_LOG = ("arrivals", "exposed", "removals")
+"""More of them, where they have rows."""
+
+
+def save_result(result: StudyResult, root: Path = STUDIES) -> Path:
+    """Writes the files of a finished study.
+
+    Args:
+        result: what `recsys.run` gave.
+        root: where studies live.
+
+    Returns:
+        The directory: config.yaml, per_user.parquet, summary, drift, quantiles, wins, exposure,
+        measures, life and, if asked for, groups as .parquet and .csv, timings.parquet, notes.txt;
+        of a world recovery.csv and power.csv, of a log arrivals, exposed and removals as .csv,
+        those that have rows; with mitigations front.csv and dominated.csv; with channels
+        channels.csv and games.parquet; and, if the study keeps them, feeds.parquet. The same study
+        has the same directory and, but for the timings, the same bytes.
+    """
+    place = root / f"{result.study.name}-{study_digest(result.study)[:12]}"
+    with explained(place):
+        place.mkdir(parents=True, exist_ok=True)
+        feeds = ("feeds",) if result.study.evaluation.snapshots else ()
+        tables = (*_TABLES, "groups") if result.study.evaluation.groups else _TABLES
+        for name in ("per_user", *tables, "timings", *feeds):
+            with whole(place / f"{name}.parquet") as part:
+                getattr(result, name).write_parquet(part)
+        for name in (*tables, *tables_of_a_log(result)):
+            with whole(place / f"{name}.csv") as part:
+                getattr(result, name).write_csv(part)
+        if not result.front.is_empty():
+            for name in ("front", "dominated"):
+                with whole(place / f"{name}.csv") as part:
+                    getattr(result, name).write_csv(part)
+        for name in ("recovery", "power"):
+            if not getattr(result, name).is_empty():
+                with whole(place / f"{name}.csv") as part:
+                    getattr(result, name).write_csv(part)
+        if not result.channels.is_empty():
+            with whole(place / "channels.csv") as part:
+                result.channels.write_csv(part)
+            with whole(place / "games.parquet") as part:
+                result.games.write_parquet(part)
+        with whole(place / "config.yaml") as part:
+            part.write_text(config_text(result.study, place), encoding="utf-8")
+        with whole(place / "notes.txt") as part:
+            part.write_text("".join(f"{note}\n" for note in result.notes), encoding="utf-8")
+    return place
+
+
+def tables_of_a_log(result: StudyResult) -> list[str]:
+    """Names of the tables that only studies of a log have, and this one has."""
+    return [name for name in _TABLES_OF_A_LOG if not getattr(result, name).is_empty()]
+
+
+def save_comparison(results: Sequence[StudyResult], root: Path = STUDIES) -> Path:
+    """Writes the drift of all variants of a study as one long table.
+
+    Args:
+        results: of one group, in its order.
+        root: where studies live.
+
+    Returns:
+        The directory: comparison.csv, which is `drift` with the column `variant` before it, and
+        with a reference sensitivity.csv. The same variants have the same directory and the same
+        bytes.
+    """
+    studies = [result.study for result in results]
+    place = root / f"{studies[0].group}-{group_digest(studies)[:12]}"
+    frames = [r.drift.select(pl.lit(r.study.variant).alias("variant"), pl.all()) for r in results]
+    with explained(place):
+        place.mkdir(parents=True, exist_ok=True)
+        with whole(place / "comparison.csv") as part:
+            pl.concat(frames, how="vertical_relaxed").write_csv(part)
+        if studies[0].reference is not None:
+            named = {str(result.study.variant): result for result in results}
+            with whole(place / "sensitivity.csv") as part:
+                sensitivity(named, studies[0].reference).write_csv(part)
+    return place
+
+
+def save_training(result: TrainingResult, root: Path = TRAININGS) -> Path:
+    """Writes the files of a training run.
+
+    Args:
+        result: what `recsys.train` gave.
+        root: where training runs live.
+
+    Returns:
+        The directory: config.yaml, summary and timings as .csv, per_user.parquet, feeds.parquet,
+        notes.txt and the folder model. The same run has the same directory and, but for the
+        timings, the same bytes.
+
+    Raises:
+        ModelError: a model that cannot be stored; all else is written.
+        StorageError: a place that cannot be written to.
+    """
+    place = root / f"{result.training.name}-{training_digest(result.training)[:12]}"
+    with explained(place):
+        place.mkdir(parents=True, exist_ok=True)
+        for name in ("summary", "timings"):
+            with whole(place / f"{name}.csv") as part:
+                getattr(result, name).write_csv(part)
+        for name in ("per_user", "feeds"):
+            with whole(place / f"{name}.parquet") as part:
+                getattr(result, name).write_parquet(part)
+        with whole(place / "config.yaml") as part:
+            part.write_text(config_text(result.training, place, "pipelines.train"), "utf-8")
+        with whole(place / "notes.txt") as part:
+            part.write_text("".join(f"{note}\n" for note in result.notes), encoding="utf-8")
+        if ":" not in result.training.recommender.kind:
+            _save_model(result, place / MODEL)
+    return place
+
+
+def save_comparison_of_feeds(
+    result: FeedComparison,
+    config: Mapping[str, Any],
+    files: str,
+    command: str,
+    root: Path = EVALUATIONS,
+) -> Path:
+    """Writes the files of a comparison of served feeds.
+
+    Args:
+        result: what `recsys.compare_feeds` gave.
+        config: its arguments and where the frames were, with a name.
+        files: digest of the frames' files.
+        command: what makes these files again.
+        root: where comparisons live.
+
+    Returns:
+        The directory: summary, drift, quantiles, groups and measures as .csv, per_user.parquet,
+        notes.txt, and config.yaml, which says what was compared. The same frames and arguments have
+        the same directory and the same bytes.
+
+    Raises:
+        StorageError: a place that cannot be written to.
+    """
+    place = root / f"{config['name']}-{evaluation_digest(config, files)[:12]}"
+    with explained(place):
+        place.mkdir(parents=True, exist_ok=True)
+        for name in ("summary", "drift", "quantiles", "groups", "measures"):
+            with whole(place / f"{name}.csv") as part:
+                getattr(result, name).write_csv(part)
+        with whole(place / "per_user.parquet") as part:
+            result.per_user.write_parquet(part)
+        with whole(place / "notes.txt") as part:
+            part.write_text("".join(f"{note}\n" for note in result.notes), encoding="utf-8")
+        with whole(place / "config.yaml") as part:
+            content = {**config, "k": result.k, "floor": result.floor, "files_sha256": files}
+            text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+            part.write_text(f"# {command}\n{text}", encoding="utf-8")
+    return place
+
+
+def _save_model(result: TrainingResult, place: Path) -> None:
+    """Whole or not at all; one that was there before is replaced."""
+    part = place.with_name(f".part-{uuid4().hex}")
+    try:
+        write_model(result.model, result.candidates, part)
+        if place.exists():
+            _remove(place)
+        os.replace(part, place)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def config_text(study: Study | Training, place: Path, program: str = "pipelines.run") -> str:
+    """The config with every default written out; it can be run as it stands."""
+    command = f"# python -m {program} {(place / 'config.yaml').as_posix()}\n"
+    content = study.model_dump(mode="json", exclude_none=True)
+    return command + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)

@@ -1,0 +1,150 @@
+"""Trained recommenders in folders and as MLflow models: logged with a run, found again by it."""
+
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from pipelines.tracking import mlflow_store
+from recsys.core.errors import ModelError
+from recsys.recommenders import Model
+from recsys.training.train import TrainingResult
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.models import ModelSignature
+from pipelines.storage.models import MODEL
+
+_SERVING = Path(__file__).with_name("serving.py")
+
+
+_NEEDED = ("implicit", "mlflow", "numba", "numpy", "pandas", "polars", "pydantic", "scipy")
+
+
+_EXAMPLE_K = 5
+
+
+def log_model(
+    client: "MlflowClient", experiment_id: str, run_id: str, result: TrainingResult, folder: Path
+) -> str:
+    """Makes a stored model an MLflow model of a run.
+
+    Args:
+        client: of the store.
+        experiment_id, run_id: what it belongs to.
+        result: whose model it is.
+        folder: where `write_model` put it.
+
+    Returns:
+        The id of the logged model; `models:/<id>` is its address.
+    """
+    from mlflow.entities import LoggedModelOutput
+    from mlflow.models.model import Model as Description
+    from mlflow.pyfunc import save_model as save_as_mlflow_model
+
+    spec = result.training.recommender
+    logged = client.create_logged_model(
+        experiment_id, name=result.training.name, source_run_id=run_id, model_type=spec.kind,
+        params={name: str(value) for name, value in spec.options.items()},
+    )  # fmt: skip
+    try:
+        with tempfile.TemporaryDirectory() as place:
+            path = Path(place) / MODEL
+            save_as_mlflow_model(
+                path=str(path),
+                python_model=str(_SERVING),
+                artifacts={"model": str(folder.absolute())},
+                signature=_signature(result.model),
+                input_example=_example(result.model),
+                pip_requirements=[f"{name}=={version(name)}" for name in _NEEDED],
+                mlflow_model=Description(
+                    artifact_path=logged.artifact_location, model_uuid=logged.model_id,
+                    run_id=run_id, model_id=logged.model_id,
+                ),
+            )  # fmt: skip
+            client.log_model_artifacts(logged.model_id, str(path))
+        client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    except BaseException:
+        client.finalize_logged_model(logged.model_id, "FAILED")
+        raise
+    client.finalize_logged_model(logged.model_id, "READY")
+    return str(logged.model_id)
+
+
+def find_model(name: str, copies: Path) -> Path:
+    """The stored model of a run.
+
+    Args:
+        name: id of an MLflow run, or a folder that `pipelines.train` wrote.
+        copies: where a copy may be put of a model that is kept elsewhere.
+
+    Raises:
+        ModelError: there is no such run or folder, or it has no model.
+    """
+    for folder in (Path(name), Path(name) / MODEL):
+        if (folder / "model.json").is_file():
+            return folder
+    from mlflow.exceptions import MlflowException
+
+    client = mlflow_store.open_client()
+    try:
+        run = client.get_run(name)
+        ids = [model.model_id for model in run.outputs.model_outputs] if run.outputs else []
+        if not ids:
+            raise ModelError(
+                f"run {name} at {mlflow_store.address()} has no model; name one of pipelines.train"
+            )
+        logged = client.get_logged_model(ids[-1])
+        place = _downloaded(logged.artifact_location, copies)
+    except MlflowException as error:
+        raise ModelError(
+            f"{name}: no run of that id at {mlflow_store.address()}, and no folder of a training "
+            f"run either ({error.message})"
+        ) from error
+    found = sorted(place.rglob("model.json"))
+    if not found:
+        raise ModelError(f"run {name}: its model is none of recsys: model.json is missing")
+    return found[0].parent
+
+
+def _downloaded(location: str, copies: Path) -> Path:
+    from mlflow.artifacts import download_artifacts
+
+    return Path(
+        download_artifacts(
+            artifact_uri=location, dst_path=str(copies), tracking_uri=mlflow_store.address()
+        )
+    )
+
+
+def _signature(model: Model) -> "ModelSignature":
+    """user_id, k -> user_id, rank, item_id, score, source; ids as they stand in the log."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    user, item = (_type(model.log.users["user_id"]), _type(model.log.items["item_id"]))
+    return ModelSignature(
+        inputs=Schema([ColSpec(user, "user_id"), ColSpec("long", "k", required=False)]),
+        outputs=Schema(
+            [
+                ColSpec(user, "user_id"),
+                ColSpec("long", "rank"),
+                ColSpec(item, "item_id"),
+                ColSpec("float", "score"),
+                ColSpec("string", "source"),
+            ]
+        ),
+    )
+
+
+def _type(ids: pl.Series) -> str:
+    return "long" if ids.dtype.is_integer() else "string"
+
+
+def _example(model: Model) -> Any:
+    import pandas as pd
+
+    ids = model.log.users["user_id"].head(2).to_list()
+    return pd.DataFrame({"user_id": ids, "k": [_EXAMPLE_K] * len(ids)})

@@ -1,0 +1,1 @@
+"""Are the platform (validation) and the tool (proof) to be trusted?"""

@@ -1,0 +1,1 @@
+"""Claims about the tool itself, and what they measure."""

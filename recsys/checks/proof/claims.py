@@ -1,0 +1,87 @@
+"""What is claimed of this tool: figures with targets and tolerances, judged as validations are."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import polars as pl
+
+from recsys.checks.verdicts import QUANTITIES, VERDICTS, Quantity, row_of
+
+__all__ = ["CLAIMS", "TITLES", "Found", "judge"]
+
+_INF = float("inf")
+
+TITLES = {
+    1: "Coverage: intervals of who hold the truth, and a second placebo is seldom news",
+    2: "Recovery: what was planted is found, and more newcomers do more",
+    3: "Offline against truth: leaving newcomers out of the log, against a world without them",
+    4: "Published facts",
+}
+"""What the claims are about, by number."""
+
+_PUBLISHED = (
+    "homogeneity of what people are shown",
+    "homogeneity gained beyond utility",
+    "popularity of what is recommended",
+    "distinct notes recommended",
+    "newcomers' utility, less incumbents'",
+    "newcomers' notes in own language",
+    "lists of two training seeds, 1 - FRBO",
+    "utility of two training seeds",
+)
+"""Of validations, under the same names."""
+_SHOWN = ("theory", "as designed")
+
+CLAIMS: dict[str, Quantity] = {
+    claim.name: claim
+    for claim in (
+        Quantity(1, "95 % intervals of who that hold it", "0.95", 0.93, 0.97, _SHOWN[0]),
+        Quantity(1, "second placebo called significant", "0.05", 0.0, 0.06, _SHOWN[0]),
+        Quantity(2, "planted part, less the next largest", "> 0", 0, _INF, _SHOWN[1], True),
+        Quantity(2, "closing a planted mediator saves", "> 0", 0, _INF, _SHOWN[1], True),
+        Quantity(2, "largest part of a mediator alone", "0", 0.0, 0.0, _SHOWN[1]),
+        Quantity(2, "largest fall between sizes, in SE", "<= 2", -_INF, 2.0, _SHOWN[1]),
+        Quantity(3, "rank correlation over cells: total", "> 0", 0, _INF, "new", True),
+        Quantity(3, "rank correlation at one size: total", "> 0", 0, _INF, "new", True),
+        Quantity(3, "told of the true total, share", "1", 0.8, 1.25, "new"),
+        Quantity(3, "alarms where the truth is above 0", ">= 0.95", 0.95, 1.0, "new"),
+        Quantity(3, "truth above 0 without an alarm", "<= 0.2", 0.0, 0.2, "new"),
+        *(QUANTITIES[name]._replace(check=4) for name in _PUBLISHED),
+        Quantity(4, "English readers' mix drift, less others'", "> 0", 0, _INF, "Mansoury", True),
+        Quantity(4, "newcomers' notes in English readers' feeds", "> 0", 0, _INF, "WIRED", True),
+    )
+}
+"""By name. Those of part 3 say what one would wish: that a platform's log could tell the truth."""
+
+
+class Found(NamedTuple):
+    """One figure that belongs to a claim.
+
+    Attributes:
+        claim: its name.
+        of: what tells it from other figures of the claim.
+        mean, low, high: of its 95 % interval; NaN where there is none.
+        n_seeds: seeds that it is taken over.
+    """
+
+    claim: str
+    of: str
+    mean: float
+    low: float
+    high: float
+    n_seeds: int
+
+
+def judge(found: Sequence[Found]) -> pl.DataFrame:
+    """Verdicts, as `recsys.checks.validation.run.judge` gives them, in the order of `CLAIMS`.
+
+    >>> found = Found("second placebo called significant", "als, notes", 0.051, 0.04, 0.06, 3000)
+    >>> judge([found])["verdict"].to_list()
+    ['holds']
+    """
+    order = {name: place for place, name in enumerate(CLAIMS)}
+    rows = [
+        row_of(CLAIMS[one.claim], one.of, (one.mean, one.low, one.high), one.n_seeds)
+        for one in sorted(found, key=lambda one: order[one.claim])
+    ]
+    return pl.DataFrame(rows, schema=VERDICTS)

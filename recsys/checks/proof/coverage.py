@@ -1,0 +1,182 @@
+"""Claim 1: intervals hold the truth as often as they say, and a second placebo is seldom news.
+
+A cheap study is run again and again: a tiny world in the open loop, 8 seeds of luck, a panel of 30
+of its 300 incumbents. Each seed is simulated once, for all incumbents, and lent to many studies.
+Studies that share seeds are not independent, so seeds come in blocks. A study draws from one block
+alone; the truth that it is held against is the mean over all incumbents and all seeds of the other
+blocks; and how far blocks differ says how far to trust the share.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from recsys.checks.proof.claims import Found
+from recsys.config import Evaluation, Influx, World
+from recsys.config.world import Notes
+from recsys.core.noise import Stream, uniforms
+from recsys.measures.registry import MEASURES
+from recsys.recommenders import ALS, Recommender, Trending
+from recsys.statistics import nested_interval, two_way_interval
+from recsys.study.arms.open_loop import WorldArms
+from recsys.study.tables.drift import PRIMARY
+
+__all__ = ["CONTRASTS", "RECOMMENDERS", "coverage", "run_block", "who_of_seed"]
+
+RECOMMENDERS: Mapping[str, Recommender] = {
+    "trending": Trending(),
+    "als": ALS(factors=4, iterations=3),
+}
+"""Who is studied: one without and one with a training seed."""
+CONTRASTS = ("who", "second placebo")
+"""Influx less placebo; placebo drawn from another stream less placebo, which is 0 in truth."""
+_ARMS = ("control", "influx", "placebo", "placebo_2")
+_SEEDS, _PANEL = 8, 30
+_DAY, _K = 1, 10
+_TINY: dict[str, Any] = {
+    "incumbents": 300,
+    "days_before": 2,
+    "days_after": 2,
+    "burn_in_days": 1,
+    "ticks": 1,
+    "influx": Influx(newcomers=60, arrivals=(1.0,), reversal_day=None),
+    "notes": Notes(per_creator_day=0.5),  # else who comes often has seen them all
+}
+_KEYS = ("recommender", "measure", "contrast")
+
+
+@dataclass(frozen=True)
+class _Tiny(WorldArms):
+    """The arms of a tiny world, of which a study's three primary measures are wanted alone."""
+
+    def drifts(self, recommender: Recommender) -> NDArray[np.float64]:
+        """(measures, arms but control, incumbents): as they stand in a study's headline."""
+        found, reference = [], None
+        for arm in self.arms:
+            (feeds,), _ = self._feeds(recommender, arm, _DAY, (self.panel,))
+            reference = reference or feeds
+            pair = self._pair(arm, _DAY, self.panel, reference, feeds)
+            found.append([MEASURES[name](pair) for name in PRIMARY])
+        values = np.array(found).swapaxes(0, 1)
+        levels = [MEASURES[name].kind == "level" for name in PRIMARY]
+        values[levels] -= values[levels, :1]
+        return values[:, 1:]
+
+
+def who_of_seed(seed: int) -> NDArray[np.float32]:
+    """What one seed of the tiny world gives each incumbent.
+
+    Args:
+        seed: world seed; the people are always the same.
+
+    Returns:
+        float32 (recommenders, measures, contrasts, incumbents).
+    """
+    world = World(**_TINY)
+    evaluation = Evaluation(days=(_DAY,), k=_K, panel=world.incumbents)
+    arms = _Tiny(world, evaluation, _ARMS, seed)
+    found = []
+    for recommender in RECOMMENDERS.values():
+        influx, placebo, second = arms.drifts(recommender).swapaxes(0, 1)
+        found.append(np.stack([influx - placebo, second - placebo], axis=1))
+    return np.array(found, dtype=np.float32)
+
+
+def run_block(first: int, seeds: int, studies: int) -> pl.DataFrame:
+    """The studies that draw from one block of seeds.
+
+    Args:
+        first: the first of its seeds.
+        seeds: how many it has, at least 8.
+        studies: how many studies draw from it, each 8 seeds and 30 readers, by lot.
+
+    Returns:
+        recommender · measure · contrast · study · mean · ci_low · ci_high · p_value · seeds; study
+        -1 is the mean over all incumbents and seeds of the block.
+    """
+    pool = np.stack([who_of_seed(seed) for seed in range(first, first + seeds)], axis=-1)
+    frames = [_rows(-1, np.nanmean(pool, axis=-2, dtype=np.float64).mean(axis=-1))]
+    for study in range(studies):
+        chosen = _lot(first, study, 0, seeds)[:_SEEDS]
+        panel = _lot(first, study, 1, pool.shape[-2])[:_PANEL]
+        y = two_way_interval(pool[..., panel, :][..., chosen])
+        frames.append(_rows(study, y.mean, y.low, y.high, y.p_value))
+    return pl.concat(frames).with_columns(seeds=pl.lit(seeds))
+
+
+def _lot(block: int, study: int, what: int, n: int) -> NDArray[np.int64]:
+    """0 … n - 1 in an order of its own."""
+    return np.argsort(uniforms(block, Stream.RESAMPLE, np.arange(n), study, what)[:, 0])
+
+
+def _rows(study: int, mean: NDArray[np.float64], *more: NDArray[np.float64]) -> pl.DataFrame:
+    axes = np.meshgrid(list(RECOMMENDERS), PRIMARY, CONTRASTS, indexing="ij")
+    ends = more or (np.full_like(mean, np.nan),) * 3
+    figures = dict(zip(("mean", "ci_low", "ci_high", "p_value"), (mean, *ends), strict=True))
+    keys = {name: axis.ravel() for name, axis in zip(_KEYS, axes, strict=True)}
+    return pl.DataFrame({
+        **keys, "study": np.full(mean.size, study),
+        **{name: values.ravel() for name, values in figures.items()},
+    })  # fmt: skip
+
+
+def coverage(blocks: Sequence[pl.DataFrame]) -> tuple[pl.DataFrame, list[Found]]:
+    """How often the studies' intervals hold the truth.
+
+    Args:
+        blocks: as from `run_block`; two at least, of seeds of their own.
+
+    Returns:
+        A frame and the figures of it that are claimed. The frame: recommender · measure · contrast
+        · truth · truth_se · covered · covered_se · truth_below (the interval) · truth_above ·
+        significant (p ≤ .05) · significant_se · width (of the mean interval) · studies · seeds.
+        Standard errors are over blocks.
+    """
+    every = pl.concat([frame.with_columns(block=pl.lit(i)) for i, frame in enumerate(blocks)])
+    rows, found = [], []
+    for keys, group in every.group_by(*_KEYS, maintain_order=True):
+        named = dict(zip(_KEYS, map(str, keys), strict=True))
+        row, figures = _judged(group)
+        rows.append({**named, **row})
+        of = f"{named['recommender']}, {named['measure']}"
+        claim = "95 % intervals of who that hold it", "second placebo called significant"
+        second = named["contrast"] == CONTRASTS[1]
+        found.append(Found(claim[second], of, *figures[second], n_seeds=row["seeds"]))
+    return pl.DataFrame(rows), found
+
+
+def _judged(group: pl.DataFrame) -> tuple[dict[str, Any], list[tuple[float, float, float]]]:
+    """One row, and mean and 95 % interval of the share covered and of that called significant."""
+    whole = group.filter(pl.col("study") < 0).sort("block")
+    means, seeds = whole["mean"].to_numpy(), whole["seeds"].to_numpy()
+    others = (means @ seeds - means * seeds) / (seeds.sum() - seeds)
+    studies = group.filter(pl.col("study") >= 0).with_columns(
+        truth=pl.col("block").replace_strict(whole["block"], others, return_dtype=pl.Float64)
+    )
+    shares = studies.group_by("block").agg(
+        covered=pl.col("truth").is_between("ci_low", "ci_high").mean(),
+        truth_below=(pl.col("truth") < pl.col("ci_low")).mean(),
+        truth_above=(pl.col("truth") > pl.col("ci_high")).mean(),
+        significant=(pl.col("p_value") <= 0.05).mean(),
+    )
+    over = {
+        name: nested_interval(shares.sort("block")[name].to_numpy()[None])
+        for name in ("covered", "significant")
+    }
+    row: dict[str, Any] = {
+        "truth": float(means @ seeds / seeds.sum()),
+        "truth_se": float(np.std(means, ddof=1) / np.sqrt(means.size)),
+        **{
+            name: float(np.mean(shares[name].to_numpy())) for name in ("truth_below", "truth_above")
+        },
+        "width": float(np.mean((studies["ci_high"] - studies["ci_low"]).to_numpy())),
+        "studies": studies.height,
+        "seeds": int(seeds.sum()),
+    }
+    for name, y in over.items():
+        row |= {name: float(y.mean), f"{name}_se": float(np.sqrt(y.variance))}
+    return row, [(float(y.mean), float(y.low), float(y.high)) for y in over.values()]

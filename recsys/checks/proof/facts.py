@@ -1,0 +1,93 @@
+"""Claim 4: what others have published about real recommenders and data shows here too."""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from recsys.checks.proof.claims import CLAIMS, Found
+from recsys.checks.validation.feedback import measure_feedback
+from recsys.checks.validation.training_seeds import measure_training_seeds
+from recsys.config import Evaluation, World
+from recsys.recommenders import Recommender
+from recsys.statistics import nested_interval
+from recsys.study.arms.closed_loop import ClosedArms
+from recsys.study.tables.drift import drifts_by_arm
+from recsys.world.people.population import LANGUAGES
+
+__all__ = ["facts", "run_facts"]
+
+_MEASURES = {
+    "language_format": "English readers' mix drift, less others'",
+    "newcomer_share": "newcomers' notes in English readers' feeds",
+}
+_READS = 0.5
+"""Skill in the newcomers' language from which an incumbent reads it."""
+
+
+def run_facts(
+    world: World, evaluation: Evaluation, recommender: Recommender, seed: int
+) -> pl.DataFrame:
+    """The figures of one recommender and seed.
+
+    Args:
+        world: the platform, with its influx.
+        evaluation: of its days the last counts for minorities.
+        recommender: who serves, or is trained.
+        seed: world seed.
+
+    Returns:
+        seed · quantity · value.
+    """
+    found = measure_feedback(world, recommender, seed)
+    if not recommender.deterministic:
+        found |= measure_training_seeds(world, recommender, seed)
+    found |= _minority(world, evaluation, recommender, seed)
+    return pl.DataFrame(
+        [(seed, name, value) for name, value in found.items()],
+        schema={"seed": pl.Int64, "quantity": pl.String, "value": pl.Float64}, orient="row",
+    )  # fmt: skip
+
+
+def _minority(
+    world: World, evaluation: Evaluation, recommender: Recommender, seed: int
+) -> dict[str, float]:
+    """Total drift of incumbents who read the newcomers' language, less the others': of everybody,
+    as few read it."""
+    names = ("control", "influx", "retrain")
+    chosen = evaluation.model_copy(update={"days": evaluation.days[-1:], "panel": world.incumbents})
+    loop = ClosedArms(world, chosen, names, seed, recommender=recommender)
+    per_user = loop.measure("x", recommender).per_user
+    language = LANGUAGES.index(world.population.newcomers.language)
+    reads = loop.simulations["control"].people.skill[loop.panel, language] >= _READS
+    found = {}
+    for _, measure, by_arm in drifts_by_arm(per_user, names):
+        if measure in _MEASURES:
+            influx, retrain = (by_arm[arm].values[0, :, 0] for arm in ("influx", "retrain"))
+            found[_MEASURES[measure]] = _gap(influx - retrain, reads)
+    return found
+
+
+def _gap(y: NDArray[np.float64], reads: NDArray[np.bool_]) -> float:
+    return float(np.nanmean(y[reads]) - np.nanmean(y[~reads]))
+
+
+def facts(figures: pl.DataFrame) -> tuple[pl.DataFrame, list[Found]]:
+    """Means over seeds.
+
+    Args:
+        figures: rows of `run_facts` with a column `recommender`.
+
+    Returns:
+        recommender · quantity · mean · ci_low · ci_high · n_seeds; and what is claimed of it.
+    """
+    rows: list[tuple[Any, ...]] = []
+    for keys, group in figures.group_by("recommender", "quantity", maintain_order=True):
+        y = nested_interval(group.sort("seed")["value"].to_numpy()[None])
+        rows.append((*keys, float(y.mean), float(y.low), float(y.high), group.height))
+    columns = ("recommender", "quantity", "mean", "ci_low", "ci_high", "n_seeds")
+    claimed = [
+        Found(name, recommender, *figures) for recommender, name, *figures in rows if name in CLAIMS
+    ]
+    return pl.DataFrame(rows, schema=columns, orient="row"), claimed

@@ -1,0 +1,352 @@
+"""Claim 3: what a platform can compute from its log alone, against what the newcomers did.
+
+A platform that newcomers have joined trains on today's log with and without the newcomers' events,
+and without matched groups of incumbents. That figure is compared with the truth, which only a
+simulation knows: the same platform, day by day served by the same recommender, joined by nobody.
+"""
+
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from scipy.stats import pearsonr, spearmanr
+
+from recsys.checks.proof.claims import Found
+from recsys.config import Evaluation, World
+from recsys.core.lazy import lazy
+from recsys.core.noise import training_seed
+from recsys.logs.log import InteractionLog, Seen
+from recsys.measures.registry import MEASURES
+from recsys.measures.rows import is_level, rows_of
+from recsys.recommenders import Ranking, Recommender, Trending, with_fallback
+from recsys.statistics import Matching, draw_placebo, match_newcomers, nested_interval
+from recsys.study.arms.closed_loop import ClosedArms
+from recsys.study.arms.policy import RecommenderPolicy
+from recsys.study.tables.drift import drift_of_log, drift_of_world
+from recsys.world.simulate import Audience, Shared
+
+__all__ = ["DRAWS", "LEVELS", "SIZES", "WAYS", "compare", "run_cell"]
+
+SIZES = (0.01, 0.03, 0.1, 0.25, 0.4)
+"""Newcomers for each incumbent who comes on a day."""
+DRAWS = 20
+"""Matched groups left out: a quick look, whose p cannot be below .048."""
+LEVELS = {
+    "notes": "notes",
+    "one_step": "notes",
+    "language_format": "language_format",
+    "newcomer_share": "newcomer_share",
+}
+"""What is measured in truth, and what stands for it in the log."""
+WAYS = ("events", "events and notes")
+"""What is left out of the log: what people did, or that and what they posted."""
+_LEVEL = 0.05
+"""Largest p of an alarm."""
+_DAILY = 0.4
+"""Share of incumbents who come on a day."""
+_SPARE = 48
+_NAME = ("x", "none")
+_FIGURES = ("total", "who")
+_CELL: dict[str, Any] = {
+    "way": pl.String, "size": pl.Float64, "seed": pl.Int64, "level": pl.String,
+    **dict.fromkeys(("true_total", "true_who", "total", "who", "band", "p_value"), pl.Float64),
+    "newcomers": pl.Int64, "matched": pl.Float64,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Loop(ClosedArms):
+    """A closed loop whose log tells what people were shown, as a platform's own does."""
+
+    @lazy
+    def shared(self) -> Shared:
+        assert self.recommender is not None
+        audience = Audience(self.panel, self.evaluation.days, self.evaluation.k, one_step=True)
+        policy = RecommenderPolicy(self.recommender, self.evaluation.training_days or 14)
+        return Shared(self.world, self.seed, policy, audience=audience, impressions=True)
+
+    @lazy
+    def day(self) -> int:
+        """The day on which everything is measured."""
+        return self.evaluation.days[-1]
+
+    @lazy
+    def log(self) -> InteractionLog:
+        """F: what the platform that newcomers have joined has logged up to that day."""
+        return self.simulations["influx"].log_before(self.day, self.evaluation.training_days)
+
+    @property
+    def has_trace(self) -> bool:
+        """Whether any newcomer has done anything that is learned from."""
+        events = self.log.dense
+        user = events["user"].to_numpy()[events["weight"].to_numpy() > 0]
+        return bool(self.log.newcomers[user].any())
+
+    @lazy
+    def matching(self) -> Matching:
+        """The newcomers in it, and like groups of incumbents outside the panel."""
+        events, liked = self.log.dense, self.log.dense["weight"].to_numpy() > 0
+        user = events["user"].to_numpy()[liked]
+        when = events["timestamp"].to_numpy()[liked].astype("datetime64[D]").astype(np.int64)
+        pairs = np.unique(np.stack([user, when], axis=1), axis=0)
+        count, days = (np.bincount(of, minlength=self.log.n_users) for of in (user, pairs[:, 0]))
+        pool = ~self.log.newcomers & (count > 0)
+        pool[self.panel] = False
+        keys = self.log.users["key"].to_numpy()
+        return match_newcomers(
+            count, days, self.log.newcomers, pool, keys, self.seed, max_pool_fraction=0.5
+        )
+
+    def without(self, gone: NDArray[np.integer[Any]], arm: str) -> list[Ranking]:
+        """The panel's feeds of that day from a fresh fit without some people's events.
+
+        All else is as the platform has it: what people were shown, and its own slots.
+
+        Returns:
+            A ranking for each of `WAYS`.
+        """
+        assert self.recommender is not None
+        log = self.log.without_users(gone)
+        simulation, k = self.simulations["influx"], self.evaluation.k
+        candidates = simulation.candidates(self.day)
+        depth = min(k + _SPARE, int(candidates.sum()))
+        model = self.recommender.fit(log, training_seed(self.seed, arm))
+        fallback, feeds = Trending().fit(log), []
+        for seen in (self.log.seen, self._hidden(gone)):
+            known = Seen.from_matrix(seen)
+            own = model.rank(self.panel, depth, candidates, known)
+            own = with_fallback(own, fallback, self.panel, candidates, known)
+            ids, sources = simulation.feeds(
+                own.item_ids, own.sources, self.panel, seen, self.day, k
+            )
+            feeds.append(Ranking(ids, np.full(ids.shape, np.nan, dtype=np.float32), sources))
+        return feeds
+
+    def _hidden(self, gone: NDArray[np.integer[Any]]) -> csr_matrix:
+        """What people were shown, and for the panel these people's notes: so they cannot come."""
+        theirs = np.flatnonzero(np.isin(self.simulations["influx"].notes.creator, gone))
+        user, note = (axis.ravel() for axis in np.meshgrid(self.panel, theirs))
+        more = csr_matrix((np.ones(user.size, np.bool_), (user, note)), shape=self.log.seen.shape)
+        return csr_matrix(self.log.seen.astype(np.bool_) + more)
+
+    def offline(self) -> pl.DataFrame:
+        """The drift of a study of this log, as `recsys.study.tables.drift.drift_of_log` gives it.
+
+        The name of the recommender says in which of `WAYS` people were left out.
+        """
+        assert self.recommender is not None
+        nobody = np.zeros(0, dtype=np.int64)
+        silent = self.log.newcomers & (self.matching.events == 0)  # they may have posted
+        newcomers = np.flatnonzero(self.matching.newcomer | silent)
+        groups = [("full", 0, nobody), ("influx", 0, newcomers)]
+        if not self.recommender.deterministic:
+            groups.append(("retrain", 0, nobody))
+        groups += [
+            ("placebo", draw, draw_placebo(self.matching, draw)) for draw in range(1, DRAWS + 1)
+        ]
+        measures = {name: MEASURES[name] for name in dict.fromkeys(LEVELS.values())}
+        ids, rows, reference = self.log.users["user_id"].gather(self.panel), [], None
+        for arm, draw, gone in groups:
+            both = self.without(gone, arm)
+            reference = reference or both[0]
+            for way, feeds in zip(WAYS, both, strict=True):
+                pair = self._pair("influx", self.day, self.panel, reference, feeds)
+                keys = {
+                    "recommender": way, "mitigation": "none", "arm": arm, "seed": self.seed,
+                    "draw": draw, "day": None, "cohort": "incumbent",
+                }  # fmt: skip
+                rows.append(rows_of(pair, measures, ids, keys, compared=arm != "full"))
+        return drift_of_log(pl.concat(rows), self.matching.crowding)
+
+
+def run_cell(
+    world: World, evaluation: Evaluation, recommender: Recommender, size: float, seed: int
+) -> pl.DataFrame:
+    """One influx of one size on a platform served by a recommender: the truth, and the log's tale.
+
+    Args:
+        world: the platform; the number of newcomers is set by the size.
+        evaluation: of its days the last counts.
+        recommender: who serves, and is studied.
+        size: newcomers for each incumbent who comes on a day.
+        seed: world seed.
+
+    Returns:
+        A row for each of `WAYS` and `LEVELS`: way · size · seed · level · true_total · true_who ·
+        total · who · band (upper edge of the placebos' band, above their mean) · p_value ·
+        newcomers · matched (of those who did anything, which share has its like among the
+        incumbents; the others stay in the log). No row where no newcomer has clicked yet.
+    """
+    newcomers = max(2, round(size * _DAILY * world.incumbents))
+    influx = world.influx.model_copy(update={"newcomers": newcomers})
+    arms = ("control", "influx", "placebo", "retrain")
+    loop = _Loop(
+        world.model_copy(update={"influx": influx}),
+        evaluation.model_copy(update={"one_step": True, "days": evaluation.days[-1:]}),
+        arms, seed, recommender=recommender,
+    )  # fmt: skip
+    if not loop.has_trace:
+        return pl.DataFrame(schema=_CELL)
+    per_user = loop.measure(_NAME, recommender).per_user
+    truth = {r["measure"]: r for r in _headline(drift_of_world(per_user, arms))}
+    tale = {(r["recommender"], r["measure"]): r for r in _headline(loop.offline())}
+    rows, matching = [], loop.matching
+    for way, (level, stands_in) in product(WAYS, LEVELS.items()):
+        true, told = truth[level], tale[way, stands_in]
+        # Of a level, what leaving them out takes away is what the newcomers have brought.
+        sign = -1 if is_level(stands_in) else 1
+        edge = told["who_ci_low"] if sign > 0 else told["who_ci_high"]
+        rows.append({
+            "way": way, "size": size, "seed": seed, "level": level,
+            "true_total": true["total"], "true_who": true["who"],
+            "total": sign * told["total"], "who": sign * told["who"],
+            "band": sign * (told["who"] - edge), "p_value": told["p_value"],
+            "newcomers": newcomers,
+            "matched": matching.newcomer_users / matching.newcomer_users_before,
+        })  # fmt: skip
+    return pl.DataFrame(rows, schema=_CELL)
+
+
+def _headline(drift: pl.DataFrame) -> list[dict[str, Any]]:
+    return list(drift.filter(pl.col("day").is_null()).iter_rows(named=True))
+
+
+def compare(cells: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, list[Found]]:
+    """How far the log's tale is from the truth, over cells.
+
+    Args:
+        cells: rows of `run_cell`, with a column `recommender`; several seeds of each size.
+
+    Returns:
+        Two frames, and the figures that are claimed.
+
+        The first, by recommender (`all` too) · way · level · figure (`total`, `who`): cells · truth
+        · told (means) · bias (told less truth) with bias_ci_low, bias_ci_high · pearson · spearman
+        · within (mean of spearman over seeds, within each recommender and size); and for who, over
+        cells: alarms (told above 0, with p <= .05) · alarms_right (of these, where the
+        truth is above 0) · silent (of the cells whose truth is above 0, those without an alarm) ·
+        disagree (an alarm where the truth is not above 0, or none where it is).
+
+        The second, by recommender · way · level · size: means with intervals over seeds of
+        true_total, true_who, total and who, and the share of alarms.
+    """
+    keyed = cells.with_columns(alarm=(pl.col("who") > 0) & (pl.col("p_value") <= _LEVEL))
+    keyed = keyed.with_columns(recommender_=pl.col("recommender"))
+    both = pl.concat([keyed, keyed.with_columns(recommender=pl.lit("all"))])
+    keys = ("recommender", "way", "level")
+    over_all, by_size = [], []
+    for key, group in both.group_by(*keys, maintain_order=True):
+        named = dict(zip(keys, key, strict=True))
+        over_all += [
+            {**named, "figure": figure, **_agreement(group, figure)} for figure in _FIGURES
+        ]
+        if named["recommender"] != "all":
+            by_size += [
+                {**named, "size": size[0], **_means(part)}
+                for size, part in group.sort("size").group_by("size", maintain_order=True)
+            ]
+    agreement = pl.DataFrame(over_all, infer_schema_length=None)
+    return agreement, pl.DataFrame(by_size), _claimed(cells, agreement)
+
+
+def _agreement(group: pl.DataFrame, figure: str) -> dict[str, Any]:
+    truth, told = (group[name].to_numpy() for name in (f"true_{figure}", figure))
+    gap = nested_interval(_by_seed(group.with_columns(gap=pl.Series(told - truth)), "gap"))
+    varied = np.ptp(truth) > 0 and np.ptp(told) > 0
+    row: dict[str, Any] = {
+        "cells": group.height, "truth": truth.mean(), "told": told.mean(),
+        "bias": float(gap.mean), "bias_ci_low": float(gap.low), "bias_ci_high": float(gap.high),
+        "pearson": float(pearsonr(truth, told).statistic) if varied else None,
+        "spearman": float(spearmanr(truth, told).statistic) if varied else None,
+        "within": _within(group, figure),
+    }  # fmt: skip
+    if figure == "who":
+        alarm, real = group["alarm"].to_numpy(), truth > 0
+        row |= {
+            "alarms": alarm.mean(),
+            "alarms_right": real[alarm].mean() if alarm.any() else None,
+            "silent": (~alarm)[real].mean() if real.any() else None,
+            "disagree": (alarm != real).mean(),
+        }
+    return row
+
+
+def _within(group: pl.DataFrame, figure: str) -> float | None:
+    """Whether seeds of one recommender and one size are in the right order: mean rank correlation.
+
+    Over sizes the order is hard to miss. Cells in which nothing varies are left out.
+    """
+    found = []
+    for _, cell in group.group_by("recommender_", "size", maintain_order=True):
+        truth, told = cell[f"true_{figure}"].to_numpy(), cell[figure].to_numpy()
+        if np.ptp(truth) > 0 and np.ptp(told) > 0:
+            found.append(float(spearmanr(truth, told).statistic))
+    return float(np.mean(found)) if found else None
+
+
+def _jackknife(cells: pl.DataFrame) -> NDArray[np.float64]:
+    """(1, seeds) pseudo-values of `_within` for the total: what each seed adds to it."""
+    seeds = cells["seed"].unique(maintain_order=True).to_list()
+    whole = _within(cells, "total")
+    without = [_within(cells.filter(pl.col("seed") != seed), "total") for seed in seeds]
+    if whole is None or None in without:
+        return np.full((1, len(seeds)), np.nan)
+    n = len(seeds)
+    return n * whole - (n - 1) * np.array([without], dtype=np.float64)
+
+
+def _by_seed(group: pl.DataFrame, name: str) -> NDArray[np.float64]:
+    """(1, seeds) means: the cells of a seed share its luck."""
+    means = group.group_by("seed", maintain_order=True).agg(pl.col(name).mean())
+    return means.sort("seed")[name].to_numpy()[None]
+
+
+def _means(part: pl.DataFrame) -> dict[str, Any]:
+    row: dict[str, Any] = {"newcomers": part["newcomers"][0], "seeds": part.height}
+    for name in ("true_total", "true_who", "total", "who"):
+        y = nested_interval(_by_seed(part, name))
+        row |= {
+            name: float(y.mean),
+            f"{name}_ci_low": float(y.low),
+            f"{name}_ci_high": float(y.high),
+        }
+    return {
+        **row,
+        "alarms": float(np.mean(part["alarm"].to_numpy())),
+        "matched": float(np.mean(part["matched"].to_numpy())),
+    }
+
+
+def _claimed(cells: pl.DataFrame, agreement: pl.DataFrame) -> list[Found]:
+    """What one would wish of the log's tale about the mix, by what is left out."""
+    found, seeds = [], cells["seed"].n_unique()
+    for way in WAYS:
+        of = f"mix, {way}"
+        mix = cells.filter(way=way, level="language_format")
+        by_seed = [
+            (
+                float(spearmanr(part["true_total"], part["total"]).statistic),
+                float(part["total"].to_numpy().sum() / part["true_total"].to_numpy().sum()),
+            )
+            for _, part in mix.group_by("seed", maintain_order=True)
+        ]
+        names = ("rank correlation over cells: total", "told of the true total, share")
+        for name, values in zip(names, zip(*by_seed, strict=True), strict=True):
+            y = nested_interval(np.array([values]))
+            found.append(Found(name, of, float(y.mean), float(y.low), float(y.high), seeds))
+        y = nested_interval(_jackknife(mix.with_columns(recommender_=pl.col("recommender"))))
+        found.append(Found("rank correlation at one size: total", of, float(y.mean),
+                           float(y.low), float(y.high), seeds))  # fmt: skip
+        who = agreement.filter(recommender="all", way=way, level="language_format", figure="who")
+        for name, column in (
+            ("alarms where the truth is above 0", "alarms_right"),
+            ("truth above 0 without an alarm", "silent"),
+        ):
+            value = who[column].item()
+            if value is not None:
+                found.append(Found(name, of, float(value), np.nan, np.nan, seeds))
+    return found

@@ -1,0 +1,243 @@
+"""Claim 2: a cause that was planted alone gets the largest part, and more newcomers do more.
+
+Worlds are built so that newcomers can reach incumbents in one way only. Behaviour cannot be planted
+alone: it passes on what has come through another channel, and alone it changes nothing, to the bit.
+What can be planted is a world in which it is needed whichever way newcomers are met. With v = 1 if
+behaviour and one of two others are open, and 0 else, its Shapley value is 2/3 and theirs 1/6.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from recsys.checks.proof.claims import Found
+from recsys.config import Evaluation, Influx, World
+from recsys.config.world import NEWCOMERS, Behaviour, Notes, Platform, Population, Slots
+from recsys.recommenders import Content, ItemKNN, Random, Recommender
+from recsys.statistics import nested_interval, shapley
+from recsys.study.arms.closed_loop import ClosedArms
+from recsys.study.arms.gated import CHANNEL_ARMS, COALITIONS, ChannelArms
+from recsys.study.tables.drift import drift_of_world
+from recsys.world.arms import GATES
+
+__all__ = ["DOSES", "MEDIATORS", "PLANTS", "Plant", "dose_response", "planted", "run_dose",
+           "run_plant", "who_of_plant"]  # fmt: skip
+
+_QUIET = Population(trend=(0.0, 0.0))
+_PERSONAL = Slots(personal=1.0, following=0.0, trending=0.0, fresh=0.0)
+_PLATFORM = Slots(personal=0.0, following=0.0, trending=0.5, fresh=0.5)
+_EXPLORING = Slots(personal=0.9, following=0.0, trending=0.0, fresh=0.1)
+_TIKTOK = Platform(formats=(0.9, 0.1, 0.0))
+_SILENT = Influx(newcomers=60, arrivals=(1.0,), posting=0.0, reversal_day=None)
+
+
+@dataclass(frozen=True)
+class Plant:
+    """A world in which newcomers reach incumbents in one way, or by one way more than by another.
+
+    Attributes:
+        recommender: who serves.
+        measure: in which the cause must show.
+        changes: of the small world.
+    """
+
+    recommender: Recommender
+    measure: str
+    changes: Mapping[str, Any]
+
+
+PLANTS: dict[str, Plant] = {
+    # Notes by lot, in personal slots alone: nothing is learned, nothing is in fashion.
+    "supply": Plant(
+        Random(), "language_format",
+        {"population": _QUIET, "platform": Platform(slots=_PERSONAL)},
+    ),
+    # Newcomers post nothing. They click what they like, which is not what incumbents like.
+    "training": Plant(
+        ItemKNN(), "language_format",
+        {
+            "population": _QUIET, "platform": Platform(slots=_PERSONAL),
+            "behaviour": Behaviour(language_penalty=0.0),
+            "influx": Influx(newcomers=150, arrivals=(1.0,), posting=0.0, reversal_day=None,
+                             origin=_TIKTOK),
+        },
+    ),
+    # Trending and fresh notes alone; the few gaps are filled by lot, from all notes.
+    "exposure": Plant(
+        Random(), "language_format",
+        {"population": _QUIET, "platform": Platform(slots=_PLATFORM)},
+    ),
+    # Newcomers post nothing, and nothing is learned from them. They are answered in their language.
+    "adaptation": Plant(
+        Random(), "language_format",
+        {
+            "population": _QUIET, "platform": Platform(slots=_PERSONAL), "influx": _SILENT,
+            "notes": Notes(
+                per_creator_day=1.0, window_days=3, posted_across=0.8, adaptation_days=0.1
+            ),
+        },
+    ),
+    # Newcomers' notes are few, and unlike others in nothing but their format: many like them lie
+    # there unread. Whoever meets one, be it in a fresh slot or by taste, clicks it out of
+    # curiosity; more than has been clicked otherwise, so that it makes the reader's profile.
+    "behaviour": Plant(
+        Content(shrinkage=1.0, features=30), "language_format",
+        {
+            "population": Population(
+                trend=(0.0, 0.0), curious=1.0, visits_per_day=3.0,
+                newcomers=NEWCOMERS.model_copy(
+                    update={"language": "zh", "formats": (1.0, 0.0, 0.0)}
+                ),
+            ),
+            "platform": Platform(
+                slots=_EXPLORING, formats=(0.1, 0.0, 0.9), click_rate=0.03
+            ),
+            "behaviour": Behaviour(curiosity=12.0, curiosity_days=90.0),
+            "influx": Influx(newcomers=20, arrivals=(1.0,), posting=0.8, reversal_day=None),
+            "notes": Notes(per_creator_day=1.0, subtitled=0.0),
+        },
+    ),
+}  # fmt: skip
+"""By the channel that is planted."""
+MEDIATORS = ("behaviour",)
+"""Channels that cannot act alone."""
+DOSES = (10, 20, 40, 80)
+"""Newcomers to 200 incumbents: the first so many of the same people."""
+_GRADED = ("language_format", "newcomer_share")
+_SMALL: dict[str, Any] = {
+    "incumbents": 200,
+    "days_before": 3,
+    "days_after": 3,
+    "burn_in_days": 1,
+    "influx": Influx(newcomers=60, arrivals=(1.0,), posting=0.8, reversal_day=None),
+}
+_EVALUATION = Evaluation(days=(2,), panel=60, k=10, training_days=3, one_step=True)
+
+
+def run_plant(name: str, seed: int) -> pl.DataFrame:
+    """One seed of a planted world under every set of gates.
+
+    Args:
+        name: a key of `PLANTS`.
+        seed: world seed.
+
+    Returns:
+        plant · seed · channel · shapley · first_in · last_in: parts of *who* in the plant's
+        measure, the panel's mean.
+    """
+    shares = shapley([0.0, *who_of_plant(name, seed, range(1, COALITIONS))])
+    return pl.DataFrame({
+        "plant": name, "seed": seed, "channel": list(GATES), "shapley": shares.shapley,
+        "first_in": shares.first_in, "last_in": shares.last_in,
+    })  # fmt: skip
+
+
+def who_of_plant(name: str, seed: int, coalitions: Sequence[int]) -> list[float]:
+    """Mean *who* of the panel in a plant's measure, for each set of open gates.
+
+    Args:
+        name: a key of `PLANTS`.
+        seed: world seed.
+        coalitions: see `recsys.study.arms.gated.gates_of`; readers with a value in all of them
+            count.
+    """
+    plant = PLANTS[name]
+    world = World(**{**_SMALL, **plant.changes})
+    arms = ChannelArms(
+        world, _EVALUATION, ("control", "influx", "placebo"), seed, recommender=plant.recommender
+    )
+    rows = arms.values((name, "none"), coalitions).filter(pl.col("day").is_null())
+    influx, placebo = (
+        rows.filter(arm=arm)[plant.measure].to_numpy().reshape(len(coalitions), -1)
+        for arm in CHANNEL_ARMS
+    )
+    who = influx - placebo
+    known = ~np.isnan(who).any(axis=0)  # who has an empty feed in some world is left out
+    return [float(mean) for mean in who[:, known].mean(axis=1)]
+
+
+def run_dose(newcomers: int, seed: int) -> pl.DataFrame:
+    """Drift in a small closed loop served by item_knn, joined by so many.
+
+    Returns:
+        newcomers · seed · measure · total.
+    """
+    influx = _SMALL["influx"].model_copy(update={"newcomers": newcomers})
+    names = ("control", "influx")
+    arms = ClosedArms(
+        World(**{**_SMALL, "influx": influx}), _EVALUATION, names, seed, recommender=ItemKNN()
+    )
+    drift = drift_of_world(arms.measure("item_knn", ItemKNN()).per_user, (*names, "retrain"))
+    found = drift.filter(pl.col("day").is_null(), pl.col("measure").is_in(_GRADED))
+    return found.select(pl.lit(newcomers).alias("newcomers"), pl.lit(seed).alias("seed"),
+                        "measure", "total")  # fmt: skip
+
+
+def planted(parts: pl.DataFrame) -> tuple[pl.DataFrame, list[Found]]:
+    """Whether planted causes are found.
+
+    Args:
+        parts: rows of `run_plant`, of several seeds.
+
+    Returns:
+        plant · channel · part (`shapley`, `first_in`, `last_in`) · mean · ci_low · ci_high ·
+        n_seeds; and what is claimed of it.
+    """
+    rows, found = [], []
+    for name, group in parts.group_by("plant", maintain_order=True):
+        plant, seeds = str(name[0]), group["seed"].n_unique()
+        cubes = {
+            part: group.sort("seed", maintain_order=True)[part].to_numpy().reshape(seeds, -1).T
+            for part in ("shapley", "first_in", "last_in")
+        }
+        for part, values in cubes.items():
+            for channel, y in zip(GATES, values, strict=True):
+                rows.append((plant, channel, part, *_interval(y), seeds))
+        place = list(GATES).index(plant)  # type: ignore[arg-type]
+        sizes = np.abs(cubes["shapley"])
+        lead = sizes[place] - np.delete(sizes, place, axis=0).max(axis=0)
+        found.append(Found("planted part, less the next largest", plant,
+                           *_interval(lead), seeds))  # fmt: skip
+        if plant in MEDIATORS:
+            found.append(Found("closing a planted mediator saves", plant,
+                               *_interval(cubes["last_in"][place]), seeds))  # fmt: skip
+    alone = parts.filter(pl.col("channel").is_in(MEDIATORS))["first_in"].abs().max()
+    found.append(Found("largest part of a mediator alone", "all plants", float(str(alone)),
+                       np.nan, np.nan, parts["seed"].n_unique()))  # fmt: skip
+    columns = ("plant", "channel", "part", "mean", "ci_low", "ci_high", "n_seeds")
+    return pl.DataFrame(rows, schema=columns, orient="row"), found
+
+
+def dose_response(doses: pl.DataFrame) -> tuple[pl.DataFrame, list[Found]]:
+    """Whether more newcomers do more.
+
+    Args:
+        doses: rows of `run_dose`, of several seeds.
+
+    Returns:
+        measure · newcomers · mean · ci_low · ci_high · rise (from the size before) · rise_se ·
+        n_seeds; and what is claimed of it.
+    """
+    rows, found = [], []
+    for name, group in doses.group_by("measure", maintain_order=True):
+        sizes = sorted(group["newcomers"].unique())
+        table = group.sort("newcomers", "seed")["total"].to_numpy().reshape(len(sizes), -1)
+        rises = nested_interval(np.diff(table, axis=0)[:, None])
+        errors = np.sqrt(rises.variance)
+        for i, (size, y) in enumerate(zip(sizes, table, strict=True)):
+            rise = (None, None) if i == 0 else (float(rises.mean[i - 1]), float(errors[i - 1]))
+            rows.append((str(name[0]), size, *_interval(y), *rise, table.shape[1]))
+        falls = -rises.mean / np.where(errors > 0, errors, 1.0)
+        found.append(Found("largest fall between sizes, in SE", str(name[0]),
+                           float(falls.max()), np.nan, np.nan, table.shape[1]))  # fmt: skip
+    columns = ("measure", "newcomers", "mean", "ci_low", "ci_high", "rise", "rise_se", "n_seeds")
+    return pl.DataFrame(rows, schema=columns, orient="row"), found
+
+
+def _interval(y: NDArray[np.float64]) -> tuple[float, float, float]:
+    found = nested_interval(y[None])
+    return float(found.mean), float(found.low), float(found.high)

@@ -1,0 +1,153 @@
+"""Validation: does a synthetic platform reproduce what is known of real ones?
+
+A validation is cut into parts that run alone: the log of a platform as the house or a recommender
+serves it, and, for each recommender, what feedback and what training seeds do to its feeds.
+"""
+
+import json
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from recsys.checks.validation.feedback import measure_feedback
+from recsys.checks.validation.platform import measure_platform
+from recsys.checks.validation.training_seeds import measure_training_seeds
+from recsys.checks.verdicts import CHECKS, QUANTITIES, Measured, Quantity, judge
+from recsys.config import RecommenderSpec, Study, World
+from recsys.core.errors import ConfigError
+from recsys.core.jobs import Progress, run_all
+from recsys.core.threads import single_threaded_blas
+from recsys.mitigations.build import make_recommender
+from recsys.study.arms.policy import RecommenderPolicy
+
+__all__ = [
+    "CHECKS",
+    "QUANTITIES",
+    "Measured",
+    "Part",
+    "Quantity",
+    "judge",
+    "plan",
+    "run_part",
+    "validate",
+]
+
+_MINORITY_WORLD = {"incumbents": 2000, "days_after": 14}
+_MINORITY = {"newcomers": 400, "reversal_day": None, "posting_hazard": 0.1}
+"""A platform on which the newcomers stay and go on posting, in which feedback is looked at."""
+_TRAINED_ON = 5000
+"""Incumbents whose log training seeds are compared on."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a validation that can run alone.
+
+    Attributes:
+        study: gives the world, recommenders and seeds.
+        kind: `platform` (checks 1 to 4 and 6), `feedback` (5) or `training` (7).
+        recommender: who serves; None for the house.
+        seed: world seed.
+    """
+
+    study: Study
+    kind: str
+    recommender: RecommenderSpec | None
+    seed: int
+
+    @property
+    def served_by(self) -> str:
+        """Who serves, as verdicts name it."""
+        return "house" if self.recommender is None else self.recommender.name
+
+    @property
+    def name(self) -> str:
+        """What people call it, unique in its validation."""
+        return f"{self.kind}-{self.served_by}-seed-{self.seed}"
+
+    @property
+    def identity(self) -> str:
+        """JSON of all that its figures depend on, besides the code."""
+        world = self.study.model_dump(mode="json", include={"world"})
+        spec = None if self.recommender is None else self.recommender.model_dump(mode="json")
+        where = {"kind": self.kind, "recommender": spec, "seed": self.seed}
+        return json.dumps({**world, **where}, sort_keys=True)
+
+
+def plan(study: Study) -> list[Part]:
+    """The parts of a validation.
+
+    Args:
+        study: of a world; its recommenders serve in turn, after the house.
+
+    Raises:
+        ConfigError: a study of a log, or a world too short for a week after the reversal.
+    """
+    world = study.world
+    if world is None:
+        raise ConfigError(f"{study.name}: only a world can be validated; this is a study of a log")
+    reversal = world.influx.reversal_day
+    if reversal is not None and world.days_after < reversal + 8:
+        raise ConfigError(
+            f"world.days_after: {world.days_after} days end before the week after the reversal; "
+            f"give {reversal + 8} or more"
+        )
+    parts = []
+    for seed in study.seed_range():
+        parts.append(Part(study, "platform", None, seed))
+        for spec in study.recommenders:
+            recommender = make_recommender(spec)
+            kinds = ["platform", "feedback", *["training"][: not recommender.deterministic]]
+            parts += [Part(study, kind, spec, seed) for kind in kinds]
+    return parts
+
+
+def run_part(part: Part) -> dict[str, float]:
+    """The figures of one part, by name of the quantity."""
+    world = part.study.world
+    assert world is not None
+    with single_threaded_blas():
+        if part.recommender is None:
+            return measure_platform(world, part.seed)
+        recommender = make_recommender(part.recommender)
+        if part.kind == "feedback":
+            return measure_feedback(_with_a_minority(world), recommender, part.seed)
+        if part.kind == "training":
+            smaller = min(world.incumbents, _TRAINED_ON)
+            smaller_world = world.model_copy(update={"incumbents": smaller})
+            return measure_training_seeds(smaller_world, recommender, part.seed)
+        return measure_platform(world, part.seed, RecommenderPolicy(recommender))
+
+
+def validate(
+    study: Study,
+    progress: Progress | None = None,
+    store: MutableMapping[str, dict[str, float]] | None = None,
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Runs all checks in `study.workers` threads.
+
+    Args:
+        study: of a world; its recommenders serve in turn, after the house.
+        progress: called with parts done, parts in all, and the name of the part just done.
+        store: figures by `Part.identity`; what it holds already is not run again.
+
+    Returns:
+        Verdicts, as from `judge`, and the figures behind them: quantity · served_by · seed · value.
+
+    Raises:
+        ConfigError: before any part runs.
+    """
+    parts = plan(study)
+    figures = run_all(parts, run_part, study.workers, progress, store)
+    measured = [
+        Measured(quantity, part.served_by, part.seed, value)
+        for part, values in zip(parts, figures, strict=True)
+        for quantity, value in values.items()
+    ]
+    return judge(measured), pl.DataFrame(measured, schema=Measured._fields, orient="row")
+
+
+def _with_a_minority(world: World) -> World:
+    influx = world.influx.model_copy(update=_MINORITY)
+    return world.model_copy(update={**_MINORITY_WORLD, "influx": influx})

@@ -1,0 +1,43 @@
+"""Check 7: two training seeds of a recommender give other lists, and hardly another utility."""
+
+import numpy as np
+
+from recsys.config import World
+from recsys.measures.registry import frbo, utility
+from recsys.recommenders import Recommender
+from recsys.world.people.behaviour import examination
+from recsys.world.simulate import Audience, simulate
+
+__all__ = ["measure_training_seeds"]
+
+_K = 20
+_PANEL = 1000
+_TRAINING_SEEDS = (0, 1)
+
+
+def measure_training_seeds(
+    world: World, recommender: Recommender, seed: int, threads: int = 1
+) -> dict[str, float]:
+    """Lists of the same day from two fits of the same log, by name of the quantity.
+
+    Args:
+        world: the platform; the house serves, and nobody joins.
+        recommender: what is fitted.
+        seed: world seed.
+        threads: threads that simulate.
+    """
+    users = np.arange(min(_PANEL, world.incumbents))
+    short = world.model_copy(update={"days_after": 1})
+    platform = simulate(short, "control", seed, audience=Audience(users, (0,), _K), threads=threads)
+    log, candidates = platform.log_before(0), platform.candidates(0)
+    examine = examination(world.platform, _K)
+    lists, values = [], []
+    for training_seed in _TRAINING_SEEDS:
+        model = recommender.fit(log, seed=training_seed)
+        lists.append(model.rank(users, _K, candidates).item_ids)
+        worth = platform.click_probability(users, lists[-1], 0)
+        values.append(float(np.nanmean(utility(worth, examine))))
+    return {
+        "lists of two training seeds, 1 - FRBO": float(1 - np.nanmean(frbo(lists[0], lists[1]))),
+        "utility of two training seeds": abs(values[0] / values[1] - 1),
+    }

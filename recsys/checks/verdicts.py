@@ -1,0 +1,167 @@
+"""What a synthetic platform must reproduce: figures with targets and tolerances, and verdicts."""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from recsys.statistics import nested_interval
+
+__all__ = ["CHECKS", "QUANTITIES", "VERDICTS", "Measured", "Quantity", "Verdict", "judge", "row_of"]
+
+Verdict = Literal["holds", "fails", "unclear"]
+_INF = float("inf")
+
+
+class Quantity(NamedTuple):
+    """One figure to reproduce.
+
+    Attributes:
+        check: number of the check that it belongs to.
+        name: what is measured.
+        target: what the source says.
+        low, high: the figure holds between them. If one is infinite and `direction` is set, the
+            whole interval has to lie on that side.
+        source: where the target is from.
+        direction: whether only the sign is known, so that the interval must exclude the bound.
+    """
+
+    check: int
+    name: str
+    target: str
+    low: float
+    high: float
+    source: str
+    direction: bool = False
+
+
+_QILIN, _LIN = "Qilin 2025", "Lin et al. 2017"
+_CHANEY, _MANSOURY, _LESOTA = "Chaney et al. 2018", "Mansoury et al. 2020", "Lesota et al. 2024"
+
+CHECKS = {
+    1: "Popularity: few notes get most of the clicks, small creators most of the impressions",
+    2: "Clicks per visit, of visits with a click",
+    3: "Newcomers' daily actives after the reversal, against the day before it",
+    4: "A small influx (.03 of the daily actives): few incumbents see most of it",
+    5: "Feedback: learning from own feeds, against learning from feeds drawn by lot",
+    6: "A large influx (.25): attention concentrates, against the same days without it",
+    7: "Training seeds: other lists, hardly another utility",
+}
+"""What the checks are about, by number."""
+
+QUANTITIES: dict[str, Quantity] = {
+    quantity.name: quantity
+    for quantity in (
+        Quantity(1, "Zipf slope of clicks, top 1,000", "-0.68", -1.1, -0.6, "KuaiRand-Pure"),
+        Quantity(1, "Gini of clicks over clicked notes", "0.72", 0.6, 0.85, "KuaiRand-Pure"),
+        Quantity(1, "impressions to small creators", "> 0.5", 0.5, 1.0, "platform talks"),
+        Quantity(2, "clicks per visit with a click: median", "2", 1, 3, _QILIN),
+        Quantity(2, "clicks per visit with a click: mean", "4.0", 3, 5, _QILIN),
+        Quantity(2, "clicks per visit with a click: p90", "9", 7, 12, _QILIN),
+        Quantity(3, "newcomers active, reversal day", "-0.54", -0.59, -0.49, "Similarweb"),
+        Quantity(3, "newcomers active, a week later", "-0.70", -0.78, -0.62, "Similarweb"),
+        Quantity(4, "influx in incumbents' impressions", "0.01", 0.005, 0.02, "tag views, press"),
+        Quantity(4, "most exposed 1 %, times the mean", ">= 10", 10, _INF, "WIRED"),
+        Quantity(4, "share of the most exposed tenth", ">= 0.5", 0.5, 1.0, "WIRED"),
+        Quantity(5, "homogeneity of what people are shown", "> 0", 0, _INF, _CHANEY, True),
+        Quantity(5, "homogeneity gained beyond utility", "> 0", 0, _INF, _CHANEY, True),
+        Quantity(5, "popularity of what is recommended", "> 0", 0, _INF, _MANSOURY, True),
+        Quantity(5, "distinct notes recommended", "< 0", -_INF, 0, _MANSOURY, True),
+        Quantity(5, "newcomers' utility, less incumbents'", "< 0", -_INF, 0, _MANSOURY, True),
+        Quantity(5, "newcomers' notes in own language", "< 0", -_INF, 0, _LESOTA, True),
+        Quantity(6, "Gini of exposure of fresh notes", "> 0", 0, _INF, _LIN, True),
+        Quantity(7, "lists of two training seeds, 1 - FRBO", ">= 0.1", 0.1, 1.0, "Betello 2024"),
+        Quantity(7, "utility of two training seeds", "<= 0.02", 0.0, 0.05, "Betello 2024"),
+    )
+}
+"""By name. Those of check 5 are log ratios, and a difference of shares for the language."""
+
+
+class Measured(NamedTuple):
+    """One figure of one seed."""
+
+    quantity: str
+    served_by: str
+    seed: int
+    value: float
+
+
+def judge(measured: Sequence[Measured]) -> pl.DataFrame:
+    """Verdicts over seeds.
+
+    Args:
+        measured: figures, by quantity, who served, and seed.
+
+    Returns:
+        check · quantity · served_by · target · low · high · mean · ci_low · ci_high · n_seeds ·
+        verdict · source, in the order of `QUANTITIES`. `holds`: within the tolerance or, where a
+        direction is all that is known, with an interval on that side. `unclear`: a direction
+        whose interval holds the bound, or cannot be given.
+
+    >>> zipf = "Zipf slope of clicks, top 1,000"
+    >>> judge([Measured(zipf, "house", seed, -0.9) for seed in (0, 1)])["verdict"].to_list()
+    ['holds']
+    """
+    values: dict[tuple[str, str], list[float]] = {}
+    for one in measured:
+        values.setdefault((one.quantity, one.served_by), []).append(one.value)
+    order = {name: place for place, name in enumerate(QUANTITIES)}
+    rows = [
+        _row(QUANTITIES[name], served_by, values[name, served_by])
+        for name, served_by in sorted(values, key=lambda key: order[key[0]])
+    ]
+    return pl.DataFrame(rows, schema=VERDICTS)
+
+
+VERDICTS = {
+    "check": pl.Int64, "quantity": pl.String, "served_by": pl.String, "target": pl.String,
+    "low": pl.Float64, "high": pl.Float64, "mean": pl.Float64, "ci_low": pl.Float64,
+    "ci_high": pl.Float64, "n_seeds": pl.Int64, "verdict": pl.String, "source": pl.String,
+}  # fmt: skip
+"""Columns of a table of verdicts."""
+
+
+def _row(quantity: Quantity, served_by: str, values: list[float]) -> dict[str, object]:
+    interval = nested_interval(np.array([values]))
+    ends = float(interval.mean), float(interval.low), float(interval.high)
+    return row_of(quantity, served_by, ends, len(values))
+
+
+def row_of(
+    quantity: Quantity, served_by: str, interval: tuple[float, float, float], n_seeds: int
+) -> dict[str, object]:
+    """A row of `VERDICTS`.
+
+    Args:
+        quantity: what was measured.
+        served_by: who served, or whatever else tells one figure of a quantity from another.
+        interval: mean, and the ends of its 95 % interval; these are NaN where there is none.
+        n_seeds: seeds that the figure is taken over.
+
+    >>> row_of(QUANTITIES["utility of two training seeds"], "als", (0.01, 0.0, 0.02), 8)["verdict"]
+    'holds'
+    """
+    mean, low, high = interval
+    return {
+        "check": quantity.check,
+        "quantity": quantity.name,
+        "served_by": served_by,
+        "target": quantity.target,
+        "low": quantity.low,
+        "high": quantity.high,
+        "mean": mean,
+        "ci_low": None if np.isnan(low) else low,
+        "ci_high": None if np.isnan(high) else high,
+        "n_seeds": n_seeds,
+        "verdict": _verdict(quantity, mean, low, high),
+        "source": quantity.source,
+    }
+
+
+def _verdict(quantity: Quantity, mean: float, low: float, high: float) -> Verdict:
+    if not quantity.direction:
+        return "holds" if quantity.low <= mean <= quantity.high else "fails"
+    if low > quantity.low and high < quantity.high:
+        return "holds"
+    return "fails" if low > quantity.high or high < quantity.low else "unclear"

@@ -1,0 +1,63 @@
+"""What pydantic says of a config, in words: the path of a key, what is wrong, what comes near."""
+
+from collections.abc import Sequence
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from recsys.config import (
+    Part,
+    Study,
+)
+from recsys.core.errors import nearest
+
+
+def _explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """All that is wrong, a line each: path, what is wrong, what is known or expected."""
+    lines = []
+    problems = error.errors()
+    inside = {problem["loc"][:-1] for problem in problems} | {p["loc"][:-2] for p in problems}
+    for problem in problems:
+        if problem["type"] == "too_short" and problem["loc"] in inside:
+            continue  # what is in it is wrong, not how much
+        loc = [part for part in problem["loc"] if part not in ("[key]", "condition", "rule")]
+        path = ".".join(str(part) for part in loc)
+        if problem["type"] == "extra_forbidden":
+            owner = _model_at(model, loc[:-1])
+            hint = nearest(str(loc[-1]), _keys(owner)) if owner else "unknown"
+            lines.append(f"{path}: unknown key; {hint}")
+        elif problem["type"] == "missing":
+            lines.append(f"{path}: is missing; it has no default")
+        elif problem["type"] == "value_error":
+            message = problem["msg"].removeprefix("Value error, ")
+            lines.append(f"{path}: {message}" if path else message)
+        else:
+            message = problem["msg"][0].lower() + problem["msg"][1:]
+            lines.append(f"{path}: {message}, but it is {problem['input']!r}")
+    return lines
+
+
+def _keys(model: type[BaseModel]) -> list[str]:
+    """What may stand in a file: a study's variants are resolved before it is a study."""
+    names = [field.alias or name for name, field in model.model_fields.items()]
+    return [*names, "variants"] if model is Study else names
+
+
+def _model_at(model: type[BaseModel], loc: Sequence[int | str]) -> type[BaseModel] | None:
+    """The model that a path into a config leads to."""
+    for part in loc:
+        if isinstance(part, int):
+            continue
+        if part not in model.model_fields:
+            return None
+        found = _models_in(model.model_fields[part].annotation)
+        if not found:
+            return None
+        model = found[0]
+    return model
+
+
+def _models_in(annotation: Any) -> list[type[Part]]:
+    if isinstance(annotation, type) and issubclass(annotation, Part):
+        return [annotation]
+    return [model for inner in get_args(annotation) for model in _models_in(inner)]

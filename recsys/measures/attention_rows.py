@@ -1,0 +1,119 @@
+"""Exposure: how attention falls on notes and creators, one number for all readers of an arm."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from recsys.logs.schema import COHORTS
+from recsys.measures.registry import attention, gini, homogenisation, share_by_size
+
+__all__ = ["EXPOSURE", "EXPOSURE_FORMULAS", "Pool", "exposure_rows"]
+
+EXPOSURE: dict[str, Any] = {
+    "recommender": pl.String,
+    "mitigation": pl.String,
+    "arm": pl.String,
+    "seed": pl.Int64,
+    "draw": pl.Int32,
+    "day": pl.Int32,
+    "cohort": COHORTS,
+    "measure": pl.String,
+    "value": pl.Float64,
+    "n_users": pl.Int64,
+}
+"""Columns of the frame and their types."""
+
+EXPOSURE_FORMULAS = {
+    "gini_notes": "Gini of the attention to notes that could be served",
+    "gini_creators": "Gini of the attention to creators who have such notes",
+    "small_creators": "(attention to the half of such creators with fewest followers)/(attention)",
+    "top_creators": "(attention to the 1 % of such creators with most followers)/(attention)",
+    "coverage": "(such notes in any feed)/(such notes)",
+    "homogenisation": "mean over pairs of readers of (notes in common)/k",
+    "popularity_lift": "(mean popularity of what is shown)/(of what the same readers liked) - 1",
+}
+"""What is measured, by name. In a log the positive events on a creator's items stand for
+followers."""
+
+_SMALL, _TOP = 0.5, 0.01
+"""Parts of the creators that are called small, and at the top."""
+
+
+class Pool(NamedTuple):
+    """What could be served, and how well it is known.
+
+    Attributes:
+        candidates: bool (n_items,).
+        creators: int32 (n_items,), numbers of creators; None if they are not known.
+        popularity: float64 (n_items,), share of the readers who liked each.
+        liked: float64 (n,), mean popularity of what each reader liked before, NaN for none.
+        sizes: float64 (creators,), by number: followers, say; NaN for newcomers, who have had no
+            time to find any, and for who is not known. None if sizes are not known.
+    """
+
+    candidates: NDArray[np.bool_]
+    creators: NDArray[np.int32] | None
+    popularity: NDArray[np.float64]
+    liked: NDArray[np.float64]
+    sizes: NDArray[np.float64] | None = None
+
+
+def exposure_rows(
+    keys: Mapping[str, Any], ids: NDArray[np.int32], examine: NDArray[np.float64], pool: Pool
+) -> pl.DataFrame:
+    """A row for each measure of `EXPOSURE_FORMULAS` that is known.
+
+    Args:
+        keys: recommender, mitigation, arm, seed, draw, day and cohort of the rows.
+        ids: int32 (n, k), the readers' feeds, -1 for empty slots.
+        examine: float64 (k,), probability that a slot is looked at.
+        pool: what could be served.
+
+    Returns:
+        Columns as in `EXPOSURE`.
+
+    >>> pool = Pool(np.ones(4, dtype=bool), None, np.array([1, 0.5, 0, 0]), np.array([0.5, 0.5]))
+    >>> keys = {"recommender": "x", "mitigation": "none", "arm": "control", "seed": 0, "draw": 0,
+    ...     "day": 1, "cohort": "incumbent"}
+    >>> feeds = np.array([[0, 1], [0, 2]], dtype=np.int32)
+    >>> rows = exposure_rows(keys, feeds, np.ones(2), pool)
+    >>> rows.select("measure", "value").rows()
+    [('gini_notes', 0.375), ('coverage', 0.75), ('homogenisation', 0.5), ('popularity_lift', 0.25)]
+    """
+    n_items = pool.candidates.size
+    looks = attention(ids, examine, n_items)
+    shown = np.unique(ids[ids >= 0])
+    among = pool.candidates.copy()
+    among[shown] = True
+    values = {"gini_notes": float(gini(looks[among])) if among.any() else float("nan")}
+    if pool.creators is not None and among.any():
+        whose, number = np.unique(pool.creators[among], return_inverse=True)
+        theirs = np.bincount(number, looks[among], minlength=whose.size)
+        values["gini_creators"] = float(gini(theirs))
+        if pool.sizes is not None:
+            sizes = pool.sizes[whose]
+            values["small_creators"] = share_by_size(theirs, sizes, _SMALL)
+            values["top_creators"] = share_by_size(theirs, sizes, _TOP, largest=True)
+    values["coverage"] = shown.size / max(int(among.sum()), 1)
+    values["homogenisation"] = homogenisation(ids, n_items)
+    values["popularity_lift"] = _lift(ids, pool)
+    rows = [
+        {**keys, "measure": name, "value": value, "n_users": len(ids)}
+        for name, value in values.items()
+    ]
+    return pl.DataFrame(rows, schema=EXPOSURE).with_columns(pl.col("value").fill_nan(None))
+
+
+def _lift(ids: NDArray[np.int32], pool: Pool) -> float:
+    """GAP of what is shown over GAP of what was liked, minus 1, over readers who have both."""
+    filled = ids >= 0
+    slots = filled.sum(axis=1)
+    total = np.where(filled, pool.popularity[np.where(filled, ids, 0)], 0.0).sum(axis=1)
+    both = (slots > 0) & ~np.isnan(pool.liked)
+    liked = pool.liked[both].sum()
+    if not liked > 0:
+        return float("nan")
+    return float((total[both] / slots[both]).sum() / liked - 1)

@@ -1,0 +1,278 @@
+"""Who gets shown: newcomers' share of feeds, and how evenly attention falls on items and
+creators."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from recsys.measures.mix import position_weights
+from recsys.measures.pair import FeedPair, ratio
+
+
+def gini(x: ArrayLike) -> NDArray[np.float64]:
+    """Gini coefficient: Σ_i (2i - m - 1) x_(i) / (m Σ x), of what each of m creators gets.
+
+    0 where all get the same, 1 - 1/m where one gets everything.
+
+    Args:
+        x: amounts (impressions, say), at least 0, float (m,) or one row per case (n, m).
+
+    Returns:
+        Concentration in [0, 1), float64 of shape () or (n,); NaN where a row sums to 0.
+
+    Raises:
+        ValueError: on another shape, or a negative or missing amount.
+
+    Source:
+        Gini (1912), Variabilità e mutabilità.
+
+    Example:
+        >>> float(gini([0, 0, 0, 1]))
+        0.75
+        >>> gini([[1, 1, 1, 1], [1, 2, 3, 4]]).tolist()
+        [0.0, 0.25]
+    """
+    amounts = np.asarray(x, dtype=np.float64)
+    if amounts.ndim not in (1, 2) or amounts.shape[-1] == 0:
+        raise ValueError(f"x has shape {amounts.shape}; expected (m,) or (n, m)")
+    if not (amounts >= 0).all():
+        raise ValueError(f"x has a minimum of {amounts.min()}; expected amounts of at least 0")
+    m = amounts.shape[-1]
+    ranked = np.sort(amounts, axis=-1) * (2.0 * np.arange(1, m + 1) - m - 1)
+    return ratio(np.asarray(ranked.sum(axis=-1)), np.asarray(m * amounts.sum(axis=-1)))
+
+
+def position_weighted_share(
+    ids: ArrayLike, flag_per_item: ArrayLike, weights: ArrayLike | None
+) -> NDArray[np.float64]:
+    """Share of a feed's attention that flagged items get: Σ w·flag / Σ w over its filled slots.
+
+    A newcomer's note on top is seen; one at rank 20 mostly is not.
+
+    Args:
+        ids: feeds, integer ids (n, k), -1 for empty slots.
+        flag_per_item: bool (n_items,).
+        weights: weight of each rank, float (k,), at least 0; None counts each slot once.
+
+    Returns:
+        Share in [0, 1], float64 (n,); NaN where a feed is empty.
+
+    Raises:
+        ValueError: on shapes, dtypes or ids other than the above.
+
+    Example:
+        >>> flags = [False, False, True]
+        >>> position_weighted_share([[2, 0, -1]], flags, [1.0, 0.5, 0.25]).round(3).tolist()
+        [0.667]
+    """
+    feeds, flags = np.asarray(ids), np.asarray(flag_per_item)
+    if flags.ndim != 1 or flags.dtype != np.bool_:
+        raise ValueError(
+            f"flag_per_item has shape {flags.shape} and dtype {flags.dtype}; "
+            "expected bool (n_items,)"
+        )
+    slot_weights = position_weights(feeds, weights, flags.size)
+    filled = feeds >= 0
+    return _share(filled, _flagged(feeds, filled, flags), None if weights is None else slot_weights)
+
+
+def _flagged(
+    feeds: NDArray[Any], filled: NDArray[np.bool_], flags: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Slots with a flagged item, bool (n, k)."""
+    found: NDArray[np.bool_] = flags.take(np.maximum(feeds, 0))
+    found &= filled
+    return found
+
+
+def _share(
+    filled: NDArray[np.bool_], flagged: NDArray[np.bool_], weights: NDArray[np.float64] | None
+) -> NDArray[np.float64]:
+    """Share of the filled slots' weights that the flagged ones hold; None counts each once."""
+    if weights is None:
+        part, whole = (slots.sum(axis=1).astype(np.float64) for slots in (flagged, filled))
+    else:
+        part, whole = (np.where(slots, weights, 0.0).sum(axis=1) for slots in (flagged, filled))
+    return ratio(part, whole)
+
+
+def coverage(ids: ArrayLike, n_items: int) -> float:
+    """Share of the catalogue that stands in at least one feed.
+
+    Args:
+        ids: feeds, integer ids (n, k), -1 for empty slots.
+        n_items: items that could have been shown, at least 1; ids are below it.
+
+    Returns:
+        Share in [0, 1].
+
+    Raises:
+        ValueError: on shapes, dtypes or ids other than the above.
+
+    Example:
+        >>> coverage([[0, 1], [1, -1]], n_items=4)
+        0.5
+    """
+    if n_items < 1:
+        raise ValueError(f"n_items is {n_items}; expected at least 1")
+    feeds = np.asarray(ids)
+    position_weights(feeds, None, n_items)
+    return np.unique(feeds[feeds >= 0]).size / n_items
+
+
+def homogenisation(ids: ArrayLike, n_items: int) -> float:
+    """How alike feeds are: the mean share of its slots that a feed has in common with another's.
+
+    Σ_i c_i (c_i - 1) / ((n - 1) Σ_i c_i), c_i being the readers who are shown item i: the chance
+    that another reader, drawn at random, is shown what stands in a slot drawn at random.
+
+    Args:
+        ids: feeds, integer ids (n, k), -1 for empty slots; no id twice in a feed.
+        n_items: items that could have been shown; ids are below it.
+
+    Returns:
+        Share in [0, 1]: 0 where no two readers share an item, 1 where all see the same; NaN for
+        fewer than two feeds, or none with an item.
+
+    Raises:
+        ValueError: on shapes, dtypes or ids other than the above.
+
+    Source:
+        Chaney, Stewart & Engelhardt (2018), How algorithmic confounding in recommendation systems
+        increases homogeneity and decreases utility, RecSys; over all pairs, of slots.
+
+    Example:
+        >>> homogenisation([[0, 1], [0, 2], [0, 3]], n_items=4)
+        0.5
+    """
+    if n_items < 1:
+        raise ValueError(f"n_items is {n_items}; expected at least 1")
+    feeds = np.asarray(ids)
+    position_weights(feeds, None, n_items)
+    readers = np.bincount(feeds[feeds >= 0], minlength=n_items).astype(np.float64)
+    slots = readers.sum()
+    if feeds.shape[0] < 2 or slots == 0:
+        return float("nan")
+    return float((readers * (readers - 1)).sum() / ((feeds.shape[0] - 1) * slots))
+
+
+def attention(ids: ArrayLike, weights: ArrayLike | None, n_items: int) -> NDArray[np.float64]:
+    """How often each item is looked at: the sum of the weights of the slots that it holds.
+
+    Args:
+        ids: feeds, integer ids (n, k), -1 for empty slots.
+        weights: weight of each rank, float (k,), at least 0; None counts each slot once.
+        n_items: number of items; ids are below it.
+
+    Returns:
+        Looks, float64 (n_items,).
+
+    Raises:
+        ValueError: on shapes, dtypes or ids other than the above.
+
+    Example:
+        >>> attention([[0, 1], [1, -1]], [1.0, 0.5], n_items=3).tolist()
+        [1.0, 1.5, 0.0]
+    """
+    feeds = np.asarray(ids)
+    slot_weights = position_weights(feeds, weights, n_items)
+    row, rank = np.nonzero(feeds >= 0)
+    looks = np.bincount(feeds[row, rank], slot_weights[rank], minlength=n_items)
+    return np.asarray(looks, dtype=np.float64)
+
+
+def share_by_size(
+    looks: ArrayLike, sizes: ArrayLike, part: float, *, largest: bool = False
+) -> float:
+    """Share of all looks that a part of the creators gets: the smallest of them, or the largest.
+
+    Creators of one size stand together: where the cut goes through them each counts by the same
+    fraction, so that the order of equals changes nothing, and so does a cut within one creator.
+
+    Args:
+        looks: what each creator gets, float (m,), at least 0.
+        sizes: how large each is, such as followers, float (m,); NaN for who is not ranked and
+            counts in the whole alone.
+        part: which part of the ranked creators, above 0, at most 1.
+        largest: from the top instead of from the bottom.
+
+    Returns:
+        Share in [0, 1]; NaN where nobody is ranked or nobody looks.
+
+    Raises:
+        ValueError: on shapes or amounts other than the above.
+
+    Example:
+        >>> share_by_size([3, 1, 0, 4], [10, 10, 5, 80], 0.5)  # all of the 5, half of each 10
+        0.25
+        >>> share_by_size([3, 1, 0, 4], [10, 10, 5, 80], 0.25, largest=True)
+        0.5
+    """
+    amounts, size = np.asarray(looks, dtype=np.float64), np.asarray(sizes, dtype=np.float64)
+    if amounts.ndim != 1 or size.shape != amounts.shape:
+        raise ValueError(f"looks has shape {amounts.shape}, sizes {size.shape}; expected both (m,)")
+    if not (amounts >= 0).all():
+        raise ValueError(f"looks has a minimum of {amounts.min()}; expected at least 0")
+    if not 0.0 < part <= 1.0:
+        raise ValueError(f"part is {part}; expected above 0, at most 1")
+    ranked = ~np.isnan(size)
+    if not ranked.any() or not amounts.sum() > 0:
+        return float("nan")
+    values, group = np.unique(-size[ranked] if largest else size[ranked], return_inverse=True)
+    members = np.bincount(group, minlength=values.size)
+    before = np.cumsum(members) - members
+    inside = np.clip((part * group.size - before) / members, 0.0, 1.0)
+    theirs = np.bincount(group, amounts[ranked], minlength=values.size)
+    return min(float(inside @ theirs / amounts.sum()), 1.0)
+
+
+# --- the same for a FeedPair: levels of the measured feeds ----------------------------------------
+
+
+def _by_newcomers(pair: FeedPair) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Slots that are filled, and those with newcomers' notes, bool (n, k)."""
+
+    def made() -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        assert pair.from_newcomers is not None
+        position_weights(pair.feeds, None, pair.from_newcomers.size)
+        filled = pair.feeds >= 0
+        return filled, _flagged(pair.feeds, filled, pair.from_newcomers)
+
+    return pair.once(("by newcomers",), made)
+
+
+def newcomer_share(pair: FeedPair) -> NDArray[np.float64]:
+    """Share of the attention that newcomers' notes get."""
+    return _share(*_by_newcomers(pair), position_weights(pair.feeds[:0], pair.examine, 0))
+
+
+def newcomer_slots(pair: FeedPair) -> NDArray[np.float64]:
+    """Share of slots with newcomers' notes."""
+    return pair.once(("newcomer_slots",), lambda: _share(*_by_newcomers(pair), None))
+
+
+_FIRST_CARDS = 4
+_HEAVY = 0.25
+
+
+def noticeable(pair: FeedPair) -> NDArray[np.float64]:
+    """1 if a newcomer's note is among the first four cards, what a phone shows at once; else 0."""
+    filled, theirs = (slots[:, :_FIRST_CARDS] for slots in _by_newcomers(pair))
+    return np.where(filled.any(axis=1), theirs.any(axis=1).astype(np.float64), np.nan)
+
+
+def influx_heavy(pair: FeedPair) -> NDArray[np.float64]:
+    """1 if a quarter or more of the slots hold newcomers' notes; else 0."""
+    share = newcomer_slots(pair)
+    return np.where(np.isnan(share), np.nan, (share >= _HEAVY).astype(np.float64))
+
+
+def popularity(pair: FeedPair) -> NDArray[np.float64]:
+    """Mean popularity of the slots' notes."""
+    assert pair.popularity is not None
+    filled = pair.feeds >= 0
+    known = np.where(filled, pair.popularity[np.where(filled, pair.feeds, 0)], 0.0)
+    return ratio(known.sum(axis=1), filled.sum(axis=1).astype(np.float64))

@@ -1,0 +1,138 @@
+"""Compiled counts of what is in feeds: by category, pair of categories, place."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit, types
+from numpy.typing import NDArray
+
+from recsys.measures.rank_kernels import _counts, _feeds, _readonly, _values, _weights
+
+_codes = _readonly(types.int64, 1)
+
+
+_small_codes = _readonly(types.int32, 1)
+
+
+_places = _readonly(types.float32, 2)
+
+
+_table = types.float64[:, ::1]
+
+
+@njit(types.void(_feeds, _codes, _weights, _table), nogil=True, cache=True)
+def mix_rows(
+    ids: NDArray[np.int32],
+    codes: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    mix: NDArray[np.float64],
+) -> None:
+    """Per row: the share of the weights that each code's slots hold; NaN where no slot is filled.
+
+    Ids and codes have been checked; weights are added in the order of ranks.
+    """
+    for row in range(ids.shape[0]):
+        mix[row] = 0.0
+        for rank in range(ids.shape[1]):
+            if ids[row, rank] >= 0:
+                mix[row, codes[ids[row, rank]]] += weights[rank]
+        whole = mix[row].sum()
+        for code in range(mix.shape[1]):
+            mix[row, code] = mix[row, code] / whole if whole > 0 else np.nan
+
+
+@njit(types.void(_feeds, _small_codes, types.int32[:, ::1], _counts), nogil=True, cache=True)
+def count_rows(
+    ids: NDArray[np.int32],
+    codes: NDArray[np.int32],
+    counts: NDArray[np.int32],
+    slots: NDArray[np.int32],
+) -> None:
+    """Per row: how many slots hold each code, and how many are filled. Ids have been checked."""
+    for row in range(ids.shape[0]):
+        counts[row] = 0
+        filled = 0
+        for rank in range(ids.shape[1]):
+            if ids[row, rank] >= 0:
+                counts[row, codes[ids[row, rank]]] += 1
+                filled += 1
+        slots[row] = filled
+
+
+@njit(types.void(_feeds, _feeds, _small_codes, types.int64, _values), nogil=True, cache=True)
+def joint_rows(
+    a: NDArray[np.int32],
+    b: NDArray[np.int32],
+    codes: NDArray[np.int32],
+    n_codes: int,
+    distance: NDArray[np.float64],
+) -> None:
+    """Per row: total variation of the codes of both feeds' slots; NaN where one is empty.
+
+    `balance` is n_B for each slot of a and -n_A for each of b, by code; both feeds' slots are
+    walked again to add it up, which leaves it at 0 for the next row. Ids have been checked.
+    """
+    balance = np.zeros(n_codes, np.int64)
+    for row in range(a.shape[0]):
+        n_a, n_b = 0, 0
+        for rank in range(a.shape[1]):
+            n_a += a[row, rank] >= 0
+            n_b += b[row, rank] >= 0
+        if n_a == 0 or n_b == 0:
+            distance[row] = np.nan
+            continue
+        for rank in range(a.shape[1]):
+            if a[row, rank] >= 0:
+                balance[codes[a[row, rank]]] += n_b
+            if b[row, rank] >= 0:
+                balance[codes[b[row, rank]]] -= n_a
+        total = 0
+        for rank in range(a.shape[1]):
+            if a[row, rank] >= 0:
+                total += abs(balance[codes[a[row, rank]]])
+                balance[codes[a[row, rank]]] = 0
+            if b[row, rank] >= 0:
+                total += abs(balance[codes[b[row, rank]]])
+                balance[codes[b[row, rank]]] = 0
+        distance[row] = total / (2 * n_a * n_b)
+
+
+@njit(types.void(_feeds, _places, _weights, _table), nogil=True, cache=True, error_model="numpy")
+def centroid_rows(
+    ids: NDArray[np.int32],
+    places: NDArray[np.float32],
+    weights: NDArray[np.float64],
+    points: NDArray[np.float64],
+) -> None:
+    """Per row: the weighted mean of its items' places; NaN where no slot is filled.
+
+    Four slots at once, in the order of ranks: places lie far apart, and are fetched together.
+    """
+    depth, axes = ids.shape[1], points.shape[1]
+    for row in range(ids.shape[0]):
+        for axis in range(axes):
+            points[row, axis] = 0.0
+        whole = 0.0
+        rank = 0
+        while rank < depth:
+            one = ids[row, rank]
+            four_more = rank + 3 < depth and one >= 0 and ids[row, rank + 1] >= 0
+            if four_more and ids[row, rank + 2] >= 0 and ids[row, rank + 3] >= 0:
+                two, three, four = ids[row, rank + 1], ids[row, rank + 2], ids[row, rank + 3]
+                w1, w2 = weights[rank], weights[rank + 1]
+                w3, w4 = weights[rank + 2], weights[rank + 3]
+                for axis in range(axes):
+                    points[row, axis] = (
+                        ((points[row, axis] + w1 * places[one, axis]) + w2 * places[two, axis])
+                        + w3 * places[three, axis]
+                    ) + w4 * places[four, axis]
+                whole = (((whole + w1) + w2) + w3) + w4
+                rank += 4
+            else:
+                if one >= 0:
+                    whole += weights[rank]
+                    for axis in range(axes):
+                        points[row, axis] += weights[rank] * places[one, axis]
+                rank += 1
+        for axis in range(axes):
+            points[row, axis] = points[row, axis] / whole if whole > 0 else np.nan

@@ -1,0 +1,157 @@
+"""How far two ranked lists are apart: the drift of one feed from another."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys.measures.overlap import (
+    _NO_FLAGS,
+    _feed_arrays,
+    _flag_array,
+    _over_rows,
+    _powers,
+    _share,
+    _tied,
+    default_persistence,
+    frbo,
+    rbo_ext_ties,
+)
+from recsys.measures.pair import FeedPair
+
+_PENALTY = 0.5
+"""Of a pair of notes that one feed says nothing about, in the drift by Kendall."""
+
+
+# --- the same for a FeedPair: drift, one value per user -------------------------------------------
+
+
+def notes_drift(pair: FeedPair) -> NDArray[np.float64]:
+    """1 - FRBO of the notes."""
+    return 1.0 - _of(pair).agreement
+
+
+def one_step_drift(pair: FeedPair) -> NDArray[np.float64]:
+    """1 - FRBO of the notes, against the same morning's feeds without newcomers' events."""
+    assert pair.without is not None
+    return 1.0 - frbo(pair.without, pair.feeds)
+
+
+def jaccard_drift(pair: FeedPair) -> NDArray[np.float64]:
+    """1 - Jaccard of the notes."""
+    counted = _of(pair)
+    kept, slots = counted.kept, counted.slots
+    return 1.0 - _share(kept, 2 * slots - kept, where_none=counted.agreement)
+
+
+def average_overlap_drift(pair: FeedPair) -> NDArray[np.float64]:
+    """1 - average overlap of the notes."""
+    return 1.0 - _of(pair).average
+
+
+def slots_changed(pair: FeedPair) -> NDArray[np.float64]:
+    """1 - X_k/k."""
+    counted = _of(pair)
+    return 1.0 - _share(counted.kept, counted.slots, where_none=counted.agreement)
+
+
+def rbo_ext_drift(pair: FeedPair) -> NDArray[np.float64]:
+    """1 - RBO_ext of the notes; feeds of unequal length are not cut."""
+    return 1.0 - _of(pair).extended
+
+
+def rbo_ext_ties_drift(pair: FeedPair) -> NDArray[np.float64]:
+    """1 - RBO_ext with ties over the reference's with itself, which ties keep below 1.
+
+    So a feed does not drift from itself, nor from one that only orders its ties.
+    """
+    assert pair.reference_scores is not None
+    assert pair.scores is not None
+    ids, scores, p = pair.reference, pair.reference_scores, _open_persistence(pair)
+    likeness = rbo_ext_ties(ids, pair.feeds, scores, pair.scores, p)
+    return np.maximum(1.0 - likeness / _tied(ids, ids, scores, scores, p, itself=True), 0.0)
+
+
+def kendall_drift(pair: FeedPair) -> NDArray[np.float64]:
+    """Fagin's K^(1/2) over its largest value at the length compared."""
+    lengths = [(feeds >= 0).sum(axis=1) for feeds in (pair.reference, pair.feeds)]
+    length = np.where(np.minimum(*lengths) > 0, np.minimum(*lengths), np.maximum(*lengths))
+    most = length * length + _PENALTY * length * (length - 1)
+    distance = _of(pair).kendall
+    share: NDArray[np.float64] = np.divide(
+        distance, most, out=np.zeros(distance.size), where=most > 0
+    )
+    return share
+
+
+def creators_drift(pair: FeedPair) -> NDArray[np.float64]:
+    """1 - FRBO of the creators, each of whom may stand several times in a feed."""
+    assert pair.creators is not None
+    reference, feeds = (creators_of(ids, pair.creators) for ids in (pair.reference, pair.feeds))
+    return 1.0 - frbo(reference, feeds, multiset=True)
+
+
+def turnover(pair: FeedPair) -> NDArray[np.float64]:
+    """1 - FRBO of the notes and those of the measured day before, in the same arm."""
+    assert pair.previous is not None
+    return 1.0 - frbo(pair.previous, pair.feeds)
+
+
+def creators_of(ids: NDArray[np.int32], creators: NDArray[np.int32]) -> NDArray[np.int32]:
+    """The creator in each slot, -1 where it is empty."""
+    found = np.where(ids >= 0, creators.take(np.maximum(ids, 0)), np.int32(-1))
+    return found.astype(np.int32, copy=False)
+
+
+def _open_persistence(pair: FeedPair) -> float:
+    """`default_persistence`, above 0 as RBO_ext wants it."""
+    return default_persistence(max(pair.feeds.shape[1], 2))
+
+
+def displaced_share(pair: FeedPair) -> NDArray[np.float64]:
+    """Share of slots that went to newcomers' notes; NaN if one feed of the two is empty."""
+    counted = _of(pair)
+    return _share(counted.displaced, counted.slots, where_none=_nan_unless_both_empty(pair))
+
+
+def reshuffled_share(pair: FeedPair) -> NDArray[np.float64]:
+    """Share of slots that went to other notes; NaN if one feed of the two is empty."""
+    counted = _of(pair)
+    moved = counted.slots - counted.kept - counted.displaced
+    return _share(moved, counted.slots, where_none=_nan_unless_both_empty(pair))
+
+
+class _Counted(NamedTuple):
+    """One pass over the notes of a pair, each (n,)."""
+
+    agreement: NDArray[np.float64]
+    average: NDArray[np.float64]
+    extended: NDArray[np.float64]
+    kendall: NDArray[np.float64]
+    kept: NDArray[np.int32]
+    displaced: NDArray[np.int32]
+    slots: NDArray[np.int32]
+
+
+def _of(pair: FeedPair) -> _Counted:
+    """FRBO, average overlap, RBO_ext, K^(1/2) and slot counts of a pair, from one pass that several
+    measures share."""
+
+    def counted() -> _Counted:
+        flags = _NO_FLAGS if pair.from_newcomers is None else _flag_array(pair.from_newcomers)
+        first, second = _feed_arrays(pair.reference, pair.feeds)
+        (rows, depth), p = first.shape, default_persistence(first.shape[1])
+        weights = _powers(p, depth)
+        tails = weights * p / (1.0 - p)
+        values, counts = np.empty((4, rows)), np.empty((3, rows), dtype=np.int32)
+        found = _Counted(*values[:4], *counts[:3])
+        _over_rows("pair_rows", first, second, (weights, tails, _PENALTY, flags), found)
+        return found
+
+    return pair.once(("counted",), counted)
+
+
+def _nan_unless_both_empty(pair: FeedPair) -> NDArray[np.float64]:
+    return np.where((pair.reference[:, 0] < 0) & (pair.feeds[:, 0] < 0), 0.0, np.nan)

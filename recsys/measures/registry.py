@@ -1,0 +1,331 @@
+"""Measures of drift: how far the feeds of an arm are from the same readers' feeds in the reference.
+
+The functions take arrays and give one value per row. `MEASURES` holds those that a study computes,
+each from a `FeedPair`; a new one is a function in one of these files and an entry here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from recsys.measures.exposure import (
+    attention,
+    coverage,
+    gini,
+    homogenisation,
+    influx_heavy,
+    newcomer_share,
+    newcomer_slots,
+    noticeable,
+    popularity,
+    position_weighted_share,
+    share_by_size,
+)
+from recsys.measures.mix import calibration_kl, feed_mix, hellinger, jsd, tv
+from recsys.measures.mix_drift import joint_mix, mix_measure, share_measure, topic_calibration
+from recsys.measures.overlap import (
+    Comparison,
+    SlotAccounting,
+    average_overlap,
+    compare,
+    default_persistence,
+    frbo,
+    jaccard,
+    kendall_topk,
+    overlap,
+    rbo_ext,
+    rbo_ext_ties,
+    slot_accounting,
+)
+from recsys.measures.overlap_drift import (
+    average_overlap_drift,
+    creators_drift,
+    displaced_share,
+    jaccard_drift,
+    kendall_drift,
+    notes_drift,
+    one_step_drift,
+    rbo_ext_drift,
+    rbo_ext_ties_drift,
+    reshuffled_share,
+    slots_changed,
+    turnover,
+)
+from recsys.measures.pair import FeedPair, Measure
+from recsys.measures.quality import feed_ndcg, feed_recall, feed_utility, ndcg, recall, utility
+from recsys.measures.space import centroids, cosine_distance, embedding_drift
+
+__all__ = [
+    "MEASURES",
+    "Comparison",
+    "FeedPair",
+    "Measure",
+    "SlotAccounting",
+    "attention",
+    "available",
+    "average_overlap",
+    "calibration_kl",
+    "centroids",
+    "compare",
+    "cosine_distance",
+    "coverage",
+    "default_persistence",
+    "feed_mix",
+    "frbo",
+    "gini",
+    "hellinger",
+    "homogenisation",
+    "jaccard",
+    "jsd",
+    "kendall_topk",
+    "mix_measure",
+    "ndcg",
+    "overlap",
+    "position_weighted_share",
+    "rbo_ext",
+    "rbo_ext_ties",
+    "recall",
+    "share_by_size",
+    "share_measure",
+    "slot_accounting",
+    "tv",
+    "utility",
+]
+
+MEASURES: dict[str, Measure] = {
+    "notes": Measure(
+        name="notes",
+        title="drift of notes",
+        kind="drift",
+        unit="0 to 1",
+        formula="1 - (1-p)/(1-p^k) Σ p^(d-1) X_d/d, p = 1 - 1/k",
+        function=notes_drift,
+        rung="notes",
+    ),
+    "one_step": Measure(
+        name="one_step",
+        title="one-step drift of notes",
+        kind="drift",
+        unit="0 to 1",
+        formula="1 - FRBO of today's feeds, from fits with and without newcomers' events",
+        function=one_step_drift,
+        needs=("without",),
+    ),
+    "jaccard": Measure(
+        name="jaccard",
+        title="Jaccard drift of notes",
+        kind="drift",
+        unit="0 to 1",
+        formula="1 - X_k/(2k - X_k)",
+        function=jaccard_drift,
+    ),
+    "average_overlap": Measure(
+        name="average_overlap",
+        title="average-overlap drift of notes",
+        kind="drift",
+        unit="0 to 1",
+        formula="1 - (1/k) Σ X_d/d",
+        function=average_overlap_drift,
+    ),
+    "slots_changed": Measure(
+        name="slots_changed",
+        title="slots changed",
+        kind="drift",
+        unit="share of slots",
+        formula="1 - X_k/k",
+        function=slots_changed,
+    ),
+    "rbo_ext": Measure(
+        name="rbo_ext",
+        title="extrapolated RBO drift",
+        kind="drift",
+        unit="0 to 1",
+        formula="1 - RBO_ext(p), p = 1 - 1/k, unequal lengths not cut",
+        function=rbo_ext_drift,
+    ),
+    "rbo_ext_ties": Measure(
+        name="rbo_ext_ties",
+        title="extrapolated RBO drift, ties averaged",
+        kind="drift",
+        unit="0 to 1",
+        formula="1 - RBO_ext^a(A, B) / RBO_ext^a(A, A), p = 1 - 1/k, over the orders of ties",
+        function=rbo_ext_ties_drift,
+        needs=("reference_scores", "scores"),
+    ),
+    "kendall": Measure(
+        name="kendall",
+        title="Kendall drift of notes",
+        kind="drift",
+        unit="share of the most",
+        formula="K^(1/2)/(k² + k(k-1)/2)",
+        function=kendall_drift,
+    ),
+    "displaced": Measure(
+        name="displaced",
+        title="slots displaced by newcomers' notes",
+        kind="drift",
+        unit="share of slots",
+        formula="(newcomers' notes not in the reference)/k",
+        function=displaced_share,
+        needs=("from_newcomers",),
+    ),
+    "reshuffled": Measure(
+        name="reshuffled",
+        title="slots reshuffled among other notes",
+        kind="drift",
+        unit="share of slots",
+        formula="(other notes not in the reference)/k",
+        function=reshuffled_share,
+        needs=("from_newcomers",),
+    ),
+    "creators": Measure(
+        name="creators",
+        title="drift of creators",
+        kind="drift",
+        unit="0 to 1",
+        formula="1 - FRBO of the creators, X_d with repeats",
+        function=creators_drift,
+        needs=("creators",),
+        rung="creators",
+    ),
+    "language_format": mix_measure(
+        "language_format", ("language", "format"), "tv", rung="language x format"
+    ),
+    "language_format_jsd": mix_measure("language_format_jsd", ("language", "format"), "jsd"),
+    "language_format_hellinger": mix_measure(
+        "language_format_hellinger", ("language", "format"), "hellinger"
+    ),
+    "topic": mix_measure("topic", ("topic",), "tv", rung="topics"),
+    "topic_jsd": mix_measure("topic_jsd", ("topic",), "jsd"),
+    "joint_mix": Measure(
+        name="joint_mix",
+        title="mix of all attributes at once changed",
+        kind="drift",
+        unit="share of slots",
+        formula="½ Σ |p - q| over the cross of all attributes, as language × format × topic × tag",
+        function=joint_mix,
+        needs=("attributes",),
+        pooled=True,
+    ),
+    "embedding": Measure(
+        name="embedding",
+        title="distance of feeds' middles",
+        kind="drift",
+        unit="0 to 2",
+        formula="1 - cos(Σ examine·v over A, Σ examine·v over B)",
+        function=embedding_drift,
+        needs=("vectors",),
+        rung="embedding",
+        bounds=(0.0, 2.0),
+    ),
+    "turnover": Measure(
+        name="turnover",
+        title="turnover since the last measured day",
+        kind="level",
+        unit="0 to 1",
+        formula="1 - FRBO of the feed and the arm's own of the measured day before",
+        function=turnover,
+        needs=("previous",),
+    ),
+    "newcomer_share": Measure(
+        name="newcomer_share",
+        title="attention to newcomers' notes",
+        kind="level",
+        unit="share of attention",
+        formula="Σ examine·newcomer / Σ examine",
+        function=newcomer_share,
+        needs=("from_newcomers",),
+    ),
+    "newcomer_slots": Measure(
+        name="newcomer_slots",
+        title="slots with newcomers' notes",
+        kind="level",
+        unit="share of slots",
+        formula="(newcomers' notes)/k",
+        function=newcomer_slots,
+        needs=("from_newcomers",),
+    ),
+    "noticeable4": Measure(
+        name="noticeable4",
+        title="newcomer's note in the first four",
+        kind="level",
+        unit="share of readers",
+        formula="1 if one of the first 4 slots holds a newcomer's note",
+        function=noticeable,
+        needs=("from_newcomers",),
+    ),
+    "influx_heavy": Measure(
+        name="influx_heavy",
+        title="a quarter or more by newcomers",
+        kind="level",
+        unit="share of readers",
+        formula="1 if newcomers' notes hold k/4 slots or more",
+        function=influx_heavy,
+        needs=("from_newcomers",),
+    ),
+    "calibration": Measure(
+        name="calibration",
+        title="miscalibration of topics",
+        kind="level",
+        unit="nats",
+        formula="Σ p ln(p/(.99 q + .01 p)), p topics liked before the influx, q of the feed",
+        function=topic_calibration,
+        needs=("topic", "history"),
+        bounds=(0.0, 4.6052),
+        pooled=True,
+    ),
+    "popularity": Measure(
+        name="popularity",
+        title="popularity of notes",
+        kind="level",
+        unit="share of readers",
+        formula="Σ popularity / slots, popularity = readers who liked the note / readers",
+        function=popularity,
+        needs=("popularity",),
+    ),
+    "utility": Measure(
+        name="utility",
+        title="utility to the reader",
+        kind="level",
+        unit="clicks per look",
+        formula="Σ examine·P(click) / Σ examine",
+        function=feed_utility,
+        needs=("relevance",),
+    ),
+    "ndcg": Measure(
+        name="ndcg",
+        title="NDCG on later clicks",
+        kind="level",
+        unit="0 to 1",
+        formula="Σ hit/log2(r+1), over its value with min(n_relevant, k) hits on top",
+        function=feed_ndcg,
+        needs=("hits", "n_relevant"),
+    ),
+    "recall": Measure(
+        name="recall",
+        title="recall of later clicks",
+        kind="level",
+        unit="share of relevant notes",
+        formula="hits / n_relevant",
+        function=feed_recall,
+        needs=("hits", "n_relevant"),
+    ),
+}
+
+
+def available(provides: Iterable[str]) -> tuple[str, ...]:
+    """Names of the measures that can be computed.
+
+    Args:
+        provides: attributes of the items and optional fields of `FeedPair` that are at hand, as in
+            `FeedPair.provides`.
+
+    Returns:
+        Keys of `MEASURES`, in its order.
+
+    Example:
+        >>> "topic" in available(["topic"]), "ndcg" in available(["topic"])
+        (True, False)
+    """
+    present = frozenset(provides)
+    return tuple(name for name, measure in MEASURES.items() if present.issuperset(measure.needs))

@@ -1,0 +1,60 @@
+"""Estimates: intervals over users and seeds, channels, and placebo groups for real logs."""
+
+from recsys.statistics.intervals import (
+    MIN_SEEDS_FOR_CLAIMS,
+    Interval,
+    nested_interval,
+    parts,
+    share_interval,
+    two_way_interval,
+    users_interval,
+)
+from recsys.statistics.matching import (
+    Matching,
+    draw_placebo,
+    draw_totals,
+    match_newcomers,
+    smallest_p,
+)
+from recsys.statistics.multiple import holm, westfall_young
+from recsys.statistics.placebo import (
+    band_level,
+    false_alarm_rate,
+    permutation_p,
+    placebo_band,
+    spread_ratio,
+    widened,
+)
+from recsys.statistics.power import minimum_detectable_effect, planning_interval, seeds_needed
+from recsys.statistics.resample import resampled_means
+from recsys.statistics.shapley import Shares, pairs_of, shapley
+
+__all__ = [
+    "MIN_SEEDS_FOR_CLAIMS",
+    "Interval",
+    "Matching",
+    "Shares",
+    "band_level",
+    "draw_placebo",
+    "draw_totals",
+    "false_alarm_rate",
+    "holm",
+    "match_newcomers",
+    "minimum_detectable_effect",
+    "nested_interval",
+    "pairs_of",
+    "parts",
+    "permutation_p",
+    "placebo_band",
+    "planning_interval",
+    "resampled_means",
+    "seeds_needed",
+    "shapley",
+    "share_interval",
+    "smallest_p",
+    "spread_ratio",
+    "two_way_interval",
+    "users_interval",
+    "westfall_young",
+    "widened",
+]

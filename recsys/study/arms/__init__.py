@@ -1,0 +1,1 @@
+"""The feeds of each arm, and what they measure."""

@@ -1,0 +1,150 @@
+"""From a YAML file, or a mapping, to a checked `Study`, one for each variant, or a `Training`.
+
+`recsys.config.overrides` reads the file and merges overrides. pydantic checks what comes
+out; recommenders check their own options.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from typing import Any
+
+from pydantic import ValidationError
+
+from recsys.config import (
+    MitigationSpec,
+    Study,
+)
+from recsys.config.expand import _expand
+from recsys.config.explain import _explain
+from recsys.config.overrides import _name_of, contents
+from recsys.core.errors import ConfigError, nearest
+from recsys.mitigations.build import make_mitigation, make_recommender
+from recsys.recommenders.oracle import ORACLE
+
+
+def load_study(
+    source: str | PathLike[str] | Mapping[str, Any], overrides: Sequence[str] = ()
+) -> Study:
+    """Reads a study and checks it whole.
+
+    Args:
+        source: path of a YAML file, or its content as a mapping.
+        overrides: `key=value` with dots for nested keys, such as `evaluation.k=10` or `seeds=2`.
+
+    Returns:
+        The study, with every default filled in, the recommenders' too.
+
+    Raises:
+        ConfigError: names each wrong key by its path in the file, and the nearest known ones; or
+            the file has several variants and `variants=NAME` chooses none of them.
+
+    >>> load_study({"name": "tiny", "world": {"influx": "rednote_2025"},
+    ...     "recommenders": ["trending"]}, ["world.influx.newcomers=5"]).world.influx.newcomers
+    5
+    """
+    where = _name_of(source)
+    found = contents(source, overrides, where)
+    if len(found) > 1:
+        raise ConfigError(
+            f"{where}: holds {len(found)} studies, its variants {_join(list(found))}; the "
+            "override variants=NAME chooses one, recsys.load_studies reads all"
+        )
+    return _studies(found, where)[0]
+
+
+def load_studies(
+    source: str | PathLike[str] | Mapping[str, Any], overrides: Sequence[str] = ()
+) -> tuple[Study, ...]:
+    """Reads each variant of a study as a study of its own, called NAME-VARIANT.
+
+    `variants` maps names to what they change, in nested keys or as a list of `key=value`.
+
+    Args:
+        source: path of a YAML file, or its content as a mapping.
+        overrides: `key=value` changes all variants, in what none of them sets itself;
+            `variants.NAME.key=value` changes one, `variants=[NAME,NAME]` chooses some.
+
+    Returns:
+        The variants in their order, or the one study of a file without any.
+
+    Raises:
+        ConfigError: as `load_study`, and names the variants that a mistake is in.
+
+    >>> waves = {"name": "waves", "recommenders": ["trending"], "variants": {
+    ...     "small": {"world": {"influx": {"kind": "wave", "newcomers": 5}}},
+    ...     "large": ["world.influx=wave", "world.influx.newcomers=500"]}}
+    >>> [(study.name, study.world.influx.newcomers) for study in load_studies(waves, ["seeds=8"])]
+    [('waves-small', 5), ('waves-large', 500)]
+    """
+    where = _name_of(source)
+    return _studies(contents(source, overrides, where), where)
+
+
+def _studies(found: Mapping[str | None, dict[str, Any]], where: str) -> tuple[Study, ...]:
+    """Raises with all mistakes of all variants; one that they share is told once."""
+    studies: list[Study] = []
+    mistakes: dict[str, list[str | None]] = {}
+    for variant, content in found.items():
+        try:
+            studies.append(_study(content))
+        except ConfigError as error:
+            for line in str(error).splitlines():
+                mistakes.setdefault(line, []).append(variant)
+    if not mistakes:
+        _check_reference(studies, where)
+        return tuple(studies)
+    lines = []
+    for line, names in mistakes.items():
+        shared = len(names) == len(found) > 1 or names == [None]
+        lines.append(f"{where}: {'' if shared else f'variant {_join(names)}: '}{line}")
+    raise ConfigError("\n".join(lines))
+
+
+def _check_reference(studies: Sequence[Study], where: str) -> None:
+    """Raises unless the variant that others are held against is among them."""
+    names, reference = [str(study.variant) for study in studies], studies[0].reference
+    if reference is not None and len(studies) > 1 and reference not in names:
+        raise ConfigError(
+            f"{where}: reference: {reference!r} is none of the variants that run; "
+            f"{nearest(reference, names)}"
+        )
+
+
+def _join(names: Sequence[str | None]) -> str:
+    return ", ".join(str(name) for name in names)
+
+
+def _study(content: dict[str, Any]) -> Study:
+    try:
+        expanded = _expand(content)
+        if "log" in expanded:
+            expanded.setdefault("seeds", 1)
+        raw = json.dumps(expanded, default=str)
+        return _with_options(Study.model_validate_json(raw))
+    except ValidationError as error:
+        raise ConfigError("\n".join(_explain(error, Study))) from error
+
+
+def _with_options(study: Study) -> Study:
+    """The study with all parts' defaults written out, so that a record of it is complete."""
+    if study.log is not None and any(spec.kind == ORACLE for spec in study.recommenders):
+        raise ConfigError(
+            "recommenders: the oracle knows worlds only; of a log nobody has the truth"
+        )
+    specs = tuple(
+        spec.model_copy(update={"options": make_recommender(spec).model_dump(mode="json")})
+        for spec in study.recommenders
+    )
+    chains = tuple(
+        chain.model_copy(update={"parts": tuple(_with_its_options(part) for part in chain.parts)})
+        for chain in study.mitigations
+    )
+    for spec in specs:
+        for chain in study.chains_for(spec.name):
+            make_recommender(spec, chain)
+    return study.model_copy(update={"recommenders": specs, "mitigations": chains})
+
+
+def _with_its_options(spec: MitigationSpec) -> MitigationSpec:
+    return spec.model_copy(update={"options": make_mitigation(spec).model_dump(mode="json")})

@@ -1,0 +1,79 @@
+"""A study: plan its cells, run each alone, combine them. `run` does the three.
+
+A cell is what can run on its own, anywhere and in any order: a recommender on one seed of a world,
+or on a log without some of its placebo groups.
+"""
+
+from recsys.config import Study
+from recsys.core.errors import ConfigError, LogError
+from recsys.mitigations.build import make_recommender
+from recsys.study.arms.gated import COALITIONS
+from recsys.study.cell import Cell
+from recsys.study.sources import _users, log_arms
+from recsys.study.tables.groups import groups_of_users
+
+_DRAWS_PER_CELL = 25
+
+
+_COALITIONS_PER_CELL = 8
+
+
+def plan(study: Study) -> list[Cell]:
+    """The cells of a study, after checking what can be checked before the work starts.
+
+    Raises:
+        ConfigError, LogError: what would otherwise fail later.
+    """
+    pairs = [(spec, chain) for spec in study.recommenders for chain in study.chains_for(spec.name)]
+    for spec, chain in pairs:
+        recommender = make_recommender(spec, chain)
+        if study.log is not None and recommender.needs_previous:
+            raise ConfigError(
+                f"mitigations: {spec.name} + {chain.name} goes on from the model of the day before "
+                "the influx, which a study of a log does not have"
+            )
+    if study.log is not None:
+        log_arms(study).check()
+        for spec in study.recommenders:
+            try:
+                make_recommender(spec).check(log_arms(study).train)
+            except LogError as error:
+                raise ConfigError(f"recommenders: {spec.name}: {error}") from error
+        groups_of_users(_users(study), study.evaluation.groups, "evaluation.groups")
+        draws = range(1, study.log.placebo_draws + 1)
+        chunks = [draws[i : i + _DRAWS_PER_CELL] for i in range(0, len(draws), _DRAWS_PER_CELL)]
+        return [
+            Cell(study, spec, study.first_seed, chunk, chain)
+            for spec, chain in pairs
+            for chunk in chunks
+        ]
+    _check_pool(study)
+    groups_of_users(_users(study), study.evaluation.groups, "evaluation.groups")
+    every = range(1, COALITIONS)
+    parts = [
+        every[i : i + _COALITIONS_PER_CELL] for i in range(0, len(every), _COALITIONS_PER_CELL)
+    ]
+    return [
+        Cell(study, spec, seed, chain=chain, coalitions=part)
+        for seed in study.seed_range()
+        for spec, chain in pairs
+        for part in (range(0), *(parts if study.channels else ()))
+    ]
+
+
+def _check_pool(study: Study) -> None:
+    """Raises if a feed is deeper than the notes that can be served."""
+    from recsys.world.people.notes import draw_incumbents_notes
+    from recsys.world.people.population import draw_incumbents
+
+    assert study.world is not None
+    people = draw_incumbents(study.world)
+    for seed in study.seed_range():
+        notes = draw_incumbents_notes(study.world, people, seed)
+        for day in study.evaluation.days:
+            pool = int(notes.live(day, study.world.notes.window_days).sum())
+            if study.evaluation.k > pool:
+                raise ConfigError(
+                    f"evaluation.k: {study.evaluation.k} is more than the {pool} notes that can be "
+                    f"served on day {day} (seed {seed}); lower k, or let more be posted"
+                )

@@ -1,0 +1,1 @@
+"""From per-user rows to tables, a file a table."""

@@ -1,0 +1,70 @@
+"""The mean of each measure in each arm, with its interval."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from recsys.statistics import (
+    nested_interval,
+    share_interval,
+    two_way_interval,
+)
+from recsys.study.tables.cubes import _frame, _groups, cubes_of
+
+_SHARES = ("noticeable4", "influx_heavy")
+"""Measures that are 0 or 1 for a reader."""
+
+
+_FEW = 5
+"""Readers on one side of a share, below which a t interval of it is too narrow."""
+
+
+_NO_NEWCOMERS = ("control", "retrain")
+"""Arms in which these are 0 because nobody came, not by chance."""
+
+
+def summarise(per_user: pl.DataFrame) -> pl.DataFrame:
+    """Mean of each measure in each arm, with its interval over users and seeds.
+
+    Incumbents are the same people in every seed; newcomers are others, so that theirs is a mean of
+    the seeds' means, over whoever has a value. A share of readers (`noticeable4`, `influx_heavy`)
+    on one side of which there are fewer than 5 has the ends of `share_interval`, unless it is 0
+    because the arm has no newcomers.
+
+    Args:
+        per_user: as in `StudyResult.per_user`.
+
+    Returns:
+        recommender · mitigation · arm · day · cohort · measure · mean · ci_low · ci_high ·
+        n_users (newcomers: over all seeds) · n_seeds; day is null in the mean over days.
+    """
+    rows = []
+    for keys, group in _groups(per_user, ("recommender", "mitigation", "arm", "cohort")):
+        estimate = nested_interval if keys["cohort"] == "newcomer" else two_way_interval
+        for measure, cube in cubes_of(group).items():
+            for day, y in zip(cube.days, cube.values, strict=True):
+                interval = estimate(y)
+                if not interval.n_users:
+                    continue  # turnover, say, on the first day
+                if measure in _SHARES and keys["arm"] not in _NO_NEWCOMERS and _few(y, keys):
+                    interval = share_interval(interval)
+                rows.append(
+                    {
+                        **keys, "day": day, "measure": measure, "mean": interval.mean,
+                        "ci_low": interval.low, "ci_high": interval.high,
+                        "n_users": interval.n_users, "n_seeds": interval.n_seeds,
+                    }
+                )  # fmt: skip
+    columns = ("recommender", "mitigation", "arm", "day", "cohort", "measure", "mean", "ci_low",
+               "ci_high", "n_users", "n_seeds")  # fmt: skip
+    return _frame(rows, columns)
+
+
+def _few(y: NDArray[np.float64], keys: Mapping[str, str]) -> bool:
+    """Whether fewer than `_FEW` readers have a value above 0, or below 1; newcomers are others in
+    each seed."""
+    people = y.reshape(-1, 1) if keys["cohort"] == "newcomer" else y
+    people = people[~np.isnan(people).any(axis=1)]
+    return min(int((people > 0).any(axis=1).sum()), int((people < 1).any(axis=1).sum())) < _FEW

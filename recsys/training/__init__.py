@@ -1,0 +1,6 @@
+"""One recommender, trained and tested on what people liked later."""
+
+from recsys.training.load import load_training
+from recsys.training.train import TrainingResult, evaluate, train
+
+__all__ = ["TrainingResult", "evaluate", "load_training", "train"]

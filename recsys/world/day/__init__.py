@@ -1,0 +1,1 @@
+"""What happens in a day: visits, views, fits, feeds, responses, counts."""

@@ -1,0 +1,167 @@
+"""From rankings to feeds: who ranks, the house or a morning's fits, and the platform's own slots.
+
+The house ranks anew for each visit. A recommender ranks once, in the morning, for all who will
+come; what they have seen since is left out when feeds are blended.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys.core.noise import moment
+from recsys.logs.log import Seen
+from recsys.world.arms import Audience
+from recsys.world.day.blocks import block_size, over_blocks
+from recsys.world.day.fits import Rankers
+from recsys.world.day.views import View
+from recsys.world.frames import Served
+from recsys.world.people.readers import Readers
+from recsys.world.platform import house
+from recsys.world.platform.blend import blend, slot_pattern
+from recsys.world.scene import Scene
+
+__all__ = ["Ranked", "Request", "rank_morning", "serve", "serve_audience"]
+
+_SPARE = 48
+"""Ranked beyond what a visit shows: some may be taken by other slots or by the cap per creator."""
+
+
+class Request(NamedTuple):
+    """Feeds that people of one cohort ask for at one moment."""
+
+    users: NDArray[np.int64]
+    """(n,) rows of people, each at most once."""
+    depth: NDArray[np.int32]
+    """(n,) how many notes each is shown."""
+    ranks: int
+    """Width of the feeds."""
+    when: int
+    """The visit's `moment`."""
+
+
+class Ranked(NamedTuple):
+    """Personal rankings of those who come on a day or are in the audience."""
+
+    place: NDArray[np.int64]
+    """(n_people,) the row of each person's ranking, -1 where there is none."""
+    notes: NDArray[np.int32]
+    """(n, width) rows of notes, -1 at the end."""
+    sources: NDArray[np.uint8]
+    """(n, width) positions in `recsys.logs.schema.SOURCES`."""
+
+
+def rank_morning(
+    scene: Scene,
+    readers: Readers,
+    views: tuple[View, View],
+    rankers: Rankers,
+    users: NDArray[np.int64],
+) -> Ranked:
+    """Personal rankings by the morning's fits, or by the house before the first.
+
+    Args:
+        scene, readers: the platform.
+        views: what incumbents and newcomers are served from.
+        rankers: what ranks for each.
+        users: int (n,), sorted rows of people.
+    """
+    width, seen = scene.world.platform.visit_ranks + _SPARE, readers.shown()
+    place = np.full(scene.people.n, -1, dtype=np.int64)
+    place[users] = np.arange(users.size)
+    notes = np.full((users.size, width), -1, dtype=np.int32)
+    sources = np.zeros(notes.shape, dtype=np.uint8)
+    for view, ranker, part in zip(views, rankers, scene.cohorts(users), strict=True):
+        theirs = users[part]
+        if theirs.size == 0:
+            continue
+        if ranker is None:
+            depth = np.full(theirs.size, width, dtype=np.int32)
+            notes[part] = _by_house(scene, readers, seen, view, theirs, depth, width)
+        else:
+            k = min(width, int(view.candidates.sum()))
+            ranking = ranker.rank(theirs, k, view.candidates, seen)
+            notes[part, :k], sources[part, :k] = ranking
+    return Ranked(place, notes, sources)
+
+
+def serve(
+    scene: Scene,
+    readers: Readers,
+    view: View,
+    request: Request,
+    ranked: Ranked | None,
+    threads: int = 1,
+) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+    """Feeds: personal rankings, blended with the platform's own slots.
+
+    Args:
+        scene, readers: the platform.
+        view: what the cohort is served from.
+        request: who asks for how much.
+        ranked: the morning's rankings; None: the house ranks now.
+        threads: how many share the work.
+
+    Returns:
+        int32 (n, ranks) rows of notes, -1 past the depth or where nothing is left, and their
+        sources, uint8 (n, ranks).
+    """
+    (users, depth, ranks, when), platform, seen = request, scene.world.platform, readers.shown()
+    pattern = slot_pattern(platform.slots, ranks)
+    feeds = np.empty((users.size, ranks), dtype=np.int32)
+    sources = np.zeros(feeds.shape, dtype=np.uint8)
+
+    def fill(block: slice) -> None:
+        who = users[block]
+        if ranked is None:
+            deeper = depth[block] + np.int32(_SPARE)
+            personal = _by_house(scene, readers, seen, view, who, deeper, ranks + _SPARE)
+            personal_sources = np.zeros(personal.shape, dtype=np.uint8)
+        else:
+            rows = ranked.place[who]
+            personal, personal_sources = ranked.notes[rows], ranked.sources[rows]
+        blend(
+            personal, personal_sources, readers.follows, seen, view.shelves, scene.notes.creator,
+            platform.per_creator, scene.people.address, pattern, np.uint64(scene.seed), when, who,
+            depth[block], feeds[block], sources[block],
+        )  # fmt: skip
+
+    over_blocks(fill, users.size, threads, block_size(scene.notes.n))
+    return feeds, sources
+
+
+def serve_audience(
+    scene: Scene,
+    readers: Readers,
+    views: tuple[View, View],
+    audience: Audience,
+    day: int,
+    ranked: Ranked | None,
+) -> Served:
+    """What the audience would be served first thing in the morning, whether they come or not."""
+    users, k = audience.users, audience.k
+    feeds = np.empty((users.size, k), dtype=np.int32)
+    sources = np.zeros(feeds.shape, dtype=np.uint8)
+    for view, part in zip(views, scene.cohorts(users), strict=True):
+        depth = np.full(users[part].size, k, dtype=np.int32)
+        request = Request(users[part], depth, k, int(moment(day)))
+        feeds[part], sources[part] = serve(scene, readers, view, request, ranked)
+    return Served(users, feeds, sources)
+
+
+def _by_house(
+    scene: Scene,
+    readers: Readers,
+    seen: Seen,
+    view: View,
+    users: NDArray[np.int64],
+    depth: NDArray[np.int32],
+    width: int,
+) -> NDArray[np.int32]:
+    """The house's personal rankings, (n, width)."""
+    ranking = np.empty((users.size, width), dtype=np.int32)
+    house.rank(
+        readers.clicks, seen, view.shelves, scene.people.app_language,
+        scene.world.platform.affinity_prior, users, depth, ranking,
+    )  # fmt: skip
+    return ranking

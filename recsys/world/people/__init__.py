@@ -1,0 +1,1 @@
+"""Who is there, what they post, and how they act."""

@@ -1,0 +1,341 @@
+"""What a reader does with a served note: the click logit, and a keyed draw for every action.
+
+    x = b + a·taste_u[topic_i] + <p_u, q_i> + f_u[format_i] + quality_i + trend_u·buzz_i
+        + commerce_u·tag_i + curiosity_u(t)·influx_i - pi·(1 - comprehension)
+        - fatigue·(notes of topic_i seen today) + mood of the visit
+    comprehension = s + (1 - s)·max(subtitle_i·skill_u[other language], tau(t))
+        with s = skill_u[language_i]
+    P(click) = examine(rank)·sigmoid(x)
+
+The kernels release the GIL and write each visit to its own rows, so callers may run blocks of
+visits in threads without changing a bit.
+"""
+# mypy: disallow-untyped-decorators=False
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from recsys.config.world import Actions, Platform, World
+from recsys.core.noise import Stream, philox4x32, unit
+from recsys.logs.schema import KINDS
+from recsys.world.people.draws import draw_two
+
+__all__ = [
+    "Conditions",
+    "click_probability",
+    "examination",
+    "logits",
+    "moods",
+    "respond",
+    "scroll_depth",
+    "solve_intercept",
+]
+
+_CLICK = int(Stream.CLICK)
+_KINDS = tuple(KINDS.categories)
+CLICKED = np.uint16(1 << _KINDS.index("click"))
+SHOWN = np.uint16(1 << _KINDS.index("impression"))
+FOLLOWED = np.uint16(1 << _KINDS.index("follow"))
+_AFTER_CLICK = ("like", "save", "comment", "share", "follow", "hide", "product_click", "purchase")
+_AFTER_BITS = np.array([1 << _KINDS.index(kind) for kind in _AFTER_CLICK], dtype=np.uint16)
+_ON_TAGGED_ONLY = np.array([kind in ("product_click", "purchase") for kind in _AFTER_CLICK])
+
+
+class Conditions(NamedTuple):
+    """The day's coefficients, as the kernels take them."""
+
+    intercept: float
+    taste: float
+    penalty: float
+    translation: float
+    curiosity: float
+    fatigue: float
+    drive: tuple[float, float, float]
+    """Factors on interest, trend and similarity."""
+    rates: NDArray[np.float64]
+    """(2, 8) probability after a click of like, save, comment, share, follow, hide, product click
+    and purchase; in the second row of a note that is not in the reader's first language."""
+
+    @classmethod
+    def on(
+        cls, world: World, intercept: float, day: int, *, influx: bool, adapted: bool = True
+    ) -> "Conditions":
+        """Coefficients on a day.
+
+        Args:
+            world: the config.
+            intercept: b.
+            day: 0 is the first day of the influx.
+            influx: whether a real influx is there, to be curious about.
+            adapted: whether the platform answers it with translation.
+        """
+        settings, drive = world.behaviour, world.platform.drive
+        translated = influx and adapted and day >= settings.translation_day
+        wearing_off = math.exp(-day / settings.curiosity_days) if influx and day >= 0 else 0.0
+        return cls(
+            intercept=intercept,
+            taste=settings.taste,
+            penalty=settings.language_penalty,
+            translation=settings.translation if translated else 0.0,
+            curiosity=settings.curiosity * wearing_off,
+            fatigue=settings.fatigue,
+            drive=(drive.interest, drive.trend, drive.similarity),
+            rates=_rates(settings.actions),
+        )
+
+
+def _rates(actions: Actions) -> NDArray[np.float64]:
+    rates = np.array([[getattr(actions, kind) for kind in _AFTER_CLICK]] * 2)
+    rates[1, _AFTER_CLICK.index("comment")] = actions.comment_across
+    return rates
+
+
+def examination(platform: Platform, ranks: int | None = None) -> NDArray[np.float64]:
+    """Probability that each rank is looked at: row^-examination, cards of a row alike.
+
+    Args:
+        platform: layout.
+        ranks: how many ranks; a whole visit by default.
+
+    >>> examination(Platform(), 4).round(3).tolist()
+    [1.0, 1.0, 0.758, 0.758]
+    """
+    row = np.arange(ranks or platform.visit_ranks) // platform.columns + 1
+    return np.asarray(row ** -float(platform.examination))
+
+
+def scroll_depth(
+    platform: Platform,
+    rho: float,
+    seed: int,
+    address: NDArray[np.uint32],
+    when: int,
+) -> NDArray[np.int32]:
+    """How many ranks each visit shows: Yule–Simon many rows, at most `visit_ranks`.
+
+    A Yule–Simon variate is geometric with success probability exp(-W), W exponential of rate rho.
+    """
+    first, second = draw_two(seed, Stream.DEPTH, address, 0, when)
+    failure = -np.expm1(np.log(first) / rho)
+    rows = 1 + np.floor(np.log(second) / np.log(np.clip(failure, 1e-12, 1 - 1e-12)))
+    return np.asarray(np.minimum(rows * platform.columns, platform.visit_ranks), dtype=np.int32)
+
+
+def moods(
+    deviation: float, seed: int, address: NDArray[np.uint32], when: int
+) -> NDArray[np.float64]:
+    """Logits that all notes of a visit share, normal around 0, float64 (n,)."""
+    if deviation == 0:
+        return np.zeros(address.size)
+    first, second = draw_two(seed, Stream.MOOD, address, 0, when)
+    return np.asarray(deviation * np.sqrt(-2 * np.log(first)) * np.cos(2 * np.pi * second))
+
+
+@njit(nogil=True, cache=True)
+def _visit_logits(  # type: ignore[no-untyped-def]
+    people, taste, skill, notes, buzz, conditions, user, row, shown, out
+):
+    """x of a reader and each note shown, without fatigue; NaN where the slot is empty.
+
+    `row` is the reader's in taste and skill. Arrays are taken out of their tables once a visit: in
+    compiled code each look into a table counts references, which costs more than the arithmetic.
+    """
+    taste, skill, latent = taste[row], skill[row], people.latent[user]
+    pull, commerce = people.format_pull[user], people.commerce[user]
+    curious, bent = people.curious[user], people.trend[user]
+    language_of, topic_of, format_of = notes.language, notes.topic, notes.format
+    subtitled = notes.subtitled
+    quality, tagged, influx, factors = notes.quality, notes.tagged, notes.influx, notes.latent
+    intercept, weight, penalty = conditions.intercept, conditions.taste, conditions.penalty
+    translation, curiosity = conditions.translation, conditions.curiosity
+    interest, trend, similarity = conditions.drive
+    for rank in range(shown.size):
+        note = shown[rank]
+        if note < 0:
+            out[rank] = np.nan
+            continue
+        language = language_of[note]
+        known = skill[language]
+        help_ = translation
+        if subtitled[note]:
+            help_ = max(help_, skill[1 - language])
+        comprehension = known + (1.0 - known) * help_
+        x = (
+            intercept
+            + interest * weight * taste[topic_of[note]]
+            + pull[format_of[note]]
+            + quality[note]
+            + trend * bent * buzz[note]
+            - penalty * (1.0 - comprehension)
+        )
+        product = np.float32(0.0)
+        for factor in range(latent.size):
+            product += latent[factor] * factors[note, factor]
+        x += similarity * product
+        if tagged[note]:
+            x += commerce
+        if influx[note] and curious:
+            x += curiosity
+        out[rank] = x
+
+
+@njit(nogil=True, cache=True)
+def logits(people, readers, notes, buzz, conditions, users, feeds):  # type: ignore[no-untyped-def]
+    """x of each served slot with fatigue, float32 (n, ranks); NaN where the slot is empty."""
+    out = np.full(feeds.shape, np.nan, dtype=np.float32)
+    topic_of, x = notes.topic, np.empty(feeds.shape[1])
+    for visit in range(feeds.shape[0]):
+        user = users[visit]
+        today = readers.seen_today[user].copy()
+        _visit_logits(
+            people, readers.taste, readers.skill, notes, buzz, conditions,
+            user, user, feeds[visit], x,
+        )  # fmt: skip
+        for rank in range(feeds.shape[1]):
+            note = feeds[visit, rank]
+            if note < 0:
+                continue
+            topic = topic_of[note]
+            out[visit, rank] = x[rank] - conditions.fatigue * today[topic]
+            today[topic] += 1
+    return out
+
+
+@njit(nogil=True, cache=True)
+def respond(  # type: ignore[no-untyped-def]
+    people, readers, notes, buzz, conditions, examine, moods, seed, when, users, feeds, actions,
+    rewards,
+):  # fmt: skip
+    """Draws what each reader does with each served note, and what the visit was worth.
+
+    Args:
+        people, readers: People, Readers; `readers.seen_today` is changed.
+        notes: NoteTable, as these readers are given it.
+        buzz: float32 (n_notes,), log-buzz.
+        conditions: Conditions.
+        examine: float64 (ranks,).
+        moods: float64 (n,), logits that all notes of a visit share.
+        seed: uint64, world seed.
+        when: the visit's `moment`, draw 0.
+        users: int (n,), rows of the readers, each at most once.
+        feeds: int32 (n, ranks), -1 from the end of the visit on.
+        actions: uint16 (n, ranks) out: a bit for each kind of event, 0 where nothing was shown.
+        rewards: float32 (n,) out: Σ examine·sigmoid(x) / Σ examine over what was shown.
+    """
+    k0, k1 = seed & np.uint64(0xFFFFFFFF), seed >> np.uint64(32)
+    keys, topic_of, tagged, rates = notes.key, notes.topic, notes.tagged, conditions.rates
+    language_of, app_of = notes.language, people.app_language
+    fatigue, moment_ = conditions.fatigue, np.uint64(when)
+    x = np.empty(feeds.shape[1])
+    words = np.empty((4, feeds.shape[1]), dtype=np.uint64)
+    for visit in range(feeds.shape[0]):
+        user, shown, done_here = users[visit], feeds[visit], actions[visit]
+        first_language = app_of[user]
+        today, entity = readers.seen_today[user], np.uint64(people.address[user])
+        _visit_logits(
+            people, readers.taste, readers.skill, notes, buzz, conditions,
+            user, user, shown, x,
+        )  # fmt: skip
+        _first_words(words, keys, shown, entity, moment_, k0, k1)
+        worth, looks, mood = 0.0, 0.0, moods[visit]
+        for rank in range(shown.size):
+            note = shown[rank]
+            if note < 0:
+                done_here[rank] = 0
+                continue
+            topic = topic_of[note]
+            done = SHOWN
+            odds = 1.0 + math.exp(-(x[rank] + mood - fatigue * today[topic]))
+            if today[topic] < 255:
+                today[topic] += 1
+            worth += examine[rank] / odds
+            looks += examine[rank]
+            if unit(words[0, rank]) * odds < examine[rank]:
+                item = keys[note] & np.uint64(0xFFFFFFFF)
+                across = np.int64(language_of[note] != first_language)
+                done |= CLICKED | _after_click(
+                    words[:, rank], rates[across], tagged[note], item, entity, moment_, k0, k1
+                )
+            done_here[rank] = done
+        rewards[visit] = worth / max(looks, 1e-9)
+
+
+@njit(nogil=True, cache=True)
+def _first_words(words, keys, shown, entity, when, k0, k1):  # type: ignore[no-untyped-def]
+    """The four words of each rank's first draw; a loop of its own, since it can be vectorised."""
+    for rank in range(shown.size):
+        words[0, rank] = keys[max(shown[rank], 0)] & np.uint64(0xFFFFFFFF)
+    for rank in range(shown.size):
+        words[0, rank], words[1, rank], words[2, rank], words[3, rank] = philox4x32(
+            np.uint64(_CLICK), words[0, rank], entity, when, k0, k1
+        )
+
+
+@njit(nogil=True, cache=True)
+def _after_click(first, rates, tagged, item, entity, when, k0, k1):  # type: ignore[no-untyped-def]
+    """Bits of what follows a click; the rest of the first draw is used first."""
+    second = philox4x32(np.uint64(_CLICK), item, entity, when + np.uint64(1), k0, k1)
+    third = philox4x32(np.uint64(_CLICK), item, entity, when + np.uint64(2), k0, k1)
+    words = (
+        first[1], first[2], first[3], second[0], second[1], second[2], second[3], third[0],
+    )  # fmt: skip
+    done = np.uint16(0)
+    for kind in range(8):
+        allowed = tagged or not _ON_TAGGED_ONLY[kind]
+        if allowed and unit(words[kind]) < rates[kind]:
+            done |= _AFTER_BITS[kind]
+    return done
+
+
+def solve_intercept(
+    x: NDArray[np.float32], examine: NDArray[np.float64], click_rate: float
+) -> float:
+    """The intercept at which these impressions are clicked at the given mean rate.
+
+    Args:
+        x: float (n, ranks) logits without intercept, NaN where nothing was shown.
+        examine: float (ranks,).
+        click_rate: target mean of examine·sigmoid(b + x) over impressions.
+
+    Raises:
+        ValueError: if even certain clicks on everything examined stay below the rate.
+
+    >>> b = solve_intercept(np.zeros((3, 2), np.float32), np.ones(2), 0.5)
+    >>> round(b, 6)
+    0.0
+    """
+    shown = ~np.isnan(x)
+    seen = np.broadcast_to(examine, x.shape)[shown]
+    values = x[shown].astype(np.float64)
+    if seen.size == 0 or seen.mean() <= click_rate:
+        raise ValueError(
+            f"a click rate of {click_rate} cannot be reached: readers look at "
+            f"{seen.mean() if seen.size else 0:.3f} of the impressions; lower click_rate, or "
+            "examination, or let more people visit"
+        )
+    low, high = -50.0, 50.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        rate = float(np.mean(seen / (1 + np.exp(-(middle + values)))))
+        low, high = (middle, high) if rate < click_rate else (low, middle)
+    return (low + high) / 2
+
+
+@njit(nogil=True, cache=True)
+def click_probability(people, taste, skill, notes, conditions, users, feeds):  # type: ignore[no-untyped-def]
+    """sigmoid(x) of each slot without fatigue and buzz, float32 (n, ranks), NaN where empty.
+
+    `taste` and `skill` have a row for each of `users`, in whatever state readers are asked about.
+    """
+    out = np.full(feeds.shape, np.nan, dtype=np.float32)
+    buzz, x = np.zeros(notes.key.size, dtype=np.float32), np.empty(feeds.shape[1])
+    for row in range(feeds.shape[0]):
+        _visit_logits(people, taste, skill, notes, buzz, conditions, users[row], row, feeds[row], x)
+        for rank in range(feeds.shape[1]):
+            if feeds[row, rank] >= 0:
+                out[row, rank] = 1.0 / (1.0 + math.exp(-x[rank]))
+    return out

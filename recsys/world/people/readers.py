@@ -1,0 +1,231 @@
+"""How readers change: what they have seen, clicked, follow, speak, like; content or not; gone.
+
+Struct of arrays: rows of `Readers` belong to one person each, so threads that hold different visits
+never meet.
+"""
+# mypy: disallow-untyped-decorators=False
+
+from typing import NamedTuple, Self
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from recsys.config.world import Behaviour
+from recsys.logs.log import Seen
+from recsys.world.people.draws import stacked
+from recsys.world.people.population import MAX_FOLLOWS, People
+
+__all__ = ["Learning", "Readers", "State", "leave", "remember"]
+
+
+class Readers(NamedTuple):
+    """Mutable state of people; a row each."""
+
+    seen: NDArray[np.int32]
+    """(n, memory) ring of the notes shown last."""
+    n_seen: NDArray[np.int64]
+    """How many notes were ever shown."""
+    clicks: NDArray[np.float32]
+    """(n, buckets) clicks by topic × language: what the house policy knows of a reader."""
+    follows: NDArray[np.int32]
+    """(n, MAX_FOLLOWS) rows of creators, -1 where there is none."""
+    n_follows: NDArray[np.int32]
+    """How many were ever followed; the oldest make room."""
+    seen_today: NDArray[np.uint8]
+    """(n, topics) notes seen today, by topic."""
+    taste: NDArray[np.float32]
+    """(n, topics), sums to 1."""
+    skill: NDArray[np.float32]
+    """(n, 2) reading skill in zh and en."""
+    satisfaction: NDArray[np.float32]
+    """Running mean of what visits were worth; NaN before the first."""
+    visits: NDArray[np.int32]
+    """How often each person has come."""
+    gone: NDArray[np.bool_]
+    """Left for good, out of dissatisfaction."""
+
+    @classmethod
+    def fresh(cls, people: People, follows: NDArray[np.int32], memory: int, buckets: int) -> Self:
+        """People of whom the platform knows only whom they follow."""
+        n = people.n
+        return cls(
+            seen=np.full((n, memory), -1, dtype=np.int32),
+            n_seen=np.zeros(n, dtype=np.int64),
+            clicks=np.zeros((n, buckets), dtype=np.float32),
+            follows=follows.copy(),
+            n_follows=(follows >= 0).sum(axis=1).astype(np.int32),
+            seen_today=np.zeros((n, people.taste.shape[1]), dtype=np.uint8),
+            taste=people.taste.copy(),
+            skill=people.skill.copy(),
+            satisfaction=np.full(n, np.nan, dtype=np.float32),
+            visits=np.zeros(n, dtype=np.int32),
+            gone=np.zeros(n, dtype=np.bool_),
+        )
+
+    def shown(self) -> Seen:
+        """What each was shown, as far as the platform remembers; a view, not a copy."""
+        memory = self.seen.shape[1]
+        start = np.arange(self.n_seen.size, dtype=np.int64) * memory
+        return Seen(start, start + np.minimum(self.n_seen, memory), self.seen.reshape(-1))
+
+    def first(self, n: int) -> "Readers":
+        """A copy of the first n rows."""
+        return Readers._make([array[:n].copy() for array in self])
+
+    def overwrite_first(self, others: "Readers") -> None:
+        """Sets the first rows to those of others."""
+        for name in self._fields:
+            mine, theirs = getattr(self, name), getattr(others, name)
+            mine[: theirs.shape[0]] = theirs
+
+    def with_newcomers(self, newcomers: People) -> "Readers":
+        """A copy of these readers, then people of whom nothing is known."""
+        nobody = np.full((newcomers.n, MAX_FOLLOWS), -1, dtype=np.int32)
+        others = Readers.fresh(newcomers, nobody, self.seen.shape[1], self.clicks.shape[1])
+        return stacked(self, others)
+
+
+class State(NamedTuple):
+    """How people are when a day is over, by cohort: incumbents, then newcomers."""
+
+    members: NDArray[np.int64]
+    """(2,) how many had arrived and not departed, whether or not they still come."""
+    there: NDArray[np.int64]
+    """(2,) of these, who had not left for discontent before that day."""
+    left: NDArray[np.int64]
+    """(2,) who has left for discontent so far, that night included."""
+    satisfaction: NDArray[np.float64]
+    """(2,) mean over those there who have visited; NaN where nobody has."""
+
+    @classmethod
+    def of(
+        cls, people: People, readers: Readers, incumbents: int, day: int, gone: NDArray[np.bool_]
+    ) -> Self:
+        """The state at the end of a day.
+
+        Args:
+            people, readers: everybody; the night's leaving is over.
+            incumbents: how many of them are incumbents.
+            day: the day.
+            gone: bool (n_people,), who had left for discontent before that day.
+        """
+        member = (people.arrival <= day) & (day < people.departure)
+        there = member & ~gone
+        rated = there & ~np.isnan(readers.satisfaction)
+        cohorts = slice(0, incumbents), slice(incumbents, None)
+
+        def count(which: NDArray[np.bool_]) -> NDArray[np.int64]:
+            return np.array([which[part].sum() for part in cohorts])
+
+        total = [readers.satisfaction[p][rated[p]].sum(dtype=np.float64) for p in cohorts]
+        n = count(rated)
+        mean = np.where(n > 0, np.array(total) / np.maximum(n, 1), np.nan)
+        return cls(count(member), count(there), count(readers.gone), mean)
+
+
+class Learning(NamedTuple):
+    """Coefficients of change, as the kernel takes them."""
+
+    language: float
+    taste: float
+    memory: float
+    unfamiliarity: float
+    familiar_visits: float
+
+    @classmethod
+    def of(cls, behaviour: Behaviour) -> Self:
+        """From the config."""
+        return cls(
+            behaviour.language_learning,
+            behaviour.taste_drift,
+            behaviour.satisfaction_memory,
+            behaviour.unfamiliarity,
+            behaviour.familiar_visits,
+        )
+
+
+@njit(nogil=True, cache=True)
+def remember(  # type: ignore[no-untyped-def]
+    readers, people, notes, buckets, learning, users, feeds, actions, rewards, clicked, followed
+):
+    """Writes a round of visits into the readers' state.
+
+    Args:
+        readers: Readers; changed.
+        people, notes: People, NoteTable.
+        buckets: int32 (n_notes,) topic × language.
+        learning: Learning.
+        users: int (n,), each at most once.
+        feeds: int32 (n, ranks); actions: uint16 (n, ranks).
+        rewards: float32 (n,), what each visit was worth.
+        clicked, followed: the bits of these actions.
+    """
+    memory = readers.seen.shape[1]
+    topic_of, language_of, creator_of = notes.topic, notes.language, notes.creator
+    for visit in range(feeds.shape[0]):
+        user, feed, done = users[visit], feeds[visit], actions[visit]
+        seen, known, follows = readers.seen[user], readers.clicks[user], readers.follows[user]
+        skill, taste = readers.skill[user], readers.taste[user]
+        n_seen, n_follows = readers.n_seen[user], readers.n_follows[user]
+        for rank in range(feed.size):
+            note = feed[rank]
+            if note < 0:
+                continue
+            seen[n_seen % memory] = note
+            n_seen += 1
+            if done[rank] & clicked:
+                known[buckets[note]] += 1
+                _learn(skill, taste, learning, topic_of[note], language_of[note])
+            if done[rank] & followed:
+                creator = creator_of[note]
+                if not (follows == creator).any():
+                    follows[n_follows % follows.size] = creator
+                    n_follows += 1
+        readers.n_seen[user], readers.n_follows[user] = n_seen, n_follows
+        reward = rewards[visit]
+        if people.foreign[user]:
+            fading = np.exp(-readers.visits[user] / learning.familiar_visits)
+            reward -= learning.unfamiliarity * fading
+        before = readers.satisfaction[user]
+        if np.isnan(before):
+            before = reward
+        readers.satisfaction[user] = learning.memory * before + (1 - learning.memory) * reward
+        readers.visits[user] += 1
+
+
+@njit(nogil=True, cache=True)
+def _learn(skills, tastes, learning, topic, language):  # type: ignore[no-untyped-def]
+    """A clicked note teaches its language, and pulls taste toward its topic."""
+    skill = skills[language]
+    skills[language] = skill + learning.language * (1 - skill)
+    if learning.taste > 0:
+        total = np.float32(0.0)
+        for other in range(tastes.size):
+            taste = tastes[other]
+            target = 1.0 if other == topic else 0.0
+            taste += learning.taste * (1 - taste) * (target - taste)
+            tastes[other] = taste
+            total += taste
+        tastes /= total
+
+
+def leave(
+    readers: Readers,
+    behaviour: Behaviour,
+    average: float,
+    here: NDArray[np.bool_],
+    u: NDArray[np.float64],
+) -> None:
+    """Who leaves for good tonight: a hazard that falls with satisfaction.
+
+    Args:
+        readers: changed: `gone`.
+        behaviour: base and slope of the hazard's logit.
+        average: satisfaction at which the hazard is the base.
+        here: bool (n_people,), who has arrived and not departed.
+        u: float64 (n,), a uniform each.
+    """
+    content = np.where(np.isnan(readers.satisfaction), average, readers.satisfaction)
+    logit = behaviour.leaving - behaviour.leaving_slope * (content - average)
+    readers.gone[:] |= here & (np.log(u) - np.log1p(-u) < logit)

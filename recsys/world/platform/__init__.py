@@ -1,0 +1,1 @@
+"""What serves: the house policy, other policies, and the blend of slots."""

@@ -1,0 +1,210 @@
+"""A feed is a blend: a personal ranking, and slots that the platform fills by other means.
+
+Following, trending and fresh slots stand at fixed ranks by their shares; what a source cannot fill
+goes to the personal ranking. A fresh note is found by consistent hashing: notes lie on a ring by
+their keys, a reader's draw is a point on it, and the next note is taken. So one more note changes
+as few explorations as possible.
+"""
+# mypy: disallow-untyped-decorators=False
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from recsys.config.world import Slots
+from recsys.core.noise import Stream, philox4x32, unit
+from recsys.logs.schema import SOURCES
+
+__all__ = [
+    "FOLLOWING",
+    "FRESH",
+    "PERSONAL",
+    "TRENDING",
+    "Shelves",
+    "blend",
+    "mark_taken",
+    "slot_pattern",
+]
+
+PERSONAL, FOLLOWING, TRENDING, FRESH = (
+    list(SOURCES.categories).index(name) for name in ("personal", "following", "trending", "fresh")
+)
+_FRESH_STREAM = int(Stream.FRESH)
+
+
+class Shelves(NamedTuple):
+    """The day's live notes, sorted for each source."""
+
+    bucket_start: NDArray[np.int64]
+    """(buckets + 1,) where each topic × language begins in `bucket_notes`."""
+    bucket_notes: NDArray[np.int32]
+    """Live notes by topic × language, freshest first."""
+    bucket_freshness: NDArray[np.float64]
+    """Their freshness, in that order."""
+    freshness: NDArray[np.float64]
+    """(n_notes,) 1 when new, falling with age."""
+    creator_start: NDArray[np.int64]
+    """(n_people + 1,) where each creator begins in `creator_notes`."""
+    creator_notes: NDArray[np.int32]
+    """Live notes by creator, newest first."""
+    trending: NDArray[np.int32]
+    """Notes with most decayed clicks, best first."""
+    ring: NDArray[np.float64]
+    """Positions of the fresh notes on the unit ring, sorted."""
+    ring_notes: NDArray[np.int32]
+    """The fresh notes in that order."""
+    average: NDArray[np.float64]
+    """(languages, buckets) share of the clicks by readers whose app is in that language."""
+
+
+@lru_cache
+def slot_pattern(slots: Slots, ranks: int) -> NDArray[np.int32]:
+    """Which source fills each rank: after every rank the counts are closest to the shares.
+
+    Args:
+        slots: shares.
+        ranks: how many ranks.
+
+    Returns:
+        int32 (ranks,), positions in `recsys.logs.schema.SOURCES`.
+
+    >>> slot_pattern(Slots(), 10).tolist()
+    [0, 0, 3, 0, 0, 1, 0, 2, 0, 0]
+    """
+    shares = np.zeros(len(SOURCES.categories))
+    for source, name in (
+        (PERSONAL, "personal"), (FOLLOWING, "following"), (TRENDING, "trending"), (FRESH, "fresh")
+    ):  # fmt: skip
+        shares[source] = getattr(slots, name)
+    pattern, counts = np.empty(ranks, dtype=np.int32), np.zeros(shares.size)
+    for rank in range(ranks):
+        source = int(np.argmax(shares * (rank + 1) - counts))
+        pattern[rank] = source
+        counts[source] += 1
+    return pattern
+
+
+@njit(nogil=True, cache=True)
+def blend(  # type: ignore[no-untyped-def]
+    personal, personal_sources, follows, seen, shelves, creators, per_creator, address, pattern,
+    seed, when, users, depth, feeds, sources,
+):  # fmt: skip
+    """Fills the feeds of some readers.
+
+    Args:
+        personal: int32 (n, p), each reader's personal ranking without what was seen, -1 at the end;
+            p >= depth, so that it can fill whatever the other sources cannot.
+        personal_sources: uint8 (n, p).
+        follows: int32 (n_people, follows), rows of creators, -1 where there is none.
+        seen: Seen.
+        shelves: Shelves.
+        creators: int32 (n_notes,), rows of the people who made them.
+        per_creator: most notes of one creator in a feed.
+        address: uint32 (n_people,), addresses of the people's draws.
+        pattern: int32 (ranks,) from `slot_pattern`.
+        seed: uint64, world seed; when: the visit's `moment`.
+        users: int (n,), rows of people; depth: int32 (n,), ranks to fill.
+        feeds: int32 (n, ranks) out, -1 past the depth or where nothing is left.
+        sources: uint8 (n, ranks) out.
+    """
+    taken = np.full(shelves.freshness.size, -1, dtype=np.int32)
+    full = np.full(follows.shape[0], -1, dtype=np.int32)
+    count = np.zeros(follows.shape[0], dtype=np.int32)
+    trending = shelves.trending
+    k0, k1 = seed & np.uint64(0xFFFFFFFF), seed >> np.uint64(32)
+    for visit in range(users.size):
+        user, feed, source_of = users[visit], feeds[visit], sources[visit]
+        mine, mine_sources = personal[visit], personal_sources[visit]
+        mark_taken(taken, visit, user, seen, shelves)
+        feed[:] = -1
+        next_personal, next_trending = 0, 0
+        for rank in range(depth[visit]):
+            source = pattern[rank]
+            note = np.int32(-1)
+            if source == FOLLOWING:
+                note = _following(follows[user], shelves, taken, full, visit)
+            elif source == TRENDING:
+                next_trending = _skip(trending, next_trending, taken, creators, full, visit)
+                if next_trending < trending.size:
+                    note = trending[next_trending]
+            elif source == FRESH:
+                word = philox4x32(
+                    np.uint64(_FRESH_STREAM), np.uint64(address[user]), np.uint64(rank),
+                    np.uint64(when), k0, k1,
+                )[0]  # fmt: skip
+                note = _explore(shelves, taken, creators, full, visit, unit(word))
+            if note < 0:
+                next_personal = _skip(mine, next_personal, taken, creators, full, visit)
+                if next_personal == mine.size:
+                    break
+                note = mine[next_personal]
+                source = mine_sources[next_personal]
+                if note < 0:
+                    break
+            taken[note] = visit
+            feed[rank] = note
+            source_of[rank] = source
+            creator = creators[note]
+            count[creator] += 1
+            if count[creator] == per_creator:
+                full[creator] = visit
+        for rank in range(depth[visit]):
+            if feed[rank] >= 0:
+                count[creators[feed[rank]]] = 0
+
+
+# Helpers take arrays out of their tables first: in compiled code each look into a table counts
+# references, which costs more than all the rest.
+
+
+@njit(nogil=True, cache=True)
+def mark_taken(taken, visit, user, seen, shelves):  # type: ignore[no-untyped-def]
+    """Marks what a reader may not be served: what was seen, and the reader's own notes."""
+    items, notes = seen.items, shelves.creator_notes
+    for place in range(seen.start[user], seen.end[user]):
+        taken[items[place]] = visit
+    for place in range(shelves.creator_start[user], shelves.creator_start[user + 1]):
+        taken[notes[place]] = visit
+
+
+@njit(nogil=True, cache=True)
+def _skip(notes, place, taken, creators, full, visit):  # type: ignore[no-untyped-def]
+    """The next place in a list whose note may be served; its end if there is none."""
+    while place < notes.size and notes[place] >= 0:
+        note = notes[place]
+        if taken[note] != visit and full[creators[note]] != visit:
+            break
+        place += 1
+    return place
+
+
+@njit(nogil=True, cache=True)
+def _following(follows, shelves, taken, full, visit):  # type: ignore[no-untyped-def]
+    """The freshest note that may be served by anybody whom the reader follows; -1 if none."""
+    start, notes, freshness = shelves.creator_start, shelves.creator_notes, shelves.freshness
+    found, best = np.int32(-1), -1.0
+    for creator in follows:
+        if creator < 0 or full[creator] == visit:
+            continue
+        for place in range(start[creator], start[creator + 1]):
+            note = notes[place]
+            if taken[note] != visit:
+                if freshness[note] > best:
+                    found, best = note, freshness[note]
+                break
+    return found
+
+
+@njit(nogil=True, cache=True)
+def _explore(shelves, taken, creators, full, visit, point):  # type: ignore[no-untyped-def]
+    """The next fresh note on the ring from a point that may be served; -1 if none."""
+    ring, notes = shelves.ring, shelves.ring_notes
+    start = np.searchsorted(ring, point)
+    for step in range(ring.size):
+        note = notes[(start + step) % ring.size]
+        if taken[note] != visit and full[creators[note]] != visit:
+            return note
+    return np.int32(-1)

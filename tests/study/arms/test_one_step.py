@@ -1,0 +1,93 @@
+"""One-step drift: the same morning, by a fit with and by one without newcomers' events."""
+
+import itertools
+
+import numpy as np
+import polars as pl
+import pytest
+
+import recsys
+from recsys.measures import frbo
+from recsys.mitigations.build import make_recommender
+from recsys.study.arms.closed_loop import ClosedArms
+from recsys.study.arms.open_loop import WorldArms
+
+CONFIG = {
+    "name": "tiny",
+    "seeds": 1,
+    "world": {
+        "incumbents": 200, "days_before": 4, "days_after": 3, "burn_in_days": 1,
+        "influx": {"newcomers": 60, "arrivals": [0.5, 0.5], "posting": 0.8},
+    },
+    "recommenders": [{"kind": "als", "factors": 4, "iterations": 3}, "trending"],
+    "evaluation": {"days": [1, 2], "panel": 60, "k": 8, "training_days": 4, "one_step": True},
+}  # fmt: skip
+
+
+def one_step(loop, *changes):
+    result = recsys.run(recsys.load_study({**CONFIG, "loop": loop}, changes))
+    rows = result.per_user.filter(pl.col("cohort") == "incumbent")
+    keys = ["recommender", "arm"]
+    return {key: part["one_step"] for key, part in rows.group_by(keys, maintain_order=True)}
+
+
+@pytest.mark.parametrize("loop", ["open", "closed"])
+def test_newcomers_events_move_feeds(loop):
+    found = one_step(loop)
+    for name in ("als", "trending"):
+        assert found[name, "control"].null_count() == found[name, "control"].len()
+        for arm in ("influx", "placebo"):
+            values = found[name, arm]
+            assert values.null_count() == 0
+            assert 0 <= values.min() < values.max() <= 1
+    assert found["als", "retrain"].max() == 0  # nobody came
+
+
+@pytest.mark.parametrize("loop", ["open", "closed"])
+@pytest.mark.parametrize("idle", ["newcomers=0", "arrivals=[0.0,0.0,0.0,1.0]"])
+def test_without_newcomers_events_it_is_zero(loop, idle):
+    found = one_step(loop, f"world.influx.{idle}")
+    for (_, arm), values in found.items():
+        assert arm == "control" or values.max() == 0
+
+
+def test_open_loop_by_hand():
+    study = recsys.load_study(CONFIG)
+    arms = WorldArms(study.world, study.evaluation, study.arms, 0)
+    recommender = make_recommender(study.recommenders[0])
+    rows = arms.measure("als", recommender).per_user
+    log, _ = arms._day("influx", 2)
+    incumbents = log.dense.filter(pl.col("user") < 200)
+    without = recsys.InteractionLog(log.users, log.items, incumbents)
+    seed = recsys.core.noise.training_seed(0, "influx")
+    feeds = [
+        arms._serve(recommender.fit(seen, seed), "influx", 2, arms.panel).item_ids
+        for seen in (without, log)
+    ]
+    values = rows.filter(arm="influx", day=2, cohort="incumbent")["one_step"]
+    np.testing.assert_allclose(values, 1 - frbo(*feeds))
+
+
+def test_closed_loop_goes_on_from_the_same_fit(monkeypatch):
+    """Both of a morning's fits are given yesterday's, and the second no event of a newcomer."""
+    study = recsys.load_study({**CONFIG, "loop": "closed", "arms": ["control", "influx"]})
+    recommender = make_recommender(study.recommenders[0])
+    fits, fit = [], type(recommender).fit
+
+    def watched(self, log, seed=0, previous=None):
+        made = fit(self, log, seed, previous)
+        fits.append((log, seed, previous, made))
+        return made
+
+    monkeypatch.setattr(type(recommender), "fit", watched)
+    arms = ClosedArms(study.world, study.evaluation, study.arms, 0, recommender=recommender)
+    arms.measure("als", recommender)
+    twice = [
+        (one, other)
+        for one, other in itertools.pairwise(fits)
+        if one[1] == other[1] and one[2] is other[2] and one[2] is not None
+    ]
+    assert len(twice) == 2  # days 1 and 2 of the influx arm
+    for (full, *_), (own, *_) in twice:
+        assert (full.dense["user"] >= 200).any()
+        assert own.dense.equals(full.dense.filter(pl.col("user") < 200))

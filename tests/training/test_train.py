@@ -1,0 +1,357 @@
+"""Training runs: what is tested, on whom, and that the figures are those of the feeds."""
+
+import math
+from datetime import UTC, datetime
+
+import numpy as np
+import polars as pl
+import pytest
+
+import recsys
+from recsys.config import Training
+from recsys.core.errors import ConfigError, LogError
+from recsys.logs.holdout import split_log
+from recsys.logs.log import InteractionLog
+from recsys.measures.metrics import METRICS
+from recsys.mitigations.build import make_recommender
+from recsys.recommenders import RECOMMENDERS
+from recsys.training.load import load_training
+from recsys.training.train import (
+    evaluate,
+    log_of,
+    source_of,
+    split_for_test,
+    split_for_tuning,
+    train,
+    truth_of,
+)
+
+SMALL = {"als": {"factors": 8}}
+CONFIG = {
+    "name": "small",
+    "world": {
+        "incumbents": 200,
+        "influx": {"kind": "rednote_2025", "newcomers": 60},
+        "days_before": 4,
+        "days_after": 3,
+    },
+    "recommender": {"kind": "item_knn"},
+    "k": 10,
+    "test_days": 1.0,
+}
+
+
+@pytest.fixture(scope="module")
+def source():
+    return source_of(load_training(CONFIG))
+
+
+@pytest.fixture(scope="module")
+def world_log(source):
+    return source[0]
+
+
+@pytest.fixture(scope="module")
+def result(source):
+    training = load_training(CONFIG)
+    log, simulation = source
+    split = split_for_test(training, log)
+    truth = truth_of(training, simulation, split)
+    return evaluate(training, make_recommender(training.recommender), split, truth)
+
+
+@pytest.fixture
+def log_config(tmp_path):
+    """A log of 120 users in two tastes, in files; without times."""
+    rng = np.random.default_rng(0)
+    user = rng.integers(0, 120, 3000)
+    item = (user % 2) * 20 + rng.integers(0, 20, 3000)
+    events = pl.DataFrame({"user_id": user, "item_id": item}).unique(maintain_order=True)
+    events.write_csv(tmp_path / "events.csv")
+    users = {"user_id": range(120), "days": [10 * (u % 10) for u in range(120)]}
+    pl.DataFrame(users).write_csv(tmp_path / "users.csv")
+    return {
+        "name": "own",
+        "log": {
+            "events": str(tmp_path / "events.csv"),
+            "users": str(tmp_path / "users.csv"),
+            "newcomers": "days < 10",
+        },
+        "recommender": {"kind": "item_knn"},
+        "k": 5,
+    }
+
+
+# A world
+
+
+def test_a_worlds_last_days_are_held_out(world_log):
+    training = load_training(CONFIG)
+    split = split_for_test(training, world_log)
+    assert split.cut == datetime(2025, 1, 14, tzinfo=UTC)  # day 2: the last of three
+    assert split.train.dense["timestamp"].max() < split.cut <= split.test.dense["timestamp"][0]
+    published = world_log.items["published"]
+    live = (published < split.cut).to_numpy()
+    age = (pl.Series([split.cut]).dt.cast_time_unit("ms") - published).dt.total_seconds() / 86_400
+    live &= (age < training.world.notes.window_days).to_numpy()
+    np.testing.assert_array_equal(split.candidates, live)
+
+
+def test_validation_is_a_part_of_what_is_trained_on(world_log):
+    training = load_training(CONFIG)
+    whole, inner = split_for_test(training, world_log), split_for_tuning(training, world_log)
+    assert inner.cut == datetime(2025, 1, 13, tzinfo=UTC)
+    both = inner.train.dense.height + inner.test.dense.height
+    assert both == whole.train.dense.height
+
+
+def test_figures_are_means_over_the_users_of_a_group(result):
+    groups = result.summary.select("by", "group").unique(maintain_order=True).rows()
+    assert groups[:3] == [("all", "all"), ("cohort", "incumbent"), ("cohort", "newcomer")]
+    assert ("status", "hot") in groups
+    for by, group in groups:
+        theirs = result.per_user if by == "all" else result.per_user.filter(pl.col(by) == group)
+        for name, metric in METRICS.items():
+            row = result.summary.row(
+                by_predicate=(pl.col("by") == by)
+                & (pl.col("group") == group)
+                & (pl.col("metric") == name),
+                named=True,
+            )
+            if metric.kind == "user":
+                assert row["value"] == pytest.approx(theirs[name].mean(), rel=1e-12)
+                assert row["n_users"] == theirs.height - theirs[name].null_count()
+            if row["n_users"]:
+                assert result.figure(name, by, group) == row["value"]
+            else:
+                assert row["value"] is None
+                assert math.isnan(result.figure(name, by, group))
+    assert math.isnan(result.figure("ndcg", "status", "nobody"))
+
+
+def test_recall_is_that_of_the_feeds(result, world_log):
+    split = split_for_test(load_training(CONFIG), world_log)
+    user, item = split.relevant.nonzero()
+    truth = pl.DataFrame({"user_id": user, "item_id": item}).cast(pl.Int64)
+    found = result.feeds.join(truth, on=["user_id", "item_id"]).group_by("user_id").len()
+    counted = (
+        truth.group_by("user_id")
+        .len("relevant")
+        .join(found, on="user_id", how="left")
+        .select("user_id", recall=pl.col("len").fill_null(0) / pl.col("relevant"))
+        .sort("user_id")
+    )
+    theirs = result.per_user.select("user_id", "recall").sort("user_id")
+    np.testing.assert_allclose(theirs["recall"], counted["recall"], rtol=1e-12)
+    assert theirs["user_id"].to_list() == counted["user_id"].to_list()
+
+
+def test_feeds_hold_candidates_that_were_not_seen(result, world_log):
+    split = split_for_test(load_training(CONFIG), world_log)
+    user, item = (result.feeds[name].to_numpy() for name in ("user_id", "item_id"))
+    assert split.candidates[item].all()
+    assert not np.asarray(split.train.seen[user, item]).any()
+    per_user = result.feeds.group_by("user_id").len()["len"]
+    assert per_user.min() == per_user.max() == 10
+
+
+def test_who_cannot_be_served_is_marked(result):
+    cold = result.per_user.filter(pl.col("status") != "hot")["user_id"]
+    assert len(cold)
+    sources = result.feeds.filter(pl.col("user_id").is_in(cold.implode()))["source"]
+    assert sources.unique().to_list() == ["fallback"]
+
+
+def test_timings_and_notes(result):
+    timings = result.timings.row(0, named=True)
+    assert timings["users"] == result.per_user.height
+    assert timings["users_per_s"] == pytest.approx(timings["users"] / timings["serve_s"])
+    assert result.notes[0].startswith("Tested on ")
+    assert "2025-01-14 00:00 UTC" in result.notes[0]
+
+
+@pytest.mark.parametrize("name", RECOMMENDERS)
+def test_every_recommender_trains_to_the_same_bits(name, world_log):
+    training = load_training({**CONFIG, "recommender": {"kind": name, **SMALL.get(name, {})}})
+    split = split_for_test(training, world_log)
+    first, second = (
+        evaluate(training, make_recommender(training.recommender), split) for _ in range(2)
+    )
+    assert first.summary.equals(second.summary)
+    assert first.feeds.equals(second.feeds)
+
+
+def test_a_chosen_few_metrics(world_log):
+    training = load_training({**CONFIG, "metrics": ["recall", "coverage"]})
+    split = split_for_test(training, world_log)
+    got = evaluate(training, make_recommender(training.recommender), split)
+    assert got.summary["metric"].unique(maintain_order=True).to_list() == ["recall", "coverage"]
+    assert got.per_user.columns == ["user_id", "cohort", "status", "n_relevant", "recall"]
+
+
+def test_what_nobody_could_find_is_said(world_log, result):
+    split = split_for_test(load_training(CONFIG), world_log)
+    later = split.out_of_reach["of items published later"]
+    assert later > 0
+    assert f"{later:,} of items published later" in result.notes[1]
+    assert f"{split.likes[0]:,} of the {split.likes[1]:,} likes" in result.notes[0]
+
+
+@pytest.mark.parametrize("cut", [split_for_test, split_for_tuning])
+def test_utility_is_the_truth_on_the_day_of_the_cut(cut):
+    training = load_training(CONFIG)
+    log, simulation = source_of(training)
+    split = cut(training, log)
+    truth = truth_of(training, simulation, split)
+    recommender = make_recommender(training.recommender)
+    got = evaluate(training, recommender, split, truth)
+    ids = got.feeds["item_id"].to_numpy().reshape(-1, training.k).astype(np.int32)
+    users = got.per_user["user_id"].to_numpy()
+    day = (split.cut - datetime(2025, 1, 12, tzinfo=UTC)).days
+    chance = simulation.click_probability(users, ids, day)
+    looks = (np.arange(training.k) // 2 + 1) ** -0.4
+    expected = 100 * (chance * looks).sum(axis=1) / looks.sum()
+    np.testing.assert_allclose(got.per_user["utility"], expected, rtol=1e-6)
+    assert got.figure("utility") == pytest.approx(expected.mean())
+    blind = evaluate(training, recommender, split)
+    assert blind.figure("ndcg") == got.figure("ndcg")
+    assert math.isnan(blind.figure("utility"))
+
+
+def test_the_oracles_list_is_worth_most():
+    training = load_training({**CONFIG, "recommender": "random"})
+    log, simulation = source_of(training)
+    split = split_for_test(training, log)
+    truth = truth_of(training, simulation, split)
+    got = evaluate(training, RECOMMENDERS["random"](), split, truth)
+    items = np.flatnonzero(split.candidates).astype(np.int32)
+    users = got.per_user["user_id"].to_numpy()
+    chance = truth.worth(users, np.tile(items, (users.size, 1)))
+    best = -np.sort(-chance, axis=1)[:, : training.k]
+    most = 100 * (best * truth.looks).sum(axis=1) / truth.looks.sum()
+    assert (got.per_user["utility"] < most).all()
+    assert got.figure("utility") == pytest.approx(100 * chance.mean(), rel=0.05)  # by lot
+
+
+def test_without_whole_days_there_is_no_truth():
+    training = load_training({**CONFIG, "test_days": None, "test_share": 0.3})
+    log, simulation = source_of(training)
+    assert truth_of(training, simulation, split_for_test(training, log)) is None
+    assert "utility" not in training.metrics
+
+
+# A log
+
+
+def test_a_log_without_times(log_config):
+    got = train(load_training(log_config))
+    assert got.figure("hit_rate") > 0.9  # half of the items are of a user's taste, most are known
+    assert got.figure("recall") > train(
+        load_training({**log_config, "recommender": "random"})
+    ).figure("recall")
+    assert got.notes[0].endswith("not seen before.")
+    assert "drawn by lot" in got.notes[0]
+    assert got.figure("ndcg", "cohort", "newcomer") > 0
+
+
+def test_validation_lots_are_drawn_anew_within_the_training_part(log_config):
+    training = load_training(log_config)
+    log = log_of(training)
+    whole, inner = split_for_test(training, log), split_for_tuning(training, log)
+    assert inner.train.dense.height + inner.test.dense.height == whole.train.dense.height
+    share = inner.test.dense.height / whole.train.dense.height
+    n = whole.train.dense.height  # pairs are distinct in this log
+    assert abs(share - 0.2) < 4 * np.sqrt(0.2 * 0.8 / n)  # 4 standard errors
+    assert evaluate(training, make_recommender(training.recommender), inner).figure("recall") > 0
+
+
+def test_a_perfect_recommender_has_perfect_figures():
+    """What everybody likes next is what the most like: found by trending, in its order."""
+    start = datetime(2025, 1, 1, tzinfo=UTC).timestamp()
+    rows = [(f"old {n}", item, 0) for item in range(5) for n in range(10 - item)]
+    rows += [(f"new {n}", item, 3) for n in range(4) for item in range(5)]
+    user, item, day = zip(*rows, strict=True)
+    log = InteractionLog.from_frames(
+        {"user_id": user, "item_id": item, "timestamp": [start + 86_400 * d for d in day]}
+    )
+    training = Training.model_construct(**load_training({**CONFIG, "k": 5}).__dict__)
+    got = evaluate(training, RECOMMENDERS["trending"](), split_log(log, days=1))
+    for name in ("ndcg", "recall", "precision", "hit_rate", "mrr", "map", "coverage"):
+        assert got.figure(name) == 1.0, name
+    assert got.per_user["status"].unique().to_list() == ["cold"]
+
+
+# Mistakes
+
+
+def test_nobody_to_test(world_log):
+    training = load_training(CONFIG)
+    split = split_log(world_log.only(np.arange(world_log.dense.height) < 3), share=0.5)
+    with pytest.raises((ConfigError, LogError), match=r"k: 10 is more than|nobody can be tested"):
+        evaluate(training, make_recommender(training.recommender), split)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"recomender": "als"}, "recomender: unknown key; did you mean 'recommender'?"),
+        ({"recommender": "alss"}, "recommenders: no kind 'alss'; did you mean 'als'?"),
+        ({"recommender": {"kind": "als", "factor": 8}}, "factor: unknown key; did you mean 'fact"),
+        ({"recommender": {"name": "x"}}, "recommender.kind"),
+        ({"metrics": ["ndgc"]}, "metrics: there is no 'ndgc'; did you mean 'ndcg'?"),
+        (
+            {"metrics": ["utility"], "test_days": None},
+            "metrics: utility is the truth of a world whose last test_days are held out; give",
+        ),
+        ({"k": 0}, "k: input should be greater than or equal to 1"),
+        ({"test_share": 0.5}, "test_days and test_share: give one of them, not both"),
+        ({"test_days": 7}, "test_days: 7.0 leaves nothing of the 7 days"),
+        ({"variants": {"a": {}}}, "variants: a training run has none"),
+        ({"arm": "infulx"}, "arm: input should be"),
+        ({"seeds": 3}, "seeds: unknown key; did you mean 'seed'?"),
+        ({"world": None}, "give one source: either world or log"),
+        ({"tune": {"space": {}}}, "tune.space"),
+        ({"tune": {"space": {"neighbour": [1]}}}, "tune.space.neighbour: no option of item_knn; d"),
+        ({"tune": {"space": {"neighbours": [0]}}}, "tune.space.neighbours: recommender item_knn: "),
+        ({"tune": {"space": {"neighbours": []}}}, "tune.space.neighbours"),
+        (
+            {"tune": {"space": {"shrinkage": {"low": 0, "high": 1, "log": True}}}},
+            "low must be above 0 where log is true",
+        ),
+        (
+            {"tune": {"space": {"shrinkage": {"low": 3, "high": 1}}}},
+            "low must be less than high, but they are 3 and 1",
+        ),
+        (
+            {"tune": {"space": {"shrinkage": [1]}, "metric": "coverage"}},
+            "tune.metric: there is no 'coverage'",
+        ),
+    ],
+)  # fmt: skip
+def test_bad_configs(change, message):
+    with pytest.raises(ConfigError) as caught:
+        load_training({**CONFIG, **change})
+    assert str(caught.value).startswith("config: ")
+    assert message in str(caught.value)
+
+
+def test_a_logs_own_way_to_hold_out_is_refused(log_config):
+    log_config["log"]["holdout_days"] = 2.0
+    with pytest.raises(ConfigError, match=r"holdout_days: a training run holds out by test_day"):
+        load_training(log_config)
+
+
+def test_what_is_left_out_is_filled_in(log_config):
+    training = load_training(log_config)
+    assert training.test_share == 0.2
+    assert training.metrics == tuple(name for name in METRICS if name != "utility")
+    options = training.recommender.options
+    assert options == RECOMMENDERS["item_knn"]().model_dump()
+    assert options["neighbours"] == 100
+    again = training.model_dump(mode="json", exclude_none=True)
+    assert load_training(again) == training
+
+
+def test_public_names():
+    assert recsys.load_training is load_training
+    assert recsys.train is train

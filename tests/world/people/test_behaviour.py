@@ -1,0 +1,221 @@
+"""The response kernel against a slow reference written from the formula, and its effects."""
+
+import math
+
+import numpy as np
+import pytest
+
+from recsys.config import Platform
+from recsys.core.noise import Stream, moment, philox
+from recsys.logs.schema import KINDS
+from recsys.world.people import behaviour
+from recsys.world.people.behaviour import Conditions, examination, scroll_depth, solve_intercept
+from recsys.world.people.readers import Readers
+
+KIND = list(KINDS.categories)
+
+
+@pytest.fixture(scope="module")
+def served(arms):
+    """Some feeds of the influx arm's notes, with holes at the end."""
+    influx = arms["influx"]
+    rng = np.random.default_rng(0)
+    users = rng.permutation(influx.people.n)[:60].astype(np.int64)
+    feeds = rng.integers(0, influx.notes.n, (60, 12)).astype(np.int32)
+    feeds[::5, 9:] = -1
+    buzz = rng.random(influx.notes.n).astype(np.float32)
+    return influx, users, feeds, buzz
+
+
+def conditions(influx, day=7):
+    return Conditions.on(influx.world, influx.intercept, day, influx=True)
+
+
+def readers(people):
+    return Readers.fresh(people, np.full((people.n, 16), -1, np.int32), 64, 48)
+
+
+def slow_logit(people, notes, buzz, c, user, note):
+    language = notes.language[note]
+    s = float(people.skill[user, language])
+    subtitle = float(notes.subtitled[note]) * float(people.skill[user, 1 - language])
+    comprehension = s + (1 - s) * max(subtitle, c.translation)
+    return (
+        c.intercept
+        + c.taste * float(people.taste[user, notes.topic[note]])
+        + float(people.latent[user] @ notes.latent[note])
+        + float(people.format_pull[user, notes.format[note]])
+        + float(notes.quality[note])
+        + float(people.trend[user]) * float(buzz[note])
+        + float(people.commerce[user]) * float(notes.tagged[note])
+        + c.curiosity * float(notes.influx[note]) * float(people.curious[user])
+        - c.penalty * (1 - comprehension)
+    )
+
+
+def test_kernel_equals_the_formula(served):
+    influx, users, feeds, buzz = served
+    people, notes, c = influx.people, influx.notes, conditions(influx)
+    examine = examination(influx.world.platform, 12)
+    actions = np.zeros(feeds.shape, dtype=np.uint16)
+    rewards = np.zeros(users.size, dtype=np.float32)
+    when = int(moment(7, visit=2))
+    x = behaviour.logits(people, readers(people), notes, buzz, c, users, feeds)
+    moods = behaviour.moods(1.5, 9, people.address[users], when)
+    behaviour.respond(
+        people, readers(people), notes, buzz, c, examine, moods, np.uint64(9),
+        when, users, feeds, actions, rewards,
+    )  # fmt: skip
+    for row in range(60):
+        shown = feeds[row] >= 0
+        worth = examine[shown] / (1 + np.exp(-x[row, shown] - moods[row]))
+        assert rewards[row] == pytest.approx(worth.sum() / examine[shown].sum(), abs=1e-4)
+    clicks = 0
+    for row, user in enumerate(users):
+        today = np.zeros(24)
+        for rank, note in enumerate(feeds[row]):
+            if note < 0:
+                assert actions[row, rank] == 0
+                assert np.isnan(x[row, rank])
+                continue
+            expected = slow_logit(people, notes, buzz, c, user, note)
+            expected -= c.fatigue * today[notes.topic[note]]
+            today[notes.topic[note]] += 1
+            assert x[row, rank] == pytest.approx(expected, abs=1e-4)
+            low = int(notes.key[note]) & 0xFFFFFFFF
+            word = philox(9, Stream.CLICK, low, int(people.address[user]), when)[0]
+            p = examine[rank] / (1 + math.exp(-expected - moods[row]))
+            if abs((word + 0.5) / 2**32 - p) > 1e-5:  # float32 sums differ in the last digits
+                clicked = bool(actions[row, rank] >> KIND.index("click") & 1)
+                assert clicked == ((word + 0.5) / 2**32 < p)
+                clicks += clicked
+            assert actions[row, rank] & 1  # an impression, whatever else
+    assert clicks > 20
+
+
+def test_moods_are_normal_and_one_a_visit():
+    address = np.arange(20_000, dtype=np.uint32)
+    first, second = (behaviour.moods(1.5, 9, address, int(moment(3, visit=v))) for v in (0, 1))
+    # 4.5 standard errors of a mean, a deviation and a correlation of 20,000
+    assert abs(first.mean()) < 4.5 * 1.5 / math.sqrt(20_000)
+    assert abs(first.std() / 1.5 - 1) < 4.5 / math.sqrt(40_000)
+    assert abs(np.corrcoef(first, second)[0, 1]) < 4.5 / math.sqrt(20_000)
+    np.testing.assert_array_equal(first[:10], behaviour.moods(1.5, 9, address[:10], int(moment(3))))
+    assert not behaviour.moods(0.0, 9, address, 0).any()
+
+
+def test_follow_ups_need_a_click_and_commerce_a_tag(arms):
+    log = arms["control"].log.events.join(
+        arms["control"].log.items.select("item_id", "product_tag"), on="item_id"
+    )
+    clicks = log.filter(log["kind"] == "click").select("user_id", "item_id").unique()
+    after = log.filter(~log["kind"].is_in(["impression", "click"]))
+    assert after.height > 20
+    assert after.join(clicks, on=["user_id", "item_id"], how="anti").is_empty()
+    bought = log.filter(log["kind"].is_in(["product_click", "purchase"]))
+    assert bought["product_tag"].all()
+
+
+def test_rates_after_a_click(arms):
+    days = [day for arm in arms.values() for day in arm.days]
+    kinds = np.concatenate([day.kind for day in days])
+    clicks = (kinds == KIND.index("click")).sum()
+    for kind, rate in (("like", 0.032), ("save", 0.03)):
+        share = (kinds == KIND.index(kind)).sum() / clicks
+        assert abs(share - rate) < 4.5 * math.sqrt(rate / clicks)
+
+
+@pytest.mark.parametrize(
+    ("change", "direction"),
+    [
+        ({"language_penalty": 0.0}, 1),
+        ({"language_penalty": 4.0}, -1),
+        ({"translation": 1.0}, 1),
+        ({"curiosity": 3.0}, 1),
+    ],
+)
+def test_terms_move_clicks_on_newcomers_notes_the_right_way(arms, change, direction):
+    influx = arms["influx"]
+    few = np.arange(200)
+    theirs = np.flatnonzero(influx.notes.influx)[:20].astype(np.int32)
+    feeds = np.tile(theirs, (200, 1))
+    base = influx.world
+    buzz = np.zeros(influx.notes.n, dtype=np.float32)
+
+    def mean(world):
+        c = Conditions.on(world, influx.intercept, 6, influx=True)
+        return behaviour.logits(
+            influx.people, readers(influx.people), influx.notes, buzz, c,
+            few, feeds,
+        ).mean()  # fmt: skip
+
+    changed = base.model_copy(update={"behaviour": base.behaviour.model_copy(update=change)})
+    assert direction * (mean(changed) - mean(base)) > 0.1
+
+
+def test_translation_and_curiosity_answer_a_real_influx_only(world):
+    late = Conditions.on(world, 0.0, 6, influx=True)
+    assert late.translation == 0.45
+    assert late.curiosity == pytest.approx(math.exp(-6 / 4))
+    assert Conditions.on(world, 0.0, 5, influx=True).translation == 0
+    assert Conditions.on(world, 0.0, -1, influx=True).curiosity == 0
+    placebo = Conditions.on(world, 0.0, 6, influx=False)
+    assert (placebo.translation, placebo.curiosity) == (0, 0)
+    unadapted = Conditions.on(world, 0.0, 6, influx=True, adapted=False)
+    assert unadapted.translation == 0
+    assert unadapted.curiosity == late.curiosity
+
+
+def test_examination_goes_by_rows_of_the_layout():
+    single = examination(Platform(columns=1, examination=0.8), 4)
+    np.testing.assert_allclose(single, np.array([1.0, 2, 3, 4]) ** -0.8)
+    double = examination(Platform(columns=2, examination=0.8), 4)
+    assert double[0] == double[1] == 1
+    assert double[2] == double[3] == 2**-0.8
+
+
+def test_scroll_depth_is_yule_simon():
+    address = np.arange(100_000, dtype=np.uint32)
+    rows = scroll_depth(Platform(columns=1, visit_ranks=200), 2.0, 5, address, int(moment(3)))
+    # P(K >= k) = rho B(k, rho + 1) summed: for rho = 2 it is 2/(k (k + 1))
+    for k in (1, 2, 3, 5, 10):
+        expected = 2 / (k * (k + 1))
+        error = math.sqrt(expected * (1 - expected) / address.size)
+        assert abs((rows >= k).mean() - expected) <= 4.5 * error
+    assert rows.max() <= 200
+
+
+def test_intercept_meets_the_rate_and_refuses_what_cannot_be():
+    x = np.random.default_rng(0).normal(size=(500, 20)).astype(np.float32)
+    x[::7, 15:] = np.nan
+    examine = examination(Platform(), 20)
+    b = solve_intercept(x, examine, 0.086)
+    p = examine / (1 + np.exp(-(b + x.astype(float))))
+    assert np.nanmean(p) == pytest.approx(0.086, abs=1e-9)
+    with pytest.raises(ValueError, match="cannot be reached"):
+        solve_intercept(x, examine, 0.9)
+    with pytest.raises(ValueError, match="cannot be reached"):
+        solve_intercept(np.full((3, 20), np.nan, np.float32), examine, 0.1)
+
+
+@pytest.mark.parametrize("calm", [True, False])
+def test_click_probability_in_the_twins_state_and_in_ones_own(arms, calm):
+    influx, control = arms["influx"], arms["control"]
+    users = np.arange(30)
+    feeds = np.random.default_rng(1).integers(0, influx.notes.n, (30, 5)).astype(np.int32)
+    feeds[0, 3:] = -1
+    got = influx.click_probability(users, feeds, 3, control if calm else None)
+    state = (control if calm else influx).morning(3)
+    rows = influx.people.n
+    people = influx.people._replace(
+        taste=np.resize(state.taste, (rows, 24)), skill=np.resize(state.skill, (rows, 2))
+    )
+    c = Conditions.on(influx.world, influx.intercept, 3, influx=not calm)
+    nothing = np.zeros(influx.notes.n, dtype=np.float32)
+    for row in range(30):
+        for rank in range(5):
+            if feeds[row, rank] < 0:
+                assert np.isnan(got[row, rank])
+                continue
+            x = slow_logit(people, influx.notes, nothing, c, row, feeds[row, rank])
+            assert got[row, rank] == pytest.approx(1 / (1 + math.exp(-x)), abs=1e-5)

@@ -1,0 +1,168 @@
+"""The house policy and the blend, against slow references."""
+
+import numpy as np
+import pytest
+
+from recsys.config import Platform
+from recsys.config.world import Slots
+from recsys.core.noise import Stream, moment, uniforms
+from recsys.logs.log import Seen
+from recsys.world.platform import house
+from recsys.world.platform.blend import FOLLOWING, FRESH, PERSONAL, TRENDING, blend, slot_pattern
+
+
+@pytest.fixture(scope="module")
+def morning(arms):
+    """Day 2 of the influx arm, and what its readers had seen by then."""
+    influx = arms["influx"]
+    morning = influx.morning(2)
+    return (
+        influx,
+        (morning.shelves[0], morning.follows),
+        Seen.from_matrix(influx.log_before(2).seen),
+    )
+
+
+def taken_by(user, simulation, seen):
+    own = np.flatnonzero(simulation.notes.creator == user)
+    return set(seen.items[seen.start[user] : seen.end[user]].tolist()) | set(own.tolist())
+
+
+def test_personal_ranking_is_affinity_times_freshness(morning):
+    simulation, (shelves, _), seen = morning
+    people, notes = simulation.people, simulation.notes
+    rng = np.random.default_rng(2)
+    clicks = rng.integers(0, 5, (people.n, shelves.average.shape[1])).astype(np.float32)
+    users = np.array([3, 17, 250, people.n - 1])
+    ranking = np.empty((4, 30), dtype=np.int32)
+    depth = np.array([30, 10, 30, 30], dtype=np.int32)
+    house.rank(clicks, seen, shelves, people.app_language, 10.0, users, depth, ranking)
+    buckets = house.note_buckets(notes)
+    live = np.flatnonzero(simulation.candidates(2))
+    for row, user in enumerate(users):
+        affinity = clicks[user] + 10.0 * shelves.average[people.app_language[user]]
+        score = affinity[buckets[live]] * shelves.freshness[live]
+        free = ~np.isin(live, list(taken_by(user, simulation, seen)))
+        best = live[free][np.argsort(-score[free], kind="stable")][: depth[row]]
+        np.testing.assert_array_equal(ranking[row, : depth[row]], best)
+        assert (ranking[row, depth[row] :] == -1).all()
+
+
+def test_shelves_hold_the_live_notes(morning):
+    simulation, (shelves, _), _ = morning
+    live = np.flatnonzero(simulation.candidates(2))
+    assert sorted(shelves.bucket_notes.tolist()) == live.tolist()
+    assert sorted(shelves.creator_notes.tolist()) == live.tolist()
+    fresh = live[2 - simulation.notes.published[live] < 2]
+    assert sorted(shelves.ring_notes.tolist()) == fresh.tolist()
+    assert (np.diff(shelves.ring) >= 0).all()
+    np.testing.assert_allclose(shelves.average.sum(axis=1), 1)
+
+
+def test_freshness_halves():
+    platform = Platform(tail=0.0, half_life_days=2.0)
+    got = house.freshness(np.array([0.0, 2.0, 4.0]), platform)
+    np.testing.assert_allclose(got, [1, 0.5, 0.25])
+    assert house.freshness(np.array([1e6]), Platform(tail=0.02))[0] == 0.02
+
+
+@pytest.mark.parametrize("slots", [Slots(), Slots(personal=1, following=0, trending=0, fresh=0)])
+def test_pattern_keeps_the_shares(slots):
+    pattern = slot_pattern(slots, 100)
+    for source, name in ((PERSONAL, "personal"), (FOLLOWING, "following"), (FRESH, "fresh")):
+        share = getattr(slots, name)
+        for ranks in (10, 25, 100):
+            assert abs((pattern[:ranks] == source).sum() - share * ranks) <= 1
+
+
+def slow_blend(simulation, morning, seen, personal, user, pattern, seed, when, depth, per_creator):
+    """One feed, slot by slot, with Python sets."""
+    shelves, follows = morning
+    taken, feed = taken_by(user, simulation, seen), []
+    creator_of = simulation.notes.creator
+
+    def first(notes):
+        for note in notes:
+            of_creator = sum(creator_of[n] == creator_of[note] for n, _ in feed)
+            if note >= 0 and note not in taken and of_creator < per_creator:
+                return note
+        return -1
+
+    for rank in range(depth):
+        note, source = -1, pattern[rank]
+        if source == FOLLOWING:
+            followed = [c for c in follows[user] if c >= 0]
+            heads = []
+            for creator in followed:
+                part = slice(shelves.creator_start[creator], shelves.creator_start[creator + 1])
+                head = first(shelves.creator_notes[part])
+                if head >= 0:
+                    heads.append(head)
+            note = max(heads, key=lambda n: shelves.freshness[n], default=-1)
+        elif source == TRENDING:
+            note = first(shelves.trending)
+        elif source == FRESH:
+            address = simulation.people.address[user]
+            point = uniforms(seed, Stream.FRESH, address, rank, when)[0]
+            start = np.searchsorted(shelves.ring, point)
+            note = first(np.roll(shelves.ring_notes, -start))
+        if note < 0:
+            note, source = first(personal), PERSONAL
+        if note < 0:
+            break
+        taken.add(note)
+        feed.append((int(note), int(source)))
+    return feed
+
+
+@pytest.mark.parametrize("per_creator", [1, 2, 200])
+def test_blend_equals_a_slow_reference(morning, per_creator):
+    simulation, day, seen = morning
+    rng = np.random.default_rng(0)
+    users = np.arange(0, simulation.people.n, 9)
+    live = np.flatnonzero(simulation.candidates(2))
+    personal = np.stack([rng.permutation(live)[:25] for _ in users]).astype(np.int32)
+    for row, user in enumerate(users):
+        free = [n for n in personal[row] if n not in taken_by(user, simulation, seen)]
+        personal[row] = [*free, *[-1] * (25 - len(free))]
+    pattern = slot_pattern(Slots(personal=0.4, following=0.2, trending=0.2, fresh=0.2), 20)
+    feeds = np.empty((users.size, 20), dtype=np.int32)
+    sources = np.zeros(feeds.shape, dtype=np.uint8)
+    depth = np.full(users.size, 20, dtype=np.int32)
+    when = int(moment(2))
+    blend(
+        personal, np.zeros(personal.shape, np.uint8), day[1], seen, day[0],
+        simulation.notes.creator, per_creator, simulation.people.address, pattern, np.uint64(3),
+        when, users, depth, feeds, sources,
+    )  # fmt: skip
+    for row, user in enumerate(users):
+        expected = slow_blend(
+            simulation, day, seen, personal[row], user, pattern, 3, when, 20, per_creator
+        )
+        assert (
+            list(zip(feeds[row].tolist(), sources[row].tolist(), strict=True))[: len(expected)]
+            == expected
+        )
+        assert (feeds[row, len(expected) :] == -1).all()
+
+
+def test_one_more_fresh_note_moves_few_explorations(morning):
+    simulation, (shelves, follows), seen = morning
+    users = np.arange(simulation.people.n)
+    pattern = np.full(1, FRESH, dtype=np.int32)
+    personal = np.full((users.size, 1), -1, dtype=np.int32)
+
+    def explored(these):
+        feeds = np.empty((users.size, 1), dtype=np.int32)
+        blend(
+            personal, np.zeros(personal.shape, np.uint8), follows, seen, these,
+            simulation.notes.creator, 200, simulation.people.address, pattern, np.uint64(0),
+            int(moment(2)), users, np.ones(users.size, np.int32), feeds,
+            np.zeros(feeds.shape, np.uint8),
+        )  # fmt: skip
+        return feeds[:, 0]
+
+    without = shelves._replace(ring=shelves.ring[1:], ring_notes=shelves.ring_notes[1:])
+    changed = explored(shelves) != explored(without)
+    assert (explored(shelves)[changed] == shelves.ring_notes[0]).all()
+    assert changed.mean() < 10 / shelves.ring.size
