@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from recsys.errors import LogError
-from recsys.noise import Stream, normals
+from recsys.core.errors import LogError
+from recsys.core.noise import Stream, normals
+from recsys.core.threads import single_threaded_blas
 from recsys.recommenders.base import Model, Scores, Users
-from recsys.threads import single_threaded_blas
 
 __all__ = ["ByKey", "FactorModel", "solve", "starting_factors", "warm_factors"]
 
@@ -46,15 +46,23 @@ class FactorModel(Model):
         return self.scorer(items)(users)
 
     def scorer(self, items: NDArray[np.int32]) -> Callable[[Users], Scores]:
-        """See `Model.scorer`; the items' vectors are gathered once, and one result is reused."""
-        theirs = np.ascontiguousarray(self.item_factors[self.hot_column[items]].T)
-        result = np.empty((0, items.size), dtype=np.float32)
+        """See `Model.scorer`; the items' vectors are gathered once, and one result is reused.
+
+        The product is taken in float64 and rounded: OpenBLAS' float32 product on processors with
+        AVX2 alone gives a user other last bits in another row of the block.
+        """
+        item_vectors = self.item_factors[self.hot_column[items]].T.astype(np.float64, order="C")
+        exact = np.empty((0, items.size))
+        rounded = np.empty((0, items.size), dtype=np.float32)
 
         def score(users: Users) -> Scores:
-            nonlocal result
-            if result.shape[0] != users.size:
-                result = np.empty((users.size, items.size), dtype=np.float32)
-            return np.matmul(self.user_factors[self.hot_row[users]], theirs, out=result)
+            nonlocal exact, rounded
+            if exact.shape[0] != users.size:
+                exact = np.empty((users.size, items.size))
+                rounded = np.empty((users.size, items.size), dtype=np.float32)
+            user_vectors = self.user_factors[self.hot_row[users]].astype(np.float64)
+            np.copyto(rounded, np.matmul(user_vectors, item_vectors, out=exact), casting="same_kind")
+            return rounded
 
         return score
 
