@@ -22,8 +22,6 @@ from pipelines.tracking.tracker import Subject, TrackingError, tracked_as
 from recsys.core.errors import ConfigError, UserError
 from recsys.logs.read import read_frame
 
-__all__ = ["main"]
-
 _FRAMES = ("a", "b", "reference", "users", "items")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -123,20 +121,36 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--a", metavar="FILE", required=True, help="the reference feeds: before, or control")
     add("--b", metavar="FILE", required=True, help="the feeds under test")
-    add("--reference", metavar="FILE",
+    add(
+        "--reference",
+        metavar="FILE",
         help="a second realisation of A, whose drift from A is the floor; without it, A's turnover "
-        "from day to day is")  # fmt: skip
+        "from day to day is",
+    )
     add("--users", metavar="FILE", help="user_id, cohort, attributes to group by")
-    add("--items", metavar="FILE",
+    add(
+        "--items",
+        metavar="FILE",
         help="item_id, attributes (language, format, topic …), creator_id or creator_cohort, "
-        "popularity, embedding")  # fmt: skip
+        "popularity, embedding",
+    )
     add("--k", type=int, metavar="N", help="ranks to compare (default: the deepest feed)")
     add("--columns", nargs="+", default=[], metavar="OURS=THEIRS", help="your names of columns")
     add("--cohort", default="cohort", metavar="COLUMN", help="users' column of cohorts")
-    add("--attributes", nargs="+", default=[], metavar="NAME",
-        help="items' columns to measure mixes by: NAME or NAME=COLUMN")  # fmt: skip
-    add("--groups", nargs="+", default=[], metavar="COLUMN",
-        help="users' columns to break the headline down by; numbers are in thirds")  # fmt: skip
+    add(
+        "--attributes",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="items' columns to measure mixes by: NAME or NAME=COLUMN",
+    )
+    add(
+        "--groups",
+        nargs="+",
+        default=[],
+        metavar="COLUMN",
+        help="users' columns to break the headline down by; numbers are in thirds",
+    )
     add("--name", default="feeds", help="what the results are filed under (default: feeds)")
     add("--experiment", default="recsys", metavar="NAME", help="MLflow experiment")
     add("--no-tracking", action="store_true", help="do not log to MLflow")

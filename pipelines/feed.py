@@ -22,8 +22,6 @@ from pipelines.tracking.models import find_model
 from recsys.core.errors import ConfigError, UserError
 from recsys.recommenders import Model
 
-__all__ = ["main"]
-
 _NOT_SHOWN = ("user_id", "item_id", "key")
 
 

@@ -18,11 +18,10 @@ from pipelines.report.terminal import print_whereabouts
 from pipelines.report.verdicts import print_verdicts
 from pipelines.storage.figures import RowStore, save_proof
 from pipelines.tracking.tracker import TrackingError, tracked
-from recsys.checks.proof.run import FULL, KINDS, SHORT, TITLES, Effort, plan, prove
+from recsys.checks.proof.claims import TITLES
+from recsys.checks.proof.run import FULL, KINDS, SHORT, Effort, plan, prove
 from recsys.config import Study
 from recsys.core.errors import UserError
-
-__all__ = ["main"]
 
 _CONFIG = "configs/prove.yaml"
 
@@ -89,9 +88,11 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Parts that are done stay in data/proofs: what was stopped goes on from there.",
     )
     parser.add_argument(
-        "words", metavar="[CONFIG] [key=value ...]", nargs="*",
+        "words",
+        metavar="[CONFIG] [key=value ...]",
+        nargs="*",
         help=f"YAML file with a world ({_CONFIG}), and changes to it: world.behaviour.mood=0",
-    )  # fmt: skip
+    )
     parser.add_argument("--parts", help=f"some of {','.join(KINDS)}")
     parser.add_argument("--quick", action="store_true", help="whether it runs, not what it finds")
     return parser

@@ -40,8 +40,6 @@ from recsys.core.errors import UserError
 from recsys.study.plan import plan
 from recsys.study.result import StudyResult
 
-__all__ = ["main"]
-
 
 class _Finished(NamedTuple):
     """A study that was run: what was found, its files, its MLflow run or why there is none."""
@@ -191,12 +189,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("config", metavar="CONFIG", help="YAML file, such as configs/demo.yaml")
     parser.add_argument(
-        "overrides", metavar="key=value", nargs="*",
+        "overrides",
+        metavar="key=value",
+        nargs="*",
         help="changes to it, dots for nested keys: seeds=8 evaluation.k=10 tracking.enabled=false; "
         "variants=[NAME,NAME] chooses some variants, variants.NAME.seeds=2 changes one",
-    )  # fmt: skip
-    parser.add_argument("--each", action="store_true",
-                        help="print the whole summary of each variant too")  # fmt: skip
+    )
+    parser.add_argument(
+        "--each", action="store_true", help="print the whole summary of each variant too"
+    )
     return parser
 
 

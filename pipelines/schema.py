@@ -15,8 +15,6 @@ from recsys.config import Study, Training
 from recsys.mitigations import MITIGATIONS
 from recsys.recommenders import RECOMMENDERS
 
-__all__ = ["main", "schema"]
-
 _MODELS: dict[str, type[BaseModel]] = {"study": Study, "training": Training}
 _ELSEWHERE = {"type": "string", "pattern": r"^[\w.]+:\w+$", "description": "package.module:Class"}
 _ANY = {"type": ["object", "string", "null"]}
@@ -56,10 +54,14 @@ def _spec(known: Mapping[str, type[BaseModel]], *more: str) -> dict[str, Any]:
     """A kind, or a mapping with its options beside it; options of kinds elsewhere are not known."""
     named = {"name": {"type": "string"}, "options": {"type": "object"}}
     own = [
-        {**(model := kind.model_json_schema()), "required": ["kind"], "additionalProperties": False,
-         "properties": {"kind": {"const": name}, **named, **model.get("properties", {})}}
+        {
+            **(model := kind.model_json_schema()),
+            "required": ["kind"],
+            "additionalProperties": False,
+            "properties": {"kind": {"const": name}, **named, **model.get("properties", {})},
+        }
         for name, kind in known.items()
-    ]  # fmt: skip
+    ]
     free = {"anyOf": [{"enum": list(more)}, _ELSEWHERE]}
     mapping = {"type": "object", "properties": {"kind": free}, "required": ["kind"]}
     return {"anyOf": [{"enum": [*known, *more]}, _ELSEWHERE, *own, mapping]}

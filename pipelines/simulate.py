@@ -28,12 +28,10 @@ from pipelines.report.datasheet import Tally, Whence, datasheet, readme
 from pipelines.storage.files import StorageError
 from recsys.config import Study, World
 from recsys.core.errors import ConfigError, UserError
+from recsys.world.arms import ARMS
 from recsys.world.frames import Day, events_frame, items_frame, users_frame
 from recsys.world.people.notes import first_day
 from recsys.world.run import Run
-from recsys.world.simulate import ARMS
-
-__all__ = ["main", "write"]
 
 _SHEET = "datasheet.json"
 _SUMS = "SHA256SUMS"
@@ -123,8 +121,11 @@ def _write(part: Path, whence: Whence, threads: int) -> None:
             frame = events_frame([day]).select(
                 pl.col("user").cast(pl.Int64).alias("user_id"),
                 pl.col("item").cast(pl.Int64).alias("item_id"),
-                "timestamp", "kind", "rank", "weight",
-            )  # fmt: skip
+                "timestamp",
+                "kind",
+                "rank",
+                "weight",
+            )
             _parquet(frame, part / "events" / f"{_date(world, day)}.parquet")
             progress.advance(f"{_date(world, day)}, {day.user.size:,} events")
     users, items = users_frame(world, run.people), items_frame(world, run.notes)
@@ -178,8 +179,10 @@ def _check_free(place: Path, *, force: bool) -> None:
             f"{place} exists already; --force replaces it, --out DIR writes elsewhere"
         )
     if place.is_symlink() or not (place / _SHEET).is_file():
-        raise ConfigError(f"{place} is no data set of this program ({_SHEET} is missing); "
-                          "it is left alone: name another place with --out")  # fmt: skip
+        raise ConfigError(
+            f"{place} is no data set of this program ({_SHEET} is missing); "
+            "it is left alone: name another place with --out"
+        )
 
 
 @contextmanager
@@ -216,10 +219,16 @@ class _Progress:
         self._total, self._done, self._start = total, 0, time.monotonic()
         self._console = Console(stderr=True, highlight=False)
         self._bar = Progress(
-            TextColumn("days"), BarColumn(bar_width=30), MofNCompleteColumn(), TextColumn("left"),
-            TimeRemainingColumn(), TextColumn("{task.fields[last]}", markup=False),
-            console=self._console, transient=True, disable=not self._console.is_terminal,
-        )  # fmt: skip
+            TextColumn("days"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[last]}", markup=False),
+            console=self._console,
+            transient=True,
+            disable=not self._console.is_terminal,
+        )
         self._task = self._bar.add_task("days", total=total, last="")
 
     def __enter__(self) -> None:
@@ -263,16 +272,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("config", metavar="CONFIG", help="YAML file with a world")
     parser.add_argument(
-        "overrides", metavar="key=value", nargs="*",
+        "overrides",
+        metavar="key=value",
+        nargs="*",
         help="changes to it, dots for nested keys: world.incumbents=100000 workers=8",
-    )  # fmt: skip
+    )
     arms = [name for name, arm in ARMS.items() if not arm.retrained]
     parser.add_argument("--arm", choices=arms, default="influx", help="who arrives (influx)")
     parser.add_argument("--seed", type=_seed, default=0, help="draws everybody's luck (0)")
-    parser.add_argument("--impressions", action="store_true",
-                        help="write what was shown too: about ten times as many rows")  # fmt: skip
-    parser.add_argument("--out", type=Path, metavar="DIR",
-                        help="where to (data/NAME-ARM-seed-SEED)")  # fmt: skip
+    parser.add_argument(
+        "--impressions",
+        action="store_true",
+        help="write what was shown too: about ten times as many rows",
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="where to (data/NAME-ARM-seed-SEED)"
+    )
     parser.add_argument("--force", action="store_true", help="replace a data set that is there")
     return parser
 

@@ -21,8 +21,6 @@ from pipelines.storage.results import save_training
 from pipelines.tracking.tracker import Recorded, TrackingError, tracked
 from recsys.core.errors import UserError
 
-__all__ = ["main"]
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Trains from the command line.
@@ -85,9 +83,11 @@ def _parser() -> argparse.ArgumentParser:
         "config", metavar="CONFIG", help="YAML file, such as configs/train/als.yaml"
     )
     parser.add_argument(
-        "overrides", metavar="key=value", nargs="*",
+        "overrides",
+        metavar="key=value",
+        nargs="*",
         help="changes to it, dots for nested keys: recommender.factors=64 k=10 test_days=3",
-    )  # fmt: skip
+    )
     return parser
 
 

@@ -26,8 +26,6 @@ from recsys.measures.metrics.registry import METRICS
 from recsys.recommenders import Recommender
 from recsys.training.train import evaluate, source_of, split_for_tuning, truth_of
 
-__all__ = ["main"]
-
 _SHOWN = 10
 
 
@@ -118,9 +116,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("config", metavar="CONFIG", help="YAML file, such as configs/tune/als.yaml")
     parser.add_argument(
-        "overrides", metavar="key=value", nargs="*",
+        "overrides",
+        metavar="key=value",
+        nargs="*",
         help="changes to it, dots for nested keys: tune.trials=50 tune.metric=recall",
-    )  # fmt: skip
+    )
     return parser
 
 

@@ -22,7 +22,6 @@ from recsys.recommenders import Recommender
 if TYPE_CHECKING:
     import optuna
 
-__all__ = ["Search"]
 
 Figures = Mapping[str, float]
 

@@ -22,8 +22,6 @@ from recsys.checks.validation.run import plan, validate
 from recsys.config import Study
 from recsys.core.errors import UserError
 
-__all__ = ["main"]
-
 _CONFIG = "configs/validate.yaml"
 
 
@@ -86,9 +84,11 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Parts that are done stay in data/validations: what was stopped goes on from there.",
     )
     parser.add_argument(
-        "words", metavar="[CONFIG] [key=value ...]", nargs="*",
+        "words",
+        metavar="[CONFIG] [key=value ...]",
+        nargs="*",
         help=f"YAML file with a world ({_CONFIG}), and changes to it: world.behaviour.mood=0",
-    )  # fmt: skip
+    )
     return parser
 
 

@@ -14,9 +14,19 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # From top to bottom: a part may import itself and those below it.
 LAYERS = (
-    "checks", "served", "training", "study", "mitigations", "recommenders", "world", "measures",
-    "logs", "statistics", "config", "core",
-)  # fmt: skip
+    "checks",
+    "served",
+    "training",
+    "study",
+    "mitigations",
+    "recommenders",
+    "world",
+    "measures",
+    "logs",
+    "statistics",
+    "config",
+    "core",
+)
 BLIND = {("recommenders", "world"), ("mitigations", "world")}
 """Below, and yet not to be seen: who recommends does not know the truth."""
 RANDOM = {"numpy.random", "random", "secrets"}
@@ -168,8 +178,14 @@ def test_no_global_randomness_and_no_print(path):
 
 @pytest.mark.parametrize(
     "code",
-    ["import random", "from random import gauss", "np.random.rand()", "from numpy import random",
-     "import numpy.random", "print(1)"],
-)  # fmt: skip
+    [
+        "import random",
+        "from random import gauss",
+        "np.random.rand()",
+        "from numpy import random",
+        "import numpy.random",
+        "print(1)",
+    ],
+)
 def test_the_walk_finds_offences(code):
     assert len(list(offences(ast.parse(code)))) == 1

@@ -10,8 +10,6 @@ from pipelines.report.section import Section
 from recsys.statistics import band_level
 from recsys.study.result import StudyResult
 
-__all__ = ["exposure_sections", "group_sections", "wins_sections"]
-
 _MOST_ROWS, _MOST_GROUPS = 24, 8
 """Rows of groups in a terminal, and groups of an attribute; a page and groups.csv have all."""
 _CLICKS = "ndcg"

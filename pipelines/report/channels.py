@@ -11,8 +11,6 @@ from pipelines.report.section import Section
 from recsys.study.result import StudyResult
 from recsys.world.arms import GATES
 
-__all__ = ["channel_sections", "save_channels_plot"]
-
 _TITLES = {
     "language_format": "mix of languages and formats (points of TV)",
     "newcomer_share": "attention to newcomers' notes (points of share)",

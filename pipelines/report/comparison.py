@@ -9,8 +9,6 @@ from pipelines.report.sensitivity import sensitivity_sections
 from pipelines.report.world import english, luck, measured, people, relative, slots, words
 from recsys.config import Study
 
-__all__ = ["comparison_sections"]
-
 
 def comparison_sections(variants: Mapping[str, Headline]) -> Iterator[Section]:
     """The comparison, part by part; each table has a row a recommender and variant.

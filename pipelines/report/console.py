@@ -8,8 +8,6 @@ from rich.table import Table
 
 from pipelines.report.section import Section
 
-__all__ = ["print_section", "stdout"]
-
 
 def stdout() -> Console:
     """100 columns where nobody looks: in a pipe or a file."""

@@ -20,8 +20,6 @@ from recsys.world.life import Acts, life_rows
 from recsys.world.people.notes import NoteTable
 from recsys.world.people.population import FORMATS, LANGUAGES, People
 
-__all__ = ["Tally", "Whence", "datasheet", "readme"]
-
 LICENCE = "Synthetic data; nobody in it is real. Apache-2.0, as the code that made it."
 _COHORTS = ("incumbent", "newcomer")
 _KINDS = tuple(KINDS.categories)
@@ -278,13 +276,24 @@ departure.
 
 
 def _by_day(sheet: dict[str, Any]) -> str:
-    head = ("day", "date", "incumbents active", "newcomers active",
-            "English share of incumbents' impressions", "events")  # fmt: skip
+    head = (
+        "day",
+        "date",
+        "incumbents active",
+        "newcomers active",
+        "English share of incumbents' impressions",
+        "events",
+    )
     rows = [
-        (day["day"], day["date"], *day["active"].values(),
-         day["english_share_of_incumbents_impressions"], day["events"])
+        (
+            day["day"],
+            day["date"],
+            *day["active"].values(),
+            day["english_share_of_incumbents_impressions"],
+            day["events"],
+        )
         for day in sheet["days"]
-    ]  # fmt: skip
+    ]
     return f"{_table(head, rows)}\n"
 
 

@@ -11,8 +11,6 @@ from pipelines.report.section import Section
 from recsys.study.result import StudyResult
 from recsys.study.tables.drift import SATURATED
 
-__all__ = ["DAILY", "daily_plot", "daily_sections"]
-
 DAILY = "Day by day"
 """What the titles of these sections begin with."""
 _ENOUGH = 5
@@ -31,9 +29,7 @@ def daily_sections(result: StudyResult, order: list[Variant]) -> Iterator[Sectio
     """
     if len(result.study.evaluation.days) < _ENOUGH:
         return
-    slots = result.drift.filter(
-        pl.col("measure") == "slots_changed", pl.col("day").is_not_null()
-    )  # fmt: skip
+    slots = result.drift.filter(pl.col("measure") == "slots_changed", pl.col("day").is_not_null())
     for variant in order:
         english = _english(result, variant)
         yield Section(
@@ -77,9 +73,11 @@ def _band(drift: Mapping[str, Any]) -> str:
 def _english(result: StudyResult, variant: Variant) -> dict[int, dict[str, Any]]:
     """How the share of English is spread over the incumbents, by day, with the influx."""
     rows = result.quantiles.filter(
-        _of(variant), pl.col("arm") == "influx", pl.col("cohort") == "incumbent",
+        _of(variant),
+        pl.col("arm") == "influx",
+        pl.col("cohort") == "incumbent",
         pl.col("measure") == _ENGLISH,
-    )  # fmt: skip
+    )
     return {row["day"]: row for row in rows.iter_rows(named=True)}
 
 
@@ -129,12 +127,14 @@ def _panel(alt: Any, drift: pl.DataFrame, unit: str, reversal: int | None) -> An
     shade = {"color": "#2f6fb0", "line": False}
     colour = alt.Scale(domain=["who", "total"], range=["#2f6fb0", "#9a9a9a"])
     curves = [
-        base.mark_line(point={"size": 20}).encode(
+        base.mark_line(point={"size": 20})
+        .encode(
             alt.Y(f"{part}:Q", title=unit),
             alt.Color("part:N", scale=colour, title=None),
-        ).transform_calculate(part=f"'{part}'")
+        )
+        .transform_calculate(part=f"'{part}'")
         for part in ("total", "who")
-    ]  # fmt: skip
+    ]
     layers = [
         base.mark_area(**shade, opacity=0.18).encode(
             alt.Y("who_band_low:Q"), alt.Y2("who_band_high:Q")

@@ -9,8 +9,6 @@ from pipelines.report.labels import Scale, placed, width_of
 from pipelines.report.section import Section
 from recsys.study.result import StudyResult
 
-__all__ = ["front_sections", "save_front_plot"]
-
 _STABLE = {
     "drift_total": "total drift",
     "drift_with_noise": "with noise",

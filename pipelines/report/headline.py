@@ -9,8 +9,6 @@ import polars as pl
 from recsys.core.lazy import lazy
 from recsys.study.result import StudyResult
 
-__all__ = ["DASH", "Headline", "Variant", "interval", "name_of", "number"]
-
 DASH = "–"
 
 Variant = tuple[str, str]

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-__all__ = ["Place", "Scale", "placed", "width_of"]
-
 _LETTER, _LINE, _GAP, _DOT = 5.6, 12.0, 9.0, 5.0
 """Pixels: a letter's width, a line's height, from a point to its name, half of a point."""
 

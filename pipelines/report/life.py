@@ -8,8 +8,6 @@ from pipelines.report.section import Section
 from recsys.study.result import StudyResult
 from recsys.study.tables.life import over_days, over_seeds
 
-__all__ = ["life_sections"]
-
 Row = Mapping[str, Any]
 
 

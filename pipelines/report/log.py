@@ -12,8 +12,6 @@ from recsys.config import Study
 from recsys.statistics import band_level
 from recsys.study.result import StudyResult
 
-__all__ = ["log_sections", "removal"]
-
 _EVIDENCE = 0.05
 _PRIMARY, _P = "notes", "p (notes)"
 """Whose p the verdict stands on, and the title of its column."""

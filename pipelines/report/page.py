@@ -14,8 +14,6 @@ from pipelines.report.section import Section
 from pipelines.report.world import in_order, world_sections
 from recsys.study.result import StudyResult
 
-__all__ = ["save_page"]
-
 _STYLE = """
 body {font: 15px/1.45 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
   color: #222; background: #fff}

@@ -3,8 +3,6 @@
 import re
 from typing import Any
 
-__all__ = ["svg_of"]
-
 
 def svg_of(chart: Any) -> str:
     """An Altair chart as SVG, with coordinates to a hundredth, so that a page can hold it.

@@ -15,8 +15,6 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-__all__ = ["StudyProgress"]
-
 
 class StudyProgress:
     """A context manager to hand to `recsys.run` as its `progress`.

@@ -8,8 +8,6 @@ from pipelines.report.plot import svg_of
 from recsys.checks.proof.offline import WAYS
 from recsys.checks.proof.run import Proof
 
-__all__ = ["plots_of"]
-
 _TITLES = {
     "language_format": "mix (TV)",
     "newcomer_share": "newcomers' share of looks",
@@ -68,13 +66,15 @@ def _sizes(alt: Any, offline: pl.DataFrame, figure: str) -> Any:
     means = offline.filter(pl.col("level").is_in(_TITLES))
     keys = ("recommender", "level", "size")
     first = means.filter(way=WAYS[0]).select(
-        *keys, pl.lit("truth").alias("figure"),
+        *keys,
+        pl.lit("truth").alias("figure"),
         *(pl.col(f"true_{figure}{edge}").alias(f"y{edge}") for edge in ("", "_ci_low", "_ci_high")),
-    )  # fmt: skip
+    )
     told = means.select(
-        *keys, pl.concat_str(pl.lit("log without "), "way").alias("figure"),
+        *keys,
+        pl.concat_str(pl.lit("log without "), "way").alias("figure"),
         *(pl.col(f"{figure}{edge}").alias(f"y{edge}") for edge in ("", "_ci_low", "_ci_high")),
-    )  # fmt: skip
+    )
     every = pl.concat([first, told]).fill_nan(None)  # one seed has no interval
     rows = []
     for level, title in _TITLES.items():
@@ -83,10 +83,13 @@ def _sizes(alt: Any, offline: pl.DataFrame, figure: str) -> Any:
             "recommender", maintain_order=True
         ):
             base = alt.Chart(alt.Data(values=part.drop("level", "recommender").to_dicts())).encode(
-                alt.X("size:Q", title=f"newcomers / daily actives, {recommender}",
-                      scale={"type": "log"}),
+                alt.X(
+                    "size:Q",
+                    title=f"newcomers / daily actives, {recommender}",
+                    scale={"type": "log"},
+                ),
                 color=alt.Color("figure:N", title=None),
-            )  # fmt: skip
+            )
             line = base.mark_line(point=True).encode(alt.Y("y:Q", title=f"{figure}: {title}"))
             ends = base.mark_rule(opacity=0.5).encode(
                 alt.Y("y_ci_low:Q", title=f"{figure}: {title}"), alt.Y2("y_ci_high:Q")

@@ -8,8 +8,6 @@ from pipelines.report.section import Section
 from recsys.statistics import MIN_SEEDS_FOR_CLAIMS
 from recsys.study.result import StudyResult
 
-__all__ = ["power_lines", "recovery_sections"]
-
 _ENOUGH = 3
 _TITLES = {"language_format": "mix", "topic": "topics", "notes": "notes"}
 _WORDS = (

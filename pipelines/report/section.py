@@ -2,8 +2,6 @@
 
 from typing import NamedTuple
 
-__all__ = ["Section"]
-
 
 class Section(NamedTuple):
     """Plain text; whoever prints it decides what it looks like.

@@ -9,8 +9,6 @@ from pipelines.report.headline import Headline, name_of, number
 from pipelines.report.section import Section
 from recsys.study.sensitivity import CONCLUSIONS, sensitivity
 
-__all__ = ["sensitivity_sections"]
-
 
 def sensitivity_sections(variants: Mapping[str, Headline], reference: str) -> Iterator[Section]:
     """A table of conclusions, and below it the assumptions that some of them hang on.

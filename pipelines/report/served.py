@@ -11,8 +11,6 @@ from pipelines.report.headline import DASH, interval, number
 from pipelines.report.section import Section
 from recsys.served.compare import FeedComparison
 
-__all__ = ["print_served", "served_sections"]
-
 _HEADLINES = ("slots_changed", "notes", "creators", "language_format", "topic", "embedding")
 _MOST_DAYS = 14
 _FLOORS = {
@@ -116,11 +114,12 @@ def _groups(cohorts: pl.DataFrame, groups: pl.DataFrame) -> Section:
     chosen = pl.concat([named.select(groups.columns), groups]).filter(measure="slots_changed")
     lines = [
         (
-            f"{row['attribute']} {row['group']}", f"{row['n_users']:,}",
+            f"{row['attribute']} {row['group']}",
+            f"{row['n_users']:,}",
             *(interval(row, part) for part in ("drift", "floor", "excess")),
         )
         for row in chosen.iter_rows(named=True)
-    ]  # fmt: skip
+    ]
     columns = ("group", "users", "drift", "floor", "excess")
     return Section("Whom does it strike?  (% of slots changed)", columns, tuple(lines))
 

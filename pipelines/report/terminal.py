@@ -16,8 +16,6 @@ from pipelines.report.world import world_sections
 from pipelines.tracking.tracker import Recorded
 from recsys.study.result import StudyResult
 
-__all__ = ["print_comparison", "print_group_whereabouts", "print_summary", "print_whereabouts"]
-
 _MOST_FOLDERS = 8
 
 

@@ -9,8 +9,6 @@ from pipelines.report.section import Section
 from recsys.measures.metrics.registry import METRICS
 from recsys.training.train import TrainingResult
 
-__all__ = ["print_training", "training_sections"]
-
 _ROWS = (
     ("all", "all", "everybody"),
     ("cohort", "incumbent", "incumbents"),

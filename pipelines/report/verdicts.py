@@ -11,9 +11,7 @@ from rich.console import Console
 
 from pipelines.report.console import print_section
 from pipelines.report.section import Section
-from recsys.checks.validation.run import CHECKS
-
-__all__ = ["print_verdicts"]
+from recsys.checks.verdicts import CHECKS
 
 _LEGEND = (
     "holds    the mean is within the tolerance; the whole interval, where the target is > 0 or < 0",

@@ -14,18 +14,6 @@ from pipelines.report.section import Section
 from recsys.config import Study
 from recsys.study.tables.drift import SATURATED
 
-__all__ = [
-    "english",
-    "in_order",
-    "luck",
-    "measured",
-    "people",
-    "relative",
-    "slots",
-    "words",
-    "world_sections",
-]
-
 _DROWNED, _FULL = " *", " †"
 _ENGLISH = "language:en"
 

@@ -12,10 +12,6 @@ from typing import Any
 import recsys
 from recsys.config import Study, Training
 
-__all__ = ["cell_digest", "code_digest", "data_digest", "evaluation_digest",
-           "files_digest", "group_digest", "study_digest",
-           "training_digest", "tuning_digest", "world_digest"]  # fmt: skip
-
 _LIBRARIES = ("implicit", "numba", "numpy", "polars", "ruptures", "scikit-learn", "scipy")
 """Another version of these may change figures in the last bits."""
 

@@ -15,8 +15,6 @@ from pipelines.storage.results import config_text
 from recsys.checks.proof.run import Proof
 from recsys.config import Study
 
-__all__ = ["PROOFS", "VALIDATIONS", "FigureStore", "RowStore", "save_proof", "save_verdicts"]
-
 VALIDATIONS = Path("data/validations")
 PROOFS = Path("data/proofs")
 

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import recsys
 
-__all__ = ["git_tags", "version_tags"]
-
 _LIBRARIES = ("implicit", "mlflow", "numpy", "polars")
 
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["address", "connect", "is_local", "open_client"]
 
 _LOCAL = Path("mlruns")
 

@@ -46,9 +46,12 @@ def log_model(
 
     spec = result.training.recommender
     logged = client.create_logged_model(
-        experiment_id, name=result.training.name, source_run_id=run_id, model_type=spec.kind,
+        experiment_id,
+        name=result.training.name,
+        source_run_id=run_id,
+        model_type=spec.kind,
         params={name: str(value) for name, value in spec.options.items()},
-    )  # fmt: skip
+    )
     try:
         with tempfile.TemporaryDirectory() as place:
             path = Path(place) / MODEL
@@ -60,10 +63,12 @@ def log_model(
                 input_example=_example(result.model),
                 pip_requirements=[f"{name}=={version(name)}" for name in _NEEDED],
                 mlflow_model=Description(
-                    artifact_path=logged.artifact_location, model_uuid=logged.model_id,
-                    run_id=run_id, model_id=logged.model_id,
+                    artifact_path=logged.artifact_location,
+                    model_uuid=logged.model_id,
+                    run_id=run_id,
+                    model_id=logged.model_id,
                 ),
-            )  # fmt: skip
+            )
             client.log_model_artifacts(logged.model_id, str(path))
         client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
     except BaseException:

@@ -38,23 +38,6 @@ from recsys.study.tables.life import over_seeds
 from recsys.training.train import TrainingResult
 from recsys.world.life import LIFE
 
-__all__ = [
-    "Value",
-    "child_params",
-    "child_values",
-    "options_params",
-    "seed_values",
-    "served_params",
-    "served_values",
-    "study_params",
-    "study_tags",
-    "study_values",
-    "training_values",
-    "trial_values",
-    "variants",
-    "verdict_values",
-]
-
 _PARTS = ("total", "volume", "who")
 _PARTS_AND_EDGES = tuple(f"{part}{edge}" for part in _PARTS for edge in ("", "_ci_low", "_ci_high"))
 _DRIFT = ("influx", "placebo", "retrain", *_PARTS_AND_EDGES, "p_value")
@@ -85,9 +68,14 @@ _HEADLINE_LEVEL = {
 }
 """Metric: cohort and measure of a mean in the influx arm."""
 _SERVED = (
-    "a", "b", *(f"{part}{edge}" for part in ("drift", "floor", "excess")
-                for edge in ("", "_ci_low", "_ci_high")),
-)  # fmt: skip
+    "a",
+    "b",
+    *(
+        f"{part}{edge}"
+        for part in ("drift", "floor", "excess")
+        for edge in ("", "_ci_low", "_ci_high")
+    ),
+)
 _LONGEST_VALUE = 500
 _LONGEST_NAME = 250
 
@@ -165,9 +153,13 @@ def child_values(result: StudyResult, recommender: str, mitigation: str) -> list
     closed = result.study.loop == "closed"
     life = result.life.filter(chosen, closed)
     split = (
-        *_front(result, chosen), *_recovery(result, chosen), *_channels(result, chosen),
-        *_wins(result, chosen), *_groups(result, chosen), *_exposure(result, chosen),
-    )  # fmt: skip
+        *_front(result, chosen),
+        *_recovery(result, chosen),
+        *_channels(result, chosen),
+        *_wins(result, chosen),
+        *_groups(result, chosen),
+        *_exposure(result, chosen),
+    )
     removals = _removals(result.removals.filter(pl.col("recommender") == recommender))
     return _finite((*found, *split, *removals, *_life(life)))
 

@@ -26,18 +26,30 @@ from recsys.training.train import TrainingResult
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = [
-    "ARTIFACTS", "Recorded", "Subject", "Tracker", "TrackingError", "tracked", "tracked_as"
-]  # fmt: skip
 
 ARTIFACTS = (
-    "config.yaml", "summary.csv", "drift.csv", "quantiles.csv", "wins.csv", "exposure.csv",
-    "measures.csv", "life.csv", "per_user.parquet", "report.html",
-)  # fmt: skip
+    "config.yaml",
+    "summary.csv",
+    "drift.csv",
+    "quantiles.csv",
+    "wins.csv",
+    "exposure.csv",
+    "measures.csv",
+    "life.csv",
+    "per_user.parquet",
+    "report.html",
+)
 MORE_ARTIFACTS = (
-    "groups.csv", "recovery.csv", "power.csv", "front.csv", "dominated.csv", "front.html",
-    "channels.csv", "channels.html", "games.parquet",
-)  # fmt: skip
+    "groups.csv",
+    "recovery.csv",
+    "power.csv",
+    "front.csv",
+    "dominated.csv",
+    "front.html",
+    "channels.csv",
+    "channels.html",
+    "games.parquet",
+)
 """Of some studies: of those with mitigations, or that split *who* among channels."""
 _PROGRAMS = {
     "evaluation": "pipelines.evaluate",
@@ -248,9 +260,14 @@ class Tracker:
         """
         with self._taken() as store:
             _log_input(
-                store, store.run_id, f"{config['name']} feeds", store.tags["world_digest"][:16],
-                "local", {"uri": str(Path(config["b"]).absolute())}, "evaluation",
-            )  # fmt: skip
+                store,
+                store.run_id,
+                f"{config['name']} feeds",
+                store.tags["world_digest"][:16],
+                "local",
+                {"uri": str(Path(config["b"]).absolute())},
+                "evaluation",
+            )
             _log(store, store.run_id, records.served_values(result), records.served_params(config))
             store.client.set_tag(store.run_id, "mlflow.note.content", "\n\n".join(result.notes))
             for path in sorted(folder.iterdir()):
@@ -314,9 +331,11 @@ def _record_child(store: _Store, result: StudyResult, recommender: str, mitigati
     with _run(store, name, "recommender", store.run_id) as run_id:
         _log_dataset(store, result.study, run_id)
         _log(
-            store, run_id, records.child_values(result, recommender, mitigation),
+            store,
+            run_id,
+            records.child_values(result, recommender, mitigation),
             records.child_params(spec, chain),
-        )  # fmt: skip
+        )
         if result.study.world is not None:
             chosen = (pl.col("recommender") == recommender) & (pl.col("mitigation") == mitigation)
             _record_seeds(store, result.per_user.filter(chosen), name, run_id)

@@ -8,8 +8,6 @@ import polars as pl
 
 from recsys.statistics import nested_interval
 
-__all__ = ["CHECKS", "QUANTITIES", "VERDICTS", "Measured", "Quantity", "Verdict", "judge", "row_of"]
-
 Verdict = Literal["holds", "fails", "unclear"]
 _INF = float("inf")
 
@@ -115,10 +113,19 @@ def judge(measured: Sequence[Measured]) -> pl.DataFrame:
 
 
 VERDICTS = {
-    "check": pl.Int64, "quantity": pl.String, "served_by": pl.String, "target": pl.String,
-    "low": pl.Float64, "high": pl.Float64, "mean": pl.Float64, "ci_low": pl.Float64,
-    "ci_high": pl.Float64, "n_seeds": pl.Int64, "verdict": pl.String, "source": pl.String,
-}  # fmt: skip
+    "check": pl.Int64,
+    "quantity": pl.String,
+    "served_by": pl.String,
+    "target": pl.String,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "mean": pl.Float64,
+    "ci_low": pl.Float64,
+    "ci_high": pl.Float64,
+    "n_seeds": pl.Int64,
+    "verdict": pl.String,
+    "source": pl.String,
+}
 """Columns of a table of verdicts."""
 
 

@@ -2,8 +2,6 @@
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["Part"]
-
 
 class Part(BaseModel):
     """Base of all config models; `Part.model_fields[name].description` documents each field."""

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-__all__ = ["INFLUXES", "PLATFORMS"]
-
 PLATFORMS: dict[str, dict[str, Any]] = {
     # Double column, interest and community, small creators; a note's half-life is two days.
     "rednote": {},

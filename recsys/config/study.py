@@ -18,11 +18,6 @@ from pydantic import (
 from recsys.config.base import Part
 from recsys.config.world import World
 
-__all__ = [
-    "AUTO", "Chain", "Evaluation", "FirstSeen", "LogSource", "MitigationSpec", "Newcomers",
-    "RecommenderSpec", "Study", "Tracking",
-]  # fmt: skip
-
 AUTO = "auto"
 """`log.newcomers` that are found by a change point in arrivals."""
 

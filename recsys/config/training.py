@@ -9,9 +9,6 @@ from recsys.config.base import Part
 from recsys.config.study import LogSource, RecommenderSpec, Tracking
 from recsys.config.world import World
 
-__all__ = ["Range", "Training", "Tuning"]
-
-
 Choice = bool | int | float | str | None
 """A value of an option that a search may try."""
 

@@ -11,8 +11,6 @@ from pydantic import Field, model_validator
 
 from recsys.config.base import Part
 
-__all__ = ["Actions", "Behaviour", "Influx", "Notes", "Platform", "Population", "World"]
-
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]

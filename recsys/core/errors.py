@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-__all__ = ["ConfigError", "LogError", "ModelError", "UserError", "nearest"]
-
 
 class UserError(Exception):
     """Base of the errors that a user can mend; programs print it alone and exit with code 2."""

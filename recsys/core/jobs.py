@@ -7,8 +7,6 @@ from typing import Protocol, TypeVar
 
 from recsys.core.threads import single_threaded_blas
 
-__all__ = ["Job", "Progress", "run_all"]
-
 Progress = Callable[[int, int, str], None]
 """Called with jobs done, jobs in all, and the name of the job just done."""
 

@@ -4,8 +4,6 @@ from collections.abc import Callable
 from threading import RLock
 from typing import Any, Generic, TypeVar, overload
 
-__all__ = ["lazy"]
-
 T = TypeVar("T")
 _LOCK = "_lazy_lock"
 

@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 
-__all__ = ["single_threaded_blas", "single_threaded_openmp"]
-
 _lock = Lock()
 _inside = 0
 _limits: list[Any] = []

@@ -120,9 +120,12 @@ def _cancelled(table: pl.DataFrame) -> tuple[NDArray[np.bool_], NDArray[np.bool_
     """
     of = ["user_id", "item_id", "what"]
     rows = table.select(
-        "user_id", "item_id", what=pl.coalesce("cancels", "kind"),
-        cancelling=pl.col("cancels").is_not_null(), row=pl.int_range(pl.len()),
-    )  # fmt: skip
+        "user_id",
+        "item_id",
+        what=pl.coalesce("cancels", "kind"),
+        cancelling=pl.col("cancels").is_not_null(),
+        row=pl.int_range(pl.len()),
+    )
     touched = rows.join(rows.filter("cancelling").unique(of), on=of, how="semi")
     without_times = table["timestamp"].null_count() > 0
     touched = touched.sort(["cancelling", "row"] if without_times else ["row"])

@@ -14,8 +14,6 @@ from recsys.core.noise import Stream, uniforms
 from recsys.logs.log import InteractionLog
 from recsys.logs.times import TIME
 
-__all__ = ["Split", "by_lot", "split_log"]
-
 _LOW = np.uint64(0xFFFFFFFF)
 
 

@@ -20,8 +20,6 @@ from recsys.logs.schema import COHORTS
 from recsys.logs.times import in_utc, parsed
 from recsys.statistics.arrivals import LEVEL, MIN_PERIODS, Wave, find_wave, first_seen_by
 
-__all__ = ["ARRIVALS", "OwnLog", "active_days", "by_condition", "by_time"]
-
 ARRIVALS = {
     "from": pl.Date,
     "days": pl.Int32,
@@ -170,10 +168,12 @@ class _Looked(NamedTuple):
 def _of_wave(log: InteractionLog, seen: pl.Series, source: LogSource) -> OwnLog:
     """By the week if there are enough and they show one, else by the day."""
     tables, burn_in = _arrivals(log, seen, source)
-    waited = "" if burn_in == 0 else (
-        f" The first {burn_in} days are left out: in them most of those who were there before are "
-        "first seen."
-    )  # fmt: skip
+    waited = ""
+    if burn_in:
+        waited = (
+            f" The first {burn_in} days are left out: in them most of those who were there before "
+            "are first seen."
+        )
     looked = []
     for table in tables:
         counts = table.filter("used")["first_seen"]

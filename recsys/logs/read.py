@@ -13,8 +13,6 @@ from recsys.logs.log import InteractionLog
 from recsys.logs.newcomers import OwnLog, by_condition, by_time
 from recsys.logs.schema import COHORTS, KINDS
 
-__all__ = ["read_frame", "read_log", "read_own_log", "renamed"]
-
 
 def read_log(source: LogSource) -> InteractionLog:
     """The log alone of `read_own_log`."""

@@ -10,8 +10,6 @@ import polars as pl
 
 from recsys.core.errors import LogError
 
-__all__ = ["COHORTS", "KINDS", "SOURCES", "WEIGHTS", "checked", "to_polars"]
-
 COHORTS = pl.Enum(["incumbent", "newcomer"])
 KINDS = pl.Enum(
     [

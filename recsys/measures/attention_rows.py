@@ -8,9 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recsys.logs.schema import COHORTS
-from recsys.measures.registry import attention, gini, homogenisation, share_by_size
-
-__all__ = ["EXPOSURE", "EXPOSURE_FORMULAS", "Pool", "exposure_rows"]
+from recsys.measures.exposure import attention, gini, homogenisation, share_by_size
 
 EXPOSURE: dict[str, Any] = {
     "recommender": pl.String,

@@ -8,15 +8,6 @@ from scipy.sparse import csr_matrix
 from recsys.core.errors import LogError
 from recsys.logs.log import InteractionLog
 
-__all__ = [
-    "creators_of",
-    "history_of",
-    "liked_popularity",
-    "popularity_of",
-    "sizes_of",
-    "vectors_of",
-]
-
 
 def creators_of(items: pl.DataFrame) -> NDArray[np.int32] | None:
     """A number for the creator of each item; one who is not known is nobody else's.

@@ -16,14 +16,31 @@ from numpy.typing import NDArray
 T = TypeVar("T")
 
 _OPTIONAL_FIELDS = (
-    "from_newcomers", "creators", "popularity", "vectors", "reference_scores", "scores",
-    "previous", "history", "relevance", "hits", "n_relevant", "without",
-)  # fmt: skip
+    "from_newcomers",
+    "creators",
+    "popularity",
+    "vectors",
+    "reference_scores",
+    "scores",
+    "previous",
+    "history",
+    "relevance",
+    "hits",
+    "n_relevant",
+    "without",
+)
 
 _OF_READERS = (
-    "reference", "feeds", "reference_scores", "scores", "previous", "relevance", "hits",
-    "n_relevant", "without",
-)  # fmt: skip
+    "reference",
+    "feeds",
+    "reference_scores",
+    "scores",
+    "previous",
+    "relevance",
+    "hits",
+    "n_relevant",
+    "without",
+)
 """Fields with a row a reader; `history` holds such."""
 
 

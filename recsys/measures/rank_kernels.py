@@ -484,12 +484,23 @@ def kendall_rows(
 
 @njit(
     types.int64(
-        _feeds, _feeds, _weights, _weights, types.float64, _flags,
-        _values, _values, _values, _values, _counts, _counts, _counts,
+        _feeds,
+        _feeds,
+        _weights,
+        _weights,
+        types.float64,
+        _flags,
+        _values,
+        _values,
+        _values,
+        _values,
+        _counts,
+        _counts,
+        _counts,
     ),
     nogil=True,
     cache=True,
-)  # fmt: skip
+)
 def pair_rows(
     a: NDArray[np.int32],
     b: NDArray[np.int32],

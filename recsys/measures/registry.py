@@ -9,34 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from recsys.measures.exposure import (
-    attention,
-    coverage,
-    gini,
-    homogenisation,
     influx_heavy,
     newcomer_share,
     newcomer_slots,
     noticeable,
     popularity,
-    position_weighted_share,
-    share_by_size,
 )
-from recsys.measures.mix import calibration_kl, feed_mix, hellinger, jsd, tv
-from recsys.measures.mix_drift import joint_mix, mix_measure, share_measure, topic_calibration
-from recsys.measures.overlap import (
-    Comparison,
-    SlotAccounting,
-    average_overlap,
-    compare,
-    default_persistence,
-    frbo,
-    jaccard,
-    kendall_topk,
-    overlap,
-    rbo_ext,
-    rbo_ext_ties,
-    slot_accounting,
-)
+from recsys.measures.mix_drift import joint_mix, mix_measure, topic_calibration
 from recsys.measures.overlap_drift import (
     average_overlap_drift,
     creators_drift,
@@ -51,46 +30,9 @@ from recsys.measures.overlap_drift import (
     slots_changed,
     turnover,
 )
-from recsys.measures.pair import FeedPair, Measure
-from recsys.measures.quality import feed_ndcg, feed_recall, feed_utility, ndcg, recall, utility
-from recsys.measures.space import centroids, cosine_distance, embedding_drift
-
-__all__ = [
-    "MEASURES",
-    "Comparison",
-    "FeedPair",
-    "Measure",
-    "SlotAccounting",
-    "attention",
-    "available",
-    "average_overlap",
-    "calibration_kl",
-    "centroids",
-    "compare",
-    "cosine_distance",
-    "coverage",
-    "default_persistence",
-    "feed_mix",
-    "frbo",
-    "gini",
-    "hellinger",
-    "homogenisation",
-    "jaccard",
-    "jsd",
-    "kendall_topk",
-    "mix_measure",
-    "ndcg",
-    "overlap",
-    "position_weighted_share",
-    "rbo_ext",
-    "rbo_ext_ties",
-    "recall",
-    "share_by_size",
-    "share_measure",
-    "slot_accounting",
-    "tv",
-    "utility",
-]
+from recsys.measures.pair import Measure
+from recsys.measures.quality import feed_ndcg, feed_recall, feed_utility
+from recsys.measures.space import embedding_drift
 
 MEASURES: dict[str, Measure] = {
     "notes": Measure(

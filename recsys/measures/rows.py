@@ -14,25 +14,9 @@ from numpy.typing import NDArray
 
 from recsys.logs.log import item_codes
 from recsys.logs.schema import COHORTS
-from recsys.measures.registry import (
-    MEASURES,
-    FeedPair,
-    Measure,
-    available,
-    mix_measure,
-    share_measure,
-)
-
-__all__ = [
-    "KEYS",
-    "Attributes",
-    "attributes_of",
-    "described",
-    "headline_of",
-    "is_level",
-    "measures_of",
-    "rows_of",
-]
+from recsys.measures.mix_drift import mix_measure, share_measure
+from recsys.measures.pair import FeedPair, Measure
+from recsys.measures.registry import MEASURES, available
 
 KEYS = ("recommender", "mitigation", "arm", "seed", "draw", "day", "cohort", "user_id")
 """What identifies a row of per-user values; the other columns are measures."""

@@ -8,8 +8,6 @@ from recsys.mitigations.factors import Problem, aligned, als_of, influence
 from recsys.recommenders.als import ALSModel
 from recsys.recommenders.base import Model, Recommender
 
-__all__ = ["Anchor"]
-
 
 class Anchor(Mitigation):
     """A half-step with a pull to the previous factors: h = (A + μI)^-1 (b + μ h_old).

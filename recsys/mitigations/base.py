@@ -20,9 +20,6 @@ from recsys.logs.log import InteractionLog, Seen
 from recsys.recommenders.base import Model, Recommender, Scores, Users
 from recsys.recommenders.ranking import Ranking
 
-__all__ = ["Dressed", "Mitigated", "Mitigation", "Place", "innermost", "layers", "mitigated",
-           "undressed"]  # fmt: skip
-
 
 class Place(IntEnum):
     """Where a mitigation acts; a chain may not go back."""

@@ -17,8 +17,6 @@ from recsys.mitigations.base import Dressed, Mitigation, Place
 from recsys.recommenders.base import Model, Users
 from recsys.recommenders.ranking import Ranking
 
-__all__ = ["Calibrated", "History"]
-
 
 class Calibrated(Mitigation):
     """Fills a feed slot by slot with what is best for score and calibration together.
@@ -160,9 +158,14 @@ class _Calibrated(Dressed):
         places = np.full((users.size, k), -1, dtype=np.int64)
         bins = codes[deep.item_ids].astype(np.int64)
         _choose(
-            deep.item_ids, deep.scores.astype(np.float64), bins, target, self.options.strength,
-            self.options.smoothing, places,
-        )  # fmt: skip
+            deep.item_ids,
+            deep.scores.astype(np.float64),
+            bins,
+            target,
+            self.options.strength,
+            self.options.smoothing,
+            places,
+        )
         rows, filled = np.arange(users.size)[:, None], places >= 0
         return Ranking(
             np.where(filled, deep.item_ids[rows, places], np.int32(-1)),

@@ -13,8 +13,6 @@ from recsys.mitigations.slots import limited
 from recsys.recommenders.base import Model, Users
 from recsys.recommenders.ranking import Ranking
 
-__all__ = ["Cap", "Capped"]
-
 
 class Cap(Mitigation):
     """At every rank r at most floor(share·r) notes by newcomers; the next best take their slots.

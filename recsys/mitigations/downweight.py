@@ -13,8 +13,6 @@ from recsys.mitigations.factors import Problem, aligned, als_of, influence
 from recsys.recommenders.als import ALS, ALSModel
 from recsys.recommenders.base import Model, Recommender
 
-__all__ = ["Downweight", "check_weighted", "weighted_fit"]
-
 
 class Downweight(Mitigation):
     """A newcomer's row counts `weight` in the items' equations, an incumbent's 1.

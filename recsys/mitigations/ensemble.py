@@ -14,8 +14,6 @@ from recsys.logs.log import InteractionLog
 from recsys.mitigations.base import Dressed, Mitigation, Place, innermost
 from recsys.recommenders.base import Model, Recommender, Scores, Users
 
-__all__ = ["Ensemble", "EnsembleModel", "mean_ranks", "standardised"]
-
 
 class Ensemble(Mitigation):
     """The mean over `seeds` fits of standardised scores, or of ranks.

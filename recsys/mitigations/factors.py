@@ -26,8 +26,6 @@ from recsys.mitigations.base import innermost, layers
 from recsys.recommenders.als import ALS, ALSModel
 from recsys.recommenders.base import Recommender, Users
 
-__all__ = ["Problem", "TaughtModel", "aligned", "als_of", "half_step", "influence"]
-
 Factors = NDArray[np.float64]
 Pull = NDArray[np.floating[Any]] | float
 ByKey = tuple[NDArray[np.uint64], NDArray[np.floating[Any]]]
@@ -199,9 +197,16 @@ def half_step(
     towards = np.zeros((n, f)) if old is None else np.ascontiguousarray(old, dtype=np.float64)
     out = np.empty((n, f))
     _solve_rows(
-        confidence.indptr.astype(np.int64), confidence.indices.astype(np.int64),
-        np.asarray(confidence.data, dtype=np.float64), fixed, weights, gram, pull, towards, out,
-    )  # fmt: skip
+        confidence.indptr.astype(np.int64),
+        confidence.indices.astype(np.int64),
+        np.asarray(confidence.data, dtype=np.float64),
+        fixed,
+        weights,
+        gram,
+        pull,
+        towards,
+        out,
+    )
     return out
 
 

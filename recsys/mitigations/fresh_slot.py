@@ -18,8 +18,6 @@ from recsys.mitigations.base import Dressed, Mitigation, Place
 from recsys.recommenders.base import Model, Users
 from recsys.recommenders.ranking import Ranking
 
-__all__ = ["FreshSlot", "shown_and_clicked"]
-
 _FRESH = list(SOURCES.categories).index("fresh")
 _LOW = np.uint64(0xFFFFFFFF)
 
@@ -111,11 +109,18 @@ class _Fresh(Dressed):
         order = np.argsort(-rates, axis=1, kind="stable")
         ids, scores, sources = (part.copy() for part in ranking.__dict__.values())
         _insert(
-            ids, scores, sources, users, self._samples(users), notes[order],
+            ids,
+            scores,
+            sources,
+            users,
+            self._samples(users),
+            notes[order],
             np.take_along_axis(rates, order, axis=1).astype(np.float32),
-            self.what_was_seen(exclude_seen), self.options.slot - 1, np.uint8(_FRESH),
+            self.what_was_seen(exclude_seen),
+            self.options.slot - 1,
+            np.uint8(_FRESH),
             np.full(self.log.n_items, -1, dtype=np.int64),
-        )  # fmt: skip
+        )
         return Ranking(ids, scores, sources)
 
     def _in_key_order(self, candidates: NDArray[np.bool_]) -> NDArray[np.int32]:
@@ -164,9 +169,11 @@ def shown_and_clicked(log: InteractionLog) -> tuple[NDArray[np.int64], NDArray[n
         )
     pairs = log.dense.select("user", "item", clicked=~passed)
     counts = (
-        pairs.group_by("user", "item").agg(pl.col("clicked").any())
-        .group_by("item").agg(pl.len().alias("shown"), pl.col("clicked").sum())
-    )  # fmt: skip
+        pairs.group_by("user", "item")
+        .agg(pl.col("clicked").any())
+        .group_by("item")
+        .agg(pl.len().alias("shown"), pl.col("clicked").sum())
+    )
     shown, clicked = np.zeros((2, log.n_items), dtype=np.int64)
     shown[counts["item"].to_numpy()] = counts["shown"].to_numpy()
     clicked[counts["item"].to_numpy()] = counts["clicked"].to_numpy()

@@ -8,8 +8,6 @@ from recsys.mitigations.factors import Problem, aligned, als_of, influence
 from recsys.recommenders.als import ALSModel
 from recsys.recommenders.base import Model, Recommender
 
-__all__ = ["Frozen"]
-
 
 class Frozen(Mitigation):
     """Notes that the previous model knew keep its factors; new notes, and all users, are folded in.

@@ -15,8 +15,6 @@ from recsys.mitigations.slots import limited
 from recsys.recommenders.base import Model, Users
 from recsys.recommenders.ranking import Ranking
 
-__all__ = ["LanguageGate"]
-
 
 class LanguageGate(Mitigation):
     """At every rank r at most floor(share·r) notes that the reader's languages do not cover.
@@ -111,9 +109,15 @@ class _Gated(Dressed):
         users = np.asarray(users)
         group = np.where(users >= 0, group[users], held_back.shape[0] - 1)
         return limited(
-            self.inner, ranking, users, candidates, exclude_seen, group, held_back,
+            self.inner,
+            ranking,
+            users,
+            candidates,
+            exclude_seen,
+            group,
+            held_back,
             self.options.share,
-        )  # fmt: skip
+        )
 
 
 def _check_column(log: InteractionLog, table: str, column: str) -> None:

@@ -12,8 +12,6 @@ from recsys.logs.log import InteractionLog
 from recsys.mitigations.base import Dressed, Mitigation, Place
 from recsys.recommenders.base import Model, Scores, Users
 
-__all__ = ["Offset", "OffsetModel", "offsets"]
-
 
 class Offset(Mitigation):
     """Takes everybody's item bias out of a score, and puts the reader's cohort's in.

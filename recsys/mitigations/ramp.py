@@ -13,8 +13,6 @@ from recsys.mitigations.cap import Capped, by_newcomers
 from recsys.mitigations.downweight import check_weighted, weighted_fit
 from recsys.recommenders.base import Model, Recommender
 
-__all__ = ["Ramp"]
-
 
 class Ramp(Mitigation):
     """`downweight`, or `cap`, by w(t) = min(1, (t - t_first) / days): 0 on the first day.

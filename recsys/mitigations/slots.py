@@ -14,8 +14,6 @@ from recsys.logs.log import Seen
 from recsys.recommenders.base import Model, Users
 from recsys.recommenders.ranking import Ranking
 
-__all__ = ["allowed", "limited"]
-
 _EPSILON = 1e-9
 """0.29 · 100 is 28.999…, and 29 are meant."""
 
@@ -60,9 +58,19 @@ def limited(
         free = ~held_back[one] if candidates is None else candidates & ~held_back[one]
         more = _more(inner, np.asarray(users)[rows], min(k, int(free.sum())), free, exclude_seen)
         _merge(
-            rows, ranking.item_ids, ranking.scores, ranking.sources, more.item_ids, more.scores,
-            more.sources, held_back[one], _allowed_by_rank(share, k), ids, scores, sources,
-        )  # fmt: skip
+            rows,
+            ranking.item_ids,
+            ranking.scores,
+            ranking.sources,
+            more.item_ids,
+            more.scores,
+            more.sources,
+            held_back[one],
+            _allowed_by_rank(share, k),
+            ids,
+            scores,
+            sources,
+        )
     return Ranking(ids, scores, sources)
 
 
@@ -81,9 +89,19 @@ def _more(
 
 @njit(nogil=True, cache=True)
 def _merge(  # type: ignore[no-untyped-def]
-    rows, first, first_scores, first_sources, more, more_scores, more_sources, held_back, most,
-    ids, scores, sources,
-):  # fmt: skip
+    rows,
+    first,
+    first_scores,
+    first_sources,
+    more,
+    more_scores,
+    more_sources,
+    held_back,
+    most,
+    ids,
+    scores,
+    sources,
+):
     """Fills some rows of `ids`: held-back items that wait as soon as there is room, then `first`
     in its order, then `more`."""
     k = ids.shape[1]

@@ -5,8 +5,6 @@ from recsys.logs.log import InteractionLog
 from recsys.mitigations.base import Mitigation, Place, innermost
 from recsys.recommenders.base import Model, Recommender
 
-__all__ = ["WarmStart"]
-
 
 class WarmStart(Mitigation):
     """The fit starts from the previous model's parameters; with `enabled: false` it never does.

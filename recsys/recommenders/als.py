@@ -13,8 +13,6 @@ from recsys.logs.log import InteractionLog
 from recsys.recommenders.base import Model, Recommender
 from recsys.recommenders.factors import FactorModel, solve, warm_factors
 
-__all__ = ["ALS"]
-
 
 class ALS(Recommender):
     """Users and items as vectors whose product predicts a like, weighted by how often it happened.

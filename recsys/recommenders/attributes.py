@@ -12,8 +12,6 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-__all__ = ["Attribute", "attribute_names", "categories", "one_hot"]
-
 _OUR_OWN = {"user_id", "item_id", "cohort", "joined", "published", "creator_id", "key"}
 _MOST_INTEGERS = 50
 """A column of integers with more values than this is a quantity."""

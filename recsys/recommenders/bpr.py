@@ -12,8 +12,6 @@ from recsys.recommenders.base import Model, ModelNumber, Recommender, binary
 from recsys.recommenders.factors import FactorModel, warm_factors
 from recsys.recommenders.pairs import all_finite, bpr_epoch, epoch_seeds, steps_of, table_of
 
-__all__ = ["BPR"]
-
 
 class BPR(Recommender):
     """Users and items as vectors, learned from pairs of a liked and an untouched item.

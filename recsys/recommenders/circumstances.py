@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 from recsys.logs.log import InteractionLog
 from recsys.recommenders.attributes import Attribute
 
-__all__ = ["Circumstances", "circumstances", "served"]
-
 _WORTH = 6.0
 """Looks' worth of everybody's click rate in a reader's."""
 

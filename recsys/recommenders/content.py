@@ -16,8 +16,6 @@ from recsys.logs.log import InteractionLog
 from recsys.recommenders.attributes import Attribute, attribute_names, categories, one_hot
 from recsys.recommenders.base import HOT, WARM, Model, Recommender, Scores, Users, binary
 
-__all__ = ["Content", "ridge"]
-
 
 class Content(Recommender):
     """Predicts a reader's likes from the attributes of items by ridge regression.

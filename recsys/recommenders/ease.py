@@ -16,8 +16,6 @@ from recsys.logs.log import InteractionLog
 from recsys.recommenders.base import Model, Recommender, Scores, Users, binary
 from recsys.recommenders.kernels import mirror_upper
 
-__all__ = ["EASE", "inverse_gram", "item_weights", "memory_of", "without_rows"]
-
 _FEW = 0.5
 """Up to so many users per item, removal costs less than a new fit (tests/benchmarks)."""
 _BLOCK = 1024

@@ -18,8 +18,6 @@ from recsys.recommenders.attributes import Attribute, attribute_names, categorie
 from recsys.recommenders.base import Model, Users, binary
 from recsys.recommenders.kernels import top_k
 
-__all__ = ["SOURCES", "Evidence", "Finder", "Pairs"]
-
 SOURCES = ("als", "item_knn", "trending", "following")
 _DAY = 86_400_000
 _LOOKS = 20.0
@@ -130,10 +128,18 @@ class Evidence:
         own = [f"taste for {attribute.name}" for attribute in self.attributes]
         ranks = [f"rank by {source}" for source in SOURCES]
         return [
-            "score by als", "score by item_knn", "heat", "affinity to the creator", *ranks,
-            "popularity", "heat per popularity", "clicks per look", "age",
-            "likes of the reader", *own,
-        ]  # fmt: skip
+            "score by als",
+            "score by item_knn",
+            "heat",
+            "affinity to the creator",
+            *ranks,
+            "popularity",
+            "heat per popularity",
+            "clicks per look",
+            "age",
+            "likes of the reader",
+            *own,
+        ]
 
     @property
     def _has_creators(self) -> bool:

@@ -17,8 +17,6 @@ from recsys.core.noise import Stream, normals
 from recsys.core.threads import single_threaded_blas
 from recsys.recommenders.base import Model, Scores, Users
 
-__all__ = ["ByKey", "FactorModel", "solve", "starting_factors", "warm_factors"]
-
 ByKey = tuple[NDArray[np.uint64], NDArray[np.float32]]
 """Keys, sorted, and their factors."""
 
@@ -61,7 +59,9 @@ class FactorModel(Model):
                 exact = np.empty((users.size, items.size))
                 rounded = np.empty((users.size, items.size), dtype=np.float32)
             user_vectors = self.user_factors[self.hot_row[users]].astype(np.float64)
-            np.copyto(rounded, np.matmul(user_vectors, item_vectors, out=exact), casting="same_kind")
+            np.copyto(
+                rounded, np.matmul(user_vectors, item_vectors, out=exact), casting="same_kind"
+            )
             return rounded
 
         return score

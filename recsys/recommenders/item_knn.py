@@ -13,8 +13,6 @@ from recsys.logs.log import InteractionLog, Seen
 from recsys.recommenders.base import BLOCK, Model, Recommender, Scores, Users, binary
 from recsys.recommenders.kernels import top_k
 
-__all__ = ["ItemKNN", "bm25", "similarities", "tfidf"]
-
 
 class ItemKNN(Recommender):
     """Sums the similarities of an item to the items a user liked.
@@ -159,9 +157,7 @@ def similarities(weights: csr_matrix, neighbours: int, shrinkage: float | None) 
         block[np.arange(rows.size), rows] = 0
         block[block == 0] = -np.inf
         nobody = np.full(rows.size, -1)
-        top_k(
-            block, nobody, nothing_seen, columns, columns.astype(np.int32), rows, ids, values
-        )  # fmt: skip
+        top_k(block, nobody, nothing_seen, columns, columns.astype(np.int32), rows, ids, values)
     row, place = np.nonzero(ids >= 0)
     strongest = csr_matrix((values[row, place], (row, ids[row, place])), shape=(n_items, n_items))
     strongest.sort_indices()

@@ -4,8 +4,6 @@
 import numpy as np
 from numba import njit
 
-__all__ = ["fill_gaps", "mirror_upper", "top_k"]
-
 
 @njit(nogil=True, cache=True)
 def top_k(values, users, seen, column, items, rows, ids, scores):  # type: ignore[no-untyped-def]

@@ -13,8 +13,6 @@ from recsys.recommenders.base import Model, ModelNumber, Recommender
 from recsys.recommenders.factors import FactorModel, warm_factors
 from recsys.recommenders.pairs import all_finite, epoch_seeds, lmf_epoch, steps_of, table_of
 
-__all__ = ["LMF"]
-
 
 class LMF(Recommender):
     """Users and items as vectors whose product is the log odds of a like.
@@ -81,9 +79,7 @@ class LMF(Recommender):
         rate, penalty, alpha = (np.float32(option) for option in options)
         number = self.warm_iterations if warm else self.iterations
         for key in epoch_seeds(ModelNumber.LMF, seed, number):
-            lmf_epoch(
-                steps, key, table, x, y, *sums, rate, penalty, alpha, self.negatives
-            )  # fmt: skip
+            lmf_epoch(steps, key, table, x, y, *sums, rate, penalty, alpha, self.negatives)
         all_finite("lmf", x, y)
         return LMFModel(log, x, y)
 

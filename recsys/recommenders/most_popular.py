@@ -8,8 +8,6 @@ from recsys.core.errors import LogError
 from recsys.logs.log import InteractionLog
 from recsys.recommenders.base import Model, PopularityModel, Recommender
 
-__all__ = ["MostPopular"]
-
 
 class MostPopular(Recommender):
     """Items by the sum of their event weights in the training log, Σ_u w_ui, without decay.

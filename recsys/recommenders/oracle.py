@@ -6,8 +6,6 @@ from recsys.core.errors import LogError
 from recsys.logs.log import InteractionLog
 from recsys.recommenders import Model, Recommender
 
-__all__ = ["ORACLE", "OracleRow"]
-
 ORACLE = "oracle"
 """Its kind in a config; it is no recommender, since it knows what none can know."""
 

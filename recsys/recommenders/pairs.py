@@ -19,8 +19,6 @@ from recsys.core.noise import Stream, integer_seed, philox, philox4x32
 from recsys.logs.log import Interactions
 from recsys.recommenders.base import ModelNumber
 
-__all__ = ["Steps", "all_finite", "bpr_epoch", "epoch_seeds", "lmf_epoch", "steps_of", "table_of"]
-
 _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 _STREAM = np.uint64(Stream.MODEL_PAIR)

@@ -11,8 +11,6 @@ from recsys.core.noise import Stream, uniforms
 from recsys.logs.log import InteractionLog
 from recsys.recommenders.base import COLD, HOT, WARM, Model, Recommender, Scores, Users
 
-__all__ = ["Random"]
-
 _LOW = np.uint64(0xFFFFFFFF)
 
 

@@ -21,8 +21,6 @@ from recsys.recommenders.item_knn import ItemKNN
 from recsys.recommenders.most_popular import MostPopular
 from recsys.recommenders.trending import Trending
 
-__all__ = ["Ranker"]
-
 _FEWEST = 20
 """Examples of either outcome below which nothing is learned from them."""
 _HELD_OUT = 0.2

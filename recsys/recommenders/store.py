@@ -27,8 +27,6 @@ from recsys.core.errors import ModelError, nearest
 from recsys.logs.log import InteractionLog
 from recsys.recommenders import RECOMMENDERS, Model, Recommender
 
-__all__ = ["load_model", "save_model"]
-
 _RECORD, _ARRAYS = "model.json", "arrays.npz"
 _TABLES = ("users", "items", "dense")
 _FORMAT = 1
@@ -119,9 +117,16 @@ def load_model(
 
 
 _UNREADABLE = (
-    OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, BadZipFile, PolarsError,
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    IndexError,
+    AttributeError,
+    BadZipFile,
+    PolarsError,
     EOFError,
-)  # fmt: skip
+)
 
 
 @dataclass
@@ -139,8 +144,10 @@ class _Writer:
         if isinstance(value, np.ndarray | np.generic):
             return {"array": self._array(np.asarray(value), path)}
         if isinstance(value, csr_matrix):
-            return {"csr": [self._array(part, f"{path}.{name}") for name, part in _parts(value)],
-                    "shape": list(value.shape)}  # fmt: skip
+            return {
+                "csr": [self._array(part, f"{path}.{name}") for name, part in _parts(value)],
+                "shape": list(value.shape),
+            }
         if isinstance(value, InteractionLog):
             return {"log": self._log(value)}
         if type(value).__module__.startswith("sklearn."):

@@ -13,8 +13,6 @@ from recsys.recommenders.base import (
     decayed_weights,
 )
 
-__all__ = ["Trending"]
-
 
 class Trending(Recommender):
     """Items by their event weights, each halved with every half-life that has passed since.

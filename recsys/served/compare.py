@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from recsys.core.errors import ConfigError, LogError, nearest
 from recsys.logs.read import renamed
 from recsys.logs.schema import to_polars
-from recsys.measures.registry import Measure
+from recsys.measures.pair import Measure
 from recsys.measures.rows import Attributes, described, measures_of
 from recsys.served.days import Plan, plan_days
 from recsys.served.estimates import (
@@ -30,8 +30,6 @@ from recsys.served.items import known_items
 from recsys.served.read import Numbers, Served, read_feeds, rows_of_ids
 from recsys.served.values import Items, measured
 from recsys.study.tables.groups import UNKNOWN, groups_of_users, in_order
-
-__all__ = ["FeedComparison", "compare_feeds"]
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,6 @@ import polars as pl
 from recsys.core.errors import LogError
 from recsys.served.read import Numbers, Served
 
-__all__ = ["Plan", "plan_days"]
-
 
 @dataclass(frozen=True)
 class Plan:

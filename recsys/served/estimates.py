@@ -7,14 +7,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recsys.measures.registry import Measure
+from recsys.measures.pair import Measure
 from recsys.served.read import Numbers
 from recsys.served.values import EXCESS, FEEDS, Rows, Values
 from recsys.statistics import users_interval
 from recsys.study.tables.drift import SATURATED
 from recsys.study.tables.quantiles import quantiles
-
-__all__ = ["drift_of", "groups_of", "per_user_of", "quantiles_of", "summary_of"]
 
 EVERYBODY = "all"
 _EDGES = ("", "_ci_low", "_ci_high")
@@ -69,8 +67,9 @@ def summary_of(values: Values, numbers: Numbers, cohorts: Masks) -> pl.DataFrame
                     if interval.n_users:
                         at = {"feeds": name, "day": _label(numbers, day), "cohort": cohort}
                         rows.append({**at, "measure": measure, **_mean(interval)})
-    return _frame(rows, numbers, ("feeds", "day", "cohort", "measure"),
-                  ("mean", "ci_low", "ci_high"))  # fmt: skip
+    return _frame(
+        rows, numbers, ("feeds", "day", "cohort", "measure"), ("mean", "ci_low", "ci_high")
+    )
 
 
 def drift_of(

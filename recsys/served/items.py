@@ -12,8 +12,6 @@ from recsys.measures.rows import Attributes, attributes_of
 from recsys.served.read import Numbers, plain_ids, rows_of_ids
 from recsys.served.values import Items
 
-__all__ = ["known_items"]
-
 _USUAL_ATTRIBUTES = ("language", "format", "topic", "product_tag")
 _NEWCOMER = "newcomer"
 

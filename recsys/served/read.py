@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from recsys.core.errors import LogError
 from recsys.logs.schema import checked, to_polars
 
-__all__ = ["Numbers", "Served", "plain_ids", "read_feeds", "rows_of_ids"]
-
 _TEXT = (pl.String, pl.Categorical, pl.Enum)
 _LARGEST = 2**63 - 1
 
@@ -212,9 +210,11 @@ def _served(table: pl.DataFrame, numbers: Numbers, depth: int, name: str) -> Ser
     user, item, day = (
         _numbered(table[column], known)
         for column, known in (
-            ("user_id", numbers.users), ("item_id", numbers.items), ("day", numbers.days)
+            ("user_id", numbers.users),
+            ("item_id", numbers.items),
+            ("day", numbers.days),
         )
-    )  # fmt: skip
+    )
     rank = table["rank"].cast(pl.Int64).to_numpy()
     feed = day * len(numbers.users) + user
     order = np.lexsort((rank, feed))

@@ -7,11 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.measures.registry import FeedPair, Measure
+from recsys.measures.pair import FeedPair, Measure
 from recsys.served.days import Plan
 from recsys.served.read import Served
-
-__all__ = ["EXCESS", "FEEDS", "Items", "Rows", "Values", "measured"]
 
 FEEDS = ("a", "b", "floor")
 """Rows of per-user values: of A, of B beside A, and of what moves without B."""
@@ -100,10 +98,12 @@ def measured(
             _floor_rows(
                 _Pair(feeds["a"], other, days, since(days[1])),
                 _Pair(feeds["a"], feeds["a"], (days[0],) * 2, since(days[0])),
-                users, items, measures,
+                users,
+                items,
+                measures,
             )
             for days in plan.floors.get(day, ())
-        ]  # fmt: skip
+        ]
         if floor:
             values["floor", day] = _mean_of(floor)
     days = [day for _, day in plan.pairs]

@@ -25,10 +25,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from recsys.core.errors import ConfigError
 
-__all__ = [
-    "LEVEL", "MIN_PERIODS", "MIN_RISE", "SHUFFLES", "Wave", "find_wave", "first_seen_by",
-]  # fmt: skip
-
 LEVEL = 0.01
 """Largest p at which a wave is announced."""
 MIN_PERIODS = 16
@@ -112,8 +108,17 @@ def find_wave(counts: ArrayLike, seed: int = 0, level: float = LEVEL) -> Wave:
     start, end = _rise(z, _cuts(z, each))
     if start is None or end is None:
         nothing = float("nan")
-        return Wave(None, None, float(y.mean()), nothing, 0.0, each / noise, nothing, 1.0,
-                    "the level never rises")  # fmt: skip
+        return Wave(
+            None,
+            None,
+            float(y.mean()),
+            nothing,
+            0.0,
+            each / noise,
+            nothing,
+            1.0,
+            "the level never rises",
+        )
     gain = _gain(z, start, end)
     wave = Wave(
         start=start,

@@ -10,8 +10,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["FEWEST", "Contrast", "by_exposure", "changes", "exposure_of"]
-
 FEWEST = 20
 """Fewest users in either group."""
 
@@ -86,10 +84,18 @@ def by_exposure(change: ArrayLike, exposure: ArrayLike) -> Contrast | None:
     edges = test.confidence_interval(0.95)
     low, high = float(y[least].mean()), float(y[most].mean())
     return Contrast(
-        low, high, high - low, float(edges.low), float(edges.high), float(test.pvalue),
-        float(e[least].mean()), float(e[most].mean()), int(least.sum()), int(most.sum()),
+        low,
+        high,
+        high - low,
+        float(edges.low),
+        float(edges.high),
+        float(test.pvalue),
+        float(e[least].mean()),
+        float(e[most].mean()),
+        int(least.sum()),
+        int(most.sum()),
         *lost,
-    )  # fmt: skip
+    )
 
 
 def exposure_of(

@@ -45,6 +45,7 @@ def planning_interval(
         ValueError: as :func:`two_way_interval`, or if ``confidence`` is not in (0, 1).
 
     Example:
+        >>> from recsys.statistics import two_way_interval
         >>> y = [[0.1, 0.2, 0.3], [0.2, 0.2, 0.5], [0.0, 0.1, 0.4], [0.3, 0.5, 0.4]]
         >>> bound = planning_interval(y)
         >>> print(f"{bound.variance:.4f} instead of {two_way_interval(y).variance:.4f}")
@@ -82,6 +83,7 @@ def minimum_detectable_effect(
         ValueError: if ``power`` or ``level`` is out of its range.
 
     Example:
+        >>> from recsys.statistics import two_way_interval
         >>> y = [[0.1, 0.2, 0.3], [0.2, 0.2, 0.5], [0.0, 0.1, 0.4], [0.3, 0.5, 0.4]]
         >>> round(float(minimum_detectable_effect(two_way_interval(y))), 3)
         0.354

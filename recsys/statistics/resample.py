@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["resampled_means"]
-
 
 def resampled_means(y: ArrayLike, resamples: int = 999) -> NDArray[np.float64]:
     """Means over users and seeds drawn again with replacement, both at once.

@@ -16,8 +16,6 @@ from math import comb
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Shares", "pairs_of", "shapley"]
-
 Floats = NDArray[np.float64]
 _MOST_PLAYERS = 12
 

@@ -14,8 +14,6 @@ import polars as pl
 from recsys.core.errors import ConfigError, nearest
 from recsys.study.result import StudyResult
 
-__all__ = ["CONCLUSIONS", "Conclusion", "sensitivity"]
-
 
 @dataclass(frozen=True)
 class Conclusion:

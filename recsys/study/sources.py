@@ -102,12 +102,17 @@ def _channel_arms(cell: Cell, recommender: Recommender) -> ChannelArms:
     world, evaluation = cell.study.world, cell.study.evaluation
     assert world is not None
     return _kept(
-        _channels, 2, replace(cell, coalitions=range(0)).identity,
+        _channels,
+        2,
+        replace(cell, coalitions=range(0)).identity,
         lambda: ChannelArms(
-            world, evaluation.model_copy(update={"one_step": True}), cell.study.arms, cell.seed,
+            world,
+            evaluation.model_copy(update={"one_step": True}),
+            cell.study.arms,
+            cell.seed,
             recommender=recommender,
         ),
-    )  # fmt: skip
+    )
 
 
 def log_arms(study: Study) -> LogArms:

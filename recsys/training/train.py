@@ -28,24 +28,14 @@ from recsys.core.threads import single_threaded_blas
 from recsys.logs.holdout import Split, split_log
 from recsys.logs.log import InteractionLog
 from recsys.logs.read import read_log
-from recsys.measures.metrics.registry import METRICS, Judged, judge
+from recsys.measures.metrics.judged import Judged, judge
+from recsys.measures.metrics.registry import METRICS
 from recsys.mitigations.build import make_recommender
 from recsys.recommenders import Model, Ranking, Recommender, Trending, with_fallback
 from recsys.recommenders.base import COLD, HOT, WARM
+from recsys.world.arms import Audience
 from recsys.world.people.behaviour import examination
-from recsys.world.simulate import Audience, Simulation, simulate
-
-__all__ = [
-    "TrainingResult",
-    "Truth",
-    "evaluate",
-    "log_of",
-    "source_of",
-    "split_for_test",
-    "split_for_tuning",
-    "train",
-    "truth_of",
-]
+from recsys.world.simulate import Simulation, simulate
 
 _SUMMARY = {
     "by": pl.String,

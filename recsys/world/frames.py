@@ -19,19 +19,6 @@ from recsys.world.people.readers import State
 from recsys.world.platform.blend import Shelves
 from recsys.world.traffic import Traffic
 
-__all__ = [
-    "Day",
-    "Morning",
-    "Round",
-    "Served",
-    "collect",
-    "day_of",
-    "events_frame",
-    "in_time",
-    "items_frame",
-    "users_frame",
-]
-
 _DAY = 86_400_000
 _SECONDS_PER_RANK = 8
 _LAST_START = 0.9

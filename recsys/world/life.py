@@ -14,8 +14,6 @@ from recsys.world.frames import Day
 from recsys.world.people.notes import NoteTable
 from recsys.world.people.population import LANGUAGES, People
 
-__all__ = ["LIFE", "Acts", "life_frame", "life_rows"]
-
 _TOPICS = {
     "across_language_exchange": "language exchange",
     "across_homework_help": "homework help",

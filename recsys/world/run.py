@@ -30,8 +30,6 @@ from recsys.world.platform.policy import Policy
 from recsys.world.scene import Scene
 from recsys.world.traffic import Traffic
 
-__all__ = ["Run"]
-
 _MOST_ASKED = 20_000
 _NO_EVENTS = np.zeros((0, 5), dtype=np.int64)
 
@@ -210,9 +208,12 @@ class Run:
         if ranked is not None:
             served = serve_audience(self.scene, readers, views, self.audience, day, ranked)
         return Morning(
-            (views[0].shelves, views[1].shelves), readers.follows.copy(), readers.taste.copy(),
-            readers.skill.copy(), served,
-        )  # fmt: skip
+            (views[0].shelves, views[1].shelves),
+            readers.follows.copy(),
+            readers.taste.copy(),
+            readers.skill.copy(),
+            served,
+        )
 
     def _learns_from_newcomers(self) -> bool:
         """Whether it is asked for, and can be, that incumbents are served by another fit."""

@@ -17,8 +17,6 @@ from recsys.world.people.notes import (
 from recsys.world.people.population import People, draw_incumbents, draw_newcomers
 from recsys.world.platform import house
 
-__all__ = ["Scene"]
-
 
 class Scene(NamedTuple):
     """People and notes of one arm of a world, newcomers behind incumbents; and whose luck."""

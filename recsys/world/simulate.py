@@ -31,17 +31,6 @@ from recsys.world.platform.blend import blend, slot_pattern
 from recsys.world.platform.policy import Policy
 from recsys.world.run import Run
 
-__all__ = [
-    "ARMS",
-    "Arm",
-    "Audience",
-    "Shared",
-    "Simulation",
-    "simulate",
-    "simulate_arms",
-    "simulate_days",
-]
-
 
 @dataclass(frozen=True)
 class Simulation:
@@ -146,11 +135,22 @@ class Simulation:
         sources = np.zeros(feeds.shape, dtype=np.uint8)
         platform = self.world.platform
         blend(
-            personal, personal_sources, morning.follows, Seen.from_matrix(seen),
-            morning.shelves[int(newcomers)], self.notes.creator, platform.per_creator,
-            self.people.address, slot_pattern(platform.slots, k), np.uint64(self.seed),
-            int(moment(day)), rows, np.full(rows.size, k, dtype=np.int32), feeds, sources,
-        )  # fmt: skip
+            personal,
+            personal_sources,
+            morning.follows,
+            Seen.from_matrix(seen),
+            morning.shelves[int(newcomers)],
+            self.notes.creator,
+            platform.per_creator,
+            self.people.address,
+            slot_pattern(platform.slots, k),
+            np.uint64(self.seed),
+            int(moment(day)),
+            rows,
+            np.full(rows.size, k, dtype=np.int32),
+            feeds,
+            sources,
+        )
         return feeds, sources
 
     def click_probability(
@@ -181,14 +181,22 @@ class Simulation:
             (rows < self.world.incumbents, rows >= self.world.incumbents)
         ):
             conditions = Conditions.on(
-                self.world, self.intercept, day,
-                influx=real and state is None, adapted=self.arm.opens("adaptation", cohort),
-            )  # fmt: skip
+                self.world,
+                self.intercept,
+                day,
+                influx=real and state is None,
+                adapted=self.arm.opens("adaptation", cohort),
+            )
             them = rows[theirs]
             worth[theirs] = behaviour.click_probability(
-                self.people, morning.taste[them], morning.skill[them], self.given[cohort],
-                conditions, them, feeds[theirs],
-            )  # fmt: skip
+                self.people,
+                morning.taste[them],
+                morning.skill[them],
+                self.given[cohort],
+                conditions,
+                them,
+                feeds[theirs],
+            )
         return worth
 
 
@@ -274,9 +282,14 @@ class Shared:
         run = self._run.fork(version, twin)
         days = (*self._before, *run.run_days(0, run.world.days_after))
         return Simulation(
-            self._run.world, version, self._run.scene.seed, run.people, run.scene.given,
-            run.intercept, days,
-        )  # fmt: skip
+            self._run.world,
+            version,
+            self._run.scene.seed,
+            run.people,
+            run.scene.given,
+            run.intercept,
+            days,
+        )
 
     def _twin(self, *, retrained: bool) -> dict[int, Twin]:
         with self._lock:

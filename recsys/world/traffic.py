@@ -11,8 +11,6 @@ from recsys.config.world import World
 from recsys.world.people.behaviour import CLICKED
 from recsys.world.people.population import LANGUAGES
 
-__all__ = ["Traffic"]
-
 
 class Traffic(NamedTuple):
     """Counts by cohort on the first axis: incumbents, then newcomers."""
@@ -50,9 +48,13 @@ class Traffic(NamedTuple):
             actions: uint16 (n, ranks), as the response kernel writes them.
         """
         _count(
-            self.impressions[cohort], self.visits_by_clicks[cohort], language, feeds, actions,
+            self.impressions[cohort],
+            self.visits_by_clicks[cohort],
+            language,
+            feeds,
+            actions,
             CLICKED,
-        )  # fmt: skip
+        )
 
 
 @njit(nogil=True, cache=True)

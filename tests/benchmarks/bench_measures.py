@@ -40,8 +40,17 @@ def bench_all_measures(benchmark) -> None:
         name: (rng.integers(0, values, n, dtype=np.int32), [str(v) for v in range(values)])
         for name, values in _ATTRIBUTES.items()
     }
-    provides = ("from_newcomers", "creators", "popularity", "vectors", "reference_scores", "scores",
-                "previous", "history", "relevance")  # fmt: skip
+    provides = (
+        "from_newcomers",
+        "creators",
+        "popularity",
+        "vectors",
+        "reference_scores",
+        "scores",
+        "previous",
+        "history",
+        "relevance",
+    )
     measures = measures_of(provides, attributes)
     taste = rng.dirichlet(np.ones(_ATTRIBUTES["topic"]), N_READERS)
     codes = {name: own for name, (own, _) in attributes.items()}
@@ -60,9 +69,16 @@ def bench_all_measures(benchmark) -> None:
 
     def pair() -> FeedPair:
         return FeedPair(
-            reference=reference, feeds=arm, attributes=codes, examine=0.9 ** np.arange(DEPTH),
-            reference_scores=scores, scores=scores, previous=before, relevance=relevance, **known,
-        )  # fmt: skip
+            reference=reference,
+            feeds=arm,
+            attributes=codes,
+            examine=0.9 ** np.arange(DEPTH),
+            reference_scores=scores,
+            scores=scores,
+            previous=before,
+            relevance=relevance,
+            **known,
+        )
 
     def measure() -> int:
         cells = 0
@@ -70,9 +86,14 @@ def bench_all_measures(benchmark) -> None:
             rows, pairs = [], []
             for day in range(N_DAYS):
                 keys = {
-                    "recommender": "x", "mitigation": "none", "arm": str(name), "seed": 0,
-                    "draw": 0, "day": day, "cohort": "incumbent",
-                }  # fmt: skip
+                    "recommender": "x",
+                    "mitigation": "none",
+                    "arm": str(name),
+                    "seed": 0,
+                    "draw": 0,
+                    "day": day,
+                    "cohort": "incumbent",
+                }
                 pairs.append(pair())
                 rows.append(rows_of(pairs[-1], measures, users, keys))
             headline = headline_of(rows, pairs, measures)

@@ -66,10 +66,20 @@ def bench_respond(benchmark, say, incumbents) -> None:
 
     def respond(block: slice) -> None:
         behaviour.respond(
-            run.people, run.readers, view.notes, view.buzz, conditions, examine,
-            moods[block], np.uint64(0), when, users[block], feeds[block], actions[block],
+            run.people,
+            run.readers,
+            view.notes,
+            view.buzz,
+            conditions,
+            examine,
+            moods[block],
+            np.uint64(0),
+            when,
+            users[block],
+            feeds[block],
+            actions[block],
             rewards[block],
-        )  # fmt: skip
+        )
 
     respond(slice(0, 1))
     benchmark.pedantic(over_blocks, args=(respond, incumbents, THREADS, 1024), rounds=10)

@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 import recsys
+from recsys.checks.proof.claims import CLAIMS, Found, judge
 from recsys.checks.proof.coverage import CONTRASTS, RECOMMENDERS, coverage, run_block, who_of_seed
 from recsys.checks.proof.offline import LEVELS, WAYS, compare, run_cell
 from recsys.checks.proof.planted import (
@@ -15,7 +16,7 @@ from recsys.checks.proof.planted import (
     run_plant,
     who_of_plant,
 )
-from recsys.checks.proof.run import CLAIMS, KINDS, Effort, Found, judge, plan, prove
+from recsys.checks.proof.run import KINDS, Effort, plan, prove
 from recsys.config import Evaluation, Influx, World
 from recsys.core.errors import ConfigError
 from recsys.recommenders import Trending
@@ -28,14 +29,19 @@ SMALL = Effort(blocks=2, block_seeds=8, block_studies=3, seeds=1)
 
 def a_study(*overrides):
     config = {
-        "name": "small", "loop": "closed", "workers": 1,
+        "name": "small",
+        "loop": "closed",
+        "workers": 1,
         "world": {
-            "incumbents": 200, "days_before": 3, "days_after": 4, "burn_in_days": 1,
+            "incumbents": 200,
+            "days_before": 3,
+            "days_after": 4,
+            "burn_in_days": 1,
             "influx": {"newcomers": 40, "arrivals": [1.0]},
         },
         "recommenders": ["trending"],
         "evaluation": {"days": [3], "panel": 50, "k": 10, "training_days": 7},
-    }  # fmt: skip
+    }
     return recsys.load_study(config, overrides)
 
 
@@ -55,10 +61,14 @@ def blocks_of(truth, *, n_blocks=40, studies=50, spread=0.3, error=1.0, claimed=
             "ci_high": np.append(np.nan, mean + 1.96 * claimed),
             "p_value": np.append(np.nan, rng.random(studies)),
         }
-        frames.append(pl.DataFrame(rows).with_columns(
-            recommender=pl.lit("als"), measure=pl.lit("notes"), contrast=pl.lit("who"),
-            seeds=pl.lit(100),
-        ))  # fmt: skip
+        frames.append(
+            pl.DataFrame(rows).with_columns(
+                recommender=pl.lit("als"),
+                measure=pl.lit("notes"),
+                contrast=pl.lit("who"),
+                seeds=pl.lit(100),
+            )
+        )
     return frames
 
 
@@ -211,8 +221,9 @@ def test_a_fall_between_sizes_is_seen(totals, verdict):
     rng = np.random.default_rng(2)
     rows = [
         (size, seed, "newcomer_share", total + 0.05 * rng.normal())
-        for size, total in zip((10, 20, 40), totals, strict=True) for seed in range(5)
-    ]  # fmt: skip
+        for size, total in zip((10, 20, 40), totals, strict=True)
+        for seed in range(5)
+    ]
     doses = pl.DataFrame(rows, schema=["newcomers", "seed", "measure", "total"], orient="row")
     table, found = dose_response(doses)
     assert judge(found)["verdict"].to_list() == [verdict]
@@ -257,10 +268,38 @@ def made_up_cells(factor, noise, seeds=4, *, luck=0.2):
                     truth = size * (1 + 0.2 * seed)
                     told = factor * size * (1 + luck * seed) + noise * rng.normal()
                     p_value = 0.04 if told > 0.05 else 0.6
-                    rows.append(("als", way, size, seed, level, truth, truth - 0.05, told,
-                                 told - 0.05, 0.01, p_value, 10, 1.0))  # fmt: skip
-    columns = ["recommender", "way", "size", "seed", "level", "true_total", "true_who", "total",
-               "who", "band", "p_value", "newcomers", "matched"]  # fmt: skip
+                    rows.append(
+                        (
+                            "als",
+                            way,
+                            size,
+                            seed,
+                            level,
+                            truth,
+                            truth - 0.05,
+                            told,
+                            told - 0.05,
+                            0.01,
+                            p_value,
+                            10,
+                            1.0,
+                        )
+                    )
+    columns = [
+        "recommender",
+        "way",
+        "size",
+        "seed",
+        "level",
+        "true_total",
+        "true_who",
+        "total",
+        "who",
+        "band",
+        "p_value",
+        "newcomers",
+        "matched",
+    ]
     return pl.DataFrame(rows, schema=columns, orient="row")
 
 
@@ -321,9 +360,13 @@ def test_unknown_parts_and_logs_are_refused():
     with pytest.raises(ConfigError, match="no part 'ofline'"):
         plan(a_study(), kinds=("ofline",))
     log = recsys.load_study(
-        {"name": "log", "log": {"events": "e.csv", "newcomers": "a = 1"}, "seeds": 1,
-         "recommenders": ["trending"]}
-    )  # fmt: skip
+        {
+            "name": "log",
+            "log": {"events": "e.csv", "newcomers": "a = 1"},
+            "seeds": 1,
+            "recommenders": ["trending"],
+        }
+    )
     with pytest.raises(ConfigError, match="needs a world"):
         plan(log)
 

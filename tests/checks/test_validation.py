@@ -7,16 +7,9 @@ import pytest
 import recsys
 from recsys.checks.validation.feedback import measure_feedback
 from recsys.checks.validation.platform import measure_platform
-from recsys.checks.validation.run import (
-    CHECKS,
-    QUANTITIES,
-    Measured,
-    judge,
-    plan,
-    run_part,
-    validate,
-)
+from recsys.checks.validation.run import plan, run_part, validate
 from recsys.checks.validation.training_seeds import measure_training_seeds
+from recsys.checks.verdicts import CHECKS, QUANTITIES, Measured, judge
 from recsys.core.errors import ConfigError
 from recsys.measures import gini
 from recsys.recommenders import ALS, Random, Trending
@@ -100,9 +93,11 @@ def test_figures_of_a_platform_are_those_of_its_log():
     clicks = before.filter(pl.col("kind") == "click").group_by("item_id").len()["len"].to_numpy()
     assert figures["Gini of clicks over clicked notes"] == pytest.approx(gini(clicks))
     first_week = events.filter(
-        pl.col("timestamp") >= world.start, pl.col("day") < 7, pl.col("kind") == "impression",
+        pl.col("timestamp") >= world.start,
+        pl.col("day") < 7,
+        pl.col("kind") == "impression",
         pl.col("user_id") < 300,
-    )  # fmt: skip
+    )
     theirs = first_week.filter(pl.col("creator_id") >= 300).group_by("user_id").len()["len"]
     share = theirs.sum() / first_week.height
     assert figures["influx in incumbents' impressions"] == pytest.approx(share)
@@ -156,9 +151,13 @@ def test_parts_measure_every_quantity():
     study = a_study()
     parts = plan(study)
     assert [part.name for part in parts] == [
-        "platform-house-seed-0", "platform-trending-seed-0", "feedback-trending-seed-0",
-        "platform-als-seed-0", "feedback-als-seed-0", "training-als-seed-0",
-    ]  # fmt: skip
+        "platform-house-seed-0",
+        "platform-trending-seed-0",
+        "feedback-trending-seed-0",
+        "platform-als-seed-0",
+        "feedback-als-seed-0",
+        "training-als-seed-0",
+    ]
     assert len({part.identity for part in parts}) == len(parts)
     small = [part for part in parts if part.kind != "feedback"]
     found = {name for part in small for name in run_part(part)}

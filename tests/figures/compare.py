@@ -26,12 +26,20 @@ QUIET = ("workers=2", "tracking.enabled=false")
 STUDIES: dict[str, tuple[str, ...]] = {
     "demo": WORLD,
     "demo_every_recommender": (
-        "configs/demo.yaml", *WORLD, "seeds=1", f"recommenders={ALL}", "evaluation.days=[1,3]",
-        "evaluation.one_step=true", "evaluation.snapshots=true",
+        "configs/demo.yaml",
+        *WORLD,
+        "seeds=1",
+        f"recommenders={ALL}",
+        "evaluation.days=[1,3]",
+        "evaluation.one_step=true",
+        "evaluation.snapshots=true",
         "evaluation.groups=[activity,skill,language,main_topic,curious,posts]",
     ),
     "demo_oracle": (
-        "configs/demo.yaml", *WORLD, "recommenders=[oracle,als]", "evaluation.days=[1]",
+        "configs/demo.yaml",
+        *WORLD,
+        "recommenders=[oracle,als]",
+        "evaluation.days=[1]",
     ),
     "channels": (*WORLD, "world.days_after=4", "evaluation.days=[1,3]", "world.incumbents=200"),
     "mitigations": (*WORLD, "evaluation.days=[1,6]"),
@@ -39,19 +47,35 @@ STUDIES: dict[str, tuple[str, ...]] = {
     "prove": (*WORLD, "world.burn_in_days=2", "evaluation.days=[1,7]"),
     "rednote": (*WORLD, "world.days_after=14", "evaluation.days=[1,4,8,9,10,12]"),
     "sensitivity": (
-        *WORLD, "variants=[default,posted_across_high,slots_fresh_high,trend_high]",
-        "evaluation.days=[1]", "recommenders=[trending]",
+        *WORLD,
+        "variants=[default,posted_across_high,slots_fresh_high,trend_high]",
+        "evaluation.days=[1]",
+        "recommenders=[trending]",
     ),
     "validate": (*WORLD, "world.days_after=4", "evaluation.days=[1,3]"),
     "kuairand": LOG,
     "kuairand_groups": (
-        "configs/kuairand.yaml", *LOG, "recommenders=[als,content]", "evaluation.snapshots=true",
-        "evaluation.groups=[activity,user_active_degree]", "log.holdout_days=null",
+        "configs/kuairand.yaml",
+        *LOG,
+        "recommenders=[als,content]",
+        "evaluation.snapshots=true",
+        "evaluation.groups=[activity,user_active_degree]",
+        "log.holdout_days=null",
     ),
     "bookcrossing": LOG,
-}  # fmt: skip
-TRAININGS = ("als", "bpr", "content", "ease", "item_knn", "lmf", "most_popular", "random", "ranker",
-             "trending")  # fmt: skip
+}
+TRAININGS = (
+    "als",
+    "bpr",
+    "content",
+    "ease",
+    "item_knn",
+    "lmf",
+    "most_popular",
+    "random",
+    "ranker",
+    "trending",
+)
 TRAIN = ("k=10", "tracking.enabled=false")
 SKIPPED = {"timings", "measures", "arrived", "wave", "study", "notes"}
 """Run times, sentences, and what is no frame."""
@@ -148,8 +172,11 @@ def main(do: str, folder: Path, only: set[str]) -> int:
         said = {name: difference(frozen[name], found[name]) for name in both}
         told += [f"{name}: {words}" for name, words in said.items() if words]
         wrong += bool(told or not frozen)
-        print(f"{'DIFFERS' if told or not frozen else 'same'}    {label}: "
-              f"{'; '.join(told) or f'{len(found)} frames'}", flush=True)  # fmt: skip
+        print(
+            f"{'DIFFERS' if told or not frozen else 'same'}    {label}: "
+            f"{'; '.join(told) or f'{len(found)} frames'}",
+            flush=True,
+        )
     return wrong
 
 

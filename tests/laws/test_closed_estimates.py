@@ -12,7 +12,8 @@ from recsys.recommenders import RECOMMENDERS
 from recsys.statistics import two_way_interval
 from recsys.study.arms.closed_loop import ClosedArms
 from recsys.study.arms.policy import RecommenderPolicy
-from recsys.world.simulate import ARMS, Audience, simulate, simulate_arms
+from recsys.world.arms import ARMS, Audience
+from recsys.world.simulate import simulate, simulate_arms
 
 OPTIONS = {
     "als": {"factors": 4, "iterations": 3},

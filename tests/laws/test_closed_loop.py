@@ -15,13 +15,13 @@ from recsys.logs.schema import SOURCES
 from recsys.measures import tv
 from recsys.recommenders import RECOMMENDERS
 from recsys.study.arms.policy import RecommenderPolicy
-from recsys.world.arms import GATES, INCUMBENTS, NEWCOMERS
+from recsys.world.arms import GATES, INCUMBENTS, NEWCOMERS, Arm, Audience
 from recsys.world.day import blocks, views
 from recsys.world.day.oracle import Oracle
 from recsys.world.day.serving import serve_audience
 from recsys.world.people.readers import Readers
 from recsys.world.run import Run
-from recsys.world.simulate import Arm, Audience, Simulation, simulate, simulate_days
+from recsys.world.simulate import Simulation, simulate, simulate_days
 
 SMALL = {
     "als": {"factors": 4, "iterations": 3},
@@ -407,10 +407,13 @@ def test_newcomers_are_served_behind_open_gates(gate):
     """Whatever is closed to incumbents, newcomers see the platform as it is."""
     shelves = alone("house", Arm("influx", gates=ALL - {gate})).simulation.morning(2).shelves
     there = [
-        [name for name in ("bucket_notes", "trending", "ring_notes")
-         if (getattr(side, name) >= first_note_of_newcomers()).any()]
+        [
+            name
+            for name in ("bucket_notes", "trending", "ring_notes")
+            if (getattr(side, name) >= first_note_of_newcomers()).any()
+        ]
         for side in shelves
-    ]  # fmt: skip
+    ]
     everything = ["bucket_notes", "trending", "ring_notes"]
     without = {"supply": everything[1:], "exposure": everything[:1]}
     assert there == [without.get(gate, everything), everything]
@@ -522,9 +525,12 @@ def test_one_more_newcomer_changes_little_in_a_day(name, seed):
     mixes = []
     for newcomers in (80, 81):
         world = a_world(
-            incumbents=800, days_before=2, days_after=2, notes=Notes(per_creator_day=0.5),
+            incumbents=800,
+            days_before=2,
+            days_after=2,
+            notes=Notes(per_creator_day=0.5),
             influx={"newcomers": newcomers, "arrivals": (1.0,), "posting": 1.0},
-        )  # fmt: skip
+        )
         audience = Audience(np.arange(200), (1,), 20)
         arm = alone(name, "influx", world, seed=seed, audience=audience)
         feeds, notes = arm.served(1)[0][0], arm.simulation.notes

@@ -13,8 +13,8 @@ from recsys.mitigations import MITIGATIONS, Cap, WarmStart, mitigated
 from recsys.recommenders import RECOMMENDERS
 from recsys.study import plan
 from recsys.study.arms import open_loop as world_module
+from recsys.world.arms import Arm
 from recsys.world.day import blocks
-from recsys.world.simulate import Arm
 from tests.laws import test_worlds
 from tests.laws.test_closed_loop import (
     AUDIENCE,
@@ -186,8 +186,10 @@ STUDY = {
     },
     "recommenders": ["item_knn", {"kind": "als", "factors": 4, "iterations": 3}],
     "mitigations": [
-        {"parts": [{"kind": "anchor", "mu": 50.0}, {"kind": "calibrated", "history_days": 2}],
-         "only": ["als"]},
+        {
+            "parts": [{"kind": "anchor", "mu": 50.0}, {"kind": "calibrated", "history_days": 2}],
+            "only": ["als"],
+        },
         {"parts": ["downweight"], "only": ["als"]},
         {"parts": ["ensemble"], "only": ["als"]},
         ["offset", "cap"],
@@ -196,9 +198,16 @@ STUDY = {
     ],
     "evaluation": {"days": [1, 2], "k": 8, "panel": 60},
     "seeds": 2,
-}  # fmt: skip
-CHAINS_OF_ALS = ["none", "anchor + calibrated", "downweight", "ensemble", "offset + cap",
-                 "calibrated", "fresh_slot"]  # fmt: skip
+}
+CHAINS_OF_ALS = [
+    "none",
+    "anchor + calibrated",
+    "downweight",
+    "ensemble",
+    "offset + cap",
+    "calibrated",
+    "fresh_slot",
+]
 
 
 @pytest.fixture(scope="module")
@@ -224,15 +233,17 @@ def test_idle_newcomers_make_a_total_of_exactly_nothing(influx, loop):
 def test_each_recommender_runs_under_its_chains(result, closed):
     for found in (result, closed):
         for frame in (found.per_user, found.summary, found.drift, found.quantiles, found.timings):
-            for name, chains in (("als", CHAINS_OF_ALS), ("item_knn", [
-                "none", "offset + cap", "calibrated", "fresh_slot"])):  # fmt: skip
+            for name, chains in (
+                ("als", CHAINS_OF_ALS),
+                ("item_knn", ["none", "offset + cap", "calibrated", "fresh_slot"]),
+            ):
                 mine = frame.filter(pl.col("recommender") == name)["mitigation"]
                 assert mine.unique(maintain_order=True).to_list() == chains
     assert result.life.select("recommender", "mitigation").unique().rows() == [("house", "none")]
     pairs = closed.life.select("recommender", "mitigation").unique(maintain_order=True).rows()
-    assert pairs == [("item_knn", name) for name in (
-        "none", "offset + cap", "calibrated", "fresh_slot")] + [
-        ("als", name) for name in CHAINS_OF_ALS]  # fmt: skip
+    assert pairs == [
+        ("item_knn", name) for name in ("none", "offset + cap", "calibrated", "fresh_slot")
+    ] + [("als", name) for name in CHAINS_OF_ALS]
 
 
 def test_none_is_what_it_is_without_any_mitigation(result):

@@ -27,7 +27,8 @@ from recsys.logs.log import Seen
 from recsys.measures import feed_mix, frbo, tv
 from recsys.recommenders import RECOMMENDERS
 from recsys.study.arms.policy import RecommenderPolicy
-from recsys.world.simulate import Audience, simulate
+from recsys.world.arms import Audience
+from recsys.world.simulate import simulate
 
 STEADY = [name for name in RECOMMENDERS if name != "ranker"]
 MOST = {"content": 0.05}

@@ -12,7 +12,8 @@ from recsys.statistics import two_way_interval
 from recsys.study.arms import open_loop as world_module
 from recsys.study.arms.open_loop import WorldArms
 from recsys.study.tables.drift import drift_of_world
-from recsys.world.simulate import Audience, simulate, simulate_arms
+from recsys.world.arms import Audience
+from recsys.world.simulate import simulate, simulate_arms
 
 SMALL = {
     "als": {"factors": 8, "iterations": 5},

@@ -76,9 +76,21 @@ def test_candidates_are_published_before_the_cut_and_not_too_old(zone):
         published = published.dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
     items = pl.DataFrame({"item_id": [11, 12, 13, 14, 1, 4], "published": published})
     items = pl.concat([items, pl.DataFrame({"item_id": [2, 3]})], how="diagonal")
-    log = log_of(*zip(*(c.to_list() for c in LOG.events.select(
-        "user_id", "item_id", pl.col("timestamp").dt.day(), pl.col("kind").cast(pl.String)
-    )), strict=True), items=items)  # fmt: skip
+    log = log_of(
+        *zip(
+            *(
+                c.to_list()
+                for c in LOG.events.select(
+                    "user_id",
+                    "item_id",
+                    pl.col("timestamp").dt.day(),
+                    pl.col("kind").cast(pl.String),
+                )
+            ),
+            strict=True,
+        ),
+        items=items,
+    )
     split = split_log(log, days=1.5, window_days=2.5)
     ids = log.items["item_id"].to_list()
     can_be = [item for item, can in zip(ids, split.candidates, strict=True) if can]
@@ -135,11 +147,15 @@ def test_likes_are_tested_or_out_of_reach():
         }
     )
     log = log_of(
-        *zip(rng.integers(0, 40, n).tolist(), rng.integers(0, 200, n).tolist(),
-             rng.integers(1, 9, n).tolist(), rng.choice(["click", "impression"], n).tolist(),
-             strict=True),
+        *zip(
+            rng.integers(0, 40, n).tolist(),
+            rng.integers(0, 200, n).tolist(),
+            rng.integers(1, 9, n).tolist(),
+            rng.choice(["click", "impression"], n).tolist(),
+            strict=True,
+        ),
         items=items,
-    )  # fmt: skip
+    )
     for window in (None, 2.5):
         split = split_log(log, days=3, window_days=window)
         tested, liked = split.likes

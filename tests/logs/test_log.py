@@ -175,13 +175,29 @@ CHINA = timezone(timedelta(hours=8))
         pd.Series([NOON, NOON + timedelta(seconds=1)]),
     ],
     ids=[
-        "seconds", "seconds in 32 bits", "seconds in unsigned 32 bits", "seconds as floats",
-        "milliseconds", "microseconds", "nanoseconds as numbers", "microseconds as floats",
-        "microseconds of datetimes", "strings with slashes", "milliseconds as floats", "naive",
-        "nanoseconds", "aware", "aware elsewhere", "strings", "strings with T", "strings with Z",
-        "strings with offset", "pandas aware", "pandas naive",
+        "seconds",
+        "seconds in 32 bits",
+        "seconds in unsigned 32 bits",
+        "seconds as floats",
+        "milliseconds",
+        "microseconds",
+        "nanoseconds as numbers",
+        "microseconds as floats",
+        "microseconds of datetimes",
+        "strings with slashes",
+        "milliseconds as floats",
+        "naive",
+        "nanoseconds",
+        "aware",
+        "aware elsewhere",
+        "strings",
+        "strings with T",
+        "strings with Z",
+        "strings with offset",
+        "pandas aware",
+        "pandas naive",
     ],
-)  # fmt: skip
+)
 # pandas 3.1 warns of the way in which pyarrow 25 reads its aware times.
 @pytest.mark.filterwarnings("ignore:Series.values returning an ndarray that drops timezone")
 def test_times_in_every_form(times):
@@ -418,9 +434,14 @@ def test_many_cancels_by_brute_force():
     n = 400
     user, item, cancel = rng.integers(0, 4, n), rng.integers(0, 3, n), rng.random(n) < 0.4
     log = InteractionLog.from_frames(
-        {"user_id": user, "item_id": item, "kind": ["like"] * n, "timestamp": EPOCH + np.arange(n),
-         "cancels": ["like" if c else None for c in cancel]}
-    )  # fmt: skip
+        {
+            "user_id": user,
+            "item_id": item,
+            "kind": ["like"] * n,
+            "timestamp": EPOCH + np.arange(n),
+            "cancels": ["like" if c else None for c in cancel],
+        }
+    )
     open_likes = {}
     for row in range(n):
         likes = open_likes.setdefault((user[row], item[row]), [])

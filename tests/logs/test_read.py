@@ -198,9 +198,14 @@ def test_the_first_event_counts_even_if_its_item_is_left_out(files):
 @pytest.mark.parametrize("files", ["parquet"], indirect=True)
 @pytest.mark.parametrize(
     ("first", "message"),
-    [("2025-02-01", "a newcomer by first_seen, so there are no newcomers to compare; change its"),
-     ("2024-02-01", "there are no incumbents to compare")],
-)  # fmt: skip
+    [
+        (
+            "2025-02-01",
+            "a newcomer by first_seen, so there are no newcomers to compare; change its",
+        ),
+        ("2024-02-01", "there are no incumbents to compare"),
+    ],
+)
 def test_windows_in_which_nobody_or_everybody_comes(files, first, message):
     window = Newcomers(first_seen=FirstSeen(from_=date.fromisoformat(first)))
     with pytest.raises(LogError, match=message):

@@ -104,8 +104,9 @@ def test_share_by_size_parts_sum_to_what_is_ranked() -> None:
     whole = looks[7:].sum() / looks.sum()
     for part in (0.01, 0.3, 0.5):  # the cut may go through one creator
         parts = (
-            share_by_size(looks, sizes, part), share_by_size(looks, sizes, 1 - part, largest=True)
-        )  # fmt: skip
+            share_by_size(looks, sizes, part),
+            share_by_size(looks, sizes, 1 - part, largest=True),
+        )
         assert sum(parts) == pytest.approx(whole, abs=1e-12)
 
 

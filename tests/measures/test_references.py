@@ -149,7 +149,7 @@ def slow(name: str, pair: FeedPair, row: int) -> float:
         "influx_heavy": lambda: float(4 * sum(flags) >= len(b)),
         "popularity": lambda: sum(pair.popularity[i] for i in b) / len(b),
         "utility": lambda: float(np.average(pair.relevance[row][: len(b)], weights=looks)),
-    }[name]()  # fmt: skip
+    }[name]()
 
 
 # Overlaps, Kendall and RBO have theirs in test_overlap and test_ties.

@@ -120,8 +120,17 @@ def test_renumbering_items_changes_nothing(measure: Measure) -> None:
 def test_a_reader_is_measured_alone(measure: Measure) -> None:
     pair = random_pair()
     half = slice(100, 250)
-    names = ("reference", "feeds", "reference_scores", "scores", "previous", "relevance", "hits",
-             "n_relevant", "without")  # fmt: skip
+    names = (
+        "reference",
+        "feeds",
+        "reference_scores",
+        "scores",
+        "previous",
+        "relevance",
+        "hits",
+        "n_relevant",
+        "without",
+    )
     rows = {name: getattr(pair, name)[half] for name in names}
     part = replace(pair, **rows, history={"topic": pair.history["topic"][half]})
     np.testing.assert_array_equal(measure(part), measure(pair)[half])
@@ -228,8 +237,16 @@ def test_what_measures_share_is_of_one_pair() -> None:
 def test_one_pass_says_what_each_function_says(depth: int) -> None:
     """FRBO, average overlap, RBO_ext and Kendall come from one match of a pair's notes."""
     whole = random_pair(3)
-    names = ("reference", "feeds", "reference_scores", "scores", "previous", "relevance", "hits",
-             "without")  # fmt: skip
+    names = (
+        "reference",
+        "feeds",
+        "reference_scores",
+        "scores",
+        "previous",
+        "relevance",
+        "hits",
+        "without",
+    )
     cut = {name: np.ascontiguousarray(getattr(whole, name)[:, :depth]) for name in names}
     pair = replace(whole, **cut, examine=whole.examine[:depth])
     a, b, p = pair.reference, pair.feeds, default_persistence(max(depth, 2))

@@ -12,8 +12,15 @@ from recsys.measures.rows import headline_of, measures_of, rows_of
 
 N, DEPTH, N_ITEMS = 50, 6, 40
 VALUES = {"language": 2, "format": 3, "topic": 5, "product_tag": 2}
-KEYS = {"recommender": "x", "mitigation": "none", "arm": "influx", "seed": 0, "draw": 0, "day": 1,
-        "cohort": "incumbent"}  # fmt: skip
+KEYS = {
+    "recommender": "x",
+    "mitigation": "none",
+    "arm": "influx",
+    "seed": 0,
+    "draw": 0,
+    "day": 1,
+    "cohort": "incumbent",
+}
 
 
 def random_pair(seed):

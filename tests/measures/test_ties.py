@@ -159,8 +159,14 @@ def test_the_measure_is_0_where_only_ties_are_ordered_otherwise():
     shuffled = np.take_along_axis(ids, order, axis=1)
     measure = MEASURES["rbo_ext_ties"]
     pair = FeedPair(
-        ids, shuffled, {}, None, np.ones(k), reference_scores=scores, scores=scores,
-    )  # fmt: skip
+        ids,
+        shuffled,
+        {},
+        None,
+        np.ones(k),
+        reference_scores=scores,
+        scores=scores,
+    )
     assert (shuffled != ids).any()
     np.testing.assert_allclose(measure(pair), 0, atol=1e-12)
     apart = replace(pair, scores=np.tile(np.arange(k, 0, -1.0), (n, 1)))

@@ -36,8 +36,10 @@ def test_shapes_types_and_gaps(model, k):
     got = model.rank(MIXED, k)
     assert got.item_ids.shape == got.scores.shape == got.sources.shape == (MIXED.size, k)
     assert (got.item_ids.dtype, got.scores.dtype, got.sources.dtype) == (
-        np.int32, np.float32, np.uint8,
-    )  # fmt: skip
+        np.int32,
+        np.float32,
+        np.uint8,
+    )
     filled = got.item_ids >= 0
     np.testing.assert_array_equal(filled, ~np.isnan(got.scores))
     assert (np.diff(filled.astype(int), axis=1) <= 0).all()
@@ -117,8 +119,9 @@ def test_a_fit_leaves_the_log_alone(recommender, log):
 def test_inert_newcomers_and_items_change_no_bit(recommender, previous, model, frames, log):
     events, users, items = frames
     idle = pl.DataFrame({"user_id": [*range(1000, 1100)], "cohort": "newcomer", "language": "en"})
-    unread = pl.DataFrame({"item_id": [*range(900, 950)], "creator_id": 1001, "language": "en",
-                           "topic": "cars"})  # fmt: skip
+    unread = pl.DataFrame(
+        {"item_id": [*range(900, 950)], "creator_id": 1001, "language": "en", "topic": "cars"}
+    )
     more = InteractionLog.from_frames(
         events,
         pl.concat([users, idle], how="diagonal_relaxed"),
@@ -194,8 +197,10 @@ def test_the_number_of_threads_changes_nothing():
         done = subprocess.run(
             [sys.executable, "-W", "ignore", "-c", DIGEST],
             env={**os.environ, **dict.fromkeys(names, threads)},
-            capture_output=True, check=True, cwd=Path(recsys.__file__).parents[1],
-        )  # fmt: skip
+            capture_output=True,
+            check=True,
+            cwd=Path(recsys.__file__).parents[1],
+        )
         assert len(done.stdout) == len(MITIGATIONS) * 300 * 20 * 8
         digests.add(hashlib.sha256(done.stdout).hexdigest())
     assert len(digests) == 1
@@ -236,10 +241,12 @@ DEGENERATE = {
     "one user": ([1, 1, 1, 1], [7, 8, 9, 7], ["click", "click", "click", "impression"]),
     "all the same note": ([1, 2, 3, 3], [7, 7, 7, 7], ["click", "click", "click", "impression"]),
     "somebody has seen everything": (
-        [1, 1, 1, 3, 3, 2], [7, 8, 9, 7, 8, 8], ["click"] * 4 + ["impression", "click"],
+        [1, 1, 1, 3, 3, 2],
+        [7, 8, 9, 7, 8, 8],
+        ["click"] * 4 + ["impression", "click"],
     ),
     "no newcomers": ([1, 1, 2, 2, 3], [7, 8, 8, 9, 9], ["click"] * 4 + ["impression"]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", DEGENERATE)
@@ -265,9 +272,11 @@ def test_degenerate_logs(recommender, name):
 def test_nobody_but_newcomers(recommender):
     """They are served, or an error says that nothing is left to learn from."""
     log = made_of(
-        [1, 1, 2, 2], [7, 8, 8, 8], ["click", "click", "click", "impression"],
+        [1, 1, 2, 2],
+        [7, 8, 8, 8],
+        ["click", "click", "click", "impression"],
         {1: "newcomer", **NEWCOMERS},
-    )  # fmt: skip
+    )
     als, weight = "ALS" in str(recommender), recommender.mitigation.weigh(log)
     if weight < 1 and (als or weight == 0):
         with pytest.raises(LogError, match=r"incumbents have no positive event|holds no positive"):
@@ -385,8 +394,17 @@ def test_the_order_of_places_is_kept():
 
 
 def test_a_long_chain(log, before):
-    kinds = ("warm_start", "downweight", "anchor", "offset", "ensemble", "language_gate",
-             "calibrated", "cap", "fresh_slot")  # fmt: skip
+    kinds = (
+        "warm_start",
+        "downweight",
+        "anchor",
+        "offset",
+        "ensemble",
+        "language_gate",
+        "calibrated",
+        "cap",
+        "fresh_slot",
+    )
     chain = [MITIGATIONS[kind](**options_of(kind)[0]) for kind in kinds]
     recommender = mitigated(ALS(factors=4), chain)
     assert recommender.needs_previous

@@ -505,9 +505,12 @@ FRESH = list(SOURCES.categories).index("fresh")
 
 def test_shown_and_clicked_count_readers():
     log = InteractionLog.from_frames(
-        {"user_id": [1, 1, 2, 3, 3], "item_id": [7, 7, 7, 7, 8],
-         "kind": ["impression", "click", "impression", "like", "hide"]}
-    )  # fmt: skip
+        {
+            "user_id": [1, 1, 2, 3, 3],
+            "item_id": [7, 7, 7, 7, 8],
+            "kind": ["impression", "click", "impression", "like", "hide"],
+        }
+    )
     shown, clicked = shown_and_clicked(log)
     assert shown.tolist() == [3, 1]
     assert clicked.tolist() == [2, 0]

@@ -57,9 +57,15 @@ def test_report_files_and_run(place: Path, capsys: pytest.CaptureFixture[str]) -
     assert max(map(len, printed.splitlines())) <= 100 or "MLflow" in printed
     folder = _folder(place)
     assert {path.name for path in folder.iterdir()} == {
-        "config.yaml", "drift.csv", "groups.csv", "measures.csv", "notes.txt", "per_user.parquet",
-        "quantiles.csv", "summary.csv",
-    }  # fmt: skip
+        "config.yaml",
+        "drift.csv",
+        "groups.csv",
+        "measures.csv",
+        "notes.txt",
+        "per_user.parquet",
+        "quantiles.csv",
+        "summary.csv",
+    }
     drift = pl.read_csv(folder / "drift.csv").filter(
         pl.col("day").is_null(), cohort="all", measure="slots_changed"
     )

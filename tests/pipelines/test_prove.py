@@ -6,7 +6,7 @@ from mlflow import MlflowClient
 
 from pipelines.prove import main
 from pipelines.storage.figures import RowStore
-from recsys.checks.proof.run import TITLES
+from recsys.checks.proof.claims import TITLES
 
 CONFIG = """
 name: tiny

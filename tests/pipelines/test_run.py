@@ -16,11 +16,27 @@ from recsys.study.arms.result import CellResult
 from recsys.study.cell import Cell
 
 FILES = {
-    "config.yaml", "drift.csv", "drift.parquet", "exposure.csv", "exposure.parquet", "life.csv",
-    "life.parquet", "measures.csv", "measures.parquet", "notes.txt", "per_user.parquet",
-    "power.csv", "quantiles.csv", "quantiles.parquet", "report.html", "summary.csv",
-    "summary.parquet", "timings.parquet", "wins.csv", "wins.parquet",
-}  # fmt: skip
+    "config.yaml",
+    "drift.csv",
+    "drift.parquet",
+    "exposure.csv",
+    "exposure.parquet",
+    "life.csv",
+    "life.parquet",
+    "measures.csv",
+    "measures.parquet",
+    "notes.txt",
+    "per_user.parquet",
+    "power.csv",
+    "quantiles.csv",
+    "quantiles.parquet",
+    "report.html",
+    "summary.csv",
+    "summary.parquet",
+    "timings.parquet",
+    "wins.csv",
+    "wins.parquet",
+}
 SAME = FILES - {"timings.parquet"}
 QUIET = "tracking.enabled=false"
 
@@ -171,7 +187,7 @@ def test_interrupted_study_goes_on_where_it_stopped(
         (["tiny.yaml", "name=../up"], "name"),
         (["log.yaml"], "no file at"),
     ],
-)  # fmt: skip
+)
 def test_mistake_is_one_message_and_leaves_no_trace(
     arguments: list[str], words: str, fresh: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -64,7 +64,8 @@ def test_it_is_printed_with_descriptions(capsys: pytest.CaptureFixture[str]) -> 
     printed = json.loads(capsys.readouterr().out)
     assert printed["properties"]["seeds"]["description"] == Study.model_fields["seeds"].description
     als = next(
-        kind for kind in printed["$defs"]["RecommenderSpec"]["anyOf"]
+        kind
+        for kind in printed["$defs"]["RecommenderSpec"]["anyOf"]
         if kind.get("properties", {}).get("kind") == {"const": "als"}
-    )  # fmt: skip
+    )
     assert als["properties"]["factors"]["description"]

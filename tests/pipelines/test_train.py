@@ -228,8 +228,9 @@ def test_pyfunc_has_a_signature_and_an_example(served):
     signature = served.metadata.signature
     assert signature.inputs.input_names() == ["user_id", "k"]
     assert [str(spec.type) for spec in signature.inputs.inputs] == [
-        "DataType.long", "DataType.long",
-    ]  # fmt: skip
+        "DataType.long",
+        "DataType.long",
+    ]
     assert signature.inputs.required_input_names() == ["user_id"]
     assert signature.outputs.input_names() == ["user_id", "rank", "item_id", "score", "source"]
     example = served.input_example
@@ -263,9 +264,22 @@ def test_a_server_answers_on_loopback(trained, run, served):
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
     }
     command = [
-        sys.executable, "-m", "mlflow", "models", "serve", "-m", f"models:/{output.model_id}",
-        "--env-manager", "local", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "mlflow",
+        "models",
+        "serve",
+        "-m",
+        f"models:/{output.model_id}",
+        "--env-manager",
+        "local",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+    ]
     with (trained / "server.log").open("w") as log:
         server = subprocess.Popen(
             command, env=environment, cwd=trained, stdout=log, stderr=log, start_new_session=True
@@ -300,9 +314,10 @@ def _wait_for(url, server, log):
 
 def _post(port, content):
     request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/invocations", json.dumps(content).encode(),
+        f"http://127.0.0.1:{port}/invocations",
+        json.dumps(content).encode(),
         {"Content-Type": "application/json"},
-    )  # fmt: skip
+    )
     with urllib.request.urlopen(request, timeout=60) as answer:
         return json.load(answer)["predictions"]
 

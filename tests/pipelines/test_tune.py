@@ -141,8 +141,9 @@ def test_each_trial_is_a_child_run(config, tmp_path):
     assert parent.data.metrics["best/value"] == pytest.approx(trials()["ndcg"].max())
     assert parent.data.params["best.neighbours"] in ("5", "20", "80")
     assert {file.path for file in client.list_artifacts(parent.info.run_id)} == {
-        "trials.csv", "best.yaml",
-    }  # fmt: skip
+        "trials.csv",
+        "best.yaml",
+    }
 
 
 @pytest.mark.parametrize(

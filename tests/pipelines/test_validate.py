@@ -6,7 +6,7 @@ from mlflow import MlflowClient
 
 from pipelines.storage.figures import FigureStore
 from pipelines.validate import main
-from recsys.checks.validation.run import CHECKS
+from recsys.checks.verdicts import CHECKS
 
 CONFIG = """
 name: tiny

@@ -20,9 +20,15 @@ def best(values, k, seen=()):
     users = np.arange(n) if seen else np.full(n, -1)
     all_columns = np.arange(columns)
     top_k(
-        values, users, Seen(start[:-1], start[1:], items), all_columns,
-        all_columns.astype(np.int32), np.arange(n), ids, scores,
-    )  # fmt: skip
+        values,
+        users,
+        Seen(start[:-1], start[1:], items),
+        all_columns,
+        all_columns.astype(np.int32),
+        np.arange(n),
+        ids,
+        scores,
+    )
     return ids, scores
 
 

@@ -238,8 +238,10 @@ def test_the_number_of_threads_changes_nothing():
         done = subprocess.run(
             [sys.executable, "-W", "ignore", "-c", DIGEST],
             env={**os.environ, **dict.fromkeys(names, threads)},
-            capture_output=True, check=True, cwd=Path(recsys.__file__).parents[1],
-        )  # fmt: skip
+            capture_output=True,
+            check=True,
+            cwd=Path(recsys.__file__).parents[1],
+        )
         assert len(done.stdout) == len(recsys.RECOMMENDERS) * 300 * 20 * 8
         digests.add(hashlib.sha256(done.stdout).hexdigest())
     assert len(digests) == 1

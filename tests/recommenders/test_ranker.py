@@ -35,11 +35,13 @@ def a_log(*, impressions=True):
                     "user_id": user,
                     "item_id": item,
                     "kind": np.where(clicked, "click", "impression"),
-                    "timestamp": [START + timedelta(days=day, minutes=int(m))
-                                  for m in rng.integers(0, 1440, user.size)],
+                    "timestamp": [
+                        START + timedelta(days=day, minutes=int(m))
+                        for m in rng.integers(0, 1440, user.size)
+                    ],
                 }
             ).filter(kept)
-        )  # fmt: skip
+        )
     items = {
         "item_id": range(N_ITEMS),
         "length": ["long" if is_long else "short" for is_long in long],

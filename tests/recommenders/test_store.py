@@ -88,9 +88,12 @@ def test_the_log_comes_back(model, log, tmp_path):
 def test_files_are_arrays_tables_and_json_that_can_be_read_without_pickle(model, tmp_path):
     save_model(model, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
-        "model.json", "arrays.npz", "log-0-users.parquet", "log-0-items.parquet",
+        "model.json",
+        "arrays.npz",
+        "log-0-users.parquet",
+        "log-0-items.parquet",
         "log-0-events.parquet",
-    }  # fmt: skip
+    }
     with np.load(tmp_path / "arrays.npz", allow_pickle=False) as arrays:
         assert not any(array.dtype.hasobject for array in arrays.values())
     json.loads((tmp_path / "model.json").read_text())

@@ -115,8 +115,13 @@ def test_turnover_is_the_floor_where_there_are_days():
     found = {(f, u): x for f, u, x in rows.select("feeds", "user_id", "slots_changed").iter_rows()}
     # user 1: drift 1/2 each day; turnover 1/2 (day 0 to 1), 1 (1 to 2).
     # user 2: drift 1/2, 0; has no two days in a row, so no turnover
-    assert found == {("b", 1): 0.5, ("b", 2): 0.25, ("floor", 1): 0.75,
-                     ("a", 1): None, ("a", 2): None}  # fmt: skip
+    assert found == {
+        ("b", 1): 0.5,
+        ("b", 2): 0.25,
+        ("floor", 1): 0.75,
+        ("a", 1): None,
+        ("a", 2): None,
+    }
     row = headline(result, "slots_changed")
     assert (row["drift"], row["floor"], row["excess"], row["n_users"]) == (0.5, 0.75, -0.25, 1)
     first = headline(result, "slots_changed", day=0)
@@ -251,8 +256,10 @@ def test_cohorts_groups_and_newcomers_items():
     assert (row["a"], row["b"], row["drift"]) == (0.75, 1.0, 0.25)
     groups = result.groups.filter(measure="slots_changed")
     assert groups.select("group", "n_users", "drift").rows() == [
-        ("20", 1, 0.0), ("30", 1, 0.25), ("unknown", 1, 1.0)
-    ]  # fmt: skip
+        ("20", 1, 0.0),
+        ("30", 1, 0.25),
+        ("unknown", 1, 1.0),
+    ]
     assert {"language:zh", "language:en", "language"} <= set(result.measures["measure"])
     assert any("Items without a row in the items frame: 2" in note for note in result.notes)
     assert set(result.quantiles["cohort"]) == {"incumbent", "newcomer", "all"}
@@ -333,8 +340,11 @@ def test_intervals_cover_the_mean_of_other_users():
         (A, B.clear(), "b: no rows, so no feeds"),
         (A, B.with_columns(rank=pl.col("rank") - 1), "b: rank breaks 'min' in 3 rows .ranks start"),
         (A, B.with_columns(user_id=pl.lit(None, pl.Int64)), "b: 12 of 12 rows have no user_id"),
-        (A, B.with_columns(pl.col("item_id").cast(pl.String)),
-         r"item_id: integers in a, text in b, so no two can be the same; cast one"),
+        (
+            A,
+            B.with_columns(pl.col("item_id").cast(pl.String)),
+            r"item_id: integers in a, text in b, so no two can be the same; cast one",
+        ),
         (A, B.with_columns(user_id=1.5), "b: user_id is Float64; ids are integers or strings"),
         (A, pl.concat([B, B[:1]]), r"b: rank 1 stands twice in the feed of user 1 \(1 feeds"),
         (A, B.filter(pl.col("rank") != 2), r"b: rank 2 is missing from the feed of user 1 \(3"),
@@ -343,11 +353,14 @@ def test_intervals_cover_the_mean_of_other_users():
         (A.with_columns(day=1), B.with_columns(day=pl.lit("1")), "b: day is String; give integers"),
         (A.with_columns(day=1), B.with_columns(day=pl.lit(None, pl.Int32)), "12 rows have no day"),
         (A.with_columns(day=1), B.with_columns(day=date(2025, 1, 1)), "integers in a, dates in b"),
-        (A.with_columns(day=2), B.with_columns(day=1),
-         "a has day 2 and b day 1, with none in common and not one before the other"),
+        (
+            A.with_columns(day=2),
+            B.with_columns(day=1),
+            "a has day 2 and b day 1, with none in common and not one before the other",
+        ),
         (A.with_columns(user_id=pl.lit(2**64 - 1, pl.UInt64)), B, "numbers above 9223372036854775"),
     ],
-)  # fmt: skip
+)
 def test_frames_that_are_no_feeds(a, b, message):
     with pytest.raises(LogError, match=message):
         compare_feeds(a, b)
@@ -362,17 +375,26 @@ def test_frames_that_are_no_feeds(a, b, message):
         ({"groups": ["agee"], "users": PEOPLE}, ConfigError, "groups: users have no 'agee'; did"),
         ({"attributes": ["mood"], "items": THINGS}, ConfigError, "attributes: items have no 'moo"),
         ({"users": PEOPLE.drop("user_id")}, LogError, "users: no column 'user_id'"),
-        ({"users": PEOPLE.with_columns(pl.col("user_id").cast(pl.String))}, LogError,
-         "users: user_id is String there and an integer in the feeds"),
+        (
+            {"users": PEOPLE.with_columns(pl.col("user_id").cast(pl.String))},
+            LogError,
+            "users: user_id is String there and an integer in the feeds",
+        ),
         ({"users": pl.concat([PEOPLE, PEOPLE])}, LogError, "users: 4 rows repeat an user_id"),
         ({"items": THINGS.with_columns(popularity=-1.0)}, LogError, "items: popularity is Float64"),
         ({"items": THINGS.with_columns(embedding=1)}, LogError, "items: embedding is Int32; give"),
-        ({"items": THINGS.with_columns(embedding=pl.Series([[1.0, 2.0]] + [[1.0]] * 19))}, LogError,
-         r"items: embeddings have \[1, 2\] numbers"),
-        ({"items": THINGS.with_columns(pl.col("creator_id").cast(pl.String)), "users": PEOPLE},
-         LogError, "items: creator_id is String and users' user_id Int64"),
+        (
+            {"items": THINGS.with_columns(embedding=pl.Series([[1.0, 2.0]] + [[1.0]] * 19))},
+            LogError,
+            r"items: embeddings have \[1, 2\] numbers",
+        ),
+        (
+            {"items": THINGS.with_columns(pl.col("creator_id").cast(pl.String)), "users": PEOPLE},
+            LogError,
+            "items: creator_id is String and users' user_id Int64",
+        ),
     ],
-)  # fmt: skip
+)
 def test_users_and_items_that_do_not_fit(more, error, message):
     with pytest.raises(error, match=message):
         compare_feeds(A, B, **more)

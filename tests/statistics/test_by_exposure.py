@@ -82,9 +82,13 @@ def test_shapes():
 def test_exposure_by_hand():
     # user 0 liked things 0 and 1: newcomers 3 of 4, and 2 of 5 - 1 of his own; user 1 thing 2, his
     got = exposure_of(
-        np.array([0, 0, 1]), np.array([0, 1, 2]), np.array([3, 2, 0]), np.array([4, 5, 1]),
-        np.array([0, 1, 1]), 3,
-    )  # fmt: skip
+        np.array([0, 0, 1]),
+        np.array([0, 1, 2]),
+        np.array([3, 2, 0]),
+        np.array([4, 5, 1]),
+        np.array([0, 1, 1]),
+        3,
+    )
     np.testing.assert_allclose(got, [(0.75 + 0.5) / 2, np.nan, np.nan])
 
 

@@ -336,10 +336,19 @@ def test_what_a_preset_says_can_be_overridden():
 
 @pytest.mark.parametrize(
     "config",
-    [WORLD, LOG, recommenders("als", "ease", "random"), own(newcomers="auto"),
-     own(newcomers={"first_seen": {"from": "2025-01-13", "to": "2025-01-20"}},
-         weights={"hide": -1}, cancels={"like": "unlike"}, timezone="Asia/Shanghai")],
-)  # fmt: skip
+    [
+        WORLD,
+        LOG,
+        recommenders("als", "ease", "random"),
+        own(newcomers="auto"),
+        own(
+            newcomers={"first_seen": {"from": "2025-01-13", "to": "2025-01-20"}},
+            weights={"hide": -1},
+            cancels={"like": "unlike"},
+            timezone="Asia/Shanghai",
+        ),
+    ],
+)
 def test_a_resolved_study_survives_json(config):
     study = load_study(config)
     assert Study.model_validate_json(study.model_dump_json()) == study
@@ -433,14 +442,29 @@ def chains(*entries, of=("als",)):
 
 def test_chains_are_lists_names_or_parts_for_some():
     study = load_study(
-        chains("cap", ["anchor", {"kind": "cap", "share": 0.2, "name": "wide"}], [],
-               {"parts": ["offset"], "only": ["trending"]}, of=("als", "trending"))
-        | {"mitigations": ["cap", {"parts": ["anchor", {"kind": "cap", "share": 0.2,
-                                                        "name": "wide"}], "only": ["als"]},
-                           [], {"parts": ["offset"], "only": ["trending"]}]}
-    )  # fmt: skip
-    names = {spec.name: [chain.name for chain in study.chains_for(spec.name)]
-             for spec in study.recommenders}  # fmt: skip
+        chains(
+            "cap",
+            ["anchor", {"kind": "cap", "share": 0.2, "name": "wide"}],
+            [],
+            {"parts": ["offset"], "only": ["trending"]},
+            of=("als", "trending"),
+        )
+        | {
+            "mitigations": [
+                "cap",
+                {
+                    "parts": ["anchor", {"kind": "cap", "share": 0.2, "name": "wide"}],
+                    "only": ["als"],
+                },
+                [],
+                {"parts": ["offset"], "only": ["trending"]},
+            ]
+        }
+    )
+    names = {
+        spec.name: [chain.name for chain in study.chains_for(spec.name)]
+        for spec in study.recommenders
+    }
     assert names == {"als": ["none", "cap", "anchor + wide"], "trending": ["none", "cap", "offset"]}
     anchor, wide = study.mitigations[1].parts
     assert anchor.options == {"mu": 100.0, "mu_users": 0.0}

@@ -21,11 +21,17 @@ def found(mix_who=(0.02, 0.01, 0.03), worth=(0.2, 0.19, 0.21), newcomers=(0.1, 0
     drift = {"recommender": "als", "mitigation": "none", "day": None, "measure": "language_format"}
     parts = dict(zip(("who", "who_ci_low", "who_ci_high"), mix_who, strict=True))
     levels = [
-        {"recommender": "als", "mitigation": "none", "arm": "influx", "day": None,
-         "cohort": cohort, "measure": "utility",
-         **dict(zip(("mean", "ci_low", "ci_high"), level, strict=True))}
+        {
+            "recommender": "als",
+            "mitigation": "none",
+            "arm": "influx",
+            "day": None,
+            "cohort": cohort,
+            "measure": "utility",
+            **dict(zip(("mean", "ci_low", "ci_high"), level, strict=True)),
+        }
         for cohort, level in (("incumbent", worth), ("newcomer", newcomers))
-    ]  # fmt: skip
+    ]
     return SimpleNamespace(
         drift=pl.DataFrame([{**drift, **parts}], schema_overrides={"day": pl.Int32}),
         summary=pl.DataFrame(levels, schema_overrides={"day": pl.Int32}),
@@ -46,9 +52,12 @@ def test_signs_are_compared_with_the_references():
         "one seed": found((0.02, None, None)),
     }
     assert verdicts(results, "mix_who") == {
-        "default": "reference", "same": "keeps", "wide": "unclear", "other": "turns",
+        "default": "reference",
+        "same": "keeps",
+        "wide": "unclear",
+        "other": "turns",
         "one seed": "unclear",
-    }  # fmt: skip
+    }
 
 
 def test_what_the_reference_does_not_conclude():

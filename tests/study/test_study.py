@@ -29,9 +29,17 @@ CONFIG = {
 
 
 FEEDS = [
-    "recommender", "mitigation", "arm", "seed", "day", "cohort", "user_id", "rank", "item_id",
+    "recommender",
+    "mitigation",
+    "arm",
+    "seed",
+    "day",
+    "cohort",
+    "user_id",
+    "rank",
+    "item_id",
     "source",
-]  # fmt: skip
+]
 
 
 @pytest.fixture(scope="module")
@@ -53,18 +61,52 @@ def test_frames_have_the_columns_of_the_contract(result):
         for edge in ("", "_ci_low", "_ci_high")
     ]
     assert result.drift.columns == [
-        "recommender", "mitigation", "day", "measure", "influx", "placebo", "retrain", *parts,
-        "who_band_low", "who_band_high", "p_value", "p_adjusted", "saturated", "n_users", "n_seeds",
-    ]  # fmt: skip
+        "recommender",
+        "mitigation",
+        "day",
+        "measure",
+        "influx",
+        "placebo",
+        "retrain",
+        *parts,
+        "who_band_low",
+        "who_band_high",
+        "p_value",
+        "p_adjusted",
+        "saturated",
+        "n_users",
+        "n_seeds",
+    ]
     assert result.summary.columns == [
-        "recommender", "mitigation", "arm", "day", "cohort", "measure", "mean", "ci_low",
-        "ci_high", "n_users", "n_seeds",
-    ]  # fmt: skip
+        "recommender",
+        "mitigation",
+        "arm",
+        "day",
+        "cohort",
+        "measure",
+        "mean",
+        "ci_low",
+        "ci_high",
+        "n_users",
+        "n_seeds",
+    ]
     assert set(result.drift["day"].to_list()) == {None, 1, 2, 3}
     assert result.quantiles.columns == [
-        "recommender", "mitigation", "arm", "day", "cohort", "measure", "mean", "p10", "p50",
-        "p90", "p99", "top_tenth", "n_users", "n_seeds",
-    ]  # fmt: skip
+        "recommender",
+        "mitigation",
+        "arm",
+        "day",
+        "cohort",
+        "measure",
+        "mean",
+        "p10",
+        "p50",
+        "p90",
+        "p99",
+        "top_tenth",
+        "n_users",
+        "n_seeds",
+    ]
     assert result.life.columns == ["recommender", "mitigation", "arm", "seed", *LIFE]
     assert result.feeds.columns == FEEDS
 

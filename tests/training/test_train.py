@@ -327,7 +327,7 @@ def test_nobody_to_test(world_log):
             "tune.metric: there is no 'coverage'",
         ),
     ],
-)  # fmt: skip
+)
 def test_bad_configs(change, message):
     with pytest.raises(ConfigError) as caught:
         load_training({**CONFIG, **change})

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from recsys.config import Influx, World
-from recsys.world.simulate import Audience, simulate_arms
+from recsys.world.arms import Audience
+from recsys.world.simulate import simulate_arms
 
 ARRIVALS = (0.14, 0.59, 0.20, 0.04, 0.03)
 AUDIENCE = Audience(np.arange(50), (1, 2, 3), 10)

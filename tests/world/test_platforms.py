@@ -9,7 +9,7 @@ from recsys.core.errors import ConfigError
 from recsys.logs.schema import SOURCES
 from recsys.recommenders import Random
 from recsys.study.arms.policy import RecommenderPolicy
-from recsys.world.arms import Arm
+from recsys.world.arms import Arm, Audience
 from recsys.world.day.serving import serve_audience
 from recsys.world.people.behaviour import Conditions, examination, logits
 from recsys.world.people.notes import first_day
@@ -17,7 +17,7 @@ from recsys.world.people.population import FORMATS
 from recsys.world.platform.blend import PERSONAL
 from recsys.world.platform.house import freshness
 from recsys.world.run import Run
-from recsys.world.simulate import Audience, simulate
+from recsys.world.simulate import simulate
 
 SHORT_VIDEO, IMAGES = FORMATS.index("short video"), FORMATS.index("image-text")
 AUDIENCE = Audience(np.arange(300), (1,), 50)
@@ -186,11 +186,16 @@ def test_buzz_pulls_most_where_trends_drive():
         users, feeds = np.arange(300), np.zeros((300, 1), np.int32)
         x = [
             logits(
-                run.people, run.readers, run.notes,
-                np.full(run.notes.n, buzz, "f4"), conditions, users, feeds,
+                run.people,
+                run.readers,
+                run.notes,
+                np.full(run.notes.n, buzz, "f4"),
+                conditions,
+                users,
+                feeds,
             )[:, 0]
             for buzz in (0, 1)
-        ]  # fmt: skip
+        ]
         gains[name] = x[1] - x[0]
         expected = run.world.platform.drive.trend * run.people.trend
         np.testing.assert_allclose(gains[name], expected, atol=1e-5)

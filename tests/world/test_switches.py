@@ -25,6 +25,7 @@ from recsys.core.noise import moment
 from recsys.logs.log import Seen
 from recsys.logs.schema import KINDS
 from recsys.measures import gini
+from recsys.world.arms import Arm
 from recsys.world.people import behaviour
 from recsys.world.people.behaviour import CLICKED, Conditions
 from recsys.world.people.draws import stacked
@@ -42,7 +43,6 @@ from recsys.world.people.population import NEWCOMER_ADDRESS, draw_incumbents, dr
 from recsys.world.people.readers import Learning, Readers, remember
 from recsys.world.platform import house
 from recsys.world.run import Run
-from recsys.world.simulate import Arm
 
 SEED = 0
 SHORT, IMAGES = 0, 2
@@ -188,9 +188,16 @@ def shelves_of(world):
     table = notes_of(world)
     live = table.live(0, world.notes.window_days)
     return house.shelve(
-        table, house.Order.of(table), world.incumbents, live, live, 0.0, world.platform,
-        np.ones(table.n), np.zeros((2, 48)),
-    )  # fmt: skip
+        table,
+        house.Order.of(table),
+        world.incumbents,
+        live,
+        live,
+        0.0,
+        world.platform,
+        np.ones(table.n),
+        np.zeros((2, 48)),
+    )
 
 
 def followers(world):
@@ -237,11 +244,18 @@ def a_note(n=1, **columns):
     """English notes by a newcomer, on the first topic."""
     zeros = np.zeros(n, np.int32)
     table = NoteTable(
-        key=np.arange(n, dtype=np.uint64), creator=zeros, published=np.zeros(n), topic=zeros,
-        format=zeros, language=zeros + EN, subtitled=np.zeros(n, bool), tagged=np.zeros(n, bool),
-        quality=np.zeros(n, np.float32), latent=np.zeros((n, 1), np.float32),
+        key=np.arange(n, dtype=np.uint64),
+        creator=zeros,
+        published=np.zeros(n),
+        topic=zeros,
+        format=zeros,
+        language=zeros + EN,
+        subtitled=np.zeros(n, bool),
+        tagged=np.zeros(n, bool),
+        quality=np.zeros(n, np.float32),
+        latent=np.zeros((n, 1), np.float32),
         influx=np.ones(n, bool),
-    )  # fmt: skip
+    )
     return table._replace(**columns)
 
 
@@ -263,10 +277,18 @@ def satisfaction_after(*rewards, foreign=False):
         readers = blank(person)
         for reward in rewards:
             remember(
-                readers, person, a_note(), np.zeros(1, np.int32), Learning.of(world.behaviour),
-                np.zeros(1, np.int64), np.full((1, 1), -1, np.int32), np.zeros((1, 1), np.uint16),
-                np.array([reward], np.float32), CLICKED, CLICKED,
-            )  # fmt: skip
+                readers,
+                person,
+                a_note(),
+                np.zeros(1, np.int32),
+                Learning.of(world.behaviour),
+                np.zeros(1, np.int64),
+                np.full((1, 1), -1, np.int32),
+                np.zeros((1, 1), np.uint16),
+                np.array([reward], np.float32),
+                CLICKED,
+                CLICKED,
+            )
         return float(readers.satisfaction[0])
 
     return quantity
@@ -275,18 +297,25 @@ def satisfaction_after(*rewards, foreign=False):
 def logit(world, day=0, *, taste=0.0, likeness=0.0, trend=0.0, skill=1.0, curious=False, seen=0):
     """x of one reader and one English note by a newcomer that has buzz 1; b is 0."""
     person = a_person()._replace(
-        taste=np.array([[taste] + [0] * 23], np.float32), latent=np.ones((1, 1), np.float32),
-        format_pull=np.zeros((1, 3), np.float32), skill=np.array([[1, skill]], np.float32),
-        trend=np.array([trend], np.float32), curious=np.array([curious]),
-    )  # fmt: skip
+        taste=np.array([[taste] + [0] * 23], np.float32),
+        latent=np.ones((1, 1), np.float32),
+        format_pull=np.zeros((1, 3), np.float32),
+        skill=np.array([[1, skill]], np.float32),
+        trend=np.array([trend], np.float32),
+        curious=np.array([curious]),
+    )
     readers = blank(person)
     readers.seen_today[:] = seen
     note = a_note(latent=np.full((1, 1), likeness, np.float32))
     x = behaviour.logits(
-        person, readers, note, np.ones(1, np.float32),
-        Conditions.on(world, 0.0, day, influx=True), np.zeros(1, np.int64),
+        person,
+        readers,
+        note,
+        np.ones(1, np.float32),
+        Conditions.on(world, 0.0, day, influx=True),
+        np.zeros(1, np.int64),
         np.zeros((1, 1), np.int32),
-    )  # fmt: skip
+    )
     return float(x[0, 0])
 
 
@@ -315,10 +344,20 @@ def follow_up(kind, language=ZH):
         feeds = np.tile(np.arange(50, dtype=np.int32), (them.n, 1))
         actions, rewards = np.zeros(feeds.shape, np.uint16), np.zeros(them.n, np.float32)
         behaviour.respond(
-            them, blank(them), table, np.zeros(table.n, np.float32),
-            Conditions.on(world, 99.0, 0, influx=False), np.ones(50), np.zeros(them.n),
-            np.uint64(SEED), int(moment(0)), np.arange(them.n), feeds, actions, rewards,
-        )  # fmt: skip
+            them,
+            blank(them),
+            table,
+            np.zeros(table.n, np.float32),
+            Conditions.on(world, 99.0, 0, influx=False),
+            np.ones(50),
+            np.zeros(them.n),
+            np.uint64(SEED),
+            int(moment(0)),
+            np.arange(them.n),
+            feeds,
+            actions,
+            rewards,
+        )
         assert (actions & CLICKED).all()
         return actions.ravel() >> KIND.index(kind) & 1
 
@@ -340,9 +379,16 @@ def clicks_needed(world):
     others, everything = np.zeros((2, 48)), np.ones(2, dtype=bool)
     others[:, 2 + EN] = 48  # of 96 that the house counts, with one in each topic and language
     shelves = house.shelve(
-        table, house.Order.of(table), 2, everything, everything, 1.0, world.platform, np.zeros(2),
+        table,
+        house.Order.of(table),
+        2,
+        everything,
+        everything,
+        1.0,
+        world.platform,
+        np.zeros(2),
         others,
-    )  # fmt: skip
+    )
     start, ranking = np.zeros(1, np.int64), np.empty((1, 2), np.int32)
     nothing = Seen(start, start, np.zeros(0, np.int32))
     low, high = 0.0, 1e4
@@ -350,9 +396,15 @@ def clicks_needed(world):
         middle, clicks = (low + high) / 2, np.zeros((1, 48), np.float32)
         clicks[0, EN] = middle
         house.rank(
-            clicks, nothing, shelves, np.zeros(1, np.uint8), world.platform.affinity_prior, start,
-            np.array([2], np.int32), ranking,
-        )  # fmt: skip
+            clicks,
+            nothing,
+            shelves,
+            np.zeros(1, np.uint8),
+            world.platform.affinity_prior,
+            start,
+            np.array([2], np.int32),
+            ranking,
+        )
         low, high = (low, middle) if ranking[0, 0] == 0 else (middle, high)
     return high
 
@@ -964,21 +1016,41 @@ OFF_ELSEWHERE = {
     "behaviour.taste_drift": UNCHANGED,
 }
 SIZES = {
-    "incumbents", "days_before", "days_after", "home_tick", "burn_in_days", "start",
-    "population_seed", "population.taste_concentration", "population.visits_per_day",
+    "incumbents",
+    "days_before",
+    "days_after",
+    "home_tick",
+    "burn_in_days",
+    "start",
+    "population_seed",
+    "population.taste_concentration",
+    "population.visits_per_day",
     *(
         f"population.{cohort}.{name}"
         for cohort in ("incumbents", "newcomers")
         for name in ("topics", "formats", "skill_bilingual")
     ),
-    "notes.window_days", "notes.adaptation_days", "notes.adaptation_audience",
+    "notes.window_days",
+    "notes.adaptation_days",
+    "notes.adaptation_audience",
     "behaviour.curiosity_days",
-    "behaviour.familiar_visits", "behaviour.depth_rho", "platform.kind", "platform.columns",
-    "platform.click_rate", "platform.visit_ranks", "platform.fresh_days", "platform.trending_size",
-    "platform.trending_half_life_days", "platform.affinity_prior", "platform.seen_memory",
-    "platform.per_creator", "platform.formats", "influx.kind", "influx.arrivals",
+    "behaviour.familiar_visits",
+    "behaviour.depth_rho",
+    "platform.kind",
+    "platform.columns",
+    "platform.click_rate",
+    "platform.visit_ranks",
+    "platform.fresh_days",
+    "platform.trending_size",
+    "platform.trending_half_life_days",
+    "platform.affinity_prior",
+    "platform.seen_memory",
+    "platform.per_creator",
+    "platform.formats",
+    "influx.kind",
+    "influx.arrivals",
     "influx.first_day_notes",
-}  # fmt: skip
+}
 """How many, how long, which: nothing that could be switched off."""
 
 

@@ -7,8 +7,6 @@ import polars as pl
 
 from recsys.checks.verdicts import QUANTITIES, VERDICTS, Quantity, row_of
 
-__all__ = ["CLAIMS", "TITLES", "Found", "judge"]
-
 _INF = float("inf")
 
 TITLES = {

@@ -25,8 +25,6 @@ from recsys.statistics import nested_interval, two_way_interval
 from recsys.study.arms.open_loop import WorldArms
 from recsys.study.tables.drift import PRIMARY
 
-__all__ = ["CONTRASTS", "RECOMMENDERS", "coverage", "run_block", "who_of_seed"]
-
 RECOMMENDERS: Mapping[str, Recommender] = {
     "trending": Trending(),
     "als": ALS(factors=4, iterations=3),
@@ -118,10 +116,13 @@ def _rows(study: int, mean: NDArray[np.float64], *more: NDArray[np.float64]) -> 
     ends = more or (np.full_like(mean, np.nan),) * 3
     figures = dict(zip(("mean", "ci_low", "ci_high", "p_value"), (mean, *ends), strict=True))
     keys = {name: axis.ravel() for name, axis in zip(_KEYS, axes, strict=True)}
-    return pl.DataFrame({
-        **keys, "study": np.full(mean.size, study),
-        **{name: values.ravel() for name, values in figures.items()},
-    })  # fmt: skip
+    return pl.DataFrame(
+        {
+            **keys,
+            "study": np.full(mean.size, study),
+            **{name: values.ravel() for name, values in figures.items()},
+        }
+    )
 
 
 def coverage(blocks: Sequence[pl.DataFrame]) -> tuple[pl.DataFrame, list[Found]]:

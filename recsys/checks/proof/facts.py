@@ -16,8 +16,6 @@ from recsys.study.arms.closed_loop import ClosedArms
 from recsys.study.tables.drift import drifts_by_arm
 from recsys.world.people.population import LANGUAGES
 
-__all__ = ["facts", "run_facts"]
-
 _MEASURES = {
     "language_format": "English readers' mix drift, less others'",
     "newcomer_share": "newcomers' notes in English readers' feeds",
@@ -46,8 +44,9 @@ def run_facts(
     found |= _minority(world, evaluation, recommender, seed)
     return pl.DataFrame(
         [(seed, name, value) for name, value in found.items()],
-        schema={"seed": pl.Int64, "quantity": pl.String, "value": pl.Float64}, orient="row",
-    )  # fmt: skip
+        schema={"seed": pl.Int64, "quantity": pl.String, "value": pl.Float64},
+        orient="row",
+    )
 
 
 def _minority(

@@ -27,9 +27,8 @@ from recsys.statistics import Matching, draw_placebo, match_newcomers, nested_in
 from recsys.study.arms.closed_loop import ClosedArms
 from recsys.study.arms.policy import RecommenderPolicy
 from recsys.study.tables.drift import drift_of_log, drift_of_world
-from recsys.world.simulate import Audience, Shared
-
-__all__ = ["DRAWS", "LEVELS", "SIZES", "WAYS", "compare", "run_cell"]
+from recsys.world.arms import Audience
+from recsys.world.simulate import Shared
 
 SIZES = (0.01, 0.03, 0.1, 0.25, 0.4)
 """Newcomers for each incumbent who comes on a day."""
@@ -52,10 +51,14 @@ _SPARE = 48
 _NAME = ("x", "none")
 _FIGURES = ("total", "who")
 _CELL: dict[str, Any] = {
-    "way": pl.String, "size": pl.Float64, "seed": pl.Int64, "level": pl.String,
+    "way": pl.String,
+    "size": pl.Float64,
+    "seed": pl.Int64,
+    "level": pl.String,
     **dict.fromkeys(("true_total", "true_who", "total", "who", "band", "p_value"), pl.Float64),
-    "newcomers": pl.Int64, "matched": pl.Float64,
-}  # fmt: skip
+    "newcomers": pl.Int64,
+    "matched": pl.Float64,
+}
 
 
 @dataclass(frozen=True)
@@ -156,9 +159,14 @@ class _Loop(ClosedArms):
             for way, feeds in zip(WAYS, both, strict=True):
                 pair = self._pair("influx", self.day, self.panel, reference, feeds)
                 keys = {
-                    "recommender": way, "mitigation": "none", "arm": arm, "seed": self.seed,
-                    "draw": draw, "day": None, "cohort": "incumbent",
-                }  # fmt: skip
+                    "recommender": way,
+                    "mitigation": "none",
+                    "arm": arm,
+                    "seed": self.seed,
+                    "draw": draw,
+                    "day": None,
+                    "cohort": "incumbent",
+                }
                 rows.append(rows_of(pair, measures, ids, keys, compared=arm != "full"))
         return drift_of_log(pl.concat(rows), self.matching.crowding)
 
@@ -187,8 +195,10 @@ def run_cell(
     loop = _Loop(
         world.model_copy(update={"influx": influx}),
         evaluation.model_copy(update={"one_step": True, "days": evaluation.days[-1:]}),
-        arms, seed, recommender=recommender,
-    )  # fmt: skip
+        arms,
+        seed,
+        recommender=recommender,
+    )
     if not loop.has_trace:
         return pl.DataFrame(schema=_CELL)
     per_user = loop.measure(_NAME, recommender).per_user
@@ -200,14 +210,22 @@ def run_cell(
         # Of a level, what leaving them out takes away is what the newcomers have brought.
         sign = -1 if is_level(stands_in) else 1
         edge = told["who_ci_low"] if sign > 0 else told["who_ci_high"]
-        rows.append({
-            "way": way, "size": size, "seed": seed, "level": level,
-            "true_total": true["total"], "true_who": true["who"],
-            "total": sign * told["total"], "who": sign * told["who"],
-            "band": sign * (told["who"] - edge), "p_value": told["p_value"],
-            "newcomers": newcomers,
-            "matched": matching.newcomer_users / matching.newcomer_users_before,
-        })  # fmt: skip
+        rows.append(
+            {
+                "way": way,
+                "size": size,
+                "seed": seed,
+                "level": level,
+                "true_total": true["total"],
+                "true_who": true["who"],
+                "total": sign * told["total"],
+                "who": sign * told["who"],
+                "band": sign * (told["who"] - edge),
+                "p_value": told["p_value"],
+                "newcomers": newcomers,
+                "matched": matching.newcomer_users / matching.newcomer_users_before,
+            }
+        )
     return pl.DataFrame(rows, schema=_CELL)
 
 
@@ -258,12 +276,16 @@ def _agreement(group: pl.DataFrame, figure: str) -> dict[str, Any]:
     gap = nested_interval(_by_seed(group.with_columns(gap=pl.Series(told - truth)), "gap"))
     varied = np.ptp(truth) > 0 and np.ptp(told) > 0
     row: dict[str, Any] = {
-        "cells": group.height, "truth": truth.mean(), "told": told.mean(),
-        "bias": float(gap.mean), "bias_ci_low": float(gap.low), "bias_ci_high": float(gap.high),
+        "cells": group.height,
+        "truth": truth.mean(),
+        "told": told.mean(),
+        "bias": float(gap.mean),
+        "bias_ci_low": float(gap.low),
+        "bias_ci_high": float(gap.high),
         "pearson": float(pearsonr(truth, told).statistic) if varied else None,
         "spearman": float(spearmanr(truth, told).statistic) if varied else None,
         "within": _within(group, figure),
-    }  # fmt: skip
+    }
     if figure == "who":
         alarm, real = group["alarm"].to_numpy(), truth > 0
         row |= {
@@ -339,8 +361,16 @@ def _claimed(cells: pl.DataFrame, agreement: pl.DataFrame) -> list[Found]:
             y = nested_interval(np.array([values]))
             found.append(Found(name, of, float(y.mean), float(y.low), float(y.high), seeds))
         y = nested_interval(_jackknife(mix.with_columns(recommender_=pl.col("recommender"))))
-        found.append(Found("rank correlation at one size: total", of, float(y.mean),
-                           float(y.low), float(y.high), seeds))  # fmt: skip
+        found.append(
+            Found(
+                "rank correlation at one size: total",
+                of,
+                float(y.mean),
+                float(y.low),
+                float(y.high),
+                seeds,
+            )
+        )
         who = agreement.filter(recommender="all", way=way, level="language_format", figure="who")
         for name, column in (
             ("alarms where the truth is above 0", "alarms_right"),

@@ -24,9 +24,6 @@ from recsys.study.arms.gated import CHANNEL_ARMS, COALITIONS, ChannelArms
 from recsys.study.tables.drift import drift_of_world
 from recsys.world.arms import GATES
 
-__all__ = ["DOSES", "MEDIATORS", "PLANTS", "Plant", "dose_response", "planted", "run_dose",
-           "run_plant", "who_of_plant"]  # fmt: skip
-
 _QUIET = Population(trend=(0.0, 0.0))
 _PERSONAL = Slots(personal=1.0, following=0.0, trending=0.0, fresh=0.0)
 _PLATFORM = Slots(personal=0.0, following=0.0, trending=0.5, fresh=0.5)
@@ -53,29 +50,37 @@ class Plant:
 PLANTS: dict[str, Plant] = {
     # Notes by lot, in personal slots alone: nothing is learned, nothing is in fashion.
     "supply": Plant(
-        Random(), "language_format",
+        Random(),
+        "language_format",
         {"population": _QUIET, "platform": Platform(slots=_PERSONAL)},
     ),
     # Newcomers post nothing. They click what they like, which is not what incumbents like.
     "training": Plant(
-        ItemKNN(), "language_format",
+        ItemKNN(),
+        "language_format",
         {
-            "population": _QUIET, "platform": Platform(slots=_PERSONAL),
+            "population": _QUIET,
+            "platform": Platform(slots=_PERSONAL),
             "behaviour": Behaviour(language_penalty=0.0),
-            "influx": Influx(newcomers=150, arrivals=(1.0,), posting=0.0, reversal_day=None,
-                             origin=_TIKTOK),
+            "influx": Influx(
+                newcomers=150, arrivals=(1.0,), posting=0.0, reversal_day=None, origin=_TIKTOK
+            ),
         },
     ),
     # Trending and fresh notes alone; the few gaps are filled by lot, from all notes.
     "exposure": Plant(
-        Random(), "language_format",
+        Random(),
+        "language_format",
         {"population": _QUIET, "platform": Platform(slots=_PLATFORM)},
     ),
     # Newcomers post nothing, and nothing is learned from them. They are answered in their language.
     "adaptation": Plant(
-        Random(), "language_format",
+        Random(),
+        "language_format",
         {
-            "population": _QUIET, "platform": Platform(slots=_PERSONAL), "influx": _SILENT,
+            "population": _QUIET,
+            "platform": Platform(slots=_PERSONAL),
+            "influx": _SILENT,
             "notes": Notes(
                 per_creator_day=1.0, window_days=3, posted_across=0.8, adaptation_days=0.1
             ),
@@ -85,23 +90,24 @@ PLANTS: dict[str, Plant] = {
     # there unread. Whoever meets one, be it in a fresh slot or by taste, clicks it out of
     # curiosity; more than has been clicked otherwise, so that it makes the reader's profile.
     "behaviour": Plant(
-        Content(shrinkage=1.0, features=30), "language_format",
+        Content(shrinkage=1.0, features=30),
+        "language_format",
         {
             "population": Population(
-                trend=(0.0, 0.0), curious=1.0, visits_per_day=3.0,
+                trend=(0.0, 0.0),
+                curious=1.0,
+                visits_per_day=3.0,
                 newcomers=NEWCOMERS.model_copy(
                     update={"language": "zh", "formats": (1.0, 0.0, 0.0)}
                 ),
             ),
-            "platform": Platform(
-                slots=_EXPLORING, formats=(0.1, 0.0, 0.9), click_rate=0.03
-            ),
+            "platform": Platform(slots=_EXPLORING, formats=(0.1, 0.0, 0.9), click_rate=0.03),
             "behaviour": Behaviour(curiosity=12.0, curiosity_days=90.0),
             "influx": Influx(newcomers=20, arrivals=(1.0,), posting=0.8, reversal_day=None),
             "notes": Notes(per_creator_day=1.0, subtitled=0.0),
         },
     ),
-}  # fmt: skip
+}
 """By the channel that is planted."""
 MEDIATORS = ("behaviour",)
 """Channels that cannot act alone."""
@@ -130,10 +136,16 @@ def run_plant(name: str, seed: int) -> pl.DataFrame:
         measure, the panel's mean.
     """
     shares = shapley([0.0, *who_of_plant(name, seed, range(1, COALITIONS))])
-    return pl.DataFrame({
-        "plant": name, "seed": seed, "channel": list(GATES), "shapley": shares.shapley,
-        "first_in": shares.first_in, "last_in": shares.last_in,
-    })  # fmt: skip
+    return pl.DataFrame(
+        {
+            "plant": name,
+            "seed": seed,
+            "channel": list(GATES),
+            "shapley": shares.shapley,
+            "first_in": shares.first_in,
+            "last_in": shares.last_in,
+        }
+    )
 
 
 def who_of_plant(name: str, seed: int, coalitions: Sequence[int]) -> list[float]:
@@ -173,8 +185,9 @@ def run_dose(newcomers: int, seed: int) -> pl.DataFrame:
     )
     drift = drift_of_world(arms.measure("item_knn", ItemKNN()).per_user, (*names, "retrain"))
     found = drift.filter(pl.col("day").is_null(), pl.col("measure").is_in(_GRADED))
-    return found.select(pl.lit(newcomers).alias("newcomers"), pl.lit(seed).alias("seed"),
-                        "measure", "total")  # fmt: skip
+    return found.select(
+        pl.lit(newcomers).alias("newcomers"), pl.lit(seed).alias("seed"), "measure", "total"
+    )
 
 
 def planted(parts: pl.DataFrame) -> tuple[pl.DataFrame, list[Found]]:
@@ -200,14 +213,27 @@ def planted(parts: pl.DataFrame) -> tuple[pl.DataFrame, list[Found]]:
         place = list(GATES).index(plant)  # type: ignore[arg-type]
         sizes = np.abs(cubes["shapley"])
         lead = sizes[place] - np.delete(sizes, place, axis=0).max(axis=0)
-        found.append(Found("planted part, less the next largest", plant,
-                           *_interval(lead), seeds))  # fmt: skip
+        found.append(Found("planted part, less the next largest", plant, *_interval(lead), seeds))
         if plant in MEDIATORS:
-            found.append(Found("closing a planted mediator saves", plant,
-                               *_interval(cubes["last_in"][place]), seeds))  # fmt: skip
+            found.append(
+                Found(
+                    "closing a planted mediator saves",
+                    plant,
+                    *_interval(cubes["last_in"][place]),
+                    seeds,
+                )
+            )
     alone = parts.filter(pl.col("channel").is_in(MEDIATORS))["first_in"].abs().max()
-    found.append(Found("largest part of a mediator alone", "all plants", float(str(alone)),
-                       np.nan, np.nan, parts["seed"].n_unique()))  # fmt: skip
+    found.append(
+        Found(
+            "largest part of a mediator alone",
+            "all plants",
+            float(str(alone)),
+            np.nan,
+            np.nan,
+            parts["seed"].n_unique(),
+        )
+    )
     columns = ("plant", "channel", "part", "mean", "ci_low", "ci_high", "n_seeds")
     return pl.DataFrame(rows, schema=columns, orient="row"), found
 
@@ -232,8 +258,16 @@ def dose_response(doses: pl.DataFrame) -> tuple[pl.DataFrame, list[Found]]:
             rise = (None, None) if i == 0 else (float(rises.mean[i - 1]), float(errors[i - 1]))
             rows.append((str(name[0]), size, *_interval(y), *rise, table.shape[1]))
         falls = -rises.mean / np.where(errors > 0, errors, 1.0)
-        found.append(Found("largest fall between sizes, in SE", str(name[0]),
-                           float(falls.max()), np.nan, np.nan, table.shape[1]))  # fmt: skip
+        found.append(
+            Found(
+                "largest fall between sizes, in SE",
+                str(name[0]),
+                float(falls.max()),
+                np.nan,
+                np.nan,
+                table.shape[1],
+            )
+        )
     columns = ("measure", "newcomers", "mean", "ci_low", "ci_high", "rise", "rise_se", "n_seeds")
     return pl.DataFrame(rows, schema=columns, orient="row"), found
 

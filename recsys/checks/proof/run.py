@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from recsys.checks.proof.claims import CLAIMS, TITLES, Found, judge
+from recsys.checks.proof.claims import Found, judge
 from recsys.checks.proof.coverage import coverage, run_block
 from recsys.checks.proof.facts import facts, run_facts
 from recsys.checks.proof.offline import SIZES, compare, run_cell
@@ -21,9 +21,6 @@ from recsys.core.errors import ConfigError
 from recsys.core.jobs import Progress, run_all
 from recsys.core.threads import single_threaded_blas
 from recsys.mitigations.build import make_recommender
-
-__all__ = ["CLAIMS", "FULL", "KINDS", "SHORT", "TITLES", "Effort", "Found", "Part", "Proof",
-           "judge", "plan", "prove", "run_part"]  # fmt: skip
 
 KINDS = ("coverage", "offline", "planted", "dose", "facts")
 """What parts there are, in the order in which they run."""
@@ -126,18 +123,21 @@ def plan(study: Study, effort: Effort = FULL, kinds: Sequence[str] = KINDS) -> l
         raise ConfigError(f"no part {unknown[0]!r} of the proof; known: {', '.join(KINDS)}")
     names = [spec.name for spec in study.recommenders]
     seeds = range(study.first_seed, study.first_seed + effort.seeds)
-    starts = range(study.first_seed, study.first_seed + effort.blocks * effort.block_seeds,
-                   effort.block_seeds)  # fmt: skip
+    starts = range(
+        study.first_seed, study.first_seed + effort.blocks * effort.block_seeds, effort.block_seeds
+    )
     every = {
         "coverage": [Part(study, "coverage", seed=start, effort=effort) for start in starts],
         "offline": [
             Part(study, "offline", name, size=size, seed=seed)
-            for seed in seeds for name in names for size in SIZES
+            for seed in seeds
+            for name in names
+            for size in SIZES
         ],
         "planted": [Part(study, "planted", name, seed=seed) for seed in seeds for name in PLANTS],
         "dose": [Part(study, "dose", number=n, seed=seed) for seed in seeds for n in DOSES],
         "facts": [Part(study, "facts", name, seed=seed) for seed in seeds for name in names],
-    }  # fmt: skip
+    }
     return [part for kind in KINDS if kind in kinds for part in every[kind]]
 
 
@@ -203,8 +203,10 @@ def _combined(
         tables["agreement"], tables["offline"], more = compare(tables["cells"])
         found += more
     for kind, name, summed in (
-        ("planted", "planted", planted), ("dose", "doses", dose_response), ("facts", "facts", facts)
-    ):  # fmt: skip
+        ("planted", "planted", planted),
+        ("dose", "doses", dose_response),
+        ("facts", "facts", facts),
+    ):
         if rows[kind]:
             tables[name], more = summed(pl.concat(rows[kind]))
             found += more

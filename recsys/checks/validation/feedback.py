@@ -13,15 +13,14 @@ from scipy.sparse import csr_matrix
 
 from recsys.config import World
 from recsys.logs.log import InteractionLog
-from recsys.measures.registry import utility
+from recsys.measures.quality import utility
 from recsys.recommenders import Random, Recommender
 from recsys.study.arms.policy import RecommenderPolicy
+from recsys.world.arms import Audience
 from recsys.world.people.behaviour import examination
 from recsys.world.people.population import LANGUAGES
 from recsys.world.platform.policy import Ranker
-from recsys.world.simulate import Audience, Simulation, simulate
-
-__all__ = ["measure_feedback"]
+from recsys.world.simulate import Simulation, simulate
 
 _K = 20
 _PANEL = 300

@@ -8,14 +8,12 @@ from numpy.typing import NDArray
 
 from recsys.config import World
 from recsys.logs.schema import KINDS
-from recsys.measures.registry import gini
+from recsys.measures.exposure import gini
+from recsys.world.arms import ARMS
 from recsys.world.frames import Day
 from recsys.world.people.notes import first_day
 from recsys.world.platform.policy import Policy
 from recsys.world.run import Run
-from recsys.world.simulate import ARMS
-
-__all__ = ["measure_platform"]
 
 _IMPRESSION, _CLICK = (list(KINDS.categories).index(kind) for kind in ("impression", "click"))
 _HEAD = 1000

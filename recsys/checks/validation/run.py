@@ -13,25 +13,13 @@ import polars as pl
 from recsys.checks.validation.feedback import measure_feedback
 from recsys.checks.validation.platform import measure_platform
 from recsys.checks.validation.training_seeds import measure_training_seeds
-from recsys.checks.verdicts import CHECKS, QUANTITIES, Measured, Quantity, judge
+from recsys.checks.verdicts import Measured, judge
 from recsys.config import RecommenderSpec, Study, World
 from recsys.core.errors import ConfigError
 from recsys.core.jobs import Progress, run_all
 from recsys.core.threads import single_threaded_blas
 from recsys.mitigations.build import make_recommender
 from recsys.study.arms.policy import RecommenderPolicy
-
-__all__ = [
-    "CHECKS",
-    "QUANTITIES",
-    "Measured",
-    "Part",
-    "Quantity",
-    "judge",
-    "plan",
-    "run_part",
-    "validate",
-]
 
 _MINORITY_WORLD = {"incumbents": 2000, "days_after": 14}
 _MINORITY = {"newcomers": 400, "reversal_day": None, "posting_hazard": 0.1}

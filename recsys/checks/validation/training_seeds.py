@@ -3,12 +3,12 @@
 import numpy as np
 
 from recsys.config import World
-from recsys.measures.registry import frbo, utility
+from recsys.measures.overlap import frbo
+from recsys.measures.quality import utility
 from recsys.recommenders import Recommender
+from recsys.world.arms import Audience
 from recsys.world.people.behaviour import examination
-from recsys.world.simulate import Audience, simulate
-
-__all__ = ["measure_training_seeds"]
+from recsys.world.simulate import simulate
 
 _K = 20
 _PANEL = 1000

@@ -10,8 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-__all__ = ["Judged", "Metric", "hits_of", "judge"]
-
 
 @dataclass(frozen=True, eq=False)
 class Judged:

@@ -10,8 +10,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from recsys.measures.quality import checked_hits
 
-__all__ = ["average_precision", "hit_rate", "precision", "reciprocal_rank"]
-
 
 def precision(hits: ArrayLike, n_relevant: ArrayLike) -> NDArray[np.float64]:
     """Precision: share of the k slots that hold a relevant item. An empty slot is a miss.

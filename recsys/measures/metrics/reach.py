@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["mean_popularity", "novelty", "popularity_lift"]
-
 
 def novelty(item_ids: ArrayLike, readers: ArrayLike, n_readers: int) -> NDArray[np.float64]:
     """Novelty: mean self-information of the recommended items, -log2(readers_i / n_readers).

@@ -7,27 +7,10 @@ computes. Means over users are taken in `Metric.over` alone.
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.measures.metrics.judged import Judged, Metric, hits_of, judge
+from recsys.measures.metrics.judged import Judged, Metric
 from recsys.measures.metrics.ranking import average_precision, hit_rate, precision, reciprocal_rank
 from recsys.measures.metrics.reach import mean_popularity, novelty, popularity_lift
 from recsys.measures.quality import ndcg, recall, utility
-
-__all__ = [
-    "METRICS",
-    "Judged",
-    "Metric",
-    "average_precision",
-    "hit_rate",
-    "hits_of",
-    "judge",
-    "mean_popularity",
-    "ndcg",
-    "novelty",
-    "popularity_lift",
-    "precision",
-    "recall",
-    "reciprocal_rank",
-]
 
 
 def _coverage(judged: Judged) -> NDArray[np.float64]:

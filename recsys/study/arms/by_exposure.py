@@ -20,8 +20,6 @@ from recsys.logs.log import InteractionLog, item_codes
 from recsys.logs.newcomers import OwnLog
 from recsys.statistics.by_exposure import FEWEST, by_exposure, changes, exposure_of
 
-__all__ = ["ASSUMPTION", "CLICK_RATE", "EXPOSED", "Exposed", "exposed"]
-
 EXPOSED = {
     "outcome": pl.String,
     "check": pl.Boolean,
@@ -240,11 +238,13 @@ class _View:
         place = np.minimum(np.searchsorted(pairs, mine), max(pairs.size - 1, 0))
         known = pairs[place] == mine if pairs.size else np.zeros(mine.size, dtype=np.bool_)
         return exposure_of(
-            self.user[before], self.item[before],
-            np.bincount(self.item[theirs], minlength=log.n_items), everybody,
+            self.user[before],
+            self.item[before],
+            np.bincount(self.item[theirs], minlength=log.n_items),
+            everybody,
             np.where(known, own[place], 0) if pairs.size else np.zeros(mine.size, dtype=np.int64),
             log.n_users,
-        )  # fmt: skip
+        )
 
     def _pair(self, which: NDArray[np.bool_]) -> NDArray[np.int64]:
         return np.asarray(self.user[which] * self.own.log.n_items + self.item[which])
@@ -289,8 +289,13 @@ class _View:
         users, items = self.user[rows], self.item[rows]
         log = self.own.log
         user_key, item_key = (frame["key"].to_numpy() for frame in (log.users, log.items))
-        lot = uniforms(self.seed, Stream.WINDOW_DRAW, user_key[users] & _LOW,
-                       item_key[items] & _LOW, window + _BEFORE)[:, 0]  # fmt: skip
+        lot = uniforms(
+            self.seed,
+            Stream.WINDOW_DRAW,
+            user_key[users] & _LOW,
+            item_key[items] & _LOW,
+            window + _BEFORE,
+        )[:, 0]
         order = np.lexsort((lot, users))
         ordered = users[order]
         place = np.arange(ordered.size) - np.searchsorted(ordered, ordered)

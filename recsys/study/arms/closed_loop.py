@@ -16,10 +16,9 @@ from recsys.recommenders import Model, Ranking, Recommender
 from recsys.recommenders.oracle import OracleRow
 from recsys.study.arms.open_loop import WorldArms
 from recsys.study.arms.policy import RecommenderPolicy
+from recsys.world.arms import ARMS, Arm, Audience
 from recsys.world.day.oracle import Oracle
-from recsys.world.simulate import ARMS, Arm, Audience, Shared, Simulation
-
-__all__ = ["ClosedArms"]
+from recsys.world.simulate import Shared, Simulation
 
 _TRAINING_DAYS = 14
 
@@ -54,9 +53,13 @@ class ClosedArms(WorldArms):
         known = isinstance(self.recommender, OracleRow)
         policy = Oracle() if known else RecommenderPolicy(self.recommender, days)
         return Shared(
-            self.world, self.seed, policy,
-            audience=audience, threads=self.threads, impressions=policy.impressions,
-        )  # fmt: skip
+            self.world,
+            self.seed,
+            policy,
+            audience=audience,
+            threads=self.threads,
+            impressions=policy.impressions,
+        )
 
     def _without_newcomers(
         self,

@@ -13,15 +13,14 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recsys.core.lazy import lazy
-from recsys.measures.registry import MEASURES, FeedPair, Measure
+from recsys.measures.pair import FeedPair, Measure
+from recsys.measures.registry import MEASURES
 from recsys.measures.rows import headline_of
 from recsys.recommenders import Ranking
 from recsys.study.arms.closed_loop import ClosedArms
 from recsys.world.arms import GATES
 from recsys.world.people.behaviour import examination
 from recsys.world.simulate import Simulation
-
-__all__ = ["CHANNEL_ARMS", "COALITIONS", "RUNGS", "ChannelArms", "gates_of", "name_of"]
 
 RUNGS = ("language_format", "newcomer_share", "one_step")
 """What is split among channels: measures that a closed loop's chaos does not saturate."""
@@ -84,9 +83,15 @@ class ChannelArms(ClosedArms):
             del self.simulations[alone]
             self._codes.pop(alone, None)
         return rows.select(
-            "recommender", "mitigation", pl.lit(arm).alias("arm"),
-            pl.lit(gates, dtype=_NAMES).alias("gates"), "seed", "day", "user_id", *RUNGS,
-        )  # fmt: skip
+            "recommender",
+            "mitigation",
+            pl.lit(arm).alias("arm"),
+            pl.lit(gates, dtype=_NAMES).alias("gates"),
+            "seed",
+            "day",
+            "user_id",
+            *RUNGS,
+        )
 
     def _measured(self, name: tuple[str, str], arm: str) -> pl.DataFrame:
         recommender, days, pairs = self.recommender, [], []
@@ -99,9 +104,13 @@ class ChannelArms(ClosedArms):
             without = self._without_newcomers(recommender, arm, day, feeds)
             pairs.append(self._bare_pair(arm, reference, feeds, without))
             keys = {
-                **named, "arm": arm, "seed": self.seed, "draw": 0, "day": day,
+                **named,
+                "arm": arm,
+                "seed": self.seed,
+                "draw": 0,
+                "day": day,
                 "cohort": "incumbent",
-            }  # fmt: skip
+            }
             days.append(self._rows(keys, self.panel, pairs[-1]))
         return pl.concat([headline_of(days, pairs, self._measures), *days])
 

@@ -18,16 +18,17 @@ from recsys.core.noise import Stream, training_seed, uniforms
 from recsys.logs.log import InteractionLog, Seen
 from recsys.measures.attention_rows import Pool, exposure_rows
 from recsys.measures.items import history_of, liked_popularity, popularity_of
-from recsys.measures.registry import FeedPair, Measure
+from recsys.measures.pair import FeedPair, Measure
 from recsys.measures.rows import Attributes, attributes_of, headline_of, measures_of, rows_of
 from recsys.recommenders import Model, Ranking, Recommender, Trending, with_fallback
 from recsys.recommenders.oracle import OracleRow
 from recsys.study.arms.result import CellResult, feeds_in_one, feeds_of, life_of
+from recsys.world.arms import Audience
 from recsys.world.day.oracle import best_of
 from recsys.world.people.behaviour import examination
 from recsys.world.people.notes import draw_follows
 from recsys.world.platform.blend import PERSONAL
-from recsys.world.simulate import Audience, Simulation, simulate_arms
+from recsys.world.simulate import Simulation, simulate_arms
 
 HOUSE = "house"
 """Who serves a world in an open loop, whatever is trained on its log."""
@@ -113,9 +114,13 @@ class WorldArms:
                     recommender, arm, day, (self.panel, newcomers_there), learned
                 )
                 keys = {
-                    **named, "arm": arm, "seed": self.seed, "draw": 0, "day": day,
+                    **named,
+                    "arm": arm,
+                    "seed": self.seed,
+                    "draw": 0,
+                    "day": day,
                     "cohort": "incumbent",
-                }  # fmt: skip
+                }
                 reference = references.setdefault(day, feeds)
                 without = self._without_newcomers(recommender, arm, day, feeds, learned)
                 pairs.append(self._pair(arm, day, self.panel, reference, feeds, before, without))
@@ -250,9 +255,12 @@ class WorldArms:
         state = self._state(users)
         ids, scores = best_of(
             lambda rows, notes: simulation.click_probability(rows, notes, day, state),
-            users, depth, simulation.candidates(day), Seen.from_matrix(log.seen),
+            users,
+            depth,
+            simulation.candidates(day),
+            Seen.from_matrix(log.seen),
             simulation.notes.key,
-        )  # fmt: skip
+        )
         return Ranking(ids, scores, np.full(ids.shape, PERSONAL, dtype=np.uint8))
 
     def _pair(

@@ -34,15 +34,13 @@ from recsys.measures.items import (
     sizes_of,
     vectors_of,
 )
-from recsys.measures.registry import FeedPair
+from recsys.measures.pair import FeedPair
 from recsys.measures.rows import Attributes, attributes_of, measures_of, rows_of
 from recsys.recommenders import EASE, Model, Ranking, Recommender, Trending, with_fallback
 from recsys.recommenders.ease import EASEModel, memory_of
 from recsys.statistics.matching import Matching, draw_placebo, match_newcomers
 from recsys.study.arms.by_exposure import Exposed, exposed
 from recsys.study.arms.result import REMOVALS, CellResult, feeds_in_one, feeds_of, life_of
-
-__all__ = ["LogArms"]
 
 _LOW = np.uint64(0xFFFFFFFF)
 
@@ -140,11 +138,14 @@ class LogArms:
         if not events[train.newcomers].any():
             raise LogError("log.newcomers: no newcomer has a positive event in the training part")
         matching = match_newcomers(
-            events, _active_days(train, liked, self.source.timezone),
-            train.newcomers, pool & (events > 0),
-            train.users["key"].to_numpy(), self.seed,
+            events,
+            _active_days(train, liked, self.source.timezone),
+            train.newcomers,
+            pool & (events > 0),
+            train.users["key"].to_numpy(),
+            self.seed,
             max_pool_fraction=self.source.max_pool_fraction,
-        )  # fmt: skip
+        )
         if not matching.newcomer.any():
             raise LogError(f"log.newcomers: {matching.describe()}")
         return matching
@@ -208,9 +209,14 @@ class LogArms:
             feeds = reference if arm == "full" else self._feeds(recommender, whole, arm, draw)
             seconds = time.perf_counter() - start
             keys = {
-                "recommender": variant[0], "mitigation": variant[1], "arm": arm,
-                "seed": self.seed, "draw": draw, "day": None, "cohort": "incumbent",
-            }  # fmt: skip
+                "recommender": variant[0],
+                "mitigation": variant[1],
+                "arm": arm,
+                "seed": self.seed,
+                "draw": draw,
+                "day": None,
+                "cohort": "incumbent",
+            }
             rows.append(self._rows(keys, reference, feeds))
             exposure.append(exposure_rows(keys, feeds.item_ids, self._examine, self._pool))
             if self.evaluation.snapshots and arm != "placebo":

@@ -9,8 +9,6 @@ from recsys.logs.log import InteractionLog, Seen
 from recsys.recommenders import Model, Recommender, Trending, with_fallback
 from recsys.world.platform.policy import Ranker
 
-__all__ = ["RecommenderPolicy"]
-
 
 @dataclass(frozen=True)
 class RecommenderPolicy:

@@ -11,8 +11,6 @@ from recsys.logs.schema import COHORTS, SOURCES
 from recsys.recommenders import Ranking
 from recsys.world.life import LIFE
 
-__all__ = ["REMOVALS", "CellResult", "feeds_in_one", "feeds_of", "life_of"]
-
 REMOVALS = {
     "recommender": pl.String,
     "seed": pl.Int64,

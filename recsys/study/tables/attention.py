@@ -13,7 +13,8 @@ def exposure_summary(exposure: pl.DataFrame) -> pl.DataFrame:
     """Means over seeds of how attention falls, with a t interval over them.
 
     Args:
-        exposure: rows of `recsys.measures.attention_rows`; a log's placebo groups are averaged first.
+        exposure: rows of `recsys.measures.attention_rows`; a log's placebo groups are averaged
+            first.
 
     Returns:
         The frame described at `StudyResult.exposure`.

@@ -16,8 +16,6 @@ from recsys.statistics import holm, pairs_of, shapley, two_way_interval
 from recsys.study.arms.gated import CHANNEL_ARMS, COALITIONS, RUNGS
 from recsys.world.arms import GATES
 
-__all__ = ["channels"]
-
 _COLUMNS: dict[str, Any] = {
     "recommender": pl.String,
     "mitigation": pl.String,
@@ -105,9 +103,12 @@ def _estimates(v: NDArray[np.float64]) -> Iterator[dict[str, Any]]:
         adjusted = holm(interval.p_value)
         for i, channel in enumerate(names):
             figures = {
-                "mean": interval.mean[i], "ci_low": interval.low[i], "ci_high": interval.high[i],
-                "p_value": interval.p_value[i], "p_holm": adjusted[i],
-            }  # fmt: skip
+                "mean": interval.mean[i],
+                "ci_low": interval.low[i],
+                "ci_high": interval.high[i],
+                "p_value": interval.p_value[i],
+                "p_holm": adjusted[i],
+            }
             known = {name: None if np.isnan(x) else float(x) for name, x in figures.items()}
             counts = {"n_users": v.shape[1], "n_seeds": v.shape[2]}
             yield {"part": part, "channel": channel, **known, **counts}

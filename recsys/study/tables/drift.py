@@ -144,8 +144,10 @@ def _world_row(y: Mapping[str, NDArray[np.float64]]) -> dict[str, Any]:
     nothing = np.full_like(y["influx"], np.nan)
     influx, placebo, retrain = (y.get(arm, nothing) for arm in ("influx", "placebo", "retrain"))
     row: dict[str, Any] = {
-        "influx": _mean(influx), "placebo": _mean(placebo), "retrain": _mean(retrain)
-    }  # fmt: skip
+        "influx": _mean(influx),
+        "placebo": _mean(placebo),
+        "retrain": _mean(retrain),
+    }
     ends = {
         "total": ("influx", "retrain"),
         "volume": ("placebo", "retrain"),
@@ -196,7 +198,9 @@ def _log_row(
     # Widening breaks ties in favour of the claim, so the larger p counts.
     p_value = max(_permutation_p(influx, draws, level) for draws in (drawn, placebo))
     return {
-        "influx": influx, "placebo": centre, "retrain": retrain,
+        "influx": influx,
+        "placebo": centre,
+        "retrain": retrain,
         "total": influx - retrain,
         "volume": centre - retrain,
         "volume_ci_low": low - retrain,
@@ -208,7 +212,7 @@ def _log_row(
         "n_users": max(rows.height for rows in arms.values()),
         "n_seeds": 1,
         "_groups": (influx, drawn, placebo),
-    }  # fmt: skip
+    }
 
 
 def _permutation_p(influx: float, draws: NDArray[np.float64], level: bool) -> float:
@@ -223,11 +227,22 @@ def _drift_frame(
     rows: list[dict[str, Any]], primary: tuple[str, ...], adjusted: _Adjust
 ) -> pl.DataFrame:
     columns = (
-        "recommender", "mitigation", "day", "measure", "influx", "placebo", "retrain",
+        "recommender",
+        "mitigation",
+        "day",
+        "measure",
+        "influx",
+        "placebo",
+        "retrain",
         *(f"{part}{edge}" for part in _PARTS for edge in ("", "_ci_low", "_ci_high")),
-        "who_band_low", "who_band_high", "p_value", "p_adjusted", "saturated",
-        "n_users", "n_seeds",
-    )  # fmt: skip
+        "who_band_low",
+        "who_band_high",
+        "p_value",
+        "p_adjusted",
+        "saturated",
+        "n_users",
+        "n_seeds",
+    )
     _adjust(rows, primary, adjusted)
     for row in rows:
         floor = max(row["placebo"], row["retrain"])

@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 
 from recsys.statistics import nested_interval, two_way_interval
 
-__all__ = ["QUANTITIES", "Quantity", "dominated", "front"]
-
 Values = NDArray[np.float64]
 Variant = tuple[str, str]
 
@@ -57,9 +55,18 @@ Neither side of `drift_who` is the better one, and `utility` holds what its chan
 mitigation that lowers worth with and without the influx changes nothing."""
 
 _FRONT = (
-    "recommender", "mitigation", "quantity", "mean", "ci_low", "ci_high", "less_none",
-    "less_none_ci_low", "less_none_ci_high", "n_users", "n_seeds",
-)  # fmt: skip
+    "recommender",
+    "mitigation",
+    "quantity",
+    "mean",
+    "ci_low",
+    "ci_high",
+    "less_none",
+    "less_none_ci_low",
+    "less_none_ci_high",
+    "n_users",
+    "n_seeds",
+)
 _DOMINATED = ("recommender", "mitigation", "by", "better_in")
 
 

@@ -30,6 +30,8 @@ def measures_in(
     }
     known = {**MEASURES, **measures_of([], made)}
     own = described({name: known[name] for name in columns if name in known})
-    exposed = [(name, name.replace("_", " "), "exposure", "", EXPOSURE_FORMULAS[name])
-               for name in EXPOSURE_FORMULAS]  # fmt: skip
+    exposed = [
+        (name, name.replace("_", " "), "exposure", "", EXPOSURE_FORMULAS[name])
+        for name in EXPOSURE_FORMULAS
+    ]
     return pl.concat([own, pl.DataFrame(exposed, schema=own.schema, orient="row")])

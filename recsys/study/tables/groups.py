@@ -44,9 +44,11 @@ def groups_of(
             )
             levels = _levels(rows)
             joined = keyed.join(
-                levels, on=["recommender", "mitigation", "measure"], how="left",
+                levels,
+                on=["recommender", "mitigation", "measure"],
+                how="left",
                 maintain_order="left",
-            )  # fmt: skip
+            )
             frames.append(joined.select(frames[0].columns))
     return pl.concat(frames)
 
@@ -69,9 +71,13 @@ def _levels(rows: pl.DataFrame) -> pl.DataFrame:
     return (
         reference.group_by("recommender", "mitigation", maintain_order=True)
         .agg(pl.col(measures).mean())
-        .unpivot(measures, index=["recommender", "mitigation"], variable_name="measure",
-                 value_name="level")
-    )  # fmt: skip
+        .unpivot(
+            measures,
+            index=["recommender", "mitigation"],
+            variable_name="measure",
+            value_name="level",
+        )
+    )
 
 
 UNKNOWN = "unknown"

@@ -12,16 +12,23 @@ from numpy.typing import NDArray
 
 from recsys.world.life import LIFE
 
-__all__ = ["over_days", "over_seeds"]
-
 _PER_IMPRESSION = (
-    "english_share", "click_rate", "product_clicks_per_1000", "purchases_per_1000",
+    "english_share",
+    "click_rate",
+    "product_clicks_per_1000",
+    "purchases_per_1000",
     "hides_per_1000",
-)  # fmt: skip
+)
 _SUMMED = (
-    "visits", "impressions", "clicks", "comments", "comments_across",
-    "across_language_exchange", "across_homework_help", "follows_across",
-)  # fmt: skip
+    "visits",
+    "impressions",
+    "clicks",
+    "comments",
+    "comments_across",
+    "across_language_exchange",
+    "across_homework_help",
+    "follows_across",
+)
 _AVERAGED = ("active", "there", "satisfaction")
 
 

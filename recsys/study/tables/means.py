@@ -52,13 +52,29 @@ def summarise(per_user: pl.DataFrame) -> pl.DataFrame:
                     interval = share_interval(interval)
                 rows.append(
                     {
-                        **keys, "day": day, "measure": measure, "mean": interval.mean,
-                        "ci_low": interval.low, "ci_high": interval.high,
-                        "n_users": interval.n_users, "n_seeds": interval.n_seeds,
+                        **keys,
+                        "day": day,
+                        "measure": measure,
+                        "mean": interval.mean,
+                        "ci_low": interval.low,
+                        "ci_high": interval.high,
+                        "n_users": interval.n_users,
+                        "n_seeds": interval.n_seeds,
                     }
-                )  # fmt: skip
-    columns = ("recommender", "mitigation", "arm", "day", "cohort", "measure", "mean", "ci_low",
-               "ci_high", "n_users", "n_seeds")  # fmt: skip
+                )
+    columns = (
+        "recommender",
+        "mitigation",
+        "arm",
+        "day",
+        "cohort",
+        "measure",
+        "mean",
+        "ci_low",
+        "ci_high",
+        "n_users",
+        "n_seeds",
+    )
     return _frame(rows, columns)
 
 

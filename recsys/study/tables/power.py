@@ -47,14 +47,27 @@ def power_of_world(per_user: pl.DataFrame, arms: tuple[str, ...]) -> pl.DataFram
         needed = float(seeds_needed(y, margin)) if y.shape[1] >= MIN_SEEDS_FOR_CLAIMS else np.inf
         rows.append(
             {
-                **keys, "measure": measure, "who": interval.mean,
-                "detectable": minimum_detectable_effect(interval), "margin": margin,
+                **keys,
+                "measure": measure,
+                "who": interval.mean,
+                "detectable": minimum_detectable_effect(interval),
+                "margin": margin,
                 "seeds_needed": needed if np.isfinite(needed) else None,
-                "n_users": y.shape[0], "n_seeds": y.shape[1],
+                "n_users": y.shape[0],
+                "n_seeds": y.shape[1],
             }
-        )  # fmt: skip
-    columns = ("recommender", "mitigation", "measure", "who", "detectable", "margin",
-               "seeds_needed", "n_users", "n_seeds")  # fmt: skip
+        )
+    columns = (
+        "recommender",
+        "mitigation",
+        "measure",
+        "who",
+        "detectable",
+        "margin",
+        "seeds_needed",
+        "n_users",
+        "n_seeds",
+    )
     return _frame(rows, columns)
 
 

@@ -8,8 +8,6 @@ from numpy.typing import NDArray
 
 from recsys.measures.rows import KEYS
 
-__all__ = ["QUANTILES", "quantiles"]
-
 QUANTILES = {"p10": 0.1, "p50": 0.5, "p90": 0.9, "p99": 0.99}
 """Column: share of the users whose values are not above it."""
 _STATISTICS = ("mean", *QUANTILES, "top_tenth")

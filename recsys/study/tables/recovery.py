@@ -18,8 +18,6 @@ from recsys.statistics import MIN_SEEDS_FOR_CLAIMS, resampled_means, two_way_int
 from recsys.study.tables.cubes import Cube
 from recsys.study.tables.drift import SATURATED, drifts_by_arm
 
-__all__ = ["EVENTS", "RECOVERING", "recovery"]
-
 Curves = NDArray[np.float64]
 
 RECOVERING = ("notes", "language_format", "topic")
@@ -136,8 +134,10 @@ def _ends(drawn: Curves | None) -> dict[str, float | None]:
         return {"ci_low": None, "ci_high": None, "reached": None}
     low, high = np.quantile(drawn, [0.025, 0.975], method="inverted_cdf")
     return {
-        "ci_low": _told(low), "ci_high": _told(high), "reached": float(np.isfinite(drawn).mean())
-    }  # fmt: skip
+        "ci_low": _told(low),
+        "ci_high": _told(high),
+        "reached": float(np.isfinite(drawn).mean()),
+    }
 
 
 def _told(days: float) -> float | None:

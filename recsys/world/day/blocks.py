@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-__all__ = ["block_size", "over_blocks"]
-
 _SMALLEST = 4096
 _COLUMNS_PER_ROW = 128
 

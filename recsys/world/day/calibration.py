@@ -16,8 +16,6 @@ from recsys.world.people import behaviour
 from recsys.world.people.readers import Readers
 from recsys.world.scene import Scene
 
-__all__ = ["Tally", "first_intercept", "mended"]
-
 
 class Tally(NamedTuple):
     """What a day's visits came to, in expectation: less noisy than the clicks that were drawn."""

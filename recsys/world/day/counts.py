@@ -9,8 +9,6 @@ from recsys.logs.schema import KINDS
 from recsys.world.people.population import LANGUAGES
 from recsys.world.scene import Scene
 
-__all__ = ["Counts"]
-
 _CLICK = list(KINDS.categories).index("click")
 
 

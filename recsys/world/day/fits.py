@@ -11,8 +11,6 @@ from recsys.world.frames import Day, events_frame, items_frame, users_frame
 from recsys.world.platform.policy import Policy, Ranker
 from recsys.world.scene import Scene
 
-__all__ = ["Rankers", "fit", "fit_without_newcomers"]
-
 Rankers = tuple[Ranker | None, Ranker | None]
 """What serves incumbents, and what serves newcomers; None before the first fit: the house."""
 

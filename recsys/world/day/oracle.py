@@ -19,8 +19,6 @@ from recsys.world.platform.blend import PERSONAL
 from recsys.world.platform.policy import Ranker
 from recsys.world.scene import Scene
 
-__all__ = ["Oracle", "best_of"]
-
 _BLOCK = 64
 
 Worth = Callable[[NDArray[np.int64], NDArray[np.int32]], NDArray[np.float32]]
@@ -63,10 +61,15 @@ class Oracle:
         def worth(users: NDArray[np.int64], notes: NDArray[np.int32]) -> NDArray[np.float32]:
             return np.asarray(
                 behaviour.click_probability(
-                    scene.people, readers.taste[users], readers.skill[users], view.notes,
-                    view.conditions, users, notes,
+                    scene.people,
+                    readers.taste[users],
+                    readers.skill[users],
+                    view.notes,
+                    view.conditions,
+                    users,
+                    notes,
                 )
-            )  # fmt: skip
+            )
 
         return _Bound(worth, scene.notes.key)
 

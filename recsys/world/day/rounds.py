@@ -15,8 +15,6 @@ from recsys.world.people.behaviour import CLICKED, FOLLOWED
 from recsys.world.people.readers import Learning, Readers, remember
 from recsys.world.scene import Scene
 
-__all__ = ["moods_of", "request_of", "respond"]
-
 
 def request_of(scene: Scene, users: NDArray[np.int64], day: int, tick: int, visit: int) -> Request:
     """How far each of these people scrolls on their visit number `visit` of the day."""
@@ -63,14 +61,33 @@ def respond(
 
     def act(block: slice) -> None:
         behaviour.respond(
-            scene.people, readers, view.notes, view.buzz, view.conditions, examine, moods[block],
-            np.uint64(scene.seed), request.when, users[block], feeds[block], actions[block],
+            scene.people,
+            readers,
+            view.notes,
+            view.buzz,
+            view.conditions,
+            examine,
+            moods[block],
+            np.uint64(scene.seed),
+            request.when,
+            users[block],
+            feeds[block],
+            actions[block],
             rewards[block],
-        )  # fmt: skip
+        )
         remember(
-            readers, scene.people, view.notes, view.order.buckets, learning, users[block],
-            feeds[block], actions[block], rewards[block], CLICKED, FOLLOWED,
-        )  # fmt: skip
+            readers,
+            scene.people,
+            view.notes,
+            view.order.buckets,
+            learning,
+            users[block],
+            feeds[block],
+            actions[block],
+            rewards[block],
+            CLICKED,
+            FOLLOWED,
+        )
 
     over_blocks(act, users.size, threads, block_size(scene.notes.n))
     return actions, rewards

@@ -21,8 +21,6 @@ from recsys.world.platform import house
 from recsys.world.platform.blend import blend, slot_pattern
 from recsys.world.scene import Scene
 
-__all__ = ["Ranked", "Request", "rank_morning", "serve", "serve_audience"]
-
 _SPARE = 48
 """Ranked beyond what a visit shows: some may be taken by other slots or by the cap per creator."""
 
@@ -121,10 +119,22 @@ def serve(
             rows = ranked.place[who]
             personal, personal_sources = ranked.notes[rows], ranked.sources[rows]
         blend(
-            personal, personal_sources, readers.follows, seen, view.shelves, scene.notes.creator,
-            platform.per_creator, scene.people.address, pattern, np.uint64(scene.seed), when, who,
-            depth[block], feeds[block], sources[block],
-        )  # fmt: skip
+            personal,
+            personal_sources,
+            readers.follows,
+            seen,
+            view.shelves,
+            scene.notes.creator,
+            platform.per_creator,
+            scene.people.address,
+            pattern,
+            np.uint64(scene.seed),
+            when,
+            who,
+            depth[block],
+            feeds[block],
+            sources[block],
+        )
 
     over_blocks(fill, users.size, threads, block_size(scene.notes.n))
     return feeds, sources
@@ -161,7 +171,13 @@ def _by_house(
     """The house's personal rankings, (n, width)."""
     ranking = np.empty((users.size, width), dtype=np.int32)
     house.rank(
-        readers.clicks, seen, view.shelves, scene.people.app_language,
-        scene.world.platform.affinity_prior, users, depth, ranking,
-    )  # fmt: skip
+        readers.clicks,
+        seen,
+        view.shelves,
+        scene.people.app_language,
+        scene.world.platform.affinity_prior,
+        users,
+        depth,
+        ranking,
+    )
     return ranking

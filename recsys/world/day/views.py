@@ -16,8 +16,6 @@ from recsys.world.platform import house
 from recsys.world.platform.blend import Shelves
 from recsys.world.scene import Scene
 
-__all__ = ["View", "clicks_seen", "view_of", "views_of_both"]
-
 
 class View(NamedTuple):
     """What one cohort is served from during a tick, and on what terms it responds."""
@@ -71,19 +69,28 @@ def view_of(
     mean = last[exposed].mean() if exposed.any() else 0.0
     return View(
         house.shelve(
-            notes, order, scene.people.n, supplied, exposed, now, world.platform,
+            notes,
+            order,
+            scene.people.n,
+            supplied,
+            exposed,
+            now,
+            world.platform,
             clicks_seen(scene, counts.trending, "exposure", cohort),
             clicks_seen(scene, counts.buckets[cohort], "training", cohort),
         ),
         np.log1p(last / max(mean, 1e-9)).astype(np.float32),
         Conditions.on(
-            world, intercept, day,
-            influx=scene.has_influx, adapted=arm.opens("adaptation", cohort),
+            world,
+            intercept,
+            day,
+            influx=scene.has_influx,
+            adapted=arm.opens("adaptation", cohort),
         ),
         notes,
         order,
         supplied,
-    )  # fmt: skip
+    )
 
 
 def clicks_seen(

@@ -9,8 +9,6 @@ from recsys.core.noise import Stream, moment
 from recsys.world.people.draws import draw, draw_two
 from recsys.world.scene import Scene
 
-__all__ = ["Visits", "draw_visits"]
-
 _MOST = 15
 """Visits of a person on a day: a visit's number has 4 bits in an address."""
 

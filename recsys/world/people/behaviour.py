@@ -24,17 +24,6 @@ from recsys.core.noise import Stream, philox4x32, unit
 from recsys.logs.schema import KINDS
 from recsys.world.people.draws import draw_two
 
-__all__ = [
-    "Conditions",
-    "click_probability",
-    "examination",
-    "logits",
-    "moods",
-    "respond",
-    "scroll_depth",
-    "solve_intercept",
-]
-
 _CLICK = int(Stream.CLICK)
 _KINDS = tuple(KINDS.categories)
 CLICKED = np.uint16(1 << _KINDS.index("click"))
@@ -192,9 +181,17 @@ def logits(people, readers, notes, buzz, conditions, users, feeds):  # type: ign
         user = users[visit]
         today = readers.seen_today[user].copy()
         _visit_logits(
-            people, readers.taste, readers.skill, notes, buzz, conditions,
-            user, user, feeds[visit], x,
-        )  # fmt: skip
+            people,
+            readers.taste,
+            readers.skill,
+            notes,
+            buzz,
+            conditions,
+            user,
+            user,
+            feeds[visit],
+            x,
+        )
         for rank in range(feeds.shape[1]):
             note = feeds[visit, rank]
             if note < 0:
@@ -207,9 +204,20 @@ def logits(people, readers, notes, buzz, conditions, users, feeds):  # type: ign
 
 @njit(nogil=True, cache=True)
 def respond(  # type: ignore[no-untyped-def]
-    people, readers, notes, buzz, conditions, examine, moods, seed, when, users, feeds, actions,
+    people,
+    readers,
+    notes,
+    buzz,
+    conditions,
+    examine,
+    moods,
+    seed,
+    when,
+    users,
+    feeds,
+    actions,
     rewards,
-):  # fmt: skip
+):
     """Draws what each reader does with each served note, and what the visit was worth.
 
     Args:
@@ -237,9 +245,17 @@ def respond(  # type: ignore[no-untyped-def]
         first_language = app_of[user]
         today, entity = readers.seen_today[user], np.uint64(people.address[user])
         _visit_logits(
-            people, readers.taste, readers.skill, notes, buzz, conditions,
-            user, user, shown, x,
-        )  # fmt: skip
+            people,
+            readers.taste,
+            readers.skill,
+            notes,
+            buzz,
+            conditions,
+            user,
+            user,
+            shown,
+            x,
+        )
         _first_words(words, keys, shown, entity, moment_, k0, k1)
         worth, looks, mood = 0.0, 0.0, moods[visit]
         for rank in range(shown.size):
@@ -281,8 +297,15 @@ def _after_click(first, rates, tagged, item, entity, when, k0, k1):  # type: ign
     second = philox4x32(np.uint64(_CLICK), item, entity, when + np.uint64(1), k0, k1)
     third = philox4x32(np.uint64(_CLICK), item, entity, when + np.uint64(2), k0, k1)
     words = (
-        first[1], first[2], first[3], second[0], second[1], second[2], second[3], third[0],
-    )  # fmt: skip
+        first[1],
+        first[2],
+        first[3],
+        second[0],
+        second[1],
+        second[2],
+        second[3],
+        third[0],
+    )
     done = np.uint16(0)
     for kind in range(8):
         allowed = tagged or not _ON_TAGGED_ONLY[kind]

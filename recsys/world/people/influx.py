@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from recsys.config.world import World
 from recsys.core.noise import Stream, uniforms
 
-__all__ = ["NEVER", "Schedule", "draw_schedule", "posts_by_day"]
-
 NEVER = 2**15 - 1
 """A day that no run reaches."""
 

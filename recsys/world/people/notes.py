@@ -23,17 +23,6 @@ from recsys.world.people.population import (
     sample_by_weight,
 )
 
-__all__ = [
-    "NoteTable",
-    "adaptation",
-    "adapted",
-    "draw_follows",
-    "draw_incumbents_notes",
-    "draw_newcomers_notes",
-    "first_day",
-    "is_creator",
-]
-
 _MOST_A_DAY = 16
 
 
@@ -95,9 +84,14 @@ def draw_incumbents_notes(world: World, people: People, seed: int) -> NoteTable:
     days = np.arange(first_day(world) - world.notes.window_days, world.days_after)
     u = uniforms(seed, Stream.POSTING, people.address[creators][:, None], 0, moment(days))[..., 0]
     return _draw_notes(
-        world, people, world.population.incumbents, creators, days,
-        _poisson(world.notes.per_creator_day, u), seed,
-    )  # fmt: skip
+        world,
+        people,
+        world.population.incumbents,
+        creators,
+        days,
+        _poisson(world.notes.per_creator_day, u),
+        seed,
+    )
 
 
 def draw_newcomers_notes(

@@ -16,16 +16,6 @@ from recsys.config.world import Cohort, Platform, Population, World
 from recsys.core.noise import Stream, integer_seed, normals, philox4x32, stable_keys, uniforms, unit
 from recsys.world.people.influx import Schedule, draw_schedule
 
-__all__ = [
-    "FORMATS",
-    "LANGUAGES",
-    "MAX_FOLLOWS",
-    "NEWCOMER_ADDRESS",
-    "People",
-    "draw_incumbents",
-    "draw_newcomers",
-]
-
 LANGUAGES = ("zh", "en")
 FORMATS = ("short video", "long video", "image-text")
 MAX_FOLLOWS = 16

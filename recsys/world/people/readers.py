@@ -16,8 +16,6 @@ from recsys.logs.log import Seen
 from recsys.world.people.draws import stacked
 from recsys.world.people.population import MAX_FOLLOWS, People
 
-__all__ = ["Learning", "Readers", "State", "leave", "remember"]
-
 
 class Readers(NamedTuple):
     """Mutable state of people; a row each."""

@@ -18,17 +18,6 @@ from recsys.config.world import Slots
 from recsys.core.noise import Stream, philox4x32, unit
 from recsys.logs.schema import SOURCES
 
-__all__ = [
-    "FOLLOWING",
-    "FRESH",
-    "PERSONAL",
-    "TRENDING",
-    "Shelves",
-    "blend",
-    "mark_taken",
-    "slot_pattern",
-]
-
 PERSONAL, FOLLOWING, TRENDING, FRESH = (
     list(SOURCES.categories).index(name) for name in ("personal", "following", "trending", "fresh")
 )
@@ -76,8 +65,11 @@ def slot_pattern(slots: Slots, ranks: int) -> NDArray[np.int32]:
     """
     shares = np.zeros(len(SOURCES.categories))
     for source, name in (
-        (PERSONAL, "personal"), (FOLLOWING, "following"), (TRENDING, "trending"), (FRESH, "fresh")
-    ):  # fmt: skip
+        (PERSONAL, "personal"),
+        (FOLLOWING, "following"),
+        (TRENDING, "trending"),
+        (FRESH, "fresh"),
+    ):
         shares[source] = getattr(slots, name)
     pattern, counts = np.empty(ranks, dtype=np.int32), np.zeros(shares.size)
     for rank in range(ranks):
@@ -89,9 +81,22 @@ def slot_pattern(slots: Slots, ranks: int) -> NDArray[np.int32]:
 
 @njit(nogil=True, cache=True)
 def blend(  # type: ignore[no-untyped-def]
-    personal, personal_sources, follows, seen, shelves, creators, per_creator, address, pattern,
-    seed, when, users, depth, feeds, sources,
-):  # fmt: skip
+    personal,
+    personal_sources,
+    follows,
+    seen,
+    shelves,
+    creators,
+    per_creator,
+    address,
+    pattern,
+    seed,
+    when,
+    users,
+    depth,
+    feeds,
+    sources,
+):
     """Fills the feeds of some readers.
 
     Args:
@@ -132,9 +137,13 @@ def blend(  # type: ignore[no-untyped-def]
                     note = trending[next_trending]
             elif source == FRESH:
                 word = philox4x32(
-                    np.uint64(_FRESH_STREAM), np.uint64(address[user]), np.uint64(rank),
-                    np.uint64(when), k0, k1,
-                )[0]  # fmt: skip
+                    np.uint64(_FRESH_STREAM),
+                    np.uint64(address[user]),
+                    np.uint64(rank),
+                    np.uint64(when),
+                    k0,
+                    k1,
+                )[0]
                 note = _explore(shelves, taken, creators, full, visit, unit(word))
             if note < 0:
                 next_personal = _skip(mine, next_personal, taken, creators, full, visit)

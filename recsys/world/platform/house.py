@@ -19,8 +19,6 @@ from recsys.world.people.notes import NoteTable
 from recsys.world.people.population import LANGUAGES
 from recsys.world.platform.blend import Shelves, mark_taken
 
-__all__ = ["Order", "freshness", "note_buckets", "rank", "shelve"]
-
 
 def note_buckets(notes: NoteTable) -> NDArray[np.int32]:
     """Int32 (n_notes,): topic × language of each note."""

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from recsys.logs.log import InteractionLog, Seen
 
-__all__ = ["Policy", "Ranker"]
-
 
 class Ranker(Protocol):
     """A fit: personal rankings for one day."""

@@ -121,8 +121,9 @@ def test_ndcg_and_average_precision_are_scikit_learns():
     np.testing.assert_allclose(reciprocal_rank(hits, n_relevant), 1 / np.array(depths))
 
 
-@pytest.mark.parametrize("function", [precision, recall, hit_rate, reciprocal_rank, ndcg,
-                                      average_precision])  # fmt: skip
+@pytest.mark.parametrize(
+    "function", [precision, recall, hit_rate, reciprocal_rank, ndcg, average_precision]
+)
 def test_best_and_worst_lists(function):
     n_relevant = np.array([3, 3, 0])
     hits = np.array([[True, True, True], [False] * 3, [False] * 3])

@@ -71,8 +71,10 @@ def test_a_study_with_mitigations(place: Path, printed: str) -> None:
     folder = next((place / "data/studies").iterdir())
     front = pl.read_csv(folder / "front.csv")
     assert front["mitigation"].unique(maintain_order=True).to_list() == [
-        "none", "cap", "anchor + wall",
-    ]  # fmt: skip
+        "none",
+        "cap",
+        "anchor + wall",
+    ]
     assert (folder / "dominated.csv").exists()
     assert 'href="front.html"' in (folder / "report.html").read_text(encoding="utf-8")
     page = (folder / "front.html").read_text(encoding="utf-8")

@@ -31,10 +31,21 @@ def test_power_is_an_estimate_and_few_seeds_do_not_plan() -> None:
 def test_recovery_claims_no_more_than_was_shown() -> None:
     def row(event: str, **more: Any) -> dict[str, Any]:
         return {
-            "recommender": "als", "mitigation": "none", "measure": "notes", "event": event,
-            "days": None, "ci_low": None, "ci_high": None, "reached": None, "last_day": 19,
-            "peak": 0.3, "peak_day": 5, "outside": True, "saturated": False, **more,
-        }  # fmt: skip
+            "recommender": "als",
+            "mitigation": "none",
+            "measure": "notes",
+            "event": event,
+            "days": None,
+            "ci_low": None,
+            "ci_high": None,
+            "reached": None,
+            "last_day": 19,
+            "peak": 0.3,
+            "peak_day": 5,
+            "outside": True,
+            "saturated": False,
+            **more,
+        }
 
     def page(**inside: Any) -> Any:
         rows = [row("half", days=4.0, ci_low=2.0, reached=0.9), row("inside", **inside)]

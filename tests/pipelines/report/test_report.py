@@ -76,9 +76,12 @@ def test_how_attention_falls(world_result: StudyResult) -> None:
     gini = dict(whole.select("arm", "mean").iter_rows())
     assert f"{100 * gini['control']:.1f} → {100 * gini['influx']:.1f}" in row
     share = world_result.summary.filter(
-        pl.col("day").is_null(), recommender="als", arm="influx", measure="newcomer_share",
+        pl.col("day").is_null(),
+        recommender="als",
+        arm="influx",
+        measure="newcomer_share",
         cohort="incumbent",
-    )["mean"][0]  # fmt: skip
+    )["mean"][0]
     assert row.split()[-1] == f"{100 * share:.1f}"
 
 
@@ -96,7 +99,7 @@ def test_whom_it_strikes_if_asked(world_result: StudyResult, finished: Path) -> 
     first = table[2].split()[0]
     row = result.groups.filter(
         recommender=first, attribute="posts", group="false", measure="notes"
-    ).row(0, named=True)  # fmt: skip
+    ).row(0, named=True)
     assert table[3].split()[:4] == [
         "posts",
         "false",
@@ -143,17 +146,18 @@ def test_days_one_by_one_where_there_are_enough(world_result: StudyResult) -> No
     lines = _printed(result).splitlines()
     assert max(len(line) for line in lines) <= 100
     english = result.quantiles.filter(
-        pl.col("recommender") == "als", pl.col("arm") == "influx", pl.col("day") == 27,
-        pl.col("measure") == "language:en", pl.col("cohort") == "incumbent",
-    )  # fmt: skip
+        pl.col("recommender") == "als",
+        pl.col("arm") == "influx",
+        pl.col("day") == 27,
+        pl.col("measure") == "language:en",
+        pl.col("cohort") == "incumbent",
+    )
     (title,) = (line for line in lines if line.startswith("Day by day: als"))
     row = lines[lines.index(title) + 6].split()
     assert row[0] == "27"
     spread = [english[name].item() for name in ("mean", "p50", "p90", "top_tenth")]
     assert row[-4:] == [f"{100 * share:.1f}" for share in spread]
-    who = result.drift.filter(
-        recommender="als", day=27, measure="slots_changed"
-    ).row(0, named=True)  # fmt: skip
+    who = result.drift.filter(recommender="als", day=27, measure="slots_changed").row(0, named=True)
     band = [f"{100 * who[f'who_band_{edge}']:.1f}" for edge in ("low", "high")]
     assert f"[{band[0]}, {band[1]}]" in " ".join(row)
     assert "".join(lines).count("who of all these days lies within its band at once") == 1
@@ -317,11 +321,14 @@ def test_log_shows_when_newcomers_arrived(log_result: StudyResult) -> None:
     weeks = [date(2024, 11, 4) + timedelta(days=7 * i) for i in range(20)]
     arrivals = pl.DataFrame(
         {
-            "from": weeks, "days": [7] * 20, "first_seen": [900, *[40] * 11, *[400] * 4, *[40] * 4],
-            "used": [False] + [True] * 19, "wave": [False] * 12 + [True] * 4 + [False] * 4,
+            "from": weeks,
+            "days": [7] * 20,
+            "first_seen": [900, *[40] * 11, *[400] * 4, *[40] * 4],
+            "used": [False] + [True] * 19,
+            "wave": [False] * 12 + [True] * 4 + [False] * 4,
         },
         schema=ARRIVALS,
-    )  # fmt: skip
+    )
     wave = Wave(11, 15, 40.0, 400.0, 90.0, 20.0, 3.0, 0.001)
     found = dataclasses.replace(log_result, arrivals=arrivals, wave=wave, arrived=date(2025, 1, 29))
     lines = _printed(found).splitlines()
@@ -348,11 +355,22 @@ def test_log_has_a_view_by_exposure(
     p_value: float, difference: float, check_p: float | None, words: str, log_result: StudyResult
 ) -> None:
     row = {
-        "outcome": "topic", "check": False, "window_days": 7, "exposure_low": 0.1,
-        "exposure_high": 0.3, "low": 0.1, "high": 0.1 + difference, "difference": difference,
-        "ci_low": difference - 0.02, "ci_high": difference + 0.02, "p_value": p_value,
-        "n_low": 30, "n_high": 30, "lost_low": 0, "lost_high": 10,
-    }  # fmt: skip
+        "outcome": "topic",
+        "check": False,
+        "window_days": 7,
+        "exposure_low": 0.1,
+        "exposure_high": 0.3,
+        "low": 0.1,
+        "high": 0.1 + difference,
+        "difference": difference,
+        "ci_low": difference - 0.02,
+        "ci_high": difference + 0.02,
+        "p_value": p_value,
+        "n_low": 30,
+        "n_high": 30,
+        "lost_low": 0,
+        "lost_high": 10,
+    }
     rows = [row] if check_p is None else [row, {**row, "check": True, "p_value": check_p}]
     text = _printed(dataclasses.replace(log_result, exposed=pl.DataFrame(rows, schema=EXPOSED)))
     assert words in text

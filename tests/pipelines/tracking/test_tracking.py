@@ -147,15 +147,20 @@ def test_wins_groups_and_exposure_are_recorded(world_result: StudyResult, finish
     assert found["wins/utility/retrain/balance"] == wins["balance"]
     assert found["wins/utility/retrain/balance_ci_low"] == wins["balance_ci_low"]
     gini = result.exposure.filter(
-        pl.col("day").is_null(), recommender="als", arm="influx", measure="gini_notes",
+        pl.col("day").is_null(),
+        recommender="als",
+        arm="influx",
+        measure="gini_notes",
         cohort="newcomer",
-    )  # fmt: skip
+    )
     assert found["exposure/influx/newcomer/gini_notes"] == gini["mean"][0]
     groups = result.groups.filter(recommender="als", measure="notes", attribute="activity")
     low = groups.filter(pl.col("group").str.starts_with("low: ")).row(0, named=True)
     assert found[f"groups/activity/{records._plain(low['group'])}/notes/who"] == low["who"]
-    assert not any(name.startswith("groups/") for name in
-                   (v.name for v in records.child_values(world_result, "als", "none")))  # fmt: skip
+    assert not any(
+        name.startswith("groups/")
+        for name in (v.name for v in records.child_values(world_result, "als", "none"))
+    )
 
 
 def test_seed_runs_average_to_the_headline(runs: dict[str, list[Run]]) -> None:
@@ -299,8 +304,12 @@ seeds: 1
     study = next(run for run in runs["study"] if run.info.run_name == "wave")
     assert study.data.tags["arrived"] == "2025-02-15"
     metrics = study.data.metrics
-    for name in ("arrivals/first_seen", "arrivals/p_value", "exposed/topic/difference",
-                 "exposed/topic/check/ci_low"):  # fmt: skip
+    for name in (
+        "arrivals/first_seen",
+        "arrivals/p_value",
+        "exposed/topic/difference",
+        "exposed/topic/check/ci_low",
+    ):
         assert name in metrics
     (folder,) = (resumed / "data/studies").glob("wave-*")
     history = client.get_metric_history(study.info.run_id, "arrivals/first_seen")

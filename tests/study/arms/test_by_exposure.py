@@ -50,8 +50,10 @@ def own_log(seed, effect=0.0, *, before=3, incumbents=300, newcomers=80, topic_b
         "timestamp": [int((start + timedelta(days=float(day))).timestamp()) for day in days],
         "kind": ["click" if click else "impression" for click in clicks],
     }
-    people = {"user_id": range(incumbents + newcomers),
-              "cohort": ["incumbent"] * incumbents + ["newcomer"] * newcomers}  # fmt: skip
+    people = {
+        "user_id": range(incumbents + newcomers),
+        "cohort": ["incumbent"] * incumbents + ["newcomer"] * newcomers,
+    }
     things = {"item_id": range(TOPICS * PER_TOPIC)}
     things["topic"] = [f"topic {item // PER_TOPIC}" for item in things["item_id"]]
     log = InteractionLog.from_frames(events, people, things)

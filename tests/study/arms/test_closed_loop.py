@@ -247,10 +247,14 @@ def test_the_oracle_serves_beside_mitigated_recommenders():
     config = {**CONFIG, "recommenders": ["trending", "oracle"], "mitigations": [chain]}
     result = run(load_study(config, ["seeds=1", "evaluation.days=[1]"]))
     headline = result.summary.filter(
-        pl.col("day").is_null(), pl.col("measure") == "utility", pl.col("arm") == "influx",
+        pl.col("day").is_null(),
+        pl.col("measure") == "utility",
+        pl.col("arm") == "influx",
         pl.col("cohort") == "incumbent",
-    )  # fmt: skip
-    worth = {(row["recommender"], row["mitigation"]): row["mean"]
-             for row in headline.iter_rows(named=True)}  # fmt: skip
+    )
+    worth = {
+        (row["recommender"], row["mitigation"]): row["mean"]
+        for row in headline.iter_rows(named=True)
+    }
     assert set(worth) == {("trending", "none"), ("trending", "cap"), ("oracle", "none")}
     assert worth["oracle", "none"] > 1.5 * worth["trending", "none"]

@@ -16,12 +16,15 @@ CONFIG = {
     "name": "tiny",
     "seeds": 1,
     "world": {
-        "incumbents": 200, "days_before": 4, "days_after": 3, "burn_in_days": 1,
+        "incumbents": 200,
+        "days_before": 4,
+        "days_after": 3,
+        "burn_in_days": 1,
         "influx": {"newcomers": 60, "arrivals": [0.5, 0.5], "posting": 0.8},
     },
     "recommenders": [{"kind": "als", "factors": 4, "iterations": 3}, "trending"],
     "evaluation": {"days": [1, 2], "panel": 60, "k": 8, "training_days": 4, "one_step": True},
-}  # fmt: skip
+}
 
 
 def one_step(loop, *changes):

@@ -295,8 +295,10 @@ def test_real_logs(name):
     folder = {"kuairand": "kuairand_pure_slice", "bookcrossing": "bookcrossing_no_time"}[name]
     if not (SHARED / folder).is_dir():
         pytest.skip(f"the {name} log is not here: put it at {folder} beside the checkout")
-    paths = [f"log.{n}={SHARED / folder / f}.parquet" for n, f in
-             (("events", "interactions"), ("users", "users"), ("items", "items"))]  # fmt: skip
+    paths = [
+        f"log.{n}={SHARED / folder / f}.parquet"
+        for n, f in (("events", "interactions"), ("users", "users"), ("items", "items"))
+    ]
     root = Path(__file__).parents[3]
     study = load_study(
         root / "configs" / f"{name}.yaml",
@@ -317,16 +319,23 @@ def test_real_logs(name):
 def test_mitigations_of_a_log(tmp_path):
     config = write_log(tmp_path, different=True) | {
         "recommenders": ["item_knn", {"kind": "als", "factors": 8, "iterations": 3}],
-        "mitigations": [["offset"], {"parts": ["downweight"], "only": ["als"]},
-                        {"parts": [{"kind": "ensemble", "seeds": 2}], "only": ["als"]}],
-    }  # fmt: skip
+        "mitigations": [
+            ["offset"],
+            {"parts": ["downweight"], "only": ["als"]},
+            {"parts": [{"kind": "ensemble", "seeds": 2}], "only": ["als"]},
+        ],
+    }
     config["log"]["placebo_draws"] = 20
     result = run(load_study(config))
     pairs = result.drift.select("recommender", "mitigation").unique(maintain_order=True).rows()
     assert pairs == [
-        ("item_knn", "none"), ("item_knn", "offset"), ("als", "none"), ("als", "offset"),
-        ("als", "downweight"), ("als", "ensemble"),
-    ]  # fmt: skip
+        ("item_knn", "none"),
+        ("item_knn", "offset"),
+        ("als", "none"),
+        ("als", "offset"),
+        ("als", "downweight"),
+        ("als", "ensemble"),
+    ]
     assert result.front.is_empty()  # there is no worth to hold against drift
     notes = result.drift.filter(pl.col("measure") == "notes")
     assert notes.select("influx", "placebo", "retrain").null_count().sum_horizontal().item() == 0

@@ -19,12 +19,15 @@ CONFIG = {
     "channels": True,
     "seeds": 2,
     "world": {
-        "incumbents": 200, "days_before": 3, "days_after": 3, "burn_in_days": 1,
+        "incumbents": 200,
+        "days_before": 3,
+        "days_after": 3,
+        "burn_in_days": 1,
         "influx": {"newcomers": 40, "arrivals": [0.5, 0.5], "posting": 0.8},
     },
     "recommenders": ["trending"],
     "evaluation": {"days": [1, 2], "panel": 40, "k": 8, "training_days": 3},
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +68,12 @@ def test_the_frames_are_as_documented(result):
     assert set(result.channels["measure"]) <= set(result.measures["measure"])  # with formulas
     counts = result.channels.group_by("part").agg(pl.col("channel").n_unique())
     assert dict(counts.iter_rows()) == {
-        "total": 1, "shapley": 5, "first_in": 5, "last_in": 5, "interaction": 10,
-    }  # fmt: skip
+        "total": 1,
+        "shapley": 5,
+        "first_in": 5,
+        "last_in": 5,
+        "interaction": 10,
+    }
     assert result.per_user["arm"].unique().sort().to_list() == ["control", "influx", "placebo"]
 
 
@@ -155,8 +162,9 @@ def test_planted_values_are_split_as_they_were_planted():
     frame = pl.DataFrame(rows, schema, orient="row").with_columns(
         pl.col("gates").cast(pl.Enum([name_of(c) for c in range(COALITIONS)])),
         pl.col("day").cast(pl.Int32),
-        pl.lit("als").alias("recommender"), pl.lit("none").alias("mitigation"),
-    )  # fmt: skip
+        pl.lit("als").alias("recommender"),
+        pl.lit("none").alias("mitigation"),
+    )
     found = channels(frame)
     of = {(row["part"], row["channel"]): row["mean"] for row in found.iter_rows(named=True)}
     assert of["total", "all"] == pytest.approx(sum(worth.values()) + 0.04)

@@ -28,16 +28,22 @@ def per_user(influx, placebo, measure="notes"):
             frames.append(
                 pl.DataFrame(
                     {
-                        "seed": seeds.ravel(), "user_id": users.ravel(),
+                        "seed": seeds.ravel(),
+                        "user_id": users.ravel(),
                         measure: np.full(users.size, np.nan) if drift else values.ravel(),
                     }
                 ).select(
-                    pl.lit("als").alias("recommender"), pl.lit("none").alias("mitigation"),
-                    pl.lit(arm).alias("arm"), "seed", pl.lit(0).alias("draw"),
-                    pl.lit(day, pl.Int32).alias("day"), pl.lit("incumbent").alias("cohort"),
-                    "user_id", measure,
+                    pl.lit("als").alias("recommender"),
+                    pl.lit("none").alias("mitigation"),
+                    pl.lit(arm).alias("arm"),
+                    "seed",
+                    pl.lit(0).alias("draw"),
+                    pl.lit(day, pl.Int32).alias("day"),
+                    pl.lit("incumbent").alias("cohort"),
+                    "user_id",
+                    measure,
                 )
-            )  # fmt: skip
+            )
     return pl.concat(frames)
 
 
@@ -165,12 +171,16 @@ def of_log(rng, measures, *, draws=199, users=10):
         level = {name: 0.5 + 0.01 * (luck + rng.normal()) for name in measures}
         frames.append(
             pl.DataFrame({"user_id": range(users)}).with_columns(
-                pl.lit("als").alias("recommender"), pl.lit("none").alias("mitigation"),
-                pl.lit(arm).alias("arm"), pl.lit(0).alias("seed"), pl.lit(draw).alias("draw"),
-                pl.lit(None, pl.Int32).alias("day"), pl.lit("incumbent").alias("cohort"),
+                pl.lit("als").alias("recommender"),
+                pl.lit("none").alias("mitigation"),
+                pl.lit(arm).alias("arm"),
+                pl.lit(0).alias("seed"),
+                pl.lit(draw).alias("draw"),
+                pl.lit(None, pl.Int32).alias("day"),
+                pl.lit("incumbent").alias("cohort"),
                 **{name: pl.lit(value) for name, value in level.items()},
             )
-        )  # fmt: skip
+        )
     return pl.concat(frames)
 
 

@@ -33,10 +33,18 @@ def per_user(changes, recommender="als", noise=0.001):
                             values["notes"] += 0.1 + change.get("drift", 0) + own[user, seed]
                             values["newcomer_share"] += change.get("share", 0) + own[user, seed]
                         rows.append(
-                            {"recommender": recommender, "mitigation": mitigation, "arm": arm,
-                             "seed": seed, "draw": 0, "day": None, "cohort": cohort,
-                             "user_id": user + 1000 * (cohort == "newcomer"), **values}
-                        )  # fmt: skip
+                            {
+                                "recommender": recommender,
+                                "mitigation": mitigation,
+                                "arm": arm,
+                                "seed": seed,
+                                "draw": 0,
+                                "day": None,
+                                "cohort": cohort,
+                                "user_id": user + 1000 * (cohort == "newcomer"),
+                                **values,
+                            }
+                        )
     return pl.DataFrame(rows, schema_overrides={"day": pl.Int32})
 
 
@@ -86,8 +94,10 @@ def test_differences_are_paired():
     rows = per_user({"calm": {"drift": -0.05}})
     table = front(rows)
     assert set(table["quantity"]) == set(QUANTITIES)
-    row = table.row(by_predicate=(pl.col("mitigation") == "calm")
-                    & (pl.col("quantity") == "drift_total"), named=True)  # fmt: skip
+    row = table.row(
+        by_predicate=(pl.col("mitigation") == "calm") & (pl.col("quantity") == "drift_total"),
+        named=True,
+    )
     assert row["mean"] == pytest.approx(0.05, abs=0.002)
     assert row["less_none"] == pytest.approx(-0.05, abs=0.002)
     assert row["less_none_ci_high"] - row["less_none_ci_low"] < 0.002
@@ -95,8 +105,10 @@ def test_differences_are_paired():
         pl.col("mitigation") == "calm", pl.col("arm") == "influx", pl.col("cohort") == "incumbent"
     )
     cube = level.sort("user_id", "seed")["utility"].to_numpy().reshape(USERS, SEEDS)
-    utility = table.row(by_predicate=(pl.col("mitigation") == "calm")
-                        & (pl.col("quantity") == "utility"), named=True)  # fmt: skip
+    utility = table.row(
+        by_predicate=(pl.col("mitigation") == "calm") & (pl.col("quantity") == "utility"),
+        named=True,
+    )
     expected = two_way_interval(cube)
     assert utility["mean"] == pytest.approx(float(expected.mean))
     assert utility["ci_low"] == pytest.approx(float(expected.low))

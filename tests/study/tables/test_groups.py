@@ -31,8 +31,11 @@ def test_equal_values_share_a_group():
 def test_what_is_not_known_is_a_group():
     assert cut(pl.Series([1.0, float("nan"), None]))[1:].to_list() == ["unknown"] * 2
     days = pl.Series([date(2025, 1, day) for day in range(1, 7)] + [None])
-    assert cut(days).to_list()[::3] == ["low: up to 2025-01-02", *["middle: above 2025-01-02 to "
-                                        "2025-01-04"], "unknown"]  # fmt: skip
+    assert cut(days).to_list()[::3] == [
+        "low: up to 2025-01-02",
+        *["middle: above 2025-01-02 to 2025-01-04"],
+        "unknown",
+    ]
 
 
 def test_words():

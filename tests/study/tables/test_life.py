@@ -20,12 +20,27 @@ def a_life(*rows):
 def life():
     return a_life(
         {"seed": 0, "day": -1, "clicks": 50, "impressions": 100, "click_rate": 0.5, "left": 2},
-        {"seed": 0, "day": 0, "clicks": 10, "impressions": 100, "click_rate": 0.1, "left": 3,
-         "active": 4, "satisfaction": 0.2},
-        {"seed": 0, "day": 1, "clicks": 90, "impressions": 300, "click_rate": 0.3, "left": 7,
-         "active": 8},
+        {
+            "seed": 0,
+            "day": 0,
+            "clicks": 10,
+            "impressions": 100,
+            "click_rate": 0.1,
+            "left": 3,
+            "active": 4,
+            "satisfaction": 0.2,
+        },
+        {
+            "seed": 0,
+            "day": 1,
+            "clicks": 90,
+            "impressions": 300,
+            "click_rate": 0.3,
+            "left": 7,
+            "active": 8,
+        },
         {"seed": 1, "day": 0, "clicks": 0, "impressions": 0, "left": 0, "active": 0},
-    )  # fmt: skip
+    )
 
 
 def test_over_days(life):
@@ -59,8 +74,11 @@ def test_groups_keep_their_order():
     other = life.with_columns(arm=pl.lit("control"))
     both = over_seeds(pl.concat([life, other]))
     assert both.select("arm", "day", "clicks").rows() == [
-        ("influx", 3, 1), ("influx", 1, 2), ("control", 3, 1), ("control", 1, 2)
-    ]  # fmt: skip
+        ("influx", 3, 1),
+        ("influx", 1, 2),
+        ("control", 3, 1),
+        ("control", 1, 2),
+    ]
 
 
 def test_nothing_gives_nothing():

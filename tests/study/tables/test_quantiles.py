@@ -11,16 +11,23 @@ from recsys.study.tables.quantiles import QUANTILES, quantiles
 
 def rows_of(values, seed=0, draw=0, day=1, arm="influx", cohort="incumbent"):
     keys = {
-        "recommender": "als", "mitigation": "none", "arm": arm, "seed": seed, "draw": draw,
-        "day": day, "cohort": cohort,
-    }  # fmt: skip
+        "recommender": "als",
+        "mitigation": "none",
+        "arm": arm,
+        "seed": seed,
+        "draw": draw,
+        "day": day,
+        "cohort": cohort,
+    }
     types = {"draw": pl.Int32, "day": pl.Int32, "cohort": COHORTS}
     return pl.DataFrame({"user_id": np.arange(len(values))}).select(
-        *(pl.lit(v).cast(types.get(name, pl.Int64 if name == "seed" else pl.String)).alias(name)
-          for name, v in keys.items()),
+        *(
+            pl.lit(v).cast(types.get(name, pl.Int64 if name == "seed" else pl.String)).alias(name)
+            for name, v in keys.items()
+        ),
         "user_id",
         notes=pl.Series(np.asarray(values, dtype=np.float64), nan_to_null=True),
-    )  # fmt: skip
+    )
 
 
 def one_row(*frames):

@@ -27,16 +27,22 @@ def per_user(curve, seeds=SEEDS, noise=0.02, luck=0.005, seed=0):
             frames.append(
                 pl.DataFrame(
                     {
-                        "seed": at.ravel(), "user_id": users.ravel(),
+                        "seed": at.ravel(),
+                        "user_id": users.ravel(),
                         "notes": np.full(users.size, np.nan) if y is None else y.ravel(),
                     }
                 ).select(
-                    pl.lit("als").alias("recommender"), pl.lit("none").alias("mitigation"),
-                    pl.lit(arm).alias("arm"), "seed", pl.lit(0).alias("draw"),
-                    pl.lit(int(day), pl.Int32).alias("day"), pl.lit("incumbent").alias("cohort"),
-                    "user_id", "notes",
+                    pl.lit("als").alias("recommender"),
+                    pl.lit("none").alias("mitigation"),
+                    pl.lit(arm).alias("arm"),
+                    "seed",
+                    pl.lit(0).alias("draw"),
+                    pl.lit(int(day), pl.Int32).alias("day"),
+                    pl.lit("incumbent").alias("cohort"),
+                    "user_id",
+                    "notes",
                 )
-            )  # fmt: skip
+            )
     return pl.concat(frames)
 
 

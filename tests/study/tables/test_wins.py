@@ -43,22 +43,28 @@ def rows(arm, seed, utility, day=None, draw=0):
     n = len(utility)
     return pl.DataFrame(
         {
-            "recommender": ["x"] * n, "mitigation": ["none"] * n, "arm": [arm] * n,
-            "seed": [seed] * n, "draw": pl.Series([draw] * n, dtype=pl.Int32),
+            "recommender": ["x"] * n,
+            "mitigation": ["none"] * n,
+            "arm": [arm] * n,
+            "seed": [seed] * n,
+            "draw": pl.Series([draw] * n, dtype=pl.Int32),
             "day": pl.Series([day] * n, dtype=pl.Int32),
-            "cohort": pl.Series(["incumbent"] * n, dtype=COHORTS), "user_id": list(range(n)),
+            "cohort": pl.Series(["incumbent"] * n, dtype=COHORTS),
+            "user_id": list(range(n)),
             "utility": utility,
         }
-    )  # fmt: skip
+    )
 
 
 def test_wins_by_hand():
     frame = pl.concat(
         [
-            rows("control", 0, [0.1, 0.2, 0.3, None]), rows("control", 1, [0.1, 0.2, 0.3, 0.4]),
-            rows("influx", 0, [0.2, 0.1, 0.3, 0.4]), rows("influx", 1, [0.2, 0.2, 0.3 + 1e-9, 0.4]),
+            rows("control", 0, [0.1, 0.2, 0.3, None]),
+            rows("control", 1, [0.1, 0.2, 0.3, 0.4]),
+            rows("influx", 0, [0.2, 0.1, 0.3, 0.4]),
+            rows("influx", 1, [0.2, 0.2, 0.3 + 1e-9, 0.4]),
         ]
-    )  # fmt: skip
+    )
     (row,) = wins_of(frame).iter_rows(named=True)
     # three users have both seeds: wins 2 of 6, losses 1, ties 3
     assert (row["wins"], row["losses"], row["ties"]) == (2 / 6, 1 / 6, 3 / 6)
@@ -68,9 +74,14 @@ def test_wins_by_hand():
 
 
 def test_a_win_in_a_log_is_of_the_feeds_with_newcomers():
-    frame = pl.concat([rows("full", 0, [0.5, 0.1]), rows("influx", 0, [0.4, 0.2]),
-                       rows("placebo", 0, [0.4, 0.1], draw=1),
-                       rows("placebo", 0, [0.4, 0.1], draw=2)])  # fmt: skip
+    frame = pl.concat(
+        [
+            rows("full", 0, [0.5, 0.1]),
+            rows("influx", 0, [0.4, 0.2]),
+            rows("placebo", 0, [0.4, 0.1], draw=1),
+            rows("placebo", 0, [0.4, 0.1], draw=2),
+        ]
+    )
     found = {row["against"]: row for row in wins_of(frame).iter_rows(named=True)}
     assert set(found) == {"without newcomers", "without placebos"}
     assert found["without newcomers"]["wins"] == found["without newcomers"]["losses"] == 0.5
@@ -80,10 +91,15 @@ def test_a_win_in_a_log_is_of_the_feeds_with_newcomers():
 
 def test_placebo_groups_are_compared_one_by_one():
     """A mean over groups of what is mostly 0 is above most feeds' 0: nobody would tie."""
-    frame = pl.concat([rows("full", 0, [0.0, 1.0, 1.0]), rows("influx", 0, [0.0, 1.0, 1.0]),
-                       rows("placebo", 0, [0.0, 1.0, None], draw=1),
-                       rows("placebo", 0, [1.0, 0.0, 1.0], draw=2),
-                       rows("placebo", 0, [0.0, 1.0, 0.5], draw=3)])  # fmt: skip
+    frame = pl.concat(
+        [
+            rows("full", 0, [0.0, 1.0, 1.0]),
+            rows("influx", 0, [0.0, 1.0, 1.0]),
+            rows("placebo", 0, [0.0, 1.0, None], draw=1),
+            rows("placebo", 0, [1.0, 0.0, 1.0], draw=2),
+            rows("placebo", 0, [0.0, 1.0, 0.5], draw=3),
+        ]
+    )
     row = wins_of(frame).filter(against="without placebos").row(0, named=True)
     # of the two users with a value in every group: (0, -1, 0) and (0, 1, 0)
     assert (row["wins"], row["losses"], row["ties"]) == (1 / 6, 1 / 6, pytest.approx(4 / 6))
@@ -98,10 +114,13 @@ def test_nobody_wins_against_placebos_who_are_no_different():
     """
     rng = np.random.default_rng(5)
     worth = (rng.normal(-1.5, 1, (1000, 1)) + rng.normal(0, 0.3, (1000, 42)) > 0).astype(float)
-    frame = pl.concat([rows("full", 0, worth[:, 0].tolist()),
-                       rows("influx", 0, worth[:, 1].tolist()),
-                       *(rows("placebo", 0, worth[:, draw + 1].tolist(), draw=draw)
-                         for draw in range(1, 41))])  # fmt: skip
+    frame = pl.concat(
+        [
+            rows("full", 0, worth[:, 0].tolist()),
+            rows("influx", 0, worth[:, 1].tolist()),
+            *(rows("placebo", 0, worth[:, draw + 1].tolist(), draw=draw) for draw in range(1, 41)),
+        ]
+    )
     found = {row["against"]: row for row in wins_of(frame).iter_rows(named=True)}
     assert abs(found["without placebos"]["balance"]) < 0.02
     for share in ("wins", "losses", "ties"):
@@ -111,8 +130,13 @@ def test_nobody_wins_against_placebos_who_are_no_different():
 
 @pytest.mark.parametrize("gain", [0.1, 0.0])
 def test_signs_that_are_all_equal_have_no_interval(gain):
-    frame = pl.concat([rows(arm, seed, [0.3 + gain * (arm == "influx")] * 12)
-                       for arm in ("control", "influx") for seed in range(3)])  # fmt: skip
+    frame = pl.concat(
+        [
+            rows(arm, seed, [0.3 + gain * (arm == "influx")] * 12)
+            for arm in ("control", "influx")
+            for seed in range(3)
+        ]
+    )
     (row,) = wins_of(frame).iter_rows(named=True)
     assert row["balance"] == (gain > 0)
     assert row["n_seeds"] == 3
@@ -122,8 +146,12 @@ def test_signs_that_are_all_equal_have_no_interval(gain):
 def test_a_balance_ends_at_all_and_none():
     """Seeds that contradict each other say little, but no more than that all may win or lose."""
     worth = {0: [0.4] * 11 + [0.2], 1: [0.2] * 12}
-    frame = pl.concat([*(rows("control", seed, [0.3] * 12) for seed in (0, 1)),
-                       *(rows("influx", seed, worth[seed]) for seed in (0, 1))])  # fmt: skip
+    frame = pl.concat(
+        [
+            *(rows("control", seed, [0.3] * 12) for seed in (0, 1)),
+            *(rows("influx", seed, worth[seed]) for seed in (0, 1)),
+        ]
+    )
     (row,) = wins_of(frame).iter_rows(named=True)
     assert (row["balance_ci_low"], row["balance_ci_high"]) == (-1.0, 1.0)
 
@@ -132,8 +160,9 @@ def test_wins_of_a_study_are_those_of_its_users(result):
     assert set(result.wins["against"]) == {"control", "placebo", "retrain"}
     shares = result.wins.select(pl.sum_horizontal("wins", "losses", "ties")).to_series()
     np.testing.assert_allclose(shares, 1.0, atol=1e-12)
-    whole = result.per_user.filter(pl.col("day").is_null(), pl.col("cohort") == "incumbent",
-                                   recommender="als")  # fmt: skip
+    whole = result.per_user.filter(
+        pl.col("day").is_null(), pl.col("cohort") == "incumbent", recommender="als"
+    )
     wide = whole.pivot("arm", index=["user_id", "seed"], values="utility")
     wins = (wide["influx"] - wide["control"] > 1e-6).mean()
     row = result.wins.filter(pl.col("day").is_null(), recommender="als", against="control")
@@ -142,20 +171,30 @@ def test_wins_of_a_study_are_those_of_its_users(result):
 
 def test_groups_are_traced_to_their_users(result):
     users = users_of_world(result.study)
-    panel = users.filter(pl.col("user_id").is_in(result.per_user.filter(
-        pl.col("cohort") == "incumbent")["user_id"].unique().implode()))  # fmt: skip
+    panel = users.filter(
+        pl.col("user_id").is_in(
+            result.per_user.filter(pl.col("cohort") == "incumbent")["user_id"].unique().implode()
+        )
+    )
     assert result.groups.columns[:6] == [
-        "recommender", "mitigation", "attribute", "group", "measure", "level"
-    ]  # fmt: skip
+        "recommender",
+        "mitigation",
+        "attribute",
+        "group",
+        "measure",
+        "level",
+    ]
     for attribute in ("skill", "main_topic", "posts"):
         of = result.groups.filter(attribute=attribute, measure="notes", recommender="als")
         assert of["n_users"].sum() == panel.height
     topic = panel["main_topic"][0]
     ids = panel.filter(main_topic=topic)["user_id"]
     theirs = result.per_user.filter(
-        pl.col("day").is_null(), pl.col("user_id").is_in(ids.implode()),
-        pl.col("cohort") == "incumbent", recommender="als",
-    )  # fmt: skip
+        pl.col("day").is_null(),
+        pl.col("user_id").is_in(ids.implode()),
+        pl.col("cohort") == "incumbent",
+        recommender="als",
+    )
     row = result.groups.filter(group=topic, measure="utility", recommender="als").row(0, named=True)
     means = dict(theirs.group_by("arm").agg(pl.col("utility").mean()).iter_rows())
     assert row["level"] == pytest.approx(means["control"], abs=1e-12)
@@ -182,8 +221,14 @@ def test_groups_that_are_not_there_are_told_at_once(groups, message):
 
 
 def test_exposure_over_seeds_by_hand():
-    keys = {"recommender": "x", "mitigation": "none", "arm": "control", "draw": 0,
-            "cohort": "incumbent", "measure": "coverage"}  # fmt: skip
+    keys = {
+        "recommender": "x",
+        "mitigation": "none",
+        "arm": "control",
+        "draw": 0,
+        "cohort": "incumbent",
+        "measure": "coverage",
+    }
     values = {(0, 1): 0.1, (0, 2): 0.3, (1, 1): 0.5, (1, 2): 0.7}
     frame = pl.DataFrame(
         [
@@ -225,8 +270,13 @@ def test_exposure_of_a_study(result):
 
 def test_exposure_by_creator_size_by_hand():
     """From the feeds themselves, creator by creator; the cut at a half falls between two."""
-    study = load_study({**CONFIG, "seeds": 1, "evaluation": {
-        "days": [1], "k": 8, "panel": 60, "snapshots": True, "groups": []}})  # fmt: skip
+    study = load_study(
+        {
+            **CONFIG,
+            "seeds": 1,
+            "evaluation": {"days": [1], "k": 8, "panel": 60, "snapshots": True, "groups": []},
+        }
+    )
     result, world = run(study), study.world
     people = draw_incumbents(world)
     follows = draw_follows(world, people)
@@ -241,9 +291,15 @@ def test_exposure_by_creator_size_by_hand():
         there[simulation.notes.creator[simulation.candidates(1)]] = True
         there[people.n :] = False  # newcomers are not ranked
         ranked = np.flatnonzero(there)
-        of = {row["measure"]: row["mean"] for row in result.exposure.filter(
-            pl.col("day").is_null(), arm="influx", recommender="als", cohort=cohort,
-        ).iter_rows(named=True)}  # fmt: skip
+        of = {
+            row["measure"]: row["mean"]
+            for row in result.exposure.filter(
+                pl.col("day").is_null(),
+                arm="influx",
+                recommender="als",
+                cohort=cohort,
+            ).iter_rows(named=True)
+        }
         for name, sign, part in (("small_creators", 1, 0.5), ("top_creators", -1, 0.01)):
             left, total = part * ranked.size, 0.0
             for size in np.unique(sign * followers[ranked]):
@@ -267,8 +323,15 @@ def test_exposure_by_creator_size_of_a_log():
     assert np.isnan(sizes[creators[2:]]).all()  # a newcomer's, nobody's
     pool = Pool(np.ones(4, dtype=bool), creators, np.ones(4), np.ones(1), sizes)
     feeds = np.array([[1, 0, 2, 3]], dtype=np.int32)
-    keys = {"recommender": "x", "mitigation": "none", "arm": "full", "seed": 0, "draw": 0,
-            "day": None, "cohort": "incumbent"}  # fmt: skip
+    keys = {
+        "recommender": "x",
+        "mitigation": "none",
+        "arm": "full",
+        "seed": 0,
+        "draw": 0,
+        "day": None,
+        "cohort": "incumbent",
+    }
     rows = exposure_rows(keys, feeds, np.array([4.0, 3.0, 2.0, 1.0]), pool)
     values = dict(rows.select("measure", "value").iter_rows())
     assert values["small_creators"] == 0.4
@@ -287,8 +350,19 @@ def test_every_figure_has_a_formula(result):
 def test_what_is_new_in_a_study(result):
     headline = result.drift.filter(pl.col("day").is_null(), recommender="als")
     found = dict(headline.select("measure", "influx").iter_rows())
-    new = {"creators", "embedding", "kendall", "rbo_ext", "rbo_ext_ties", "turnover", "calibration",
-           "popularity", "noticeable4", "influx_heavy", "language_format_hellinger"}  # fmt: skip
+    new = {
+        "creators",
+        "embedding",
+        "kendall",
+        "rbo_ext",
+        "rbo_ext_ties",
+        "turnover",
+        "calibration",
+        "popularity",
+        "noticeable4",
+        "influx_heavy",
+        "language_format_hellinger",
+    }
     assert new <= set(found)
     rows = result.per_user.filter(pl.col("cohort") == "incumbent", recommender="als", arm="influx")
     first = rows.filter(pl.col("day") == 1)

@@ -11,8 +11,9 @@ from recsys.logs.log import Seen
 from recsys.recommenders import RECOMMENDERS
 from recsys.recommenders.oracle import OracleRow
 from recsys.study.arms.open_loop import WorldArms
+from recsys.world.arms import Audience
 from recsys.world.day.oracle import Oracle, best_of
-from recsys.world.simulate import Audience, simulate
+from recsys.world.simulate import simulate
 
 WORLD = World(
     incumbents=150,
@@ -34,8 +35,12 @@ def test_best_of_against_a_slow_reference():
     users = rng.permutation(100)
     notes, values = best_of(
         lambda rows, shown: np.take_along_axis(chance[rows], shown, 1).copy(),
-        users, 8, candidates, shown, keys,
-    )  # fmt: skip
+        users,
+        8,
+        candidates,
+        shown,
+        keys,
+    )
     for row, user in enumerate(users):
         left = [n for n in range(30) if candidates[n] and n not in seen[user]]
         expected = sorted(left, key=lambda n: (-chance[user, n], keys[n]))[:8]
@@ -102,8 +107,9 @@ def log_study():
 
 @pytest.mark.parametrize("loop", ["open", "closed"])
 def test_a_study_has_it_as_a_row(loop):
-    world = WORLD.model_dump(mode="json", exclude={"influx", "platform", "population", "notes",
-                                                   "behaviour", "start"})  # fmt: skip
+    world = WORLD.model_dump(
+        mode="json", exclude={"influx", "platform", "population", "notes", "behaviour", "start"}
+    )
     study = recsys.load_study(
         {
             "name": "bound",

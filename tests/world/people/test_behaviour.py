@@ -63,9 +63,20 @@ def test_kernel_equals_the_formula(served):
     x = behaviour.logits(people, readers(people), notes, buzz, c, users, feeds)
     moods = behaviour.moods(1.5, 9, people.address[users], when)
     behaviour.respond(
-        people, readers(people), notes, buzz, c, examine, moods, np.uint64(9),
-        when, users, feeds, actions, rewards,
-    )  # fmt: skip
+        people,
+        readers(people),
+        notes,
+        buzz,
+        c,
+        examine,
+        moods,
+        np.uint64(9),
+        when,
+        users,
+        feeds,
+        actions,
+        rewards,
+    )
     for row in range(60):
         shown = feeds[row] >= 0
         worth = examine[shown] / (1 + np.exp(-x[row, shown] - moods[row]))
@@ -145,9 +156,14 @@ def test_terms_move_clicks_on_newcomers_notes_the_right_way(arms, change, direct
     def mean(world):
         c = Conditions.on(world, influx.intercept, 6, influx=True)
         return behaviour.logits(
-            influx.people, readers(influx.people), influx.notes, buzz, c,
-            few, feeds,
-        ).mean()  # fmt: skip
+            influx.people,
+            readers(influx.people),
+            influx.notes,
+            buzz,
+            c,
+            few,
+            feeds,
+        ).mean()
 
     changed = base.model_copy(update={"behaviour": base.behaviour.model_copy(update=change)})
     assert direction * (mean(changed) - mean(base)) > 0.1

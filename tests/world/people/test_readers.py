@@ -68,9 +68,18 @@ def play(community, behaviour):
     readers = fresh(community)
     for users, feeds, actions, rewards in rounds_of(community):
         remember(
-            readers, people, notes, house.note_buckets(notes), Learning.of(behaviour),
-            users, feeds, actions, rewards, CLICKED, FOLLOWED,
-        )  # fmt: skip
+            readers,
+            people,
+            notes,
+            house.note_buckets(notes),
+            Learning.of(behaviour),
+            users,
+            feeds,
+            actions,
+            rewards,
+            CLICKED,
+            FOLLOWED,
+        )
     return readers
 
 
@@ -166,10 +175,18 @@ def test_taste_moves_toward_what_is_clicked(community):
     users = np.arange(40)
     liked = notes.topic[0]
     remember(
-        readers, people, notes, house.note_buckets(notes), Learning.of(Behaviour()),
-        users, np.zeros((40, 1), np.int32), np.full((40, 1), SHOWN | CLICKED), np.ones(40, "f4"),
-        CLICKED, FOLLOWED,
-    )  # fmt: skip
+        readers,
+        people,
+        notes,
+        house.note_buckets(notes),
+        Learning.of(Behaviour()),
+        users,
+        np.zeros((40, 1), np.int32),
+        np.full((40, 1), SHOWN | CLICKED),
+        np.ones(40, "f4"),
+        CLICKED,
+        FOLLOWED,
+    )
     np.testing.assert_allclose(readers.taste.sum(axis=1), 1, rtol=1e-6)
     moved = readers.taste - before.taste
     assert (moved[:, liked] > 0).all()
@@ -184,9 +201,18 @@ def test_only_strangers_miss_something_and_less_at_each_visit(community):
     lacking = []
     for visit in range(20):
         remember(
-            readers, people, notes, house.note_buckets(notes), Learning.of(behaviour),
-            users, nothing, np.zeros((40, 1), np.uint16), np.full(40, 0.5, "f4"), CLICKED, FOLLOWED,
-        )  # fmt: skip
+            readers,
+            people,
+            notes,
+            house.note_buckets(notes),
+            Learning.of(behaviour),
+            users,
+            nothing,
+            np.zeros((40, 1), np.uint16),
+            np.full(40, 0.5, "f4"),
+            CLICKED,
+            FOLLOWED,
+        )
         missed = 0.5 - readers.satisfaction
         np.testing.assert_array_equal(missed[~people.foreign], 0)
         np.testing.assert_allclose(missed[people.foreign], 0.4 * math.exp(-visit / 6), atol=1e-6)
@@ -321,10 +347,12 @@ def test_one_tick_is_the_whole_day():
 def test_events_lie_in_their_tick(ticks, ranks, monkeypatch):
     """However long a visit, it ends in the part of the day in which it began."""
     world = small_world(
-        ticks=ticks, platform=Platform(visit_ranks=ranks, per_creator=200),
+        ticks=ticks,
+        platform=Platform(visit_ranks=ranks, per_creator=200),
         behaviour=Behaviour(depth_rho=0.1),
-        incumbents=200, notes=Notes(per_creator_day=3.0),
-    )  # fmt: skip
+        incumbents=200,
+        notes=Notes(per_creator_day=3.0),
+    )
     collect, checked = run_module.collect, []
 
     def checks(world, people, seed, day, rounds, *, impressions):

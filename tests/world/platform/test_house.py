@@ -131,10 +131,22 @@ def test_blend_equals_a_slow_reference(morning, per_creator):
     depth = np.full(users.size, 20, dtype=np.int32)
     when = int(moment(2))
     blend(
-        personal, np.zeros(personal.shape, np.uint8), day[1], seen, day[0],
-        simulation.notes.creator, per_creator, simulation.people.address, pattern, np.uint64(3),
-        when, users, depth, feeds, sources,
-    )  # fmt: skip
+        personal,
+        np.zeros(personal.shape, np.uint8),
+        day[1],
+        seen,
+        day[0],
+        simulation.notes.creator,
+        per_creator,
+        simulation.people.address,
+        pattern,
+        np.uint64(3),
+        when,
+        users,
+        depth,
+        feeds,
+        sources,
+    )
     for row, user in enumerate(users):
         expected = slow_blend(
             simulation, day, seen, personal[row], user, pattern, 3, when, 20, per_creator
@@ -155,11 +167,22 @@ def test_one_more_fresh_note_moves_few_explorations(morning):
     def explored(these):
         feeds = np.empty((users.size, 1), dtype=np.int32)
         blend(
-            personal, np.zeros(personal.shape, np.uint8), follows, seen, these,
-            simulation.notes.creator, 200, simulation.people.address, pattern, np.uint64(0),
-            int(moment(2)), users, np.ones(users.size, np.int32), feeds,
+            personal,
+            np.zeros(personal.shape, np.uint8),
+            follows,
+            seen,
+            these,
+            simulation.notes.creator,
+            200,
+            simulation.people.address,
+            pattern,
+            np.uint64(0),
+            int(moment(2)),
+            users,
+            np.ones(users.size, np.int32),
+            feeds,
             np.zeros(feeds.shape, np.uint8),
-        )  # fmt: skip
+        )
         return feeds[:, 0]
 
     without = shelves._replace(ring=shelves.ring[1:], ring_notes=shelves.ring_notes[1:])
