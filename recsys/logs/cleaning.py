@@ -1,4 +1,4 @@
-"""What is dropped from a log before it is used, and counted."""
+"""Cleaning a log: which rows are dropped or changed before the log is used, and how many."""
 
 from collections.abc import Mapping
 from math import isfinite
@@ -10,15 +10,23 @@ from numpy.typing import NDArray
 
 from recsys.core.errors import LogError, nearest
 from recsys.logs.schema import KINDS, WEIGHTS
-from recsys.logs.times import _times
+from recsys.logs.times import read_times
 
 _MAX_NULL_TIMES = 0.05
+"""Largest share of rows that may lack a time and are dropped; above it the log is refused."""
 
 
-def _with_canonical_columns(
+def with_canonical_columns(
     table: pl.DataFrame, weights: Mapping[str, float], timezone: str
 ) -> pl.DataFrame:
-    """The columns of an event, and what it cancels; what is not known is null, or 1 click."""
+    """The events with the columns of `InteractionLog.dense`, their ids and `cancels`.
+
+    Args:
+        table: events that keep the schema; a missing column `rank` or `cancels` becomes null, a
+            missing `weight` the weight of the event's kind.
+        weights: weight by kind, such as {"save": 3}; other kinds keep their default.
+        timezone: zone of times without one, such as "Asia/Shanghai".
+    """
     kind = pl.col("kind").cast(pl.String).cast(KINDS)
     weight = (
         pl.col("weight")
@@ -34,7 +42,7 @@ def _with_canonical_columns(
     return table.select(
         "user_id",
         "item_id",
-        _times(table, timezone),
+        read_times(table, timezone),
         kind.alias("kind"),
         rank.cast(pl.UInt16).alias("rank"),
         weight.cast(pl.Float32).alias("weight"),
@@ -42,29 +50,40 @@ def _with_canonical_columns(
     )
 
 
-def _check_weights(weights: Mapping[str, float]) -> None:
+def check_weights(weights: Mapping[str, float]) -> None:
+    """Raises LogError for a kind of event that does not exist, or a weight that is not finite."""
     for kind, weight in weights.items():
         if kind not in WEIGHTS:
             raise LogError(f"weights: no kind of event {kind!r}; {nearest(kind, WEIGHTS)}")
         if not isfinite(weight):
-            raise LogError(f"weights: {kind} has {weight}; weights are finite numbers")
+            raise LogError(f"weights: {kind} has weight {weight}; give a finite number")
 
 
-def _clean(table: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
+def clean(table: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
+    """Drops rows without a time and duplicates, sorts by time, and applies what takes back events.
+
+    Args:
+        table: as `with_canonical_columns` returns it.
+
+    Returns:
+        The events in the order of time without the column `cancels`, and the number of rows by
+        what happened to them, such as {"rows": 19, "exact duplicates, dropped": 1, …}.
+
+    Raises:
+        LogError: more than 5 % of the rows have no time, and others have one.
+    """
     rows = table.height
     no_time = table["timestamp"].null_count()
     if 0 < no_time < rows:
         if no_time > _MAX_NULL_TIMES * rows:
             raise LogError(
                 f"events: {no_time:,} of {rows:,} rows have no timestamp, more than "
-                f"{_MAX_NULL_TIMES:.0%}; fill them in, or leave the column out altogether"
+                f"{_MAX_NULL_TIMES:.0%}; fill in the times, or leave the whole column out"
             )
         table = table.filter(pl.col("timestamp").is_not_null())
     distinct = table.unique(maintain_order=True)
     unsorted = int((distinct["timestamp"].diff().dt.total_milliseconds() < 0).sum())
-    in_order, taken_back = _without_what_was_taken_back(
-        distinct.sort("timestamp", maintain_order=True)
-    )
+    in_order, taken_back = _with_events_taken_back(distinct.sort("timestamp", maintain_order=True))
     return in_order, {
         "rows": rows,
         "rows without a time, dropped": no_time if no_time < rows else 0,
@@ -75,68 +94,70 @@ def _clean(table: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
     }
 
 
-def _without_what_was_taken_back(table: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
-    """Events in the order of time after cancelling rows and rows of negative weight did their work.
+def _with_events_taken_back(table: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
+    """Applies cancelling rows and rows of negative weight to events in the order of time.
 
-    An event that was taken back was seen: it stays with weight 0, one that was cancelled as an
-    impression. A cancelling row goes, or is an impression where it finds nothing to cancel.
+    The user has seen an item whose event is taken back, so the event stays with weight 0; an event
+    that a cancelling row took back also becomes an impression. The cancelling row is dropped. If
+    it found nothing to cancel, it stays as an impression of weight 0.
     """
     counts = {}
     if table["cancels"].null_count() < table.height:
-        taken, found_none = _cancelled(table)
-        seen = pl.Series(taken | found_none)
+        cancelled, without_target = _cancelled(table)
+        seen_only = pl.Series(cancelled | without_target)
         counts = {
-            "events cancelled, seen only": int(taken.sum()),
-            "cancelling rows with nothing to cancel, seen only": int(found_none.sum()),
+            "events cancelled, seen only": int(cancelled.sum()),
+            "cancelling rows with nothing to cancel, seen only": int(without_target.sum()),
         }
         table = table.with_columns(
-            kind=pl.when(seen).then(pl.lit("impression", dtype=KINDS)).otherwise("kind"),
-            weight=pl.when(seen).then(pl.lit(0, pl.Float32)).otherwise("weight"),
-        ).filter(pl.col("cancels").is_null() | pl.Series(found_none))
+            kind=pl.when(seen_only).then(pl.lit("impression", dtype=KINDS)).otherwise("kind"),
+            weight=pl.when(seen_only).then(pl.lit(0, pl.Float32)).otherwise("weight"),
+        ).filter(pl.col("cancels").is_null() | pl.Series(without_target))
     table = table.drop("cancels")
     negative = table["weight"] < 0
     if negative.any():
         pair = ["user_id", "item_id"]
-        place = pl.int_range(pl.len())
-        last = place if table["timestamp"].null_count() == 0 else pl.lit(table.height)
-        until = last.filter(pl.col("weight") < 0).max().over(pair)
-        taken_back = table.select((pl.col("weight") > 0) & (place < until)).to_series()
+        row = pl.int_range(pl.len())
+        # Without times a negative row counts as later than all others.
+        position = row if table["timestamp"].null_count() == 0 else pl.lit(table.height)
+        last_negative = position.filter(pl.col("weight") < 0).max().over(pair)
+        taken_back = table.select((pl.col("weight") > 0) & (row < last_negative)).to_series()
         taken_back = taken_back.fill_null(False)
         counts |= {
             "negative events, seen only": int(negative.sum()),
             "events taken back by a negative one, seen only": int(taken_back.sum()),
         }
-        nothing = negative | taken_back
         table = table.with_columns(
-            weight=pl.when(nothing).then(pl.lit(0, pl.Float32)).otherwise("weight")
+            weight=pl.when(negative | taken_back).then(pl.lit(0, pl.Float32)).otherwise("weight")
         )
     return table, counts
 
 
 def _cancelled(table: pl.DataFrame) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Rows that are cancelled, and cancelling rows that find nothing; both bool (rows,).
+    """Which rows are cancelled, and which cancelling rows find nothing to cancel; bool (rows,).
 
-    Each takes the last event before it that no other took; without times any event is before it.
+    A cancelling row takes back the last event before it that no other row has taken back. In a log
+    without times every event counts as earlier than every cancelling row.
     """
-    of = ["user_id", "item_id", "what"]
+    target = ["user_id", "item_id", "kind"]
     rows = table.select(
         "user_id",
         "item_id",
-        what=pl.coalesce("cancels", "kind"),
+        kind=pl.coalesce("cancels", "kind"),
         cancelling=pl.col("cancels").is_not_null(),
         row=pl.int_range(pl.len()),
     )
-    touched = rows.join(rows.filter("cancelling").unique(of), on=of, how="semi")
+    concerned = rows.join(rows.filter("cancelling").unique(target), on=target, how="semi")
     without_times = table["timestamp"].null_count() > 0
-    touched = touched.sort(["cancelling", "row"] if without_times else ["row"])
+    concerned = concerned.sort(["cancelling", "row"] if without_times else ["row"])
     open_rows: dict[tuple[Any, ...], list[int]] = {}
-    taken, found_none = np.zeros((2, table.height), dtype=np.bool_)
-    for *key, cancelling, row in touched.iter_rows():
+    cancelled, without_target = np.zeros((2, table.height), dtype=np.bool_)
+    for *key, cancelling, row in concerned.iter_rows():
         earlier = open_rows.setdefault(tuple(key), [])
         if not cancelling:
             earlier.append(row)
         elif earlier:
-            taken[earlier.pop()] = True
+            cancelled[earlier.pop()] = True
         else:
-            found_none[row] = True
-    return taken, found_none
+            without_target[row] = True
+    return cancelled, without_target

@@ -12,28 +12,41 @@ from recsys.core.noise import Stream, stable_keys
 from recsys.logs.schema import COHORTS, checked, to_polars
 
 
-def _entities(frame: Any, in_events: pl.Series, name: str, stream: Stream) -> pl.DataFrame:
-    """Users or items, a row each, with keys; from their frame, or else from the events."""
-    id_column = in_events.name
+def entities(frame: Any, ids: pl.Series, name: str, stream: Stream) -> pl.DataFrame:
+    """The users or the items of a log, one row each, with a column of stable keys.
+
+    Args:
+        frame: anybody's frame of users or items; None to take the ids from the events.
+        ids: the ids in the events, a series called user_id or item_id.
+        name: "users" or "items", for messages.
+        stream: `Stream.USER_KEY` or `Stream.NOTE_KEY`; used for integer ids without keys.
+
+    Raises:
+        LogError: two rows with one id, or a column `key` that is not distinct integers from 0 up.
+    """
+    id_column = ids.name
     if frame is None:
-        table = pl.DataFrame({id_column: in_events.unique().sort()})
+        table = pl.DataFrame({id_column: ids.unique().sort()})
     else:
         table = checked(to_polars(frame, name), name)
-        twice = table.height - table[id_column].n_unique()
-        if twice:
-            raise LogError(f"{name}: {twice:,} rows repeat an {id_column}; give one row for each")
+        repeated = table.height - table[id_column].n_unique()
+        if repeated:
+            raise LogError(
+                f"{name}: {repeated:,} rows repeat an {id_column}; give one row for each"
+            )
     if "key" not in table.columns:
         return table.with_columns(key=pl.Series(_keys(table[id_column], stream)))
     keys = table["key"].cast(pl.UInt64, strict=False) if table["key"].dtype.is_integer() else None
     if keys is None or keys.has_nulls() or keys.n_unique() < len(keys):
         raise LogError(
-            f"{name}: the column key must hold a distinct integer from 0 up for each row; "
-            "leave it out to have keys made from the ids"
+            f"{name}: the column key must hold a distinct integer, 0 or above, for each row; "
+            "leave the column out to have keys made from the ids"
         )
     return table.with_columns(key=keys)
 
 
 def _keys(ids: pl.Series, stream: Stream) -> NDArray[np.uint64]:
+    """A stable key for each id: by addressed randomness from an integer, by a hash from a text."""
     if ids.dtype.is_integer():
         return stable_keys(stream, ids.to_numpy())
     texts = ids.cast(pl.String).to_list()
@@ -41,29 +54,42 @@ def _keys(ids: pl.Series, stream: Stream) -> NDArray[np.uint64]:
     return np.array([int.from_bytes(digest, "little") for digest in digests], dtype=np.uint64)
 
 
-def _with_cohort(users: pl.DataFrame) -> pl.DataFrame:
+def with_cohort(users: pl.DataFrame) -> pl.DataFrame:
+    """The users with a cohort each; a user without one is an incumbent."""
     if "cohort" not in users.columns:
         return users.with_columns(cohort=pl.lit("incumbent", dtype=COHORTS))
     return users.with_columns(pl.col("cohort").cast(pl.String).fill_null("incumbent").cast(COHORTS))
 
 
-def _dense(ids: pl.Series, known: pl.Series, name: str) -> pl.Series:
-    """Row numbers of ids in `known`."""
-    both_integers = ids.dtype.is_integer() and known.dtype.is_integer()
-    if ids.dtype != known.dtype and not both_integers:
+def dense_ids(ids: pl.Series, all_ids: pl.Series, name: str) -> pl.Series:
+    """The dense id of each event's user or item: its row in the frame of users or items.
+
+    Args:
+        ids: the ids in the events.
+        all_ids: the ids of the frame, in the order of its rows.
+        name: "users" or "items", for messages.
+
+    Returns:
+        uint32 (n_events,).
+
+    Raises:
+        LogError: the two have different types, or the frame lacks an id that the events hold.
+    """
+    both_integers = ids.dtype.is_integer() and all_ids.dtype.is_integer()
+    if ids.dtype != all_ids.dtype and not both_integers:
         raise LogError(
-            f"{name}: {known.name} is {known.dtype} there and {ids.dtype} in events; "
+            f"{name}: {all_ids.name} is {all_ids.dtype} in {name} and {ids.dtype} in events; "
             "give both the same type"
         )
-    wide = pl.Int128 if both_integers else ids.dtype
-    numbers = np.arange(len(known), dtype=np.uint32)
-    rows = pl.DataFrame({"id": known.cast(wide), "row": numbers})
-    asked = pl.DataFrame({"id": ids.cast(wide)})
-    found = asked.join(rows, on="id", how="left", maintain_order="left")["row"]
-    if found.null_count():
-        lost = ids.filter(found.is_null())
+    common = pl.Int128 if both_integers else ids.dtype
+    numbers = np.arange(len(all_ids), dtype=np.uint32)
+    frame_rows = pl.DataFrame({"id": all_ids.cast(common), "row": numbers})
+    event_ids = pl.DataFrame({"id": ids.cast(common)})
+    rows = event_ids.join(frame_rows, on="id", how="left", maintain_order="left")["row"]
+    if rows.null_count():
+        lost = ids.filter(rows.is_null())
         raise LogError(
-            f"{name}: {lost.n_unique():,} ids that events name have no row there, "
+            f"{name}: {lost.n_unique():,} ids in events have no row in {name}, "
             f"such as {lost[0]!r} ({len(lost):,} events); add them, or leave the {name} frame out"
         )
-    return found
+    return rows

@@ -1,4 +1,4 @@
-"""What is held out of a log to test on: its last days, or where it has no times events by lot."""
+"""Holding out part of a log to test on: its last days, or at random in a log without times."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,12 +19,12 @@ _LOW = np.uint64(0xFFFFFFFF)
 
 @dataclass(frozen=True)
 class Split:
-    """A log cut in two, and what of the later part could have been recommended.
+    """A log cut in two, and the items of the test part that could have been recommended.
 
     Attributes:
-        train, test: the parts; users and items keep their numbers.
-        cut: where the test part begins; None in a log without times.
-        candidates: bool (n_items,), what can be recommended at the cut.
+        train, test: the two parts; users and items keep their dense ids.
+        cut: when the test part begins; None in a log without times.
+        candidates: bool (n_items,), which items can be recommended at the cut.
     """
 
     train: InteractionLog
@@ -34,43 +34,47 @@ class Split:
 
     @lazy
     def relevant(self) -> csr_matrix:
-        """Bool CSR (n_users, n_items): candidates liked later, not seen before, not one's own."""
+        """Bool CSR (n_users, n_items): candidates that the user liked in the test part.
+
+        Items that the user has seen before or has made are left out.
+        """
         pairs = self._liked_later[self._could_be_recommended]
         return _matrix(pairs, self.train)
 
     @lazy
     def liked(self) -> csr_matrix:
-        """Bool CSR (n_users, n_items): what was liked in the training part."""
+        """Bool CSR (n_users, n_items): items that the user liked in the training part."""
         return _matrix(_pairs(self.train, liked=True), self.train)
 
     @lazy
     def users(self) -> NDArray[np.int64]:
-        """Dense ids of the users who can be tested: something is relevant to them."""
+        """Dense ids of the users who can be tested: at least one item is relevant to them."""
         return np.flatnonzero(np.diff(self.relevant.indptr))
 
     @property
     def likes(self) -> tuple[int, int]:
-        """User-item pairs that are tested on, and how many were liked in the test part in all."""
+        """Number of user-item pairs to test on, and number of all likes in the test part."""
         return int(self._could_be_recommended.sum()), int(self._liked_later.size)
 
     @property
     def out_of_reach(self) -> dict[str, int]:
-        """Likes of the test part that no recommender could have found, by the reason, in words."""
+        """Number of likes in the test part that no recommender could have served, by the reason."""
         pairs, item = self._liked_later, self._items
-        mine = _among(pairs, self.train.own)
-        seen = ~mine & _among(pairs, self.train.seen)
-        left = ~mine & ~seen & ~self.candidates[item]
-        later, known = np.zeros((2, self.train.n_items), dtype=np.bool_)
+        is_own = _among(pairs, self.train.own)
+        is_seen = ~is_own & _among(pairs, self.train.seen)
+        no_candidate = ~is_own & ~is_seen & ~self.candidates[item]
+        later, has_date = np.zeros((2, self.train.n_items), dtype=np.bool_)
         published = _published(self.train.items)
         if published is not None and self.cut is not None:
             later = (published >= self.cut).fill_null(False).to_numpy()
-            known = published.is_not_null().to_numpy()
+            has_date = published.is_not_null().to_numpy()
+        too_old = has_date & ~later
         return {
-            "seen before": int(seen.sum()),
-            "of items published later": int((left & later[item]).sum()),
-            "of items too old to be served": int((left & known[item] & ~later[item]).sum()),
-            "of items that nobody knew of": int((left & ~known[item]).sum()),
-            "of one's own items": int(mine.sum()),
+            "seen before": int(is_seen.sum()),
+            "of items published later": int((no_candidate & later[item]).sum()),
+            "of items too old to be served": int((no_candidate & too_old[item]).sum()),
+            "of items without events before": int((no_candidate & ~has_date[item]).sum()),
+            "of one's own items": int(is_own.sum()),
         }
 
     @lazy
@@ -96,21 +100,26 @@ def split_log(
     window_days: float | None = None,
     seed: int = 0,
 ) -> Split:
-    """Cuts a log at one moment for all users, so that nobody learns from the future.
+    """Cuts a log at one moment for all users, so that nothing is learned from the future.
 
-    Candidates are items published before the cut, or where that is not known, those that occur in
-    the training part; in a log without times, anywhere in the log.
+    An item is a candidate if it was published before the cut. An item whose date of publication is
+    not known is a candidate if it has events in the training part. In a log without times every
+    item with events is one.
 
     Args:
         log: the whole log.
-        days: hold out the events of the last so many days …
-        share: … or the last so large a share of the events; without times it is drawn by lot.
-        end: where the last day ends (UTC); None for the moment of the last event.
-        window_days: items published longer before the cut cannot be recommended; None for no limit.
-        seed: draws the lots.
+        days: number of days at the end of the log whose events are held out, such as 7. Give
+            either `days` or `share`.
+        share: share of the events that is held out, such as .2: the last ones, or in a log
+            without times a random part.
+        end: when the last day ends (UTC), such as datetime(2025, 1, 31); None for the time of the
+            last event.
+        window_days: items published more than so many days before the cut, such as 14, cannot be
+            recommended; None for no limit.
+        seed: draws the random part, such as 0.
 
     Raises:
-        ConfigError: days of a log without times, or one of the parts is empty.
+        ConfigError: `days` for a log without times, or a part without events.
 
     >>> log = InteractionLog.from_frames({"user_id": [1, 2, 1], "item_id": [7, 7, 8],
     ...     "timestamp": ["2025-01-01", "2025-01-02", "2025-01-04"]})
@@ -122,30 +131,30 @@ def split_log(
     if not log.has_times:
         if share is None:
             raise ConfigError("test_days: the log has no times; use test_share instead")
-        late, cut = by_lot(log, share, seed), None
+        held_out, cut = by_lot(log, share, seed), None
     else:
         cut = _cut(log, days, share, end)
-        late = (log.dense["timestamp"] >= cut).to_numpy()
-    for part, name, advice in ((~late, "train", "less"), (late, "test", "more")):
+        held_out = (log.dense["timestamp"] >= cut).to_numpy()
+    for part, name, advice in ((~held_out, "train", "less"), (held_out, "test", "more")):
         if not part.any():
             raise ConfigError(
                 f"{'test_share' if days is None else 'test_days'}: no event is left to {name} on; "
                 f"hold out {advice}"
             )
-    train, test = log.only(~late), log.only(late)
+    train, test = log.only(~held_out), log.only(held_out)
     return Split(train, test, cut, _candidates(log if cut is None else train, cut, window_days))
 
 
 def by_lot(log: InteractionLog, share: float, seed: int) -> NDArray[np.bool_]:
-    """Draws a share of the user-item pairs of a log; events of the same pair go together.
+    """Draws a random share of a log's user-item pairs; all events of a pair go together.
 
     Args:
         log: the log.
-        share: between 0 and 1.
-        seed: another seed draws others.
+        share: share of the pairs, between 0 and 1, such as .2.
+        seed: addresses the draws, such as 0; another seed draws other pairs.
 
     Returns:
-        Bool (n_events,), in the order of `dense`.
+        Bool (n_events,): which events are drawn, in the order of `dense`.
     """
     users = log.users["key"].to_numpy()[log.dense["user"].to_numpy()]
     items = log.items["key"].to_numpy()[log.dense["item"].to_numpy()]
@@ -156,11 +165,11 @@ def by_lot(log: InteractionLog, share: float, seed: int) -> NDArray[np.bool_]:
 def _cut(
     log: InteractionLog, days: float | None, share: float | None, end: datetime | None
 ) -> datetime:
+    """The moment from which on events are held out."""
     times = log.dense["timestamp"]
     if days is None:
         assert share is not None
-        place = min(int((1 - share) * times.len()), times.len() - 1)
-        moment = times[place]
+        moment = times[min(int((1 - share) * times.len()), times.len() - 1)]
     else:
         moment = (end or times[-1]) - timedelta(days=days)
     assert isinstance(moment, datetime)
@@ -170,21 +179,24 @@ def _cut(
 def _candidates(
     log: InteractionLog, cut: datetime | None, window_days: float | None
 ) -> NDArray[np.bool_]:
-    """What can be recommended at the cut of a log that ends there, or has no times."""
-    known = np.zeros(log.n_items, dtype=np.bool_)
-    known[log.dense["item"].to_numpy()] = True
+    """Bool (n_items,): which items can be recommended at the cut.
+
+    `log` is the training part, or, where there are no times and `cut` is None, the whole log.
+    """
+    has_events = np.zeros(log.n_items, dtype=np.bool_)
+    has_events[log.dense["item"].to_numpy()] = True
     published = _published(log.items)
     if published is None or cut is None:
-        return known
+        return has_events
     oldest = pl.lit(True)
     if window_days is not None:
         oldest = pl.col("published") > cut - timedelta(days=window_days)
     fresh = published.to_frame().select((pl.col("published") < cut) & oldest).to_series()
-    return np.where(published.is_null().to_numpy(), known, fresh.fill_null(False).to_numpy())
+    return np.where(published.is_null().to_numpy(), has_events, fresh.fill_null(False).to_numpy())
 
 
 def _published(items: pl.DataFrame) -> pl.Series | None:
-    """When items were published, if that is known as times."""
+    """Times (UTC) at which items were published; None if `items` has no such dates or times."""
     if "published" not in items.columns:
         return None
     column = items["published"]
@@ -198,19 +210,23 @@ def _published(items: pl.DataFrame) -> pl.Series | None:
 
 
 def _pairs(log: InteractionLog, *, liked: bool = False) -> NDArray[np.int64]:
-    """The user-item pairs of a log, or of its positive events, each once: user · n_items + item."""
+    """The distinct user-item pairs of a log as numbers, user · n_items + item, sorted.
+
+    With `liked` only the pairs that have a positive event.
+    """
     dense = log.dense.filter(pl.col("weight") > 0) if liked else log.dense
     users = dense["user"].to_numpy().astype(np.int64)
     return np.unique(users * log.n_items + dense["item"].to_numpy())
 
 
 def _among(pairs: NDArray[np.int64], matrix: csr_matrix) -> NDArray[np.bool_]:
-    """Bool (n,): which pairs, numbered as in `_pairs`, a Boolean matrix holds."""
+    """Bool (n,): which pairs, numbered as in `_pairs`, are true in a Boolean matrix."""
     row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     return np.isin(pairs, row * matrix.shape[1] + matrix.indices)
 
 
 def _matrix(pairs: NDArray[np.int64], log: InteractionLog) -> csr_matrix:
+    """Pairs, numbered as in `_pairs`, as a Boolean CSR (n_users, n_items)."""
     user, item = np.divmod(pairs, log.n_items)
     ones = np.ones(pairs.size, dtype=np.bool_)
     return csr_matrix((ones, (user, item)), shape=(log.n_users, log.n_items))

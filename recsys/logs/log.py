@@ -1,8 +1,8 @@
-"""The interaction log: people's frames outside, dense arrays inside.
+"""The interaction log: frames of any kind go in, dense arrays are inside.
 
-Users and items keep three names: the id that people gave them, a dense number (their row) that
-indexes arrays, and a stable key that addresses their randomness and orders sums. A key belongs to
-the entity; ids may be renamed and rows renumbered without touching a result.
+A user or an item has three names: its id, as given by whoever made the log; its dense id, the row
+of arrays that belongs to it; and its stable key, which addresses its random draws and orders sums.
+Ids can be renamed and rows renumbered without changing a result, as long as the keys stay.
 """
 
 from collections.abc import Mapping
@@ -18,17 +18,20 @@ from scipy.sparse import csr_matrix
 from recsys.core.errors import LogError
 from recsys.core.lazy import lazy
 from recsys.core.noise import Stream
-from recsys.logs.cleaning import _check_weights, _clean, _with_canonical_columns
-from recsys.logs.entities import _dense, _entities, _with_cohort
+from recsys.logs.cleaning import check_weights, clean, with_canonical_columns
+from recsys.logs.entities import dense_ids, entities, with_cohort
 from recsys.logs.schema import checked, to_polars
 
 
 class Seen(NamedTuple):
-    """What each person was shown: the items from `start` to `end` of a flat array."""
+    """What each user was shown: user u has seen items[start[u]:end[u]]."""
 
     start: NDArray[np.int64]
+    """(n_users,)"""
     end: NDArray[np.int64]
+    """(n_users,)"""
     items: NDArray[np.int32]
+    """Dense ids of items, one user after the other."""
 
     @classmethod
     def from_matrix(cls, seen: csr_matrix) -> Self:
@@ -39,13 +42,16 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True)
 class Interactions:
-    """The positive part of a log: users × items that have events, both in the order of their keys.
+    """The positive events of a log as a matrix of the users and items that have any.
+
+    Rows and columns are in the order of the stable keys.
 
     Attributes:
         users: int32 (n_hot_users,), dense ids of the rows.
         items: int32 (n_hot_items,), dense ids of the columns.
-        user_keys, item_keys: uint64, the stable keys in the same order.
-        weights: float32 CSR (n_hot_users, n_hot_items), summed event weights, all positive.
+        user_keys, item_keys: uint64, stable keys of the rows and of the columns.
+        weights: float32 CSR (n_hot_users, n_hot_items), sums of event weights; stored values are
+            positive.
     """
 
     users: NDArray[np.int32]
@@ -57,15 +63,16 @@ class Interactions:
 
 @dataclass(frozen=True)
 class InteractionLog:
-    """Who did what when; made by `from_frames` or by a synthetic world, and never changed.
+    """Who did what when. It is made by `from_frames` or by a synthetic world, and never changed.
 
     Attributes:
-        users: a row per user, the row number being the dense id:
+        users: a row per user; its number is the user's dense id. Columns:
             user_id · cohort · joined · key u64 · your attributes.
-        items: a row per item, likewise: item_id · published · creator_id · key u64 · attributes.
-        dense: a row per event in the order of time:
-            user u32 · item u32 · timestamp · kind · rank u16 or null · weight f32.
-        cleaning: what `from_frames` removed or reordered, by name, in rows.
+        items: a row per item; its number is the item's dense id. Columns:
+            item_id · published · creator_id · key u64 · your attributes.
+        dense: a row per event, in the order of time. Columns:
+            user u32 · item u32 (dense ids) · timestamp · kind · rank u16 or null · weight f32.
+        cleaning: numbers of rows that `from_frames` dropped or changed, by what happened to them.
     """
 
     users: pl.DataFrame
@@ -83,28 +90,31 @@ class InteractionLog:
         weights: Mapping[str, float] | None = None,
         timezone: str = "UTC",
     ) -> Self:
-        """A log from anybody's frames: polars, pandas, Arrow or dicts of columns.
+        """A log from frames of any kind: polars, pandas, Arrow or dicts of columns.
 
-        Unsorted rows are sorted by time, exact duplicates kept once, rows without a time dropped
-        (an error above 5 %). An event with a value in `cancels` takes back the user's last event
-        of that kind on the item; one of negative weight takes back all that the user did with the
-        item before. What is taken back was seen and not liked. `cleaning` counts all this. A log
-        without any times is allowed: there what takes back counts as the later.
+        Rows are sorted by time. Exact duplicates are kept once. Rows without a time are dropped;
+        more than 5 % of them are an error, but a log without any times is allowed.
+
+        A row with a value in `cancels` takes back the user's last event of that kind on the item.
+        A row of negative weight takes back all earlier events of the user on the item. What is
+        taken back counts as seen, not as liked. In a log without times the rows that take back
+        count as the later ones. `cleaning` counts the rows of each sort.
 
         Args:
-            events: user_id, item_id (integers or strings) and, where known, timestamp (datetime,
-                ISO text, date, or epoch in seconds, milli-, micro- or nanoseconds), kind, rank
-                (1 = top), weight, cancels (the kind that a row takes back, else null).
-            users: user_id and, where known, cohort ("incumbent" or "newcomer"), joined, key (u64)
-                and attributes. Without it, everybody in `events` is an incumbent.
-            items: item_id and, where known, published, creator_id, key (u64) and attributes.
-            weights: weight by kind of event, for events without a column weight; kinds that it
-                leaves out keep those of `recsys.logs.schema.WEIGHTS`.
-            timezone: what times without a zone are in; epochs are in UTC.
+            events: user_id and item_id (integers or strings) and, optionally, timestamp (datetime,
+                date, ISO text, or a number since 1970 in seconds, milli-, micro- or nanoseconds),
+                kind (such as "click", the default), rank (1 = top), weight, and cancels (the kind
+                that a row takes back, such as "like", else null).
+            users: user_id and, optionally, cohort ("incumbent" or "newcomer"), joined, key (u64)
+                and attributes. Without this frame all users in `events` are incumbents.
+            items: item_id and, optionally, published, creator_id, key (u64) and attributes.
+            weights: weight by kind of event, such as {"save": 3}; used where `events` has no column
+                weight. Other kinds keep their weight in `recsys.logs.schema.WEIGHTS`.
+            timezone: zone of times without one, such as "Asia/Shanghai"; numbers are in UTC.
 
         Raises:
             LogError: a missing column, null ids, ids that the users or items frame lacks, too many
-                missing times, times before 1990 or after 2099, or no event left.
+                missing times, times before 1990 or after 2099, or no events.
 
         >>> log = InteractionLog.from_frames({"user_id": ["ann", "bob"], "item_id": [7, 7]})
         >>> log.users["user_id"].to_list(), log.n_items
@@ -114,21 +124,21 @@ class InteractionLog:
         if "kind" not in table.columns:
             table = table.with_columns(kind=pl.lit("click"))
         table = checked(table, "events")
-        _check_weights(weights or {})
+        check_weights(weights or {})
         if table.is_empty():
             raise LogError("events: no rows; check the file and the conditions that filter it")
-        table, cleaning = _clean(_with_canonical_columns(table, weights or {}, timezone))
-        people = _entities(users, table["user_id"], "users", Stream.USER_KEY)
-        things = _entities(items, table["item_id"], "items", Stream.NOTE_KEY)
+        table, cleaning = clean(with_canonical_columns(table, weights or {}, timezone))
+        all_users = entities(users, table["user_id"], "users", Stream.USER_KEY)
+        all_items = entities(items, table["item_id"], "items", Stream.NOTE_KEY)
         dense = table.select(
-            user=_dense(table["user_id"], people["user_id"], "users"),
-            item=_dense(table["item_id"], things["item_id"], "items"),
+            user=dense_ids(table["user_id"], all_users["user_id"], "users"),
+            item=dense_ids(table["item_id"], all_items["item_id"], "items"),
             timestamp="timestamp",
             kind="kind",
             rank="rank",
             weight="weight",
         )
-        return cls(_with_cohort(people), things, dense, cleaning)
+        return cls(with_cohort(all_users), all_items, dense, cleaning)
 
     @property
     def n_users(self) -> int:
@@ -142,7 +152,7 @@ class InteractionLog:
 
     @property
     def events(self) -> pl.DataFrame:
-        """The events under the ids that people gave: user_id · item_id · timestamp · kind · …"""
+        """The events by given ids: user_id · item_id · timestamp · kind · rank · weight."""
         return self.dense.select(
             user_id=self.users["user_id"].gather(self.dense["user"]),
             item_id=self.items["item_id"].gather(self.dense["item"]),
@@ -159,18 +169,18 @@ class InteractionLog:
 
     @lazy
     def newcomers(self) -> NDArray[np.bool_]:
-        """Bool (n_users,): who is a newcomer."""
+        """Bool (n_users,): which users are newcomers."""
         return (self.users["cohort"] == "newcomer").to_numpy()
 
     @lazy
     def from_newcomers(self) -> NDArray[np.bool_] | None:
         """Bool (n_items,): items whose creator is a newcomer; None if creators are not known."""
-        if self._made is None:
+        if self._creators is None:
             return None
-        theirs = self._made["item"].to_numpy()[self.newcomers[self._made["user"].to_numpy()]]
-        found = np.zeros(self.n_items, dtype=np.bool_)
-        found[theirs] = True
-        return found
+        by_newcomer = self.newcomers[self._creators["user"].to_numpy()]
+        mask = np.zeros(self.n_items, dtype=np.bool_)
+        mask[self._creators["item"].to_numpy()[by_newcomer]] = True
+        return mask
 
     @lazy
     def interactions(self) -> Interactions:
@@ -194,7 +204,7 @@ class InteractionLog:
 
     @lazy
     def seen(self) -> csr_matrix:
-        """Bool CSR (n_users, n_items): what each user was shown or touched."""
+        """Bool CSR (n_users, n_items): items on which the user has an event of any kind."""
         user, item = self.dense["user"].to_numpy(), self.dense["item"].to_numpy()
         return csr_matrix(
             (np.ones(user.size, dtype=np.bool_), (user, item)), shape=(self.n_users, self.n_items)
@@ -202,35 +212,36 @@ class InteractionLog:
 
     @lazy
     def own(self) -> csr_matrix:
-        """Bool CSR (n_users, n_items): what each user made; empty if creators are not known."""
+        """Bool CSR (n_users, n_items): items that the user made; empty if creators are unknown."""
         shape = (self.n_users, self.n_items)
-        if self._made is None:
+        if self._creators is None:
             return csr_matrix(shape, dtype=np.bool_)
-        user, item = self._made["user"].to_numpy(), self._made["item"].to_numpy()
+        user, item = self._creators["user"].to_numpy(), self._creators["item"].to_numpy()
         return csr_matrix((np.ones(user.size, dtype=np.bool_), (user, item)), shape=shape)
 
     @lazy
-    def _made(self) -> pl.DataFrame | None:
-        """user · item (dense ids) of whom made what; None if creators are not known.
+    def _creators(self) -> pl.DataFrame | None:
+        """user · item (dense ids): the creator of each item; None if creators are not known.
 
-        Nor if most creators are no users: then both are numbered for themselves, and equal numbers
-        mean nothing.
+        Creators also count as not known if less than half of the items have a creator among the
+        users: then users and creators are probably numbered separately, and equal numbers do not
+        mean the same person.
         """
         if "creator_id" not in self.items.columns:
             return None
-        makers = pl.DataFrame({"id": self.users["user_id"]}).with_row_index("user")
+        users = pl.DataFrame({"id": self.users["user_id"]}).with_row_index("user")
         items = pl.DataFrame({"id": self.items["creator_id"]}).with_row_index("item")
-        if items["id"].dtype.is_integer() and makers["id"].dtype.is_integer():
-            items, makers = (each.cast({"id": pl.Int128}) for each in (items, makers))
-        if items["id"].dtype != makers["id"].dtype:
+        if items["id"].dtype.is_integer() and users["id"].dtype.is_integer():
+            items, users = (frame.cast({"id": pl.Int128}) for frame in (items, users))
+        if items["id"].dtype != users["id"].dtype:
             return None
-        known = items.drop_nulls("id")
-        found = makers.join(known, on="id").sort("user", "item")
-        return found.select("user", "item") if 2 * found.height >= known.height else None
+        with_creator = items.drop_nulls("id")
+        pairs = users.join(with_creator, on="id").sort("user", "item")
+        return pairs.select("user", "item") if 2 * pairs.height >= with_creator.height else None
 
     @lazy
     def withheld(self) -> csr_matrix:
-        """Bool CSR (n_users, n_items): what each user has seen or made: not to be recommended.
+        """Bool CSR (n_users, n_items): items that are not recommended to a user: seen, or own.
 
         >>> log = InteractionLog.from_frames({"user_id": [1, 2], "item_id": [7, 7]},
         ...     items={"item_id": [7, 8], "creator_id": [3, 1]})
@@ -240,14 +251,15 @@ class InteractionLog:
         return (self.seen + self.own).tocsr()
 
     def item_codes(self, *attributes: str) -> tuple[NDArray[np.int32], list[str]]:
-        """One code an item for a combination of attributes, and what each code stands for.
+        """Numbers the values of an attribute of items, or the combinations of several.
 
         Args:
-            attributes: columns of `items`; a missing value is a value of its own, "unknown".
-                The codes of a single Enum are its own, whether or not all its values occur.
+            attributes: columns of `items`, such as "language", "format". A missing value counts as
+                the value "unknown". A single Enum keeps its own codes, whether or not all its
+                values occur.
 
         Returns:
-            int32 (n_items,) codes from 0, and their labels in the order of the codes.
+            int32 (n_items,) codes from 0 on, and the label of each code, such as "en · video".
 
         Raises:
             LogError: an attribute that `items` lacks.
@@ -260,7 +272,14 @@ class InteractionLog:
         return item_codes(self.items, *attributes)
 
     def before(self, moment: datetime) -> Self:
-        """The log up to, and without, a moment (UTC where it names no zone)."""
+        """The log with the events before a moment alone.
+
+        Args:
+            moment: such as datetime(2025, 1, 12); in UTC unless it names a zone.
+
+        Raises:
+            LogError: the log has no times.
+        """
         if not self.has_times:
             raise LogError("the events have no times, so the log cannot be cut by time")
         if moment.tzinfo is None:
@@ -268,23 +287,23 @@ class InteractionLog:
         return replace(self, dense=self.dense.filter(pl.col("timestamp") < moment))
 
     def only(self, keep: NDArray[np.bool_]) -> Self:
-        """The log with a part of its events; users and items keep their numbers.
+        """The log with a part of its events; users and items keep their dense ids.
 
         Args:
             keep: bool (n_events,), in the order of `dense`.
 
         Raises:
-            ValueError: on another shape.
+            ValueError: `keep` has another shape.
         """
         if keep.shape != (self.dense.height,):
             raise ValueError(f"keep has shape {keep.shape}; expected ({self.dense.height},)")
         return replace(self, dense=self.dense.filter(pl.Series(keep)))
 
     def without_users(self, users: NDArray[np.integer[Any]] | NDArray[np.bool_]) -> Self:
-        """The log without all events of some users; users and items keep their numbers.
+        """The log without the events of some users; users and items keep their dense ids.
 
         Args:
-            users: dense ids, or a bool mask (n_users,).
+            users: dense ids, or bool (n_users,).
         """
         gone = np.zeros(self.n_users, dtype=np.bool_)
         gone[users] = True
@@ -292,29 +311,37 @@ class InteractionLog:
 
 
 def item_codes(items: pl.DataFrame, *attributes: str) -> tuple[NDArray[np.int32], list[str]]:
-    """See `InteractionLog.item_codes`; for a frame of items alone."""
+    """The same as `InteractionLog.item_codes`, for a frame of items alone."""
     missing = [name for name in attributes if name not in items.columns]
     if missing or not attributes:
         named = repr(missing[0]) if missing else "to make codes of"
         raise LogError(f"items: no column {named} among {items.columns}")
     columns = [items[name] for name in attributes]
     if len(columns) == 1 and isinstance(columns[0].dtype, pl.Enum):
-        known = columns[0].dtype.categories
+        labels = columns[0].dtype.categories
         codes = columns[0].to_physical()
     else:
-        text = [column.cast(pl.String).fill_null("unknown") for column in columns]
-        labels = pl.select(pl.concat_str(text, separator=" · ")).to_series()
-        known = labels.unique().sort()
-        codes = labels.cast(pl.Enum(known)).to_physical()
+        texts = [column.cast(pl.String).fill_null("unknown") for column in columns]
+        combinations = pl.select(pl.concat_str(texts, separator=" · ")).to_series()
+        labels = combinations.unique().sort()
+        codes = combinations.cast(pl.Enum(labels)).to_physical()
     if codes.null_count():
-        known = known.extend(pl.Series(["unknown"]))
-    return codes.cast(pl.Int32).fill_null(len(known) - 1).to_numpy(), known.to_list()
+        labels = labels.extend(pl.Series(["unknown"]))
+    return codes.cast(pl.Int32).fill_null(len(labels) - 1).to_numpy(), labels.to_list()
 
 
 def _in_key_order(
     ids: NDArray[np.uint32], keys: NDArray[np.uint64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """Dense ids as positions among those that occur, the latter in the order of their keys."""
+    """The position of each dense id among those that occur, in the order of their keys.
+
+    Args:
+        ids: uint32 (n,), dense ids; they may repeat.
+        keys: uint64 (n_entities,), stable keys by dense id.
+
+    Returns:
+        int64 (n,) positions, and int32 (n_hot,) the dense ids that occur, in the order of keys.
+    """
     present = np.zeros(keys.size, dtype=np.bool_)
     present[ids] = True
     hot = np.flatnonzero(present)

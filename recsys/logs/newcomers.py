@@ -1,7 +1,7 @@
-"""Who of a platform's own log is a newcomer: by condition, by a window of days, or by a wave.
+"""Who is a newcomer in your own log: by a condition, by a window of days, or by a wave of arrivals.
 
-Who comes after the window is neither: such a *bystander*'s events stay in the log, but he is not
-measured, and in no placebo group.
+A user who is first seen after the window is a *bystander*, neither incumbent nor newcomer. The
+bystanders' events stay in the log, but bystanders are not measured and are in no placebo group.
 """
 
 from dataclasses import dataclass, field, replace
@@ -27,26 +27,34 @@ ARRIVALS = {
     "used": pl.Boolean,
     "wave": pl.Boolean,
 }
-"""Columns of `OwnLog.arrivals`: a row a day or week; `used` is false in the burn-in."""
+"""Columns of `OwnLog.arrivals`, a row per day or week: its first date, its length, the users first
+seen in it, whether it is used (false in the burn-in), whether it belongs to the wave."""
+
 _MIN_DAYS = 21
-"""Fewest days in which a wave is looked for by the day."""
-_MOST_BURN_IN = 1 / 3
-_SEEN = 0.9
-"""Share of those there before the log that the burn-in waits for."""
+"""Fewest days after the burn-in in which a wave is looked for day by day."""
+
+_MAX_BURN_IN = 1 / 3
+"""Largest share of the log that the burn-in may take."""
+
+_SHARE_SEEN = 0.9
+"""The burn-in ends when so large a share of those there before the log should have been seen."""
+
 _WEEK = 7
+"""Days."""
 
 
 @dataclass(frozen=True)
 class OwnLog:
-    """A log, and what is known of who came when.
+    """A log whose users have cohorts, and how the cohorts were found.
 
     Attributes:
-        log: the log, with cohorts.
-        bystanders: bool (n_users,), who came after the newcomers.
+        log: the log.
+        bystanders: bool (n_users,), which users came after the newcomers.
         arrived: first day on which newcomers came; None if it is not known.
-        arrivals: `ARRIVALS`, the counts in which a wave was looked for; no row unless `auto`.
-        wave: what was found in them.
-        notes: what a reader of the figures must know of this, a sentence each.
+        arrivals: the users first seen in each period, columns as in `ARRIVALS`; without rows unless
+            newcomers were found by `auto`.
+        wave: the wave of arrivals that `auto` found; None otherwise.
+        notes: sentences on the cohorts that a reader of the figures must know.
     """
 
     log: InteractionLog
@@ -58,24 +66,24 @@ class OwnLog:
 
 
 def by_condition(log: InteractionLog, source: LogSource) -> OwnLog:
-    """A log whose users have cohorts already.
+    """Wraps a log whose users have cohorts already.
 
     Args:
-        log: with cohorts.
-        source: may say when the newcomers arrived.
+        log: a log with cohorts.
+        source: its `arrived` may say on which day the newcomers arrived.
     """
     return OwnLog(log, np.zeros(log.n_users, dtype=np.bool_), source.arrived)
 
 
 def by_time(log: InteractionLog, source: LogSource) -> OwnLog:
-    """A log with cohorts by the day on which each user was first seen.
+    """Gives users a cohort by the day on which each was first seen.
 
     Args:
-        log: all of it, before any events are left out.
-        source: `newcomers` is a window, or `auto`.
+        log: the whole log, before any events are left out.
+        source: its `newcomers` is a window of days, or `auto` to look for a wave of arrivals.
 
     Raises:
-        LogError: the log has no times, is too short, or holds no wave.
+        LogError: the log has no times, is too short, or shows no wave.
     """
     how = "first_seen" if isinstance(source.newcomers, Newcomers) else "auto"
     if not log.has_times:
@@ -91,11 +99,11 @@ def by_time(log: InteractionLog, source: LogSource) -> OwnLog:
 
 
 def active_days(log: InteractionLog, timezone: str) -> pl.DataFrame:
-    """The days on which each user has events: user · day, each once, in order.
+    """The days on which each user has events: columns user · day, distinct and sorted.
 
     Args:
-        log: with times.
-        timezone: where days begin.
+        log: a log with times.
+        timezone: the zone whose midnight begins a day, such as "Asia/Shanghai".
 
     >>> log = InteractionLog.from_frames({"user_id": [1, 1], "item_id": [7, 8],
     ...     "timestamp": ["2025-01-12T15:59:00Z", "2025-01-12T16:01:00Z"]})
@@ -107,10 +115,10 @@ def active_days(log: InteractionLog, timezone: str) -> pl.DataFrame:
 
 
 def _first_day(log: InteractionLog, source: LogSource) -> pl.Series:
-    """Date (n_users,): `joined` where the users have it, else the first event; null for neither."""
+    """Dates (n_users,): a user's `joined`, else the day of the first event, else null."""
     first = active_days(log, source.timezone).group_by("user").agg(pl.col("day").min())
-    everybody = pl.DataFrame({"user": np.arange(log.n_users, dtype=np.uint32)})
-    seen = everybody.join(first, on="user", how="left", maintain_order="left")["day"]
+    all_users = pl.DataFrame({"user": np.arange(log.n_users, dtype=np.uint32)})
+    seen = all_users.join(first, on="user", how="left", maintain_order="left")["day"]
     if "joined" not in log.users.columns:
         return seen
     joined = log.users["joined"]
@@ -124,6 +132,7 @@ def _first_day(log: InteractionLog, source: LogSource) -> pl.Series:
 
 
 def _in_window(log: InteractionLog, seen: pl.Series, first: date, last: date | None) -> OwnLog:
+    """Users first seen from `first` to `last` (or the end) are newcomers, later ones bystanders."""
     new = ((seen >= first) & (seen <= (last or date.max))).fill_null(False)
     later = (seen > (last or date.max)).fill_null(False).to_numpy()
     cohort = pl.select(
@@ -131,21 +140,21 @@ def _in_window(log: InteractionLog, seen: pl.Series, first: date, last: date | N
     ).to_series()
     marked = replace(log, users=log.users.with_columns(cohort=cohort))
     until = f"to {last}" if last is not None else "on"
-    known = "joined, or were first seen" if "joined" in log.users.columns else "were first seen"
+    came = "joined, or were first seen," if "joined" in log.users.columns else "were first seen"
     notes = [
-        f"Newcomers: {int(new.sum()):,} users who {known}, from {first} {until}; incumbents: "
-        f"{int((seen < first).sum()):,} who came before."
+        f"Newcomers: {int(new.sum()):,} users who {came} from {first} {until}. "
+        f"Incumbents: {int((seen < first).sum()):,} users who came before."
     ]
     if later.any():
         notes.append(
-            f"{int(later.sum()):,} users came later: they are neither, are not measured, and are "
-            "in no placebo group; their events stay."
+            f"{int(later.sum()):,} users came later. They count as neither: they are not measured "
+            "and are in no placebo group, but their events stay in the log."
         )
     return OwnLog(marked, later, first, notes=tuple(notes))
 
 
-class _Looked(NamedTuple):
-    """Where a wave was looked for, and what was found."""
+class _Search(NamedTuple):
+    """A search for a wave in the arrivals by day or by week, and its result."""
 
     arrivals: pl.DataFrame
     wave: Wave
@@ -166,45 +175,45 @@ class _Looked(NamedTuple):
 
 
 def _of_wave(log: InteractionLog, seen: pl.Series, source: LogSource) -> OwnLog:
-    """By the week if there are enough and they show one, else by the day."""
+    """Looks for a wave in the arrivals by week, and, without success, by day."""
     tables, burn_in = _arrivals(log, seen, source)
-    waited = ""
+    left_out = ""
     if burn_in:
-        waited = (
-            f" The first {burn_in} days are left out: in them most of those who were there before "
-            "are first seen."
+        left_out = (
+            f" The first {burn_in} days are left out: most users who were there before the log "
+            "are first seen in them."
         )
-    looked = []
+    searches = []
     for table in tables:
         counts = table.filter("used")["first_seen"]
-        looked.append(_Looked(table, find_wave(counts, level=LEVEL / len(tables))))
-        if looked[-1].wave.found:
+        searches.append(_Search(table, find_wave(counts, level=LEVEL / len(tables))))
+        if searches[-1].wave.found:
             break
-    found = looked[-1]
-    wave, used = found.wave, found.arrivals.filter("used")
+    search = searches[-1]
+    wave, used = search.wave, search.arrivals.filter("used")
     if not wave.found or wave.start is None or wave.end is None:
-        refusals = "; ".join(each.refusal for each in looked)
+        refusals = "; ".join(search.refusal for search in searches)
         raise LogError(
-            f"log.newcomers: auto finds no wave of newcomers {refusals}.{waited} Say "
-            "who is one: a condition on the users, or {first_seen: {from: DATE, to: DATE}}"
+            f"log.newcomers: auto finds no wave of newcomers {refusals}.{left_out} Say who is a "
+            "newcomer: by a condition on the users, or {first_seen: {from: DATE, to: DATE}}"
         )
     begins = used["from"][wave.start]
-    first = begins if found.unit == "day" else _to_the_day(seen, begins)
+    first = begins if search.unit == "day" else _to_the_day(seen, begins)
     last = None if wave.end >= used.height else used["from"][wave.end] - timedelta(days=1)
     own = _in_window(log, seen, first, last)
     note = (
-        f"auto: arrivals rise on {first}. By the {found.unit}, {found.where}: {wave.evidence}."
-        f"{waited} A rise in users first seen may also be a change of what is logged."
+        f"auto: arrivals rise on {first}. By the {search.unit}, {search.where}: {wave.evidence}."
+        f"{left_out} A rise in users first seen may also come from a change of what is logged."
     )
     inside = pl.col("used") & pl.col("from").is_between(begins, last or date.max)
-    arrivals = found.arrivals.with_columns(wave=inside)
+    arrivals = search.arrivals.with_columns(wave=inside)
     return replace(own, arrivals=arrivals, wave=wave, notes=(note, *own.notes))
 
 
 def _arrivals(
     log: InteractionLog, seen: pl.Series, source: LogSource
 ) -> tuple[list[pl.DataFrame], int]:
-    """Users first seen by week, where there are enough, and by day; and the days of the burn-in."""
+    """Users first seen by week and by day, each if it is long enough; and days of the burn-in."""
     days = active_days(log, source.timezone)
     begin, end = days["day"].min(), days["day"].max()
     assert isinstance(begin, date)
@@ -224,15 +233,15 @@ def _arrivals(
     tables = [table for table, least in enough if table["used"].sum() >= least]
     if not tables:
         raise LogError(
-            f"log.newcomers: auto needs {_MIN_DAYS} days after the first {burn_in}, in which most "
-            f"of those who were there before the log are first seen, but it has {length} days in "
-            "all; give dates (first_seen) or a condition on the users"
+            f"log.newcomers: auto needs {_MIN_DAYS} days after the first {burn_in}, but the log "
+            f"has {length} days in all (most users who were there before the log are first seen "
+            f"in its first {burn_in} days); give dates (first_seen) or a condition on the users"
         )
     return tables, burn_in
 
 
 def _counts(seen: pl.Series, begin: date, end: date, width: int, used_from: date) -> pl.DataFrame:
-    """Users first seen in each whole period of so many days."""
+    """Users first seen in each whole period of `width` days, columns as in `ARRIVALS`."""
     number = ((seen - pl.Series([begin])).dt.total_days() // width).to_numpy()
     count = ((end - begin).days + 1) // width
     starts = [begin + timedelta(days=width * i) for i in range(count)]
@@ -253,19 +262,23 @@ def _all_joined(log: InteractionLog) -> bool:
 
 
 def _burn_in(days: pl.DataFrame, length: int) -> int:
-    """Days until most of those who were there before the log have been seen; a third at most."""
+    """Days until most users who were there before the log have been seen, a third of it at most."""
     gaps = days.select(pl.col("day").diff().over("user").dt.total_days()).to_series().drop_nulls()
-    return max(1, min(ceil(first_seen_by(gaps, _SEEN)), int(length * _MOST_BURN_IN)))
+    return max(1, min(ceil(first_seen_by(gaps, _SHARE_SEEN)), int(length * _MAX_BURN_IN)))
 
 
 def _to_the_day(seen: pl.Series, week: date) -> date:
-    """The day within a week of a Monday at which daily arrivals rise most."""
+    """The day, at most a week from the Monday `week`, on which daily arrivals rise most.
+
+    Counts become nearly normal by 2·√(count + 3/8) (Anscombe 1948); the day is the one that splits
+    them into two means with the largest gain in fit, among those where the mean rises.
+    """
     begin = week - timedelta(days=2 * _WEEK)
     number = (seen.drop_nulls() - pl.Series([begin])).dt.total_days().to_numpy()
     inside = number[(number >= 0) & (number < 4 * _WEEK)]
     z = 2 * np.sqrt(np.bincount(inside, minlength=4 * _WEEK) + 0.375)
     cuts = np.arange(_WEEK, 3 * _WEEK)
     z = z - z.mean()
-    low = np.cumsum(z)[cuts - 1]  # of the days before the cut; the rest sum to its opposite
+    low = np.cumsum(z)[cuts - 1]  # sum before the cut; the sum after it is the opposite
     gain = np.where(low < 0, low**2 / cuts + low**2 / (z.size - cuts), -1.0)
     return begin + timedelta(days=int(cuts[np.argmax(gain)]))

@@ -1,8 +1,9 @@
-"""A platform's own log, read as its config says: the one place in the library that reads data."""
+"""Reading your own log as a config says. No other module of the library reads data from files."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from polars.exceptions import PolarsError
@@ -15,19 +16,19 @@ from recsys.logs.schema import COHORTS, KINDS
 
 
 def read_log(source: LogSource) -> InteractionLog:
-    """The log alone of `read_own_log`."""
+    """Reads a log and its cohorts; arguments and errors as in `read_own_log`."""
     return read_own_log(source).log
 
 
 def read_own_log(source: LogSource) -> OwnLog:
-    """Reads the files of a log, maps their columns, marks newcomers, drops rare items.
+    """Reads the files of a log, renames their columns, marks newcomers and drops rare items.
 
     Args:
-        source: files, column names, and conditions in SQL.
+        source: the part `log` of a config, such as LogSource(events="data/events.csv", …).
 
     Raises:
-        ConfigError: a file that is not there, or a condition that cannot be evaluated.
-        LogError: what the files hold is no log, or has no newcomers or no incumbents in it.
+        ConfigError: a file is not there, or a condition cannot be evaluated.
+        LogError: the files hold no valid log, or a log without newcomers or without incumbents.
     """
     frames = {
         name: read_frame(path, f"log.{name}", f"log.{name}=path/to/{Path(path).name}")
@@ -37,10 +38,10 @@ def read_own_log(source: LogSource) -> OwnLog:
     frames = renamed(frames, source.columns, "log.columns")
     events = _with_cancels(_with_kind(frames["events"], source.kinds), frames["events"], source)
     _check_weights(events, source.weights)
+    users = frames.get("users")
     condition = source.newcomers if isinstance(source.newcomers, str) else AUTO
-    users = (
-        _with_cohort(frames.get("users"), condition) if condition != AUTO else frames.get("users")
-    )
+    if condition != AUTO:
+        users = _with_cohort(users, condition)
     log = InteractionLog.from_frames(
         events, users, frames.get("items"), weights=source.weights, timezone=source.timezone
     )
@@ -51,21 +52,21 @@ def read_own_log(source: LogSource) -> OwnLog:
 
 
 def read_frame(path: str, where: str, otherwise: str) -> pl.DataFrame:
-    """A Parquet or CSV file as a frame.
+    """Reads a Parquet or CSV file.
 
     Args:
-        path: of the file; whatever does not end in .parquet is read as CSV.
-        where: what names it, for messages: a key of a config, an option of a program.
-        otherwise: how to name another one.
+        path: such as "data/events.csv"; a file that does not end in .parquet is read as CSV.
+        where: the config key or option that names the file, for messages, such as "log.events".
+        otherwise: how to name another file, for messages, such as "log.events=path/to/file.csv".
 
     Raises:
-        ConfigError: a file that is not there.
-        LogError: one that cannot be read.
+        ConfigError: the file is not there.
+        LogError: the file cannot be read.
     """
     file = Path(path)
     if not file.is_file():
         raise ConfigError(
-            f"{where}: no file at {file.resolve()}; put it there as Parquet or CSV, "
+            f"{where}: no file at {file.resolve()}; put a Parquet or CSV file there, "
             f"or name another place: {otherwise}"
         )
     try:
@@ -81,7 +82,7 @@ def read_frame(path: str, where: str, otherwise: str) -> pl.DataFrame:
 
 
 def _check_dates(frame: pl.DataFrame, file: Path, where: str) -> None:
-    """Raises on dates of a CSV that do not begin with the year: 01/02/2025 may be either."""
+    """Raises on dates of a CSV that do not begin with the year; 01/02/2025 has two meanings."""
     times = [column for column, kind in frame.schema.items() if kind.is_temporal()]
     raw = pl.scan_csv(file, infer_schema=False).select(times) if times else None
     for column in times:
@@ -89,7 +90,7 @@ def _check_dates(frame: pl.DataFrame, file: Path, where: str) -> None:
         text = raw.select(column).drop_nulls().head(1).collect().item()
         if frame.schema[column] != pl.Time and not text.strip()[:4].isdigit():
             raise LogError(
-                f"{where}: {file} has dates such as {text!r} in {column}, which may be read in "
+                f"{where}: {file} has dates such as {text!r} in {column}, which can be read in "
                 "two ways; write them with the year first, such as 2025-01-13"
             )
 
@@ -97,44 +98,43 @@ def _check_dates(frame: pl.DataFrame, file: Path, where: str) -> None:
 def renamed(
     frames: Mapping[str, pl.DataFrame], columns: Mapping[str, str], where: str = "columns"
 ) -> dict[str, pl.DataFrame]:
-    """Frames whose columns have our names.
+    """Renames the columns of frames to the names that recsys uses.
 
     Args:
-        frames: by what messages call them.
-        columns: ours: theirs. Each is renamed in every frame that has it.
-        where: what names the mapping, for messages.
+        frames: frames by the name that messages call them, such as "events".
+        columns: the file's name of a column by ours, such as {"user_id": "member"}. A column is
+            renamed in each frame that has it.
+        where: the config key that holds the mapping, for messages, such as "log.columns".
 
     Raises:
-        ConfigError: a column that no frame has.
+        ConfigError: no frame has a column that is named.
 
     >>> renamed({"a": pl.DataFrame({"member": [1]})}, {"user_id": "member"})["a"].columns
     ['user_id']
     """
-    for ours, theirs in columns.items():
-        if not any(theirs in frame.columns for frame in frames.values()):
+    for our_name, file_name in columns.items():
+        if not any(file_name in frame.columns for frame in frames.values()):
             have = "; ".join(f"{name}: {', '.join(f.columns)}" for name, f in frames.items())
             raise ConfigError(
-                f"{where}.{ours}: no file has a column {theirs!r}. The files have {have}"
+                f"{where}.{our_name}: no file has a column {file_name!r}. The files have {have}"
             )
     return {name: _renamed(frame, columns) for name, frame in frames.items()}
 
 
 def _renamed(frame: pl.DataFrame, columns: Mapping[str, str]) -> pl.DataFrame:
-    present = {theirs: ours for ours, theirs in columns.items() if theirs in frame.columns}
-    replaced = [
-        ours for theirs, ours in present.items() if ours in frame.columns and ours != theirs
-    ]
-    return frame.drop(replaced).rename(present)
+    """One frame with our names; a column of the file that has such a name already is dropped."""
+    renames = {
+        file_name: our_name for our_name, file_name in columns.items() if file_name in frame.columns
+    }
+    replaced = [new for old, new in renames.items() if new in frame.columns and new != old]
+    return frame.drop(replaced).rename(renames)
 
 
 def _with_kind(events: pl.DataFrame, kinds: Mapping[str, str]) -> pl.DataFrame:
-    """Kinds of event by the first condition that holds; see `LogSource.kinds`."""
+    """Sets the kind of each event to the first whose condition holds; see `LogSource.kinds`."""
     if not kinds:
         return events
-    unknown = [kind for kind in kinds if kind not in KINDS.categories]
-    if unknown:
-        known = ", ".join(KINDS.categories)
-        raise ConfigError(f"log.kinds: no kind of event {unknown[0]!r}; known: {known}")
+    _check_kinds(kinds, "log.kinds")
     kind = pl.lit("impression")
     for name, condition in reversed(list(kinds.items())):
         holds = _condition(events, condition, f"log.kinds.{name}")
@@ -143,15 +143,21 @@ def _with_kind(events: pl.DataFrame, kinds: Mapping[str, str]) -> pl.DataFrame:
 
 
 def _with_cancels(events: pl.DataFrame, given: pl.DataFrame, source: LogSource) -> pl.DataFrame:
-    """A column that says of cancelling rows which kind they take back; see `LogSource.cancels`."""
+    """Adds a column with the kind of event that a row takes back (`LogSource.cancels`), else null.
+
+    Args:
+        events: the events after `_with_kind`.
+        given: the events before it, on which the conditions are evaluated.
+        source: its `cancels` holds a condition, or a kind of the file, by the kind taken back.
+    """
     if not source.cancels:
         return events
     cancels = pl.lit(None, dtype=pl.String)
     for name, text in reversed(list(source.cancels.items())):
         if name not in KINDS.categories or name == "impression":
-            known = ", ".join(kind for kind in KINDS.categories if kind != "impression")
+            kinds = ", ".join(kind for kind in KINDS.categories if kind != "impression")
             raise ConfigError(
-                f"log.cancels: no kind of event {name!r} to take back; known: {known}"
+                f"log.cancels: no kind of event {name!r} to take back; known: {kinds}"
             )
         where = f"log.cancels.{name}"
         if text.isidentifier() and text not in given.columns and "kind" in given.columns:
@@ -160,38 +166,46 @@ def _with_cancels(events: pl.DataFrame, given: pl.DataFrame, source: LogSource) 
             holds = pl.lit(given.select(_condition(given, text, where)).to_series())
         cancels = pl.when(holds.fill_null(False)).then(pl.lit(name)).otherwise(cancels)
     marked = events.with_columns(cancels=cancels)
-    if "kind" in marked.columns:  # a kind such as `unlike` is none of ours
-        plain = pl.col("kind").cast(pl.String)
+    if "kind" in marked.columns:
+        # The kind of a cancelling row, such as `unlike`, is not one that the schema allows.
+        kind = pl.col("kind").cast(pl.String)
         cancelling = pl.col("cancels").is_not_null()
         marked = marked.with_columns(
-            kind=pl.when(cancelling).then(pl.lit("impression")).otherwise(plain)
+            kind=pl.when(cancelling).then(pl.lit("impression")).otherwise(kind)
         )
     return marked
 
 
-def _check_weights(events: pl.DataFrame, weights: Mapping[str, float]) -> None:
-    unknown = [kind for kind in weights if kind not in KINDS.categories]
+def _check_kinds(kinds: Mapping[str, Any], where: str) -> None:
+    """Raises ConfigError for a kind of event that does not exist."""
+    unknown = [kind for kind in kinds if kind not in KINDS.categories]
     if unknown:
-        known = ", ".join(KINDS.categories)
-        raise ConfigError(f"log.weights: no kind of event {unknown[0]!r}; known: {known}")
+        raise ConfigError(
+            f"{where}: no kind of event {unknown[0]!r}; known: {', '.join(KINDS.categories)}"
+        )
+
+
+def _check_weights(events: pl.DataFrame, weights: Mapping[str, float]) -> None:
+    """Raises ConfigError for unknown kinds, and where each event has a weight of its own."""
+    _check_kinds(weights, "log.weights")
     if weights and "weight" in events.columns:
         raise ConfigError(
-            "log.weights: the events have a column weight, which says the same of each row; leave "
-            "one of them out, or map the column to another name: log.columns.their_weight=weight"
+            "log.weights: the events already have a column weight; leave one of the two out, or "
+            "map the column to another name: log.columns.their_weight=weight"
         )
 
 
 def _with_cohort(users: pl.DataFrame | None, newcomers: str) -> pl.DataFrame:
-    """The users, each incumbent or newcomer; a condition that is null makes an incumbent."""
+    """Marks users as newcomers where a condition holds; where it is null they are incumbents."""
     if users is None:
         raise ConfigError("log.users: give the users' file: log.newcomers is a condition on it")
-    cohort = _condition(users, newcomers, "log.newcomers").fill_null(False)
-    named = pl.when(cohort).then(pl.lit("newcomer")).otherwise(pl.lit("incumbent"))
-    return users.with_columns(cohort=named.cast(COHORTS))
+    is_newcomer = _condition(users, newcomers, "log.newcomers").fill_null(False)
+    cohort = pl.when(is_newcomer).then(pl.lit("newcomer")).otherwise(pl.lit("incumbent"))
+    return users.with_columns(cohort=cohort.cast(COHORTS))
 
 
 def _condition(frame: pl.DataFrame, text: str, where: str) -> pl.Expr:
-    """A SQL condition as an expression that yields a boolean on this frame."""
+    """An SQL condition as an expression that yields true or false for each row of the frame."""
     try:
         expression = pl.sql_expr(text)
         kind = frame.head(1).select(expression.alias("condition")).schema["condition"]
@@ -207,11 +221,12 @@ def _condition(frame: pl.DataFrame, text: str, where: str) -> pl.Expr:
 
 
 def _without_rare_items(log: InteractionLog, least: int) -> InteractionLog:
+    """The log without events on items that have fewer than `least` positive events."""
     if least == 1:
         return log
     liked = log.dense.filter(pl.col("weight") > 0)
-    counts = liked.group_by("item").len().filter(pl.col("len") >= least)["item"]
-    kept = log.only(log.dense["item"].is_in(counts.implode()).to_numpy())
+    items = liked.group_by("item").len().filter(pl.col("len") >= least)["item"]
+    kept = log.only(log.dense["item"].is_in(items.implode()).to_numpy())
     dropped = log.dense.height - kept.dense.height
     if kept.dense.is_empty():
         raise LogError(f"log.min_item_events: no item has {least} positive events; lower it")
@@ -221,12 +236,13 @@ def _without_rare_items(log: InteractionLog, least: int) -> InteractionLog:
 
 
 def _check_cohorts(log: InteractionLog, newcomers: str | Newcomers) -> None:
-    condition = isinstance(newcomers, str)
-    how, what = (repr(newcomers), "the condition") if condition else ("first_seen", "its dates")
+    """Raises LogError where a cohort has no users with events."""
+    by_condition = isinstance(newcomers, str)
+    how, what = (repr(newcomers), "the condition") if by_condition else ("first_seen", "its dates")
     active = log.users[log.dense["user"].unique().cast(pl.UInt32)]["cohort"]
-    for cohort, advice in (("newcomer", "nobody"), ("incumbent", "everybody")):
+    for cohort, who in (("newcomer", "nobody"), ("incumbent", "everybody")):
         if (active == cohort).sum() == 0:
             raise LogError(
-                f"log.newcomers: {advice} with events is a newcomer by {how}, so there are "
+                f"log.newcomers: {who} with events is a newcomer by {how}, so there are "
                 f"no {cohort}s to compare; change {what}"
             )

@@ -1,6 +1,6 @@
-"""The frames at the boundary: what columns a log and served feeds have, and the checks on them.
+"""The frames that come in: which columns a log and served feeds have, and the checks on them.
 
-Inside, everything is dense arrays; frames are checked once, on the way in, by dataframely schemas.
+Frames are checked once, on the way in, by dataframely schemas; inside, everything is dense arrays.
 """
 
 from functools import lru_cache
@@ -26,7 +26,7 @@ KINDS = pl.Enum(
     ]
 )
 SOURCES = pl.Enum(["personal", "following", "trending", "fresh", "fallback"])
-"""How a note came into a feed; `fallback`: the recommender could not serve the slot."""
+"""How a post came into a feed; `fallback` marks a slot that the recommender could not fill."""
 
 WEIGHTS: dict[str, float] = {
     "impression": 0,
@@ -40,15 +40,20 @@ WEIGHTS: dict[str, float] = {
     "purchase": 0,
     "hide": 0,
 }
-"""What an event of each kind adds to a user's interest in an item; 0 is seen, not liked. Below 0
-would also take back what the user did with the item before."""
+"""What an event of each kind adds to a user's interest in an item. An event of weight 0 was seen
+and not liked. A negative weight also takes back the user's earlier events on the item."""
 
 
 def to_polars(frame: Any, name: str) -> pl.DataFrame:
-    """Anybody's frame as a polars frame: polars (lazy too), pandas, Arrow, or a dict of columns.
+    """Converts a frame of any kind to polars.
+
+    Args:
+        frame: a polars DataFrame or LazyFrame, a pandas frame, an Arrow table, or a dict of
+            columns.
+        name: what messages call it, such as "users".
 
     Raises:
-        LogError: if polars cannot read it.
+        LogError: polars cannot read it.
 
     >>> to_polars({"user_id": [1, 2]}, "users").columns
     ['user_id']
@@ -58,7 +63,7 @@ def to_polars(frame: Any, name: str) -> pl.DataFrame:
     if isinstance(frame, pl.DataFrame):
         return frame
     if isinstance(frame, str | bytes):
-        raise LogError(f"{name}: {frame!r} is no frame; read the file first, with polars.read_csv")
+        raise LogError(f"{name}: {frame!r} is no frame; read a file with polars.read_csv first")
     try:
         return pl.DataFrame(frame)
     except Exception as error:
@@ -69,15 +74,15 @@ def to_polars(frame: Any, name: str) -> pl.DataFrame:
 
 
 def checked(frame: pl.DataFrame, name: str, called: str | None = None) -> pl.DataFrame:
-    """The frame, if it keeps the schema called `name`: users, items, events or feeds.
+    """Returns a frame unchanged if it keeps a schema, and raises an error otherwise.
 
     Args:
-        frame: anything.
-        name: of the schema.
-        called: what messages call the frame; `name` unless given.
+        frame: the frame to check.
+        name: of the schema: "users", "items", "events" or "feeds".
+        called: what messages call the frame, such as "before"; `name` unless given.
 
     Raises:
-        LogError: names the columns and rules that fail, and in how many rows.
+        LogError: a column or a rule fails; the message names it and the number of rows.
 
     >>> checked(pl.DataFrame({"user_id": [1], "rank": [0], "item_id": [7]}), "feeds")
     Traceback (most recent call last):
@@ -94,9 +99,9 @@ def checked(frame: pl.DataFrame, name: str, called: str | None = None) -> pl.Dat
             "Rename yours, or map them under `columns` in the config"
         )
     for column in _REQUIRED[name]:
-        kind = frame.schema[column]
-        if column != "rank" and not (kind.is_integer() or kind in _TEXT or kind == pl.Null):
-            raise LogError(f"{called}: {column} is {kind}; ids are integers or strings")
+        dtype = frame.schema[column]
+        if column != "rank" and not (dtype.is_integer() or dtype in _TEXT or dtype == pl.Null):
+            raise LogError(f"{called}: {column} is {dtype}; ids are integers or strings")
         nulls = frame[column].null_count()
         if nulls:
             raise LogError(
@@ -120,7 +125,10 @@ _REQUIRED = {
     "events": ("user_id", "item_id"),
     "feeds": ("user_id", "rank", "item_id"),
 }
+"""Columns that a frame must have; the others are optional."""
+
 _TEXT = (pl.String, pl.Categorical, pl.Enum)
+
 _MEANING = {
     "rank": "ranks start at 1",
     "weight": "weights are finite numbers",
@@ -130,6 +138,7 @@ _MEANING = {
     "user_id": "each user has one row",
     "item_id": "each item has one row",
 }
+"""What the rules of a column ask for, for messages."""
 
 
 def _columns() -> dict[str, dict[str, Any]]:
@@ -165,7 +174,7 @@ def _schemas() -> dict[str, Any]:
 
 @lru_cache
 def _subschema(name: str, present: tuple[str, ...]) -> Any:
-    """The part of a schema whose columns are present: optional columns may be missing."""
+    """The part of a schema that concerns the columns present; optional columns may be missing."""
     import dataframely as dy
 
     columns = {column: _columns()[name][column] for column in present}

@@ -123,7 +123,7 @@ def test_why_likes_are_out_of_reach():
         "seen before": 1,
         "of items published later": 1,
         "of items too old to be served": 1,
-        "of items that nobody knew of": 1,
+        "of items without events before": 1,
         "of one's own items": 1,
     }
     # what is out of reach is no candidate, or is withheld from who liked it

@@ -73,9 +73,9 @@ def test_both_days_of_a_window_are_in_it():
     assert own.bystanders.tolist() == [False, False, False, True]
     assert own.arrived == date(2025, 1, 12)
     assert (
-        "2 users who were first seen, from 2025-01-12 to 2025-01-14; incumbents: 1" in own.notes[0]
+        "2 users who were first seen from 2025-01-12 to 2025-01-14. Incumbents: 1" in own.notes[0]
     )
-    assert own.notes[1].startswith("1 users came later: they are neither")
+    assert own.notes[1].startswith("1 users came later. They count as neither")
     assert own.arrivals.is_empty()
     assert own.wave is None
 
@@ -196,7 +196,11 @@ def test_a_log_that_begins_is_no_wave():
         LogError, match=r"auto finds no wave of newcomers in \d+ days from"
     ) as caught:
         by_time(log, source("auto"))
-    for words in ("days are left out", "Say who is one", "first_seen: {from: DATE, to: DATE}"):
+    for words in (
+        "days are left out",
+        "Say who is a newcomer",
+        "first_seen: {from: DATE, to: DATE}",
+    ):
         assert words in str(caught.value)
 
 

@@ -81,7 +81,11 @@ def test_a_column_that_has_our_name_already_gives_way(tmp_path):
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"events": "nowhere/e.csv"}, ConfigError, "nowhere/e.csv; put it there as"),
+        (
+            {"events": "nowhere/e.csv"},
+            ConfigError,
+            "nowhere/e.csv; put a Parquet or CSV file there",
+        ),
         ({"users": "nowhere/u.csv"}, ConfigError, "log.users: no file at /"),
         ({"users": None}, ConfigError, "log.users: give the users' file"),
         (
@@ -107,7 +111,7 @@ def test_a_column_that_has_our_name_already_gives_way(tmp_path):
         (
             {"weights": {"like": 1}, "columns": {**COLUMNS, "weight": "liked"}},
             ConfigError,
-            "log.weights: the events have a column weight, which says the same of each row",
+            "log.weights: the events already have a column weight",
         ),
         ({"cancels": {"lik": "liked = 0"}}, ConfigError, "log.cancels: no kind of event 'lik' to"),
         ({"cancels": {"impression": "liked = 0"}}, ConfigError, "no kind of event 'impression' to"),
@@ -168,7 +172,7 @@ def test_cancels_by_condition_or_by_kind(tmp_path, how):
 def test_days_first_in_a_csv_are_refused(tmp_path):
     (tmp_path / "e.csv").write_text("user_id,item_id,timestamp\n1,2,03/04/2025\n2,2,05/06/2025\n")
     with pytest.raises(
-        LogError, match="dates such as '03/04/2025' in timestamp, which may be read"
+        LogError, match="dates such as '03/04/2025' in timestamp, which can be read"
     ):
         read_log(LogSource(events=str(tmp_path / "e.csv"), newcomers="auto"))
 
