@@ -1,18 +1,16 @@
-"""Short forms of a config are written out: `als` becomes `{kind: als, name: als, options: {}}`."""
+"""Writes out the short forms of a config: `als` becomes `{kind: als, name: als, options: {}}`."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from recsys.config import (
-    PLATFORMS,
-    Population,
-)
 from recsys.config.overrides import PRESETS
+from recsys.config.presets import PLATFORMS
+from recsys.config.world import Population
 from recsys.core.errors import ConfigError, nearest
 
 
 def _expand(raw: dict[str, Any]) -> dict[str, Any]:
-    """Presets and short forms written out."""
+    """The content of a config with presets filled in and short forms written out."""
     raw = dict(raw)
     if isinstance(raw.get("world"), dict):
         world = dict(raw["world"])
@@ -33,9 +31,9 @@ def _expand(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def _whole_cohorts(population: dict[str, Any]) -> dict[str, Any]:
-    """Cohorts of which only some fields are said have the defaults of the others."""
-    known = Population()
-    defaults = {"incumbents": known.incumbents, "newcomers": known.newcomers}
+    """Fills in the fields of a cohort that a config leaves out with that cohort's own defaults."""
+    default = Population()
+    defaults = {"incumbents": default.incumbents, "newcomers": default.newcomers}
     return {
         name: {**defaults[name].model_dump(mode="json"), **value}
         if name in defaults and isinstance(value, dict)
@@ -45,7 +43,7 @@ def _whole_cohorts(population: dict[str, Any]) -> dict[str, Any]:
 
 
 def _preset(entry: Any, presets: Mapping[str, Mapping[str, Any]], where: str) -> Any:
-    """`rednote`, or `{kind: rednote, half_life_days: 1}`, with the preset's values filled in."""
+    """Fills a preset's values into `rednote`, or `{kind: rednote, half_life_days: 1}`."""
     if isinstance(entry, str):
         entry = {"kind": entry}
     if not isinstance(entry, dict):
@@ -57,15 +55,15 @@ def _preset(entry: Any, presets: Mapping[str, Mapping[str, Any]], where: str) ->
 
 
 def _migration(world: dict[str, Any]) -> dict[str, Any]:
-    """`influx: {from: tiktok, to: rednote}` as the newcomers' origin and the world's platform."""
+    """Turns `influx: {from: tiktok, to: rednote}` into `influx.origin` and `platform`."""
     influx = dict(world["influx"])
-    formed_on = influx.pop("from", None)
-    if formed_on is not None and "origin" not in influx:
-        influx["origin"] = _preset(formed_on, PLATFORMS, "world.influx.from")
+    origin = influx.pop("from", None)
+    if origin is not None and "origin" not in influx:
+        influx["origin"] = _preset(origin, PLATFORMS, "world.influx.from")
     if "to" in influx:
-        there = _preset(influx.pop("to"), PLATFORMS, "world.influx.to")
-        here = world.setdefault("platform", there)
-        to, at = _kind_of(there), _kind_of(here)
+        destination = _preset(influx.pop("to"), PLATFORMS, "world.influx.to")
+        platform = world.setdefault("platform", destination)
+        to, at = _kind_of(destination), _kind_of(platform)
         if to != at:
             raise ConfigError(
                 f"world.influx.to: {to!r} is not world.platform, {at!r}; leave one of them out"
@@ -78,17 +76,18 @@ def _kind_of(platform: Any) -> Any:
 
 
 def _spec(entry: Any) -> Any:
+    """A recommender or mitigation: `als`, or `{kind: als, factors: 32}`, with its options apart."""
     if isinstance(entry, str):
         entry = {"kind": entry}
     if not isinstance(entry, dict) or "options" in entry:
         return entry
     kind = entry.get("kind")
-    own = {key: value for key, value in entry.items() if key not in ("kind", "name")}
-    return {"kind": kind, "name": entry.get("name", kind), "options": own}
+    options = {key: value for key, value in entry.items() if key not in ("kind", "name")}
+    return {"kind": kind, "name": entry.get("name", kind), "options": options}
 
 
 def _chain(entry: Any) -> Any:
-    """`[anchor, calibrated]`, or `{parts: [anchor], only: [als]}`; one name is a chain too."""
+    """A chain of mitigations: `cap`, `[anchor, cap]`, or `{parts: [anchor], only: [als]}`."""
     if isinstance(entry, dict) and "parts" in entry:
         parts = entry["parts"]
         return {**entry, "parts": [_spec(p) for p in parts] if isinstance(parts, list) else parts}

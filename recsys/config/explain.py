@@ -1,25 +1,28 @@
-"""What pydantic says of a config, in words: the path of a key, what is wrong, what comes near."""
+"""Turns pydantic's errors into plain messages: the path of a key, and what is wrong with it."""
 
 from collections.abc import Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from recsys.config import (
-    Part,
-    Study,
-)
+from recsys.config.base import Part
+from recsys.config.study import Study
 from recsys.core.errors import nearest
 
 
 def _explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """All that is wrong, a line each: path, what is wrong, what is known or expected."""
+    """One line for each mistake: the path of the key, what is wrong, and what is expected.
+
+    Args:
+        error: what pydantic raised.
+        model: the model that the config was to fit, such as `Study`.
+    """
     lines = []
     problems = error.errors()
     inside = {problem["loc"][:-1] for problem in problems} | {p["loc"][:-2] for p in problems}
     for problem in problems:
         if problem["type"] == "too_short" and problem["loc"] in inside:
-            continue  # what is in it is wrong, not how much
+            continue  # an entry was refused and is reported itself; the length only follows from it
         loc = [part for part in problem["loc"] if part not in ("[key]", "condition", "rule")]
         path = ".".join(str(part) for part in loc)
         if problem["type"] == "extra_forbidden":
@@ -38,7 +41,7 @@ def _explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
 
 
 def _keys(model: type[BaseModel]) -> list[str]:
-    """What may stand in a file: a study's variants are resolved before it is a study."""
+    """Keys that a file may hold. `variants` is no field of a study: they are resolved before."""
     names = [field.alias or name for name, field in model.model_fields.items()]
     return [*names, "variants"] if model is Study else names
 
@@ -50,14 +53,15 @@ def _model_at(model: type[BaseModel], loc: Sequence[int | str]) -> type[BaseMode
             continue
         if part not in model.model_fields:
             return None
-        found = _models_in(model.model_fields[part].annotation)
-        if not found:
+        models = _models_in(model.model_fields[part].annotation)
+        if not models:
             return None
-        model = found[0]
+        model = models[0]
     return model
 
 
 def _models_in(annotation: Any) -> list[type[Part]]:
+    """The config models that occur in a type, such as `World` in `World | None`."""
     if isinstance(annotation, type) and issubclass(annotation, Part):
         return [annotation]
     return [model for inner in get_args(annotation) for model in _models_in(inner)]

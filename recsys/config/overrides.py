@@ -1,8 +1,8 @@
-"""What a config file says once overrides are merged in: one study, or one for each variant.
+"""Reads a config file and merges overrides into it: one study, or one for each variant.
 
 A variant is a set of overrides with a name: `variants: {tiktok: {world: {platform: tiktok}}}`.
-OmegaConf reads files safely and merges; interpolation stays off, so a config says the same on
-every machine. Only variants' names are checked here, `recsys.study.load` checks the rest.
+OmegaConf reads and merges; interpolation stays off, so that a config means the same on every
+machine. Only the names of variants are checked here; `recsys.study.load` checks the rest.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,44 +11,42 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from recsys.config import (
-    INFLUXES,
-    PLATFORMS,
-)
+from recsys.config.presets import INFLUXES, PLATFORMS
 from recsys.core.errors import ConfigError, nearest
 
 
 def _name_of(source: str | PathLike[str] | Mapping[str, Any]) -> str:
+    """What messages call a source: its path, or "config" for a mapping."""
     return "config" if isinstance(source, Mapping) else str(source)
 
 
 PRESETS = {"world.platform": PLATFORMS, "world.influx": INFLUXES}
-"""Keys whose value may be the name of a preset alone."""
-
+"""Presets by the key whose value may be the name of one, as in `platform: tiktok`."""
 
 _KEY = "variants"
+"""Key of a file that holds the variants."""
 
-
-_NAMES = ("name", "group", _KEY)
-
+_FIXED = ("name", "group", _KEY)
+"""Keys that a variant cannot change."""
 
 Content = dict[str, Any]
+"""The content of a config file, nested as in YAML."""
 
 
 def contents(
     source: str | PathLike[str] | Mapping[str, Any], overrides: Sequence[str], where: str
 ) -> dict[str | None, Content]:
-    """The content of each study in a file: by variant, or one under None.
+    """The content of each study in a file, by the name of the variant; by None without variants.
 
     Args:
-        source: path of a YAML file, or its content as a mapping.
-        overrides: `key=value`. `variants=NAME` and `variants=[NAME,NAME]` choose among the
-            variants, `variants.NAME.key=value` changes one; any other changes all of them.
-        where: what errors call the source.
+        source: path of a YAML file, such as "configs/demo.yaml", or its content as a mapping.
+        overrides: texts such as "seeds=2". `variants=NAME` and `variants=[NAME,NAME]` choose among
+            the variants; `variants.NAME.key=value` changes one variant; any other text changes all.
+        where: what messages call the source, such as "configs/demo.yaml".
 
     Raises:
-        ConfigError: what cannot be read, a variant that is not there, or an override for all of
-            what a variant sets itself: they would no longer differ in it.
+        ConfigError: the file cannot be read; there is no such variant; or an override for all
+            variants changes a key that a variant sets, so that variants would no longer differ.
 
     >>> file = {"name": "both", "variants": {"few": {"seeds": 2}, "many": ["seeds=8"]}}
     >>> contents(file, ["workers=1"], "file")["many"]
@@ -60,12 +58,12 @@ def contents(
         raise ConfigError(f"override {wrong[0]!r} is not of the form key=value")
     parsed = [_dotted(text, where) for text in overrides]
     changes = [part for part in parsed if _KEY not in part]
-    ours = [part[_KEY] for part in parsed if _KEY in part]
+    on_variants = [part[_KEY] for part in parsed if _KEY in part]
     if _KEY not in base:
-        if ours:
+        if on_variants:
             raise ConfigError(f"{where}: variants: the file has none to choose from")
         return {None: _merge(where, base, *changes)}
-    variants = _variants(base.pop(_KEY), ours, where)
+    variants = _variants(base.pop(_KEY), on_variants, where)
     own = {name: _merge(where, *parts) for name, parts in variants.items()}
     _check_not_overruled(own, changes, where)
     return {
@@ -75,43 +73,47 @@ def contents(
 
 
 def _named(content: Content, variant: str) -> Content:
-    """With a name of its own; a name that is no text is left for the check to find."""
+    """The content with the variant's own name: file "both", variant "few" make "both-few".
+
+    A name that is no text is left as it is; `recsys.study.load` refuses it.
+    """
     group = content.get("name")
     if not isinstance(group, str):
         return content
     return {**content, "name": f"{group}-{variant}", "group": group}
 
 
-def _variants(entries: Any, ours: Sequence[Any], where: str) -> dict[str, list[Content]]:
-    """The variants that are chosen, each with what it changes, part by part.
+def _variants(entries: Any, overrides: Sequence[Any], where: str) -> dict[str, list[Content]]:
+    """The chosen variants, each with a list of changes to make one after the other.
 
     Args:
-        entries: the file's.
-        ours: values of overrides: changes by name, or else names that are chosen.
-        where: what errors call the source.
+        entries: what the file holds under `variants`.
+        overrides: values of overrides of that key: a dict changes variants by name; a name or a
+            list of names chooses among them.
+        where: what messages call the source.
     """
     if not isinstance(entries, dict) or not entries:
         raise ConfigError(
-            f"{where}: variants: must be names, each with the keys that it changes, "
+            f"{where}: variants: must hold names, each with the keys that it changes, "
             f"but it is {entries!r}"
         )
     variants = {str(name): _parts(entry, str(name), where) for name, entry in entries.items()}
     chosen = list(variants)
-    for value in ours:
+    for value in overrides:
         if isinstance(value, dict):
             for name, entry in value.items():
-                known = _known(str(name), variants, where)
-                variants[known].extend(_parts(entry, known, where))
+                variant = _checked(str(name), variants, where)
+                variants[variant].extend(_parts(entry, variant, where))
         else:
             names = value if isinstance(value, list) else [value] if value is not None else []
-            chosen = [_known(str(name), variants, where) for name in names]
+            chosen = [_checked(str(name), variants, where) for name in names]
     if not chosen:
         raise ConfigError(f"{where}: variants: none is chosen; known: {', '.join(variants)}")
     return {name: variants[name] for name in chosen}
 
 
 def _parts(entry: Any, name: str, where: str) -> list[Content]:
-    """What a variant changes: nested keys, or a list of key=value; nothing at all is allowed."""
+    """The changes of a variant, given as nested keys, as a list of key=value, or as nothing."""
     here = f"{where}: variant {name}"
     parts = entry if isinstance(entry, list) else [{} if entry is None else entry]
     if isinstance(entry, list):
@@ -119,19 +121,20 @@ def _parts(entry: Any, name: str, where: str) -> list[Content]:
     for part in parts:
         if not isinstance(part, dict):
             raise ConfigError(
-                f"{here}: must be the keys that it changes, or a list of key=value, "
+                f"{here}: must hold the keys that it changes, or a list of key=value, "
                 f"but it is {entry!r}"
             )
-        for key in _NAMES:
+        for key in _FIXED:
             if key in part:
                 raise ConfigError(
-                    f"{here}: {key}: cannot be changed; a variant is called after the file's name "
-                    "and its own"
+                    f"{here}: {key}: cannot be changed; the name of a study with variants is the "
+                    "file's name and the variant's"
                 )
     return parts
 
 
-def _known(name: str, variants: Iterable[str], where: str) -> str:
+def _checked(name: str, variants: Iterable[str], where: str) -> str:
+    """The name of a variant, if there is such a variant."""
     if name not in variants:
         raise ConfigError(f"{where}: variants: there is no {name!r}; {nearest(name, variants)}")
     return name
@@ -140,28 +143,30 @@ def _known(name: str, variants: Iterable[str], where: str) -> str:
 def _check_not_overruled(
     variants: Mapping[str, Content], changes: Sequence[Content], where: str
 ) -> None:
-    """Raises if a change for all is of what variants set themselves, wholly or in part."""
+    """Raises if a change for all variants touches a key that some of them set themselves."""
     for path in (path for change in changes for path in _leaves(change)):
-        own = {name: list(_within(path, _leaves(content))) for name, content in variants.items()}
-        theirs = [name for name in own if own[name]]
-        if theirs:
-            first = own[theirs[0]][0]
+        touched = {
+            name: list(_within(path, _leaves(content))) for name, content in variants.items()
+        }
+        setting = [name for name in touched if touched[name]]
+        if setting:
+            key = touched[setting[0]][0]
             raise ConfigError(
-                f"{where}: override {path}: {first} is what the variants {', '.join(theirs)} set "
-                f"themselves; variants.{theirs[0]}.{first}=… changes it in one, "
+                f"{where}: override {path}: the variants {', '.join(setting)} set {key} "
+                f"themselves; variants.{setting[0]}.{key}=… changes it in one, "
                 f"variants=NAME or variants=[NAME,NAME] chooses among {', '.join(variants)}"
             )
 
 
 def _within(path: str, leaves: Iterable[str]) -> Iterator[str]:
-    """Those that a change at `path` would touch."""
+    """The dotted paths that a change at `path` would touch."""
     for leaf in leaves:
         if f"{leaf}.".startswith(f"{path}.") or f"{path}.".startswith(f"{leaf}."):
             yield leaf
 
 
 def _leaves(content: Mapping[str, Any], path: str = "") -> Iterator[str]:
-    """Dotted paths of all values; a list is one."""
+    """Dotted paths of all values, such as "world.influx.newcomers"; a list counts as one value."""
     for key, value in content.items():
         if isinstance(value, dict):
             yield from _leaves(value, f"{path}{key}.")
@@ -175,9 +180,7 @@ def _file(source: str | PathLike[str] | Mapping[str, Any], where: str) -> Conten
     if isinstance(source, Mapping):
         return _merge(where, source)
     if not Path(source).is_file():
-        raise ConfigError(
-            f"{where}: there is no such file; configs/ holds the ones that come along"
-        )
+        raise ConfigError(f"{where}: there is no such file; configs/ holds ready-made ones")
     with _readable(where):
         content: Any = OmegaConf.to_container(OmegaConf.load(Path(source)), resolve=False)
     if not isinstance(content, dict):
@@ -195,7 +198,10 @@ def _dotted(text: str, where: str) -> Content:
 
 
 def _merge(where: str, *parts: Mapping[str, Any]) -> Content:
-    """Key by key, later ones win; what is named by a text alone counts as its `kind`."""
+    """Merges contents key by key; later ones win.
+
+    `platform: tiktok` counts as `platform: {kind: tiktok}`, so that later parts can add keys.
+    """
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
@@ -206,19 +212,19 @@ def _merge(where: str, *parts: Mapping[str, Any]) -> Content:
                 merged = OmegaConf.merge(merged, dict(part))
             except (OmegaConfBaseException, TypeError) as error:
                 raise ConfigError(
-                    f"{where}: {_path(part)}: does not fit what stands there; a list is replaced "
-                    "whole, such as recommenders=[trending,{kind: als, factors: 3}]"
+                    f"{where}: {_path(part)}: does not fit the value in the file; a list is "
+                    "replaced as a whole, such as recommenders=[trending,{kind: als, factors: 3}]"
                 ) from error
             for key in (*PRESETS, "recommender"):
-                named = OmegaConf.select(merged, key)
-                if isinstance(named, str):
-                    OmegaConf.update(merged, key, {"kind": named})
+                value = OmegaConf.select(merged, key)
+                if isinstance(value, str):
+                    OmegaConf.update(merged, key, {"kind": value})
         content: Any = OmegaConf.to_container(merged, resolve=False)
     return {str(key): value for key, value in content.items()}
 
 
 def _path(part: Mapping[str, Any]) -> str:
-    """The keys down to where a part branches: of an override, what it changes."""
+    """The keys down to where a part branches, such as "world.influx.newcomers" for an override."""
     path, inner = [], part
     while isinstance(inner, Mapping) and len(inner) == 1:
         ((key, inner),) = inner.items()
@@ -228,7 +234,7 @@ def _path(part: Mapping[str, Any]) -> str:
 
 @contextmanager
 def _readable(where: str) -> Iterator[None]:
-    """Turns what YAML and OmegaConf raise into a message."""
+    """Turns the errors of YAML and OmegaConf into a ConfigError."""
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
 

@@ -1,14 +1,14 @@
-"""Named platforms and influxes. A preset is data: a new one is one entry here."""
+"""Named platforms and influxes. A preset holds values of fields; a new one is one entry here."""
 
 from typing import Any
 
 PLATFORMS: dict[str, dict[str, Any]] = {
-    # Double column, interest and community, small creators; a note's half-life is two days.
+    # The defaults: double column, interest and community, small creators; half-life two days.
     "rednote": {},
     # Single column, trend-driven, short video; a video's half-life is 20 hours.
     "tiktok": {
         "columns": 1,
-        "examination": 0.0,  # a video plays by itself: what is reached is looked at
+        "examination": 0.0,  # a video plays by itself, so each one reached is looked at
         "click_rate": 0.49,
         "slots": {"personal": 0.60, "following": 0.05, "trending": 0.30, "fresh": 0.05},
         "half_life_days": 20 / 24,
@@ -28,14 +28,14 @@ PLATFORMS: dict[str, dict[str, Any]] = {
 
 _REDNOTE_2025: dict[str, Any] = {
     "from": "tiktok",
-    # Registration days of 676 US authors, 12 to 16 January 2025; ban put on hold on day 8.
+    # Registration days of 676 US authors, 12 to 16 January 2025; the ban is put on hold on day 8.
     "arrivals": [0.14, 0.59, 0.20, 0.04, 0.03],
     "reversal_day": 8,
 }
 
 INFLUXES: dict[str, dict[str, Any]] = {
     "rednote_2025": _REDNOTE_2025,
-    # The same people, in other shapes; nobody is called back.
+    # The same people arrive at other times, and there is no reversal.
     "step": {**_REDNOTE_2025, "arrivals": [1.0], "reversal_day": None},
     "trickle": {**_REDNOTE_2025, "arrivals": [1.0] * 60, "reversal_day": None},
     "wave": {

@@ -19,7 +19,7 @@ from recsys.config.base import Part
 from recsys.config.world import World
 
 AUTO = "auto"
-"""`log.newcomers` that are found by a change point in arrivals."""
+"""Value of `log.newcomers` with which newcomers are found by a change point in arrivals."""
 
 ArmName = Literal["control", "influx", "placebo", "retrain"]
 
@@ -30,7 +30,7 @@ class RecommenderSpec(Part):
     kind: str
     """A key of `recsys.RECOMMENDERS`, or `package.module:Class`."""
     name: str
-    """What the results call it; `kind` unless given."""
+    """Its name in the results; `kind` unless given."""
     options: Mapping[str, JsonValue] = {}
     """Hyper-parameters: fields of the recommender's class."""
 
@@ -41,25 +41,25 @@ class MitigationSpec(Part):
     kind: str
     """A key of `recsys.MITIGATIONS`, or `package.module:Class`."""
     name: str
-    """What the results call it; `kind` unless given."""
+    """Its name in the results; `kind` unless given."""
     options: Mapping[str, JsonValue] = {}
     """Fields of the mitigation's class."""
 
 
 class Chain(Part):
-    """Mitigations one around the other; in a file a list, the first is innermost.
+    """Mitigations that wrap one another; in a file a list, of which the first is innermost.
 
-    `{parts: [anchor], only: [als]}` tries it on some of the recommenders.
+    `{parts: [anchor], only: [als]}` applies the chain to some of the recommenders.
     """
 
     parts: tuple[MitigationSpec, ...] = ()
-    """None or more."""
+    """The mitigations, innermost first; may be empty."""
     only: tuple[str, ...] | None = None
-    """Names of the recommenders that it is for; null for all."""
+    """Names of the recommenders to which the chain is applied; null for all."""
 
     @property
     def name(self) -> str:
-        """What the results call it.
+        """Its name in the results.
 
         >>> Chain().name
         'none'
@@ -75,20 +75,20 @@ class Evaluation(Part):
     k: int = Field(default=20, ge=1, le=200)
     """Depth of a feed."""
     training_days: int | None = Field(default=None, ge=1)
-    """In a world, recommenders learn from the last so many days; null for all. What was shown
-    before still counts as seen."""
+    """In a world, recommenders learn from the last so many days; null for all. Posts shown earlier
+    still count as seen."""
     panel: int = Field(default=1000, ge=2)
-    """How many incumbents are measured, drawn by lot before the influx."""
+    """Number of incumbents whose feeds are measured; they are drawn before the influx."""
     one_step: bool = False
-    """In a world, measure one-step drift too: the same morning's feeds by a fit with and by one
-    without newcomers' events. It costs another fit a day and arm."""
+    """In a world, also measure one-step drift: compare the feeds of one morning after a fit with
+    and a fit without newcomers' events. It costs one more fit per day and arm."""
     groups: tuple[str, ...] = ()
-    """Attributes of users to break the headline down by. Of a world: activity, skill, language,
-    main_topic, curious, posts; of a log: activity, tenure, main_topic, and its users' columns.
-    Numbers are cut into thirds of the panel."""
+    """Attributes of users by which the headline is broken down. In a world: activity, skill,
+    language, main_topic, curious, posts. In a log: activity, tenure, main_topic, and the columns of
+    its users. Numbers are cut into thirds of the panel."""
     snapshots: bool = False
-    """Keep the measured feeds themselves, a row a slot, beside their measures; of a log, not those
-    of its placebo groups."""
+    """Also keep the measured feeds, one row per slot; in a log, all but those of the placebo
+    groups."""
 
     @model_validator(mode="after")
     def _days_are_sorted(self) -> Self:
@@ -108,7 +108,7 @@ class FirstSeen(Part):
 
     from_: date = Field(alias="from")
     to: date | None = None
-    """Left out: the end of the log. Who comes later is neither incumbent nor newcomer."""
+    """The end of the log if left out. Users who come later are neither incumbents nor newcomers."""
 
     @model_validator(mode="after")
     def _days_are_in_order(self) -> Self:
@@ -118,10 +118,10 @@ class FirstSeen(Part):
 
 
 class Newcomers(Part):
-    """Who counts as a newcomer, by time."""
+    """The rule by which users count as newcomers: when they were first seen."""
 
     first_seen: FirstSeen
-    """Window of the first event; of the users' column `joined` where that is known."""
+    """Window that holds a newcomer's first event, or `joined` where the users' file has it."""
 
 
 def _how(newcomers: Any) -> str:
@@ -129,35 +129,40 @@ def _how(newcomers: Any) -> str:
 
 
 class LogSource(Part):
-    """A platform's own log: files, what their columns mean, and who counts as a newcomer."""
+    """Your own log: files, the meaning of their columns, and who counts as a newcomer."""
 
     events: str
-    """Parquet or CSV file with one row an event."""
+    """Parquet or CSV file with one row per event."""
     users: str | None = None
     items: str | None = None
     columns: Mapping[str, str] = {}
-    """Our name of a column: theirs, for events, users and items alike (`item_id: video`)."""
+    """Names of columns in your files by the names that recsys uses, such as `item_id: video`; for
+    events, users and items alike."""
     kinds: Mapping[str, str] = {}
-    """Kind of event: SQL condition on the events' columns; the first that holds counts, a row that
-    meets none is an impression. Empty: the column `kind`, or else every row is a click."""
+    """SQL condition on the events' columns by kind of event, such as `like: rating >= 4`. The first
+    condition that holds decides; a row that meets none is an impression. If empty, the column
+    `kind` decides, and without that column every row is a click."""
     weights: Mapping[str, Annotated[float, Field(ge=-1000, le=1000)]] = {}
-    """Weight by kind of event, where it is not that of `recsys.logs.schema.WEIGHTS`. 0: seen, not
-    liked.
-    Below 0: also takes back what the same user did with the item before."""
+    """Weight by kind of event, such as `save: 3`; other kinds keep their weight in
+    `recsys.logs.schema.WEIGHTS`. An event of weight 0 was seen and not liked. A negative weight
+    also takes back the user's earlier events on the item."""
     cancels: Mapping[str, str] = {}
-    """Kind of event: SQL condition on the events' columns, or a value of the column `kind`. Such a
-    row is no event: it takes back the user's last event of that kind on the item."""
+    """SQL condition on the events' columns, or a value of the column `kind`, by kind of event, such
+    as `like: unlike`. Such a row is no event itself: it takes back the user's last event of that
+    kind on the item."""
     timezone: str = "UTC"
-    """Where days begin, and what times without a zone are in: a name such as `Asia/Shanghai`."""
+    """Zone in which days begin, and of times without a zone, such as `Asia/Shanghai`."""
     newcomers: Annotated[
         Annotated[str, Tag("condition")] | Annotated[Newcomers, Tag("rule")], Discriminator(_how)
     ]
     """SQL condition on the users' columns, such as `register_days <= 365`; or
     `{first_seen: {from: 2025-01-13, to: 2025-01-20}}`; or `auto`, a change point in arrivals."""
     arrived: date | None = None
-    """Day on which the newcomers of a condition began to arrive, for the view by exposure."""
+    """First day on which newcomers arrived, if a condition defines them; used to tell apart users
+    by how much of the newcomers they met."""
     attributes: Mapping[str, str] = {}
-    """Attribute of items to measure the mix of feeds by: the items' column that holds it."""
+    """The items' column that holds an attribute, by attribute, such as `topic: category`; the mix
+    of feeds is measured over these attributes."""
     min_item_events: int = Field(default=1, ge=1)
     """Items with fewer positive events are left out."""
     holdout_days: Annotated[float, Field(gt=0)] | None = None
@@ -165,12 +170,14 @@ class LogSource(Part):
     holdout_share: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Quality is measured on this share of the clicks, drawn at random (a log without times)."""
     panel_min_events: int = Field(default=5, ge=1)
-    """Positive events that make an incumbent eligible for the panel."""
+    """Positive events that an incumbent must have to be drawn into the panel."""
     max_pool_fraction: Annotated[float, Field(gt=0, le=0.9)] = 0.5
-    """Most of the incumbents of a kind that one placebo group may take; where newcomers would need
-    more, some of them are left out. Groups that share most of their members look too much alike."""
+    """Largest share of the incumbents of one kind that a placebo group may take. If matching the
+    newcomers would take more, some newcomers are left out: groups that share most of their members
+    look too much alike."""
     placebo_draws: int = Field(default=199, ge=20, le=10_000)
-    """Groups of incumbents removed for comparison; the smallest p-value is 1 / (draws + 1)."""
+    """Number of placebo groups, groups of incumbents that are removed for comparison. The smallest
+    possible p-value is 1 / (draws + 1)."""
 
     @field_validator("timezone")
     @classmethod
@@ -209,41 +216,43 @@ class Study(Part):
     """One config file: a source, recommenders, arms and seeds."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
-    """What the results are filed under: letters, digits, - and _."""
+    """Name of the results: letters, digits, - and _."""
     group: str | None = None
-    """Of a variant, filled in: the name in its file; its own is that, - and the variant's."""
+    """Filled in for a variant: the `name` in its file. The variant's own name is that name, a
+    hyphen, and the name of the variant."""
     reference: str | None = None
-    """Of a file with variants: the one whose conclusions are looked for in all the others."""
+    """In a file with variants: the variant with which the conclusions of the others are compared.
+    """
     world: World | None = None
-    """A synthetic platform as source …"""
+    """Source: a synthetic platform. Give either world or log."""
     log: LogSource | None = None
-    """… or a platform's own log."""
+    """Source: your own log."""
     recommenders: tuple[RecommenderSpec, ...] = Field(min_length=1)
     mitigations: tuple[Chain, ...] = ()
-    """Chains of mitigations, such as `[[anchor], [anchor, calibrated]]`; each recommender runs
-    under each of them, and first without any, whether or not the empty chain is listed."""
+    """Chains of mitigations, such as `[[anchor], [anchor, calibrated]]`. Each recommender runs
+    without mitigations and under each chain."""
     loop: Literal["open", "closed"] = "open"
-    """Open: the house policy makes the log that all recommenders learn from. Closed: each
-    recommender serves a world of its own, and learns daily from what its feeds led to."""
+    """Open: the house policy makes the log, and all recommenders learn from it. Closed: each
+    recommender serves a world of its own, and each day learns from what its feeds led to."""
     channels: bool = False
-    """Closed loop: split *who* among the five channels by running the world with every set of gates
-    open, once with the influx and once with the placebo: 62 more worlds a seed and recommender."""
+    """Closed loop: split *composition* among the five channels. The world runs with each set of
+    gates open, with the influx and with the placebo: 62 more worlds per seed and recommender."""
     arms: tuple[ArmName, ...] = ("control", "influx", "placebo", "retrain")
-    """Arms of a world; a log always has its own: full, without newcomers, placebos, retrain."""
+    """Arms of a world. A log has arms of its own: full, without newcomers, placebos, retrain."""
     evaluation: Evaluation = Evaluation()
     seeds: int = Field(default=3, ge=1, le=1000)
-    """How many times a world is run, each with luck of its own; a log has one history, so 1."""
+    """Number of times that a world is run, each time with other random draws; 1 for a log."""
     first_seed: int = Field(default=0, ge=0, lt=2**62)
     workers: int = Field(default=2, ge=1, le=256)
-    """Threads; they change no figure."""
+    """Number of threads; it changes no figure."""
     tracking: Tracking = Tracking()
 
     @model_validator(mode="after")
     def _variant_is_of_its_group(self) -> Self:
         if self.group is not None and not self.name.startswith(f"{self.group}-"):
             raise ValueError(
-                f"group: {self.name!r} is no variant of {self.group!r}, whose names begin with "
-                f"'{self.group}-'; group=null makes it a study of its own"
+                f"group: {self.name!r} is no variant of {self.group!r}, because its name does not "
+                f"begin with '{self.group}-'; group=null makes it a study of its own"
             )
         return self
 
@@ -282,15 +291,15 @@ class Study(Part):
         names = [chain.name for chain in chains]
         if len(set(names)) < len(names) or "none" in names:
             raise ValueError(f"two chains have the same name among {names}: give one part a name")
-        known = {spec.name for spec in self.recommenders}
+        recommenders = {spec.name for spec in self.recommenders}
         for chain in chains:
             for name in chain.only or ():
-                if name not in known:
+                if name not in recommenders:
                     raise ValueError(f"mitigations: {chain.name} is for {name!r}, which is not run")
         return self
 
     def chains_for(self, recommender: str) -> tuple[Chain, ...]:
-        """The chains under which a recommender runs, none first.
+        """The chains under which a recommender runs, the empty chain first.
 
         >>> from recsys import load_study
         >>> study = load_study({"name": "x", "recommenders": ["trending"], "mitigations": [["cap"]],
@@ -307,7 +316,7 @@ class Study(Part):
 
     @property
     def variant(self) -> str | None:
-        """What distinguishes a variant from the others of its group; None without one.
+        """The name of the variant; None for a study without variants.
 
         >>> from recsys import load_studies
         >>> world = {"influx": {"kind": "rednote_2025", "newcomers": 10}}

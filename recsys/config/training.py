@@ -19,7 +19,7 @@ class Range(Part):
     low: int | float
     high: int | float
     log: bool = False
-    """Drawn evenly in the logarithm: for what counts in orders of magnitude."""
+    """Draw the logarithm evenly, for options that matter in orders of magnitude."""
 
     @model_validator(mode="after")
     def _ends_are_in_order(self) -> Self:
@@ -31,12 +31,12 @@ class Range(Part):
 
     @property
     def whole(self) -> bool:
-        """Whether it holds whole numbers only."""
+        """Whether only whole numbers are drawn."""
         return isinstance(self.low, int) and isinstance(self.high, int)
 
 
 class Tuning(Part):
-    """A search for hyper-parameters on a validation part of what is trained on."""
+    """A search for hyper-parameters, judged on a part of the training data held out for it."""
 
     space: Mapping[str, Range | Annotated[tuple[Choice, ...], Field(min_length=1)]] = Field(
         min_length=1
@@ -44,40 +44,40 @@ class Tuning(Part):
     """Option of the recommender: a list of values, or a range `{low: 0.01, high: 10, log: true}`.
     Options that are not named keep their value."""
     trials: int = Field(default=20, ge=1, le=10_000)
-    """How many settings are tried; the first is the config's own where the space holds it. With
-    more of them a search goes on."""
+    """Number of settings that are tried; the first is the config's own if the space holds it. A
+    finished search goes on if this number is raised."""
     metric: str = "ndcg"
-    """What is maximised, on the validation part: a key of
-    `recsys.measures.metrics.METRICS`, by user."""
+    """The metric that is maximised on the held-out part: a key of
+    `recsys.measures.metrics.METRICS` that has a value per user."""
 
 
 class Training(Part):
     """One config file: a source, a recommender, and how it is tested."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
-    """What the results are filed under: letters, digits, - and _."""
+    """Name of the results: letters, digits, - and _."""
     world: World | None = None
-    """A synthetic platform as source: the house policy makes its log …"""
+    """Source: a synthetic platform, whose house policy makes the log. Give either world or log."""
     log: LogSource | None = None
-    """… or a platform's own log."""
+    """Source: your own log."""
     arm: Literal["control", "influx", "placebo"] = "influx"
-    """Arm of a world."""
+    """Arm of the world whose log is used."""
     recommender: RecommenderSpec
     k: int = Field(default=20, ge=1, le=200)
-    """Depth of a recommendation."""
+    """Number of items recommended to a user."""
     test_days: Annotated[float, Field(gt=0)] | None = None
-    """What is tested on: the likes of the last so many days …"""
+    """Test on the likes of the last so many days. Give either test_days or test_share."""
     test_share: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """… or of the last so large a share of the events; .2 if neither is given. In a log without
-    times the share is drawn by lot."""
+    """Test on the likes among the last so large a share of the events, .2 if neither is given. In a
+    log without times the share is drawn at random."""
     metrics: tuple[str, ...] = ()
     """Keys of `recsys.measures.metrics.METRICS`; all of them if empty."""
     seed: int = Field(default=0, ge=0, lt=2**62)
-    """Draws the luck of a world, or the lots of a log without times, and trains."""
+    """Seed of the world, of the random test part of a log without times, and of the training."""
     tune: Tuning | None = None
-    """For `pipelines.tune`: what it searches."""
+    """The search that `pipelines.tune` makes."""
     workers: int = Field(default=2, ge=1, le=256)
-    """Threads that simulate a world; they change no figure."""
+    """Threads that simulate a world; their number changes no figure."""
     tracking: Tracking = Tracking()
 
     @model_validator(mode="after")
@@ -89,8 +89,8 @@ class Training(Part):
         if self.log is not None:
             for key in ("holdout_days", "holdout_share"):
                 if getattr(self.log, key) is not None:
-                    ours = key.replace("holdout", "test")
-                    raise ValueError(f"log.{key}: a training run holds out by {ours}; use that")
+                    instead = key.replace("holdout", "test")
+                    raise ValueError(f"log.{key}: a training run holds out by {instead}; use that")
         if self.log is not None and self.arm != "influx":
             raise ValueError("arm: a log has no arms; leave it out")
         days = None if self.world is None else self.world.days_before + self.world.days_after

@@ -1,7 +1,7 @@
 """The synthetic platform as data: who is there, what is posted, how people read, who arrives.
 
-The defaults model RedNote in January 2025. A trailing (A) marks a default read in its source,
-(B) one read in a report, (C) one that is assumed and belongs into a sensitivity analysis.
+The defaults model RedNote in January 2025. Each has a grade: (A) was read in its source, (B) was
+read in a report, (C) is assumed and belongs in a sensitivity analysis.
 """
 
 from datetime import date
@@ -57,23 +57,23 @@ NEWCOMER_TOPICS: dict[str, float] = {
 
 
 class Cohort(Part):
-    """What people of one origin like, speak and post; the law from which a cohort is drawn."""
+    """What the people of one cohort like, speak and post: the law from which they are drawn."""
 
     topics: dict[str, Positive]
     """Relative interest in each named topic (C); tastes are Dirichlet around it."""
     language: str
     """Their first language, read perfectly: `zh` or `en`."""
     bilingual: Share
-    """Share of them who read the other language well (C)."""
+    """Share of people who read the other language well (C)."""
     skill_bilingual: Share
-    """Least reading skill in the other language among the bilingual; the most is 1 (C)."""
+    """Least reading skill of a bilingual person in the other language; the greatest is 1 (C)."""
     skill_others: Share
-    """Greatest reading skill in the other language among everybody else; the least is 0 (C)."""
+    """Greatest reading skill of all others in the other language; the least is 0 (C)."""
     formats: tuple[Share, Share, Share] | None = None
-    """Share of short video, long video and image-and-text among what they post (C); null for the
-    platform's."""
+    """Shares of short video, long video and image-and-text among their posts (C); null takes the
+    platform's shares."""
     product_tags: Share
-    """Share of their notes that carry a product tag (C)."""
+    """Share of their posts that carry a product tag (C)."""
 
 
 INCUMBENTS = Cohort(
@@ -107,8 +107,8 @@ class Population(Part):
     latent_scale: NonNegative = 0.8
     """Standard deviation of the unnamed part of a click logit (C)."""
     visits_per_day: Positive = 0.6
-    """Mean visits of a person a day (A); with the spread below, 37 % come on a day, for 40 % of
-    300 million."""
+    """Mean visits of a person per day (A). With the spread below, 37 % of people come on a day;
+    RedNote's share was 40 % of 300 million."""
     visits_sigma: NonNegative = 0.94
     """Sigma of the lognormal spread of visits over people (A: KuaiRand-Pure)."""
     creators: Share = 0.10
@@ -118,7 +118,8 @@ class Population(Part):
     audience_sigma: NonNegative = 1.5
     """Sigma of the lognormal spread of creators' attraction to followers (C)."""
     format_pull: NonNegative = 0.5
-    """Logits that a reader gains for a format, per log ratio of its share in the cohort (C)."""
+    """Logits per unit of log(share / even share) of a format on the platform that formed a reader
+    (C): people like the formats that they are used to."""
     format_scale: NonNegative = 0.5
     """Standard deviation of a reader's own format preference, logits (C)."""
     trend: tuple[float, NonNegative] = (0.2, 0.3)
@@ -126,75 +127,75 @@ class Population(Part):
     commerce: tuple[float, NonNegative] = (0.1, 0.3)
     """Mean and deviation of the pull of a product tag, logits (C)."""
     curious: Share = 0.3
-    """Share of incumbents who are curious about newcomers' notes (C)."""
+    """Share of incumbents who are curious about newcomers' posts (C)."""
 
 
 class Notes(Part):
-    """What is posted, and for how long it lives."""
+    """What is posted, and for how long it can be served."""
 
     per_creator_day: NonNegative = 0.15
-    """Notes that an incumbent creator posts a day, Poisson (C)."""
+    """Mean posts of an incumbent creator per day, Poisson (C)."""
     window_days: int = Field(default=40, ge=1, le=1000)
-    """A note can be served for this many days after it is posted (C)."""
+    """A post can be served for this many days (C)."""
     quality_scale: NonNegative = 0.5
-    """Standard deviation of a note's quality, logits (C)."""
+    """Standard deviation of a post's quality, logits (C)."""
     subtitled: Share = 0.10
-    """Share of incumbents' new notes that carry subtitles once they have adapted (B)."""
+    """Share of incumbents' new posts that carry subtitles once creators have adapted (B)."""
     posted_across: Share = 0.0
-    """Share of incumbents' new notes that are posted in the newcomers' language once they have
-    adapted (C: the press tells of such posts and gives no rate; grid .02 .05 .10)."""
+    """Share of incumbents' new posts that are in the newcomers' language once creators have adapted
+    (C: the press reports such posts without a rate; grid .02 .05 .10)."""
     adaptation_days: Positive = 2.0
-    """Time constant of that adaptation, days after the influx (B)."""
+    """Time constant of that adaptation, in days from the influx on (B)."""
     adaptation_audience: Positive = 0.0023
-    """Newcomers per incumbent, at the peak, whom creators answer in full; fewer they answer in part
-    (B: .7 of 300 million were answered)."""
+    """Newcomers per incumbent, at the peak, from which on creators adapt in full; with fewer, the
+    adaptation is smaller in proportion (B: creators adapted to .7 million beside 300 million)."""
 
 
 class Actions(Part):
-    """Rates of what may follow a click, per click (A: KuaiRand-Pure, unless marked)."""
+    """Rates of the actions that may follow a click, per click (A: KuaiRand-Pure, unless marked)."""
 
     like: Share = 0.032
     save: Share = 0.03
     """(C)"""
     comment: Share = 0.0056
-    """On a note in the reader's first language."""
+    """On a post in the reader's first language."""
     comment_across: Share = 0.03
-    """On any other: people who cannot follow each other talk, help and practise (C; no source gives
-    a rate, only that it was what both sides came for)."""
+    """On a post in another language, where people talk, help and practise (C: reports name this as
+    what both sides came for, and give no rate)."""
     share: Share = 0.0018
     follow: Share = 0.0025
     hide: Share = 0.0008
     product_click: Share = 0.04
-    """Per click on a note with a product tag (C)."""
+    """Per click on a post with a product tag (C)."""
     purchase: Share = 0.004
-    """Per click on a note with a product tag (C)."""
+    """Per click on a post with a product tag (C)."""
 
 
 class Behaviour(Part):
-    """How a reader responds to a served note: the terms of the click logit."""
+    """How a reader responds to a served post: terms of the click logit, learning and leaving."""
 
     taste: NonNegative = 4.0
-    """Logits per unit of taste for the note's topic (C)."""
+    """Logits per unit of taste for the post's topic (C)."""
     language_penalty: NonNegative = 2.0
-    """Logits lost on a note that is not understood at all (C; grid .5 1 2 3)."""
+    """Logits lost on a post that the reader does not understand at all (C; grid .5 1 2 3)."""
     translation: Share = 0.45
     """Comprehension that the translation feature gives (C; grid .3 .45 .6)."""
     translation_day: int = 6
     """Day of the influx on which translation is switched on (B)."""
     curiosity: NonNegative = 1.0
-    """Logits that the curious gain on newcomers' notes on day 0 (C)."""
+    """Logits that curious readers gain on newcomers' posts on day 0 (C)."""
     curiosity_days: Positive = 4.0
-    """Time constant of the wearing-off of curiosity, days (C)."""
+    """Time constant with which curiosity wears off, days (C)."""
     fatigue: NonNegative = 0.15
-    """Logits lost per note of the same topic seen on the same day (C)."""
+    """Logits lost per post of the same topic that the reader saw before on the same day (C)."""
     language_learning: Share = 0.004
-    """Part of what is missing in a language that a clicked note in it teaches (C)."""
+    """Share of the missing skill in a language that one clicked post in it adds (C)."""
     taste_drift: Share = 0.003
-    """How far a click pulls taste toward the note's topic (A: RecSim; scale C)."""
+    """Share of the way that a click pulls taste toward the post's topic (A: RecSim; scale C)."""
     satisfaction_memory: Annotated[float, Field(ge=0, lt=1)] = 0.7
-    """Weight of the past in a reader's satisfaction, at each visit (A: RecSim)."""
+    """Weight of a reader's past satisfaction in the running mean, at each visit (A: RecSim)."""
     unfamiliarity: NonNegative = 0.05
-    """Satisfaction that a visit lacks while the platform is new to somebody from elsewhere (C)."""
+    """Satisfaction that a visit lacks at first for somebody from another platform (C)."""
     familiar_visits: Positive = 6.0
     """Visits after which unfamiliarity has fallen to 1/e (C)."""
     leaving: float = -8.0
@@ -202,8 +203,9 @@ class Behaviour(Part):
     leaving_slope: NonNegative = 3.0
     """Logits of leaving lost per unit of satisfaction above the average (C)."""
     mood: NonNegative = 1.5
-    """Standard deviation of what a whole visit's click logits share: some days one is in the mood,
-    some not; clicks come in visits more unequal than chance (C, fitted to clicks per visit)."""
+    """Standard deviation of a term that all click logits of a visit share: on some days a reader is
+    in the mood, on others not. It spreads clicks over visits as unequally as in real logs (C,
+    fitted to clicks per visit)."""
     depth_rho: Positive = 0.5
     """Yule–Simon exponent of the scroll depth in rows (A: Jeunen 2023)."""
     actions: Actions = Actions()
@@ -229,77 +231,77 @@ class Drive(Part):
     """What makes people click on a platform: factors on three terms of the click logit (C)."""
 
     interest: NonNegative = 1.0
-    """On taste for the note's topic."""
+    """On taste for the post's topic."""
     trend: NonNegative = 1.0
     """On buzz."""
     similarity: NonNegative = 1.0
-    """On the unnamed likeness of reader and note."""
+    """On the product of the latent factors of reader and post."""
 
 
 class Platform(Part):
-    """Layout, sources and memory of a platform, and what it trains its people to."""
+    """Layout, sources and memory of a platform, and what its people are used to."""
 
     kind: str = "rednote"
-    """The preset that gives the defaults of what is not said here."""
+    """The preset whose values hold where this part of the config says nothing."""
     columns: int = Field(default=2, ge=1, le=4)
-    """Cards side by side: a reader examines row by row."""
+    """Cards side by side; a reader examines the feed row by row."""
     examination: NonNegative = 0.4
-    """A row that is shown is looked at with probability row^-examination (C). Lists that are read
-    down one column have .8 (A: Chaney 2018), which counts readers who scroll no further; here
-    the scroll depth does that, and .8 on top of it gives half the clicks per visit of real logs."""
+    """A row that is shown is looked at with probability row^-examination (C). Lists of one column
+    have .8 (A: Chaney 2018), which includes readers who scroll no further. Here the scroll depth
+    covers those, and .8 on top of it would give half the clicks per visit of real logs."""
     click_rate: Annotated[float, Field(gt=0, lt=1)] = 0.086
-    """Clicks per impression before the influx, if the house serves (A: KuaiRand-Pure)."""
+    """Clicks per impression before the influx, under the house policy (A: KuaiRand-Pure)."""
     visit_ranks: int = Field(default=100, ge=4, le=200)
     """Most ranks that one visit can show."""
     slots: Slots = Slots()
     half_life_days: Positive = 2.0
-    """Half-life of a note's freshness (A/C)."""
+    """Half-life of a post's freshness, days (A/C)."""
     tail: Share = 0.02
-    """Freshness that a note keeps until it leaves the feeds (C)."""
+    """Freshness that a post keeps until it leaves the feeds (C)."""
     fresh_days: Positive = 2.0
-    """Age up to which a note is explored in the fresh slots (C)."""
+    """Age in days up to which a post can take a fresh slot (C)."""
     trending_size: int = Field(default=100, ge=1, le=1000)
     """Length of the trending list (C)."""
     trending_half_life_days: Positive = 1.0
-    """Half-life of a click in the trending list (C)."""
+    """Half-life of a click in the trending list, days (C)."""
     affinity_prior: Positive = 10.0
-    """Clicks' worth of the platform's average in a reader's affinities (C)."""
+    """Number of clicks that the platform's average counts for in a reader's affinities (C)."""
     seen_memory: int = Field(default=1024, ge=64, le=8192)
-    """The platform leaves out the last so many notes that it has shown to a reader."""
+    """Number of posts, the last ones shown to a reader, that are not shown to this reader again."""
     per_creator: int = Field(default=2, ge=1, le=200)
-    """Most notes of one creator in a feed (C)."""
+    """Most posts of one creator in a feed (C)."""
     drive: Drive = Drive()
     formats: tuple[Share, Share, Share] = (0.30, 0.10, 0.60)
-    """Share of short video, long video and image-and-text among what its own people post (C)."""
+    """Shares of short video, long video and image-and-text among its own people's posts (C)."""
 
 
 class Influx(Part):
-    """Who arrives when, how they post, and who leaves again."""
+    """Who arrives when, how newcomers post, and who leaves again."""
 
     kind: str = "custom"
-    """The preset that gives the defaults of what is not said here."""
+    """The preset whose values hold where this part of the config says nothing."""
     newcomers: int = Field(ge=0)
-    """How many people arrive in all."""
+    """Number of people who arrive."""
     origin: Platform | None = None
-    """The platform that formed the newcomers: they like its formats, are drawn to trends as it
-    trains people to be (`drive.trend`), and find another unfamiliar. In a file also by name:
-    `from: tiktok`; null for people to whom this one is nothing new."""
+    """The platform that the newcomers come from. They like its formats, react to trends as its
+    people do (`drive.trend`), and find another platform unfamiliar. A file can name a preset:
+    `from: tiktok`. Null for people to whom this platform is not new."""
     arrivals: tuple[NonNegative, ...]
     """Relative number of arrivals on day 0, 1, …"""
     posting: Share = 0.30
     """Share of newcomers who post (C)."""
     first_day_notes: int = Field(default=3, ge=1, le=15)
-    """They post 1 to this many notes on their first day, then one a day (B)."""
+    """Newcomers who post make 1 to this many posts on their first day, then one per day (B)."""
     posting_hazard: Annotated[float, Field(gt=0, le=1)] = 0.5
-    """Probability a day that they never post again (B)."""
+    """Probability, on each day, that a newcomer stops posting for good (B)."""
     straddlers: Share = 0.5
-    """Share of newcomers who stay on the other platform too and come on half of the days (C)."""
+    """Share of newcomers who also stay on the other platform and come on half of the days (C)."""
     reversal_day: int | None = Field(default=8, ge=0)
     """Day on which the ban is put on hold; null for never (B)."""
     reversal_hazard: Share = 0.777
-    """Probability that one who is not a straddler leaves on that day (B)."""
+    """Probability that a newcomer who is not a straddler leaves on that day (B)."""
     leaving_hazard: Share = 0.071
-    """Probability that a newcomer leaves, a day after the reversal (B)."""
+    """Probability, on each day after the reversal, that a newcomer leaves (B)."""
 
     @model_validator(mode="after")
     def _somebody_arrives(self) -> Self:
@@ -309,24 +311,26 @@ class Influx(Part):
 
 
 class World(Part):
-    """One synthetic platform and the event that befalls it."""
+    """One synthetic platform and the influx that it meets."""
 
     incumbents: int = Field(default=5000, ge=1, le=5_000_000)
-    """People who are there before the influx."""
+    """Number of people who are there before the influx."""
     influx: Influx
     days_before: int = Field(default=14, ge=1, le=400)
     days_after: int = Field(default=14, ge=1, le=400)
     ticks: int = Field(default=2, ge=1, le=8)
-    """Parts of a day; trending lists and buzz are made anew in each. 1 switches time of day off."""
+    """Parts of a day; trending lists and buzz are updated after each. With 1 the time of day does
+    not matter."""
     home_tick: Share = 0.8
-    """Share of visits in a person's own part of the day: the first for incumbents, the last for
-    newcomers (B: "Chinese by day, Americans at night"; share C)."""
+    """Share of visits in a person's own part of the day: the first part for incumbents, the last
+    for newcomers (B: "Chinese by day, Americans at night"; the share itself is C)."""
     burn_in_days: int = Field(default=7, ge=1, le=60)
-    """Days run before the log begins: the house policy learns, the click intercept is solved."""
+    """Days run before the log begins, in which the house policy learns and the intercept of the
+    click logit is set."""
     start: date = date(2025, 1, 12)
     """Calendar date of day 0, the first day of the influx."""
     population_seed: int = Field(default=0, ge=0, lt=2**63)
-    """Draws the people; `seeds` of a study draw their luck."""
+    """Draws the people; the `seeds` of a study draw what happens to them."""
     population: Population = Population()
     notes: Notes = Notes()
     behaviour: Behaviour = Behaviour()

@@ -1,1 +1,1 @@
-"""What everything else stands on: errors, addressed draws, threads, jobs."""
+"""Tools that all other parts use: errors, addressed draws, lazy attributes, jobs, threads."""

@@ -1,11 +1,11 @@
-"""Mistakes a user can mend: each message says what was wrong, where, and what to do."""
+"""Errors for mistakes that a user can correct: a message says what was wrong, where, what to do."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 
 class UserError(Exception):
-    """Base of the errors that a user can mend; programs print it alone and exit with code 2."""
+    """Base of the errors that a user can correct; programs print the message and exit with 2."""
 
 
 class ConfigError(UserError):
@@ -21,7 +21,11 @@ class ModelError(UserError):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Says what `word` may have meant: the closest known names, else all of them.
+    """A hint for an unknown name: the known names, and first those that are spelled alike.
+
+    Args:
+        word: the unknown name, such as "als_".
+        known: the names that exist.
 
     >>> nearest("als_", ["als", "ease"])
     "did you mean 'als'? known: als, ease"

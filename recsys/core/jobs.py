@@ -1,4 +1,4 @@
-"""Work cut into jobs that run alone: over threads, with progress, and with what is done kept."""
+"""Runs independent jobs in threads, reports progress, and skips jobs whose results are stored."""
 
 from collections.abc import Callable, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -8,19 +8,19 @@ from typing import Protocol, TypeVar
 from recsys.core.threads import single_threaded_blas
 
 Progress = Callable[[int, int, str], None]
-"""Called with jobs done, jobs in all, and the name of the job just done."""
+"""Called as progress(done, total, name): two numbers of jobs, and the name of the one just done."""
 
 
 class Job(Protocol):
-    """What can run alone."""
+    """A piece of work that needs no other piece."""
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """Name for people."""
 
     @property
     def identity(self) -> str:
-        """All that its result depends on, besides the code and the data files."""
+        """Key of its result: all that the result depends on, except code and data files."""
 
 
 J = TypeVar("J", bound=Job)
@@ -34,27 +34,31 @@ def run_all(
     progress: Progress | None = None,
     store: MutableMapping[str, R] | None = None,
 ) -> list[R]:
-    """Results of all jobs, in their order.
+    """Runs jobs in threads.
 
     Args:
-        jobs: what to do.
-        work: does one.
-        workers: threads.
-        progress: told of each job that is done.
-        store: results by `Job.identity`; what it holds already is not done again.
+        jobs: the jobs.
+        work: computes the result of one job.
+        workers: number of threads, such as 2.
+        progress: called after each job; None to report nothing.
+        store: results by `Job.identity`; a job whose result is in it does not run, and new results
+            are added. None to start without results.
+
+    Returns:
+        The results, in the order of the jobs.
 
     Raises:
-        Whatever `work` raises, once the jobs that have begun are finished; the others do not begin.
+        Whatever `work` raises, after the jobs that have begun are finished. No other job begins.
     """
     results: MutableMapping[str, R] = {} if store is None else store
     lock, done = Lock(), 0
 
-    def one(job: J) -> R:
+    def run(job: J) -> R:
         nonlocal done
-        known = job.identity in results
-        result = results[job.identity] if known else work(job)
+        stored = job.identity in results
+        result = results[job.identity] if stored else work(job)
         with lock:
-            if not known:
+            if not stored:
                 results[job.identity] = result
             done += 1
             if progress is not None:
@@ -63,7 +67,7 @@ def run_all(
 
     with single_threaded_blas(), ThreadPoolExecutor(workers) as pool:
         try:
-            return list(pool.map(one, jobs))
+            return list(pool.map(run, jobs))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

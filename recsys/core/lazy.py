@@ -1,4 +1,4 @@
-"""Attributes that are made when first asked for, once for each instance."""
+"""Attributes that are computed at first use, once for each instance."""
 
 from collections.abc import Callable
 from threading import RLock
@@ -9,10 +9,10 @@ _LOCK = "_lazy_lock"
 
 
 class lazy(Generic[T]):  # noqa: N801
-    """A property whose value is kept; threads that ask for it at once wait for the first.
+    """A property that is computed once and kept; other threads that need it meanwhile wait.
 
-    `functools.cached_property` of Python 3.11 holds one lock for *all* instances while it makes a
-    value, so that cells of a study would run one after the other.
+    `functools.cached_property` of Python 3.11 holds one lock for *all* instances while it computes
+    a value, so cells of a study would run one after the other. Here each instance has a lock.
 
     >>> class Deep:
     ...     @lazy
@@ -37,7 +37,7 @@ class lazy(Generic[T]):  # noqa: N801
     @overload
     def __get__(self, instance: object, owner: type) -> T: ...
     def __get__(self, instance: object | None, owner: type) -> "lazy[T] | T":
-        """The value; asked only until the instance holds it under the same name."""
+        """The value. Python calls this only until the instance itself holds the attribute."""
         if instance is None:
             return self
         values = instance.__dict__

@@ -1,7 +1,8 @@
 """One BLAS thread inside a fit: sums must not depend on how many threads share them.
 
-The limit of a BLAS library holds for the whole process. So entries are counted: each one sets the
-limit (a library may have been loaded since the last), and the last one out lifts all of them.
+The limit of a BLAS library holds for the whole process. So blocks that are entered are counted:
+entering one sets the limit again if a module has been loaded since, because it may have brought a
+BLAS of its own; leaving the last one lifts all limits.
 """
 
 import sys
@@ -14,12 +15,13 @@ _lock = Lock()
 _inside = 0
 _limits: list[Any] = []
 _modules = 0
-"""How many were loaded when a limit was last set; finding the libraries takes milliseconds."""
+"""Number of modules loaded when a limit was last set. Finding BLAS libraries takes milliseconds, so
+they are looked for again only if this number has changed."""
 
 
 @contextmanager
 def single_threaded_blas() -> Iterator[None]:
-    """Limits BLAS to one thread within the block, re-entrantly and across threads.
+    """Limits BLAS to one thread within the block. Blocks may be nested and may run in many threads.
 
     Import a library that brings a BLAS of its own before the block, not inside it.
 
@@ -47,7 +49,7 @@ def single_threaded_blas() -> Iterator[None]:
 
 @contextmanager
 def single_threaded_openmp() -> Iterator[None]:
-    """Limits OpenMP to one thread within the block; the limit is the calling thread's own.
+    """Limits OpenMP to one thread within the block, for the calling thread alone.
 
     >>> with single_threaded_openmp():
     ...     pass
@@ -59,7 +61,10 @@ def single_threaded_openmp() -> Iterator[None]:
 
 
 def _take_control() -> None:
-    """threadpoolctl obeys one thread alone, the first that asked; the lock makes that needless."""
+    """Lets this thread set the limit: threadpoolctl allows only the first one that did.
+
+    The lock of this module makes sure that only one thread does so at a time.
+    """
     from threadpoolctl import OpenBLASController
 
     release = getattr(OpenBLASController, "clear_controlling_thread", None)  # since 3.7

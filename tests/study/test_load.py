@@ -306,7 +306,7 @@ def test_a_preset_and_then_a_value_of_it():
         ("evaluation.k=", "evaluation.k: input should be a valid integer"),
         ("evaluation.k=[1", "cannot be read as YAML"),
         ("name.first=x", "name: input should be a valid string"),
-        ("recommenders.0.factors=3", "recommenders.0.factors: does not fit what stands there"),
+        ("recommenders.0.factors=3", "recommenders.0.factors: does not fit the value in the file"),
     ],
 )
 def test_bad_overrides(override, message):
