@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from recsys.config.world import World
 from recsys.core.noise import Stream, moment
 from recsys.world.arms import INCUMBENTS, Arm, Audience, Twin
-from recsys.world.day.calibration import Tally, first_intercept, mended
+from recsys.world.day.calibration import Tally, corrected, first_intercept
 from recsys.world.day.counts import Counts
 from recsys.world.day.fits import Rankers, fit, fit_without_newcomers
 from recsys.world.day.oracle import Oracle
@@ -282,7 +282,7 @@ class Run:
         world, readers, people = self.world, self.readers, self.people
         if day < -world.days_before:
             number = day - first_day(world)
-            self.intercept = mended(world.platform, self.intercept, tally, number)
+            self.intercept = corrected(world.platform, self.intercept, tally, number)
             known = readers.satisfaction[~np.isnan(readers.satisfaction)]
             self.average = float(known.mean()) if known.size else 0.0
         else:

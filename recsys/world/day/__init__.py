@@ -1,1 +1,1 @@
-"""What happens in a day: visits, views, fits, feeds, responses, counts."""
+"""The steps of a day (visits, fits, views, feeds, responses, counts), called by `world/run.py`."""

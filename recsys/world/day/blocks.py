@@ -1,25 +1,30 @@
-"""Work over rows in blocks of one size, which threads may share without changing a bit."""
+"""Splits work on rows into blocks of one size, so that the number of threads changes no bit."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-_SMALLEST = 4096
-_COLUMNS_PER_ROW = 128
+_MIN_ROWS = 4096
+_ENTRIES_PER_ROW = 128
+"""A block has at least one row per so many entries of its own array."""
 
 
-def block_size(columns: int) -> int:
-    """Rows of a block whose work makes arrays of so many entries for itself: worth making them."""
-    return max(_SMALLEST, columns // _COLUMNS_PER_ROW)
+def block_size(entries: int) -> int:
+    """Number of rows in a block, so large that the block's own array is worth making.
+
+    Args:
+        entries: length of the array that the work on each block makes, such as the number of posts.
+    """
+    return max(_MIN_ROWS, entries // _ENTRIES_PER_ROW)
 
 
 def over_blocks(work: Callable[[slice], None], rows: int, threads: int, size: int) -> None:
-    """Runs work on all rows, block by block; each block writes to rows of its own.
+    """Runs work on all rows, block by block.
 
     Args:
-        work: what is done to a slice of rows.
-        rows: how many there are.
-        threads: how many blocks are worked on at once.
-        size: rows of a block.
+        work: called with a slice of rows; it may write to these rows alone.
+        rows: number of rows, such as 5000.
+        threads: number of blocks that are worked on at once, such as 2.
+        size: number of rows in a block; see `block_size`.
 
     >>> done = []
     >>> over_blocks(done.append, rows=5, threads=1, size=3)

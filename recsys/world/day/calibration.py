@@ -1,4 +1,4 @@
-"""The intercept of the click logit: solved before the first visit, mended through the burn-in."""
+"""The intercept of the click logit: solved before the first visit, corrected in the burn-in."""
 
 import math
 from typing import NamedTuple
@@ -18,15 +18,15 @@ from recsys.world.scene import Scene
 
 
 class Tally(NamedTuple):
-    """What a day's visits came to, in expectation: less noisy than the clicks that were drawn."""
+    """Expected clicks and impressions of a day's visits; less noisy than the clicks drawn."""
 
     clicks: float = 0.0
-    """Expected number."""
+    """Expected number of clicks."""
     shown: int = 0
-    """Impressions."""
+    """Number of impressions."""
 
     def plus(self, platform: Platform, done: Round) -> "Tally":
-        """With one more round of visits."""
+        """The tally with one more round of visits."""
         looks = np.cumsum([0.0, *behaviour.examination(platform)])
         ranks = (done.feeds >= 0).sum(axis=1)
         clicks = float(done.rewards @ looks[ranks])
@@ -40,15 +40,15 @@ def first_intercept(
     request: Request,
     feeds: NDArray[np.int32],
 ) -> float:
-    """A first intercept, from some visits; `mended` is what becomes of it.
+    """A first intercept from feeds that some people would be served; `corrected` improves it.
 
     Args:
         scene, readers, view: the platform on its first morning.
         request: who would come.
-        feeds: int32 (n, ranks), what they would be served.
+        feeds: int32 (n, ranks), rows of posts that they would be served, -1 where empty.
 
     Raises:
-        ConfigError: where nobody looks at enough to click as often as the platform's readers do.
+        ConfigError: people look at too few impressions to reach the platform's click rate.
     """
     platform, plain = scene.world.platform, view.with_intercept(0.0).conditions
     x = behaviour.logits(scene.people, readers, view.notes, view.buzz, plain, request.users, feeds)
@@ -59,17 +59,18 @@ def first_intercept(
         raise ConfigError(f"world.platform: {error}") from error
 
 
-def mended(platform: Platform, intercept: float, tally: Tally, day: int) -> float:
-    """The intercept, moved by what a burn-in day's click rate, in log-odds, was off.
+def corrected(platform: Platform, intercept: float, tally: Tally, day: int) -> float:
+    """The intercept after a day of the burn-in: moved toward the platform's click rate.
 
-    A day's rate hangs on the few notes at the top that day, so later steps are averaged.
+    The error of the day's rate, in log-odds, depends on the few posts at the top of that day. So
+    the step is the error divided by the number of the day, which averages over days.
 
     Args:
-        platform: with its click rate.
-        intercept: so far.
-        tally: of the day.
-        day: of the burn-in, from 0.
+        platform: gives the click rate that is aimed at.
+        intercept: the intercept so far, such as -2.5.
+        tally: the day's tally.
+        day: number of the day in the burn-in, from 0 on.
     """
     rate, target = (tally.clicks + 0.5) / (tally.shown + 1), platform.click_rate
-    off = math.log(target / (1 - target)) - math.log(rate / (1 - rate))
-    return intercept + off / max(day, 1)
+    error = math.log(target / (1 - target)) - math.log(rate / (1 - rate))
+    return intercept + error / max(day, 1)

@@ -1,4 +1,4 @@
-"""Clicks, counted after every tick: what trending lists, buzz and averages are made from."""
+"""Counts of clicks after each tick; trending lists, buzz and averages are made from them."""
 
 from typing import NamedTuple
 
@@ -13,33 +13,34 @@ _CLICK = list(KINDS.categories).index("click")
 
 
 class Counts(NamedTuple):
-    """Clicks by who made them, incumbents or newcomers, on the first axis."""
+    """Clicks by the cohort that made them: incumbents, then newcomers."""
 
     last: NDArray[np.float64]
-    """(2, n_notes) in the last tick."""
+    """(2, n_notes) clicks in the last tick, by cohort and post."""
     trending: NDArray[np.float64]
-    """(2, n_notes) decayed."""
+    """(2, n_notes) clicks so far, decayed, by cohort and post."""
     buckets: NDArray[np.float64]
-    """(2, 2, languages, buckets) by language of the app and topic × language, so far; the first
-    axis says who is told, since the cohorts may be given notes in different languages."""
+    """(2, 2, languages, buckets) clicks so far. Axes: the cohort whose table of posts gives the
+    buckets (the cohorts' tables may differ in language, see `Scene.given`), the cohort that
+    clicked, the reader's app language, and topic × language."""
 
     @classmethod
     def none(cls, n_notes: int, n_buckets: int) -> "Counts":
-        """Before anybody has clicked."""
+        """The counts before anybody has clicked."""
         per_note, per_bucket = (2, n_notes), (2, 2, len(LANGUAGES), n_buckets)
         return cls(np.zeros(per_note), np.zeros(per_note), np.zeros(per_bucket))
 
     def with_room_for(self, n_notes: int) -> "Counts":
-        """The same clicks, with room for more notes behind the others."""
+        """The same clicks with zeros for more posts, `n_notes` in all."""
         more = ((0, 0), (0, n_notes - self.last.shape[1]))
         return self._replace(last=np.pad(self.last, more), trending=np.pad(self.trending, more))
 
     def after(self, scene: Scene, events: NDArray[np.int64]) -> "Counts":
-        """The counts when a tick is over.
+        """The counts after one more tick.
 
         Args:
-            scene: who and what is there.
-            events: the tick's, int64 (n, 5) as `recsys.world.frames.collect` returns them.
+            scene: the people and posts.
+            events: int64 (n, 5), the tick's events, as `recsys.world.frames.collect` returns them.
         """
         user, note = events[events[:, 2] == _CLICK, :2].T
         cohort = (user >= scene.world.incumbents).astype(np.int64)
@@ -48,9 +49,9 @@ class Counts(NamedTuple):
         half_life = scene.world.platform.trending_half_life_days * scene.world.ticks
         _, cohorts, languages, n_buckets = self.buckets.shape
         app = scene.people.app_language[user].astype(np.int64)
-        whose, size = (cohort * languages + app) * n_buckets, cohorts * languages * n_buckets
+        offset, size = (cohort * languages + app) * n_buckets, cohorts * languages * n_buckets
         per_bucket = np.stack(
-            [np.bincount(whose + order.buckets[note], minlength=size) for order in scene.orders]
+            [np.bincount(offset + order.buckets[note], minlength=size) for order in scene.orders]
         )
         return Counts(
             last,

@@ -1,4 +1,4 @@
-"""Closed loop: the morning's fits. What is fitted to serve incumbents passes the training gate."""
+"""The morning's fits in a closed loop. The training gate acts on the fit for incumbents."""
 
 from collections.abc import Iterable
 
@@ -12,19 +12,19 @@ from recsys.world.platform.policy import Policy, Ranker
 from recsys.world.scene import Scene
 
 Rankers = tuple[Ranker | None, Ranker | None]
-"""What serves incumbents, and what serves newcomers; None before the first fit: the house."""
+"""The fits that serve incumbents and newcomers; None, before the first fit, for the house."""
 
 
 def fit(
     scene: Scene, policy: Policy, history: Iterable[Day], previous: Rankers
 ) -> tuple[Ranker, Ranker]:
-    """This morning's fits for incumbents and newcomers: one, if the log that both see is.
+    """This morning's fits for incumbents and for newcomers: one fit if the gates allow it.
 
     Args:
-        scene: who and what is there, and with which seed it is trained.
+        scene: the people and posts, the arm, and the seed.
         policy: the recommender that serves.
         history: the days to learn from.
-        previous: the fits of the morning before.
+        previous: yesterday's fits.
     """
     events = _events(policy, history)
     full = _fit(scene, policy, events, previous, NEWCOMERS)
@@ -39,9 +39,9 @@ def fit(
 def fit_without_newcomers(
     scene: Scene, policy: Policy, history: Iterable[Day], previous: Rankers
 ) -> Ranker:
-    """What would serve incumbents this morning if newcomers' events were not learned from.
+    """The fit that would serve incumbents this morning if newcomers' events were left out.
 
-    Args: as for `fit`, which it equals in all else: the days, the seed, the fit to go on from.
+    Everything else is as in `fit`: the days, the seed, the fit to go on from. So are the arguments.
     """
     events = _of_incumbents(scene, _events(policy, history))
     return _fit(scene, policy, events, previous, INCUMBENTS)
@@ -50,7 +50,7 @@ def fit_without_newcomers(
 def _fit(
     scene: Scene, policy: Policy, events: pl.DataFrame, previous: Rankers, cohort: int
 ) -> Ranker:
-    """A fit to these events, to serve a cohort."""
+    """A fit to these events that serves one cohort, from the posts as this cohort gets them."""
     users, items = users_frame(scene.world, scene.people), scene.given[cohort]
     log = InteractionLog(users, items_frame(scene.world, items), events)
     seed = integer_seed(scene.seed, 1 if scene.arm.retrained else 0)
@@ -58,6 +58,7 @@ def _fit(
 
 
 def _events(policy: Policy, history: Iterable[Day]) -> pl.DataFrame:
+    """The events that the policy learns from: without impressions unless it uses them."""
     return events_frame(history, positive=not policy.impressions)
 
 

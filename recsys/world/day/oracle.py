@@ -1,7 +1,7 @@
-"""The oracle: ranks by the true chance of a click, which no recommender can know.
+"""The oracle: it ranks posts by their true chance of a click, which no recommender can know.
 
-It is the upper bound of what a recommender can serve. It belongs to the world and reads people's
-minds; it is never trained, so it is no entry of `RECOMMENDERS`.
+It shows how good a recommender could be at most. It reads the state of people in the world and is
+never trained, so it is no entry of `RECOMMENDERS`.
 """
 
 from collections.abc import Callable
@@ -20,19 +20,20 @@ from recsys.world.platform.policy import Ranker
 from recsys.world.scene import Scene
 
 _BLOCK = 64
+"""Number of users who are ranked for at once."""
 
 Worth = Callable[[NDArray[np.int64], NDArray[np.int32]], NDArray[np.float32]]
-"""Of users (n,) and notes (n, m): how likely a click is, (n, m)."""
+"""Called with users (n,) and posts (n, m); returns the probability of each click, (n, m)."""
 
 
 @dataclass(frozen=True)
 class Oracle:
-    """Serves each reader the notes that this reader is most likely to click when looking at them.
+    """Serves each reader the posts that this reader is most likely to click when looking at them.
 
-    Readers are taken as they are that morning, with translation, subtitles and curiosity; buzz and
-    fatigue, which depend on the day's course, are left out. The house serves the burn-in, so that
-    the platform is the one that recommenders find. What is hidden from a cohort behind a
-    closed gate is hidden from its oracle.
+    The state of readers is that of the morning, with translation, subtitles and curiosity. Buzz and
+    fatigue are left out, because they depend on the course of the day. The house serves during the
+    burn-in, as it does for recommenders. Posts that a closed gate hides from a cohort are hidden
+    from the cohort's oracle too.
 
     >>> from recsys.config import Influx, World
     >>> from recsys.world.simulate import simulate
@@ -46,16 +47,16 @@ class Oracle:
 
     @property
     def impressions(self) -> bool:
-        """Whether it learns from what was shown and not clicked: it learns from nothing."""
+        """Whether it learns from posts shown and not clicked: never, it is not trained."""
         return False
 
     def bound(self, scene: Scene, readers: Readers, view: View) -> Ranker:
-        """What ranks for one cohort this morning.
+        """The ranker of one cohort for this morning.
 
         Args:
-            scene: people and notes.
-            readers: people's state; read when they are ranked for.
-            view: what the cohort is served from, and on what terms it responds.
+            scene: the people and posts.
+            readers: the state of people, read when `rank` is called.
+            view: what the cohort is served from, and the coefficients of its responses.
         """
 
         def worth(users: NDArray[np.int64], notes: NDArray[np.int32]) -> NDArray[np.float32]:
@@ -76,7 +77,7 @@ class Oracle:
 
 @dataclass(frozen=True)
 class _Bound:
-    """A morning's oracle of one cohort."""
+    """The oracle of one cohort on one morning."""
 
     worth: Worth
     keys: NDArray[np.uint64]
@@ -84,7 +85,7 @@ class _Bound:
     def rank(
         self, users: NDArray[Any], k: int, candidates: NDArray[Any], seen: Seen
     ) -> tuple[NDArray[Any], NDArray[Any]]:
-        """See `recsys.world.platform.policy.Ranker`."""
+        """Ranks posts by their true chance of a click; see `Ranker.rank`."""
         notes, _ = best_of(self.worth, users, k, candidates, seen, self.keys)
         return notes, np.full(notes.shape, PERSONAL, dtype=np.uint8)
 
@@ -97,18 +98,19 @@ def best_of(
     seen: Seen,
     keys: NDArray[np.uint64],
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """The k notes that are worth most to each user; equal ones in the order of keys.
+    """The k posts with the highest worth for each user; posts of equal worth in the order of keys.
 
     Args:
-        worth: see `Worth`.
+        worth: gives the worth of posts for users; see `Worth`.
         users: int (n,), rows of people.
-        k: depth.
-        candidates: bool (n_notes,), what may be served.
-        seen: what each has seen, and is not served again.
-        keys: uint64 (n_notes,).
+        k: depth, such as 20.
+        candidates: bool (n_notes,), which posts may be served.
+        seen: what each person has seen; it is not served again.
+        keys: uint64 (n_notes,), stable keys of posts.
 
     Returns:
-        int32 (n, k) rows of notes, -1 at the end, and float32 (n, k) what they are worth.
+        int32 (n, k) rows of posts, -1 where nothing is left, and float32 (n, k) their worth, NaN
+        where nothing is left.
     """
     users = np.asarray(users, dtype=np.int64)
     notes = np.flatnonzero(candidates)
@@ -119,20 +121,20 @@ def best_of(
     values = np.full((users.size, k), np.nan, dtype=np.float32)
     for start in range(0, users.size, _BLOCK):
         rows = slice(start, start + _BLOCK)
-        who = users[rows]
-        chance = worth(who, np.tile(notes, (who.size, 1)))
-        row, item = _seen_of(seen, who)
-        there = column[item] >= 0
-        chance[row[there], column[item][there]] = -np.inf
+        block = users[rows]
+        chance = worth(block, np.tile(notes, (block.size, 1)))
+        row, item = _seen_of(seen, block)
+        is_candidate = column[item] >= 0
+        chance[row[is_candidate], column[item][is_candidate]] = -np.inf
         order = np.argsort(-chance, axis=1, kind="stable")[:, :k]
-        found = np.take_along_axis(chance, order, axis=1)
-        best[rows, : order.shape[1]] = np.where(found >= 0, notes[order], -1)
-        values[rows, : order.shape[1]] = np.where(found >= 0, found, np.nan)
+        top = np.take_along_axis(chance, order, axis=1)
+        best[rows, : order.shape[1]] = np.where(top >= 0, notes[order], -1)
+        values[rows, : order.shape[1]] = np.where(top >= 0, top, np.nan)
     return best, values
 
 
 def _seen_of(seen: Seen, users: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """Row and item of everything that some users have seen."""
+    """All that some users have seen, as pairs: positions in `users`, and rows of posts."""
     length = seen.end[users] - seen.start[users]
     row = np.repeat(np.arange(users.size), length)
     first = np.repeat(seen.start[users] - (np.cumsum(length) - length), length)

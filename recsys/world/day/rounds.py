@@ -1,6 +1,6 @@
-"""A round: the first, second or later visits of people of one cohort, who are served and respond.
+"""A round: the first visits, or second visits, and so on, of one cohort in a tick.
 
-All of a round are served before any of them responds, so that the order of people does not count.
+All people of a round are served before any of them responds, so their order does not matter.
 """
 
 import numpy as np
@@ -17,7 +17,14 @@ from recsys.world.scene import Scene
 
 
 def request_of(scene: Scene, users: NDArray[np.int64], day: int, tick: int, visit: int) -> Request:
-    """How far each of these people scrolls on their visit number `visit` of the day."""
+    """The feeds that some people ask for: how far each scrolls is drawn.
+
+    Args:
+        scene: the platform.
+        users: int (n,), rows of people of one cohort.
+        day, tick: the time, such as 1 and 0.
+        visit: number of the visit on that day, from 0 on.
+    """
     platform, when = scene.world.platform, int(moment(day, tick=tick, visit=visit))
     rho, address = scene.world.behaviour.depth_rho, scene.people.address[users]
     depth = behaviour.scroll_depth(platform, rho, scene.seed, address, when)
@@ -25,7 +32,7 @@ def request_of(scene: Scene, users: NDArray[np.int64], day: int, tick: int, visi
 
 
 def moods_of(scene: Scene, request: Request) -> NDArray[np.float64]:
-    """Logits that all notes of each visit share, float64 (n,)."""
+    """Float64 (n,): a logit for each visit that all its posts share, the reader's mood."""
     address = scene.people.address[request.users]
     return behaviour.moods(scene.world.behaviour.mood, scene.seed, address, request.when)
 
@@ -39,20 +46,20 @@ def respond(
     moods: NDArray[np.float64],
     threads: int = 1,
 ) -> tuple[NDArray[np.uint16], NDArray[np.float32]]:
-    """What people do with their feeds.
+    """Draws what people do with their feeds, and updates their state.
 
     Args:
         scene: the platform.
-        readers: changed: what they see, click and follow is written into them.
+        readers: changed: what they see, click and follow is recorded in them.
         view: what the cohort was served from.
-        request: whose feeds.
-        feeds: int32 (n, ranks), rows of notes, -1 where empty.
-        moods: float64 (n,), logits that all notes of a visit share.
-        threads: how many share the work.
+        request: whose feeds they are.
+        feeds: int32 (n, ranks), rows of posts, -1 where empty.
+        moods: float64 (n,), as `moods_of` returns them.
+        threads: number of threads, such as 2.
 
     Returns:
-        Actions, uint16 (n, ranks), a bit for each kind of event; and what each visit was worth,
-        float32 (n,), clicks expected per look.
+        Actions, uint16 (n, ranks), a bit for each kind of event; and the utility of each visit,
+        float32 (n,), expected clicks per look.
     """
     users, world = request.users, scene.world
     examine, learning = behaviour.examination(world.platform), Learning.of(world.behaviour)

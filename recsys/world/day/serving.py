@@ -1,7 +1,7 @@
-"""From rankings to feeds: who ranks, the house or a morning's fits, and the platform's own slots.
+"""From rankings to feeds: personal rankings are blended with the platform's own slots.
 
-The house ranks anew for each visit. A recommender ranks once, in the morning, for all who will
-come; what they have seen since is left out when feeds are blended.
+The house ranks again for each visit. A recommender ranks once, in the morning, for all who will
+come that day; posts that they have seen since are left out when feeds are blended.
 """
 
 from typing import NamedTuple
@@ -22,29 +22,30 @@ from recsys.world.platform.blend import blend, slot_pattern
 from recsys.world.scene import Scene
 
 _SPARE = 48
-"""Ranked beyond what a visit shows: some may be taken by other slots or by the cap per creator."""
+"""Posts ranked beyond those that a visit shows, because other slots or the cap per creator take
+some."""
 
 
 class Request(NamedTuple):
-    """Feeds that people of one cohort ask for at one moment."""
+    """Feeds that people of one cohort ask for at the same time."""
 
     users: NDArray[np.int64]
     """(n,) rows of people, each at most once."""
     depth: NDArray[np.int32]
-    """(n,) how many notes each is shown."""
+    """(n,) number of posts that each person is shown."""
     ranks: int
-    """Width of the feeds."""
+    """Width of the feeds, at least the largest depth."""
     when: int
-    """The visit's `moment`."""
+    """The visit's `recsys.core.noise.moment`, which addresses its draws."""
 
 
 class Ranked(NamedTuple):
     """Personal rankings of those who come on a day or are in the audience."""
 
-    place: NDArray[np.int64]
+    row: NDArray[np.int64]
     """(n_people,) the row of each person's ranking, -1 where there is none."""
     notes: NDArray[np.int32]
-    """(n, width) rows of notes, -1 at the end."""
+    """(n, width) rows of posts, -1 where nothing is left."""
     sources: NDArray[np.uint8]
     """(n, width) positions in `recsys.logs.schema.SOURCES`."""
 
@@ -56,31 +57,30 @@ def rank_morning(
     rankers: Rankers,
     users: NDArray[np.int64],
 ) -> Ranked:
-    """Personal rankings by the morning's fits, or by the house before the first.
+    """Personal rankings by the morning's fits, or by the house before the first fit.
 
     Args:
         scene, readers: the platform.
         views: what incumbents and newcomers are served from.
-        rankers: what ranks for each.
+        rankers: the fits for incumbents and for newcomers.
         users: int (n,), sorted rows of people.
     """
     width, seen = scene.world.platform.visit_ranks + _SPARE, readers.shown()
-    place = np.full(scene.people.n, -1, dtype=np.int64)
-    place[users] = np.arange(users.size)
+    row = np.full(scene.people.n, -1, dtype=np.int64)
+    row[users] = np.arange(users.size)
     notes = np.full((users.size, width), -1, dtype=np.int32)
     sources = np.zeros(notes.shape, dtype=np.uint8)
     for view, ranker, part in zip(views, rankers, scene.cohorts(users), strict=True):
-        theirs = users[part]
-        if theirs.size == 0:
+        members = users[part]
+        if members.size == 0:
             continue
         if ranker is None:
-            depth = np.full(theirs.size, width, dtype=np.int32)
-            notes[part] = _by_house(scene, readers, seen, view, theirs, depth, width)
+            depth = np.full(members.size, width, dtype=np.int32)
+            notes[part] = _by_house(scene, readers, seen, view, members, depth, width)
         else:
             k = min(width, int(view.candidates.sum()))
-            ranking = ranker.rank(theirs, k, view.candidates, seen)
-            notes[part, :k], sources[part, :k] = ranking
-    return Ranked(place, notes, sources)
+            notes[part, :k], sources[part, :k] = ranker.rank(members, k, view.candidates, seen)
+    return Ranked(row, notes, sources)
 
 
 def serve(
@@ -91,18 +91,18 @@ def serve(
     ranked: Ranked | None,
     threads: int = 1,
 ) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-    """Feeds: personal rankings, blended with the platform's own slots.
+    """Makes feeds: personal rankings, blended with the platform's own slots.
 
     Args:
         scene, readers: the platform.
         view: what the cohort is served from.
-        request: who asks for how much.
-        ranked: the morning's rankings; None: the house ranks now.
-        threads: how many share the work.
+        request: the feeds that are asked for.
+        ranked: the morning's rankings; None to let the house rank now.
+        threads: number of threads, such as 2.
 
     Returns:
-        int32 (n, ranks) rows of notes, -1 past the depth or where nothing is left, and their
-        sources, uint8 (n, ranks).
+        int32 (n, ranks) rows of posts, -1 past the depth or where nothing is left, and uint8
+        (n, ranks) their sources.
     """
     (users, depth, ranks, when), platform, seen = request, scene.world.platform, readers.shown()
     pattern = slot_pattern(platform.slots, ranks)
@@ -110,13 +110,12 @@ def serve(
     sources = np.zeros(feeds.shape, dtype=np.uint8)
 
     def fill(block: slice) -> None:
-        who = users[block]
         if ranked is None:
             deeper = depth[block] + np.int32(_SPARE)
-            personal = _by_house(scene, readers, seen, view, who, deeper, ranks + _SPARE)
+            personal = _by_house(scene, readers, seen, view, users[block], deeper, ranks + _SPARE)
             personal_sources = np.zeros(personal.shape, dtype=np.uint8)
         else:
-            rows = ranked.place[who]
+            rows = ranked.row[users[block]]
             personal, personal_sources = ranked.notes[rows], ranked.sources[rows]
         blend(
             personal,
@@ -130,7 +129,7 @@ def serve(
             pattern,
             np.uint64(scene.seed),
             when,
-            who,
+            users[block],
             depth[block],
             feeds[block],
             sources[block],
@@ -148,7 +147,7 @@ def serve_audience(
     day: int,
     ranked: Ranked | None,
 ) -> Served:
-    """What the audience would be served first thing in the morning, whether they come or not."""
+    """The feeds that the audience would get first thing in the morning, come or not."""
     users, k = audience.users, audience.k
     feeds = np.empty((users.size, k), dtype=np.int32)
     sources = np.zeros(feeds.shape, dtype=np.uint8)
@@ -168,7 +167,7 @@ def _by_house(
     depth: NDArray[np.int32],
     width: int,
 ) -> NDArray[np.int32]:
-    """The house's personal rankings, (n, width)."""
+    """Personal rankings by the house policy, int32 (n, width); -1 past each depth."""
     ranking = np.empty((users.size, width), dtype=np.int32)
     house.rank(
         readers.clicks,

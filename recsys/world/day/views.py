@@ -1,6 +1,6 @@
-"""What each cohort is served from during a tick: here most gates are open or closed.
+"""What each cohort is served from during a tick. Most gates act here.
 
-A closed gate hides newcomers' notes or clicks from incumbents. Newcomers see everything.
+A closed gate hides newcomers' posts or clicks from incumbents; newcomers see everything.
 """
 
 from typing import NamedTuple
@@ -18,28 +18,30 @@ from recsys.world.scene import Scene
 
 
 class View(NamedTuple):
-    """What one cohort is served from during a tick, and on what terms it responds."""
+    """What one cohort is served from during a tick, and the coefficients of its responses."""
 
     shelves: Shelves
+    """Sorted lists of posts for each source."""
     buzz: NDArray[np.float32]
-    """(n_notes,) log of 1 + clicks in the last tick, relative to the mean note's."""
+    """(n_notes,) log(1 + clicks in the last tick / mean clicks of a post)."""
     conditions: Conditions
+    """Coefficients of the click logit on that day."""
     notes: NoteTable
-    """As the cohort is given them."""
+    """The posts as this cohort gets them; see `Scene.given`."""
     order: house.Order
-    """Of these notes."""
+    """The `Order` of these posts."""
     candidates: NDArray[np.bool_]
-    """(n_notes,) what personal slots may hold."""
+    """(n_notes,) posts that personal slots may hold."""
 
     def with_intercept(self, intercept: float) -> "View":
-        """The same, on another intercept of the click logit."""
+        """The same view with another intercept of the click logit, such as -2.5."""
         return self._replace(conditions=self.conditions._replace(intercept=intercept))
 
 
 def views_of_both(
     scene: Scene, counts: Counts, intercept: float, day: int, tick: int
 ) -> tuple[View, View]:
-    """The views of incumbents and of newcomers; one and the same if all gates are open."""
+    """The views of incumbents and of newcomers; one view for both if all gates are open."""
     newcomers = view_of(NEWCOMERS, scene, counts, intercept, day, tick)
     if scene.arm.all_open:
         return newcomers, newcomers
@@ -49,14 +51,14 @@ def views_of_both(
 def view_of(
     cohort: int, scene: Scene, counts: Counts, intercept: float, day: int, tick: int
 ) -> View:
-    """What a cohort is served from.
+    """What a cohort is served from during a tick.
 
     Args:
-        cohort: incumbents or newcomers.
-        scene: who and what is there.
+        cohort: `INCUMBENTS` or `NEWCOMERS`.
+        scene: the people and posts.
         counts: clicks so far.
-        intercept: of the click logit.
-        day, tick: the time.
+        intercept: intercept of the click logit, such as -2.5.
+        day, tick: the time, such as 1 and 0.
     """
     world, arm = scene.world, scene.arm
     notes, order = scene.given[cohort], scene.orders[cohort]
@@ -96,5 +98,12 @@ def view_of(
 def clicks_seen(
     scene: Scene, counts: NDArray[np.float64], gate: Gate, cohort: int
 ) -> NDArray[np.float64]:
-    """Everybody's clicks, or the incumbents' alone where a gate is closed to a cohort."""
+    """The clicks that a cohort's feeds may depend on: all, or the incumbents' if a gate is closed.
+
+    Args:
+        scene: its arm says which gates are open.
+        counts: float (2, …), clicks of incumbents and of newcomers.
+        gate: the gate that the clicks pass, such as "exposure".
+        cohort: `INCUMBENTS` or `NEWCOMERS`.
+    """
     return np.asarray(counts.sum(axis=0) if scene.arm.opens(gate, cohort) else counts[INCUMBENTS])

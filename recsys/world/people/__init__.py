@@ -1,1 +1,1 @@
-"""Who is there, what they post, and how they act."""
+"""People and posts: who is there, what they post, how they act, and how that changes them."""

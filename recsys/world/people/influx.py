@@ -1,7 +1,7 @@
-"""Who arrives when, who leaves again, and how often newcomers post: drawn before the run.
+"""When newcomers arrive, leave and post, drawn before the run.
 
-None of it depends on the law from which newcomers' tastes are drawn, so that the influx and its
-placebo have the same arrivals, visits, departures and number of notes.
+Nothing here depends on the law from which newcomers' tastes are drawn. So the influx and its
+placebo have the same arrivals, visits, departures and numbers of posts.
 """
 
 from typing import NamedTuple, Self
@@ -13,31 +13,33 @@ from recsys.config.world import World
 from recsys.core.noise import Stream, uniforms
 
 NEVER = 2**15 - 1
-"""A day that no run reaches."""
+"""A day, and a number of days, that no run reaches."""
 
 
 class Schedule(NamedTuple):
-    """When people are there: a row each."""
+    """When people use the platform; one row per person."""
 
     arrival: NDArray[np.int32]
+    """First day on the platform."""
     departure: NDArray[np.int32]
+    """First day on which the person is gone."""
     presence: NDArray[np.float32]
-    """Share of days on which they use this platform at all: one half for straddlers, else 1."""
+    """Share of days on which the person uses this platform at all: .5 for straddlers, else 1."""
 
     @classmethod
     def always(cls, n: int) -> Self:
-        """There from long before the influx, never gone."""
+        """The schedule of n people who came long before the influx and never leave."""
         return cls(
             np.full(n, -NEVER, np.int32), np.full(n, NEVER, np.int32), np.ones(n, np.float32)
         )
 
 
 def draw_schedule(world: World, address: NDArray[np.uint32]) -> Schedule:
-    """Arrival by the influx's curve; from the reversal on, leaving by its hazards.
+    """Draws when newcomers arrive, and when they leave once the reversal has come.
 
     Args:
-        world: gives the influx and the population seed.
-        address: uint32 (n,), the newcomers' addresses.
+        world: gives the curve of arrivals, the hazards, and the population seed.
+        address: uint32 (n,), addresses of the newcomers' draws, such as `People.address`.
     """
     influx = world.influx
     u = uniforms(world.population_seed, Stream.ARRIVAL, address)
@@ -55,13 +57,13 @@ def draw_schedule(world: World, address: NDArray[np.uint32]) -> Schedule:
 def posts_by_day(
     world: World, address: NDArray[np.uint32], people: Schedule, seed: int
 ) -> NDArray[np.int64]:
-    """Notes each newcomer posts on each day: several on the first, then one a day, then none.
+    """Number of posts of each newcomer by day: several on the first day, then one a day, then none.
 
     Args:
-        world: gives the influx, and `days_after` as the number of days.
-        address: uint32 (n,).
-        people: when they are there.
-        seed: world seed.
+        world: its influx gives the rates, its `days_after` the number of days.
+        address: uint32 (n,), addresses of the newcomers' draws.
+        people: the newcomers' schedule.
+        seed: world seed, such as 0.
 
     Returns:
         int64 (n, days_after).
@@ -84,6 +86,14 @@ def _departure(
     straddles: NDArray[np.bool_],
     u: NDArray[np.float64],
 ) -> NDArray[np.int64]:
+    """Day of departure: at once on the day of the reversal, or by a daily hazard from then on.
+
+    Args:
+        world: its influx gives the day of the reversal and the hazards.
+        arrival: int (n,), days.
+        straddles: bool (n,), who also uses another platform and does not leave at once.
+        u: float64 (n, 2 or more), uniforms.
+    """
     influx = world.influx
     if influx.reversal_day is None:
         return np.full(arrival.size, NEVER)
@@ -94,7 +104,7 @@ def _departure(
 
 
 def _days_until(hazard: float, u: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Days that pass before an event of that probability a day: geometric from 0."""
+    """Days that pass before an event with this probability a day: geometric, from 0 on."""
     if hazard == 0:
         return np.full(u.size, NEVER)
     if hazard == 1:

@@ -1,7 +1,7 @@
-"""What: creators, and every note that they may publish in a run, drawn before it starts.
+"""The posts: every post that creators may publish in a run is drawn before the run starts.
 
-A note's address is its creator and slot (day and number on that day), so how long a run lasts and
-who else posts changes no note. Incumbents' notes come first, then newcomers'.
+A post's address is made of its creator, its day and its number on that day. So neither the length
+of a run nor the posts of others change a post. Incumbents' posts come first, then newcomers'.
 """
 # mypy: disallow-untyped-decorators=False
 
@@ -23,46 +23,54 @@ from recsys.world.people.population import (
     sample_by_weight,
 )
 
-_MOST_A_DAY = 16
+_MAX_PER_DAY = 16
+"""Most posts of one creator on one day."""
 
 
 class NoteTable(NamedTuple):
-    """One row a note; published or not. Floats are float32 unless said otherwise."""
+    """All posts, one row each, whether they have been published yet or not."""
 
     key: NDArray[np.uint64]
-    """Stable key in logs; its low word addresses the note's draws."""
+    """Stable key in logs; its low word is the address of the post's draws."""
     creator: NDArray[np.int32]
     """Row of the creator among the people."""
     published: NDArray[np.float64]
-    """Days since the start of day 0."""
+    """Time of publication in days since the start of day 0."""
     topic: NDArray[np.int32]
+    """Position in the cohorts' `topics`."""
     format: NDArray[np.int32]
+    """Position in `FORMATS`."""
     language: NDArray[np.int32]
-    """In which it is posted."""
+    """Position in `LANGUAGES`."""
     subtitled: NDArray[np.bool_]
-    """Carries subtitles in the other language."""
+    """Whether it has subtitles in the other language."""
     tagged: NDArray[np.bool_]
-    """Carries a product tag."""
+    """Whether it has a product tag."""
     quality: NDArray[np.float32]
-    """Logits."""
+    """Logits of a click."""
     latent: NDArray[np.float32]
     """(n, latent_factors)."""
     influx: NDArray[np.bool_]
-    """By one who came with a real influx; never true in a placebo."""
+    """Whether its creator came with a real influx; never true in a placebo."""
 
     @property
     def n(self) -> int:
-        """Number of notes."""
+        """Number of posts."""
         return int(self.key.size)
 
     def live(self, day: float, window_days: int) -> NDArray[np.bool_]:
-        """Bool (n,): published before the start of `day`, and not older than the window."""
+        """Bool (n,): which posts can be served at a time.
+
+        Args:
+            day: the time in days since the start of day 0, such as 1.5.
+            window_days: age in days up to which a post is served, such as 40.
+        """
         age = day - self.published
         return (age > 0) & (age < window_days)
 
 
 def first_day(world: World) -> int:
-    """The first day that is run: the burn-in, then the log's days before the influx."""
+    """The day on which a run begins: first comes the burn-in, then the log before the influx."""
     return -world.days_before - world.burn_in_days
 
 
@@ -73,12 +81,12 @@ def is_creator(world: World, people: People) -> NDArray[np.bool_]:
 
 
 def draw_incumbents_notes(world: World, people: People, seed: int) -> NoteTable:
-    """All notes of the incumbents from one window before the first day to the last day.
+    """Draws all posts of the incumbents, from `window_days` before the first day to the last day.
 
     Args:
         world: the world.
         people: the incumbents.
-        seed: world seed: what is posted is luck.
+        seed: world seed, such as 0.
     """
     creators = np.flatnonzero(is_creator(world, people))
     days = np.arange(first_day(world) - world.notes.window_days, world.days_after)
@@ -95,31 +103,31 @@ def draw_incumbents_notes(world: World, people: People, seed: int) -> NoteTable:
 
 
 def draw_newcomers_notes(
-    world: World, everybody: People, law: Cohort, seed: int, *, influx: bool
+    world: World, people: People, law: Cohort, seed: int, *, influx: bool
 ) -> NoteTable:
-    """All notes of the newcomers; their number is the same under every law.
+    """Draws all posts of the newcomers; their number is the same under every law.
 
     Args:
         world: the world.
-        everybody: incumbents, then newcomers; the rows from `world.incumbents` on post.
+        people: incumbents, then newcomers; rows from `world.incumbents` on are the creators.
         law: the law from which the newcomers were drawn.
-        seed: world seed.
-        influx: whether readers take these notes for the newcomers' (False in a placebo).
+        seed: world seed, such as 0.
+        influx: whether readers recognise these posts as the newcomers'; False in a placebo.
     """
-    newcomers = np.arange(world.incumbents, everybody.n)
+    newcomers = np.arange(world.incumbents, people.n)
     schedule = Schedule(
-        everybody.arrival[newcomers],
-        everybody.departure[newcomers],
-        everybody.presence[newcomers],
+        people.arrival[newcomers],
+        people.departure[newcomers],
+        people.presence[newcomers],
     )
-    counts = posts_by_day(world, everybody.address[newcomers], schedule, seed)
+    counts = posts_by_day(world, people.address[newcomers], schedule, seed)
     days = np.arange(world.days_after)
-    table = _draw_notes(world, everybody, law, newcomers, days, counts, seed)
+    table = _draw_notes(world, people, law, newcomers, days, counts, seed)
     return table._replace(influx=np.full(table.n, influx))
 
 
 def draw_follows(world: World, people: People) -> NDArray[np.int32]:
-    """Whom incumbents follow at the start: creators with their tastes, the attractive ones more.
+    """Draws whom incumbents follow at the start: creators who post on the topics that they like.
 
     Args:
         world: the world.
@@ -143,8 +151,8 @@ def draw_follows(world: World, people: People) -> NDArray[np.int32]:
         topic = _categorical(people.taste, u[:, 0])
         chosen = np.empty(people.n, dtype=np.int64)
         for code in range(people.taste.shape[1]):
-            mine = topic == code
-            chosen[mine] = sample_by_weight(attraction[code], u[mine, 1])
+            mask = topic == code
+            chosen[mask] = sample_by_weight(attraction[code], u[mask, 1])
         follows[:, slot] = np.where(slot < count, creators[chosen], -1)
     return follows
 
@@ -158,15 +166,22 @@ def _draw_notes(
     counts: NDArray[np.int64],
     seed: int,
 ) -> NoteTable:
-    """Notes in the order of creator, day and number on that day; `counts` is (creators, days)."""
-    counts = np.minimum(counts, _MOST_A_DAY)
+    """Posts in the order of creator, day and number on that day.
+
+    Args:
+        world, people, law, seed: as in `draw_newcomers_notes`.
+        creators: int (c,), rows of people.
+        days: int (d,).
+        counts: int (c, d), number of posts.
+    """
+    counts = np.minimum(counts, _MAX_PER_DAY)
     row, column = (np.repeat(index.ravel(), counts.ravel()) for index in np.indices(counts.shape))
     number = np.arange(row.size) - np.repeat(
         np.cumsum(counts.ravel()) - counts.ravel(), counts.ravel()
     )
     creator, day = creators[row], days[column]
     key = stable_keys(
-        Stream.NOTE_KEY, people.address[creator], (day + 2**15) * _MOST_A_DAY + number
+        Stream.NOTE_KEY, people.address[creator], (day + 2**15) * _MAX_PER_DAY + number
     )
     address = key & np.uint64(0xFFFFFFFF)
     u = uniforms(seed, Stream.NOTE, address, 0)
@@ -191,16 +206,15 @@ def _draw_notes(
 
 
 def adaptation(audience: NDArray[np.float64], most: float, days: float) -> NDArray[np.float64]:
-    """Share of new notes that answer newcomers on each day: it follows the foreign audience.
+    """Share of new posts that are adapted to newcomers, by day: it follows the foreign audience.
 
-    da/dt = (a_inf·audience - a)/tau: while everybody stays that is a_inf(1 - exp(-t/tau)), and it
-    goes back, as slowly, when they leave.
+    da/dt = (a_inf·audience - a)/tau. While all newcomers stay, a = a_inf(1 - exp(-t/tau)); when
+    they leave, a falls as slowly as it rose.
 
     Args:
-        audience: float (days,), newcomers there by day, as a share of the most there ever were;
-            less where those were few.
-        most: a_inf, the share once creators have adapted to all of them.
-        days: tau.
+        audience: float (days,), size of the foreign audience, from 0 to 1; see `_audience`.
+        most: a_inf, the share once creators have adapted to an audience of 1, such as .1.
+        days: tau, in days, such as 2.
 
     Returns:
         float64 (days,), the share on each day from day 0 on.
@@ -210,13 +224,17 @@ def adaptation(audience: NDArray[np.float64], most: float, days: float) -> NDArr
     """
     share, shares = 0.0, np.zeros(audience.size)
     keep = math.exp(-1 / days)
-    for day, there in enumerate(audience):
+    for day, size in enumerate(audience):
         shares[day] = share
-        share = keep * share + (1 - keep) * most * there
+        share = keep * share + (1 - keep) * most * size
     return shares
 
 
 def _audience(world: World, newcomers: People) -> NDArray[np.float64]:
+    """Newcomers there on each day as a share of the peak, times a factor up to 1.
+
+    The factor is below 1 where the peak is smaller than `adaptation_audience`.
+    """
     days = np.arange(world.days_after)[:, None]
     there = ((newcomers.arrival <= days) & (days < newcomers.departure)).sum(axis=1)
     enough = world.notes.adaptation_audience * world.incumbents
@@ -225,29 +243,29 @@ def _audience(world: World, newcomers: People) -> NDArray[np.float64]:
 
 
 def adapted(world: World, notes: NoteTable, newcomers: People, seed: int) -> NoteTable:
-    """Incumbents' notes once their creators answer an influx: with subtitles, or in its language.
+    """Incumbents' posts as creators adapt to an influx: some get subtitles, some its language.
 
-    Whether a note carries subtitles and in which language it is posted are draws of their own.
+    Subtitles and language are two separate draws for each post.
 
     Args:
-        world: how many notes answer, and how soon.
-        notes: the incumbents' notes.
-        newcomers: who comes and goes when.
-        seed: world seed.
+        world: its `notes` say how many posts are adapted, and how soon.
+        notes: the incumbents' posts.
+        newcomers: the people who arrive.
+        seed: world seed, such as 0.
     """
     audience, settings = _audience(world, newcomers), world.notes
     day = np.floor(notes.published).astype(np.int64)
     address = notes.key & np.uint64(0xFFFFFFFF)
 
-    def answers(most: float, draw: int) -> NDArray[np.bool_]:
+    def is_adapted(most: float, draw: int) -> NDArray[np.bool_]:
         shares = np.append(adaptation(audience, most, settings.adaptation_days), 0.0)
         share = np.where(day >= 0, shares[np.clip(day, 0, world.days_after)], 0.0)
         return np.asarray(uniforms(seed, Stream.NOTE, address, draw)[:, 0] < share)
 
-    theirs = np.int32(LANGUAGES.index(world.population.newcomers.language))
+    language = np.int32(LANGUAGES.index(world.population.newcomers.language))
     return notes._replace(
-        subtitled=answers(settings.subtitled, 2),
-        language=np.where(answers(settings.posted_across, 3), theirs, notes.language),
+        subtitled=is_adapted(settings.subtitled, 2),
+        language=np.where(is_adapted(settings.posted_across, 3), language, notes.language),
     )
 
 
@@ -270,7 +288,7 @@ def _poisson(mean, u):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def _categorical(weights, u):  # type: ignore[no-untyped-def]
-    """One index a row, with probability proportional to the row's weights."""
+    """Draws one index for each row, with probability proportional to the row's weights."""
     out = np.empty(u.size, dtype=np.int32)
     for row in range(u.size):
         rest = u[row] * weights[row].sum()

@@ -1,7 +1,7 @@
-"""Who: incumbents and newcomers, drawn from the law of a cohort, one array per attribute.
+"""The people: incumbents and newcomers, drawn from the law of a cohort, one array per attribute.
 
-Every attribute of a person is a keyed draw at the person's address, so adding, removing or
-renumbering others changes nobody.
+Each attribute of a person is drawn at the person's own address, so that nobody changes when others
+are added, removed or renumbered.
 """
 # mypy: disallow-untyped-decorators=False
 
@@ -19,15 +19,17 @@ from recsys.world.people.influx import Schedule, draw_schedule
 LANGUAGES = ("zh", "en")
 FORMATS = ("short video", "long video", "image-text")
 MAX_FOLLOWS = 16
+"""Most creators that a person follows."""
+
 NEWCOMER_ADDRESS = 2**31
-"""Newcomers' addresses start here, so that they do not depend on how many incumbents there are."""
+"""First address of a newcomer. It does not depend on how many incumbents there are."""
 
 
 class People(NamedTuple):
-    """One row a person; incumbents first, then newcomers. Floats are float32."""
+    """All people, one row each: incumbents first, then newcomers."""
 
     address: NDArray[np.uint32]
-    """Entity word of the person's draws."""
+    """Address of the person's random draws (the entity of `recsys.core.noise.philox`)."""
     key: NDArray[np.uint64]
     """Stable key in logs."""
     taste: NDArray[np.float32]
@@ -39,19 +41,19 @@ class People(NamedTuple):
     skill: NDArray[np.float32]
     """(n, 2) reading skill in zh and en, 0 to 1."""
     app_language: NDArray[np.uint8]
-    """Language that the app is set to, 0 zh or 1 en: all that a platform knows of somebody new."""
+    """Language of the app, 0 zh or 1 en: all that a platform knows of a new person."""
     visits: NDArray[np.float32]
-    """Mean visits on a day on which the person uses this platform at all."""
+    """Mean number of visits on a day on which the person uses this platform at all."""
     presence: NDArray[np.float32]
-    """Share of such days: 1, or less for those who stay on another platform too."""
+    """Share of such days: 1, or .5 for a person who also stays on another platform."""
     trend: NDArray[np.float32]
-    """Logits per log-buzz."""
+    """Logits of a click per unit of log-buzz."""
     commerce: NDArray[np.float32]
-    """Logits for a product tag."""
+    """Logits of a click for a product tag."""
     curious: NDArray[np.bool_]
-    """Curious about newcomers' notes."""
+    """Whether the person is curious about newcomers' posts."""
     foreign: NDArray[np.bool_]
-    """Formed by another platform: this one is unfamiliar at first."""
+    """Whether the person comes from another platform, so that this one is unfamiliar at first."""
     arrival: NDArray[np.int32]
     """First day on the platform; long before the influx for incumbents."""
     departure: NDArray[np.int32]
@@ -64,7 +66,7 @@ class People(NamedTuple):
 
 
 def draw_incumbents(world: World) -> People:
-    """The people who are there before the influx.
+    """Draws the people who are there before the influx.
 
     >>> from recsys.config import Influx, World
     >>> draw_incumbents(World(incumbents=5, influx=Influx(newcomers=0, arrivals=(1.0,)))).n
@@ -80,18 +82,19 @@ def draw_incumbents(world: World) -> People:
 def draw_newcomers(
     world: World, law: Cohort, seed: int, variant: int = 0, *, origin: Platform | None = None
 ) -> People:
-    """The people who arrive, drawn from a cohort's law.
+    """Draws the people who arrive from a cohort's law.
 
-    Who comes is luck, so each world seed draws its own. Their arrivals, visits and leaving are the
-    same under every law and variant.
+    Each world seed draws its own people. Their arrivals, visits and departures are the same under
+    every law and variant.
 
     Args:
-        world: the world; `world.influx.newcomers` people are drawn, nested by number.
-        law: the cohort they are drawn from: newcomers', or incumbents' for a placebo.
-        seed: world seed.
-        variant: another number, below 2^16, draws other people from the same law.
-        origin: the platform that formed them, if another: they like its formats, are drawn to
-            trends as much as it trains people to be, and find this one unfamiliar.
+        world: the world. `world.influx.newcomers` people are drawn; a larger number draws the same
+            people and more.
+        law: the cohort whose law is used: newcomers', or incumbents' for a placebo.
+        seed: world seed, such as 0.
+        variant: a number below 2^16; another one draws other people from the same law.
+        origin: the platform that they come from: they like its formats, react to trends as its
+            people do, and find this platform unfamiliar. None for people who are used to this one.
     """
     world = world.model_copy(
         update={"population_seed": integer_seed(world.population_seed, 2, seed)}
@@ -100,12 +103,12 @@ def draw_newcomers(
     formats = law.formats or world.platform.formats
     if origin is not None:
         formats = origin.formats
-    schedule, nobody_curious = draw_schedule(world, address), np.zeros(address.size, dtype=np.bool_)
-    people = _draw(world, address, law, formats, schedule, nobody_curious, variant)
+    schedule, curious = draw_schedule(world, address), np.zeros(address.size, dtype=np.bool_)
+    people = _draw(world, address, law, formats, schedule, curious, variant)
     if origin is None:
         return people
-    bent = people.trend * np.float32(origin.drive.trend)
-    return people._replace(foreign=np.ones(address.size, dtype=np.bool_), trend=bent)
+    trend = people.trend * np.float32(origin.drive.trend)
+    return people._replace(foreign=np.ones(address.size, dtype=np.bool_), trend=trend)
 
 
 def _draw(
@@ -117,6 +120,7 @@ def _draw(
     curious: NDArray[np.bool_],
     variant: int,
 ) -> People:
+    """People at these addresses; arguments as in `draw_newcomers`."""
     laws = world.population
     interest = np.array(list(law.topics.values()))
     concentration = laws.taste_concentration * interest / interest.sum()
@@ -158,7 +162,7 @@ def _positive_part(law: tuple[float, float], z: NDArray[np.float64]) -> NDArray[
 
 
 def _visits(laws: Population, world: World, address: NDArray[np.uint32]) -> NDArray[np.float64]:
-    """Lognormal with the configured mean; not a matter of the cohort's law."""
+    """Mean visits a day of each person: lognormal with the configured mean, for both cohorts."""
     sigma = laws.visits_sigma
     z = _normal(world, Stream.HABIT, address, 2)[:, 0]
     return np.asarray(laws.visits_per_day * np.exp(sigma * z - sigma**2 / 2))
@@ -167,13 +171,17 @@ def _visits(laws: Population, world: World, address: NDArray[np.uint32]) -> NDAr
 def latent_factors(
     world: World, seed: int, stream: Stream, address: NDArray[Any], variant: int = 0
 ) -> NDArray[np.float32]:
-    """One side of the product p·q, drawn so that the product's deviation is `latent_scale`.
+    """Draws the latent factors p of people, or q of posts.
 
-    With d dimensions of variance s² on both sides, sd(p·q) = sqrt(d)·s².
+    They are scaled so that the standard deviation of p·q is `latent_scale`: with d dimensions of
+    variance s² on both sides it is sqrt(d)·s².
 
     Args:
-        world: gives the number of dimensions and the scale.
-        seed, stream, address, variant: where the draws are.
+        world: its population gives the number of dimensions and the scale.
+        seed: a population seed or a world seed, such as 0.
+        stream: `Stream.LATENT` for people, `Stream.NOTE_LATENT` for posts.
+        address: (n,), addresses of their draws.
+        variant: another number draws other factors.
 
     Returns:
         float32 (n, latent_factors).
@@ -192,20 +200,21 @@ def _format_pull(
     formats: tuple[float, float, float],
     variant: int,
 ) -> NDArray[np.float32]:
-    """What a person likes to look at follows what the platform that formed them is made of."""
+    """Logits for each format: people like the formats of the platform that they are used to."""
     laws = world.population
     shares = np.maximum(np.array(formats), 1e-3)
     common = laws.format_pull * np.log(shares * len(FORMATS))
-    own = laws.format_scale * _normal(world, Stream.FORMAT, address, 0, variant)[:, :3]
-    return np.asarray(common + own, dtype=np.float32)
+    personal = laws.format_scale * _normal(world, Stream.FORMAT, address, 0, variant)[:, :3]
+    return np.asarray(common + personal, dtype=np.float32)
 
 
 def _skill(
     world: World, address: NDArray[np.uint32], law: Cohort, variant: int
 ) -> NDArray[np.float32]:
+    """Reading skills: 1 in the cohort's language, uniform within the law's bounds in the other."""
     u = _uniform(world, Stream.LANGUAGE, address, 0, variant)
-    well = law.skill_bilingual + (1 - law.skill_bilingual) * u[:, 1]
-    other = np.where(u[:, 0] < law.bilingual, well, law.skill_others * u[:, 1])
+    if_bilingual = law.skill_bilingual + (1 - law.skill_bilingual) * u[:, 1]
+    other = np.where(u[:, 0] < law.bilingual, if_bilingual, law.skill_others * u[:, 1])
     skill = np.ones((address.size, len(LANGUAGES)), dtype=np.float32)
     skill[:, 1 - LANGUAGES.index(law.language)] = other
     return skill
@@ -253,10 +262,17 @@ _TASTE = int(Stream.TASTE)
 
 
 def sample_by_weight(cumulative: NDArray[np.float64], u: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Indices drawn with probability proportional to weights, from their cumulative sum.
+    """Draws indices with probability proportional to weights.
+
+    Args:
+        cumulative: float64 (m,), cumulative sums of the weights.
+        u: float64 (n,), a uniform for each draw.
+
+    Returns:
+        int64 (n,), indices below m.
 
     >>> sample_by_weight(np.array([1.0, 1.0, 4.0]), np.array([0.1, 0.9])).tolist()
     [0, 2]
     """
-    places = np.searchsorted(cumulative, u * cumulative[-1], side="right")
-    return np.asarray(np.minimum(places, cumulative.size - 1), dtype=np.int64)
+    index = np.searchsorted(cumulative, u * cumulative[-1], side="right")
+    return np.asarray(np.minimum(index, cumulative.size - 1), dtype=np.int64)

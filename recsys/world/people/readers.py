@@ -1,7 +1,7 @@
-"""How readers change: what they have seen, clicked, follow, speak, like; content or not; gone.
+"""The state of readers, and how visits change it: what they saw, clicked and follow, skill, taste.
 
-Struct of arrays: rows of `Readers` belong to one person each, so threads that hold different visits
-never meet.
+Each row of the arrays in `Readers` belongs to one person, so threads that work on the visits of
+different people never write to the same place.
 """
 # mypy: disallow-untyped-decorators=False
 
@@ -18,34 +18,41 @@ from recsys.world.people.population import MAX_FOLLOWS, People
 
 
 class Readers(NamedTuple):
-    """Mutable state of people; a row each."""
+    """State of people that changes from visit to visit; one row per person."""
 
     seen: NDArray[np.int32]
-    """(n, memory) ring of the notes shown last."""
+    """(n, memory) ring buffer of the posts shown last."""
     n_seen: NDArray[np.int64]
-    """How many notes were ever shown."""
+    """Number of posts shown so far, those that have left the buffer included."""
     clicks: NDArray[np.float32]
     """(n, buckets) clicks by topic × language: what the house policy knows of a reader."""
     follows: NDArray[np.int32]
-    """(n, MAX_FOLLOWS) rows of creators, -1 where there is none."""
+    """(n, MAX_FOLLOWS) ring buffer of followed creators: rows of people, -1 where there is none."""
     n_follows: NDArray[np.int32]
-    """How many were ever followed; the oldest make room."""
+    """Number of creators followed so far, those that have left the buffer included."""
     seen_today: NDArray[np.uint8]
-    """(n, topics) notes seen today, by topic."""
+    """(n, topics) posts seen today, by topic."""
     taste: NDArray[np.float32]
     """(n, topics), sums to 1."""
     skill: NDArray[np.float32]
     """(n, 2) reading skill in zh and en."""
     satisfaction: NDArray[np.float32]
-    """Running mean of what visits were worth; NaN before the first."""
+    """Running mean of the utility of visits; NaN before the first."""
     visits: NDArray[np.int32]
-    """How often each person has come."""
+    """Number of visits so far."""
     gone: NDArray[np.bool_]
-    """Left for good, out of dissatisfaction."""
+    """Whether the person has left for good, out of dissatisfaction."""
 
     @classmethod
     def fresh(cls, people: People, follows: NDArray[np.int32], memory: int, buckets: int) -> Self:
-        """People of whom the platform knows only whom they follow."""
+        """The state of people before their first visit.
+
+        Args:
+            people: the people.
+            follows: int32 (n, MAX_FOLLOWS), whom they follow.
+            memory: number of posts that are remembered as shown, such as 1024.
+            buckets: number of pairs of topic and language, such as 48.
+        """
         n = people.n
         return cls(
             seen=np.full((n, memory), -1, dtype=np.int32),
@@ -62,7 +69,7 @@ class Readers(NamedTuple):
         )
 
     def shown(self) -> Seen:
-        """What each was shown, as far as the platform remembers; a view, not a copy."""
+        """The posts shown to each person, as far as they are remembered; a view, not a copy."""
         memory = self.seen.shape[1]
         start = np.arange(self.n_seen.size, dtype=np.int64) * memory
         return Seen(start, start + np.minimum(self.n_seen, memory), self.seen.reshape(-1))
@@ -72,29 +79,29 @@ class Readers(NamedTuple):
         return Readers._make([array[:n].copy() for array in self])
 
     def overwrite_first(self, others: "Readers") -> None:
-        """Sets the first rows to those of others."""
+        """Overwrites the first rows with those of others."""
         for name in self._fields:
-            mine, theirs = getattr(self, name), getattr(others, name)
-            mine[: theirs.shape[0]] = theirs
+            target, source = getattr(self, name), getattr(others, name)
+            target[: source.shape[0]] = source
 
     def with_newcomers(self, newcomers: People) -> "Readers":
-        """A copy of these readers, then people of whom nothing is known."""
-        nobody = np.full((newcomers.n, MAX_FOLLOWS), -1, dtype=np.int32)
-        others = Readers.fresh(newcomers, nobody, self.seen.shape[1], self.clicks.shape[1])
-        return stacked(self, others)
+        """A copy with newcomers, who have no visits and no follows, in rows behind the others."""
+        follows = np.full((newcomers.n, MAX_FOLLOWS), -1, dtype=np.int32)
+        fresh = Readers.fresh(newcomers, follows, self.seen.shape[1], self.clicks.shape[1])
+        return stacked(self, fresh)
 
 
 class State(NamedTuple):
-    """How people are when a day is over, by cohort: incumbents, then newcomers."""
+    """Counts of people and their satisfaction at the end of a day; incumbents, then newcomers."""
 
     members: NDArray[np.int64]
-    """(2,) how many had arrived and not departed, whether or not they still come."""
+    """(2,) number of people who have arrived and not departed, whether or not they still come."""
     there: NDArray[np.int64]
-    """(2,) of these, who had not left for discontent before that day."""
+    """(2,) number of these who had not left dissatisfied before that day."""
     left: NDArray[np.int64]
-    """(2,) who has left for discontent so far, that night included."""
+    """(2,) number of people who have left dissatisfied so far, that night included."""
     satisfaction: NDArray[np.float64]
-    """(2,) mean over those there who have visited; NaN where nobody has."""
+    """(2,) mean satisfaction of those there who have visited; NaN if nobody has."""
 
     @classmethod
     def of(
@@ -103,27 +110,28 @@ class State(NamedTuple):
         """The state at the end of a day.
 
         Args:
-            people, readers: everybody; the night's leaving is over.
-            incumbents: how many of them are incumbents.
-            day: the day.
-            gone: bool (n_people,), who had left for discontent before that day.
+            people: all people.
+            readers: their state, after it is decided who leaves that night.
+            incumbents: number of incumbents.
+            day: the day, such as 3.
+            gone: bool (n_people,), who had left dissatisfied before that day.
         """
         member = (people.arrival <= day) & (day < people.departure)
         there = member & ~gone
         rated = there & ~np.isnan(readers.satisfaction)
         cohorts = slice(0, incumbents), slice(incumbents, None)
 
-        def count(which: NDArray[np.bool_]) -> NDArray[np.int64]:
-            return np.array([which[part].sum() for part in cohorts])
+        def count(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+            return np.array([mask[rows].sum() for rows in cohorts])
 
-        total = [readers.satisfaction[p][rated[p]].sum(dtype=np.float64) for p in cohorts]
+        total = [readers.satisfaction[r][rated[r]].sum(dtype=np.float64) for r in cohorts]
         n = count(rated)
         mean = np.where(n > 0, np.array(total) / np.maximum(n, 1), np.nan)
         return cls(count(member), count(there), count(readers.gone), mean)
 
 
 class Learning(NamedTuple):
-    """Coefficients of change, as the kernel takes them."""
+    """Coefficients by which visits change readers, as the kernel takes them; see `Behaviour`."""
 
     language: float
     taste: float
@@ -151,19 +159,21 @@ def remember(  # type: ignore[no-untyped-def]
 
     Args:
         readers: Readers; changed.
-        people, notes: People, NoteTable.
-        buckets: int32 (n_notes,) topic × language.
+        people: People.
+        notes: NoteTable.
+        buckets: int32 (n_notes,), topic × language of each post.
         learning: Learning.
-        users: int (n,), each at most once.
-        feeds: int32 (n, ranks); actions: uint16 (n, ranks).
-        rewards: float32 (n,), what each visit was worth.
-        clicked, followed: the bits of these actions.
+        users: int (n,), rows of people, each at most once.
+        feeds: int32 (n, ranks), rows of posts, -1 where empty.
+        actions: uint16 (n, ranks), a bit for each kind of event.
+        rewards: float32 (n,), the utility of each visit.
+        clicked, followed: the bits of these kinds.
     """
     memory = readers.seen.shape[1]
     topic_of, language_of, creator_of = notes.topic, notes.language, notes.creator
     for visit in range(feeds.shape[0]):
         user, feed, done = users[visit], feeds[visit], actions[visit]
-        seen, known, follows = readers.seen[user], readers.clicks[user], readers.follows[user]
+        seen, clicks, follows = readers.seen[user], readers.clicks[user], readers.follows[user]
         skill, taste = readers.skill[user], readers.taste[user]
         n_seen, n_follows = readers.n_seen[user], readers.n_follows[user]
         for rank in range(feed.size):
@@ -173,7 +183,7 @@ def remember(  # type: ignore[no-untyped-def]
             seen[n_seen % memory] = note
             n_seen += 1
             if done[rank] & clicked:
-                known[buckets[note]] += 1
+                clicks[buckets[note]] += 1
                 _learn(skill, taste, learning, topic_of[note], language_of[note])
             if done[rank] & followed:
                 creator = creator_of[note]
@@ -194,7 +204,7 @@ def remember(  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def _learn(skills, tastes, learning, topic, language):  # type: ignore[no-untyped-def]
-    """A clicked note teaches its language, and pulls taste toward its topic."""
+    """A clicked post teaches its language and pulls taste toward its topic, in place."""
     skill = skills[language]
     skills[language] = skill + learning.language * (1 - skill)
     if learning.taste > 0:
@@ -215,15 +225,16 @@ def leave(
     here: NDArray[np.bool_],
     u: NDArray[np.float64],
 ) -> None:
-    """Who leaves for good tonight: a hazard that falls with satisfaction.
+    """Decides who leaves for good tonight: the hazard falls with satisfaction.
 
     Args:
-        readers: changed: `gone`.
-        behaviour: base and slope of the hazard's logit.
-        average: satisfaction at which the hazard is the base.
+        readers: their `gone` is changed.
+        behaviour: its `leaving` and `leaving_slope` are base and slope of the hazard's logit.
+        average: satisfaction at which the hazard is the base, such as .1. Readers who have not
+            visited yet count as having it.
         here: bool (n_people,), who has arrived and not departed.
-        u: float64 (n,), a uniform each.
+        u: float64 (n_people,), one uniform per person.
     """
-    content = np.where(np.isnan(readers.satisfaction), average, readers.satisfaction)
-    logit = behaviour.leaving - behaviour.leaving_slope * (content - average)
+    satisfaction = np.where(np.isnan(readers.satisfaction), average, readers.satisfaction)
+    logit = behaviour.leaving - behaviour.leaving_slope * (satisfaction - average)
     readers.gone[:] |= here & (np.log(u) - np.log1p(-u) < logit)

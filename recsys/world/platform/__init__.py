@@ -1,1 +1,1 @@
-"""What serves: the house policy, other policies, and the blend of slots."""
+"""What serves feeds: the house policy, the protocol of other policies, and the blend of slots."""

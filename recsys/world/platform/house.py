@@ -1,10 +1,10 @@
-"""The house policy: what a platform serves before anybody's recommender is under study.
+"""The house policy: how the platform ranks posts when no recommender under study serves it.
 
-A personal ranking orders notes by the reader's affinity for their topic × language, counted from
-the log, times the note's freshness. Of somebody new the platform knows the language that the app
-is set to: affinities begin at the average of the readers of that language. Within one topic ×
-language all readers agree on the order, so the exact ranking is a merge of a few dozen short lists:
-no score per user and note exists.
+A post's score for a reader is the reader's affinity for its topic × language times its freshness.
+Affinities are counted from the reader's clicks; they begin at the average of the readers with the
+same app language, which is all that the platform knows of a new reader. Within one topic ×
+language all readers agree on the order. So the exact ranking is a merge of a few dozen sorted
+lists, and no score per user and post has to be computed.
 """
 # mypy: disallow-untyped-decorators=False
 
@@ -21,12 +21,16 @@ from recsys.world.platform.blend import Shelves, mark_taken
 
 
 def note_buckets(notes: NoteTable) -> NDArray[np.int32]:
-    """Int32 (n_notes,): topic × language of each note."""
+    """Int32 (n_notes,): the bucket of each post, a number for its topic and language."""
     return (notes.topic * len(LANGUAGES) + notes.language).astype(np.int32)
 
 
 def freshness(age: NDArray[np.float64], platform: Platform) -> NDArray[np.float64]:
-    """Weight of a note by its age in days: halves every half-life, down to a tail.
+    """Weight of posts by their age: it halves every half-life, down to a tail.
+
+    Args:
+        age: float64 (n,), days.
+        platform: its `half_life_days` and `tail` are used.
 
     >>> freshness(np.array([0.0, 2.0]), Platform(tail=0.0)).tolist()
     [1.0, 0.5]
@@ -36,18 +40,18 @@ def freshness(age: NDArray[np.float64], platform: Platform) -> NDArray[np.float6
 
 
 class Order(NamedTuple):
-    """What does not change while notes age: sorted once, for as long as there are no new notes."""
+    """Orders of posts that stay the same while posts age, so they are sorted once for an arm."""
 
     buckets: NDArray[np.int32]
     """(n_notes,) topic × language."""
     by_bucket: NDArray[np.intp]
-    """Notes by topic × language, newest first; ties by key."""
+    """(n_notes,) rows of posts by bucket, newest first; ties by key."""
     by_creator: NDArray[np.intp]
-    """Notes by creator, newest first; ties by key."""
+    """(n_notes,) rows of posts by creator, newest first; ties by key."""
 
     @classmethod
     def of(cls, notes: NoteTable) -> Self:
-        """The order of some notes."""
+        """Sorts posts."""
         buckets = note_buckets(notes)
         newest_first = (notes.key, -notes.published)
         return cls(
@@ -68,26 +72,27 @@ def shelve(
     trending_clicks: NDArray[np.float64],
     bucket_clicks: NDArray[np.float64],
 ) -> Shelves:
-    """Sorts the live notes for the day; ties go by the notes' keys.
+    """Sorts the posts that can be served now into lists for each source; ties go by key.
 
     Args:
-        notes: all notes.
-        order: of these notes.
+        notes: all posts.
+        order: the `Order` of these posts.
         n_people: number of people.
-        supplied: bool (n_notes,), what personal and following slots may hold.
-        exposed: bool (n_notes,), what trending and fresh slots may hold.
-        now: days since the start of day 0.
-        platform: half-lives and sizes.
-        trending_clicks: float (n_notes,) decayed clicks.
-        bucket_clicks: float (languages, buckets) clicks so far by the language of the reader's app.
+        supplied: bool (n_notes,), posts that personal and following slots may hold.
+        exposed: bool (n_notes,), posts that trending and fresh slots may hold.
+        now: the time in days since the start of day 0, such as 1.5.
+        platform: gives half-lives and lengths of lists.
+        trending_clicks: float (n_notes,), decayed clicks on each post.
+        bucket_clicks: float (languages, buckets), clicks so far by the reader's app language.
     """
-    seen_by_all = np.flatnonzero(exposed)
+    public = np.flatnonzero(exposed)
     weight = freshness(np.maximum(now - notes.published, 0), platform)
     by_bucket = _freshest_first(order.by_bucket[supplied[order.by_bucket]], notes, order, weight)
     by_creator = order.by_creator[supplied[order.by_creator]]
-    popular = seen_by_all[trending_clicks[seen_by_all] > 0]
+    popular = public[trending_clicks[public] > 0]
     trending = popular[np.lexsort((notes.key[popular], -trending_clicks[popular]))]
-    fresh = seen_by_all[now - notes.published[seen_by_all] < platform.fresh_days]
+    fresh = public[now - notes.published[public] < platform.fresh_days]
+    # A post's place on the ring is its key as a number from 0 to 1, so no post moves another.
     position = (notes.key[fresh] >> np.uint64(11)).astype(np.float64) * 2.0**-53
     around = np.argsort(position, kind="stable")
     return Shelves(
@@ -107,9 +112,10 @@ def shelve(
 def _freshest_first(
     by_bucket: NDArray[np.intp], notes: NoteTable, order: Order, weight: NDArray[np.float64]
 ) -> NDArray[np.intp]:
-    """Notes by bucket and falling freshness, ties by key.
+    """Posts by bucket and falling freshness, ties by key.
 
-    Newest first is that already, unless notes of different age are equally fresh: at the tail.
+    Posts that are sorted newest first have this order already, unless posts of different age are
+    equally fresh, which happens at the tail. Only then are they sorted again.
     """
     fresh, bucket = weight[by_bucket], order.buckets[by_bucket]
     age_differs = np.diff(notes.published[by_bucket]) != 0
@@ -120,22 +126,27 @@ def _freshest_first(
 
 
 def _starts(codes: NDArray[np.int32], n_codes: int) -> NDArray[np.int64]:
-    """Where each code begins among sorted codes, and where the last one ends."""
+    """(n_codes + 1,): the first position of each code among sorted codes, and their number."""
     return np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=n_codes))])
 
 
 @njit(nogil=True, cache=True)
 def rank(clicks, seen, shelves, app, prior, users, depth, ranking):  # type: ignore[no-untyped-def]
-    """Personal rankings of some readers, without what they have seen or made.
+    """Writes personal rankings of some readers, without posts that they have seen or made.
+
+    The lists of the buckets are merged by a tournament: each leaf holds the score of the best post
+    left in one bucket, each inner node the leaf that won below it, and node 1 the best post.
 
     Args:
         clicks: float32 (n_people, buckets), clicks by topic × language.
         seen: Seen.
         shelves: Shelves.
-        app: int (n_people,), language of each person's app.
-        prior: clicks' worth of the average reader in an affinity.
-        users: int (n,), rows of people; depth: int32 (n,), how many notes to rank.
-        ranking: int32 (n, ranks) out, -1 past the depth or where nothing is left.
+        app: int (n_people,), app language of each person.
+        prior: number of clicks that the average reader counts for in an affinity, such as 10.
+        users: int (n,), rows of people.
+        depth: int32 (n,), number of posts to rank.
+        ranking: int32 (n, ranks), written: rows of posts, -1 past the depth or where nothing is
+            left.
     """
     start, notes = shelves.bucket_start, shelves.bucket_notes
     fresh, average = shelves.bucket_freshness, shelves.average
@@ -154,9 +165,9 @@ def rank(clicks, seen, shelves, app, prior, users, depth, ranking):  # type: ign
         mark_taken(taken, visit, user, seen, shelves)
         for bucket in range(n_buckets):
             affinity[bucket] = clicks[user, bucket] + prior * average[app[user], bucket]
-            place = _next(start[bucket], start[bucket + 1], notes, taken, visit)
-            head[bucket] = place
-            value[bucket] = fresh[place] * affinity[bucket] if place < start[bucket + 1] else -1.0
+            first = _next(start[bucket], start[bucket + 1], notes, taken, visit)
+            head[bucket] = first
+            value[bucket] = fresh[first] * affinity[bucket] if first < start[bucket + 1] else -1.0
         for match in range(leaves - 1, 0, -1):
             _play(winner, value, match)
         ranked = ranking[visit]
@@ -166,9 +177,9 @@ def rank(clicks, seen, shelves, app, prior, users, depth, ranking):  # type: ign
             if value[best] < 0:
                 break
             ranked[rank_] = notes[head[best]]
-            place = _next(head[best] + 1, start[best + 1], notes, taken, visit)
-            head[best] = place
-            value[best] = fresh[place] * affinity[best] if place < start[best + 1] else -1.0
+            following = _next(head[best] + 1, start[best + 1], notes, taken, visit)
+            head[best] = following
+            value[best] = fresh[following] * affinity[best] if following < start[best + 1] else -1.0
             match = (leaves + best) // 2
             while match > 0:
                 _play(winner, value, match)
@@ -177,14 +188,14 @@ def rank(clicks, seen, shelves, app, prior, users, depth, ranking):  # type: ign
 
 @njit(nogil=True, cache=True)
 def _play(winner, value, match):  # type: ignore[no-untyped-def]
-    """A match of a tournament: the greater value goes on, the first of equal ones."""
+    """Plays one match of the tournament: the greater value wins, the left one if they are equal."""
     left, right = winner[2 * match], winner[2 * match + 1]
     winner[match] = left if value[left] >= value[right] else right
 
 
 @njit(nogil=True, cache=True)
-def _next(place, end, notes, taken, visit):  # type: ignore[no-untyped-def]
-    """The first place from a given one on whose note is not taken; the end if there is none."""
-    while place < end and taken[notes[place]] == visit:
-        place += 1
-    return place
+def _next(position, end, notes, taken, visit):  # type: ignore[no-untyped-def]
+    """The first position from `position` on whose post is not taken; `end` if there is none."""
+    while position < end and taken[notes[position]] == visit:
+        position += 1
+    return position

@@ -1,7 +1,7 @@
-"""Who ranks: the house, or somebody's recommender behind this protocol (closed loop).
+"""The protocol by which a recommender serves a world (closed loop).
 
-The world asks a policy for a fit each morning and for personal rankings through the day; the
-platform's own slots are blended in by the world, whoever ranks.
+Each morning the world asks a policy for a fit, and the fit for the day's personal rankings. The
+world itself blends in the platform's own slots.
 """
 
 from typing import Any, Protocol
@@ -12,24 +12,41 @@ from recsys.logs.log import InteractionLog, Seen
 
 
 class Ranker(Protocol):
-    """A fit: personal rankings for one day."""
+    """A fit, which makes the personal rankings of one day."""
 
     def rank(
         self, users: NDArray[Any], k: int, candidates: NDArray[Any], seen: Seen
     ) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Rankings int32 (n, k), -1 at the end, without what was seen; sources uint8 (n, k)."""
+        """Ranks posts for some users.
+
+        Args:
+            users: int (n,), rows of people.
+            k: depth, such as 148.
+            candidates: bool (n_notes,), which posts can be ranked.
+            seen: what each person was shown; it is not ranked again.
+
+        Returns:
+            int32 (n, k) rows of posts, -1 where nothing is left, and uint8 (n, k) their positions
+            in `recsys.logs.schema.SOURCES`.
+        """
 
 
 class Policy(Protocol):
-    """A recommender that serves the platform and is trained anew each morning."""
+    """A recommender that serves the platform and is trained again each morning."""
 
     @property
     def training_days(self) -> int:
-        """How many days back it learns from."""
+        """Number of days from whose events it learns."""
 
     @property
     def impressions(self) -> bool:
-        """Whether it learns from what was shown and not clicked."""
+        """Whether it learns from posts that were shown and not clicked."""
 
     def fit(self, log: InteractionLog, seed: int, previous: Ranker | None) -> Ranker:
-        """A fit to the last days' events, from the last fit on where it can."""
+        """Fits the recommender.
+
+        Args:
+            log: the events of the last days.
+            seed: training seed.
+            previous: yesterday's fit, from which training may go on; None for the first.
+        """
