@@ -25,6 +25,9 @@ KINDS = pl.Enum(
         "hide",
     ]
 )
+KIND_CODES = {kind: code for code, kind in enumerate(KINDS.categories)}
+"""Position of each kind of event in `KINDS`, such as 1 for a click."""
+
 SOURCES = pl.Enum(["personal", "following", "trending", "fresh", "fallback"])
 """How a post came into a feed; `fallback` marks a slot that the recommender could not fill."""
 

@@ -9,6 +9,9 @@ from recsys.core.errors import LogError
 TIME = pl.Datetime("ms", "UTC")
 """Type of all times inside a log."""
 
+DAY = 86_400_000
+"""Milliseconds of a day."""
+
 _PLAUSIBLE = datetime(1990, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 """Times before the first or from the second on are taken for mistakes."""
 

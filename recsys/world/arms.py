@@ -1,29 +1,27 @@
-"""Versions of one world: who arrives, which gates are open, whose feeds are kept, the twin."""
+"""The arms of a world: who arrives and which gates are open. Also the audience and the twin."""
 
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.logs.times import DAY
 from recsys.world.people.readers import Readers
 
 Gate = Literal["supply", "training", "exposure", "adaptation", "behaviour"]
-
+"""A path by which newcomers can reach incumbents' feeds; see `GATES`."""
 
 GATES: dict[Gate, str] = {
-    "supply": "newcomers' notes in incumbents' personal and following slots",
+    "supply": "newcomers' posts in incumbents' personal and following slots",
     "training": "newcomers' events in what is fitted to serve incumbents",
-    "exposure": "newcomers' notes and clicks in trending, fresh slots and buzz",
+    "exposure": "newcomers' posts and clicks in trending, fresh slots and buzz",
     "adaptation": "answers to newcomers: posts in their language, subtitles, translation",
     "behaviour": "what incumbents do, learn, like, follow, and whether they stay",
 }
-
+"""The gates, and what each governs. A closed gate gives incumbents what they have in the twin."""
 
 INCUMBENTS, NEWCOMERS = 0, 1
-"""The cohorts, wherever a pair or an axis holds something for each."""
-
-
-_DAY = 86_400_000
+"""Positions of the cohorts, wherever a pair or an axis has one entry for each."""
 
 
 class Arm(NamedTuple):
@@ -36,15 +34,15 @@ class Arm(NamedTuple):
     retrained: bool = False
     """Whether the serving recommender is trained with another seed from day 0 on."""
     gates: frozenset[str] = frozenset(GATES)
-    """Gates that are open."""
+    """The gates that are open."""
 
     @property
     def all_open(self) -> bool:
-        """Whether no gate is closed: then no twin is needed."""
+        """Whether all gates are open, so that no twin is needed."""
         return self.gates >= set(GATES)
 
     def opens(self, gate: Gate, cohort: int) -> bool:
-        """Whether what newcomers do reaches a cohort through a gate; it always reaches their own.
+        """Whether newcomers reach a cohort through a gate; to newcomers all gates are open.
 
         >>> Arm("influx", gates=frozenset({"supply"})).opens("exposure", INCUMBENTS)
         False
@@ -59,31 +57,38 @@ ARMS: dict[str, Arm] = {
     "retrain": Arm("nobody", retrained=True),
     "placebo_2": Arm("placebo", variant=1),
 }
-"""The arms by name. Under the house policy, which is not trained, retrain is control."""
+"""The arms by name. The house policy is not trained, so under it retrain equals control."""
 
 
 class Audience(NamedTuple):
-    """Whose feeds are kept, on which days, how deep."""
+    """The people whose feeds are kept, the days, and the depth."""
 
     users: NDArray[np.int64]
-    """Incumbents; newcomers are added up to the same number."""
+    """Sorted rows of people: incumbents, to whom `joined_by` adds newcomers."""
     days: tuple[int, ...]
+    """Days on which feeds are kept, such as (1, 6, 13)."""
     k: int
+    """Depth of a feed, such as 20."""
     one_step: bool = False
     """Whether incumbents' feeds are also made by a fit that has not learned from newcomers."""
 
     def joined_by(self, newcomers: NDArray[np.int64]) -> "Audience":
-        """With the first newcomers, at most as many as there are incumbents in the audience."""
+        """The audience and as many of the first newcomers as it has incumbents.
+
+        Args:
+            newcomers: int64 (n,), rows of all newcomers.
+        """
         return self._replace(users=np.concatenate([self.users, newcomers[: self.users.size]]))
 
 
 class Twin(NamedTuple):
-    """What the twin did on a day: events as `collect` returns them, and the readers after it."""
+    """What incumbents did on one day of the twin, and their state after it."""
 
     events: NDArray[np.int64]
+    """(n, 5), as `recsys.world.frames.collect` returns them."""
     readers: Readers
 
     def events_in(self, tick: int, ticks: int) -> NDArray[np.int64]:
-        """The events of one of the day's parts."""
-        time, span = self.events[:, 4], _DAY / ticks
+        """The events of one of the `ticks` parts of the day."""
+        time, span = self.events[:, 4], DAY / ticks
         return self.events[(time >= tick * span) & (time < (tick + 1) * span)]

@@ -1,4 +1,4 @@
-"""From a world's arrays to the frames of its log: events in the order of time, users, notes."""
+"""What a day of a world holds, and the frames of the log made from it: events, users, items."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from recsys.config.world import World
 from recsys.core.noise import Stream, moment
-from recsys.logs.schema import COHORTS, KINDS, WEIGHTS
-from recsys.logs.times import TIME
+from recsys.logs.schema import COHORTS, KIND_CODES, KINDS, WEIGHTS
+from recsys.logs.times import DAY, TIME
 from recsys.world.people.draws import draw
 from recsys.world.people.notes import NoteTable
 from recsys.world.people.population import FORMATS, LANGUAGES, People
@@ -19,28 +19,29 @@ from recsys.world.people.readers import State
 from recsys.world.platform.blend import Shelves
 from recsys.world.traffic import Traffic
 
-_DAY = 86_400_000
 _SECONDS_PER_RANK = 8
+"""Time from one rank of a visit to the next, unless the visit would then not end in its tick."""
+
 _LAST_START = 0.9
-"""Visits begin before this fraction of a tick, and go fast enough to end in the same tick."""
-_KINDS = list(KINDS.categories)
-_WEIGHT_BY_KIND = np.array([WEIGHTS[kind] for kind in _KINDS], dtype=np.float32)
+"""Visits begin before this fraction of a tick, so that they can end in the same tick."""
+
+_WEIGHT_BY_KIND = np.array([WEIGHTS[kind] for kind in KIND_CODES], dtype=np.float32)
 
 
 @dataclass(frozen=True)
 class Day:
-    """What one day produced, a row per event in the order of time.
+    """What one day of a world produced. The arrays hold its n events in the order of time.
 
     Attributes:
-        day: 0 is the first day of the influx.
-        user, item: int32 (n,), rows of people and notes.
+        day: number of the day; 0 is the first day of the influx.
+        user, item: int32 (n,), rows of people and posts.
         kind: uint8 (n,), position in `recsys.logs.schema.KINDS`.
         rank: uint16 (n,), 1 = top of the visit's feed.
         timestamp: int64 (n,), milliseconds since 1970.
-        visits: how many visits there were.
-        morning: what the day's feeds are made from, on days that are evaluated.
-        traffic: what the visits came to, whether or not impressions are among the events.
-        state: how people are when the day is over.
+        visits: number of visits.
+        morning: what the day's feeds are made from; None on days that are not evaluated.
+        traffic: counts of visits and impressions, whether or not the events hold impressions.
+        state: counts of people and their satisfaction at the end of the day.
     """
 
     day: int
@@ -57,14 +58,14 @@ class Day:
     @property
     def is_click(self) -> NDArray[np.bool_]:
         """Bool (n,): which events are clicks."""
-        return np.asarray(self.kind == _KINDS.index("click"))
+        return np.asarray(self.kind == KIND_CODES["click"])
 
 
 class Morning(NamedTuple):
-    """What feeds are made from when a day begins, for incumbents and for newcomers."""
+    """What feeds are made from at the start of a day."""
 
     shelves: tuple[Shelves, Shelves]
-    """What incumbents and newcomers are served from; the same but for closed gates."""
+    """What incumbents and newcomers are served from; the same unless a gate is closed."""
     follows: NDArray[np.int32]
     """(n_people, follows) rows of creators, -1 where there is none."""
     taste: NDArray[np.float32]
@@ -72,43 +73,49 @@ class Morning(NamedTuple):
     skill: NDArray[np.float32]
     """(n_people, 2)."""
     served: "Served | None" = None
-    """Feeds of the audience, if somebody's recommender serves the platform."""
+    """Feeds of the audience if a policy serves the platform; None if the house does."""
     without: "Served | None" = None
-    """The incumbents' if this morning's fit had not learned from newcomers' events, and all else
-    were as it is; None where that changes nothing."""
+    """Incumbents' feeds if only newcomers' events were left out of this morning's fit; None if that
+    is not asked for or changes nothing."""
 
 
 class Served(NamedTuple):
-    """Feeds of some people as if they visited first thing in the morning."""
+    """Feeds that some people would get first thing in the morning."""
 
     users: NDArray[np.int64]
+    """(n,) rows of people."""
     feeds: NDArray[np.int32]
-    """(n, k) rows of notes, -1 where empty."""
+    """(n, k) rows of posts, -1 where empty."""
     sources: NDArray[np.uint8]
     """(n, k) positions in `recsys.logs.schema.SOURCES`."""
 
 
 class Round(NamedTuple):
-    """The visits number `visit` of the people who came that often on a day."""
+    """The first visits, or second visits, and so on, of people of one cohort in a tick."""
 
     tick: int
+    """Part of the day, from 0 on."""
     visit: int
+    """Number of the visit on that day, from 0 on."""
     users: NDArray[np.int64]
+    """(n,) rows of people."""
     feeds: NDArray[np.int32]
+    """(n, ranks) rows of posts, -1 where nothing was shown."""
     actions: NDArray[np.uint16]
+    """(n, ranks) a bit for each kind of event."""
     rewards: NDArray[np.float32]
-    """Clicks expected per look."""
+    """(n,) utility of each visit: expected clicks per look."""
 
 
 def collect(
     world: World, people: People, seed: int, day: int, rounds: list[Round], *, impressions: bool
 ) -> NDArray[np.int64]:
-    """A day's events from its rounds of visits, in no order that counts.
+    """The events of some rounds of visits, in no particular order.
 
     Args:
-        world, people, seed, day: where the visits' times are drawn.
-        rounds: the visits.
-        impressions: whether impressions are wanted too.
+        world, people, seed, day: give the addresses at which the times of visits are drawn.
+        rounds: the rounds.
+        impressions: whether to return impressions too.
 
     Returns:
         int64 (n, 5): user, item, kind, rank and milliseconds since midnight.
@@ -119,13 +126,18 @@ def collect(
 
 
 def in_time(events: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Events in the order of time, those of one moment by user."""
+    """Sorts events by time, and by user where times are equal.
+
+    Args:
+        events: int64 (n, 5), as `collect` returns them.
+    """
     users = int(events[:, 0].max(initial=0)) + 1
-    place = events[:, 4] * users + events[:, 0]
-    order = np.argsort(place)
-    ordered = place[order]
-    if (ordered[1:] == ordered[:-1]).any():  # rare; then they stay as they came
-        order = np.argsort(place, kind="stable")
+    rank = events[:, 4] * users + events[:, 0]
+    order = np.argsort(rank)
+    ordered = rank[order]
+    # Two events of a user at the same time are rare; only then is the slower, stable sort needed.
+    if (ordered[1:] == ordered[:-1]).any():
+        order = np.argsort(rank, kind="stable")
     return events[order]
 
 
@@ -138,7 +150,7 @@ def day_of(
     traffic: Traffic,
     state: State,
 ) -> Day:
-    """A `Day` from its events as `collect` returns them."""
+    """Makes a `Day` from events as `collect` returns them; other arguments as its attributes."""
     user, item, kind, rank, time = events.T
     return Day(
         day,
@@ -157,18 +169,18 @@ def day_of(
 def _round_events(
     world: World, people: People, seed: int, day: int, done: Round, first: int
 ) -> NDArray[np.int64]:
-    """(n, 5) as in `collect`, for kinds from `first` on."""
+    """The events of one round, as `collect` returns them, of the kinds from number `first` on."""
     when = moment(day, tick=done.tick, visit=done.visit)
     u = draw(seed, Stream.VISIT, people.address[done.users], 1, int(when))
-    begins = ((done.tick + u * _LAST_START) * _DAY / world.ticks).astype(np.int64)
-    slack = (1 - _LAST_START) * _DAY / world.ticks
+    begins = ((done.tick + u * _LAST_START) * DAY / world.ticks).astype(np.int64)
+    slack = (1 - _LAST_START) * DAY / world.ticks
     pace = int(min(1000 * _SECONDS_PER_RANK, slack / (world.platform.visit_ranks + 1)))
     wanted = np.uint16(~((1 << first) - 1) & 0xFFFF)
     shown = np.flatnonzero(done.actions & wanted)
     visit, rank = np.divmod(shown, done.actions.shape[1])
     bits, item = done.actions.ravel()[shown], done.feeds.ravel()[shown]
     parts = []
-    for kind in range(first, len(_KINDS)):
+    for kind in range(first, len(KIND_CODES)):
         has = np.flatnonzero(bits & np.uint16(1 << kind))
         time = begins[visit[has]] + pace * rank[has] + kind
         columns = (done.users[visit[has]], item[has], np.full(has.size, kind), rank[has] + 1, time)
@@ -177,13 +189,13 @@ def _round_events(
 
 
 def _milliseconds(world: World, day: int | NDArray[Any]) -> Any:
-    """Milliseconds since 1970 at a day, or a fraction of it."""
+    """Milliseconds since 1970 at the start of a day, or at a fraction of a day such as 1.5."""
     start = np.datetime64(world.start, "ms").astype(np.int64)
-    return start + (np.asarray(day) * _DAY).astype(np.int64)
+    return start + (np.asarray(day) * DAY).astype(np.int64)
 
 
 def users_frame(world: World, people: People) -> pl.DataFrame:
-    """The log's users; incumbents have no known day of joining."""
+    """The log's users, a row per person; `joined` is null for incumbents."""
     newcomer = np.arange(people.n) >= world.incumbents
     return pl.DataFrame(
         {
@@ -198,7 +210,7 @@ def users_frame(world: World, people: People) -> pl.DataFrame:
 
 
 def items_frame(world: World, notes: NoteTable) -> pl.DataFrame:
-    """The log's items: every note that may be published in the run."""
+    """The log's items: a row for each post that may be published in the run."""
     topics = list(world.population.incumbents.topics)
 
     def named(codes: NDArray[np.int32], names: Iterable[str]) -> pl.Series:
@@ -220,11 +232,11 @@ def items_frame(world: World, notes: NoteTable) -> pl.DataFrame:
 
 
 def events_frame(days: Iterable[Day], *, positive: bool = False) -> pl.DataFrame:
-    """The log's events of several days, in the order of time.
+    """The events of several days as `InteractionLog.dense` holds them.
 
     Args:
-        days: the days.
-        positive: whether only events with a weight are wanted.
+        days: the days, in order.
+        positive: whether to return only events of positive weight.
     """
     parts = list(days)
 

@@ -1,4 +1,4 @@
-"""What a platform's people live through, day by day and cohort by cohort."""
+"""Life on the platform: a table of visits, clicks, comments and satisfaction by day and cohort."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple, Self
@@ -8,7 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recsys.config.world import World
-from recsys.logs.schema import COHORTS, KINDS
+from recsys.logs.schema import COHORTS, KIND_CODES
 from recsys.world.arms import INCUMBENTS
 from recsys.world.frames import Day
 from recsys.world.people.notes import NoteTable
@@ -18,7 +18,7 @@ _TOPICS = {
     "across_language_exchange": "language exchange",
     "across_homework_help": "homework help",
 }
-_KINDS = list(KINDS.categories)
+"""Topics whose comments across languages have a column of their own."""
 
 LIFE: dict[str, Any] = {
     "day": pl.Int32,
@@ -40,30 +40,31 @@ LIFE: dict[str, Any] = {
     "satisfaction": pl.Float64,
     "left": pl.Int64,
 }
-"""Columns of a life and their types:
+"""Columns of the table and their types. They hold, for a day and a cohort:
 
-active: people who came · there: who had arrived, not departed and not left for discontent ·
-visits, impressions, clicks · english_share: of impressions · click_rate: clicks per impression ·
-product_clicks, purchases, hides: per 1,000 impressions · comments · comments_across: those on a
-note that is not in the reader's first language, and of these the ones on a topic, null where the
-config does not name it · follows_across: creators followed from such a note · satisfaction: mean
-over those there who have visited · left: who has left for discontent so far.
+active: people who came · there: people who had arrived, and had neither departed nor left
+dissatisfied · visits, impressions, clicks: their numbers · english_share: share of impressions in
+English · click_rate: clicks per impression · product_clicks_per_1000, purchases_per_1000,
+hides_per_1000: per 1,000 impressions · comments: their number · comments_across: comments on a post
+that is not in the reader's first language · across_…: such comments on posts of one topic, null if
+the config has no such topic · follows_across: creators followed from such a post · satisfaction:
+mean over those there who have visited · left: people who have left dissatisfied so far.
 """
 
 
 class Acts(NamedTuple):
-    """What was done on a day, by cohort of the reader on the first axis.
+    """Counts of a day's events; the first axis is the cohort of the reader.
 
-    Where the gate of behaviour is closed, the incumbents' acts are their twins'; their visits and
-    impressions, which did not happen, are 0.
+    Where the gate of behaviour is closed, the incumbents' events are those of the twin. Their
+    visits and impressions did not happen in this arm, so the counts of these are 0.
     """
 
     kinds: NDArray[np.int64]
-    """(2, kinds) events."""
+    """(2, kinds) events by kind."""
     comments: NDArray[np.int64]
-    """(2, languages of readers, languages of notes, topics)."""
+    """(2, languages of readers, languages of posts, topics) comments."""
     follows: NDArray[np.int64]
-    """As comments: creators followed from a note."""
+    """Creators followed from a post, by the same axes as `comments`."""
 
     @classmethod
     def of(cls, world: World, day: Day, people: People, given: tuple[NoteTable, NoteTable]) -> Self:
@@ -72,34 +73,39 @@ class Acts(NamedTuple):
         Args:
             world: the config.
             day: the day.
-            people: those of its run; more of them behind do not matter.
-            given: its notes as incumbents and as newcomers are given them, or more.
+            people: the people of its run; rows behind those who act do not matter.
+            given: its posts as incumbents and as newcomers get them; see `Scene.given`.
         """
         cohort = (day.user >= world.incumbents).astype(np.int64)
-        kinds = np.bincount(cohort * len(_KINDS) + day.kind, minlength=2 * len(_KINDS))
+        n_kinds = len(KIND_CODES)
+        kinds = np.bincount(cohort * n_kinds + day.kind, minlength=2 * n_kinds)
         n_topics = len(world.population.incumbents.topics)
 
-        def met(kind: str) -> NDArray[np.int64]:
-            which = day.kind == _KINDS.index(kind)
-            reader, note = day.user[which], day.item[which]
+        def by_language_and_topic(kind: str) -> NDArray[np.int64]:
+            mask = day.kind == KIND_CODES[kind]
+            reader, note = day.user[mask], day.item[mask]
             shape = (2, len(LANGUAGES), len(LANGUAGES), n_topics)
-            mine, theirs = (notes.language[note] for notes in given)
-            language = np.where(cohort[which] == INCUMBENTS, mine, theirs)
-            place = np.ravel_multi_index(
-                (cohort[which], people.app_language[reader], language, given[0].topic[note]), shape
+            for_incumbents, for_newcomers = (notes.language[note] for notes in given)
+            language = np.where(cohort[mask] == INCUMBENTS, for_incumbents, for_newcomers)
+            cell = np.ravel_multi_index(
+                (cohort[mask], people.app_language[reader], language, given[0].topic[note]), shape
             )
-            return np.bincount(place, minlength=int(np.prod(shape))).reshape(shape)
+            return np.bincount(cell, minlength=int(np.prod(shape))).reshape(shape)
 
-        return cls(kinds.reshape(2, len(_KINDS)), met("comment"), met("follow"))
+        return cls(
+            kinds.reshape(2, n_kinds),
+            by_language_and_topic("comment"),
+            by_language_and_topic("follow"),
+        )
 
 
 def life_rows(world: World, day: Day, acts: Acts) -> list[dict[str, Any]]:
-    """A day's two rows, incumbents and newcomers; None where a rate has nothing to be a rate of.
+    """The rows of a day for incumbents and for newcomers; a rate of nothing is None.
 
     Args:
         world: the config.
         day: the day.
-        acts: what was done on it.
+        acts: the counts of its events.
     """
     return [_row(world, day, acts, cohort) for cohort in range(2)]
 
@@ -107,13 +113,13 @@ def life_rows(world: World, day: Day, acts: Acts) -> list[dict[str, Any]]:
 def life_frame(
     world: World, days: Iterable[Day], people: People, given: tuple[NoteTable, NoteTable]
 ) -> pl.DataFrame:
-    """The life of several days of one run: a row a day and cohort, columns as in `LIFE`.
+    """The table for several days of one run: a row per day and cohort, columns as in `LIFE`.
 
     Args:
         world: the config.
         days: the days.
-        people: everybody in the run.
-        given: everything, as incumbents and as newcomers are given it.
+        people: all people of the run.
+        given: all posts as incumbents and as newcomers get them; see `Scene.given`.
     """
     rows = [
         row for day in days for row in life_rows(world, day, Acts.of(world, day, people, given))
@@ -128,7 +134,7 @@ def _row(world: World, day: Day, acts: Acts, cohort: int) -> dict[str, Any]:
     across = _across(acts.comments[cohort])
 
     def per_1000(kind: str) -> float | None:
-        return _ratio(1000 * kinds[_KINDS.index(kind)], shown)
+        return _ratio(1000 * kinds[KIND_CODES[kind]], shown)
 
     return {
         "day": day.day,
@@ -137,9 +143,9 @@ def _row(world: World, day: Day, acts: Acts, cohort: int) -> dict[str, Any]:
         "there": int(state.there[cohort]),
         "visits": int(by_clicks.sum()),
         "impressions": shown,
-        "clicks": int(kinds[_KINDS.index("click")]),
+        "clicks": int(kinds[KIND_CODES["click"]]),
         "english_share": _ratio(traffic.impressions[cohort][LANGUAGES.index("en")], shown),
-        "click_rate": _ratio(kinds[_KINDS.index("click")], shown),
+        "click_rate": _ratio(kinds[KIND_CODES["click"]], shown),
         "product_clicks_per_1000": per_1000("product_click"),
         "purchases_per_1000": per_1000("purchase"),
         "hides_per_1000": per_1000("hide"),
@@ -150,20 +156,23 @@ def _row(world: World, day: Day, acts: Acts, cohort: int) -> dict[str, Any]:
             for column, topic in _TOPICS.items()
         },
         "follows_across": int(_across(acts.follows[cohort]).sum()),
-        "satisfaction": _known(state.satisfaction[cohort]),
+        "satisfaction": _none_if_nan(state.satisfaction[cohort]),
         "left": int(state.left[cohort]),
     }
 
 
-def _across(met: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(topics,) of (languages of readers, languages of notes, topics): where the two differ."""
-    other = ~np.eye(len(LANGUAGES), dtype=np.bool_)
-    return np.asarray(met[other].sum(axis=0))
+def _across(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(topics,): sums where the languages differ.
+
+    `counts` has shape (languages of readers, languages of posts, topics).
+    """
+    languages_differ = ~np.eye(len(LANGUAGES), dtype=np.bool_)
+    return np.asarray(counts[languages_differ].sum(axis=0))
 
 
 def _ratio(part: Any, whole: int) -> float | None:
     return float(part / whole) if whole else None
 
 
-def _known(value: Any) -> float | None:
+def _none_if_nan(value: Any) -> float | None:
     return None if np.isnan(value) else float(value)

@@ -1,7 +1,7 @@
 """A platform that runs: each day people visit, are served and respond, and everything is counted.
 
-Days before the influx hold incumbents only, so that the arms of one seed share them. On day 0 an
-arm puts its newcomers and their notes behind everybody and everything else; no number changes.
+The days before the influx hold incumbents only, so all arms of one seed share them. On day 0 an arm
+appends its newcomers and their posts behind all others, so that no row changes its number.
 """
 
 from collections.abc import Iterator, Mapping
@@ -30,28 +30,30 @@ from recsys.world.platform.policy import Policy
 from recsys.world.scene import Scene
 from recsys.world.traffic import Traffic
 
-_MOST_ASKED = 20_000
+_INTERCEPT_SAMPLE = 20_000
+"""Most people whose feeds are made to solve the first intercept."""
+
 _NO_EVENTS = np.zeros((0, 5), dtype=np.int64)
 
 
 @dataclass
 class Run:
-    """A platform that is running: everything that changes from day to day.
+    """A platform that is running: all that changes from day to day.
 
     Attributes:
-        scene: who and what is there; changed by `fork` alone.
-        readers: what changes about people.
-        counts: clicks.
-        threads: how many serve and respond; they change no bit.
+        scene: the people and posts; only `fork` changes them.
+        readers: the state of people.
+        counts: clicks so far.
+        threads: number of threads that serve and respond; it changes no bit.
         policy: the recommender or the oracle that serves; None for the house.
-        audience: whose feeds are kept.
-        impressions: whether days hold impressions.
-        intercept: of the click logit; found during the burn-in.
-        average: satisfaction of the incumbents when the burn-in was over.
+        audience: people whose feeds are kept; None to keep none.
+        impressions: whether the events of days hold impressions.
+        intercept: intercept of the click logit; set during the burn-in.
+        average: mean satisfaction of incumbents at the end of the burn-in.
         rankers: the fits that serve incumbents and newcomers.
-        history: the last days' events, for training.
-        twin: by day, what the twin did, if incumbents do the same.
-        record: by day, what this run did, if somebody asks: a twin for others.
+        history: the last days, from which a policy learns.
+        twin: the twin's days, if incumbents do what the twin's incumbents did; else None.
+        record: this run's days by number, to be a twin for other arms; None to record nothing.
     """
 
     scene: Scene
@@ -79,7 +81,7 @@ class Run:
         *,
         impressions: bool = True,
     ) -> "Run":
-        """A platform before its burn-in, with its incumbents alone."""
+        """A platform before its burn-in, with incumbents alone; arguments as the attributes."""
         scene = Scene.before(world, seed)
         buckets = len(world.population.incumbents.topics) * len(LANGUAGES)
         follows = draw_follows(world, scene.people)
@@ -88,17 +90,19 @@ class Run:
         return cls(scene, readers, counts, threads, policy, audience, impressions)
 
     def fork(self, arm: Arm, twin: Mapping[int, Twin] | None = None) -> "Run":
-        """A copy in which the arm's newcomers and their notes stand behind everything else.
+        """A copy of this run that goes on as an arm, with the arm's newcomers and their posts.
 
         Args:
-            arm: which version of the world goes on from here.
-            twin: what the control arm did, needed where the gate of behaviour is closed.
+            arm: the arm.
+            twin: what the control arm did by day; needed if the gate of behaviour is closed.
 
         Raises:
-            ValueError: where it is needed and missing.
+            ValueError: the twin is needed and missing.
         """
         if twin is None and not arm.opens("behaviour", INCUMBENTS):
-            raise ValueError("behaviour is closed: give the twin, whose behaviour incumbents have")
+            raise ValueError(
+                "the gate of behaviour is closed: give the twin that incumbents follow"
+            )
         scene, audience = self.scene.joined(arm), self.audience
         if audience is not None:
             audience = audience.joined_by(np.arange(self.world.incumbents, scene.people.n))
@@ -120,16 +124,16 @@ class Run:
 
     @property
     def people(self) -> People:
-        """Everybody so far, newcomers behind incumbents."""
+        """All people so far, newcomers behind incumbents."""
         return self.scene.people
 
     @property
     def notes(self) -> NoteTable:
-        """Everything that may be published, newcomers' notes behind the incumbents'."""
+        """All posts that may be published, newcomers' behind incumbents'."""
         return self.scene.notes
 
     def run_days(self, start: int, end: int) -> Iterator[Day]:
-        """The days from start to before end, one by one."""
+        """Runs the days from `start` on and before `end`, one by one."""
         for day in range(start, end):
             yield self._run_day(day)
 
@@ -139,11 +143,11 @@ class Run:
         if day == first_day(self.world):
             self.intercept = self._first_intercept(day)
         views = self._views(day, 0)
-        before = self.rankers
+        previous = self.rankers
         ranked = self._rank(day, views, visits)
         morning = self._morning(day, views, ranked)
-        if morning is not None and self._learns_from_newcomers():
-            morning = morning._replace(without=self._without_newcomers(day, views, before))
+        if morning is not None and self._wants_feeds_without_newcomers():
+            morning = morning._replace(without=self._without_newcomers(day, views, previous))
         traffic, tally, events = Traffic.on(self.world, visits.number), Tally(), [_NO_EVENTS]
         for tick in range(self.world.ticks):
             if tick > 0:
@@ -153,17 +157,18 @@ class Run:
                 cohort = int(done.users[0] >= self.world.incumbents)
                 traffic.add(cohort, self.scene.given[cohort].language, done.feeds, done.actions)
                 tally = tally.plus(self.world.platform, done)
-            theirs = collect(
+            drawn = collect(
                 self.world, self.people, self.scene.seed, day, rounds, impressions=self.impressions
             )
-            both = np.concatenate([theirs, self._twins_events(day, tick)])
-            self.counts = self.counts.after(self.scene, both)
-            events.append(both)
-        whole = in_time(np.concatenate(events))
+            events_of_tick = np.concatenate([drawn, self._twins_events(day, tick)])
+            self.counts = self.counts.after(self.scene, events_of_tick)
+            events.append(events_of_tick)
+        all_events = in_time(np.concatenate(events))
         gone = self.readers.gone.copy()
-        self._evening(day, whole, tally)
+        self._evening(day, all_events, tally)
         state = State.of(self.people, self.readers, self.world.incumbents, day, gone)
-        today = day_of(self.world, day, whole, int(visits.number.sum()), morning, traffic, state)
+        n_visits = int(visits.number.sum())
+        today = day_of(self.world, day, all_events, n_visits, morning, traffic, state)
         if self.policy is not None and not isinstance(self.policy, Oracle):
             self.history = (*self.history, today)[-self.policy.training_days :]
         return today
@@ -171,9 +176,10 @@ class Run:
     # In the morning
 
     def _first_intercept(self, day: int) -> float:
-        """From what people would be served if they all came first thing."""
+        """Solved on the feeds that people would get if they all came first thing in the morning."""
         view, _ = self._views(day, 0)
-        request = request_of(self.scene, np.arange(min(self.people.n, _MOST_ASKED)), day, 0, 0)
+        sample = np.arange(min(self.people.n, _INTERCEPT_SAMPLE))
+        request = request_of(self.scene, sample, day, 0, 0)
         feeds, _ = serve(self.scene, self.readers, view, request, None, self.threads)
         return first_intercept(self.scene, self.readers, view, request, feeds)
 
@@ -181,7 +187,7 @@ class Run:
         return views_of_both(self.scene, self.counts, self.intercept, day, tick)
 
     def _rank(self, day: int, views: tuple[View, View], visits: Visits) -> Ranked | None:
-        """The morning's fits, and their rankings of all who come today or are in the audience."""
+        """Rankings, by the morning's fits, for all who come today or are in the audience."""
         if self.policy is None:
             return None
         if day > -self.world.days_before:
@@ -192,16 +198,18 @@ class Run:
         return rank_morning(self.scene, self.readers, views, self.rankers, np.flatnonzero(wanted))
 
     def _rankers(self, views: tuple[View, View]) -> Rankers:
-        """This morning's fits; an oracle needs none, but begins when they would."""
+        """This morning's fits. An oracle needs no fit, but serves from the same day on as one."""
         if isinstance(self.policy, Oracle):
-            incumbents, newcomers = (self.policy.bound(self.scene, self.readers, v) for v in views)
+            incumbents, newcomers = (
+                self.policy.bound(self.scene, self.readers, view) for view in views
+            )
             return incumbents, newcomers
         if self.policy is None or not self.history:
             return self.rankers
         return fit(self.scene, self.policy, self.history, self.rankers)
 
     def _morning(self, day: int, views: tuple[View, View], ranked: Ranked | None) -> Morning | None:
-        """What the audience's feeds are made from, and in a closed loop the feeds."""
+        """What the audience's feeds are made from, and in a closed loop the feeds themselves."""
         if self.audience is None or day not in self.audience.days:
             return None
         served, readers = None, self.readers
@@ -215,8 +223,8 @@ class Run:
             served,
         )
 
-    def _learns_from_newcomers(self) -> bool:
-        """Whether it is asked for, and can be, that incumbents are served by another fit."""
+    def _wants_feeds_without_newcomers(self) -> bool:
+        """Whether `Morning.without` is asked for, and newcomers' events can make a difference."""
         trained = self.policy is not None and not isinstance(self.policy, Oracle)
         return (
             self.audience is not None
@@ -227,12 +235,12 @@ class Run:
             and self.scene.arm.opens("training", INCUMBENTS)
         )
 
-    def _without_newcomers(self, day: int, views: tuple[View, View], before: Rankers) -> Served:
-        """Incumbents' feeds by a fit that goes on from the same one, without newcomers' events."""
+    def _without_newcomers(self, day: int, views: tuple[View, View], previous: Rankers) -> Served:
+        """Incumbents' feeds by a fit from yesterday's on without newcomers' events."""
         assert self.audience is not None
         assert self.policy is not None
         assert not isinstance(self.policy, Oracle)
-        ranker = fit_without_newcomers(self.scene, self.policy, self.history, before)
+        ranker = fit_without_newcomers(self.scene, self.policy, self.history, previous)
         users = self.audience.users[self.audience.users < self.world.incumbents]
         ranked = rank_morning(self.scene, self.readers, views, (ranker, None), users)
         audience = self.audience._replace(users=users)
@@ -249,10 +257,10 @@ class Run:
         ranked: Ranked | None,
     ) -> Iterator[Round]:
         """All first visits of a tick, then all second ones; incumbents', then newcomers'."""
-        for visit, coming in enumerate(visits.in_tick(tick)):
-            for view, part in zip(views, self.scene.cohorts(coming), strict=True):
-                if coming[part].size:
-                    yield self._round(day, tick, visit, coming[part], view, ranked)
+        for visit, users in enumerate(visits.in_tick(tick)):
+            for view, part in zip(views, self.scene.cohorts(users), strict=True):
+                if users[part].size:
+                    yield self._round(day, tick, visit, users[part], view, ranked)
 
     def _round(
         self,
@@ -263,7 +271,7 @@ class Run:
         view: View,
         ranked: Ranked | None,
     ) -> Round:
-        """The visit number `visit` of people of one cohort: all are served, then all respond."""
+        """One round: all are served, then all respond."""
         scene, readers = self.scene, self.readers
         request = request_of(scene, users, day, tick, visit)
         moods = moods_of(scene, request)
@@ -272,19 +280,22 @@ class Run:
         return Round(tick, visit, users, feeds, actions, rewards)
 
     def _twins_events(self, day: int, tick: int) -> NDArray[np.int64]:
-        """What incumbents do by the twin's book, where the gate of behaviour is closed."""
+        """The events of the twin's incumbents, where the gate of behaviour is closed."""
         return _NO_EVENTS if self.twin is None else self.twin[day].events_in(tick, self.world.ticks)
 
     # In the evening
 
     def _evening(self, day: int, events: NDArray[np.int64], tally: Tally) -> None:
-        """The burn-in sets what is typical; later people leave; the twin's book is kept or read."""
+        """Ends a day: the burn-in sets intercept and average, on later days people leave.
+
+        Where the gate of behaviour is closed, incumbents get the state of the twin's incumbents.
+        """
         world, readers, people = self.world, self.readers, self.people
         if day < -world.days_before:
             number = day - first_day(world)
             self.intercept = corrected(world.platform, self.intercept, tally, number)
-            known = readers.satisfaction[~np.isnan(readers.satisfaction)]
-            self.average = float(known.mean()) if known.size else 0.0
+            rated = readers.satisfaction[~np.isnan(readers.satisfaction)]
+            self.average = float(rated.mean()) if rated.size else 0.0
         else:
             u = draw(self.scene.seed, Stream.DISCONTENT, people.address, 0, int(moment(day)))
             here = (people.arrival <= day) & (day < people.departure)

@@ -1,4 +1,4 @@
-"""Who and what is there in an arm: all that does not change from day to day while it runs."""
+"""The people and posts of an arm: all that stays the same from day to day while the arm runs."""
 
 from typing import NamedTuple
 
@@ -19,27 +19,32 @@ from recsys.world.platform import house
 
 
 class Scene(NamedTuple):
-    """People and notes of one arm of a world, newcomers behind incumbents; and whose luck."""
+    """The people and posts of one arm and seed; newcomers stand behind incumbents."""
 
     world: World
     seed: int
+    """World seed."""
     arm: Arm
     people: People
     given: tuple[NoteTable, NoteTable]
-    """Every note that may be published before the end, as incumbents and as newcomers are given it:
-    one table, unless the gate of adaptation is closed. Incumbents then have the twin's notes."""
+    """All posts that may be published before the end, as incumbents and as newcomers get them. Both
+    are the same table, unless the gate of adaptation is closed: then incumbents get the posts in
+    the languages, and with the subtitles, of the twin."""
     orders: tuple[house.Order, house.Order]
-    """The same notes, sorted."""
+    """The same two tables of posts, sorted."""
 
     @classmethod
     def before(cls, world: World, seed: int) -> "Scene":
-        """The incumbents alone, as every arm begins."""
+        """The scene before the influx, the same for all arms: incumbents and their posts alone."""
         people = draw_incumbents(world)
         notes = draw_incumbents_notes(world, people, seed)
         return cls(world, seed, Arm("nobody"), people, *_given(notes, notes))
 
     def joined(self, arm: Arm) -> "Scene":
-        """With the arm's newcomers and their notes behind everybody and everything else."""
+        """The scene of an arm: its newcomers and their posts stand behind all others.
+
+        No row of a person or a post changes, so that arms can go on from the same state.
+        """
         world, seed, laws = self.world, self.seed, self.world.population
         if arm.newcomers == "nobody":
             nobody = world.influx.model_copy(update={"newcomers": 0})
@@ -49,36 +54,35 @@ class Scene(NamedTuple):
             law, origin = laws.newcomers, world.influx.origin
         newcomers = draw_newcomers(world, law, seed, arm.variant, origin=origin)
         scene = self._replace(arm=arm, people=stacked(self.people, newcomers))
-        theirs = draw_newcomers_notes(world, scene.people, law, seed, influx=scene.has_influx)
-        notes = mine = stacked(self.notes, theirs)
+        by_newcomers = draw_newcomers_notes(world, scene.people, law, seed, influx=scene.has_influx)
+        unadapted = notes = stacked(self.notes, by_newcomers)
         if scene.has_influx:
-            answers = adapted(world, self.notes, newcomers, seed)
+            by_incumbents = adapted(world, self.notes, newcomers, seed)
             notes = notes._replace(
-                language=np.concatenate([answers.language, theirs.language]),
-                subtitled=np.concatenate([answers.subtitled, theirs.subtitled]),
+                language=np.concatenate([by_incumbents.language, by_newcomers.language]),
+                subtitled=np.concatenate([by_incumbents.subtitled, by_newcomers.subtitled]),
             )
-        if arm.opens("adaptation", INCUMBENTS):
-            mine = notes
-        given, orders = _given(mine, notes)
+        for_incumbents = notes if arm.opens("adaptation", INCUMBENTS) else unadapted
+        given, orders = _given(for_incumbents, notes)
         return scene._replace(given=given, orders=orders)
 
     @property
     def notes(self) -> NoteTable:
-        """Every note as it is posted."""
+        """All posts as they are published; newcomers always get this table."""
         return self.given[NEWCOMERS]
 
     @property
     def newcomers(self) -> People:
-        """The rows of those who arrive."""
+        """The newcomers alone."""
         return People._make(column[self.world.incumbents :] for column in self.people)
 
     @property
     def has_influx(self) -> bool:
-        """Whether a real influx is there, to be answered and to be curious about."""
+        """Whether a real influx comes: creators adapt to it, and people are curious about it."""
         return self.arm.newcomers == "influx" and self.people.n > self.world.incumbents
 
     def cohorts(self, users: NDArray[np.int64]) -> tuple[slice, slice]:
-        """Incumbents and newcomers among sorted rows of people."""
+        """The slices of sorted rows of people that hold incumbents and newcomers."""
         edge = int(np.searchsorted(users, self.world.incumbents))
         return slice(0, edge), slice(edge, users.size)
 
@@ -86,7 +90,7 @@ class Scene(NamedTuple):
 def _given(
     incumbents: NoteTable, newcomers: NoteTable
 ) -> tuple[tuple[NoteTable, NoteTable], tuple[house.Order, house.Order]]:
-    """`Scene.given` and `Scene.orders`; notes in the same languages are sorted once."""
+    """`Scene.given` and `Scene.orders`; tables with the same languages are sorted only once."""
     order = house.Order.of(newcomers)
     same = np.array_equal(incumbents.language, newcomers.language)
     return (incumbents, newcomers), (order if same else house.Order.of(incumbents), order)

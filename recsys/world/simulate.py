@@ -1,7 +1,7 @@
-"""Synthetic logs: a world run in one arm or several, day by day or to its end.
+"""Synthetic logs: runs a world in one arm or several, day by day or to its end.
 
-Open loop: the house policy serves. Closed loop: a recommender under study serves, and is trained
-anew each morning on what its own feeds have led to.
+Open loop: the house policy serves. Closed loop: a recommender under study serves, and each morning
+it is trained again on what its own feeds have led to.
 """
 
 from collections.abc import Iterator, Sequence
@@ -34,54 +34,63 @@ from recsys.world.run import Run
 
 @dataclass(frozen=True)
 class Simulation:
-    """One arm of one seed, run to its end: the people, the notes, and the log they made."""
+    """One arm of one seed, run to its end: the people, the posts, and the days.
+
+    Attributes:
+        world: the config.
+        arm: the arm.
+        seed: world seed.
+        people: all people.
+        given: all posts as incumbents and as newcomers get them; see `recsys.world.scene.Scene`.
+        intercept: intercept of the click logit.
+        days: the days after the burn-in.
+    """
 
     world: World
     arm: Arm
     seed: int
     people: People
     given: tuple[NoteTable, NoteTable]
-    """The notes as incumbents and as newcomers are given them; see `Scene.given`."""
     intercept: float
     days: tuple[Day, ...]
 
     @property
     def notes(self) -> NoteTable:
-        """Every note as it is posted."""
+        """All posts as they are published."""
         return self.given[NEWCOMERS]
 
     @lazy
     def users(self) -> pl.DataFrame:
-        """The log's users."""
+        """The users of the log."""
         return users_frame(self.world, self.people)
 
     @lazy
     def items(self) -> pl.DataFrame:
-        """The log's items: every note that may be published, as incumbents are given it."""
+        """The items of the log: all posts that may be published, as incumbents get them."""
         return items_frame(self.world, self.given[INCUMBENTS])
 
     @property
     def from_newcomers(self) -> NDArray[np.bool_]:
-        """Bool (n_notes,): notes by newcomers."""
+        """Bool (n_notes,): which posts are by newcomers."""
         return np.asarray(self.notes.creator >= self.world.incumbents)
 
     @lazy
     def log(self) -> InteractionLog:
-        """The log from the first day after the burn-in on."""
+        """The log of all days after the burn-in."""
         return InteractionLog(self.users, self.items, events_frame(self.days))
 
     @lazy
     def life(self) -> pl.DataFrame:
-        """What people lived through: a row a day and cohort, columns as in `recsys.world.life`."""
+        """Visits, clicks, satisfaction and more: a row per day and cohort, columns as in `LIFE`."""
         return life_frame(self.world, self.days, self.people, self.given)
 
     def log_before(self, day: int, training_days: int | None = None) -> InteractionLog:
         """The log up to the start of a day, to train on.
 
         Args:
-            day: the day on which feeds will be served.
-            training_days: events older than this many days get weight 0: seen, but not learned
-                from; None to learn from all.
+            day: the day on which feeds will be served, such as 6.
+            training_days: events more than this many days old get weight 0: they count as seen and
+                are not learned from. None to learn from all.
         """
         sizes = {past.day: past.user.size for past in self.days if past.day < day}
         events = self.log.dense.head(sum(sizes.values()))
@@ -93,19 +102,19 @@ class Simulation:
         return InteractionLog(self.log.users, self.log.items, events)
 
     def candidates(self, day: int) -> NDArray[np.bool_]:
-        """Bool (n_notes,): notes that can be served on a day."""
+        """Bool (n_notes,): posts that can be served at the start of a day."""
         return self.notes.live(day, self.world.notes.window_days)
 
     def morning(self, day: int) -> Morning:
-        """The morning of an evaluated day.
+        """What feeds are made from at the start of a day.
 
         Raises:
-            ValueError: if the audience's days do not hold it.
+            ValueError: the day is none of the audience's days.
         """
         for past in self.days:
             if past.day == day and past.morning is not None:
                 return past.morning
-        raise ValueError(f"day {day} was not kept: name it in the audience's days")
+        raise ValueError(f"the morning of day {day} was not kept: add it to the audience's days")
 
     def feeds(
         self,
@@ -119,15 +128,15 @@ class Simulation:
         """Feeds of a day's first visit: personal rankings, blended with the platform's own slots.
 
         Args:
-            personal: int32 (n, p), rows of notes without what was seen, -1 at the end, p >= k.
+            personal: int32 (n, p), rows of posts that were not seen, -1 at the end; p >= k.
             personal_sources: uint8 (n, p), positions in `recsys.logs.schema.SOURCES`.
             users: int (n,), rows of people of one cohort.
-            seen: bool (n_people, n_notes), what each was shown before that day.
-            day: a day of the audience.
-            k: depth.
+            seen: bool (n_people, n_notes), which posts each person was shown before that day.
+            day: a day of the audience, such as 6.
+            k: depth, such as 20.
 
         Returns:
-            int32 (n, k) rows of notes, -1 where nothing is left, and uint8 (n, k) sources.
+            int32 (n, k) rows of posts, -1 where nothing is left, and uint8 (n, k) sources.
         """
         morning, rows = self.morning(day), np.asarray(users, dtype=np.int64)
         newcomers = bool(rows.size) and rows[0] >= self.world.incumbents
@@ -160,44 +169,43 @@ class Simulation:
         day: int,
         state: "Simulation | None" = None,
     ) -> NDArray[np.float32]:
-        """Ground truth: would a reader click this note when looking at it?
+        """The true probability that a reader clicks a post when looking at it.
 
         Args:
             users: int (n,), rows of people.
-            feeds: int32 (n, k), rows of notes, -1 where empty.
-            day: a day of the audience.
-            state: readers are taken as they are in this arm, without translation and curiosity:
-                the twin, for incumbents; None takes them as they are in this arm, on this day.
-                The notes are this arm's.
+            feeds: int32 (n, k), rows of this arm's posts, -1 where empty.
+            day: a day of the audience, such as 6.
+            state: the arm from which the readers' state is taken, such as the twin; then there is
+                no translation and no curiosity. None for this arm's own state on that day.
 
         Returns:
             float32 (n, k), NaN where empty.
         """
         rows = np.asarray(users, dtype=np.int64)
         morning = (state or self).morning(day)
-        real = self.arm.newcomers == "influx" and self.people.n > self.world.incumbents
-        worth = np.empty(feeds.shape, dtype=np.float32)
-        for cohort, theirs in enumerate(
+        has_influx = self.arm.newcomers == "influx" and self.people.n > self.world.incumbents
+        probability = np.empty(feeds.shape, dtype=np.float32)
+        for cohort, mask in enumerate(
             (rows < self.world.incumbents, rows >= self.world.incumbents)
         ):
             conditions = Conditions.on(
                 self.world,
                 self.intercept,
                 day,
-                influx=real and state is None,
+                influx=has_influx and state is None,
                 adapted=self.arm.opens("adaptation", cohort),
             )
-            them = rows[theirs]
-            worth[theirs] = behaviour.click_probability(
+            members = rows[mask]
+            probability[mask] = behaviour.click_probability(
                 self.people,
-                morning.taste[them],
-                morning.skill[them],
+                morning.taste[members],
+                morning.skill[members],
                 self.given[cohort],
                 conditions,
-                them,
-                feeds[theirs],
+                members,
+                feeds[mask],
             )
-        return worth
+        return probability
 
 
 def simulate(
@@ -212,16 +220,18 @@ def simulate(
     """Runs one arm of a world.
 
     Args:
-        world: the platform and the event.
-        arm: a key of `ARMS`, or an arm of your own.
-        seed: draws everybody's luck; the people are drawn by `world.population_seed`.
+        world: the platform and the influx, such as World(influx=Influx(newcomers=20, …)).
+        arm: a key of `ARMS` such as "placebo", or an `Arm` of your own.
+        seed: draws what happens to people, such as 0; the people themselves are drawn by
+            `world.population_seed`.
         policy: the recommender or the oracle that serves (closed loop); None for the house policy
             (open loop).
-        audience: whose feeds are kept, on which days.
-        threads: how many threads serve and respond; they change no bit.
+        audience: the people whose feeds are kept, and the days; None to keep none.
+        threads: number of threads that serve and respond, such as 2; it changes no bit.
 
     Raises:
-        ConfigError: an unknown arm, or a world in which nobody can click often enough.
+        ConfigError: an unknown arm, or a world whose people look at too little to reach its click
+            rate.
 
     >>> from recsys.config import Influx, World
     >>> small = World(incumbents=200, days_before=2, days_after=1, influx=Influx(
@@ -244,7 +254,7 @@ def simulate_arms(
 ) -> dict[str | Arm, Simulation]:
     """Runs several arms of one seed; the days before the influx are run once for all.
 
-    Args, Raises: as in `simulate`; without `impressions` the log holds actions alone.
+    Arguments and errors are as in `simulate`. Without `impressions` the log holds no impressions.
     """
     shared = Shared(
         world, seed, policy, audience=audience, threads=threads, impressions=impressions
@@ -253,7 +263,7 @@ def simulate_arms(
 
 
 class Shared:
-    """The days of one seed before the influx, run once, from which any number of arms go on."""
+    """The days of one seed before the influx, run once; any number of arms go on from them."""
 
     def __init__(
         self,
@@ -265,25 +275,25 @@ class Shared:
         threads: int = 1,
         impressions: bool = True,
     ) -> None:
-        """Runs these days; arguments as in `simulate_arms`."""
+        """Runs the days before the influx; arguments as in `simulate_arms`."""
         run = Run.start(world, seed, threads, policy, audience, impressions=impressions)
         days = run.run_days(first_day(world), 0)
         self._before = tuple(day for day in days if day.day >= -world.days_before)
         self._run, self._twins, self._lock = run, dict[bool, dict[int, Twin]](), Lock()
 
     def run(self, arm: str | Arm) -> Simulation:
-        """An arm to its end; several threads may ask at once.
+        """Runs an arm to its end; several threads may call this at once.
 
         Raises:
             ConfigError: there is no such arm.
         """
-        version = _arm(arm)
-        twin = None if version.all_open else self._twin(retrained=version.retrained)
-        run = self._run.fork(version, twin)
+        chosen = _arm(arm)
+        twin = None if chosen.all_open else self._twin(retrained=chosen.retrained)
+        run = self._run.fork(chosen, twin)
         days = (*self._before, *run.run_days(0, run.world.days_after))
         return Simulation(
             self._run.world,
-            version,
+            chosen,
             self._run.scene.seed,
             run.people,
             run.scene.given,
@@ -307,9 +317,10 @@ def simulate_days(
     threads: int = 1,
     impressions: bool = True,
 ) -> Iterator[Day]:
-    """The days of `simulate` one by one, so that memory does not grow with their number.
+    """Yields the days of `simulate` one by one, so that memory does not grow with their number.
 
-    Where a gate is closed, the twin is run first and held in memory.
+    Arguments and errors are as in `simulate_arms`. If a gate is closed, the twin is run first and
+    held in memory.
     """
     run, chosen = Run.start(world, seed, threads, policy, impressions=impressions), _arm(arm)
     for day in run.run_days(first_day(world), 0):
@@ -328,7 +339,7 @@ def _arm(name: str | Arm) -> Arm:
 
 
 def _recorded(shared: Run, world: World, *, retrained: bool) -> dict[int, Twin]:
-    """What the arm that nobody joins does on each day, trained with the same seed."""
+    """The days of the twin: the arm that nobody joins, trained with the same seed."""
     run = shared.fork(Arm("nobody", retrained=retrained))
     run.record = {}
     for _ in run.run_days(0, world.days_after):

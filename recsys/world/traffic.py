@@ -1,4 +1,4 @@
-"""What a day's visits came to, counted where they happen: impressions need not be kept for it."""
+"""Counts of a day's visits and impressions, so that the impressions need not be kept."""
 # mypy: disallow-untyped-decorators=False
 
 from typing import NamedTuple, Self
@@ -13,18 +13,23 @@ from recsys.world.people.population import LANGUAGES
 
 
 class Traffic(NamedTuple):
-    """Counts by cohort on the first axis: incumbents, then newcomers."""
+    """Counts of a day; the first axis is the cohort: incumbents, then newcomers."""
 
     people: NDArray[np.int64]
-    """(2,) how many came."""
+    """(2,) people who came."""
     impressions: NDArray[np.int64]
-    """(2, languages) notes shown, by their language."""
+    """(2, languages) posts shown, by the language of the post."""
     visits_by_clicks: NDArray[np.int64]
     """(2, ranks + 1) visits, by their number of clicks."""
 
     @classmethod
     def on(cls, world: World, visits: NDArray[np.int64]) -> Self:
-        """A day's traffic before anything is shown; `visits` (n_people,) are each person's."""
+        """A day's counts before anything is shown.
+
+        Args:
+            world: the config.
+            visits: int64 (n_people,), number of visits of each person.
+        """
         came, n = visits > 0, world.incumbents
         return cls(
             np.array([came[:n].sum(), came[n:].sum()]),
@@ -39,13 +44,13 @@ class Traffic(NamedTuple):
         feeds: NDArray[np.int32],
         actions: NDArray[np.uint16],
     ) -> None:
-        """Adds visits of one cohort.
+        """Adds visits of one cohort to the counts, in place.
 
         Args:
-            cohort: 0 incumbents, 1 newcomers.
-            language: int32 (n_notes,).
-            feeds: int32 (n, ranks), -1 from the end of a visit on.
-            actions: uint16 (n, ranks), as the response kernel writes them.
+            cohort: 0 for incumbents, 1 for newcomers.
+            language: int32 (n_notes,), language of each post.
+            feeds: int32 (n, ranks), rows of posts, -1 from the end of a visit on.
+            actions: uint16 (n, ranks), a bit for each kind of event.
         """
         _count(
             self.impressions[cohort],

@@ -5,11 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.logs.schema import KINDS
+from recsys.logs.schema import KIND_CODES
 from recsys.world.people.population import LANGUAGES
 from recsys.world.scene import Scene
-
-_CLICK = list(KINDS.categories).index("click")
 
 
 class Counts(NamedTuple):
@@ -42,7 +40,7 @@ class Counts(NamedTuple):
             scene: the people and posts.
             events: int64 (n, 5), the tick's events, as `recsys.world.frames.collect` returns them.
         """
-        user, note = events[events[:, 2] == _CLICK, :2].T
+        user, note = events[events[:, 2] == KIND_CODES["click"], :2].T
         cohort = (user >= scene.world.incumbents).astype(np.int64)
         per_note = np.bincount(cohort * scene.notes.n + note, minlength=self.last.size)
         last = per_note.reshape(self.last.shape).astype(np.float64)
