@@ -131,7 +131,7 @@ def test_placebo_summary_is_the_mean_over_draws(tmp_path):
     [
         (["evaluation.panel=5000"], r"evaluation\.panel: 5000 is more than the \d+ incumbents"),
         (["evaluation.k=81"], r"evaluation\.k: 81 is more than the 80 items"),
-        (["log.events=nowhere.parquet"], r"log\.events: no file at .*nowhere\.parquet; put it"),
+        (["log.events=nowhere.parquet"], r"log\.events: no file at .*nowhere\.parquet; put a"),
         (["log.holdout_days=99"], r"holdout_days: no event is left to train on"),
         (["log.attributes.genre=genre"], r"items: no column 'genre'"),
     ],
