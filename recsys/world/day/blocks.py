@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-_MIN_ROWS = 4096
+_SMALLEST = 4096
+"""Fewest rows in a block, the last one aside."""
+
 _ENTRIES_PER_ROW = 128
 """A block has at least one row per so many entries of its own array."""
 
@@ -14,7 +16,7 @@ def block_size(entries: int) -> int:
     Args:
         entries: length of the array that the work on each block makes, such as the number of posts.
     """
-    return max(_MIN_ROWS, entries // _ENTRIES_PER_ROW)
+    return max(_SMALLEST, entries // _ENTRIES_PER_ROW)
 
 
 def over_blocks(work: Callable[[slice], None], rows: int, threads: int, size: int) -> None:
