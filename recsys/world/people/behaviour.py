@@ -234,7 +234,6 @@ def respond(  # type: ignore[no-untyped-def]
         actions: uint16 (n, ranks) out: a bit for each kind of event, 0 where nothing was shown.
         rewards: float32 (n,) out: Σ examine·sigmoid(x) / Σ examine over what was shown.
     """
-    k0, k1 = seed & np.uint64(0xFFFFFFFF), seed >> np.uint64(32)
     keys, topic_of, tagged, rates = notes.key, notes.topic, notes.tagged, conditions.rates
     language_of, app_of = notes.language, people.app_language
     fatigue, moment_ = conditions.fatigue, np.uint64(when)
@@ -256,7 +255,7 @@ def respond(  # type: ignore[no-untyped-def]
             shown,
             x,
         )
-        _first_words(words, keys, shown, entity, moment_, k0, k1)
+        _first_words(words, keys, shown, entity, moment_, seed)
         worth, looks, mood = 0.0, 0.0, moods[visit]
         for rank in range(shown.size):
             note = shown[rank]
@@ -271,31 +270,36 @@ def respond(  # type: ignore[no-untyped-def]
             worth += examine[rank] / odds
             looks += examine[rank]
             if unit(words[0, rank]) * odds < examine[rank]:
-                item = keys[note] & np.uint64(0xFFFFFFFF)
                 across = np.int64(language_of[note] != first_language)
                 done |= CLICKED | _after_click(
-                    words[:, rank], rates[across], tagged[note], item, entity, moment_, k0, k1
+                    words[:, rank],
+                    rates[across],
+                    tagged[note],
+                    keys[note],
+                    entity,
+                    moment_,
+                    seed,
                 )
             done_here[rank] = done
         rewards[visit] = worth / max(looks, 1e-9)
 
 
 @njit(nogil=True, cache=True)
-def _first_words(words, keys, shown, entity, when, k0, k1):  # type: ignore[no-untyped-def]
+def _first_words(words, keys, shown, entity, when, seed):  # type: ignore[no-untyped-def]
     """The four words of each rank's first draw; a loop of its own, since it can be vectorised."""
     for rank in range(shown.size):
-        words[0, rank] = keys[max(shown[rank], 0)] & np.uint64(0xFFFFFFFF)
+        words[0, rank] = keys[max(shown[rank], 0)]
     for rank in range(shown.size):
         words[0, rank], words[1, rank], words[2, rank], words[3, rank] = philox4x32(
-            np.uint64(_CLICK), words[0, rank], entity, when, k0, k1
+            np.uint64(_CLICK), words[0, rank], entity, when, seed
         )
 
 
 @njit(nogil=True, cache=True)
-def _after_click(first, rates, tagged, item, entity, when, k0, k1):  # type: ignore[no-untyped-def]
+def _after_click(first, rates, tagged, item, entity, when, seed):  # type: ignore[no-untyped-def]
     """Bits of what follows a click; the rest of the first draw is used first."""
-    second = philox4x32(np.uint64(_CLICK), item, entity, when + np.uint64(1), k0, k1)
-    third = philox4x32(np.uint64(_CLICK), item, entity, when + np.uint64(2), k0, k1)
+    second = philox4x32(np.uint64(_CLICK), item, entity, when + np.uint64(1), seed)
+    third = philox4x32(np.uint64(_CLICK), item, entity, when + np.uint64(2), seed)
     words = (
         first[1],
         first[2],

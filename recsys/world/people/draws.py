@@ -28,9 +28,6 @@ def stacked(first: Table, second: Table) -> Table:
     return type(first)(*columns)
 
 
-_LOW = 2**32 - 1
-
-
 def draw(
     seed: int, stream: Stream, address: NDArray[np.uint32], item: int, when: int
 ) -> NDArray[np.float64]:
@@ -50,14 +47,12 @@ def draw_two(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The first two of the four uniforms at each address, float64 (n,) each."""
     out, key = np.empty((2, address.size)), np.uint64(seed & (2**64 - 1))
-    item_word, last_word = np.uint64(item & _LOW), np.uint64(when & _LOW)
-    _fill(key, np.uint64(stream), item_word, last_word, address, out)
+    _fill(key, np.uint64(stream), np.uint64(item), np.uint64(when), address, out)
     return out[0], out[1]
 
 
 @njit(nogil=True, cache=True)
 def _fill(seed, stream, item, when, address, out):  # type: ignore[no-untyped-def]
-    k0, k1 = seed & np.uint64(0xFFFFFFFF), seed >> np.uint64(32)
     for row in range(address.size):
-        words = philox4x32(stream, np.uint64(address[row]), item, when, k0, k1)
+        words = philox4x32(stream, np.uint64(address[row]), item, when, seed)
         out[0, row], out[1, row] = unit(words[0]), unit(words[1])

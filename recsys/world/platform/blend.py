@@ -119,7 +119,6 @@ def blend(  # type: ignore[no-untyped-def]
     full = np.full(follows.shape[0], -1, dtype=np.int32)
     count = np.zeros(follows.shape[0], dtype=np.int32)
     trending = shelves.trending
-    k0, k1 = seed & np.uint64(0xFFFFFFFF), seed >> np.uint64(32)
     for visit in range(users.size):
         user, feed, source_of = users[visit], feeds[visit], sources[visit]
         mine, mine_sources = personal[visit], personal_sources[visit]
@@ -141,8 +140,7 @@ def blend(  # type: ignore[no-untyped-def]
                     np.uint64(address[user]),
                     np.uint64(rank),
                     np.uint64(when),
-                    k0,
-                    k1,
+                    seed,
                 )[0]
                 note = _explore(shelves, taken, creators, full, visit, unit(word))
             if note < 0:
