@@ -6,21 +6,15 @@ import numpy as np
 from numba import njit, types
 from numpy.typing import NDArray
 
-from recsys.measures.rank_kernels import _counts, _feeds, _readonly, _values, _weights
+from recsys.measures.rank_kernels import COUNTS, FEEDS, VALUES, WEIGHTS, readonly
 
-_codes = _readonly(types.int64, 1)
-
-
-_small_codes = _readonly(types.int32, 1)
-
-
-_places = _readonly(types.float32, 2)
+_CODES = readonly(types.int64, 1)
+_SMALL_CODES = readonly(types.int32, 1)
+_POINTS = readonly(types.float32, 2)
+_TABLE = types.float64[:, ::1]
 
 
-_table = types.float64[:, ::1]
-
-
-@njit(types.void(_feeds, _codes, _weights, _table), nogil=True, cache=True)
+@njit(types.void(FEEDS, _CODES, WEIGHTS, _TABLE), nogil=True, cache=True)
 def mix_rows(
     ids: NDArray[np.int32],
     codes: NDArray[np.int64],
@@ -41,7 +35,7 @@ def mix_rows(
             mix[row, code] = mix[row, code] / whole if whole > 0 else np.nan
 
 
-@njit(types.void(_feeds, _small_codes, types.int32[:, ::1], _counts), nogil=True, cache=True)
+@njit(types.void(FEEDS, _SMALL_CODES, types.int32[:, ::1], COUNTS), nogil=True, cache=True)
 def count_rows(
     ids: NDArray[np.int32],
     codes: NDArray[np.int32],
@@ -59,7 +53,7 @@ def count_rows(
         slots[row] = filled
 
 
-@njit(types.void(_feeds, _feeds, _small_codes, types.int64, _values), nogil=True, cache=True)
+@njit(types.void(FEEDS, FEEDS, _SMALL_CODES, types.int64, VALUES), nogil=True, cache=True)
 def joint_rows(
     a: NDArray[np.int32],
     b: NDArray[np.int32],
@@ -97,7 +91,7 @@ def joint_rows(
         distance[row] = total / (2 * n_a * n_b)
 
 
-@njit(types.void(_feeds, _places, _weights, _table), nogil=True, cache=True, error_model="numpy")
+@njit(types.void(FEEDS, _POINTS, WEIGHTS, _TABLE), nogil=True, cache=True, error_model="numpy")
 def centroid_rows(
     ids: NDArray[np.int32],
     places: NDArray[np.float32],

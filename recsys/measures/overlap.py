@@ -232,7 +232,10 @@ def rbo_ext(a: ArrayLike, b: ArrayLike, p: float = 0.9) -> NDArray[np.float64]:
     first, second = _feed_arrays(a, b)
     weights = _powers(p, first.shape[1])
     similarity = np.empty(first.shape[0])
-    _over_rows("extrapolate_rows", first, second, (weights, weights * p / (1.0 - p)), (similarity,))
+    from recsys.measures.rank_kernels import extrapolate_rows  # numba is loaded at first use
+
+    tails = weights * p / (1.0 - p)
+    _over_rows(extrapolate_rows, first, second, (weights, tails), (similarity,))
     return similarity
 
 
@@ -271,7 +274,18 @@ def rbo_ext_ties(
     """
     if not 0.0 < p < 1.0:
         raise ValueError(f"p is {p}; expected a persistence strictly between 0 and 1")
-    return _tied(a, b, scores_a, scores_b, p)
+    first, second = _feed_arrays(a, b)
+    scores = [
+        _score_array(name, values, np.shape(ids), first.shape[1])
+        for name, values, ids in (("a", scores_a, a), ("b", scores_b, b))
+    ]
+    weights = _powers(p, first.shape[1])
+    similarity = np.empty(first.shape[0])
+    from recsys.measures.rank_kernels import extrapolate_tied_rows
+
+    shared = (weights, weights * p / (1.0 - p))
+    _over_rows(extrapolate_tied_rows, first, second, shared, (similarity,), scores)
+    return similarity
 
 
 def kendall_topk(a: ArrayLike, b: ArrayLike, p: float = 0.0) -> NDArray[np.float64]:
@@ -305,7 +319,9 @@ def kendall_topk(a: ArrayLike, b: ArrayLike, p: float = 0.0) -> NDArray[np.float
         raise ValueError(f"p is {p}; expected a penalty from 0 to 1")
     first, second = _feed_arrays(a, b)
     distance = np.empty(first.shape[0])
-    _over_rows("kendall_rows", first, second, (float(p),), (distance,))
+    from recsys.measures.rank_kernels import kendall_rows
+
+    _over_rows(kendall_rows, first, second, (float(p),), (distance,))
     return distance
 
 
@@ -375,33 +391,17 @@ def compare(
 # --- helpers --------------------------------------------------------------------------------------
 
 
-def _tied(
-    a: ArrayLike,
-    b: ArrayLike,
-    scores_a: ArrayLike,
-    scores_b: ArrayLike,
-    p: float,
-    *,
-    itself: bool = False,
+def _score_array(
+    name: str, scores: ArrayLike, shape: tuple[int, ...], width: int
 ) -> NDArray[np.float64]:
-    """`rbo_ext_ties`; `itself`: b is a, and its ids have been checked."""
-    first, second = _feed_arrays(a, b)
-    scores = []
-    for name, given, ids in (("a", scores_a, a), ("b", scores_b, b)):
-        values = np.asarray(given, dtype=np.float64)
-        if values.shape != np.shape(ids):
-            raise ValueError(
-                f"scores_{name} has shape {values.shape}; expected {np.shape(ids)}, a score a slot"
-            )
-        missing = first.shape[1] - values.shape[1]
-        if missing:
-            values = np.pad(values, ((0, 0), (0, missing)), constant_values=np.nan)
-        scores.append(np.ascontiguousarray(values))
-    weights = _powers(p, first.shape[1])
-    similarity = np.empty(first.shape[0])
-    shared = (weights, weights * p / (1.0 - p), itself)
-    _over_rows("extrapolate_tied_rows", first, second, shared, (similarity,), scores)
-    return similarity
+    """Scores of feeds of a shape (n, k), float64 (n, width); NaN in the slots that feeds lack."""
+    values = np.asarray(scores, dtype=np.float64)
+    if values.shape != shape:
+        raise ValueError(
+            f"scores_{name} has shape {values.shape}; expected {shape}, a score a slot"
+        )
+    missing = width - values.shape[1]
+    return np.ascontiguousarray(np.pad(values, ((0, 0), (0, missing)), constant_values=np.nan))
 
 
 def _compared(
@@ -419,7 +419,9 @@ def _compared(
     agreement = np.empty(rows)
     kept, displaced, slots = (np.empty(rows, dtype=np.int32) for _ in range(3))
     shared = (_powers(persistence, first.shape[1]), from_newcomers, distinct)
-    _over_rows("compare_rows", first, second, shared, (agreement, kept, displaced, slots))
+    from recsys.measures.rank_kernels import compare_rows
+
+    _over_rows(compare_rows, first, second, shared, (agreement, kept, displaced, slots))
     return agreement, kept, displaced, slots
 
 
@@ -442,18 +444,25 @@ def _powers(p: float, depth: int) -> NDArray[np.float64]:
 
 
 def _over_rows(
-    kernel_name: str,
+    kernel: Callable[..., int],
     first: NDArray[np.int32],
     second: NDArray[np.int32],
     shared: tuple[Any, ...],
     outputs: tuple[NDArray[Any], ...],
     more: Sequence[NDArray[Any]] = (),
 ) -> None:
-    """Runs a kernel over blocks of rows, in threads when there are many; raises on an unreadable
-    row. `more` are further arrays with these rows."""
-    from recsys.measures import rank_kernels as kernels
+    """Runs a kernel over blocks of rows, in threads if there are many.
 
-    kernel: Callable[..., int] = getattr(kernels, kernel_name)
+    Args:
+        kernel: from `rank_kernels`; called as kernel(first, second, *more, *shared, *outputs).
+        first, second: feeds, int32 (n, k).
+        shared: arguments that all rows have in common.
+        outputs: arrays to write to, (n,) each.
+        more: further arrays with a row for each row of the feeds.
+
+    Raises:
+        ValueError: a row that the kernel cannot read; says what is wrong with it.
+    """
     rows = first.shape[0]
     threads = os.cpu_count() or 1
     step = max(_ROWS_WORTH_A_THREAD, -(-rows // (4 * threads)))

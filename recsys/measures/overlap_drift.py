@@ -14,7 +14,6 @@ from recsys.measures.overlap import (
     _over_rows,
     _powers,
     _share,
-    _tied,
     default_persistence,
     frbo,
     rbo_ext_ties,
@@ -71,7 +70,7 @@ def rbo_ext_ties_drift(pair: FeedPair) -> NDArray[np.float64]:
     assert pair.scores is not None
     ids, scores, p = pair.reference, pair.reference_scores, _open_persistence(pair)
     likeness = rbo_ext_ties(ids, pair.feeds, scores, pair.scores, p)
-    return np.maximum(1.0 - likeness / _tied(ids, ids, scores, scores, p, itself=True), 0.0)
+    return np.maximum(1.0 - likeness / rbo_ext_ties(ids, ids, scores, scores, p), 0.0)
 
 
 def kendall_drift(pair: FeedPair) -> NDArray[np.float64]:
@@ -147,7 +146,9 @@ def _of(pair: FeedPair) -> _Counted:
         tails = weights * p / (1.0 - p)
         values, counts = np.empty((4, rows)), np.empty((3, rows), dtype=np.int32)
         found = _Counted(*values[:4], *counts[:3])
-        _over_rows("pair_rows", first, second, (weights, tails, _PENALTY, flags), found)
+        from recsys.measures.rank_kernels import pair_rows
+
+        _over_rows(pair_rows, first, second, (weights, tails, _PENALTY, flags), found)
         return found
 
     return pair.once(("counted",), counted)
