@@ -1,4 +1,9 @@
-"""Compiled counts of what is in feeds: by category, pair of categories, place."""
+"""Compiled sums over the slots of feeds: shares, counts and distances of codes, and middles.
+
+Each kernel walks the rows of `ids` (int32 (n, k), -1 in empty slots), and writes to its last
+arguments. `codes` (n_items,) numbers the value of each item from 0. Callers have checked all ids.
+Plain versions stand in tests/measures/test_references.py.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +26,9 @@ def mix_rows(
     weights: NDArray[np.float64],
     mix: NDArray[np.float64],
 ) -> None:
-    """Per row: the share of the weights that each code's slots hold; NaN where no slot is filled.
+    """Share of the slots' weights that each code holds, (n, codes); NaN for an empty feed.
 
-    Ids and codes have been checked; weights are added in the order of ranks.
+    Weights are added in the order of ranks.
     """
     for row in range(ids.shape[0]):
         mix[row] = 0.0
@@ -42,7 +47,7 @@ def count_rows(
     counts: NDArray[np.int32],
     slots: NDArray[np.int32],
 ) -> None:
-    """Per row: how many slots hold each code, and how many are filled. Ids have been checked."""
+    """Number of slots with each code, (n, codes), and of filled slots, (n,)."""
     for row in range(ids.shape[0]):
         counts[row] = 0
         filled = 0
@@ -61,10 +66,11 @@ def joint_rows(
     n_codes: int,
     distance: NDArray[np.float64],
 ) -> None:
-    """Per row: total variation of the codes of both feeds' slots; NaN where one is empty.
+    """Total variation between the codes in two feeds, (n,); NaN where one of them is empty.
 
-    `balance` is n_B for each slot of a and -n_A for each of b, by code; both feeds' slots are
-    walked again to add it up, which leaves it at 0 for the next row. Ids have been checked.
+    `balance` has a place for each code. Each slot of a adds n_B to the place of its code, each slot
+    of b takes n_A away. The sum of the absolute balances is the result. They are set to 0 as they
+    are read, so that the next row finds them clear.
     """
     balance = np.zeros(n_codes, np.int64)
     for row in range(a.shape[0]):
@@ -98,9 +104,10 @@ def centroid_rows(
     weights: NDArray[np.float64],
     points: NDArray[np.float64],
 ) -> None:
-    """Per row: the weighted mean of its items' places; NaN where no slot is filled.
+    """Weighted mean of the vectors (`places`) of a feed's items, (n, d); NaN for an empty feed.
 
-    Four slots at once, in the order of ranks: places lie far apart, and are fetched together.
+    Four slots are added at once, in the order of ranks: their vectors lie far apart in memory, and
+    the processor fetches the four together.
     """
     depth, axes = ids.shape[1], points.shape[1]
     for row in range(ids.shape[0]):

@@ -353,7 +353,7 @@ def _tie_groups(
 
 @njit(nogil=True, cache=True)
 def _weight_at(rank: int, top: int, bottom: int) -> float:
-    """Share of the orders of its tie group in which a note stands within ranks 0 to `rank`."""
+    """Share of the orders of its tie group in which a post stands within ranks 0 to `rank`."""
     if rank >= bottom:
         return 1.0
     if rank < top:
@@ -473,10 +473,10 @@ def _alone(partner: NDArray[np.int32], length: int) -> tuple[int, int]:
 def _kendall(
     partner: NDArray[np.int32], length: int, penalty: float, scratch: NDArray[np.int32]
 ) -> float:
-    """K^(p) of two feeds of this length, from the places in the second of the first's notes.
+    """K^(p) of two feeds of this length, from the places in the second of the first's posts.
 
     Pairs are counted in whole numbers: those in another order, those of which the other feed holds
-    the lower one only, one note of each feed alone, and those of which the other holds none.
+    the lower one only, one post of each feed alone, and those of which the other holds none.
     """
     shared = 0
     for rank in range(length):

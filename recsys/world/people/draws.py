@@ -1,6 +1,6 @@
-"""Uniforms for many people at one address each: `recsys.core.noise.uniforms` without its detours.
+"""One or two uniforms for each of many people, with the same bits as `recsys.core.noise.uniforms`.
 
-The same bits; no array is made but the result, which counts where everybody draws every day.
+No array is made but the result. This saves time, since everybody draws every day.
 """
 
 from typing import Any, TypeVar
@@ -24,7 +24,7 @@ def stacked(first: Table, second: Table) -> Table:
     >>> stacked(Pair(np.array([1])), Pair(np.array([2]))).a.tolist()
     [1, 2]
     """
-    columns = (np.concatenate([mine, theirs]) for mine, theirs in zip(first, second, strict=True))
+    columns = (np.concatenate([upper, lower]) for upper, lower in zip(first, second, strict=True))
     return type(first)(*columns)
 
 
