@@ -1,9 +1,12 @@
-"""Key-addressed randomness: every draw has an address, so no draw can shift another.
+"""Random numbers by address: each draw has an address of its own, so no draw shifts another.
 
-A stream of random numbers moves for everybody when one more user takes a number from it. Here a
-draw is a pure function of (key, counter): the key is a seed, the counter names what is drawn, for
-whom, about what and when. Generator: Philox4x32-10 (Salmon et al., SC 2011, "Parallel random
-numbers: as easy as 1, 2, 3").
+An ordinary stream of random numbers moves for everybody as soon as one more user takes a number.
+Here a draw is a function of a seed and an address, and of nothing else. The address says what is
+drawn, for whom, about what and when.
+
+The generator is Philox4x32-10 (Salmon et al., SC 2011, "Parallel random numbers: as easy as 1, 2,
+3"). It turns a 64-bit seed and an address of four 32-bit words (stream, entity, item, when) into
+four random words. `key_words` and `pair_words` make words of 64-bit keys.
 """
 
 # mypy: disallow-untyped-decorators=False
@@ -13,37 +16,15 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
-
-def training_seed(seed: int, arm: str) -> int:
-    """The seed of a fit: one for the reference, another for every arm that is compared with it.
-
-    So influx, placebo and retrain hold the same training noise: total = influx - retrain is
-    exactly 0 where nobody comes. With the reference's own seed in the influx arm it would be
-    minus the noise.
-
-    >>> training_seed(0, "influx") == training_seed(0, "retrain") != training_seed(0, "control")
-    True
-    """
-    return integer_seed(seed, 0 if arm in ("control", "full") else 1)
-
-
 _LOW = np.uint64(0xFFFFFFFF)
-
-
 _HALF = np.uint64(32)
-
-
 _MULTIPLY = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
-
-
 _WEYL = (np.uint64(0x9E3779B9), np.uint64(0xBB67AE85))
-
-
 _TO_UNIT = 2.0**-32
 
 
 class Stream(IntEnum):
-    """First word of a counter: what is drawn. A number is never reused for another purpose."""
+    """First word of an address: what is drawn. A number never gets a second meaning."""
 
     USER_KEY = 1
     NOTE_KEY = 2
@@ -82,8 +63,14 @@ class Stream(IntEnum):
 
 
 @njit(inline="always")
-def philox4x32(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
-    """Ten rounds on uint64 scalars that hold 32-bit words; returns four such words."""
+def philox4x32(stream, entity, item, when, seed):  # type: ignore[no-untyped-def]
+    """Four random 32-bit words at an address, as uint64; for compiled code.
+
+    All arguments are uint64 scalars. The low 32 bits of each part of the address count, and all 64
+    bits of the seed.
+    """
+    c0, c1, c2, c3 = stream & _LOW, entity & _LOW, item & _LOW, when & _LOW
+    k0, k1 = seed & _LOW, seed >> _HALF
     for _ in range(10):
         left = _MULTIPLY[0] * c0
         right = _MULTIPLY[1] * c2
@@ -106,9 +93,8 @@ def unit(word):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def _philox_rows(seed, stream, entity, item, when, out):  # type: ignore[no-untyped-def]
-    k0, k1 = seed & _LOW, seed >> _HALF
     for row in range(entity.size):
-        words = philox4x32(stream, entity[row], item[row], when[row], k0, k1)
+        words = philox4x32(stream, entity[row], item[row], when[row], seed)
         for word in range(4):
             out[row, word] = words[word]
 
@@ -118,12 +104,15 @@ def philox(
 ) -> NDArray[np.uint32]:
     """Four random 32-bit words at each address.
 
+    The three parts of an address are integers of any shapes that broadcast against one another.
+    Their low 32 bits count.
+
     Args:
-        seed: 64-bit key: a world seed or a training seed.
-        stream: what is drawn (`Stream`).
-        entity: u32, any shape: for whom; broadcast against `item` and `when`.
-        item: u32: about what.
-        when: u32: `moment(day, …)`, or any other third coordinate.
+        seed: 64 bits, such as the seed of a world or of a training.
+        stream: what is drawn, such as `Stream.CLICK`.
+        entity: for whom, such as the address of a user.
+        item: about what, such as the key of a post.
+        when: at which time, such as `moment(7, visit=2)`, or any other third part.
 
     Returns:
         uint32 (*shape, 4).
@@ -131,12 +120,11 @@ def philox(
     >>> [hex(word) for word in philox(0, 0, 0)]
     ['0x6627e8d5', '0xe169c58d', '0xbc57ac4c', '0x9b00dbd8']
     """
-    parts = np.broadcast_arrays(*(_word(part) for part in (entity, item, when)))
+    parts = np.broadcast_arrays(*(_unsigned(part) for part in (entity, item, when)))
     flat = [part.flatten() for part in parts]  # copies: numba dislikes read-only views
     out = np.empty((flat[0].size, 4), dtype=np.uint32)
     entities, items, whens = flat
-    key = np.uint64(seed & (2**64 - 1))
-    _philox_rows(key, np.uint64(stream), entities, items, whens, out)
+    _philox_rows(np.uint64(seed & (2**64 - 1)), np.uint64(stream), entities, items, whens, out)
     return out.reshape((*parts[0].shape, 4))
 
 
@@ -155,7 +143,10 @@ def uniforms(
 def normals(
     seed: int, stream: int, entity: ArrayLike, item: ArrayLike = 0, when: ArrayLike = 0
 ) -> NDArray[np.float64]:
-    """Four standard normals at each address (Box–Muller); shape (*shape, 4).
+    """Four standard normals at each address (Box–Muller); arguments as in `philox`.
+
+    Returns:
+        float64 (*shape, 4).
 
     >>> bool(abs(normals(1, Stream.LATENT, np.arange(10_000)).mean()) < 0.02)
     True
@@ -166,8 +157,70 @@ def normals(
     return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)
 
 
+def key_words(keys: ArrayLike) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """Two words of an address from 64-bit keys: the low half and the high half.
+
+    Args:
+        keys: integers of 64 bits, any shape, such as the keys of users.
+
+    Returns:
+        Low halves and high halves, uint64 in the shape of `keys`.
+
+    >>> lots = uniforms(0, Stream.PANEL, *key_words([5, 5 + 2**32]))[:, 0]
+    >>> bool(lots[0] == lots[1])  # the high half counts
+    False
+    """
+    wide = _unsigned(keys)
+    return wide & _LOW, wide >> _HALF
+
+
+def pair_words(
+    user_keys: ArrayLike, item_keys: ArrayLike
+) -> tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint64]]:
+    """The three words of an address that names a user and an item by their 64-bit keys.
+
+    Three words cannot hold two keys whole. The item's key stands in two of them. The user's key is
+    folded into one: its low half, with its high half added bit by bit (exclusive or).
+
+    Args:
+        user_keys: integers of 64 bits, any shape that broadcasts against `item_keys` later on.
+        item_keys: integers of 64 bits.
+
+    Returns:
+        Folded user keys, low halves and high halves of the item keys, uint64.
+
+    >>> users, items = np.array([[5], [6]], np.uint64), np.array([7, 8, 9], np.uint64)
+    >>> uniforms(0, Stream.MODEL_RANDOM, *pair_words(users, items)).shape
+    (2, 3, 4)
+    """
+    low, high = key_words(user_keys)
+    return low ^ high, *key_words(item_keys)
+
+
+def wide_words(words: NDArray[np.uint32]) -> NDArray[np.uint64]:
+    """64 random bits of each draw: its first word, then its second.
+
+    Args:
+        words: uint32 (*shape, 4), from `philox`.
+
+    Returns:
+        uint64 (*shape,).
+
+    >>> hex(wide_words(philox(0, 0, 0)))
+    '0x6627e8d5e169c58d'
+    """
+    first, second = words[..., 0].astype(np.uint64), words[..., 1].astype(np.uint64)
+    return np.asarray(first << _HALF | second)
+
+
 def moment(day: ArrayLike, tick: int = 0, visit: ArrayLike = 0, draw: int = 0) -> NDArray[np.int64]:
-    """Last word of a counter: day (16 bits, days before the influx too), tick, visit, draw.
+    """Last word of an address: a time in a world.
+
+    Args:
+        day: from -2^15 (before the influx) to 2^15 - 1; day 0 is the first day of the influx.
+        tick: part of the day, 0 to 15.
+        visit: number of the user's visit on that day, 0 to 15.
+        draw: number of the draw within the visit, 0 to 255.
 
     >>> int(moment(1, tick=1, visit=2, draw=3)) == (1 + 2**15 << 16 | 1 << 12 | 2 << 8 | 3)
     True
@@ -177,9 +230,14 @@ def moment(day: ArrayLike, tick: int = 0, visit: ArrayLike = 0, draw: int = 0) -
 
 
 def integer_seed(seed: int, *coordinates: int) -> int:
-    """A 31-bit seed from a seed and up to three coordinates, each below 2^32.
+    """A 31-bit seed from a seed and up to three numbers, each below 2^32.
 
-    For libraries that keep a random stream of their own, and for seeds that belong to a part.
+    For libraries that keep a random stream of their own, and for parts of a study that have a seed
+    of their own.
+
+    Args:
+        seed: 64 bits.
+        coordinates: what the new seed is for, such as a number of the part and one of the epoch.
 
     >>> 0 <= integer_seed(7, 3) < 2**31 and integer_seed(7, 3) != integer_seed(8, 3)
     True
@@ -188,24 +246,42 @@ def integer_seed(seed: int, *coordinates: int) -> int:
     return int(philox(seed, Stream.MODEL_SEED, entity, item, when)[0] >> 1)
 
 
-def stable_keys(stream: int, ids: ArrayLike, sub: ArrayLike = 0) -> NDArray[np.uint64]:
-    """64-bit keys from integer ids: the name under which an entity's randomness is addressed.
+def training_seed(seed: int, arm: str) -> int:
+    """The seed of a fit: one for the reference arm, another for all arms compared with it.
 
-    A key depends on the id alone, never on who else is there, so it survives arrivals, removals
-    and renumbering.
+    Influx, placebo and retrain then hold the same training noise, so that total = influx - retrain
+    is exactly 0 where nobody comes. If the influx arm had the reference's seed, total would be
+    minus the training noise there.
+
+    Args:
+        seed: of the study's cell, such as 0.
+        arm: name of the arm, such as "influx". "control" and "full" are references.
+
+    >>> training_seed(0, "influx") == training_seed(0, "retrain") != training_seed(0, "control")
+    True
+    """
+    return integer_seed(seed, 0 if arm in ("control", "full") else 1)
+
+
+def stable_keys(stream: int, ids: ArrayLike, sub: ArrayLike = 0) -> NDArray[np.uint64]:
+    """64-bit keys from integer ids: the name under which an entity's draws are addressed.
+
+    The key of an id is the same whoever else is there. So it survives arrivals, removals and new
+    numberings.
 
     Args:
         stream: `Stream.USER_KEY` or `Stream.NOTE_KEY`.
         ids: integers below 2**64, any shape.
-        sub: a second coordinate below 2**32, such as a creator's slot.
+        sub: a second part of the id below 2**32, such as the number of a creator's post.
+
+    Returns:
+        uint64, in the shape to which `ids` and `sub` broadcast.
 
     >>> int(stable_keys(Stream.USER_KEY, [5])[0]) == int(stable_keys(Stream.USER_KEY, [1, 5])[1])
     True
     """
-    wide = np.asarray(ids).astype(np.uint64)
-    words = philox(0, stream, wide & _LOW, wide >> _HALF, sub).astype(np.uint64)
-    return words[..., 0] << _HALF | words[..., 1]
+    return wide_words(philox(0, stream, *key_words(ids), sub))
 
 
-def _word(part: ArrayLike) -> NDArray[np.uint64]:
-    return np.asarray(part).astype(np.uint64) & _LOW
+def _unsigned(part: ArrayLike) -> NDArray[np.uint64]:
+    return np.asarray(part).astype(np.uint64)

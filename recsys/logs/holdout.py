@@ -10,11 +10,9 @@ from scipy.sparse import csr_matrix
 
 from recsys.core.errors import ConfigError
 from recsys.core.lazy import lazy
-from recsys.core.noise import Stream, uniforms
+from recsys.core.noise import Stream, key_words, uniforms
 from recsys.logs.log import InteractionLog
 from recsys.logs.times import TIME
-
-_LOW = np.uint64(0xFFFFFFFF)
 
 
 @dataclass(frozen=True)
@@ -158,7 +156,7 @@ def by_lot(log: InteractionLog, share: float, seed: int) -> NDArray[np.bool_]:
     """
     users = log.users["key"].to_numpy()[log.dense["user"].to_numpy()]
     items = log.items["key"].to_numpy()[log.dense["item"].to_numpy()]
-    lot = uniforms(seed, Stream.HOLDOUT, users & _LOW, items & _LOW, items >> 32)[:, 0]
+    lot = uniforms(seed, Stream.HOLDOUT, users, *key_words(items))[:, 0]
     return np.asarray(lot < share)
 
 

@@ -1,5 +1,6 @@
 """Measures of feeds: drift from a reference, mixes, attention, quality."""
 
+from recsys.measures.embedding import centroids, cosine_distance
 from recsys.measures.exposure import (
     attention,
     coverage,
@@ -27,7 +28,6 @@ from recsys.measures.overlap import (
 from recsys.measures.pair import FeedPair, Measure
 from recsys.measures.quality import ndcg, recall, utility
 from recsys.measures.registry import MEASURES, available
-from recsys.measures.space import centroids, cosine_distance
 
 __all__ = [
     "MEASURES",

@@ -1,4 +1,4 @@
-"""Exposure: how attention falls on notes and creators, one number for all readers of an arm."""
+"""How attention is spread over posts and creators: one row a measure, for all users of an arm."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -33,23 +33,25 @@ EXPOSURE_FORMULAS = {
     "homogenisation": "mean over pairs of readers of (notes in common)/k",
     "popularity_lift": "(mean popularity of what is shown)/(of what the same readers liked) - 1",
 }
-"""What is measured, by name. In a log the positive events on a creator's items stand for
-followers."""
+"""What is measured, by name. A log does not know followers: there, positive events on a creator's
+items stand for them."""
 
 _SMALL, _TOP = 0.5, 0.01
-"""Parts of the creators that are called small, and at the top."""
+"""Share of the creators that are called small, and share that are called the top."""
 
 
 class Pool(NamedTuple):
-    """What could be served, and how well it is known.
+    """What could be served on a day, and how popular it is.
 
     Attributes:
-        candidates: bool (n_items,).
-        creators: int32 (n_items,), numbers of creators; None if they are not known.
-        popularity: float64 (n_items,), share of the readers who liked each.
-        liked: float64 (n,), mean popularity of what each reader liked before, NaN for none.
-        sizes: float64 (creators,), by number: followers, say; NaN for newcomers, who have had no
-            time to find any, and for who is not known. None if sizes are not known.
+        candidates: bool (n_items,), True where an item could be served.
+        creators: int32 (n_items,), number of each item's creator; None if a log names none.
+        popularity: float64 (n_items,), share of the users who liked each item.
+        liked: float64 (n,), mean popularity of what each user liked before; NaN for a user who
+            liked nothing.
+        sizes: float64 (creators,), size of each creator by number, such as followers. NaN for
+            newcomers, who have had no time to gather followers, and for creators that a log does
+            not name. None if no size is there.
     """
 
     candidates: NDArray[np.bool_]
@@ -62,11 +64,11 @@ class Pool(NamedTuple):
 def exposure_rows(
     keys: Mapping[str, Any], ids: NDArray[np.int32], examine: NDArray[np.float64], pool: Pool
 ) -> pl.DataFrame:
-    """A row for each measure of `EXPOSURE_FORMULAS` that is known.
+    """A row for each measure of `EXPOSURE_FORMULAS` whose inputs are there.
 
     Args:
         keys: recommender, mitigation, arm, seed, draw, day and cohort of the rows.
-        ids: int32 (n, k), the readers' feeds, -1 for empty slots.
+        ids: int32 (n, k), feeds of the users, -1 for empty slots.
         examine: float64 (k,), probability that a slot is looked at.
         pool: what could be served.
 
@@ -88,13 +90,13 @@ def exposure_rows(
     among[shown] = True
     values = {"gini_notes": float(gini(looks[among])) if among.any() else float("nan")}
     if pool.creators is not None and among.any():
-        whose, number = np.unique(pool.creators[among], return_inverse=True)
-        theirs = np.bincount(number, looks[among], minlength=whose.size)
-        values["gini_creators"] = float(gini(theirs))
+        creators, number = np.unique(pool.creators[among], return_inverse=True)
+        creators_looks = np.bincount(number, looks[among], minlength=creators.size)
+        values["gini_creators"] = float(gini(creators_looks))
         if pool.sizes is not None:
-            sizes = pool.sizes[whose]
-            values["small_creators"] = share_by_size(theirs, sizes, _SMALL)
-            values["top_creators"] = share_by_size(theirs, sizes, _TOP, largest=True)
+            sizes = pool.sizes[creators]
+            values["small_creators"] = share_by_size(creators_looks, sizes, _SMALL)
+            values["top_creators"] = share_by_size(creators_looks, sizes, _TOP, largest=True)
     values["coverage"] = shown.size / max(int(among.sum()), 1)
     values["homogenisation"] = homogenisation(ids, n_items)
     values["popularity_lift"] = _lift(ids, pool)
@@ -106,7 +108,7 @@ def exposure_rows(
 
 
 def _lift(ids: NDArray[np.int32], pool: Pool) -> float:
-    """GAP of what is shown over GAP of what was liked, minus 1, over readers who have both."""
+    """Mean popularity of what is shown / that of what was liked, - 1; over users who have both."""
     filled = ids >= 0
     slots = filled.sum(axis=1)
     total = np.where(filled, pool.popularity[np.where(filled, ids, 0)], 0.0).sum(axis=1)

@@ -1,5 +1,4 @@
-"""Who gets shown: newcomers' share of feeds, and how evenly attention falls on items and
-creators."""
+"""Who is shown: the newcomers' share of feeds, and how evenly attention is spread over creators."""
 
 from __future__ import annotations
 
@@ -50,7 +49,7 @@ def position_weighted_share(
 ) -> NDArray[np.float64]:
     """Share of a feed's attention that flagged items get: Σ w·flag / Σ w over its filled slots.
 
-    A newcomer's note on top is seen; one at rank 20 mostly is not.
+    A newcomer's post on top is seen; one at rank 20 mostly is not.
 
     Args:
         ids: feeds, integer ids (n, k), -1 for empty slots.
@@ -83,15 +82,15 @@ def _flagged(
     feeds: NDArray[Any], filled: NDArray[np.bool_], flags: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
     """Slots with a flagged item, bool (n, k)."""
-    found: NDArray[np.bool_] = flags.take(np.maximum(feeds, 0))
-    found &= filled
-    return found
+    flagged: NDArray[np.bool_] = flags.take(np.maximum(feeds, 0))
+    flagged &= filled
+    return flagged
 
 
 def _share(
     filled: NDArray[np.bool_], flagged: NDArray[np.bool_], weights: NDArray[np.float64] | None
 ) -> NDArray[np.float64]:
-    """Share of the filled slots' weights that the flagged ones hold; None counts each once."""
+    """Share of the filled slots' weights that flagged slots hold; None counts each slot once."""
     if weights is None:
         part, whole = (slots.sum(axis=1).astype(np.float64) for slots in (flagged, filled))
     else:
@@ -126,15 +125,15 @@ def coverage(ids: ArrayLike, n_items: int) -> float:
 def homogenisation(ids: ArrayLike, n_items: int) -> float:
     """How alike feeds are: the mean share of its slots that a feed has in common with another's.
 
-    Σ_i c_i (c_i - 1) / ((n - 1) Σ_i c_i), c_i being the readers who are shown item i: the chance
-    that another reader, drawn at random, is shown what stands in a slot drawn at random.
+    Σ_i c_i (c_i - 1) / ((n - 1) Σ_i c_i), c_i being the users who are shown item i: the chance
+    that another user, drawn at random, is shown what stands in a slot drawn at random.
 
     Args:
         ids: feeds, integer ids (n, k), -1 for empty slots; no id twice in a feed.
         n_items: items that could have been shown; ids are below it.
 
     Returns:
-        Share in [0, 1]: 0 where no two readers share an item, 1 where all see the same; NaN for
+        Share in [0, 1]: 0 where no two users share an item, 1 where all see the same; NaN for
         fewer than two feeds, or none with an item.
 
     Raises:
@@ -187,17 +186,17 @@ def attention(ids: ArrayLike, weights: ArrayLike | None, n_items: int) -> NDArra
 def share_by_size(
     looks: ArrayLike, sizes: ArrayLike, part: float, *, largest: bool = False
 ) -> float:
-    """Share of all looks that a part of the creators gets: the smallest of them, or the largest.
+    """Share of all looks that the smallest creators get, or the largest.
 
-    Creators of one size stand together: where the cut goes through them each counts by the same
-    fraction, so that the order of equals changes nothing, and so does a cut within one creator.
+    If the cut falls among creators of one size, each of them counts by the same fraction. So the
+    order of creators of one size changes nothing.
 
     Args:
         looks: what each creator gets, float (m,), at least 0.
-        sizes: how large each is, such as followers, float (m,); NaN for who is not ranked and
-            counts in the whole alone.
-        part: which part of the ranked creators, above 0, at most 1.
-        largest: from the top instead of from the bottom.
+        sizes: size of each creator, such as followers, float (m,). A creator of size NaN is not
+            ranked; such looks count in the whole only.
+        part: share of the ranked creators, such as 0.5; above 0, at most 1.
+        largest: whether the largest creators are taken, not the smallest.
 
     Returns:
         Share in [0, 1]; NaN where nobody is ranked or nobody looks.
@@ -225,15 +224,15 @@ def share_by_size(
     members = np.bincount(group, minlength=values.size)
     before = np.cumsum(members) - members
     inside = np.clip((part * group.size - before) / members, 0.0, 1.0)
-    theirs = np.bincount(group, amounts[ranked], minlength=values.size)
-    return min(float(inside @ theirs / amounts.sum()), 1.0)
+    looks_by_size = np.bincount(group, amounts[ranked], minlength=values.size)
+    return min(float(inside @ looks_by_size / amounts.sum()), 1.0)
 
 
 # --- the same for a FeedPair: levels of the measured feeds ----------------------------------------
 
 
 def _by_newcomers(pair: FeedPair) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Slots that are filled, and those with newcomers' notes, bool (n, k)."""
+    """Slots that are filled, and those with newcomers' posts, bool (n, k)."""
 
     def made() -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         assert pair.from_newcomers is not None
@@ -245,12 +244,12 @@ def _by_newcomers(pair: FeedPair) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]
 
 
 def newcomer_share(pair: FeedPair) -> NDArray[np.float64]:
-    """Share of the attention that newcomers' notes get."""
+    """Share of the attention that newcomers' posts get."""
     return _share(*_by_newcomers(pair), position_weights(pair.feeds[:0], pair.examine, 0))
 
 
 def newcomer_slots(pair: FeedPair) -> NDArray[np.float64]:
-    """Share of slots with newcomers' notes."""
+    """Share of slots with newcomers' posts."""
     return pair.once(("newcomer_slots",), lambda: _share(*_by_newcomers(pair), None))
 
 
@@ -259,20 +258,20 @@ _HEAVY = 0.25
 
 
 def noticeable(pair: FeedPair) -> NDArray[np.float64]:
-    """1 if a newcomer's note is among the first four cards, what a phone shows at once; else 0."""
-    filled, theirs = (slots[:, :_FIRST_CARDS] for slots in _by_newcomers(pair))
-    return np.where(filled.any(axis=1), theirs.any(axis=1).astype(np.float64), np.nan)
+    """1 if a newcomer's post is among the first four cards, what a phone shows at once; else 0."""
+    filled, newcomers = (slots[:, :_FIRST_CARDS] for slots in _by_newcomers(pair))
+    return np.where(filled.any(axis=1), newcomers.any(axis=1).astype(np.float64), np.nan)
 
 
 def influx_heavy(pair: FeedPair) -> NDArray[np.float64]:
-    """1 if a quarter or more of the slots hold newcomers' notes; else 0."""
+    """1 if a quarter or more of the slots hold newcomers' posts; else 0."""
     share = newcomer_slots(pair)
     return np.where(np.isnan(share), np.nan, (share >= _HEAVY).astype(np.float64))
 
 
 def popularity(pair: FeedPair) -> NDArray[np.float64]:
-    """Mean popularity of the slots' notes."""
+    """Mean popularity of the slots' posts."""
     assert pair.popularity is not None
     filled = pair.feeds >= 0
-    known = np.where(filled, pair.popularity[np.where(filled, pair.feeds, 0)], 0.0)
-    return ratio(known.sum(axis=1), filled.sum(axis=1).astype(np.float64))
+    in_slots = np.where(filled, pair.popularity[np.where(filled, pair.feeds, 0)], 0.0)
+    return ratio(in_slots.sum(axis=1), filled.sum(axis=1).astype(np.float64))

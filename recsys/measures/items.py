@@ -1,4 +1,4 @@
-"""What is known of a log's items beside their attributes, as measures take it."""
+"""What measures need to know of a log's items: creators, embeddings, popularity, likes."""
 
 import numpy as np
 import polars as pl
@@ -10,13 +10,15 @@ from recsys.logs.log import InteractionLog
 
 
 def creators_of(items: pl.DataFrame) -> NDArray[np.int32] | None:
-    """A number for the creator of each item; one who is not known is nobody else's.
+    """A number for the creator of each item.
+
+    An item whose creator is unknown belongs to a creator of its own.
 
     Args:
-        items: creator_id, if anything is known.
+        items: a log's items. Their column creator_id is optional, and may hold nulls.
 
     Returns:
-        int32 (n_items,) from 0; None without any creator.
+        int32 (n_items,), numbers from 0; None if no item has a creator.
 
     >>> creators_of(pl.DataFrame({"creator_id": ["ann", None, "bob", "ann", None]})).tolist()
     [0, 3, 1, 0, 6]
@@ -25,19 +27,22 @@ def creators_of(items: pl.DataFrame) -> NDArray[np.int32] | None:
         return None
     dense = items["creator_id"].rank("dense").cast(pl.Int64)
     own = np.arange(items.height) + int(dense.max())  # type: ignore[arg-type]
-    known = dense.is_not_null().to_numpy()
-    return np.where(known, dense.fill_null(0).to_numpy() - 1, own).astype(np.int32)
+    has_creator = dense.is_not_null().to_numpy()
+    return np.where(has_creator, dense.fill_null(0).to_numpy() - 1, own).astype(np.int32)
 
 
 def sizes_of(log: InteractionLog, creators: NDArray[np.int32]) -> NDArray[np.float64]:
-    """How large creators are in a log, which knows no followers: positive events on their items.
+    """How large each creator is: the number of positive events on the creator's items.
+
+    A log does not say how many followers a creator has; this number stands in for it.
 
     Args:
-        log: events with a weight count.
-        creators: int32 (n_items,), numbers of the items' creators, from `creators_of`.
+        log: its events with a positive weight count.
+        creators: int32 (n_items,), number of each item's creator, from `creators_of`.
 
     Returns:
-        float64 (creators,), by number; NaN for newcomers and for who is not known.
+        float64 (creators,), by number; NaN for newcomers and for creators that the log does not
+        name.
 
     >>> log = InteractionLog.from_frames({"user_id": [1, 2, 2], "item_id": [7, 7, 8]},
     ...     items={"item_id": [7, 8, 9], "creator_id": ["ann", "bob", None]})
@@ -47,25 +52,28 @@ def sizes_of(log: InteractionLog, creators: NDArray[np.int32]) -> NDArray[np.flo
     liked = log.dense["weight"].to_numpy() > 0
     whose = creators[log.dense["item"].to_numpy()[liked]]
     sizes = np.bincount(whose, minlength=int(creators.max(initial=-1)) + 1).astype(np.float64)
-    known = np.zeros(sizes.size, dtype=np.bool_)
-    known[creators[log.items["creator_id"].is_not_null().to_numpy()]] = True
-    sizes[~known] = np.nan
+    named = np.zeros(sizes.size, dtype=np.bool_)
+    named[creators[log.items["creator_id"].is_not_null().to_numpy()]] = True
+    sizes[~named] = np.nan
     if log.from_newcomers is not None:
         sizes[creators[log.from_newcomers]] = np.nan
     return sizes
 
 
 def vectors_of(items: pl.DataFrame) -> NDArray[np.float32] | None:
-    """Places of the items in a space; those of items without any are 0 and count for nothing.
+    """The embedding of each item, as one array.
+
+    An item without an embedding gets zeros, so it adds nothing to the middle of a feed.
 
     Args:
-        items: embedding, lists of numbers, if there are any.
+        items: a log's items. Their column embedding is optional: a list of numbers for each item.
 
     Returns:
-        float32 (n_items, d); None without embeddings.
+        float32 (n_items, d); None if there is no such column.
 
     Raises:
-        LogError: what holds something else, or lists of different lengths.
+        LogError: the column holds no lists, lists of different lengths, or numbers that are not
+            finite.
 
     >>> vectors_of(pl.DataFrame({"embedding": [[1.0, 2.0], None]})).tolist()
     [[1.0, 2.0], [0.0, 0.0]]
@@ -83,61 +91,70 @@ def vectors_of(items: pl.DataFrame) -> NDArray[np.float32] | None:
         )
     width = int(lengths[0])
     vectors = np.zeros((items.height, width), dtype=np.float32)
-    known = lists.is_not_null().to_numpy()
-    vectors[known] = lists.drop_nulls().list.to_array(width).to_numpy()
+    has_vector = lists.is_not_null().to_numpy()
+    vectors[has_vector] = lists.drop_nulls().list.to_array(width).to_numpy()
     if not np.isfinite(vectors).all():
         raise LogError("items: embeddings hold null, NaN or infinite numbers; fill them in")
     return vectors
 
 
 def popularity_of(log: InteractionLog) -> NDArray[np.float64]:
-    """Share of a log's readers who liked each item, float64 (n_items,).
+    """Share of a log's users who liked each item, float64 (n_items,).
 
     >>> log = InteractionLog.from_frames({"user_id": [1, 2, 2], "item_id": [7, 7, 8]})
     >>> popularity_of(log).tolist()
     [1.0, 0.5]
     """
-    known = log.interactions
+    likes = log.interactions
     popularity = np.zeros(log.n_items)
-    if known.users.size:
-        popularity[known.items] = known.weights.getnnz(axis=0) / known.users.size
+    if likes.users.size:
+        popularity[likes.items] = likes.weights.getnnz(axis=0) / likes.users.size
     return popularity
 
 
 def liked_popularity(
     log: InteractionLog, users: NDArray[np.int64], popularity: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Mean popularity of what each of some users liked, float64 (n,); NaN who liked nothing.
+    """Mean popularity of the items that each user liked.
+
+    Args:
+        log: its positive events are the likes.
+        users: int64 (n,), dense ids, such as [0, 1].
+        popularity: float64 (n_items,), from `popularity_of`.
+
+    Returns:
+        float64 (n,); NaN for a user who liked nothing.
 
     >>> log = InteractionLog.from_frames({"user_id": [1, 2, 2], "item_id": [7, 7, 8]})
     >>> liked_popularity(log, np.array([0, 1]), popularity_of(log)).tolist()
     [1.0, 0.75]
     """
-    known = log.interactions
-    row = np.full(log.n_users, -1)
-    row[known.users] = np.arange(known.users.size)
-    likes = csr_matrix(
-        (np.ones(known.weights.nnz), known.weights.indices, known.weights.indptr),
-        shape=known.weights.shape,
+    likes = log.interactions
+    row = np.full(log.n_users, -1)  # -1 is the last of `means`: NaN
+    row[likes.users] = np.arange(likes.users.size)
+    liked = csr_matrix(
+        (np.ones(likes.weights.nnz), likes.weights.indices, likes.weights.indptr),
+        shape=likes.weights.shape,
     )
-    count = np.diff(likes.indptr)
-    means = np.append((likes @ popularity[known.items]) / np.maximum(count, 1), np.nan)
+    count = np.diff(liked.indptr)
+    means = np.append((liked @ popularity[likes.items]) / np.maximum(count, 1), np.nan)
     return np.asarray(means[row[users]])
 
 
 def history_of(
     log: InteractionLog, users: NDArray[np.int64], codes: NDArray[np.int32], n_codes: int
 ) -> NDArray[np.float64]:
-    """The mix of what each of some users liked, by an attribute of the items.
+    """The mix of the items that each user liked, by one attribute such as the topic.
 
     Args:
-        log: likes are its events with a weight.
-        users: (n,) dense ids.
-        codes: int32 (n_items,), from 0.
-        n_codes: number of codes.
+        log: its positive events are the likes.
+        users: int64 (n,), dense ids, such as [0, 1].
+        codes: int32 (n_items,), the attribute's value of each item, from 0.
+        n_codes: number of values.
 
     Returns:
-        float64 (n, n_codes); rows sum to 1, or are NaN for who liked nothing.
+        float64 (n, n_codes), shares of the user's likes. A row sums to 1; it is NaN for a user who
+        liked nothing.
 
     >>> log = InteractionLog.from_frames({"user_id": [1, 1, 2], "item_id": [7, 8, 8]})
     >>> history_of(log, np.array([0, 1]), np.array([0, 1], dtype=np.int32), 2).tolist()

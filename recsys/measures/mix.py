@@ -1,10 +1,9 @@
-"""What a feed is made of: its distribution over languages, formats, topics, and how far two are
-apart.
+"""The mix of a feed: its shares of languages, formats or topics, and distances between mixes.
 
-Fresh notes replace each other every day, so two feeds may share no note and still offer the same
-mix. Distances are taken row by row over (n, bins) distributions; a row of NaN (an empty feed) gives
-NaN. Distances between small samples are biased upward: read them against a placebo, never against
-0.
+Two feeds may share no post and still offer the same mix, since fresh posts replace one another
+every day. A mix is a row of shares, (n, bins); a row of NaN (an empty feed) gives a distance of
+NaN. Distances between mixes of few slots are biased upward: compare them with those of a placebo,
+not with 0.
 """
 
 from __future__ import annotations
@@ -16,11 +15,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 _ALPHA = 0.01
-"""Share of taste that is mixed into a feed before the two are compared."""
+"""Share of the taste that `calibration_kl` mixes into a feed's mix."""
 
 
 _MANY_CODES = 1_000_000
-"""Where attributes cross in more combinations than this, those that occur are numbered."""
+"""Where attributes have more combinations than this, only those that occur get numbers."""
 
 
 def feed_mix(
@@ -87,8 +86,8 @@ def tv(p: ArrayLike, q: ArrayLike) -> NDArray[np.float64]:
 def jsd(p: ArrayLike, q: ArrayLike) -> NDArray[np.float64]:
     """Jensen–Shannon divergence in bits: ½ KL(p‖m) + ½ KL(q‖m), m = (p+q)/2.
 
-    What one slot tells of which of the two feeds it was drawn from. Unlike KL it is finite and
-    symmetric, so a language that was not there before does not blow it up.
+    How much one slot tells about which of the two feeds it comes from. Unlike KL it is symmetric,
+    and it stays finite when a feed has a language that the other lacks.
 
     Args:
         p: distributions, float (n, bins); rows sum to 1, or are NaN.
@@ -111,7 +110,7 @@ def jsd(p: ArrayLike, q: ArrayLike) -> NDArray[np.float64]:
 
 
 def hellinger(p: ArrayLike, q: ArrayLike) -> NDArray[np.float64]:
-    """Hellinger distance: √(½ Σ (√p - √q)²), which weighs changes of rare bins more than TV does.
+    """Hellinger distance: √(½ Σ (√p - √q)²). Changes of rare bins weigh more in it than in TV.
 
     Args:
         p: distributions, float (n, bins); rows sum to 1, or are NaN.
@@ -134,14 +133,13 @@ def hellinger(p: ArrayLike, q: ArrayLike) -> NDArray[np.float64]:
 
 
 def calibration_kl(p: ArrayLike, q: ArrayLike, alpha: float = _ALPHA) -> NDArray[np.float64]:
-    """Miscalibration: Σ p ln(p / ((1-α)q + αp)), the divergence of a feed from the reader's own
-    taste.
+    """Miscalibration: Σ p ln(p / ((1-α)q + αp)), how far a feed's mix is from its user's taste.
 
     Args:
-        p: taste, the reader's mix before the influx, float (n, bins); rows sum to 1, or are NaN.
+        p: taste, the mix of what the user liked, float (n, bins); rows sum to 1, or are NaN.
         q: mix of the feed, float (n, bins).
-        alpha: share of p mixed into q, in (0, 1), so that a topic the feed lacks costs much but not
-            infinitely much: at most ln(1/α).
+        alpha: share of p that is mixed into q, between 0 and 1, such as 0.01. It keeps the result
+            finite for a feed that lacks a topic: at most ln(1/α).
 
     Returns:
         Divergence in nats, at least 0, float64 (n,).
@@ -161,8 +159,6 @@ def calibration_kl(p: ArrayLike, q: ArrayLike, alpha: float = _ALPHA) -> NDArray
     return _miscalibration(*_distributions(p, q), alpha)
 
 
-# --- the same for a FeedPair ----------------------------------------------------------------------
-
 Distance = Literal["tv", "jsd", "hellinger"]
 
 
@@ -174,7 +170,7 @@ _DISTANCES: dict[str, Callable[[ArrayLike, ArrayLike], NDArray[np.float64]]] = {
 
 
 def joint_codes(attributes: tuple[NDArray[Any], ...]) -> tuple[NDArray[np.int64], int]:
-    """One code per combination of values, and the number of combinations.
+    """One code for each combination of values, and the number of combinations.
 
     Args:
         attributes: codes of the items, each integers (n_items,) from 0.
@@ -201,7 +197,7 @@ def joint_codes(attributes: tuple[NDArray[Any], ...]) -> tuple[NDArray[np.int64]
 
 
 def combined_codes(attributes: tuple[NDArray[Any], ...]) -> tuple[NDArray[np.int64], int]:
-    """As `joint_codes`, but where there are very many combinations only those that occur count.
+    """As `joint_codes`, but with few codes: of very many combinations, only those that occur count.
 
     Args, Raises: as in `joint_codes`.
 
@@ -221,8 +217,8 @@ def combined_codes(attributes: tuple[NDArray[Any], ...]) -> tuple[NDArray[np.int
 
 
 def _those_that_occur(codes: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
-    found, numbers = np.unique(codes, return_inverse=True)
-    return numbers.astype(np.int64), found.size
+    occurring, numbers = np.unique(codes, return_inverse=True)
+    return numbers.astype(np.int64), occurring.size
 
 
 # --- helpers --------------------------------------------------------------------------------------
@@ -231,8 +227,7 @@ def _those_that_occur(codes: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]
 def position_weights(
     feeds: NDArray[Any], weights: ArrayLike | None, n_items: int
 ) -> NDArray[np.float64]:
-    """Weights by rank, float64 (k,), once feeds (n, k) of ids below n_items and weights are
-    checked."""
+    """Checks feeds and weights, and returns the weight of each rank, float64 (k,)."""
     if feeds.ndim != 2 or not np.issubdtype(feeds.dtype, np.integer):
         raise ValueError(
             f"ids has shape {feeds.shape} and dtype {feeds.dtype}; expected integer ids (n, k)"
@@ -291,14 +286,14 @@ def _miscalibration(
 def _terms(
     distance: Distance, p: NDArray[np.float64], q: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], ...]:
-    """What a distance sums over bins, from the shares of each bin."""
+    """The terms, bin by bin, whose sums `_from_sums` turns into a distance."""
     if distance == "tv":
         return (np.abs(p - q),)
     if distance == "hellinger":
         return ((np.sqrt(p) - np.sqrt(q)) ** 2,)
     from scipy.special import rel_entr  # loaded at first use, not at import
 
-    both = p + q  # twice m, which spares very small shares from underflow
+    both = p + q  # twice m: halves of very small shares could become 0
     return np.asarray(rel_entr(2 * p, both)), np.asarray(rel_entr(2 * q, both))
 
 

@@ -1,4 +1,4 @@
-"""How far two mixes are apart: distances between shares of topics, languages, formats."""
+"""Drift by mix: each distance of `mix` as a measure of a `FeedPair`; shares of single values."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from recsys.measures.mix import (
 from recsys.measures.pair import FeedPair, Measure, ratio
 
 _CELLS_AT_ONCE = 16_000_000
-"""Larger tables of counts are made in blocks of readers, and not kept."""
+"""A table of counts with more cells is made for a few users at a time, and not kept."""
 
 
 _DEEPEST_TABLE = 1_000
-"""Slots of a feed, at most, for which the terms of distances are kept in a table."""
+"""For feeds with more slots, the terms of distances are not kept in a table."""
 
 
 Side = Literal["reference", "feeds"]
@@ -53,8 +53,10 @@ _FORMULAS = {
 
 @dataclass(frozen=True)
 class MixDistance:
-    """Distance of two feeds' mixes over the joint values of some attributes; NaN if one is
-    empty."""
+    """The distance between the mixes of two feeds, over the joint values of some attributes.
+
+    It is NaN if one of the feeds is empty.
+    """
 
     attributes: tuple[str, ...]
     distance: Distance
@@ -70,10 +72,11 @@ class MixDistance:
 
 
 def joint_mix(pair: FeedPair) -> NDArray[np.float64]:
-    """TV of both feeds' mixes over the cross of all attributes; NaN if one is empty.
+    """TV of both feeds' mixes over the combinations of all attributes; NaN if a feed is empty.
 
-    There may be many more combinations than slots, so slots are counted reader by reader, in whole
-    numbers: Σ |n_B count_A - n_A count_B| / (2 n_A n_B), exact but for the last division.
+    There may be many more combinations than slots, so no table of them is made: the slots of each
+    user are counted, in whole numbers. Σ |n_B count_A - n_A count_B| / (2 n_A n_B) is exact up to
+    the last division.
     """
     codes, n_codes = joint_of(pair, tuple(pair.attributes))
     for feeds in (pair.reference, pair.feeds):
@@ -92,7 +95,7 @@ def joint_mix(pair: FeedPair) -> NDArray[np.float64]:
 
 
 class Counts(NamedTuple):
-    """Slots of each feed by code, int32 (n, codes), and all of them, int32 (n,)."""
+    """Slots of each feed with each code, int32 (n, codes), and all filled slots, int32 (n,)."""
 
     by_code: NDArray[np.int32]
     slots: NDArray[np.int32]
@@ -104,7 +107,7 @@ class Counts(NamedTuple):
 
 
 def counts_of(pair: FeedPair, side: Side, attributes: tuple[str, ...]) -> Counts:
-    """Slots by the joint values of some attributes in one side's feeds, counted once a pair."""
+    """Counts of the joint values of some attributes in the feeds of one side; made once a pair."""
 
     def made() -> Counts:
         codes, n_codes = joint_of(pair, attributes)
@@ -121,7 +124,7 @@ def counts_of(pair: FeedPair, side: Side, attributes: tuple[str, ...]) -> Counts
 
 
 def joint_of(pair: FeedPair, attributes: tuple[str, ...]) -> tuple[NDArray[np.int32], int]:
-    """`combined_codes` of a pair's items, int32."""
+    """`combined_codes` of the items of a pair, int32; made once for all its parts."""
 
     def made() -> tuple[NDArray[np.int32], int]:
         codes, n_codes = combined_codes(tuple(pair.attributes[name] for name in attributes))
@@ -139,10 +142,11 @@ def mix_measure(
     """A measure of drift in the mix over one attribute, or over several jointly.
 
     Args:
-        name: its key in results.
-        attributes: attributes of the items; several are crossed: ("language", "format").
+        name: its key in results, such as "topic".
+        attributes: attributes of the items. With several, such as ("language", "format"), their
+            combinations are counted.
         distance: "tv", "jsd" (bits) or "hellinger".
-        rung: the rung of the ladder it stands for, if any.
+        rung: its place on the ladder of measures, see `Measure`; None if it has none.
 
     Returns:
         A measure that needs those attributes.
@@ -178,12 +182,12 @@ def mix_measure(
 
 
 def share_measure(attribute: str, code: int, label: str) -> Measure:
-    """A measure of the level of one value: the share of slots that hold such items.
+    """A level: the share of slots whose item has one value of an attribute.
 
     Args:
-        attribute: attribute of the items.
-        code: the value's code.
-        label: the value's name; the measure is called `attribute:label`.
+        attribute: attribute of the items, such as "language".
+        code: code of the value, such as 1.
+        label: name of the value, such as "en". The measure is called `attribute:label`.
 
     Returns:
         A measure of kind "level" that needs the attribute.
@@ -208,39 +212,43 @@ def share_measure(attribute: str, code: int, label: str) -> Measure:
 
 
 def topic_calibration(pair: FeedPair) -> NDArray[np.float64]:
-    """Miscalibration of the topics of a feed to what its reader liked before the influx."""
+    """`calibration_kl` of a feed's topics and the topics that its user liked before the influx."""
     assert pair.history is not None
     taste, feed = pair.history["topic"], counts_of(pair, "feeds", ("topic",)).shares
     if taste.shape == feed.shape:
         _require_shares("history", taste)
         return _miscalibration(taste, feed, _ALPHA)
-    width = max(taste.shape[1], feed.shape[1])  # a topic that nobody liked, or that no item has
+    # A topic that nobody liked is missing on one side, a topic that no item has on the other.
+    width = max(taste.shape[1], feed.shape[1])
     both = [np.pad(mix, ((0, 0), (0, width - mix.shape[1]))) for mix in (taste, feed)]
     return calibration_kl(both[0], both[1])
 
 
 @dataclass(frozen=True)
 class MixShare:
-    """The share of slots whose item has one value of an attribute; can be pickled."""
+    """The function of `share_measure`; a class, so that it can be pickled."""
 
     attribute: str
     code: int
 
     def __call__(self, pair: FeedPair) -> NDArray[np.float64]:
-        """One share a reader, NaN for an empty feed."""
+        """One share a user, NaN for an empty feed."""
         counts = counts_of(pair, "feeds", (self.attribute,))
         if self.code < counts.by_code.shape[1]:
-            theirs = counts.by_code[:, self.code].astype(np.float64)
+            slots = counts.by_code[:, self.code].astype(np.float64)
         else:
-            theirs = np.zeros(counts.slots.size)
-        return ratio(theirs, counts.slots.astype(np.float64))
+            slots = np.zeros(counts.slots.size)
+        return ratio(slots, counts.slots.astype(np.float64))
 
 
 def _distance_of_counts(
     distance: Distance, a: Counts, b: Counts, depth: int
 ) -> NDArray[np.float64]:
-    """`_distance` of the shares, to the bit. Of full feeds the terms are looked up: there are no
-    more than (depth + 1)² of them, kept from call to call, and logarithms and roots are slow."""
+    """`_distance` of the shares, to the bit.
+
+    The terms of full feeds are looked up: there are only (depth + 1)² different ones, and taking
+    logarithms and roots anew is slow.
+    """
     full = (a.slots == depth) & (b.slots == depth)
     if depth > _DEEPEST_TABLE or not full.any():
         return _distance(distance, a.shares, b.shares)
@@ -259,7 +267,7 @@ def _distance_of_counts(
 
 @lru_cache(maxsize=12)
 def _tables(distance: Distance, depth: int) -> tuple[NDArray[np.float64], ...]:
-    """`_terms` of i of `depth` slots in one feed and j in the other, at i (depth + 1) + j."""
+    """`_terms` for i of `depth` slots in one feed, j in the other, at place i (depth + 1) + j."""
     shares = np.arange(depth + 1) / np.float64(depth)
     p, q = np.repeat(shares, depth + 1), np.tile(shares, depth + 1)
     return _terms(distance, p, q)

@@ -1,4 +1,9 @@
-"""Compiled counts of what is in feeds: by category, pair of categories, place."""
+"""Compiled sums over the slots of feeds: shares, counts and distances of codes, and middles.
+
+Each kernel walks the rows of `ids` (int32 (n, k), -1 in empty slots), and writes to its last
+arguments. `codes` (n_items,) numbers the value of each item from 0. Callers have checked all ids.
+Plain versions stand in tests/measures/test_references.py.
+"""
 
 from __future__ import annotations
 
@@ -6,30 +11,24 @@ import numpy as np
 from numba import njit, types
 from numpy.typing import NDArray
 
-from recsys.measures.rank_kernels import _counts, _feeds, _readonly, _values, _weights
+from recsys.measures.rank_kernels import COUNTS, FEEDS, VALUES, WEIGHTS, readonly
 
-_codes = _readonly(types.int64, 1)
-
-
-_small_codes = _readonly(types.int32, 1)
-
-
-_places = _readonly(types.float32, 2)
+_CODES = readonly(types.int64, 1)
+_SMALL_CODES = readonly(types.int32, 1)
+_POINTS = readonly(types.float32, 2)
+_TABLE = types.float64[:, ::1]
 
 
-_table = types.float64[:, ::1]
-
-
-@njit(types.void(_feeds, _codes, _weights, _table), nogil=True, cache=True)
+@njit(types.void(FEEDS, _CODES, WEIGHTS, _TABLE), nogil=True, cache=True)
 def mix_rows(
     ids: NDArray[np.int32],
     codes: NDArray[np.int64],
     weights: NDArray[np.float64],
     mix: NDArray[np.float64],
 ) -> None:
-    """Per row: the share of the weights that each code's slots hold; NaN where no slot is filled.
+    """Share of the slots' weights that each code holds, (n, codes); NaN for an empty feed.
 
-    Ids and codes have been checked; weights are added in the order of ranks.
+    Weights are added in the order of ranks.
     """
     for row in range(ids.shape[0]):
         mix[row] = 0.0
@@ -41,14 +40,14 @@ def mix_rows(
             mix[row, code] = mix[row, code] / whole if whole > 0 else np.nan
 
 
-@njit(types.void(_feeds, _small_codes, types.int32[:, ::1], _counts), nogil=True, cache=True)
+@njit(types.void(FEEDS, _SMALL_CODES, types.int32[:, ::1], COUNTS), nogil=True, cache=True)
 def count_rows(
     ids: NDArray[np.int32],
     codes: NDArray[np.int32],
     counts: NDArray[np.int32],
     slots: NDArray[np.int32],
 ) -> None:
-    """Per row: how many slots hold each code, and how many are filled. Ids have been checked."""
+    """Number of slots with each code, (n, codes), and of filled slots, (n,)."""
     for row in range(ids.shape[0]):
         counts[row] = 0
         filled = 0
@@ -59,7 +58,7 @@ def count_rows(
         slots[row] = filled
 
 
-@njit(types.void(_feeds, _feeds, _small_codes, types.int64, _values), nogil=True, cache=True)
+@njit(types.void(FEEDS, FEEDS, _SMALL_CODES, types.int64, VALUES), nogil=True, cache=True)
 def joint_rows(
     a: NDArray[np.int32],
     b: NDArray[np.int32],
@@ -67,10 +66,11 @@ def joint_rows(
     n_codes: int,
     distance: NDArray[np.float64],
 ) -> None:
-    """Per row: total variation of the codes of both feeds' slots; NaN where one is empty.
+    """Total variation between the codes in two feeds, (n,); NaN where one of them is empty.
 
-    `balance` is n_B for each slot of a and -n_A for each of b, by code; both feeds' slots are
-    walked again to add it up, which leaves it at 0 for the next row. Ids have been checked.
+    `balance` has a place for each code. Each slot of a adds n_B to the place of its code, each slot
+    of b takes n_A away. The sum of the absolute balances is the result. They are set to 0 as they
+    are read, so that the next row finds them clear.
     """
     balance = np.zeros(n_codes, np.int64)
     for row in range(a.shape[0]):
@@ -97,16 +97,17 @@ def joint_rows(
         distance[row] = total / (2 * n_a * n_b)
 
 
-@njit(types.void(_feeds, _places, _weights, _table), nogil=True, cache=True, error_model="numpy")
+@njit(types.void(FEEDS, _POINTS, WEIGHTS, _TABLE), nogil=True, cache=True, error_model="numpy")
 def centroid_rows(
     ids: NDArray[np.int32],
     places: NDArray[np.float32],
     weights: NDArray[np.float64],
     points: NDArray[np.float64],
 ) -> None:
-    """Per row: the weighted mean of its items' places; NaN where no slot is filled.
+    """Weighted mean of the vectors (`places`) of a feed's items, (n, d); NaN for an empty feed.
 
-    Four slots at once, in the order of ranks: places lie far apart, and are fetched together.
+    Four slots are added at once, in the order of ranks: their vectors lie far apart in memory, and
+    the processor fetches the four together.
     """
     depth, axes = ids.shape[1], points.shape[1]
     for row in range(ids.shape[0]):

@@ -1,9 +1,9 @@
-"""How much of a feed is still there, and how near the top: rank comparisons of two sets of feeds.
+"""Similarity of ranked feeds: how much of a feed is still there, and how near the top.
 
 A feed is a row of item ids, rank 1 first, -1 in empty slots (always at the end). X_d is the number
-of ids shared by the first d ranks of both. Two feeds of unequal length are cut to the shorter one;
-two empty feeds are alike (1), an empty and a filled one are not (0).
-These are similarities: drift is 1 minus them.
+of ids that the first d ranks of both feeds share. Two feeds of unequal length are cut to the
+shorter one. Two empty feeds have similarity 1, an empty and a filled one 0. Drift is 1 minus
+similarity; `overlap_drift` takes it from pairs of feeds.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 _ROWS_WORTH_A_THREAD = 16_384
+"""With fewer rows a thread costs more than it saves."""
 
 
 _NO_FLAGS = np.zeros(0, dtype=np.bool_)
@@ -25,12 +26,12 @@ _NO_FLAGS = np.zeros(0, dtype=np.bool_)
 
 @dataclass(frozen=True, eq=False)
 class SlotAccounting:
-    """What became of each slot of a feed; kept + displaced + reshuffled = slots, row by row.
+    """What became of the slots of each feed; in each row kept + displaced + reshuffled = slots.
 
     Attributes:
-        kept: slots whose note is also in the reference, int32 (n,).
-        displaced: slots now held by a newcomer's note that the reference lacks, int32 (n,).
-        reshuffled: slots now held by any other note that the reference lacks, int32 (n,).
+        kept: slots whose post is also in the reference, int32 (n,).
+        displaced: slots now held by a newcomer's post that the reference lacks, int32 (n,).
+        reshuffled: slots now held by any other post that the reference lacks, int32 (n,).
         slots: slots compared, the length of the shorter feed, int32 (n,).
     """
 
@@ -52,12 +53,11 @@ class Comparison:
 def default_persistence(depth: int) -> float:
     """The persistence p that FRBO takes at a depth: 1 - 1/k.
 
-    .9, .95 and .98 at depth 10, 20 and 50, and the log-linear curve through them (log(1-p) falls in
-    step with log k). A reader who goes on with probability p looks at 1/(1-p) = k ranks on average,
-    so the measure looks as deep as the feed it is given.
+    A user who goes on to the next rank with probability p looks at 1/(1-p) ranks on average. With
+    this p that is k, so the measure looks as deep as the feed it is given.
 
     Args:
-        depth: ranks in the feed, at least 1.
+        depth: ranks in the feed, such as 20; at least 1.
 
     Returns:
         p in [0, 1).
@@ -79,22 +79,22 @@ def frbo(
 ) -> NDArray[np.float64]:
     """Finite rank-biased overlap: (1-p)/(1-p^k) · Σ_{d≤k} p^(d-1) X_d/d.
 
-    Top ranks are read more, so they weigh more. Plain RBO cut at depth k gives identical feeds only
-    1-p^k; dividing by that sum makes 1 mean identical and 0 disjoint, both exactly.
+    Top ranks are looked at more, so they weigh more. Plain RBO, cut at depth k, gives identical
+    feeds only 1-p^k. Divided by this, FRBO is exactly 1 for identical and 0 for disjoint feeds.
 
     Args:
         a: reference feeds, integer ids (n, k), -1 for empty slots at the end.
         b: feeds to compare, integer ids (n, k); row i belongs with row i of `a`.
-        p: persistence in [0, 1]: the weight of rank d+1 relative to rank d. 0 reads the first rank
-            only, 1 is average overlap. None takes `default_persistence(k)`.
-        multiset: allow ids to repeat within a feed (creators, topics); X_d is then the multiset
-            intersection. A feed of notes that lists one twice is an error.
+        p: persistence in [0, 1], such as 0.9: the weight of rank d+1 relative to rank d. With 0
+            only the first rank counts; 1 is average overlap. None takes `default_persistence(k)`.
+        multiset: whether ids may repeat within a feed, as those of creators do. The t-th copy in a
+            then matches the t-th copy in b. If False, a repeat is an error.
 
     Returns:
         Similarity in [0, 1], float64 (n,).
 
     Raises:
-        ValueError: on shapes, dtypes, ids or p other than the above; names the row.
+        ValueError: on shapes, dtypes, ids or p other than the above; for an id, the row is named.
 
     Source:
         Webber, Moffat & Zobel (2010), A similarity measure for indefinite rankings, ACM TOIS 28(4);
@@ -118,12 +118,12 @@ def average_overlap(
 ) -> NDArray[np.float64]:
     """Average overlap: (1/k) Σ_{d≤k} X_d/d, the mean share of shared ids over all depths.
 
-    Top-weighted like FRBO, with nothing to choose: it is FRBO at p = 1.
+    Top ranks weigh more, as in FRBO, and there is nothing to choose: it is FRBO at p = 1.
 
     Args:
         a: reference feeds, integer ids (n, k), -1 for empty slots at the end.
         b: feeds to compare, integer ids (n, k).
-        depth: ranks to look at, 1 to k; None for all k.
+        depth: ranks to look at, such as 10; from 1 to k, or None for all k.
         multiset: allow ids to repeat within a feed, see `frbo`.
 
     Returns:
@@ -151,9 +151,9 @@ def average_overlap(
 
 
 def overlap(a: ArrayLike, b: ArrayLike, *, multiset: bool = False) -> NDArray[np.float64]:
-    """Overlap: X_k/k, the share of slots whose note is in the other feed too, at whatever rank.
+    """Overlap: X_k/k, the share of slots whose post is in the other feed too, at whatever rank.
 
-    1 minus it is the share of slots that changed: the drift that is easiest to say aloud.
+    1 minus the overlap is the share of slots that changed.
 
     Args:
         a: reference feeds, integer ids (n, k), -1 for empty slots at the end.
@@ -175,9 +175,9 @@ def overlap(a: ArrayLike, b: ArrayLike, *, multiset: bool = False) -> NDArray[np
 
 
 def jaccard(a: ArrayLike, b: ArrayLike, *, multiset: bool = False) -> NDArray[np.float64]:
-    """Jaccard similarity: X_k/(2k - X_k), shared ids over all ids in either feed.
+    """Jaccard similarity: X_k/(2k - X_k), the ids in both feeds over the ids in either.
 
-    The set measure most papers on stability print; rank plays no part in it.
+    Ranks play no part in it. Most papers on stability print this measure.
 
     Args:
         a: reference feeds, integer ids (n, k), -1 for empty slots at the end.
@@ -204,13 +204,13 @@ def jaccard(a: ArrayLike, b: ArrayLike, *, multiset: bool = False) -> NDArray[np
 def rbo_ext(a: ArrayLike, b: ArrayLike, p: float = 0.9) -> NDArray[np.float64]:
     """Extrapolated rank-biased overlap: RBO with the agreement at the end held to infinite depth.
 
-    For feeds that are the visible top of a longer ranking. Here feeds of unequal length are *not*
-    cut: past its end the shorter one is taken to go on agreeing as it did.
+    For feeds that are the visible top of a longer ranking. Feeds of unequal length are *not* cut:
+    past its end, the shorter feed is assumed to go on agreeing as it did.
 
     Args:
         a: reference feeds, integer ids (n, k), -1 for empty slots at the end.
         b: feeds to compare, integer ids (n, k).
-        p: persistence, strictly between 0 and 1.
+        p: persistence, strictly between 0 and 1, such as 0.9.
 
     Returns:
         Similarity in [0, 1], float64 (n,).
@@ -232,7 +232,10 @@ def rbo_ext(a: ArrayLike, b: ArrayLike, p: float = 0.9) -> NDArray[np.float64]:
     first, second = _feed_arrays(a, b)
     weights = _powers(p, first.shape[1])
     similarity = np.empty(first.shape[0])
-    _over_rows("extrapolate_rows", first, second, (weights, weights * p / (1.0 - p)), (similarity,))
+    from recsys.measures.rank_kernels import extrapolate_rows  # numba is loaded at first use
+
+    tails = weights * p / (1.0 - p)
+    _over_rows(extrapolate_rows, first, second, (weights, tails), (similarity,))
     return similarity
 
 
@@ -241,16 +244,17 @@ def rbo_ext_ties(
 ) -> NDArray[np.float64]:
     """Extrapolated rank-biased overlap where scores tie: the mean over all orders of the ties.
 
-    A recommender that counts gives many notes the same score, and shows them in an order that means
-    nothing. Here neighbours with equal scores are a group, and agreement is what it is on average
-    over the orders within groups, so a shuffle of ties moves nothing. It follows that a feed with
-    ties is not fully like itself: two random orders of it would differ. Without ties, `rbo_ext`.
+    Many recommenders give several posts the same score, and the order in which they show these
+    posts means nothing. Here neighbours with equal scores are a group, and agreement is averaged
+    over all orders within the groups. So a shuffle of ties changes nothing. It follows that a feed
+    with ties has less than full similarity with itself: two random orders of it would differ.
+    Without ties the result is that of `rbo_ext`.
 
     Args:
         a: reference feeds, integer ids (n, k), -1 for empty slots at the end.
         b: feeds to compare, integer ids (n, k); feeds of unequal length are not cut.
-        scores_a, scores_b: what the slots were ranked by, float (n, k); NaN ties with nothing.
-        p: persistence, strictly between 0 and 1.
+        scores_a, scores_b: what the slots were ranked by, float (n, k); NaN equals no other score.
+        p: persistence, strictly between 0 and 1, such as 0.9.
 
     Returns:
         Similarity in [0, 1], float64 (n,).
@@ -271,25 +275,40 @@ def rbo_ext_ties(
     """
     if not 0.0 < p < 1.0:
         raise ValueError(f"p is {p}; expected a persistence strictly between 0 and 1")
-    return _tied(a, b, scores_a, scores_b, p)
+    first, second = _feed_arrays(a, b)
+    scores = [
+        _score_array(name, values, np.shape(ids), first.shape[1])
+        for name, values, ids in (("a", scores_a, a), ("b", scores_b, b))
+    ]
+    weights = _powers(p, first.shape[1])
+    similarity = np.empty(first.shape[0])
+    from recsys.measures.rank_kernels import extrapolate_tied_rows
+
+    shared = (weights, weights * p / (1.0 - p))
+    _over_rows(extrapolate_tied_rows, first, second, shared, (similarity,), scores)
+    return similarity
 
 
 def kendall_topk(a: ArrayLike, b: ArrayLike, p: float = 0.0) -> NDArray[np.float64]:
-    """Fagin's K^(p): how many pairs of notes the two feeds order differently.
+    """Fagin's K^(p): how many pairs of posts the two feeds order differently.
 
-    Kendall's tau for lists that hold different notes. A pair costs 1 if both feeds hold it in
-    opposite orders, if the one note a feed holds is the other feed's lower one, or if each feed
-    holds one of the two; it costs p if one feed holds both and the other none. A distance, not a
-    similarity: 0 for identical feeds, k² + p·k(k-1) for disjoint ones; where one feed is empty,
-    that at the length of the other.
+    Kendall's tau for lists that hold different posts. A pair of posts costs 1
+
+    - if both feeds hold both posts, in opposite orders,
+    - if one feed holds both posts, and the other only the one that is lower in the first,
+    - if each feed holds another one of the two.
+
+    It costs p if one feed holds both and the other none. The result is a distance: 0 for identical
+    feeds, k² + p·k(k-1) for disjoint ones. Where one feed is empty, it is that of disjoint feeds at
+    the length of the other.
 
     Args:
         a: reference feeds, integer ids (n, k), -1 for empty slots at the end.
         b: feeds to compare, integer ids (n, k).
-        p: penalty in [0, 1] of a pair whose order one feed says nothing about; 0 is the optimist's.
+        p: cost, from 0 to 1, of a pair about whose order one feed says nothing, such as 0.5.
 
     Returns:
-        Distance in pairs of notes, float64 (n,).
+        Distance in pairs of posts, float64 (n,).
 
     Raises:
         ValueError: on shapes, dtypes, ids or p other than the above.
@@ -305,15 +324,17 @@ def kendall_topk(a: ArrayLike, b: ArrayLike, p: float = 0.0) -> NDArray[np.float
         raise ValueError(f"p is {p}; expected a penalty from 0 to 1")
     first, second = _feed_arrays(a, b)
     distance = np.empty(first.shape[0])
-    _over_rows("kendall_rows", first, second, (float(p),), (distance,))
+    from recsys.measures.rank_kernels import kendall_rows
+
+    _over_rows(kendall_rows, first, second, (float(p),), (distance,))
     return distance
 
 
 def slot_accounting(a: ArrayLike, b: ArrayLike, from_newcomers: ArrayLike) -> SlotAccounting:
-    """Splits the slots of a feed into kept, displaced and reshuffled: k - X_k, told apart exactly.
+    """Splits the slots of a feed into kept, displaced and reshuffled ones.
 
-    Displaced slots went to newcomers' notes: the influx took them. Reshuffled ones went to notes
-    that were there anyway: the influx, or nothing but a retrained model, moved them about.
+    A displaced slot went to a newcomer's post: the influx took it. A reshuffled slot went to a post
+    that was there anyway: the influx moved it, or a retrained model would have moved it as well.
 
     Args:
         a: reference feeds, integer ids (n, k), -1 for empty slots at the end.
@@ -321,7 +342,7 @@ def slot_accounting(a: ArrayLike, b: ArrayLike, from_newcomers: ArrayLike) -> Sl
         from_newcomers: bool (n_items,), True where the item with that id is a newcomer's.
 
     Returns:
-        Counts per row.
+        Counts of slots, row by row.
 
     Raises:
         ValueError: on shapes, dtypes or ids other than the above, or an id in `b` outside the
@@ -341,13 +362,13 @@ def slot_accounting(a: ArrayLike, b: ArrayLike, from_newcomers: ArrayLike) -> Sl
 def compare(
     a: ArrayLike, b: ArrayLike, from_newcomers: ArrayLike, p: float | None = None
 ) -> Comparison:
-    """FRBO, Jaccard and slot accounting together, at the price of one of them.
+    """FRBO, Jaccard and slot accounting together, in the time that one of them takes.
 
     Args:
         a: reference feeds, integer ids (n, k), -1 for empty slots at the end.
         b: feeds to compare, integer ids (n, k).
         from_newcomers: bool (n_items,), True where the item with that id is a newcomer's.
-        p: persistence of FRBO in [0, 1]; None takes `default_persistence(k)`.
+        p: persistence of FRBO in [0, 1], such as 0.9; None takes `default_persistence(k)`.
 
     Returns:
         The same values, to the bit, as `frbo`, `jaccard` and `slot_accounting`.
@@ -375,33 +396,17 @@ def compare(
 # --- helpers --------------------------------------------------------------------------------------
 
 
-def _tied(
-    a: ArrayLike,
-    b: ArrayLike,
-    scores_a: ArrayLike,
-    scores_b: ArrayLike,
-    p: float,
-    *,
-    itself: bool = False,
+def _score_array(
+    name: str, scores: ArrayLike, shape: tuple[int, ...], width: int
 ) -> NDArray[np.float64]:
-    """`rbo_ext_ties`; `itself`: b is a, and its ids have been checked."""
-    first, second = _feed_arrays(a, b)
-    scores = []
-    for name, given, ids in (("a", scores_a, a), ("b", scores_b, b)):
-        values = np.asarray(given, dtype=np.float64)
-        if values.shape != np.shape(ids):
-            raise ValueError(
-                f"scores_{name} has shape {values.shape}; expected {np.shape(ids)}, a score a slot"
-            )
-        missing = first.shape[1] - values.shape[1]
-        if missing:
-            values = np.pad(values, ((0, 0), (0, missing)), constant_values=np.nan)
-        scores.append(np.ascontiguousarray(values))
-    weights = _powers(p, first.shape[1])
-    similarity = np.empty(first.shape[0])
-    shared = (weights, weights * p / (1.0 - p), itself)
-    _over_rows("extrapolate_tied_rows", first, second, shared, (similarity,), scores)
-    return similarity
+    """Scores of feeds of a shape (n, k), float64 (n, width); NaN in the slots that feeds lack."""
+    values = np.asarray(scores, dtype=np.float64)
+    if values.shape != shape:
+        raise ValueError(
+            f"scores_{name} has shape {values.shape}; expected {shape}, a score a slot"
+        )
+    missing = width - values.shape[1]
+    return np.ascontiguousarray(np.pad(values, ((0, 0), (0, missing)), constant_values=np.nan))
 
 
 def _compared(
@@ -419,7 +424,9 @@ def _compared(
     agreement = np.empty(rows)
     kept, displaced, slots = (np.empty(rows, dtype=np.int32) for _ in range(3))
     shared = (_powers(persistence, first.shape[1]), from_newcomers, distinct)
-    _over_rows("compare_rows", first, second, shared, (agreement, kept, displaced, slots))
+    from recsys.measures.rank_kernels import compare_rows
+
+    _over_rows(compare_rows, first, second, shared, (agreement, kept, displaced, slots))
     return agreement, kept, displaced, slots
 
 
@@ -442,18 +449,25 @@ def _powers(p: float, depth: int) -> NDArray[np.float64]:
 
 
 def _over_rows(
-    kernel_name: str,
+    kernel: Callable[..., int],
     first: NDArray[np.int32],
     second: NDArray[np.int32],
     shared: tuple[Any, ...],
     outputs: tuple[NDArray[Any], ...],
     more: Sequence[NDArray[Any]] = (),
 ) -> None:
-    """Runs a kernel over blocks of rows, in threads when there are many; raises on an unreadable
-    row. `more` are further arrays with these rows."""
-    from recsys.measures import rank_kernels as kernels
+    """Runs a kernel over blocks of rows, in threads if there are many.
 
-    kernel: Callable[..., int] = getattr(kernels, kernel_name)
+    Args:
+        kernel: from `rank_kernels`; called as kernel(first, second, *more, *shared, *outputs).
+        first, second: feeds, int32 (n, k).
+        shared: arguments that all rows have in common.
+        outputs: arrays to write to, (n,) each.
+        more: further arrays with a row for each row of the feeds.
+
+    Raises:
+        ValueError: a row that the kernel cannot read; says what is wrong with it.
+    """
     rows = first.shape[0]
     threads = os.cpu_count() or 1
     step = max(_ROWS_WORTH_A_THREAD, -(-rows // (4 * threads)))
@@ -501,7 +515,7 @@ def _feed_arrays(a: ArrayLike, b: ArrayLike) -> tuple[NDArray[np.int32], NDArray
     if first.shape[0] != second.shape[0]:
         raise ValueError(
             f"a has {first.shape[0]} rows and b has {second.shape[0]}; "
-            "expected as many, row i of both being the same reader"
+            "expected as many, with the feeds of one user in row i of both"
         )
     width = max(first.shape[1], second.shape[1])
     return _padded(first, width), _padded(second, width)
@@ -520,7 +534,7 @@ def _feed_array(ids: ArrayLike, name: str) -> NDArray[np.int32]:
     if array.size and (array.max() >= 2**31 or array.min() < -1):
         raise ValueError(
             f"{name} holds ids from {array.min()} to {array.max()}; expected 0 to 2^31 - 1, and -1 "
-            "for empty slots (number the items afresh with numpy.unique(..., return_inverse=True))"
+            "for empty slots (numpy.unique(..., return_inverse=True) gives the items such numbers)"
         )
     return array.astype(np.int32)
 

@@ -1,4 +1,4 @@
-"""How far two ranked lists are apart: the drift of one feed from another."""
+"""Drift by rank: each comparison of `overlap` as a measure of a `FeedPair`, one value a user."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from recsys.measures.overlap import (
     _over_rows,
     _powers,
     _share,
-    _tied,
     default_persistence,
     frbo,
     rbo_ext_ties,
@@ -22,32 +21,29 @@ from recsys.measures.overlap import (
 from recsys.measures.pair import FeedPair
 
 _PENALTY = 0.5
-"""Of a pair of notes that one feed says nothing about, in the drift by Kendall."""
-
-
-# --- the same for a FeedPair: drift, one value per user -------------------------------------------
+"""Cost, in the drift by Kendall, of a pair of posts about whose order one feed says nothing."""
 
 
 def notes_drift(pair: FeedPair) -> NDArray[np.float64]:
-    """1 - FRBO of the notes."""
+    """1 - FRBO of the posts."""
     return 1.0 - _of(pair).agreement
 
 
 def one_step_drift(pair: FeedPair) -> NDArray[np.float64]:
-    """1 - FRBO of the notes, against the same morning's feeds without newcomers' events."""
+    """1 - FRBO of the posts, against the same day's feeds by a fit without newcomers' events."""
     assert pair.without is not None
     return 1.0 - frbo(pair.without, pair.feeds)
 
 
 def jaccard_drift(pair: FeedPair) -> NDArray[np.float64]:
-    """1 - Jaccard of the notes."""
+    """1 - Jaccard of the posts."""
     counted = _of(pair)
     kept, slots = counted.kept, counted.slots
     return 1.0 - _share(kept, 2 * slots - kept, where_none=counted.agreement)
 
 
 def average_overlap_drift(pair: FeedPair) -> NDArray[np.float64]:
-    """1 - average overlap of the notes."""
+    """1 - average overlap of the posts."""
     return 1.0 - _of(pair).average
 
 
@@ -58,20 +54,21 @@ def slots_changed(pair: FeedPair) -> NDArray[np.float64]:
 
 
 def rbo_ext_drift(pair: FeedPair) -> NDArray[np.float64]:
-    """1 - RBO_ext of the notes; feeds of unequal length are not cut."""
+    """1 - RBO_ext of the posts; feeds of unequal length are not cut."""
     return 1.0 - _of(pair).extended
 
 
 def rbo_ext_ties_drift(pair: FeedPair) -> NDArray[np.float64]:
-    """1 - RBO_ext with ties over the reference's with itself, which ties keep below 1.
+    """1 - RBO_ext with ties, divided by the reference's similarity with itself.
 
-    So a feed does not drift from itself, nor from one that only orders its ties.
+    Ties keep a feed's similarity with itself below 1. Divided by it, a feed does not drift from
+    itself, nor from a feed that only orders its ties in another way.
     """
     assert pair.reference_scores is not None
     assert pair.scores is not None
     ids, scores, p = pair.reference, pair.reference_scores, _open_persistence(pair)
     likeness = rbo_ext_ties(ids, pair.feeds, scores, pair.scores, p)
-    return np.maximum(1.0 - likeness / _tied(ids, ids, scores, scores, p, itself=True), 0.0)
+    return np.maximum(1.0 - likeness / rbo_ext_ties(ids, ids, scores, scores, p), 0.0)
 
 
 def kendall_drift(pair: FeedPair) -> NDArray[np.float64]:
@@ -94,37 +91,37 @@ def creators_drift(pair: FeedPair) -> NDArray[np.float64]:
 
 
 def turnover(pair: FeedPair) -> NDArray[np.float64]:
-    """1 - FRBO of the notes and those of the measured day before, in the same arm."""
+    """1 - FRBO of the posts and of those that the same arm showed on the measured day before."""
     assert pair.previous is not None
     return 1.0 - frbo(pair.previous, pair.feeds)
 
 
 def creators_of(ids: NDArray[np.int32], creators: NDArray[np.int32]) -> NDArray[np.int32]:
     """The creator in each slot, -1 where it is empty."""
-    found = np.where(ids >= 0, creators.take(np.maximum(ids, 0)), np.int32(-1))
-    return found.astype(np.int32, copy=False)
+    in_slots = np.where(ids >= 0, creators.take(np.maximum(ids, 0)), np.int32(-1))
+    return in_slots.astype(np.int32, copy=False)
 
 
 def _open_persistence(pair: FeedPair) -> float:
-    """`default_persistence`, above 0 as RBO_ext wants it."""
+    """`default_persistence`, but above 0 at depth 1 too, as RBO_ext needs it."""
     return default_persistence(max(pair.feeds.shape[1], 2))
 
 
 def displaced_share(pair: FeedPair) -> NDArray[np.float64]:
-    """Share of slots that went to newcomers' notes; NaN if one feed of the two is empty."""
+    """Share of slots that went to newcomers' posts; NaN if one feed of the two is empty."""
     counted = _of(pair)
     return _share(counted.displaced, counted.slots, where_none=_nan_unless_both_empty(pair))
 
 
 def reshuffled_share(pair: FeedPair) -> NDArray[np.float64]:
-    """Share of slots that went to other notes; NaN if one feed of the two is empty."""
+    """Share of slots that went to other posts; NaN if one feed of the two is empty."""
     counted = _of(pair)
     moved = counted.slots - counted.kept - counted.displaced
     return _share(moved, counted.slots, where_none=_nan_unless_both_empty(pair))
 
 
 class _Counted(NamedTuple):
-    """One pass over the notes of a pair, each (n,)."""
+    """Results of `pair_rows`, each (n,)."""
 
     agreement: NDArray[np.float64]
     average: NDArray[np.float64]
@@ -136,8 +133,10 @@ class _Counted(NamedTuple):
 
 
 def _of(pair: FeedPair) -> _Counted:
-    """FRBO, average overlap, RBO_ext, K^(1/2) and slot counts of a pair, from one pass that several
-    measures share."""
+    """FRBO, average overlap, RBO_ext, K^(1/2) and slot counts of a pair.
+
+    All come from one pass over the feeds, which several measures share.
+    """
 
     def counted() -> _Counted:
         flags = _NO_FLAGS if pair.from_newcomers is None else _flag_array(pair.from_newcomers)
@@ -146,9 +145,11 @@ def _of(pair: FeedPair) -> _Counted:
         weights = _powers(p, depth)
         tails = weights * p / (1.0 - p)
         values, counts = np.empty((4, rows)), np.empty((3, rows), dtype=np.int32)
-        found = _Counted(*values[:4], *counts[:3])
-        _over_rows("pair_rows", first, second, (weights, tails, _PENALTY, flags), found)
-        return found
+        results = _Counted(*values[:4], *counts[:3])
+        from recsys.measures.rank_kernels import pair_rows
+
+        _over_rows(pair_rows, first, second, (weights, tails, _PENALTY, flags), results)
+        return results
 
     return pair.once(("counted",), counted)
 

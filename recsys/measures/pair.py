@@ -1,7 +1,7 @@
-"""What a measure of drift is given, and what it is: a pair of feeds per reader in, one number out.
+"""`FeedPair`, the input of every measure, and `Measure`: two feeds of each user in, one number out.
 
-A measure of kind "drift" compares the feeds of an arm with the reference arm's. One of kind "level"
-is a property of the arm's feeds alone; its drift is the difference to the reference's own level.
+A measure of kind "drift" compares the feeds of an arm with those of the reference arm. A measure of
+kind "level" describes the feeds of one arm; its drift is the difference between two arms.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _OPTIONAL_FIELDS = (
     "without",
 )
 
-_OF_READERS = (
+_PER_USER = (
     "reference",
     "feeds",
     "reference_scores",
@@ -41,39 +41,40 @@ _OF_READERS = (
     "n_relevant",
     "without",
 )
-"""Fields with a row a reader; `history` holds such."""
+"""Fields with a row for each user. `history` is a dict of such arrays."""
 
 
 @dataclass(frozen=True, eq=False)
 class FeedPair:
-    """The feeds of the same n readers, on the same day, in two arms.
+    """The feeds of the same n users, on the same day, in two arms.
 
     Attributes:
         reference: feeds in the reference arm, int32 (n, k), item ids by rank, -1 for empty slots.
         feeds: feeds in the arm that is measured, int32 (n, k).
-        attributes: codes of the items, each int32 (n_items,), from 0; an unknown value has a code
-            too.
-        from_newcomers: bool (n_items,), True where a newcomer made the item; None if creators are
-            not known, as all that follows but `examine`.
-        examine: float64 (k,), probability that a reader looks at the slot; the position weights.
-        creators: int32 (n_items,), number of the item's creator, from 0; an unknown creator has a
-            number of its own.
-        popularity: float64 (n_items,), share of the readers who liked the item before.
-        vectors: float32 (n_items, d), where the items lie in one space for both arms.
+        attributes: by name, the code of each item, int32 (n_items,), from 0. An unknown value has a
+            code as well.
+        from_newcomers: bool (n_items,), True where a newcomer made the item. None if nobody knows;
+            so are all fields below but `examine`.
+        examine: float64 (k,), probability that a user looks at the slot; the position weights.
+        creators: int32 (n_items,), number of the item's creator, from 0. An item whose creator is
+            unknown belongs to a creator of its own.
+        popularity: float64 (n_items,), share of the users who liked the item before.
+        vectors: float32 (n_items, d), embeddings of the items, the same for both arms.
         reference_scores, scores: float64 (n, k), what the slots of `reference` and of `feeds` were
-            ranked by, NaN where there is none; equal neighbours are tied.
-        previous: int32 (n, k), feeds of the same readers in the same arm, one measured day before.
-        history: by attribute, float64 (n, codes): the mix of what each reader liked before the
-            influx; rows sum to 1, or are NaN.
-        relevance: float32 (n, k), the reader's probability to click each slot of `feeds`; known in
-            synthetic worlds only.
-        hits: bool (n, k), slots of `feeds` that the reader clicked later; own logs.
-        n_relevant: int32 (n,), items the reader clicked later, in the feed or not; own logs.
-        without: int32 (n, k), what `feeds` would be by a fit without newcomers' events, all else
-            being as it is.
+            ranked by; NaN where there is no score. Neighbours with equal scores are tied.
+        previous: int32 (n, k), feeds of the same users in the same arm, one measured day before.
+        history: by attribute, float64 (n, codes): the mix of what each user liked before the
+            influx. A row sums to 1; it is NaN for a user who liked nothing.
+        relevance: float32 (n, k), the user's probability to click each slot of `feeds`; only
+            synthetic worlds know it.
+        hits: bool (n, k), slots of `feeds` that the user clicked later; only own logs know it.
+        n_relevant: int32 (n,), number of items the user clicked later, in the feed or not; only own
+            logs know it.
+        without: int32 (n, k), what `feeds` would be if the recommender were trained without the
+            newcomers' events, and nothing else changed.
 
     Raises:
-        ValueError: if a shape or dtype is another one.
+        ValueError: on shapes or dtypes other than these.
 
     Example:
         >>> feeds = np.array([[0, 1], [1, -1]], dtype=np.int32)
@@ -129,34 +130,35 @@ class FeedPair:
             _check(f"attributes[{name!r}]", codes, items, "i")
 
     def once(self, key: tuple[str, ...], make: Callable[[], T]) -> T:
-        """What measures have in common, made at the first call and kept with the pair.
+        """A value that several measures need: made at the first call, then kept with the pair.
 
         Args:
-            key: what it is; the same key always stands for the same value.
-            make: makes it.
+            key: name of the value, such as ("counted",). A key always stands for the same value.
+            make: makes the value.
         """
         if key not in self._made:
             self._made[key] = make()
         return cast(T, self._made[key])
 
     def once_for_items(self, key: tuple[str, ...], make: Callable[[], T]) -> T:
-        """As `once`, for what is of the items alone: parts of a pair have it in common.
+        """As `once`, for a value that depends on the items alone. All parts of a pair share it.
 
         Args:
-            key: what it is.
-            make: makes it; two threads that come at once may both do so.
+            key: name of the value, such as ("joint", "language", "format").
+            make: makes the value. Two threads that ask at the same time may both make it.
         """
         if key not in self._of_items:
             self._of_items[key] = make()
         return cast(T, self._of_items[key])
 
     def parts(self, readers: int) -> Iterator[FeedPair]:
-        """The pair cut into pairs of so many readers or fewer, one after another.
+        """Cuts the pair into pairs of a few users each.
 
-        Measures treat each reader alone, so theirs are the pair's values, to the bit.
+        A measure looks at one user at a time, so its values on the parts are those on the whole, to
+        the bit.
 
         Args:
-            readers: how many at most, at least 1.
+            readers: most users of a part, such as 8000; at least 1.
 
         Example:
             >>> feeds = np.zeros((5, 2), dtype=np.int32)
@@ -169,7 +171,7 @@ class FeedPair:
             block = slice(start, start + readers)
             cut: dict[str, Any] = {
                 name: None if (own := getattr(self, name)) is None else own[block]
-                for name in _OF_READERS
+                for name in _PER_USER
             }
             if self.history is not None:
                 cut["history"] = {name: mix[block] for name, mix in self.history.items()}
@@ -178,13 +180,15 @@ class FeedPair:
             yield part
 
     def afresh(self) -> FeedPair:
-        """The same pair, with nothing kept yet; to be dropped once it is measured."""
+        """A copy for which `once` has kept nothing yet; what it keeps is freed with the copy."""
         return replace(self)
 
     @property
     def provides(self) -> frozenset[str]:
-        """Names of the attributes and of the optional fields that are there, and "attributes" if
-        there are several to cross; see `Measure.needs`."""
+        """Names of what measures may need and this pair has; see `Measure.needs`.
+
+        These are its attributes and its optional fields, and "attributes" if it has several.
+        """
         present = {name for name in _OPTIONAL_FIELDS if getattr(self, name) is not None}
         if len(self.attributes) > 1:
             present.add("attributes")
@@ -193,7 +197,7 @@ class FeedPair:
 
 @dataclass(frozen=True)
 class Measure:
-    """One number per reader for a pair of feeds; call it with a `FeedPair`.
+    """One number per user for a pair of feeds; call it with a `FeedPair`.
 
     Attributes:
         name: its key, as in configs and result frames.
@@ -202,12 +206,13 @@ class Measure:
         unit: what the number is counted in.
         formula: one line.
         function: from a pair to float64 (n,), NaN where the measure is undefined.
-        needs: attributes, or optional fields of `FeedPair`, without which it cannot be computed.
-        rung: the rung of the ladder of resolutions it stands for: "notes", "creators", "topics",
-            "language x format" or "embedding"; None if it stands beside the ladder.
+        needs: attributes or optional fields of `FeedPair` without which it cannot be computed.
+        rung: its place on the ladder from fine to coarse measures of drift: "notes", "creators",
+            "topics", "language x format" or "embedding"; None if it has no place there.
         bounds: the smallest and the largest value.
-        pooled: whether several days are measured together, as one long feed, rather than day by
-            day and averaged: distances between distributions of few slots are biased upward.
+        pooled: whether the feeds of several days are measured together, as one long feed. If not,
+            each day is measured, and the days are averaged. Distances between distributions of few
+            slots are biased upward, so they are pooled.
     """
 
     name: str
@@ -222,7 +227,7 @@ class Measure:
     pooled: bool = False
 
     def __call__(self, pair: FeedPair) -> NDArray[np.float64]:
-        """The measure of each reader, float64 (n,); ValueError if the pair lacks what it needs."""
+        """The measure of each user, float64 (n,); ValueError if the pair lacks what it needs."""
         missing = sorted(set(self.needs) - pair.provides)
         if missing:
             raise ValueError(

@@ -1,6 +1,6 @@
-"""What a feed is worth to its reader: expected clicks where they are known, later clicks where not.
+"""How good a feed is for its user: expected clicks in a world, later clicks in a log.
 
-Drift is no harm by itself, and a frozen feed has none: read the two side by side.
+Drift alone does no harm, and a feed that never changes has none. So read quality beside drift.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ def utility(relevance: ArrayLike, weights: ArrayLike) -> NDArray[np.float64]:
     """Expected click rate of a feed: Σ w·relevance / Σ w over its filled slots.
 
     Args:
-        relevance: probability that the reader clicks the slot when looking at it, float (n, k);
+        relevance: probability that the user clicks the slot when looking at it, float (n, k);
             NaN for empty slots.
-        weights: probability that the reader looks at the rank, float (k,), at least 0.
+        weights: probability that the user looks at the rank, float (k,), at least 0.
 
     Returns:
         Utility, in the range of `relevance`, float64 (n,); NaN where a feed is empty.
@@ -47,12 +47,12 @@ def ndcg(hits: ArrayLike, n_relevant: ArrayLike) -> NDArray[np.float64]:
     """Normalised discounted cumulative gain: Σ_r hit_r/log2(r+1), over that of the best feed
     possible.
 
-    The best feed possible holds min(n_relevant, k) hits, on top; normalising by the hits found
-    instead would call a feed with its only hit on rank 1 perfect.
+    The best feed possible holds min(n_relevant, k) hits, on top. It is not the best order of the
+    hits that are there: by that, a feed with a single hit, on rank 1, would be perfect.
 
     Args:
         hits: True where the item on the rank is relevant, bool (n, k).
-        n_relevant: relevant items of the reader, in the feed or not, integers (n,).
+        n_relevant: relevant items of the user, in the feed or not, integers (n,).
 
     Returns:
         Quality in [0, 1], float64 (n,); NaN where nothing is relevant.
@@ -68,11 +68,11 @@ def ndcg(hits: ArrayLike, n_relevant: ArrayLike) -> NDArray[np.float64]:
         >>> ndcg([[True, False], [False, True]], [1, 5]).round(3).tolist()
         [1.0, 0.387]
     """
-    found, relevant = checked_hits(hits, n_relevant)
-    discounts = 1.0 / np.log2(np.arange(2, found.shape[1] + 2))
+    hit, relevant = checked_hits(hits, n_relevant)
+    discounts = 1.0 / np.log2(np.arange(2, hit.shape[1] + 2))
     # Running sums on both sides add in the same order, so the best feed possible is 1.0 exactly.
-    gain = np.cumsum(found * discounts, axis=1)[:, -1]
-    ideal = np.cumsum(discounts)[np.clip(relevant, 1, found.shape[1]) - 1]
+    gain = np.cumsum(hit * discounts, axis=1)[:, -1]
+    ideal = np.cumsum(discounts)[np.clip(relevant, 1, hit.shape[1]) - 1]
     return np.where(relevant > 0, gain / ideal, np.nan)
 
 
@@ -81,7 +81,7 @@ def recall(hits: ArrayLike, n_relevant: ArrayLike) -> NDArray[np.float64]:
 
     Args:
         hits: True where the item on the rank is relevant, bool (n, k).
-        n_relevant: relevant items of the reader, in the feed or not, integers (n,).
+        n_relevant: relevant items of the user, in the feed or not, integers (n,).
 
     Returns:
         Share in [0, 1], float64 (n,); NaN where nothing is relevant.
@@ -93,8 +93,8 @@ def recall(hits: ArrayLike, n_relevant: ArrayLike) -> NDArray[np.float64]:
         >>> recall([[True, False], [False, False]], [4, 0]).tolist()
         [0.25, nan]
     """
-    found, relevant = checked_hits(hits, n_relevant)
-    return np.where(relevant > 0, found.sum(axis=1) / np.maximum(relevant, 1), np.nan)
+    hit, relevant = checked_hits(hits, n_relevant)
+    return np.where(relevant > 0, hit.sum(axis=1) / np.maximum(relevant, 1), np.nan)
 
 
 # --- the same for a FeedPair: levels of the measured feeds ----------------------------------------
@@ -123,25 +123,23 @@ def feed_recall(pair: FeedPair) -> NDArray[np.float64]:
 def checked_hits(
     hits: ArrayLike, n_relevant: ArrayLike
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Both as arrays, if they can be the hits and relevant items of the same readers.
+    """Both as arrays, if they can be the hits and relevant items of the same users.
 
     Args, Raises: as in `ndcg`.
     """
-    found, relevant = np.asarray(hits), np.asarray(n_relevant)
-    if found.ndim != 2 or found.shape[1] == 0 or found.dtype != np.bool_:
-        raise ValueError(
-            f"hits has shape {found.shape} and dtype {found.dtype}; expected bool (n, k)"
-        )
-    if relevant.shape != found.shape[:1] or not np.issubdtype(relevant.dtype, np.integer):
+    hit, relevant = np.asarray(hits), np.asarray(n_relevant)
+    if hit.ndim != 2 or hit.shape[1] == 0 or hit.dtype != np.bool_:
+        raise ValueError(f"hits has shape {hit.shape} and dtype {hit.dtype}; expected bool (n, k)")
+    if relevant.shape != hit.shape[:1] or not np.issubdtype(relevant.dtype, np.integer):
         raise ValueError(
             f"n_relevant has shape {relevant.shape} and dtype {relevant.dtype}; "
-            f"expected integers ({found.shape[0]},)"
+            f"expected integers ({hit.shape[0]},)"
         )
-    too_many = found.sum(axis=1) > relevant
+    too_many = hit.sum(axis=1) > relevant
     if too_many.any():
         row = int(np.argmax(too_many))
         raise ValueError(
-            f"row {row} has {found[row].sum()} hits and n_relevant {relevant[row]}; "
+            f"row {row} has {hit[row].sum()} hits and n_relevant {relevant[row]}; "
             "expected no more hits than relevant items"
         )
-    return found, relevant.astype(np.int64)
+    return hit, relevant.astype(np.int64)

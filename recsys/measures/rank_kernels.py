@@ -1,46 +1,68 @@
-"""Compiled loops behind the rank comparisons: one pass over each pair of feeds.
+"""Compiled rank comparisons: one pass over each pair of feeds. Slow versions: `slow_ranks.py`.
 
-Everything follows from one question, "where in b is the note at rank i of a?", answered with
-a hash table of b's notes, in time linear in the depth. Rows never touch each other, so any split of
-the rows gives the same bits.
+All follow from one question: where in b is the post at rank i of a? A hash table of the posts of b
+answers it, in time linear in the depth. No row looks at another, so any split of the rows gives
+the same bits.
 
-Each kernel returns the first row it cannot read (a gap, an id below -1, a forbidden repeat, an id
-without a flag), or -1.
+`_each_row` is the loop over the rows; every comparison is a function of one row that the loop is
+given. The public kernels join the two:
+
+    a, b: int32 (n, k), item ids by rank, -1 in empty slots (at the end of a row).
+    weights: float64 (k,), weight of each depth d.
+    tails: float64 (k,), sum of the weights of all depths past d.
+    from_newcomers: bool (n_items,), True where a newcomer made the item; of length 0 if nobody
+        asks.
+    distinct: whether a row that holds an id twice is an error; if not, the t-th copy of an id in a
+        is matched with its t-th copy in b.
+    penalty: cost of a pair of posts that one feed says nothing about.
+    scores_a, scores_b: float64 (n, k), what the slots were ranked by.
+
+All further arguments are results, (n,) each: agreement, average, extended, similarity and kendall
+float64; kept, displaced and slots int32.
+
+A kernel returns the first row that it cannot read (a gap between slots, an id below -1, a
+forbidden repeat, an id without a flag), or -1.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit, types
 from numpy.typing import NDArray
 
 ABSENT = -1
-"""Place of a note that the other feed does not hold."""
+"""Place of a post that the other feed does not hold."""
 
 
-def _readonly(dtype: Any, dimensions: int) -> Any:
-    """Accepts writable and read-only arrays alike, so that each kernel is compiled once."""
+def readonly(dtype: Any, dimensions: int) -> Any:
+    """The type of an argument that may be writable or read-only, so that each kernel is compiled
+    once."""
     return types.Array(dtype, dimensions, "C", readonly=True)
 
 
-_feeds = _readonly(types.int32, 2)
+FEEDS = readonly(types.int32, 2)
+WEIGHTS = readonly(types.float64, 1)
+SCORES = readonly(types.float64, 2)
+FLAGS = readonly(types.boolean, 1)
+COUNTS = types.int32[::1]
+VALUES = types.float64[::1]
 
 
-_weights = _readonly(types.float64, 1)
+class _Scratch(NamedTuple):
+    """Room that the rows use one after another, k being the depth."""
 
-
-_scores = _readonly(types.float64, 2)
-
-
-_flags = _readonly(types.boolean, 1)
-
-
-_counts = types.int32[::1]
-
-
-_values = types.float64[::1]
+    keys: NDArray[np.int64]
+    """(buckets,) the posts of b in their buckets; see `_match`."""
+    places: NDArray[np.int32]
+    """(buckets,) rank in b of the post in a bucket, or `ABSENT` once it is matched."""
+    partner: NDArray[np.int32]
+    """(k,) rank in b of the post at each rank of a, or `ABSENT`."""
+    arrivals: NDArray[np.int32]
+    """(k,) posts that both feeds hold from this rank on, and not before."""
+    spare: NDArray[np.int32]
+    """(k,) for the comparison."""
 
 
 @njit(nogil=True, cache=True)
@@ -66,9 +88,9 @@ def _table_size(depth: int) -> int:
 
 
 @njit(nogil=True, cache=True)
-def _bucket(note: int, mask: int) -> int:
+def _bucket(post: int, mask: int) -> int:
     """Fibonacci hashing (Knuth, TAOCP 3, §6.4): neighbouring ids land far apart."""
-    return ((note * 2654435769) >> 16) & mask
+    return ((post * 2654435769) >> 16) & mask
 
 
 @njit(nogil=True, cache=True)
@@ -84,12 +106,11 @@ def _match(
     places: NDArray[np.int32],
     partner: NDArray[np.int32],
 ) -> bool:
-    """Writes the place in b of each note of a to `partner`; False at a repeat that is forbidden.
+    """Writes the rank in b of each post of a to `partner`; False at a repeat that is forbidden.
 
-    The t-th copy of an id in a is matched with its t-th copy in b: the multiset intersection.
-    A key holds this match's `number` above the note's, so keys of older ones, all with numbers of
-    their own from 0, read as free buckets and nothing is ever cleared. A place is spent (ABSENT)
-    once matched.
+    A bucket of `keys` holds an int64: the number of the match in its high half, the post's id in
+    its low half. Buckets start at -1, and numbers at 0. Each match has a number of its own, so a
+    bucket with another number is free, and nothing is ever cleared.
     """
     mask = keys.shape[0] - 1
     this_match = number << 32
@@ -117,17 +138,58 @@ def _match(
             places[bucket] = ABSENT
         else:
             partner[rank] = ABSENT
-            if distinct:  # to catch a later copy of it
+            if distinct:  # so that a later copy of this post is noticed
                 keys[bucket] = key
                 places[bucket] = ABSENT
     return True
+
+
+@njit(nogil=True, inline="always")
+def _each_row(  # type: ignore[no-untyped-def]
+    compare_row, a, b, cut, distinct, given, results
+) -> int:
+    """Reads and matches the feeds of each row, and hands the row to a function.
+
+    Args:
+        compare_row: called as compare_row(a, b, row, length_a, length_b, scratch, given, results);
+            False if it cannot read the row.
+        a, b: feeds.
+        cut: whether posts are matched down to the end of the shorter feed only.
+        distinct: whether an id that stands twice in a feed is an error.
+        given: what else `compare_row` reads, a tuple.
+        results: what `compare_row` writes to, a tuple.
+
+    Returns:
+        The first row that cannot be read, or -1.
+    """
+    depth, size = a.shape[1], _table_size(a.shape[1])
+    scratch = _Scratch(
+        np.full(size, -1, np.int64),
+        np.empty(size, np.int32),
+        np.empty(depth, np.int32),
+        np.empty(depth, np.int32),
+        np.empty(depth, np.int32),
+    )
+    keys, places, partner = scratch.keys, scratch.places, scratch.partner
+    for row in range(a.shape[0]):
+        length_a, length_b = _length(a, row), _length(b, row)
+        if length_a < 0 or length_b < 0:
+            return row
+        upto_a, upto_b = length_a, length_b
+        if cut:
+            upto_a = upto_b = min(length_a, length_b)
+        if not _match(a, b, row, row, upto_a, upto_b, distinct, keys, places, partner):
+            return row
+        if not compare_row(a, b, row, length_a, length_b, scratch, given, results):
+            return row
+    return -1
 
 
 @njit(nogil=True, cache=True)
 def _count_arrivals(
     partner: NDArray[np.int32], length: int, depth: int, arrivals: NDArray[np.int32]
 ) -> None:
-    """arrivals[d] = shared notes that both feeds hold from rank d on; X_d is its running sum."""
+    """Writes how many shared posts both feeds hold from each rank on; X_d is the running sum."""
     arrivals[:depth] = 0
     for rank in range(length):
         if partner[rank] != ABSENT:
@@ -138,7 +200,7 @@ def _count_arrivals(
 def _agreements(
     arrivals: NDArray[np.int32], length: int, weights: NDArray[np.float64]
 ) -> tuple[int, float, float]:
-    """Notes shared, Σ w_d X_d/d / Σ w_d, and the same with weights of 1."""
+    """Posts shared, Σ w_d X_d/d / Σ w_d, and the same with weights of 1."""
     shared, total, normaliser, evenly = 0, 0.0, 0.0, 0.0
     for rank in range(length):
         shared += arrivals[rank]
@@ -150,7 +212,7 @@ def _agreements(
 
 
 @njit(nogil=True, cache=True)
-def _lost(
+def _displaced(
     a: NDArray[np.int32],
     b: NDArray[np.int32],
     row: int,
@@ -158,22 +220,38 @@ def _lost(
     partner: NDArray[np.int32],
     from_newcomers: NDArray[np.bool_],
 ) -> int:
-    """Newcomers' notes in b that are not in a; -1 at an id without a flag."""
-    lost = 0
+    """Newcomers' posts in b that are not in a; -1 at an id without a flag."""
+    count = 0
     for rank in range(length):
         if b[row, rank] >= from_newcomers.shape[0]:
             return -1
-        lost += from_newcomers[b[row, rank]]
+        count += from_newcomers[b[row, rank]]
     for rank in range(length):
-        if partner[rank] != ABSENT:  # a newcomer's note too, but in the reference as well
-            lost -= from_newcomers[a[row, rank]]
-    return lost
+        if partner[rank] != ABSENT:  # b holds it too, but took it from nobody
+            count -= from_newcomers[a[row, rank]]
+    return count
+
+
+@njit(nogil=True, inline="always")
+def _compare_row(a, b, row, length_a, length_b, scratch, given, results):  # type: ignore[no-untyped-def]
+    weights, from_newcomers = given
+    agreement, kept, displaced, slots = results
+    length = min(length_a, length_b)
+    slots[row] = length
+    kept[row] = 0
+    displaced[row] = 0
+    if length == 0:
+        agreement[row] = 1.0 if length_a == length_b else 0.0
+        return True
+    _count_arrivals(scratch.partner, length, length, scratch.arrivals)
+    kept[row], agreement[row], _ = _agreements(scratch.arrivals, length, weights)
+    if from_newcomers.shape[0] > 0:
+        displaced[row] = _displaced(a, b, row, length, scratch.partner, from_newcomers)
+    return displaced[row] >= 0
 
 
 @njit(
-    types.int64(
-        _feeds, _feeds, _weights, _flags, types.boolean, _values, _counts, _counts, _counts
-    ),
+    types.int64(FEEDS, FEEDS, WEIGHTS, FLAGS, types.boolean, VALUES, COUNTS, COUNTS, COUNTS),
     nogil=True,
     cache=True,
 )
@@ -188,40 +266,13 @@ def compare_rows(
     displaced: NDArray[np.int32],
     slots: NDArray[np.int32],
 ) -> int:
-    """Per row: Σ w_d X_d/d / Σ w_d, slots kept, slots lost to newcomers' notes, slots compared.
+    """Agreement Σ w_d X_d/d / Σ w_d, slots kept, slots that newcomers' posts took, slots compared.
 
-    The normaliser adds the same weights in the same order as the sum, so identical feeds give 1.0
-    exactly. With no flags (`from_newcomers` of length 0) `displaced` stays 0.
+    Feeds are cut to the shorter one. The weights are added in one order above and below the
+    fraction bar, so identical feeds give 1.0 exactly.
     """
-    depth = a.shape[1]
-    size = _table_size(depth)
-    keys = np.full(size, -1, np.int64)
-    places = np.empty(size, np.int32)
-    partner = np.empty(depth, np.int32)
-    arrivals = np.empty(depth, np.int32)
-    for row in range(a.shape[0]):
-        length_a, length_b = _length(a, row), _length(b, row)
-        if length_a < 0 or length_b < 0:
-            return row
-        length = min(length_a, length_b)
-        if not _match(a, b, row, row, length, length, distinct, keys, places, partner):
-            return row
-        _count_arrivals(partner, length, length, arrivals)
-
-        slots[row] = length
-        if length > 0:
-            kept[row], agreement[row], _ = _agreements(arrivals, length, weights)
-        else:
-            kept[row] = 0
-            agreement[row] = 1.0 if length_a == length_b else 0.0
-
-        displaced[row] = 0
-        if from_newcomers.shape[0] > 0:
-            lost = _lost(a, b, row, length, partner, from_newcomers)
-            if lost < 0:
-                return row
-            displaced[row] = lost
-    return -1
+    given, results = (weights, from_newcomers), (agreement, kept, displaced, slots)
+    return _each_row(_compare_row, a, b, True, distinct, given, results)
 
 
 @njit(nogil=True, cache=True)
@@ -249,7 +300,19 @@ def _extrapolated(
     return float(total / (normaliser + tails[longer - 1]))
 
 
-@njit(types.int64(_feeds, _feeds, _weights, _weights, _values), nogil=True, cache=True)
+@njit(nogil=True, inline="always")
+def _extrapolate_row(a, b, row, length_a, length_b, scratch, given, results):  # type: ignore[no-untyped-def]
+    (weights, tails), (similarity,) = given, results
+    shorter, longer = min(length_a, length_b), max(length_a, length_b)
+    if shorter == 0:
+        similarity[row] = 1.0 if longer == 0 else 0.0
+        return True
+    _count_arrivals(scratch.partner, length_a, longer, scratch.arrivals)
+    similarity[row] = _extrapolated(scratch.arrivals, shorter, longer, weights, tails)
+    return True
+
+
+@njit(types.int64(FEEDS, FEEDS, WEIGHTS, WEIGHTS, VALUES), nogil=True, cache=True)
 def extrapolate_rows(
     a: NDArray[np.int32],
     b: NDArray[np.int32],
@@ -257,30 +320,13 @@ def extrapolate_rows(
     tails: NDArray[np.float64],
     similarity: NDArray[np.float64],
 ) -> int:
-    """RBO_ext per row: the weighted mean of agreement, with the last agreement held to infinity.
+    """RBO_ext: the weighted mean of agreement, with the last agreement held to infinity.
 
-    Past the shorter feed's end s the agreement is (X_d + X_s (d-s)/s) / d (Webber 2010, eq. 32),
-    kept over the common denominator s d so that full agreement is 1.0 exactly.
+    Feeds are not cut. Past the end s of the shorter feed the agreement is (X_d + X_s (d-s)/s) / d
+    (Webber 2010, eq. 32), kept over the common denominator s d so that full agreement is 1.0
+    exactly.
     """
-    depth = a.shape[1]
-    size = _table_size(depth)
-    keys = np.full(size, -1, np.int64)
-    places = np.empty(size, np.int32)
-    partner = np.empty(depth, np.int32)
-    arrivals = np.empty(depth, np.int32)
-    for row in range(a.shape[0]):
-        length_a, length_b = _length(a, row), _length(b, row)
-        if length_a < 0 or length_b < 0:
-            return row
-        if not _match(a, b, row, row, length_a, length_b, True, keys, places, partner):
-            return row
-        shorter, longer = min(length_a, length_b), max(length_a, length_b)
-        if shorter == 0:
-            similarity[row] = 1.0 if longer == 0 else 0.0
-            continue
-        _count_arrivals(partner, length_a, longer, arrivals)
-        similarity[row] = _extrapolated(arrivals, shorter, longer, weights, tails)
-    return -1
+    return _each_row(_extrapolate_row, a, b, False, True, (weights, tails), (similarity,))
 
 
 @njit(nogil=True, cache=True)
@@ -307,7 +353,7 @@ def _tie_groups(
 
 @njit(nogil=True, cache=True)
 def _weight_at(rank: int, top: int, bottom: int) -> float:
-    """Share of the orders of its tie group in which a note stands within ranks 0 to `rank`."""
+    """Share of the orders of its tie group in which a post stands within ranks 0 to `rank`."""
     if rank >= bottom:
         return 1.0
     if rank < top:
@@ -315,11 +361,75 @@ def _weight_at(rank: int, top: int, bottom: int) -> float:
     return (rank - top + 1) / (bottom - top + 1)
 
 
-@njit(
-    types.int64(_feeds, _feeds, _scores, _scores, _weights, _weights, types.boolean, _values),
-    nogil=True,
-    cache=True,
-)
+@njit(nogil=True, cache=True)
+def _share_of_others(
+    at: int,
+    partner: NDArray[np.int32],
+    top: NDArray[np.int32],
+    bottom: NDArray[np.int32],
+    length: int,
+) -> float:
+    """Mean weight at a rank of a feed's posts that the other feed does not hold, of those whose
+    weight there is above 0."""
+    total, count = 0.0, 0
+    for rank in range(length):
+        share = _weight_at(at, top[rank], bottom[rank])
+        if partner[rank] == ABSENT and share > 0.0:
+            total += share
+            count += 1
+    return total / count
+
+
+@njit(nogil=True, inline="always")
+def _extrapolate_tied_row(a, b, row, length_a, length_b, scratch, given, results):  # type: ignore[no-untyped-def]
+    scores_a, scores_b, weights, tails, top_a, bottom_a, top_b, bottom_b, whole, part = given
+    (similarity,) = results
+    partner, back = scratch.partner, scratch.spare
+    shorter, longer = min(length_a, length_b), max(length_a, length_b)
+    if shorter == 0:
+        similarity[row] = 1.0 if longer == 0 else 0.0
+        return True
+    _tie_groups(scores_a, row, length_a, top_a, bottom_a)
+    _tie_groups(scores_b, row, length_b, top_b, bottom_b)
+    whole[:longer] = 0
+    part[:longer] = 0.0
+    back[:longer] = ABSENT
+    for rank in range(length_a):
+        other = partner[rank]
+        if other == ABSENT:
+            continue
+        back[other] = rank
+        first = max(top_a[rank], top_b[other])
+        last = max(bottom_a[rank], bottom_b[other])
+        for d in range(first, last):
+            part[d] += _weight_at(d, top_a[rank], bottom_a[rank]) * _weight_at(
+                d, top_b[other], bottom_b[other]
+            )
+        whole[last] += 1
+    shared, agreement_at_shorter = 0, 0.0
+    total, normaliser, agreement = 0.0, 0.0, 0.0
+    for rank in range(longer):
+        shared += whole[rank]
+        d = rank + 1
+        seen = shared + part[rank]
+        if d <= shorter:
+            agreement = seen / d
+            agreement_at_shorter = seen
+        else:
+            if length_a > length_b:
+                share = _share_of_others(rank, partner, top_a, bottom_a, longer)
+            else:
+                share = _share_of_others(rank, back, top_b, bottom_b, longer)
+            unshared = agreement_at_shorter * (d - shorter) * share
+            agreement = (seen * shorter + unshared) / (shorter * d)
+        total += weights[rank] * agreement
+        normaliser += weights[rank]
+    total += tails[longer - 1] * agreement
+    similarity[row] = total / (normaliser + tails[longer - 1])
+    return True
+
+
+@njit(types.int64(FEEDS, FEEDS, SCORES, SCORES, WEIGHTS, WEIGHTS, VALUES), nogil=True, cache=True)
 def extrapolate_tied_rows(
     a: NDArray[np.int32],
     b: NDArray[np.int32],
@@ -327,85 +437,24 @@ def extrapolate_tied_rows(
     scores_b: NDArray[np.float64],
     weights: NDArray[np.float64],
     tails: NDArray[np.float64],
-    itself: bool,
     similarity: NDArray[np.float64],
 ) -> int:
-    """RBO_ext^a per row: as `extrapolate_rows`, every note counting by the share of the orders of
-    its tie group in which it is there already (Corsi & Urbano 2024).
+    """RBO_ext^a: RBO_ext averaged over the orders of posts with equal scores (Corsi & Urbano 2024).
 
-    X_d is the sum over shared notes of the product of both feeds' shares. Past the shorter feed's
-    end, what it does not show agrees as it did, A_s, with the longer feed's other notes, in the
-    share in which these are there on average. `itself`: b is a, known to be readable, so its
-    notes need no match.
+    Neighbours with equal scores are a tie group. A post counts at rank d by the share of the orders
+    of its group in which it stands within the first d ranks. X_d is the sum over shared posts of
+    the product of their shares in both feeds.
+
+    Past its end s, the shorter feed's unseen posts agree with those posts of the longer feed that
+    it does not hold, by its agreement A_s at the end times the mean share of these posts at d.
     """
     depth = a.shape[1]
-    size = _table_size(depth)
-    keys = np.full(size, -1, np.int64)
-    places = np.empty(size, np.int32)
-    partner = np.empty(depth, np.int32)
-    back = np.empty(depth, np.int32)
     top_a, bottom_a = np.empty(depth, np.int32), np.empty(depth, np.int32)
     top_b, bottom_b = np.empty(depth, np.int32), np.empty(depth, np.int32)
-    whole = np.empty(depth + 1, np.int64)
-    part = np.empty(depth, np.float64)
-    for row in range(a.shape[0]):
-        length_a, length_b = _length(a, row), _length(b, row)
-        if length_a < 0 or length_b < 0:
-            return row
-        if itself:
-            for rank in range(length_a):
-                partner[rank] = rank
-        elif not _match(a, b, row, row, length_a, length_b, True, keys, places, partner):
-            return row
-        shorter, longer = min(length_a, length_b), max(length_a, length_b)
-        if shorter == 0:
-            similarity[row] = 1.0 if longer == 0 else 0.0
-            continue
-        _tie_groups(scores_a, row, length_a, top_a, bottom_a)
-        _tie_groups(scores_b, row, length_b, top_b, bottom_b)
-        whole[: longer + 1] = 0
-        part[:longer] = 0.0
-        back[:longer] = ABSENT
-        for rank in range(length_a):
-            other = partner[rank]
-            if other == ABSENT:
-                continue
-            back[other] = rank
-            first = max(top_a[rank], top_b[other])
-            last = max(bottom_a[rank], bottom_b[other])
-            for d in range(first, last):
-                part[d] += _weight_at(d, top_a[rank], bottom_a[rank]) * _weight_at(
-                    d, top_b[other], bottom_b[other]
-                )
-            whole[last] += 1
-        shared, agreement_at_shorter = 0, 0.0
-        total, normaliser, agreement = 0.0, 0.0, 0.0
-        for rank in range(longer):
-            shared += whole[rank]
-            d = rank + 1
-            seen = shared + part[rank]
-            if d <= shorter:
-                agreement = seen / d
-                agreement_at_shorter = seen
-            else:
-                there, count = 0.0, 0
-                for other in range(longer):
-                    if length_a > length_b:
-                        alone = partner[other] == ABSENT
-                        share = _weight_at(rank, top_a[other], bottom_a[other])
-                    else:
-                        alone = back[other] == ABSENT
-                        share = _weight_at(rank, top_b[other], bottom_b[other])
-                    if alone and share > 0.0:
-                        there += share
-                        count += 1
-                unshared = agreement_at_shorter * (d - shorter) * (there / count)
-                agreement = (seen * shorter + unshared) / (shorter * d)
-            total += weights[rank] * agreement
-            normaliser += weights[rank]
-        total += tails[longer - 1] * agreement
-        similarity[row] = total / (normaliser + tails[longer - 1])
-    return -1
+    whole, part = np.empty(depth, np.int64), np.empty(depth, np.float64)
+    groups = (top_a, bottom_a, top_b, bottom_b, whole, part)
+    given = (scores_a, scores_b, weights, tails, *groups)
+    return _each_row(_extrapolate_tied_row, a, b, False, True, given, (similarity,))
 
 
 @njit(nogil=True, cache=True)
@@ -424,10 +473,10 @@ def _alone(partner: NDArray[np.int32], length: int) -> tuple[int, int]:
 def _kendall(
     partner: NDArray[np.int32], length: int, penalty: float, scratch: NDArray[np.int32]
 ) -> float:
-    """K^(p) of two feeds of this length, from the places in the second of the first's notes.
+    """K^(p) of two feeds of this length, from the places in the second of the first's posts.
 
     Pairs are counted in whole numbers: those in another order, those of which the other feed holds
-    the lower one only, one note of each feed alone, and those of which the other holds none.
+    the lower one only, one post of each feed alone, and those of which the other holds none.
     """
     shared = 0
     for rank in range(length):
@@ -457,46 +506,67 @@ def _kendall_of_nothing(longer: int, penalty: float) -> float:
     return longer * longer + penalty * longer * (longer - 1)
 
 
-@njit(types.int64(_feeds, _feeds, types.float64, _values), nogil=True, cache=True)
+@njit(nogil=True, inline="always")
+def _kendall_row(a, b, row, length_a, length_b, scratch, given, results):  # type: ignore[no-untyped-def]
+    (penalty,), (distance,) = given, results
+    length = min(length_a, length_b)
+    if length == 0:
+        distance[row] = _kendall_of_nothing(max(length_a, length_b), penalty)
+    else:
+        distance[row] = _kendall(scratch.partner, length, penalty, scratch.spare)
+    return True
+
+
+@njit(types.int64(FEEDS, FEEDS, types.float64, VALUES), nogil=True, cache=True)
 def kendall_rows(
     a: NDArray[np.int32], b: NDArray[np.int32], penalty: float, distance: NDArray[np.float64]
 ) -> int:
-    """Fagin's K^(p) per row: pairs of notes on whose order the two feeds disagree."""
-    depth = a.shape[1]
-    size = _table_size(depth)
-    keys = np.full(size, -1, np.int64)
-    places = np.empty(size, np.int32)
-    partner = np.empty(depth, np.int32)
-    scratch = np.empty(depth, np.int32)
-    for row in range(a.shape[0]):
-        length_a, length_b = _length(a, row), _length(b, row)
-        if length_a < 0 or length_b < 0:
-            return row
-        length = min(length_a, length_b)
-        if length == 0:
-            distance[row] = _kendall_of_nothing(max(length_a, length_b), penalty)
-            continue
-        if not _match(a, b, row, row, length, length, True, keys, places, partner):
-            return row
-        distance[row] = _kendall(partner, length, penalty, scratch)
-    return -1
+    """Fagin's K^(p): pairs of posts on whose order the two feeds disagree; cut to the shorter."""
+    return _each_row(_kendall_row, a, b, True, True, (penalty,), (distance,))
+
+
+@njit(nogil=True, inline="always")
+def _pair_row(a, b, row, length_a, length_b, scratch, given, results):  # type: ignore[no-untyped-def]
+    weights, tails, penalty, from_newcomers = given
+    agreement, average, extended, kendall, kept, displaced, slots = results
+    partner, arrivals = scratch.partner, scratch.arrivals
+    length, longer = min(length_a, length_b), max(length_a, length_b)
+    slots[row] = length
+    kept[row] = 0
+    displaced[row] = 0
+    if length == 0:
+        agreement[row] = average[row] = extended[row] = 1.0 if longer == 0 else 0.0
+        kendall[row] = _kendall_of_nothing(longer, penalty)
+        return True
+    _count_arrivals(partner, length, length, arrivals)
+    kept[row], agreement[row], average[row] = _agreements(arrivals, length, weights)
+    kendall[row] = _kendall(partner, length, penalty, scratch.spare)
+    if from_newcomers.shape[0] > 0:
+        displaced[row] = _displaced(a, b, row, length, partner, from_newcomers)
+    if longer > length:  # RBO_ext cuts nothing: match again, to the end of both
+        keys, places, number = scratch.keys, scratch.places, a.shape[0] + row
+        if not _match(a, b, row, number, length_a, length_b, True, keys, places, partner):
+            return False
+        _count_arrivals(partner, length_a, longer, arrivals)
+    extended[row] = _extrapolated(arrivals, length, longer, weights, tails)
+    return displaced[row] >= 0
 
 
 @njit(
     types.int64(
-        _feeds,
-        _feeds,
-        _weights,
-        _weights,
+        FEEDS,
+        FEEDS,
+        WEIGHTS,
+        WEIGHTS,
         types.float64,
-        _flags,
-        _values,
-        _values,
-        _values,
-        _values,
-        _counts,
-        _counts,
-        _counts,
+        FLAGS,
+        VALUES,
+        VALUES,
+        VALUES,
+        VALUES,
+        COUNTS,
+        COUNTS,
+        COUNTS,
     ),
     nogil=True,
     cache=True,
@@ -516,44 +586,11 @@ def pair_rows(
     displaced: NDArray[np.int32],
     slots: NDArray[np.int32],
 ) -> int:
-    """What `compare_rows` (twice: average overlap has weights of 1), `extrapolate_rows` and
-    `kendall_rows` say of each row, to the bit, from one match of its notes."""
-    depth = a.shape[1]
-    size = _table_size(depth)
-    keys = np.full(size, -1, np.int64)
-    places = np.empty(size, np.int32)
-    partner = np.empty(depth, np.int32)
-    scratch = np.empty(depth, np.int32)
-    arrivals = np.empty(depth, np.int32)
-    for row in range(a.shape[0]):
-        length_a, length_b = _length(a, row), _length(b, row)
-        if length_a < 0 or length_b < 0:
-            return row
-        length, longer = min(length_a, length_b), max(length_a, length_b)
-        slots[row] = length
-        displaced[row] = 0
-        if length == 0:
-            both = 1.0 if longer == 0 else 0.0
-            agreement[row] = average[row] = extended[row] = both
-            kendall[row] = _kendall_of_nothing(longer, penalty)
-            kept[row] = 0
-            continue
-        if longer > length:  # nothing is cut here
-            uncut = a.shape[0] + row  # a number of its own in the table
-            if not _match(a, b, row, uncut, length_a, length_b, True, keys, places, partner):
-                return row
-            _count_arrivals(partner, length_a, longer, arrivals)
-            extended[row] = _extrapolated(arrivals, length, longer, weights, tails)
-        if not _match(a, b, row, row, length, length, True, keys, places, partner):
-            return row
-        _count_arrivals(partner, length, length, arrivals)
-        if longer == length:
-            extended[row] = _extrapolated(arrivals, length, longer, weights, tails)
-        kept[row], agreement[row], average[row] = _agreements(arrivals, length, weights)
-        kendall[row] = _kendall(partner, length, penalty, scratch)
-        if from_newcomers.shape[0] > 0:
-            lost = _lost(a, b, row, length, partner, from_newcomers)
-            if lost < 0:
-                return row
-            displaced[row] = lost
-    return -1
+    """All of the above but the ties, from one match of each row, to the bit.
+
+    `agreement` and the counts are those of `compare_rows`, `average` its agreement with weights of
+    1, `extended` that of `extrapolate_rows`, `kendall` that of `kendall_rows`.
+    """
+    given = (weights, tails, penalty, from_newcomers)
+    results = (agreement, average, extended, kendall, kept, displaced, slots)
+    return _each_row(_pair_row, a, b, True, True, given, results)

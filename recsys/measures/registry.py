@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from recsys.measures.embedding import embedding_drift
 from recsys.measures.exposure import (
     influx_heavy,
     newcomer_share,
@@ -32,7 +33,6 @@ from recsys.measures.overlap_drift import (
 )
 from recsys.measures.pair import Measure
 from recsys.measures.quality import feed_ndcg, feed_recall, feed_utility
-from recsys.measures.space import embedding_drift
 
 MEASURES: dict[str, Measure] = {
     "notes": Measure(

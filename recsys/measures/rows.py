@@ -1,6 +1,7 @@
-"""From feeds to rows: every measure of every user's feed in one arm, one row a user.
+"""From feeds to rows: a row for each user, a column for each measure.
 
-Each day gives a row, and all days together give another, whose day is null: the headline.
+`rows_of` makes the rows of one arm on one day. `headline_of` makes the rows of all days together;
+their day is null.
 """
 
 import os
@@ -19,16 +20,17 @@ from recsys.measures.pair import FeedPair, Measure
 from recsys.measures.registry import MEASURES, available
 
 KEYS = ("recommender", "mitigation", "arm", "seed", "draw", "day", "cohort", "user_id")
-"""What identifies a row of per-user values; the other columns are measures."""
+"""Columns that say what a row is about; all other columns are measures."""
 
 _MOST_SHARES = 6
-"""The share of each value is measured for attributes with at most so many values."""
+"""Attributes with at most so many values get a measure for the share of each value."""
 
 _READERS_AT_ONCE = 8_000
-"""Measured together: fewer, and calls cost more than they save; more, and caches overflow."""
+"""Users measured together. With fewer, the calls take most of the time; with more, the arrays do
+not fit the processor's cache."""
 
 Attributes = Mapping[str, tuple[NDArray[np.int32], list[str]]]
-"""Codes of the items, and what each code stands for, by attribute."""
+"""By attribute: the code of each item, int32 (n_items,), and the label of each code."""
 
 
 def attributes_of(items: pl.DataFrame, columns: Mapping[str, str]) -> Attributes:
@@ -36,17 +38,21 @@ def attributes_of(items: pl.DataFrame, columns: Mapping[str, str]) -> Attributes
 
     Args:
         items: a log's items.
-        columns: column of `items` by name of the attribute.
+        columns: by name of the attribute, the column of `items` that holds it, such as
+            {"topic": "topic"}.
     """
     return {name: item_codes(items, column) for name, column in columns.items()}
 
 
 def measures_of(provides: Sequence[str], attributes: Attributes) -> dict[str, Measure]:
-    """The measures that can be computed, and mixes and shares by each attribute at hand.
+    """The measures that can be computed from what a study has.
+
+    Those of `MEASURES` whose inputs are there come first. An attribute that none of them needs
+    gets a measure of its mix. An attribute with few values gets one for the share of each value.
 
     Args:
-        provides: optional `FeedPair` fields at hand.
-        attributes: item attributes at hand.
+        provides: optional fields of `FeedPair` that will be filled, such as ["from_newcomers"].
+        attributes: codes and labels of the items' attributes.
 
     >>> codes = np.zeros(3, np.int32)
     >>> list(measures_of([], {"genre": (codes, ["drama", "news"])}))[-3:]
@@ -64,7 +70,10 @@ def measures_of(provides: Sequence[str], attributes: Attributes) -> dict[str, Me
 
 
 def described(measures: Mapping[str, Measure]) -> pl.DataFrame:
-    """measure · title · kind · unit · formula, a row each: what a column of figures means.
+    """What each measure means, a row each: measure, title, kind, unit and formula.
+
+    Args:
+        measures: by name.
 
     >>> described({"notes": MEASURES["notes"]}).row(0)[:3]
     ('notes', 'drift of notes', 'drift')
@@ -75,7 +84,12 @@ def described(measures: Mapping[str, Measure]) -> pl.DataFrame:
 
 
 def is_level(measure: str) -> bool:
-    """Whether a measure describes feeds alone, so that arms are compared by differences.
+    """Whether a measure is a level: it describes one arm's feeds alone.
+
+    The drift of a level is its difference between two arms.
+
+    Args:
+        measure: its name, such as "utility" or "language:en".
 
     >>> is_level("utility"), is_level("language:en"), is_level("notes"), is_level("genre")
     (True, True, False, False)
@@ -91,23 +105,29 @@ def rows_of(
     *,
     compared: bool = True,
 ) -> pl.DataFrame:
-    """One row a user: the keys, the user, and each measure.
+    """One row for each user: the keys, the user, and each measure.
+
+    Measures whose inputs are missing from the pair are null, and so are those that are undefined
+    for a user.
 
     Args:
-        pair: the users' feeds.
-        measures: what to compute.
-        user_ids: (n,) people's ids.
+        pair: feeds of n users.
+        measures: what to compute, by name.
+        user_ids: (n,), ids of the users.
         keys: recommender, mitigation, arm, seed, draw, day and cohort of all rows.
-        compared: whether the reference is another arm's; if not, drift is null, as is what the pair
-            lacks the needs of.
+        compared: whether `pair.reference` holds feeds of another arm. If not, there is nothing to
+            drift from, and measures of drift are null.
+
+    Returns:
+        The columns of `KEYS`, then one for each measure, float64.
     """
-    known = {
+    computable = {
         name: measure
         for name, measure in measures.items()
         if (compared or measure.kind == "level") and pair.provides.issuperset(measure.needs)
     }
-    found = _values_of(pair, known)
-    values = {name: found.get(name) for name in measures}
+    computed = _values_of(pair, computable)
+    values = {name: computed.get(name) for name in measures}
     return pl.DataFrame({"user_id": user_ids}).select(
         *(pl.lit(keys[name]).cast(_DTYPES[name]).alias(name) for name in KEYS[:-1]),
         "user_id",
@@ -123,14 +143,15 @@ def rows_of(
 def headline_of(
     days: Sequence[pl.DataFrame], pairs: Sequence[FeedPair], measures: Mapping[str, Measure]
 ) -> pl.DataFrame:
-    """The rows of all days together: day is null, each user's mean over the days.
+    """The rows of all days together, whose day is null: each user's mean over the days.
 
-    Mixes are measured on the days' feeds laid end to end, where those compare two arms.
+    Measures that are `pooled`, such as those of mixes, are not averaged. They are measured once, on
+    the user's feeds of all days laid end to end.
 
     Args:
         days: rows of each day, from `rows_of`.
-        pairs: the feeds of each day, or none for cohorts whose members change from day to day.
-        measures: as for the rows.
+        pairs: the feeds of each day; empty for cohorts whose members change from day to day.
+        measures: as in `rows_of`.
     """
     if _same_people(days):
         first_rows = days[0]
@@ -161,8 +182,11 @@ def headline_of(
 
 
 def _values_of(pair: FeedPair, measures: Mapping[str, Measure]) -> dict[str, NDArray[np.float64]]:
-    """Each measure of each reader, in blocks of readers whose arrays stay in the processor's cache,
-    in threads if there are several blocks. What measures share is forgotten with the block."""
+    """Each measure of each user, float64 (n,).
+
+    Users are measured in blocks that fit the processor's cache, several at a time. What measures
+    share is kept with the block, and freed with it.
+    """
 
     def of_block(part: FeedPair) -> list[NDArray[np.float64]]:
         return [measure(part) for measure in measures.values()]
@@ -182,21 +206,22 @@ def _same_people(days: Sequence[pl.DataFrame]) -> bool:
 
 
 def _mean_over(days: Sequence[pl.Series]) -> NDArray[np.float64]:
-    """Mean of the known values of each row, summed in the order of days; NaN where none is."""
+    """Mean of each row's values that are not NaN, summed in the order of days; NaN if all are."""
     total, count = np.zeros(len(days[0])), np.zeros(len(days[0]))
     for day in days:
         values = day.to_numpy()
-        known = ~np.isnan(values)
-        total += np.where(known, values, 0.0)
-        count += known
+        defined = ~np.isnan(values)
+        total += np.where(defined, values, 0.0)
+        count += defined
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def _mean_by(values: pl.Series, place: NDArray[np.int64], n: int) -> NDArray[np.float64]:
-    """Mean of the known values at each place, summed in the order of rows; NaN where none is."""
-    known = values.is_not_null().to_numpy()
+    """Mean of the values at each place that are not null, summed in the order of rows; NaN if all
+    are."""
+    defined = values.is_not_null().to_numpy()
     total = np.bincount(place, values.fill_null(0.0).to_numpy(), minlength=n)
-    count = np.bincount(place[known], minlength=n)
+    count = np.bincount(place[defined], minlength=n)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 

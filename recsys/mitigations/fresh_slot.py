@@ -11,7 +11,7 @@ from pydantic import Field
 
 from recsys.core.errors import LogError
 from recsys.core.lazy import lazy
-from recsys.core.noise import Stream, uniforms
+from recsys.core.noise import Stream, key_words, uniforms
 from recsys.logs.log import InteractionLog, Seen
 from recsys.logs.schema import SOURCES
 from recsys.mitigations.base import Dressed, Mitigation, Place
@@ -19,7 +19,6 @@ from recsys.recommenders.base import Model, Users
 from recsys.recommenders.ranking import Ranking
 
 _FRESH = list(SOURCES.categories).index("fresh")
-_LOW = np.uint64(0xFFFFFFFF)
 
 
 class FreshSlot(Mitigation):
@@ -134,7 +133,7 @@ class _Fresh(Dressed):
         keys = self.log.items["key"].to_numpy()[notes]
         blocks = -(-self.options.samples // 4)
         when = (self.day << 8) | np.arange(blocks)[:, None]
-        u = uniforms(self.seed, Stream.THOMPSON, keys & _LOW, keys >> np.uint64(32), when)
+        u = uniforms(self.seed, Stream.THOMPSON, *key_words(keys), when)
         u = np.moveaxis(u, 2, 1).reshape(4 * blocks, -1)[: self.options.samples]
         a, b = self.options.prior
         clicked = self.clicked[notes]
@@ -143,9 +142,7 @@ class _Fresh(Dressed):
     def _samples(self, users: Users) -> NDArray[np.int64]:
         """Which of the joint draws each reader is given."""
         keys = np.where(users >= 0, self.log.users["key"].to_numpy()[users], np.uint64(0))
-        u = uniforms(
-            self.seed, Stream.THOMPSON_READER, keys & _LOW, keys >> np.uint64(32), self.day
-        )
+        u = uniforms(self.seed, Stream.THOMPSON_READER, *key_words(keys), self.day)
         return (u[:, 0] * self.options.samples).astype(np.int64)
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from recsys.core.errors import LogError
-from recsys.core.noise import Stream, normals
+from recsys.core.noise import Stream, key_words, normals
 from recsys.core.threads import single_threaded_blas
 from recsys.recommenders.base import Model, Scores, Users
 
@@ -134,6 +134,5 @@ def starting_factors(
     True
     """
     blocks = np.arange(-(-factors // 4))
-    low, high = keys & np.uint64(0xFFFFFFFF), keys >> np.uint64(32)
-    z = normals(seed, stream, low[:, None], high[:, None], blocks)
+    z = normals(seed, stream, *key_words(keys[:, None]), blocks)
     return (0.01 * z.reshape(keys.size, 4 * blocks.size)[:, :factors]).astype(np.float32)

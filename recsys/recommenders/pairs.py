@@ -15,12 +15,18 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from recsys.core.errors import LogError
-from recsys.core.noise import Stream, integer_seed, philox, philox4x32
+from recsys.core.noise import (
+    Stream,
+    integer_seed,
+    key_words,
+    pair_words,
+    philox,
+    philox4x32,
+    wide_words,
+)
 from recsys.logs.log import Interactions
 from recsys.recommenders.base import ModelNumber
 
-_LOW = np.uint64(0xFFFFFFFF)
-_HALF = np.uint64(32)
 _STREAM = np.uint64(Stream.MODEL_PAIR)
 _TRIES = 16
 """Fours of draws before a like is passed over because its user likes all that was drawn."""
@@ -53,15 +59,13 @@ def steps_of(hot: Interactions, weights: csr_matrix, seed: int) -> Steps:
     """
     user = np.repeat(np.arange(weights.shape[0]), np.diff(weights.indptr))
     item = weights.indices.astype(np.int64)
-    whose, what = hot.user_keys[user], hot.item_keys[item]
-    words = np.stack([(whose ^ (whose >> _HALF)) & _LOW, what & _LOW, what >> _HALF], axis=1)
-    place = philox(seed, Stream.MODEL_PAIR, *words.T).astype(np.uint64)
-    order = np.argsort(place[:, 0] << _HALF | place[:, 1], kind="stable")
+    words = pair_words(hot.user_keys[user], hot.item_keys[item])
+    order = np.argsort(wide_words(philox(seed, Stream.MODEL_PAIR, *words)), kind="stable")
     return Steps(
         user[order],
         item[order],
         weights.data[order].astype(np.float32),
-        words[order],
+        np.stack(words, axis=1)[order],
         weights.indptr.astype(np.int64),
         item,
     )
@@ -82,7 +86,7 @@ def table_of(hot: Interactions, seed: int) -> NDArray[np.int32]:
     """
     keys = hot.item_keys
     size = 1 << int(2 * keys.size - 1).bit_length()
-    word = philox(seed, Stream.MODEL_PAIR, keys & _LOW, keys >> _HALF)[:, 0]
+    word = philox(seed, Stream.MODEL_PAIR, *key_words(keys))[:, 0]
     return np.asarray(_placed((word & np.uint32(size - 1)).astype(np.int64), size))
 
 
@@ -147,7 +151,7 @@ def _untouched(steps, step, draw, key, table):  # type: ignore[no-untyped-def]
     for again in range(_TRIES):
         entity, item = steps.words[step, 0], steps.words[step, 1]
         when = steps.words[step, 2] ^ np.uint64((draw << 8) + again)
-        for word in philox4x32(_STREAM, entity, item, when, key, np.uint64(0)):
+        for word in philox4x32(_STREAM, entity, item, when, key):
             item = table[word & mask]
             if item >= 0:
                 found = _place(steps.indices, first, last, item)

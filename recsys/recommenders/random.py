@@ -7,11 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.core.lazy import lazy
-from recsys.core.noise import Stream, uniforms
+from recsys.core.noise import Stream, pair_words, uniforms
 from recsys.logs.log import InteractionLog
 from recsys.recommenders.base import COLD, HOT, WARM, Model, Recommender, Scores, Users
-
-_LOW = np.uint64(0xFFFFFFFF)
 
 
 class Random(Recommender):
@@ -49,12 +47,6 @@ class RandomModel(Model):
         """See `Model.score`; somebody unknown (-1) is drawn as a person of key 0."""
         user_keys = np.where(users >= 0, self.log.users["key"].to_numpy()[users], np.uint64(0))
         item_keys = self.log.items["key"].to_numpy()[items]
-        mixed = (user_keys ^ (user_keys >> np.uint64(32))) & _LOW
-        draws = uniforms(
-            self.seed,
-            Stream.MODEL_RANDOM,
-            mixed[:, None],
-            item_keys & _LOW,
-            item_keys >> np.uint64(32),
-        )
+        address = pair_words(user_keys[:, None], item_keys)
+        draws = uniforms(self.seed, Stream.MODEL_RANDOM, *address)
         return np.ascontiguousarray(draws[..., 0])

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from recsys.core.errors import LogError
 from recsys.core.lazy import lazy
-from recsys.core.noise import Stream, integer_seed, uniforms
+from recsys.core.noise import Stream, integer_seed, pair_words, uniforms
 from recsys.core.threads import single_threaded_blas, single_threaded_openmp
 from recsys.logs.log import InteractionLog
 from recsys.recommenders.als import ALS
@@ -26,7 +26,6 @@ _FEWEST = 20
 _HELD_OUT = 0.2
 """Share of the pairs that are labelled in a log without times."""
 _DAY = 86_400_000
-_LOW = np.uint64(0xFFFFFFFF)
 
 
 class Ranker(Recommender):
@@ -276,10 +275,7 @@ def _lots(
 ) -> NDArray[np.float64]:
     """A uniform for each pair, drawn at its keys."""
     user, item = log.users["key"].to_numpy()[users], log.items["key"].to_numpy()[items]
-    mixed = (user ^ (user >> np.uint64(32))) & _LOW
-    return np.asarray(
-        uniforms(seed, Stream.MODEL_RANDOM, mixed, item & _LOW, item >> np.uint64(32))[:, 2 + draw]
-    )
+    return uniforms(seed, Stream.MODEL_RANDOM, *pair_words(user, item))[:, 2 + draw]
 
 
 def _pairs_of(

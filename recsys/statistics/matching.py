@@ -406,8 +406,6 @@ def _lowest_hashes(stratum: Ints, keys: Keys, quota: Ints, seed: int, draw: int)
 
 def _keyed_hash(seed: int, draw: int, keys: Keys) -> Keys:
     """64 random bits per key, addressed by (seed, draw, key)."""
-    from recsys.core.noise import Stream, philox
+    from recsys.core.noise import Stream, key_words, philox, wide_words
 
-    low, high = keys & np.uint64(0xFFFFFFFF), keys >> np.uint64(32)
-    words = philox(seed, Stream.PLACEBO_DRAW, low, high, draw & 0xFFFFFFFF).astype(np.uint64)
-    return np.asarray(words[..., 0] << np.uint64(32) | words[..., 1], dtype=np.uint64)
+    return wide_words(philox(seed, Stream.PLACEBO_DRAW, *key_words(keys), draw))

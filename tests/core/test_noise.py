@@ -6,7 +6,18 @@ from math import sqrt
 import numpy as np
 import pytest
 
-from recsys.core.noise import Stream, integer_seed, moment, normals, philox, stable_keys, uniforms
+from recsys.core.noise import (
+    Stream,
+    integer_seed,
+    key_words,
+    moment,
+    normals,
+    pair_words,
+    philox,
+    stable_keys,
+    uniforms,
+    wide_words,
+)
 
 N = 100_000
 FIVE_SIGMA = 5.0  # two-sided: a right generator fails once in 1.7 million draws of the seed
@@ -53,6 +64,26 @@ def test_a_slow_implementation_agrees():
     for k0, k1, stream, entity, item, when in rng.integers(0, 2**32, (200, 6)).tolist():
         got = philox(k0 | k1 << 32, stream, entity, item, when).tolist()
         assert got == slow_philox((stream, entity, item, when), (k0, k1))
+
+
+def test_words_of_keys_and_keys_of_words_in_pythons_own_integers():
+    users, items = np.random.default_rng(4).integers(0, 2**64, (2, 200), dtype=np.uint64)
+    at_items = wide_words(philox(3, Stream.PANEL, *key_words(items), 5))
+    at_pairs = philox(3, Stream.MODEL_RANDOM, *pair_words(users, items))
+    for place, (user, item) in enumerate(zip(users.tolist(), items.tolist(), strict=True)):
+        high, low = divmod(item, 2**32)
+        first, second, *_ = slow_philox((Stream.PANEL, low, high, 5), (3, 0))
+        assert at_items[place] == first * 2**32 + second
+        folded = (user >> 32) ^ (user % 2**32)
+        address = (Stream.MODEL_RANDOM, folded, low, high)
+        assert at_pairs[place].tolist() == slow_philox(address, (3, 0))
+
+
+def test_of_each_part_of_an_address_the_low_word_counts():
+    parts = np.array([5, 7, 9])
+    wide = parts + np.array([[1], [2**31 - 1]]) * 2**32
+    for address in wide:
+        np.testing.assert_array_equal(philox(3, 1, *address), philox(3, 1, *parts))
 
 
 def test_uniforms():

@@ -1,4 +1,4 @@
-"""What a metric is given, and what it is: recommendations and what their readers liked later."""
+"""What a metric is given (`Judged`: recommendations and what users liked later), and what it is."""
 
 from __future__ import annotations
 
@@ -83,10 +83,10 @@ class Metric:
         """
         values = self.function(judged)
         if self.kind == "group":
-            known = judged.item_ids.shape[0] if not np.isnan(values) else 0
-            return float(values), known
-        known = int((~np.isnan(values)).sum())
-        return (float(np.nanmean(values)) if known else float("nan")), known
+            n_users = judged.item_ids.shape[0] if not np.isnan(values) else 0
+            return float(values), n_users
+        n_users = int((~np.isnan(values)).sum())
+        return (float(np.nanmean(values)) if n_users else float("nan")), n_users
 
 
 def judge(

@@ -1,4 +1,6 @@
-"""How well recommendations find what their readers like later: one value a user, NaN without any.
+"""How well recommendations find what their users like later: one value a user.
+
+The value is NaN for a user who likes nothing later.
 
 NDCG and recall are also measures of feeds and stand in `recsys.measures.quality`.
 """
@@ -16,7 +18,7 @@ def precision(hits: ArrayLike, n_relevant: ArrayLike) -> NDArray[np.float64]:
 
     Args:
         hits: True where the item on the rank is relevant, bool (n, k).
-        n_relevant: relevant items of the reader, recommended or not, integers (n,).
+        n_relevant: relevant items of the user, recommended or not, integers (n,).
 
     Returns:
         Share in [0, 1], float64 (n,); NaN where nothing is relevant.
@@ -28,8 +30,8 @@ def precision(hits: ArrayLike, n_relevant: ArrayLike) -> NDArray[np.float64]:
         >>> precision([[True, False], [False, False]], [4, 0]).tolist()
         [0.5, nan]
     """
-    found, relevant = checked_hits(hits, n_relevant)
-    return np.where(relevant > 0, found.mean(axis=1), np.nan)
+    hit, relevant = checked_hits(hits, n_relevant)
+    return np.where(relevant > 0, hit.mean(axis=1), np.nan)
 
 
 def hit_rate(hits: ArrayLike, n_relevant: ArrayLike) -> NDArray[np.float64]:
@@ -44,8 +46,8 @@ def hit_rate(hits: ArrayLike, n_relevant: ArrayLike) -> NDArray[np.float64]:
         >>> hit_rate([[True, True], [False, False]], [4, 1]).tolist()
         [1.0, 0.0]
     """
-    found, relevant = checked_hits(hits, n_relevant)
-    return np.where(relevant > 0, found.any(axis=1).astype(np.float64), np.nan)
+    hit, relevant = checked_hits(hits, n_relevant)
+    return np.where(relevant > 0, hit.any(axis=1).astype(np.float64), np.nan)
 
 
 def reciprocal_rank(hits: ArrayLike, n_relevant: ArrayLike) -> NDArray[np.float64]:
@@ -65,8 +67,8 @@ def reciprocal_rank(hits: ArrayLike, n_relevant: ArrayLike) -> NDArray[np.float6
         >>> reciprocal_rank([[False, True], [False, False]], [4, 1]).tolist()
         [0.5, 0.0]
     """
-    found, relevant = checked_hits(hits, n_relevant)
-    first = np.where(found.any(axis=1), 1.0 / (found.argmax(axis=1) + 1), 0.0)
+    hit, relevant = checked_hits(hits, n_relevant)
+    first = np.where(hit.any(axis=1), 1.0 / (hit.argmax(axis=1) + 1), 0.0)
     return np.where(relevant > 0, first, np.nan)
 
 
@@ -88,8 +90,8 @@ def average_precision(hits: ArrayLike, n_relevant: ArrayLike) -> NDArray[np.floa
         >>> average_precision([[True, False, True], [True, True, True]], [2, 9]).round(3).tolist()
         [0.833, 1.0]
     """
-    found, relevant = checked_hits(hits, n_relevant)
-    k = found.shape[1]
-    at_rank = np.cumsum(found, axis=1) / np.arange(1, k + 1)
-    gained = np.where(found, at_rank, 0.0).sum(axis=1)
+    hit, relevant = checked_hits(hits, n_relevant)
+    k = hit.shape[1]
+    at_rank = np.cumsum(hit, axis=1) / np.arange(1, k + 1)
+    gained = np.where(hit, at_rank, 0.0).sum(axis=1)
     return np.where(relevant > 0, gained / np.clip(relevant, 1, k), np.nan)

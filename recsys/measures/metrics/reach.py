@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 def novelty(item_ids: ArrayLike, readers: ArrayLike, n_readers: int) -> NDArray[np.float64]:
     """Novelty: mean self-information of the recommended items, -log2(readers_i / n_readers).
 
-    An item that nobody liked counts as one that a single reader did.
+    An item that nobody liked counts as one that a single user did.
 
     Args:
         item_ids: integer ids (n, k), -1 for empty slots.
@@ -41,7 +41,7 @@ def mean_popularity(item_ids: ArrayLike, popularity: ArrayLike) -> NDArray[np.fl
 
     Args:
         item_ids: integer ids (n, k), -1 for empty slots.
-        popularity: share of the readers who liked each item, float (n_items,).
+        popularity: share of the users who liked each item, float (n_items,).
 
     Returns:
         Share, float64 (n,); NaN where nothing is recommended.
@@ -92,7 +92,7 @@ def popularity_lift(recommended: ArrayLike, consumed: ArrayLike) -> np.float64:
 
 
 def _mean_over_slots(item_ids: ArrayLike, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean over the filled slots of each row of what is known of their items."""
+    """Mean value of the items in the filled slots of each row."""
     ids = np.asarray(item_ids)
     if ids.ndim != 2 or not np.issubdtype(ids.dtype, np.integer) or values.ndim != 1:
         raise ValueError(
@@ -102,8 +102,8 @@ def _mean_over_slots(item_ids: ArrayLike, values: NDArray[np.float64]) -> NDArra
     if ids.size and not -1 <= ids.min() <= ids.max() < values.size:
         raise ValueError(f"item_ids must be -1 to {values.size - 1}")
     filled = ids >= 0
-    known = np.where(filled, values[np.where(filled, ids, 0)], 0.0).sum(axis=1)
+    totals = np.where(filled, values[np.where(filled, ids, 0)], 0.0).sum(axis=1)
     count = filled.sum(axis=1)
     mean = np.full(count.size, np.nan)
-    np.divide(known, count, out=mean, where=count > 0)
+    np.divide(totals, count, out=mean, where=count > 0)
     return mean

@@ -54,7 +54,6 @@ _BEFORE = 3
 _MOST_LIKES = 50
 _LEAST_UNLIKED = 0.05
 """Share of events without a like from which on a rate of clicks can be read."""
-_LOW = np.uint64(0xFFFFFFFF)
 
 
 @dataclass(frozen=True)
@@ -292,8 +291,8 @@ class _View:
         lot = uniforms(
             self.seed,
             Stream.WINDOW_DRAW,
-            user_key[users] & _LOW,
-            item_key[items] & _LOW,
+            user_key[users],
+            item_key[items],
             window + _BEFORE,
         )[:, 0]
         order = np.lexsort((lot, users))

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from recsys.config import Evaluation, LogSource
 from recsys.core.errors import ConfigError, LogError
 from recsys.core.lazy import lazy
-from recsys.core.noise import Stream, training_seed, uniforms
+from recsys.core.noise import Stream, key_words, training_seed, uniforms
 from recsys.logs.holdout import by_lot
 from recsys.logs.log import InteractionLog
 from recsys.logs.newcomers import OwnLog, active_days
@@ -41,8 +41,6 @@ from recsys.recommenders.ease import EASEModel, memory_of
 from recsys.statistics.matching import Matching, draw_placebo, match_newcomers
 from recsys.study.arms.by_exposure import Exposed, exposed
 from recsys.study.arms.result import REMOVALS, CellResult, feeds_in_one, feeds_of, life_of
-
-_LOW = np.uint64(0xFFFFFFFF)
 
 
 @dataclass(frozen=True)
@@ -124,7 +122,7 @@ class LogArms:
                 "log.panel_min_events"
             )
         keys = self.train.users["key"].to_numpy()[eligible]
-        lot = uniforms(self.seed, Stream.PANEL, keys & _LOW, keys >> 32)[:, 0]
+        lot = uniforms(self.seed, Stream.PANEL, *key_words(keys))[:, 0]
         return np.sort(eligible[np.argsort(lot, kind="stable")[: self.evaluation.panel]])
 
     @lazy

@@ -1,14 +1,15 @@
-"""What a reader does with a served note: the click logit, and a keyed draw for every action.
+"""What a user does with a served post: the logit of a click, and a draw for every action.
 
     x = b + a·taste_u[topic_i] + <p_u, q_i> + f_u[format_i] + quality_i + trend_u·buzz_i
         + commerce_u·tag_i + curiosity_u(t)·influx_i - pi·(1 - comprehension)
-        - fatigue·(notes of topic_i seen today) + mood of the visit
+        - fatigue·(posts of topic_i seen today) + mood of the visit
     comprehension = s + (1 - s)·max(subtitle_i·skill_u[other language], tau(t))
         with s = skill_u[language_i]
     P(click) = examine(rank)·sigmoid(x)
 
-The kernels release the GIL and write each visit to its own rows, so callers may run blocks of
-visits in threads without changing a bit.
+The kernels release the GIL, and write each visit to rows of its own. So blocks of visits may run in
+threads without changing a bit. A plain version, which the tests hold equal to them, is
+`slow_response` in tests/world/people/test_behaviour.py.
 """
 # mypy: disallow-untyped-decorators=False
 
@@ -47,7 +48,7 @@ class Conditions(NamedTuple):
     """Factors on interest, trend and similarity."""
     rates: NDArray[np.float64]
     """(2, 8) probability after a click of like, save, comment, share, follow, hide, product click
-    and purchase; in the second row of a note that is not in the reader's first language."""
+    and purchase: first for posts in the user's first language, then for all other posts."""
 
     @classmethod
     def on(
@@ -117,7 +118,7 @@ def scroll_depth(
 def moods(
     deviation: float, seed: int, address: NDArray[np.uint32], when: int
 ) -> NDArray[np.float64]:
-    """Logits that all notes of a visit share, normal around 0, float64 (n,)."""
+    """Logits that all posts of a visit share, normal around 0, float64 (n,)."""
     if deviation == 0:
         return np.zeros(address.size)
     first, second = draw_two(seed, Stream.MOOD, address, 0, when)
@@ -128,10 +129,10 @@ def moods(
 def _visit_logits(  # type: ignore[no-untyped-def]
     people, taste, skill, notes, buzz, conditions, user, row, shown, out
 ):
-    """x of a reader and each note shown, without fatigue; NaN where the slot is empty.
+    """x of a user and each post shown, without fatigue; NaN where the slot is empty.
 
-    `row` is the reader's in taste and skill. Arrays are taken out of their tables once a visit: in
-    compiled code each look into a table counts references, which costs more than the arithmetic.
+    `row` is the user's row in taste and skill. Arrays are taken out of their tables once a visit:
+    compiled code counts references at each look into a table, which costs more than the arithmetic.
     """
     taste, skill, latent = taste[row], skill[row], people.latent[user]
     pull, commerce = people.format_pull[user], people.commerce[user]
@@ -148,11 +149,11 @@ def _visit_logits(  # type: ignore[no-untyped-def]
             out[rank] = np.nan
             continue
         language = language_of[note]
-        known = skill[language]
-        help_ = translation
+        fluency = skill[language]
+        aid = translation
         if subtitled[note]:
-            help_ = max(help_, skill[1 - language])
-        comprehension = known + (1.0 - known) * help_
+            aid = max(aid, skill[1 - language])
+        comprehension = fluency + (1.0 - fluency) * aid
         x = (
             intercept
             + interest * weight * taste[topic_of[note]]
@@ -218,23 +219,22 @@ def respond(  # type: ignore[no-untyped-def]
     actions,
     rewards,
 ):
-    """Draws what each reader does with each served note, and what the visit was worth.
+    """Draws what each user does with each served post, and what the visit was worth.
 
     Args:
         people, readers: People, Readers; `readers.seen_today` is changed.
-        notes: NoteTable, as these readers are given it.
+        notes: NoteTable, as these users are given it.
         buzz: float32 (n_notes,), log-buzz.
         conditions: Conditions.
         examine: float64 (ranks,).
-        moods: float64 (n,), logits that all notes of a visit share.
+        moods: float64 (n,), logits that all posts of a visit share.
         seed: uint64, world seed.
         when: the visit's `moment`, draw 0.
-        users: int (n,), rows of the readers, each at most once.
+        users: int (n,), rows of the users, each at most once.
         feeds: int32 (n, ranks), -1 from the end of the visit on.
         actions: uint16 (n, ranks) out: a bit for each kind of event, 0 where nothing was shown.
         rewards: float32 (n,) out: Σ examine·sigmoid(x) / Σ examine over what was shown.
     """
-    k0, k1 = seed & np.uint64(0xFFFFFFFF), seed >> np.uint64(32)
     keys, topic_of, tagged, rates = notes.key, notes.topic, notes.tagged, conditions.rates
     language_of, app_of = notes.language, people.app_language
     fatigue, moment_ = conditions.fatigue, np.uint64(when)
@@ -256,7 +256,7 @@ def respond(  # type: ignore[no-untyped-def]
             shown,
             x,
         )
-        _first_words(words, keys, shown, entity, moment_, k0, k1)
+        _first_words(words, keys, shown, entity, moment_, seed)
         worth, looks, mood = 0.0, 0.0, moods[visit]
         for rank in range(shown.size):
             note = shown[rank]
@@ -271,31 +271,36 @@ def respond(  # type: ignore[no-untyped-def]
             worth += examine[rank] / odds
             looks += examine[rank]
             if unit(words[0, rank]) * odds < examine[rank]:
-                item = keys[note] & np.uint64(0xFFFFFFFF)
                 across = np.int64(language_of[note] != first_language)
                 done |= CLICKED | _after_click(
-                    words[:, rank], rates[across], tagged[note], item, entity, moment_, k0, k1
+                    words[:, rank],
+                    rates[across],
+                    tagged[note],
+                    keys[note],
+                    entity,
+                    moment_,
+                    seed,
                 )
             done_here[rank] = done
         rewards[visit] = worth / max(looks, 1e-9)
 
 
 @njit(nogil=True, cache=True)
-def _first_words(words, keys, shown, entity, when, k0, k1):  # type: ignore[no-untyped-def]
-    """The four words of each rank's first draw; a loop of its own, since it can be vectorised."""
+def _first_words(words, keys, shown, entity, when, seed):  # type: ignore[no-untyped-def]
+    """The four words of each rank's first draw, in a loop of its own that can be vectorised."""
     for rank in range(shown.size):
-        words[0, rank] = keys[max(shown[rank], 0)] & np.uint64(0xFFFFFFFF)
+        words[0, rank] = keys[max(shown[rank], 0)]
     for rank in range(shown.size):
         words[0, rank], words[1, rank], words[2, rank], words[3, rank] = philox4x32(
-            np.uint64(_CLICK), words[0, rank], entity, when, k0, k1
+            np.uint64(_CLICK), words[0, rank], entity, when, seed
         )
 
 
 @njit(nogil=True, cache=True)
-def _after_click(first, rates, tagged, item, entity, when, k0, k1):  # type: ignore[no-untyped-def]
-    """Bits of what follows a click; the rest of the first draw is used first."""
-    second = philox4x32(np.uint64(_CLICK), item, entity, when + np.uint64(1), k0, k1)
-    third = philox4x32(np.uint64(_CLICK), item, entity, when + np.uint64(2), k0, k1)
+def _after_click(first, rates, tagged, item, entity, when, seed):  # type: ignore[no-untyped-def]
+    """Bits of what follows a click, by the three words it left over, and two more draws."""
+    second = philox4x32(np.uint64(_CLICK), item, entity, when + np.uint64(1), seed)
+    third = philox4x32(np.uint64(_CLICK), item, entity, when + np.uint64(2), seed)
     words = (
         first[1],
         first[2],
@@ -352,7 +357,7 @@ def solve_intercept(
 def click_probability(people, taste, skill, notes, conditions, users, feeds):  # type: ignore[no-untyped-def]
     """sigmoid(x) of each slot without fatigue and buzz, float32 (n, ranks), NaN where empty.
 
-    `taste` and `skill` have a row for each of `users`, in whatever state readers are asked about.
+    `taste` and `skill` have a row for each of `users`, in whatever state users are asked about.
     """
     out = np.full(feeds.shape, np.nan, dtype=np.float32)
     buzz, x = np.zeros(notes.key.size, dtype=np.float32), np.empty(feeds.shape[1])

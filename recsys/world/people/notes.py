@@ -183,9 +183,8 @@ def _draw_notes(
     key = stable_keys(
         Stream.NOTE_KEY, people.address[creator], (day + 2**15) * _MAX_PER_DAY + number
     )
-    address = key & np.uint64(0xFFFFFFFF)
-    u = uniforms(seed, Stream.NOTE, address, 0)
-    v = uniforms(seed, Stream.NOTE, address, 1)
+    u = uniforms(seed, Stream.NOTE, key, 0)
+    v = uniforms(seed, Stream.NOTE, key, 1)
     return NoteTable(
         key=key,
         creator=creator.astype(np.int32),
@@ -200,7 +199,7 @@ def _draw_notes(
         quality=(
             world.notes.quality_scale * np.sqrt(-2 * np.log(v[:, 0])) * np.cos(2 * np.pi * v[:, 1])
         ).astype(np.float32),
-        latent=latent_factors(world, seed, Stream.NOTE_LATENT, address),
+        latent=latent_factors(world, seed, Stream.NOTE_LATENT, key),
         influx=np.zeros(key.size, dtype=np.bool_),
     )
 
@@ -255,12 +254,11 @@ def adapted(world: World, notes: NoteTable, newcomers: People, seed: int) -> Not
     """
     audience, settings = _audience(world, newcomers), world.notes
     day = np.floor(notes.published).astype(np.int64)
-    address = notes.key & np.uint64(0xFFFFFFFF)
 
     def is_adapted(most: float, draw: int) -> NDArray[np.bool_]:
         shares = np.append(adaptation(audience, most, settings.adaptation_days), 0.0)
         share = np.where(day >= 0, shares[np.clip(day, 0, world.days_after)], 0.0)
-        return np.asarray(uniforms(seed, Stream.NOTE, address, draw)[:, 0] < share)
+        return np.asarray(uniforms(seed, Stream.NOTE, notes.key, draw)[:, 0] < share)
 
     language = np.int32(LANGUAGES.index(world.population.newcomers.language))
     return notes._replace(

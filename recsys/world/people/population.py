@@ -246,8 +246,7 @@ def _gamma(seed, entity, item, variant, shape):  # type: ignore[no-untyped-def]
             np.uint64(entity),
             np.uint64(item),
             np.uint64(variant * 256 + attempt),
-            seed & np.uint64(0xFFFFFFFF),
-            seed >> np.uint64(32),
+            seed,
         )
         if attempt == 0:
             boost = unit(words[3]) ** (1.0 / shape)

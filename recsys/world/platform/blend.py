@@ -1,9 +1,12 @@
-"""A feed is a blend: a personal ranking, and slots that the platform fills by other means.
+"""The blend of a feed: a personal ranking, and slots that the platform fills from other sources.
 
-Following, trending and fresh slots stand at fixed ranks by their shares; what a source cannot fill
-goes to the personal ranking. A fresh note is found by consistent hashing: notes lie on a ring by
-their keys, a reader's draw is a point on it, and the next note is taken. So one more note changes
-as few explorations as possible.
+Slots for followed creators, trending posts and fresh posts stand at fixed ranks. If a source has
+nothing left for its slot, the personal ranking fills it.
+
+A fresh post is drawn by consistent hashing. The fresh posts lie on a ring, at places given by their
+keys. A user's draw is a point on the ring, and the next post is taken. So one more post changes as
+few feeds as possible. A plain version of `blend`, which the tests hold equal to it, is `slow_blend`
+in tests/world/platform/test_house.py.
 """
 # mypy: disallow-untyped-decorators=False
 
@@ -25,12 +28,12 @@ _FRESH_STREAM = int(Stream.FRESH)
 
 
 class Shelves(NamedTuple):
-    """The day's live notes, sorted for each source."""
+    """The day's live posts, sorted for each source."""
 
     bucket_start: NDArray[np.int64]
     """(buckets + 1,) where each topic × language begins in `bucket_notes`."""
     bucket_notes: NDArray[np.int32]
-    """Live notes by topic × language, freshest first."""
+    """Live posts by topic × language, freshest first."""
     bucket_freshness: NDArray[np.float64]
     """Their freshness, in that order."""
     freshness: NDArray[np.float64]
@@ -38,15 +41,15 @@ class Shelves(NamedTuple):
     creator_start: NDArray[np.int64]
     """(n_people + 1,) where each creator begins in `creator_notes`."""
     creator_notes: NDArray[np.int32]
-    """Live notes by creator, newest first."""
+    """Live posts by creator, newest first."""
     trending: NDArray[np.int32]
     """Notes with most decayed clicks, best first."""
     ring: NDArray[np.float64]
-    """Positions of the fresh notes on the unit ring, sorted."""
+    """Positions of the fresh posts on the unit ring, sorted."""
     ring_notes: NDArray[np.int32]
-    """The fresh notes in that order."""
+    """The fresh posts in that order."""
     average: NDArray[np.float64]
-    """(languages, buckets) share of the clicks by readers whose app is in that language."""
+    """(languages, buckets) share of the clicks by users whose app is in that language."""
 
 
 @lru_cache
@@ -97,7 +100,7 @@ def blend(  # type: ignore[no-untyped-def]
     feeds,
     sources,
 ):
-    """Fills the feeds of some readers.
+    """Fills the feeds of some users.
 
     Args:
         personal: int32 (n, p), each reader's personal ranking without what was seen, -1 at the end;
@@ -107,7 +110,7 @@ def blend(  # type: ignore[no-untyped-def]
         seen: Seen.
         shelves: Shelves.
         creators: int32 (n_notes,), rows of the people who made them.
-        per_creator: most notes of one creator in a feed.
+        per_creator: most posts of one creator in a feed.
         address: uint32 (n_people,), addresses of the people's draws.
         pattern: int32 (ranks,) from `slot_pattern`.
         seed: uint64, world seed; when: the visit's `moment`.
@@ -119,7 +122,6 @@ def blend(  # type: ignore[no-untyped-def]
     full = np.full(follows.shape[0], -1, dtype=np.int32)
     count = np.zeros(follows.shape[0], dtype=np.int32)
     trending = shelves.trending
-    k0, k1 = seed & np.uint64(0xFFFFFFFF), seed >> np.uint64(32)
     for visit in range(users.size):
         user, feed, source_of = users[visit], feeds[visit], sources[visit]
         mine, mine_sources = personal[visit], personal_sources[visit]
@@ -141,8 +143,7 @@ def blend(  # type: ignore[no-untyped-def]
                     np.uint64(address[user]),
                     np.uint64(rank),
                     np.uint64(when),
-                    k0,
-                    k1,
+                    seed,
                 )[0]
                 note = _explore(shelves, taken, creators, full, visit, unit(word))
             if note < 0:
@@ -165,13 +166,13 @@ def blend(  # type: ignore[no-untyped-def]
                 count[creators[feed[rank]]] = 0
 
 
-# Helpers take arrays out of their tables first: in compiled code each look into a table counts
-# references, which costs more than all the rest.
+# Helpers take arrays out of their tables first. Compiled code counts references at each look into a
+# table, and that costs more than all the rest.
 
 
 @njit(nogil=True, cache=True)
 def mark_taken(taken, visit, user, seen, shelves):  # type: ignore[no-untyped-def]
-    """Marks what a reader may not be served: what was seen, and the reader's own notes."""
+    """Marks what a user may not be served: what was seen, and the user's own posts."""
     items, notes = seen.items, shelves.creator_notes
     for place in range(seen.start[user], seen.end[user]):
         taken[items[place]] = visit
@@ -181,7 +182,7 @@ def mark_taken(taken, visit, user, seen, shelves):  # type: ignore[no-untyped-de
 
 @njit(nogil=True, cache=True)
 def _skip(notes, place, taken, creators, full, visit):  # type: ignore[no-untyped-def]
-    """The next place in a list whose note may be served; its end if there is none."""
+    """The next place in a list whose post may be served; its end if there is none."""
     while place < notes.size and notes[place] >= 0:
         note = notes[place]
         if taken[note] != visit and full[creators[note]] != visit:
@@ -192,9 +193,9 @@ def _skip(notes, place, taken, creators, full, visit):  # type: ignore[no-untype
 
 @njit(nogil=True, cache=True)
 def _following(follows, shelves, taken, full, visit):  # type: ignore[no-untyped-def]
-    """The freshest note that may be served by anybody whom the reader follows; -1 if none."""
+    """The freshest post that may be served by anybody whom the user follows; -1 if none."""
     start, notes, freshness = shelves.creator_start, shelves.creator_notes, shelves.freshness
-    found, best = np.int32(-1), -1.0
+    freshest, best = np.int32(-1), -1.0
     for creator in follows:
         if creator < 0 or full[creator] == visit:
             continue
@@ -202,14 +203,14 @@ def _following(follows, shelves, taken, full, visit):  # type: ignore[no-untyped
             note = notes[place]
             if taken[note] != visit:
                 if freshness[note] > best:
-                    found, best = note, freshness[note]
+                    freshest, best = note, freshness[note]
                 break
-    return found
+    return freshest
 
 
 @njit(nogil=True, cache=True)
 def _explore(shelves, taken, creators, full, visit, point):  # type: ignore[no-untyped-def]
-    """The next fresh note on the ring from a point that may be served; -1 if none."""
+    """The next fresh post on the ring from a point that may be served; -1 if none."""
     ring, notes = shelves.ring, shelves.ring_notes
     start = np.searchsorted(ring, point)
     for step in range(ring.size):

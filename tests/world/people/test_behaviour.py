@@ -1,4 +1,4 @@
-"""The response kernel against a slow reference written from the formula, and its effects."""
+"""The compiled response against a plain version of its formula, and what each term does."""
 
 import math
 
@@ -13,6 +13,16 @@ from recsys.world.people.behaviour import Conditions, examination, scroll_depth,
 from recsys.world.people.readers import Readers
 
 KIND = list(KINDS.categories)
+AFTER_A_CLICK = (
+    "like",
+    "save",
+    "comment",
+    "share",
+    "follow",
+    "hide",
+    "product_click",
+    "purchase",
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,26 +46,67 @@ def readers(people):
 
 
 def slow_logit(people, notes, buzz, c, user, note):
+    """x of one reader and one post, without fatigue: the formula, in the order of the kernel's
+    sums."""
     language = notes.language[note]
-    s = float(people.skill[user, language])
+    skill = float(people.skill[user, language])
     subtitle = float(notes.subtitled[note]) * float(people.skill[user, 1 - language])
-    comprehension = s + (1 - s) * max(subtitle, c.translation)
-    return (
-        c.intercept
-        + c.taste * float(people.taste[user, notes.topic[note]])
-        + float(people.latent[user] @ notes.latent[note])
-        + float(people.format_pull[user, notes.format[note]])
-        + float(notes.quality[note])
-        + float(people.trend[user]) * float(buzz[note])
-        + float(people.commerce[user]) * float(notes.tagged[note])
-        + c.curiosity * float(notes.influx[note]) * float(people.curious[user])
-        - c.penalty * (1 - comprehension)
-    )
+    comprehension = skill + (1 - skill) * max(subtitle, c.translation)
+    interest, trend, similarity = c.drive
+    x = c.intercept
+    x += interest * c.taste * float(people.taste[user, notes.topic[note]])
+    x += float(people.format_pull[user, notes.format[note]])
+    x += float(notes.quality[note])
+    x += trend * float(people.trend[user]) * float(buzz[note])
+    x -= c.penalty * (1 - comprehension)
+    product = np.float32(0)
+    for of_user, of_post in zip(people.latent[user], notes.latent[note], strict=True):
+        product += of_user * of_post
+    x += similarity * float(product)
+    x += float(people.commerce[user]) * float(notes.tagged[note])
+    return x + c.curiosity * float(notes.influx[note]) * float(people.curious[user])
 
 
-def test_kernel_equals_the_formula(served):
+def slow_response(people, notes, buzz, c, examine, mood, seed, when, user, shown):
+    """Logits, actions (sets of kinds) and reward of one visit, slot by slot."""
+    seen_today, logits, actions, looks, worth = {}, [], [], 0.0, 0.0
+    for rank, note in enumerate(shown):
+        if note < 0:
+            logits.append(np.float32(np.nan))
+            actions.append(set())
+            continue
+        topic = int(notes.topic[note])
+        tired = c.fatigue * seen_today.get(topic, 0)
+        seen_today[topic] = seen_today.get(topic, 0) + 1
+        x = slow_logit(people, notes, buzz, c, user, note)
+        logits.append(np.float32(x - tired))
+        odds = 1 + math.exp(-(x + mood - tired))
+        worth += examine[rank] / odds
+        looks += examine[rank]
+        draws = [
+            (float(word) + 0.5) / 2**32
+            for draw in range(3)
+            for word in philox(
+                seed, Stream.CLICK, notes.key[note], people.address[user], when + draw
+            )
+        ]
+        done = {"impression"}
+        if draws[0] * odds < examine[rank]:
+            across = int(notes.language[note] != people.app_language[user])
+            done |= {"click"} | {
+                kind
+                for kind, u, rate in zip(AFTER_A_CLICK, draws[1:], c.rates[across], strict=False)
+                if u < rate and (notes.tagged[note] or kind not in ("product_click", "purchase"))
+            }
+        actions.append(done)
+    return logits, actions, np.float32(worth / looks)
+
+
+def test_kernels_equal_the_formula(served):
     influx, users, feeds, buzz = served
-    people, notes, c = influx.people, influx.notes, conditions(influx)
+    people, notes = influx.people, influx.notes
+    c = conditions(influx)
+    c = c._replace(rates=np.linspace(0.3, 0.6, 16).reshape(2, 8))  # so that all kinds occur
     examine = examination(influx.world.platform, 12)
     actions = np.zeros(feeds.shape, dtype=np.uint16)
     rewards = np.zeros(users.size, dtype=np.float32)
@@ -77,31 +128,17 @@ def test_kernel_equals_the_formula(served):
         actions,
         rewards,
     )
-    for row in range(60):
-        shown = feeds[row] >= 0
-        worth = examine[shown] / (1 + np.exp(-x[row, shown] - moods[row]))
-        assert rewards[row] == pytest.approx(worth.sum() / examine[shown].sum(), abs=1e-4)
-    clicks = 0
+    occurred = set()
     for row, user in enumerate(users):
-        today = np.zeros(24)
-        for rank, note in enumerate(feeds[row]):
-            if note < 0:
-                assert actions[row, rank] == 0
-                assert np.isnan(x[row, rank])
-                continue
-            expected = slow_logit(people, notes, buzz, c, user, note)
-            expected -= c.fatigue * today[notes.topic[note]]
-            today[notes.topic[note]] += 1
-            assert x[row, rank] == pytest.approx(expected, abs=1e-4)
-            low = int(notes.key[note]) & 0xFFFFFFFF
-            word = philox(9, Stream.CLICK, low, int(people.address[user]), when)[0]
-            p = examine[rank] / (1 + math.exp(-expected - moods[row]))
-            if abs((word + 0.5) / 2**32 - p) > 1e-5:  # float32 sums differ in the last digits
-                clicked = bool(actions[row, rank] >> KIND.index("click") & 1)
-                assert clicked == ((word + 0.5) / 2**32 < p)
-                clicks += clicked
-            assert actions[row, rank] & 1  # an impression, whatever else
-    assert clicks > 20
+        expected = slow_response(
+            people, notes, buzz, c, examine, moods[row], 9, when, user, feeds[row]
+        )
+        np.testing.assert_array_equal(x[row], expected[0])
+        for bits, kinds in zip(actions[row].tolist(), expected[1], strict=True):
+            assert {kind for at, kind in enumerate(KIND) if bits >> at & 1} == kinds
+            occurred |= kinds
+        assert rewards[row] == expected[2]
+    assert occurred == {"impression", "click", *AFTER_A_CLICK}
 
 
 def test_moods_are_normal_and_one_a_visit():

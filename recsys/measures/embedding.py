@@ -1,7 +1,7 @@
-"""Feeds as points: how far the middle of what a reader is shown has moved in a space of items.
+"""Drift by embedding: how far the middle of a feed has moved in the space of the items' embeddings.
 
-The space has to be the same for both arms, fitted on the reference or known: two fits of one model
-span spaces that cannot be compared.
+Both arms need the same embeddings. Those of two fits of one model cannot be compared, since each
+fit has axes of its own.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def cosine_distance(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
 
     Returns:
         Distance in [0, 2], float64 (n,): 0 the same direction, 1 at right angles, 2 opposite; NaN
-        where a point is unknown or the origin itself.
+        where a point is NaN or the origin itself.
 
     Raises:
         ValueError: on other shapes.
@@ -77,10 +77,10 @@ def cosine_distance(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
     if first.ndim != 2 or first.shape != second.shape:
         raise ValueError(f"a has shape {first.shape} and b {second.shape}; expected both (n, d)")
     lengths = [np.sqrt(np.einsum("nd,nd->n", x, x)) for x in (first, second)]
-    known = (lengths[0] > 0) & (lengths[1] > 0)
+    have_direction = (lengths[0] > 0) & (lengths[1] > 0)
     # Of unit vectors u, v the distance is |u - v|² / 2: 0 exactly where they are the same.
     units = [
-        np.divide(x, length[:, None], out=np.full(x.shape, np.nan), where=known[:, None])
+        np.divide(x, length[:, None], out=np.full(x.shape, np.nan), where=have_direction[:, None])
         for x, length in zip((first, second), lengths, strict=True)
     ]
     apart = units[0] - units[1]
