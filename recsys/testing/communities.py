@@ -16,11 +16,14 @@ from numpy.typing import NDArray
 from recsys.core.lazy import lazy
 from recsys.logs.log import InteractionLog
 from recsys.recommenders.base import Model, Recommender
+from recsys.recommenders.ranking import Ranking
 
 START = 1_736_640_000
 """First moment of every community, in seconds since 1970."""
 FIRST_NEWCOMER = 320
 """Users of `community_with_newcomers` from this number on are newcomers."""
+DEPTH = 20
+"""Ranks that most promises look at."""
 _DAY = 86_400
 
 
@@ -43,7 +46,7 @@ class Community:
     idle: pl.DataFrame
     unread: pl.DataFrame
     before_row: int
-    _fits: list[tuple[Recommender, Model | None, Model]] = field(default_factory=list)
+    _fits: list[tuple[Recommender, Model | None, Model, Ranking]] = field(default_factory=list)
 
     @lazy
     def log(self) -> InteractionLog:
@@ -63,13 +66,28 @@ class Community:
             after: whether the model goes on from one of the earlier log; if not, there is no
                 earlier model.
         """
-        for known, earlier, model in self._fits:
+        earlier, model, _ = self._tried(recommender, after)
+        return earlier, model
+
+    def served(self, recommender: Recommender, after: bool = False) -> Ranking:
+        """What that model serves everybody, 20 deep, made once for each recommender.
+
+        Args:
+            recommender, after: see `fitted`.
+        """
+        return self._tried(recommender, after)[2]
+
+    def _tried(self, recommender: Recommender, after: bool) -> tuple[Model | None, Model, Ranking]:
+        for known, earlier, model, ranking in self._fits:
             if known == recommender and (earlier is not None) == after:
-                return earlier, model
+                return earlier, model, ranking
         earlier = recommender.fit(self.before, seed=0) if after else None
         model = recommender.fit(self.log, 0, earlier)
-        self._fits.append((recommender, earlier, model))
-        return earlier, model
+        ranking = model.rank(np.arange(self.log.n_users), DEPTH)
+        for array in (ranking.item_ids, ranking.scores, ranking.sources):
+            array.flags.writeable = False
+        self._fits.append((recommender, earlier, model, ranking))
+        return earlier, model, ranking
 
 
 @cache

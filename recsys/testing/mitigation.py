@@ -12,10 +12,15 @@ from recsys.recommenders.als import ALS
 from recsys.recommenders.base import Recommender, with_fallback
 from recsys.recommenders.item_knn import ItemKNN
 from recsys.recommenders.trending import Trending
-from recsys.testing.communities import Community, community_with_newcomers, two_hours_apart
+from recsys.testing.communities import (
+    DEPTH,
+    Community,
+    community_with_newcomers,
+    two_hours_apart,
+)
 from recsys.testing.examples import takes
 from recsys.testing.promises import ContractError, check, promise, refused, same_ranking
-from recsys.testing.serving import DEPTH, ServingContract, interleaved
+from recsys.testing.serving import ServingContract, interleaved
 
 _DEGENERATE: Mapping[str, tuple[list[int], list[int], list[str]]] = {
     "one user and one item": ([1, 1], [7, 7], ["click", "impression"]),
@@ -57,6 +62,7 @@ class MitigationContract(ServingContract):
     learns: bool = True
     newcomers_alone: bool | None = None
     sources: ClassVar[tuple[str, ...]] = ("personal", "fresh")
+    company: ClassVar[tuple[int, ...]] = (2, 90)
     after: ClassVar[bool] = True
 
     def serving(self) -> Recommender:

@@ -18,9 +18,9 @@ from recsys.recommenders.base import COLD, HOT, WARM, Recommender, with_fallback
 from recsys.recommenders.ranking import Ranking
 from recsys.recommenders.store import load_model, save_model
 from recsys.recommenders.trending import Trending
-from recsys.testing.communities import Community, community, described
+from recsys.testing.communities import DEPTH, Community, community, described
 from recsys.testing.promises import check, promise, refused, same_array, same_ranking
-from recsys.testing.serving import DEPTH, ServingContract, interleaved
+from recsys.testing.serving import ServingContract, interleaved
 
 _PERSONAL = list(SOURCES.categories).index("personal")
 _DEGENERATE: Mapping[str, Mapping[str, Sequence[int]]] = {
@@ -255,7 +255,7 @@ class RecommenderContract(ServingContract):
         halved = replace(self.log, dense=self.log.dense.with_columns(weight.alias("weight")))
         everybody = np.arange(self.log.n_users)
         got = self.recommender.fit(halved, seed=0).rank(everybody, DEPTH)
-        whole = self.model.rank(everybody, DEPTH)
+        whole = self.served
         if self.recommender.uses_weights:
             promise(
                 (got.scores != whole.scores).any(),
@@ -370,7 +370,7 @@ class RecommenderContract(ServingContract):
         everybody = np.arange(self.log.n_users)
         got = self.recommender.fit(more, seed=0).rank(everybody, DEPTH)
         ids = more.items["item_id"].to_numpy()
-        whole = self.model.rank(everybody, DEPTH)
+        whole = self.served
         same_array(got.scores.view(np.uint32), whole.scores.view(np.uint32), message)
         filled = got.item_ids >= 0
         same_array(
@@ -400,7 +400,7 @@ class RecommenderContract(ServingContract):
         with ThreadPoolExecutor(4) as pool:
             for got in pool.map(fitted, range(4)):
                 message = "fits that run at the same time in four threads differ from one alone"
-                same_ranking(got, self.model.rank(everybody, DEPTH), message)
+                same_ranking(got, self.served, message)
 
     def test_the_number_of_threads_changes_nothing(self) -> None:
         everybody = np.arange(self.log.n_users)
@@ -412,7 +412,7 @@ class RecommenderContract(ServingContract):
         finally:
             set_num_threads(threads)
         message = f"a fit on 1 thread differs from one on {threads}"
-        same_ranking(got, self.model.rank(everybody, DEPTH), message)
+        same_ranking(got, self.served, message)
 
     # On disk
 

@@ -12,7 +12,8 @@ import polars as pl
 from recsys.logs.log import InteractionLog
 from recsys.logs.schema import SOURCES
 from recsys.recommenders.base import Model, Recommender
-from recsys.testing.communities import Community
+from recsys.recommenders.ranking import Ranking
+from recsys.testing.communities import DEPTH, Community
 from recsys.testing.promises import (
     feeds_by_id,
     promise,
@@ -23,15 +24,14 @@ from recsys.testing.promises import (
     same_ranking,
 )
 
-DEPTH = 20
-"""Ranks that most promises look at."""
-
 
 class ServingContract:
     """Promises about what is served, tried on a small community."""
 
     sources: ClassVar[tuple[str, ...]] = ("personal",)
     """Which sources `rank` may name."""
+    company: ClassVar[tuple[int, ...]] = (1, 7, 256, 300, 600)
+    """How many users are asked for at once where company must not matter."""
     after: ClassVar[bool] = False
     """Whether the model that is tried goes on from one of the morning before."""
     seed_matters: bool = True
@@ -55,6 +55,11 @@ class ServingContract:
     def model(self) -> Model:
         """The fit of the log with seed 0, made once."""
         return self.community().fitted(self.serving(), self.after)[1]
+
+    @property
+    def served(self) -> Ranking:
+        """What the model serves everybody, 20 deep, made once."""
+        return self.community().served(self.serving(), self.after)
 
     @property
     def previous(self) -> Model | None:
@@ -156,9 +161,9 @@ class ServingContract:
     def test_a_user_is_served_alike_in_any_company(self) -> None:
         rng = np.random.default_rng(6)
         everybody = np.arange(self.log.n_users)
-        whole = self.model.rank(everybody, DEPTH)
+        whole = self.served
         message = "what a user is served depends on who else is asked for"
-        for n in (1, 2, 7, 90, 256, 300, 600):
+        for n in self.company:
             users = rng.permutation(everybody)[:n]
             got = self.model.rank(users, DEPTH)
             same_array(got.item_ids, whole.item_ids[users], f"{message} (items)")
@@ -183,13 +188,13 @@ class ServingContract:
 
     def test_the_same_seed_gives_the_same_bits(self) -> None:
         everybody = np.arange(self.log.n_users)
-        once = self.model.rank(everybody, DEPTH)
+        once = self.served
         twice = self.serving().fit(self.log, 0, self.previous).rank(everybody, DEPTH)
         same_ranking(twice, once, "two fits with the same seed differ")
 
     def test_another_seed_gives_another_result_unless_deterministic(self) -> None:
         everybody = np.arange(self.log.n_users)
-        once = self.model.rank(everybody, DEPTH)
+        once = self.served
         other = self.serving().fit(self.log, 1, self.previous).rank(everybody, DEPTH)
         if self.serving().deterministic:
             same_ranking(other, once, "it is declared deterministic, and another seed changes it")
@@ -233,7 +238,7 @@ class ServingContract:
         everybody = np.arange(log.n_users)
         expected = {
             names["user_id"][user]: [(names["item_id"][item], score) for item, score in feed]
-            for user, feed in feeds_by_id(log, self.model.rank(everybody, DEPTH), everybody).items()
+            for user, feed in feeds_by_id(log, self.served, everybody).items()
         }
         got = self.serving().fit(other, 0, earlier).rank(everybody, DEPTH)
         message = "other ids and another order of users and items change feeds"
@@ -242,7 +247,7 @@ class ServingContract:
     def _moves_nobody(self, more: InteractionLog, message: str) -> None:
         """A fit of a log with more in it serves the old users as before, from the old items."""
         everybody = np.arange(self.log.n_users)
-        expected = feeds_by_id(self.log, self.model.rank(everybody, DEPTH), everybody)
+        expected = feeds_by_id(self.log, self.served, everybody)
         rows = rows_of(more.users["user_id"], self.log.users["user_id"])
         columns = rows_of(more.items["item_id"], self.log.items["item_id"])
         candidates = np.zeros(more.n_items, dtype=np.bool_)
