@@ -14,7 +14,10 @@ _lock = Lock()
 _inside = 0
 _limits: list[Any] = []
 _modules = 0
-"""How many were loaded when a limit was last set; finding the libraries takes milliseconds."""
+"""How many were loaded when a limit was last set."""
+_libraries: tuple[int, Any] = (0, None)
+"""How many modules were loaded when libraries were last looked for, and what was found then:
+looking for them takes milliseconds, and every ranking sets a limit."""
 
 
 @contextmanager
@@ -26,13 +29,11 @@ def single_threaded_blas() -> Iterator[None]:
     >>> with single_threaded_blas():
     ...     pass
     """
-    from threadpoolctl import threadpool_limits
-
     global _inside, _modules
     with _lock:
         if _inside == 0 or _modules != len(sys.modules):
             _take_control()
-            _limits.append(threadpool_limits(limits=1, user_api="blas"))
+            _limits.append(_loaded_libraries().limit(limits=1, user_api="blas"))
             _modules = len(sys.modules)
         _inside += 1
     try:
@@ -56,6 +57,17 @@ def single_threaded_openmp() -> Iterator[None]:
 
     with threadpool_limits(limits=1, user_api="openmp"):
         yield
+
+
+def _loaded_libraries() -> Any:
+    """threadpoolctl's controller of the libraries, looked for anew once more modules are loaded."""
+    from threadpoolctl import ThreadpoolController
+
+    global _libraries
+    if _libraries[0] != len(sys.modules):
+        controller = ThreadpoolController()
+        _libraries = (len(sys.modules), controller)
+    return _libraries[1]
 
 
 def _take_control() -> None:
