@@ -15,8 +15,10 @@ _lock = Lock()
 _inside = 0
 _limits: list[Any] = []
 _modules = 0
-"""Number of modules loaded when a limit was last set. Finding BLAS libraries takes milliseconds, so
-they are looked for again only if this number has changed."""
+"""Number of modules loaded when a limit was last set."""
+_libraries: tuple[int, Any] = (0, None)
+"""Number of modules loaded when the BLAS libraries were last looked for, and their controller.
+Finding them takes milliseconds, and every ranking sets a limit."""
 
 
 @contextmanager
@@ -28,13 +30,11 @@ def single_threaded_blas() -> Iterator[None]:
     >>> with single_threaded_blas():
     ...     pass
     """
-    from threadpoolctl import threadpool_limits
-
     global _inside, _modules
     with _lock:
         if _inside == 0 or _modules != len(sys.modules):
             _take_control()
-            _limits.append(threadpool_limits(limits=1, user_api="blas"))
+            _limits.append(_loaded_libraries().limit(limits=1, user_api="blas"))
             _modules = len(sys.modules)
         _inside += 1
     try:
@@ -58,6 +58,17 @@ def single_threaded_openmp() -> Iterator[None]:
 
     with threadpool_limits(limits=1, user_api="openmp"):
         yield
+
+
+def _loaded_libraries() -> Any:
+    """threadpoolctl's controller of the libraries, looked for anew once more modules are loaded."""
+    from threadpoolctl import ThreadpoolController
+
+    global _libraries
+    if _libraries[0] != len(sys.modules):
+        controller = ThreadpoolController()
+        _libraries = (len(sys.modules), controller)
+    return _libraries[1]
 
 
 def _take_control() -> None:
