@@ -15,8 +15,8 @@ from recsys.study import plan
 from recsys.study.arms import open_loop as world_module
 from recsys.world.arms import Arm
 from recsys.world.day import blocks
-from tests.laws import test_worlds
-from tests.laws.test_closed_loop import (
+from tests.kit import open_loop
+from tests.kit.closed_loop import (
     AUDIENCE,
     IDLE,
     NONE,
@@ -26,7 +26,6 @@ from tests.laws.test_closed_loop import (
     differences,
     policy_of,
 )
-from tests.mitigations.conftest import options_of
 
 CHAINS = {
     "als + downweight + anchor + calibrated": (
@@ -111,18 +110,21 @@ def test_what_needs_impressions_is_given_them(name):
 
 # Open loop, pair by pair
 
-PAIRS = [
-    (name, kind, options)
-    for kind in MITIGATIONS
-    for options in options_of(kind)[:1]
-    for name in RECOMMENDERS
-]
+STRONG = {
+    "cap": {"share": 0.1},
+    "ramp": {"days": 10.0},
+    "anchor": {"mu": 100.0},
+    "ensemble": {"seeds": 2},
+    "fresh_slot": {"slot": 3, "graduate": 60},
+}
+"""Options that make a mitigation's part large, or its fit quick; others have their defaults."""
+PAIRS = [(name, kind, STRONG.get(kind, {})) for kind in MITIGATIONS for name in RECOMMENDERS]
 
 
 def paired(name, kind, options):
     """A recommender under a mitigation; skipped where that is refused, and told to start anew as
     studies do."""
-    plain = RECOMMENDERS[name](**test_worlds.SMALL.get(name, {}))
+    plain = RECOMMENDERS[name](**open_loop.SMALL.get(name, {}))
     anew = plain.warm_starts and kind not in ("warm_start", "anchor", "frozen")
     try:
         own = MITIGATIONS[kind](**options)
@@ -134,8 +136,8 @@ def paired(name, kind, options):
 @pytest.fixture(scope="module", params=["no newcomers", "inert newcomers"])
 def idle(request):
     nobody = request.param == "no newcomers"
-    influx = {"newcomers": 0} if nobody else {"arrivals": test_worlds.NEVER_HERE}
-    return test_worlds.alone(test_worlds.a_world(**influx), seed=5)
+    influx = {"newcomers": 0} if nobody else {"arrivals": open_loop.NEVER_HERE}
+    return open_loop.alone(open_loop.a_world(**influx), seed=5)
 
 
 def assert_no_drift(arms, recommender):
@@ -159,7 +161,7 @@ def test_no_influx_no_drift(idle, name, kind, options, monkeypatch):
 
 def test_a_leak_through_a_mitigation_is_found(monkeypatch):
     """A bound that counts people, whether or not they do anything."""
-    arms = test_worlds.alone(test_worlds.a_world(arrivals=test_worlds.NEVER_HERE), seed=5)
+    arms = open_loop.alone(open_loop.a_world(arrivals=open_loop.NEVER_HERE), seed=5)
     monkeypatch.setattr(world_module, "training_seed", lambda seed, _: seed)
     dress = Cap.dress
 
