@@ -9,7 +9,7 @@ import pytest
 from recsys.config import Influx, Notes, World
 from recsys.recommenders import RECOMMENDERS
 from recsys.study.arms.policy import RecommenderPolicy
-from recsys.world.arms import GATES, Audience
+from recsys.world.arms import GATES, Arm, Audience
 from recsys.world.day.oracle import Oracle
 from recsys.world.day.serving import serve_audience
 from recsys.world.people.readers import Readers
@@ -26,6 +26,12 @@ NEVER_HERE = (0.0, 0.0, 0.0, 1.0)
 IDLE = {"no newcomers": {"newcomers": 0}, "inert newcomers": {"arrivals": NEVER_HERE}}
 AUDIENCE = Audience(np.arange(60), (0, 1, 2), 12)
 SEED = 1
+LONGER, LATER = {"days_after": 6}, Audience(np.arange(60), (0, 2, 5), 12)
+NAMES = ["house", "oracle", *RECOMMENDERS]
+BY_LANGUAGE = ["house", "oracle"]
+"""Who ranks new notes by their language; others learn what it is worth, or never look at it."""
+NEW_NOTES = ["house", "oracle", "random", "content"]
+"""Who serves notes that nobody clicked; others recommend what somebody they learn from clicked."""
 ALL, NONE = frozenset(GATES), frozenset()
 ANSWERS = Notes(per_creator_day=0.4, posted_across=0.3, adaptation_days=0.1)
 """Newcomers who are there are answered in their language from their second day on."""
@@ -103,3 +109,11 @@ def differences(one, other, days=AUDIENCE.days):
         if not np.array_equal(mine, theirs, equal_nan=mine.dtype.kind == "f"):
             found.add(field)
     return found
+
+
+def plant(monkeypatch, gate):
+    """Opens a gate behind the arm's back."""
+    closed = Arm.opens
+    monkeypatch.setattr(
+        Arm, "opens", lambda self, asked, cohort: asked == gate or closed(self, asked, cohort)
+    )
