@@ -3,7 +3,7 @@
 import pytest
 
 from recsys.core.threads import single_threaded_blas
-from recsys.study.arms import open_loop as world_module
+from recsys.study.arms import worlds as world_module
 
 HELD = ("notes", "language_format", "utility")
 """Measures on which intervals are checked."""

@@ -9,8 +9,11 @@ import pytest
 from recsys.config import Evaluation, Influx, Notes, World
 from recsys.recommenders import RECOMMENDERS
 from recsys.statistics import two_way_interval
+from recsys.study.arms import measuring
 from recsys.study.arms import open_loop as world_module
-from recsys.study.arms.open_loop import WorldArms
+from recsys.study.arms.open_loop import OpenLoop
+from recsys.study.arms.rankings import Learned
+from recsys.study.arms.worlds import Worlds, panel_of
 from recsys.study.tables.drift import drift_of_world
 from recsys.world.arms import Audience
 from recsys.world.simulate import simulate, simulate_arms
@@ -36,22 +39,28 @@ def a_world(**influx):
     return World(incumbents=300, days_before=5, days_after=3, influx=Influx(**given), notes=ANSWERS)
 
 
-def arms_of(world, seed, simulations, names=("control", "influx")):
-    """Arms on simulations made elsewhere: nothing is shared unless the caller shares it."""
-    arms = WorldArms(world, EVALUATION, names, seed)
-    arms.__dict__["simulations"] = simulations
-    return arms
+def worlds_of(world, simulations):
+    """Worlds run elsewhere: nothing is shared unless the caller shares it."""
+    return Worlds(simulations, panel_of(world, EVALUATION), EVALUATION)
 
 
 def alone(world, seed, names=("control", "influx")):
     audience = audience_of(world)
-    worlds = {name: simulate(world, name, seed, audience=audience) for name in names}
-    return arms_of(world, seed, worlds, names)
+    return worlds_of(
+        world, {name: simulate(world, name, seed, audience=audience) for name in names}
+    )
 
 
 def audience_of(world):
-    panel = WorldArms(world, EVALUATION, ("control",), 0).panel
-    return Audience(panel, EVALUATION.days, EVALUATION.k)
+    return Audience(panel_of(world, EVALUATION), EVALUATION.days, EVALUATION.k)
+
+
+def loop_of(worlds, recommender, names=("control", "influx")):
+    return OpenLoop(worlds, names, ("x", "none"), Learned(recommender))
+
+
+def rows_of(worlds, name, names=("control", "influx")):
+    return measuring.measure(loop_of(worlds, make(name), names)).per_user
 
 
 @pytest.fixture
@@ -66,8 +75,8 @@ def idle(request):
     return alone(a_world(**influx), seed=5)
 
 
-def feeds_of(arms, name, arm, day):
-    return arms._feeds(make(name), arm, day, (arms.panel,))[0][0]
+def feeds_of(worlds, name, arm, day):
+    return loop_of(worlds, make(name)).on(arm, day).feeds().groups[0].feeds
 
 
 @pytest.mark.parametrize("name", RECOMMENDERS)
@@ -83,16 +92,15 @@ def test_no_influx_no_drift(idle, name, day):
 @pytest.mark.parametrize("name", RECOMMENDERS)
 def test_no_influx_gives_a_total_of_nothing(idle, name):
     """With training seeds as studies have them: influx and retrain hold the same noise."""
-    arms = arms_of(idle.world, idle.seed, idle.simulations, ("control", "influx", "retrain"))
-    rows = arms.measure(name, make(name)).per_user
-    drift = drift_of_world(rows, arms.arms)
+    names = ("control", "influx", "retrain")
+    drift = drift_of_world(rows_of(idle, name, names), names)
     assert drift["total"].to_list() == [0.0] * drift.height
 
 
 @pytest.mark.parametrize("name", RECOMMENDERS)
 @pytest.mark.usefixtures("one_training_seed")
 def test_no_influx_is_measured_as_none(idle, name):
-    rows = idle.measure(name, make(name)).per_user
+    rows = rows_of(idle, name)
     incumbents = rows.filter(pl.col("cohort") == "incumbent")
     influx = incumbents.filter(pl.col("arm") == "influx")
     assert influx["day"].to_list().count(None) == EVALUATION.panel
@@ -105,19 +113,19 @@ def test_no_influx_is_measured_as_none(idle, name):
 @pytest.mark.parametrize("name", RECOMMENDERS)
 @pytest.mark.usefixtures("one_training_seed")
 def test_the_influx_does_change_feeds(name):
-    arms = alone(a_world(), seed=5)
-    rows = arms.measure(name, make(name)).per_user
+    worlds = alone(a_world(), seed=5)
+    rows = rows_of(worlds, name)
     influx = rows.filter(pl.col("arm") == "influx", pl.col("cohort") == "incumbent")
     assert influx["notes"].mean() > 0.01
     assert influx["newcomer_slots"].mean() > 0
-    simulation = arms.simulations["influx"]
+    simulation = worlds.simulations["influx"]
     assert (simulation.notes.language[~simulation.from_newcomers] == 1).any()
 
 
 @pytest.mark.usefixtures("one_training_seed")
 def test_a_leak_through_the_log_is_found(monkeypatch):
     """A fit that counts people sees newcomers who do nothing: the law must notice."""
-    arms = alone(a_world(arrivals=NEVER_HERE), seed=5)
+    worlds = alone(a_world(arrivals=NEVER_HERE), seed=5)
     from recsys.recommenders.trending import Trending, TrendingModel
 
     fit = Trending.fit
@@ -128,14 +136,12 @@ def test_a_leak_through_the_log_is_found(monkeypatch):
 
     monkeypatch.setattr(Trending, "fit", counts_people)
     with pytest.raises(AssertionError):
-        test_no_influx_no_drift(arms, "trending", 2)
+        test_no_influx_no_drift(worlds, "trending", 2)
 
 
 @pytest.mark.parametrize("name", RECOMMENDERS)
 def test_retraining_drifts_only_with_a_training_seed(name):
-    made = alone(a_world(), 5)
-    arms = arms_of(made.world, 5, made.simulations, ("control", "influx", "retrain"))
-    rows = arms.measure(name, make(name)).per_user
+    rows = rows_of(alone(a_world(), 5), name, ("control", "influx", "retrain"))
     retrain = rows.filter(pl.col("arm") == "retrain")
     if make(name).deterministic:
         assert retrain.is_empty()
@@ -159,7 +165,7 @@ def second_placebos():
                 world, ("control", "placebo", "placebo_2"), seed, audience=audience_of(world)
             )
             worlds["influx"] = worlds.pop("placebo_2")
-            seeds.append(arms_of(world, seed, worlds, ("control", "influx", "placebo")))
+            seeds.append(worlds_of(world, worlds))
         repetitions.append(seeds)
     return repetitions
 
@@ -176,7 +182,8 @@ def test_a_second_placebo_is_no_influx(second_placebos, held_measures, name):
     tried, least = (12, 8) if name == "ranker" else (REPETITIONS, 22)
     covered = dict.fromkeys(held_measures, 0)
     for seeds in second_placebos[:tried]:
-        per_user = pl.concat([arms.measure(name, make(name)).per_user for arms in seeds])
+        names = ("control", "influx", "placebo")
+        per_user = pl.concat([rows_of(worlds, name, names) for worlds in seeds])
         headline = per_user.filter(pl.col("day").is_null(), pl.col("cohort") == "incumbent")
         for measure in held_measures:
             y = {
@@ -202,8 +209,7 @@ def test_drift_grows_with_the_influx(name):
             world = a_world(newcomers=newcomers)
             audience = audience_of(world)
             worlds = simulate_arms(world, ("control", "influx"), seed, audience=audience)
-            arms = arms_of(world, seed, worlds)
-            rows.append(arms.measure(name, make(name)).per_user)
+            rows.append(rows_of(worlds_of(world, worlds), name))
         headline = pl.concat(rows).filter(
             pl.col("day").is_null(), pl.col("arm") == "influx", pl.col("cohort") == "incumbent"
         )
