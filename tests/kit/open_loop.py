@@ -2,7 +2,10 @@
 
 from recsys.config import Evaluation, Influx, Notes, World
 from recsys.recommenders import RECOMMENDERS
-from recsys.study.arms.open_loop import WorldArms
+from recsys.study.arms import measuring
+from recsys.study.arms.open_loop import OpenLoop
+from recsys.study.arms.rankings import Learned
+from recsys.study.arms.worlds import Worlds, panel_of
 from recsys.world.arms import Audience
 from recsys.world.simulate import simulate
 
@@ -27,23 +30,29 @@ def a_world(**influx):
     return World(incumbents=300, days_before=5, days_after=3, influx=Influx(**given), notes=ANSWERS)
 
 
-def arms_of(world, seed, simulations, names=("control", "influx")):
-    """Arms on simulations made elsewhere: nothing is shared unless the caller shares it."""
-    arms = WorldArms(world, EVALUATION, names, seed)
-    arms.__dict__["simulations"] = simulations
-    return arms
+def worlds_of(world, simulations):
+    """Worlds run elsewhere: nothing is shared unless the caller shares it."""
+    return Worlds(simulations, panel_of(world, EVALUATION), EVALUATION)
 
 
 def alone(world, seed, names=("control", "influx")):
     audience = audience_of(world)
-    worlds = {name: simulate(world, name, seed, audience=audience) for name in names}
-    return arms_of(world, seed, worlds, names)
+    return worlds_of(
+        world, {name: simulate(world, name, seed, audience=audience) for name in names}
+    )
 
 
 def audience_of(world):
-    panel = WorldArms(world, EVALUATION, ("control",), 0).panel
-    return Audience(panel, EVALUATION.days, EVALUATION.k)
+    return Audience(panel_of(world, EVALUATION), EVALUATION.days, EVALUATION.k)
 
 
-def feeds_of(arms, name, arm, day):
-    return arms._feeds(make(name), arm, day, (arms.panel,))[0][0]
+def loop_of(worlds, recommender, names=("control", "influx")):
+    return OpenLoop(worlds, names, ("x", "none"), Learned(recommender))
+
+
+def rows_of(worlds, name, names=("control", "influx")):
+    return measuring.measure(loop_of(worlds, make(name), names)).per_user
+
+
+def feeds_of(worlds, name, arm, day):
+    return loop_of(worlds, make(name)).on(arm, day).feeds().groups[0].feeds

@@ -3,7 +3,7 @@
 import pytest
 
 from recsys.core.threads import single_threaded_blas
-from recsys.study.arms import open_loop as world_module
+from recsys.study.arms import worlds as world_module
 from tests.kit.closed_loop import alone
 
 HELD = ("notes", "language_format", "utility")

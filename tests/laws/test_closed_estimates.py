@@ -10,8 +10,10 @@ from recsys.config import Evaluation, Influx, World
 from recsys.logs.log import InteractionLog, Seen
 from recsys.recommenders import RECOMMENDERS
 from recsys.statistics import two_way_interval
-from recsys.study.arms.closed_loop import ClosedArms
+from recsys.study.arms import measuring
+from recsys.study.arms.closed_loop import ClosedLoop
 from recsys.study.arms.policy import RecommenderPolicy
+from recsys.study.arms.worlds import Worlds, panel_of
 from recsys.world.arms import ARMS, Audience
 from recsys.world.simulate import simulate, simulate_arms
 
@@ -116,12 +118,12 @@ def covered(name, repetitions, measures):
         world = a_world(population_seed=100 + repetition)
         per_user = []
         for seed in SEEDS:
-            study = ClosedArms(world, evaluation, tuple(arms), seed, recommender=make(name))
-            audience = Audience(study.panel, evaluation.days, evaluation.k)
+            panel = panel_of(world, evaluation)
+            audience = Audience(panel, evaluation.days, evaluation.k)
             policy = RecommenderPolicy(make(name), 7)
             worlds = simulate_arms(world, list(arms.values()), seed, policy, audience=audience)
-            vars(study)["simulations"] = {arm: worlds[of] for arm, of in arms.items()}
-            per_user.append(study.measure(name, make(name)).per_user)
+            named = Worlds({arm: worlds[of] for arm, of in arms.items()}, panel, evaluation)
+            per_user.append(measuring.measure(ClosedLoop(named, (name, "none"))).per_user)
         headline = pl.concat(per_user).filter(
             pl.col("day").is_null(), pl.col("cohort") == "incumbent"
         )

@@ -140,12 +140,9 @@ def idle(request):
     return open_loop.alone(open_loop.a_world(**influx), seed=5)
 
 
-def assert_no_drift(arms, recommender):
-    before = arms._before(recommender)
-    control, influx = (
-        arms._feeds(recommender, arm, 2, (arms.panel,), before)[0][0]
-        for arm in ("control", "influx")
-    )
+def assert_no_drift(worlds, recommender):
+    loop = open_loop.loop_of(worlds, recommender)
+    control, influx = (loop.on(arm, 2).feeds().groups[0].feeds for arm in ("control", "influx"))
     np.testing.assert_array_equal(control.item_ids, influx.item_ids)
     np.testing.assert_array_equal(control.scores, influx.scores)
     np.testing.assert_array_equal(control.sources, influx.sources)
@@ -161,7 +158,7 @@ def test_no_influx_no_drift(idle, name, kind, options, monkeypatch):
 
 def test_a_leak_through_a_mitigation_is_found(monkeypatch):
     """A bound that counts people, whether or not they do anything."""
-    arms = open_loop.alone(open_loop.a_world(arrivals=open_loop.NEVER_HERE), seed=5)
+    worlds = open_loop.alone(open_loop.a_world(arrivals=open_loop.NEVER_HERE), seed=5)
     monkeypatch.setattr(world_module, "training_seed", lambda seed, _: seed)
     dress = Cap.dress
 
@@ -170,10 +167,10 @@ def test_a_leak_through_a_mitigation_is_found(monkeypatch):
         return replace(dress(self, model, seed, previous), by_newcomers=makers)
 
     recommender = mitigated(RECOMMENDERS["item_knn"](), [Cap(share=0)])
-    assert_no_drift(arms, recommender)
+    assert_no_drift(worlds, recommender)
     monkeypatch.setattr(Cap, "dress", counts_people)
     with pytest.raises(AssertionError):
-        assert_no_drift(arms, recommender)
+        assert_no_drift(worlds, recommender)
 
 
 # Studies

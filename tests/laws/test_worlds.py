@@ -17,10 +17,11 @@ from tests.kit.open_loop import (
     NEVER_HERE,
     a_world,
     alone,
-    arms_of,
     audience_of,
     feeds_of,
     make,
+    rows_of,
+    worlds_of,
 )
 
 
@@ -49,16 +50,15 @@ def test_no_influx_no_drift(idle, name, day):
 @pytest.mark.parametrize("name", RECOMMENDERS)
 def test_no_influx_gives_a_total_of_nothing(idle, name):
     """With training seeds as studies have them: influx and retrain hold the same noise."""
-    arms = arms_of(idle.world, idle.seed, idle.simulations, ("control", "influx", "retrain"))
-    rows = arms.measure(name, make(name)).per_user
-    drift = drift_of_world(rows, arms.arms)
+    names = ("control", "influx", "retrain")
+    drift = drift_of_world(rows_of(idle, name, names), names)
     assert drift["total"].to_list() == [0.0] * drift.height
 
 
 @pytest.mark.parametrize("name", RECOMMENDERS)
 @pytest.mark.usefixtures("one_training_seed")
 def test_no_influx_is_measured_as_none(idle, name):
-    rows = idle.measure(name, make(name)).per_user
+    rows = rows_of(idle, name)
     incumbents = rows.filter(pl.col("cohort") == "incumbent")
     influx = incumbents.filter(pl.col("arm") == "influx")
     assert influx["day"].to_list().count(None) == EVALUATION.panel
@@ -71,19 +71,19 @@ def test_no_influx_is_measured_as_none(idle, name):
 @pytest.mark.parametrize("name", RECOMMENDERS)
 @pytest.mark.usefixtures("one_training_seed")
 def test_the_influx_does_change_feeds(name):
-    arms = alone(a_world(), seed=5)
-    rows = arms.measure(name, make(name)).per_user
+    worlds = alone(a_world(), seed=5)
+    rows = rows_of(worlds, name)
     influx = rows.filter(pl.col("arm") == "influx", pl.col("cohort") == "incumbent")
     assert influx["notes"].mean() > 0.01
     assert influx["newcomer_slots"].mean() > 0
-    simulation = arms.simulations["influx"]
+    simulation = worlds.simulations["influx"]
     assert (simulation.notes.language[~simulation.from_newcomers] == 1).any()
 
 
 @pytest.mark.usefixtures("one_training_seed")
 def test_a_leak_through_the_log_is_found(monkeypatch):
     """A fit that counts people sees newcomers who do nothing: the law must notice."""
-    arms = alone(a_world(arrivals=NEVER_HERE), seed=5)
+    worlds = alone(a_world(arrivals=NEVER_HERE), seed=5)
     from recsys.recommenders.trending import Trending, TrendingModel
 
     fit = Trending.fit
@@ -94,14 +94,12 @@ def test_a_leak_through_the_log_is_found(monkeypatch):
 
     monkeypatch.setattr(Trending, "fit", counts_people)
     with pytest.raises(AssertionError):
-        test_no_influx_no_drift(arms, "trending", 2)
+        test_no_influx_no_drift(worlds, "trending", 2)
 
 
 @pytest.mark.parametrize("name", RECOMMENDERS)
 def test_retraining_drifts_only_with_a_training_seed(name):
-    made = alone(a_world(), 5)
-    arms = arms_of(made.world, 5, made.simulations, ("control", "influx", "retrain"))
-    rows = arms.measure(name, make(name)).per_user
+    rows = rows_of(alone(a_world(), 5), name, ("control", "influx", "retrain"))
     retrain = rows.filter(pl.col("arm") == "retrain")
     if make(name).deterministic:
         assert retrain.is_empty()
@@ -114,7 +112,7 @@ SEEDS = range(4)
 
 @cache
 def second_placebo(repetition):
-    """Arms in which a second placebo, on another stream, stands where the influx does."""
+    """Worlds in which a second placebo, on another stream, stands where the influx does."""
     world = a_world().model_copy(update={"population_seed": 100 + repetition})
     seeds = []
     for seed in SEEDS:
@@ -122,7 +120,7 @@ def second_placebo(repetition):
             world, ("control", "placebo", "placebo_2"), seed, audience=audience_of(world)
         )
         worlds["influx"] = worlds.pop("placebo_2")
-        seeds.append(arms_of(world, seed, worlds, ("control", "influx", "placebo")))
+        seeds.append(worlds_of(world, worlds))
     return seeds
 
 
@@ -130,8 +128,8 @@ def covered(name, repetitions, measures):
     """How many of the repetitions' 95 % intervals of who cover 0, by measure."""
     counts = dict.fromkeys(measures, 0)
     for repetition in range(repetitions):
-        arms = second_placebo(repetition)
-        per_user = pl.concat([one.measure(name, make(name)).per_user for one in arms])
+        arms = ("control", "influx", "placebo")
+        per_user = pl.concat([rows_of(one, name, arms) for one in second_placebo(repetition)])
         headline = per_user.filter(pl.col("day").is_null(), pl.col("cohort") == "incumbent")
         for measure in measures:
             y = {
@@ -176,7 +174,7 @@ def grown(newcomers, seed):
     """The same newcomers and more of them: their worlds, one for all recommenders."""
     world = a_world(newcomers=newcomers)
     worlds = simulate_arms(world, ("control", "influx"), seed, audience=audience_of(world))
-    return arms_of(world, seed, worlds)
+    return worlds_of(world, worlds)
 
 
 @pytest.mark.parametrize("name", ["trending", "item_knn", "ease", "als"])
@@ -185,7 +183,7 @@ def test_drift_grows_with_the_influx(name):
     """With newcomers nested by number, drift does not fall by more than 2 standard errors."""
     drifts = []
     for newcomers in (15, 60, 240):
-        rows = [grown(newcomers, seed).measure(name, make(name)).per_user for seed in range(3)]
+        rows = [rows_of(grown(newcomers, seed), name) for seed in range(3)]
         headline = pl.concat(rows).filter(
             pl.col("day").is_null(), pl.col("arm") == "influx", pl.col("cohort") == "incumbent"
         )
