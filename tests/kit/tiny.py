@@ -1,12 +1,9 @@
 """The tiny study that tests of the programs run, and its result on other days."""
 
 import dataclasses
-import io
 
 import polars as pl
-from rich.console import Console
 
-from pipelines.report.terminal import print_summary
 from recsys.study.result import StudyResult
 
 WORLD = """
@@ -39,24 +36,3 @@ def with_days(result: StudyResult, days: tuple[int, ...]) -> StudyResult:
         drift=repeated(result.drift),
         quantiles=repeated(result.quantiles),
     )
-
-
-def printed(result: StudyResult) -> str:
-    console = Console(file=io.StringIO(), width=100, highlight=False, emoji=False, markup=False)
-    print_summary(console, result)
-    return console.file.getvalue()  # type: ignore[attr-defined]
-
-
-def with_drift(
-    result: StudyResult,
-    recommender: str,
-    measure: str = "slots_changed",
-    **values: float | bool | None,
-) -> StudyResult:
-    """The result with some columns of one recommender's measure replaced."""
-    chosen = (pl.col("recommender") == recommender) & (pl.col("measure") == measure)
-    columns = [
-        pl.when(chosen).then(pl.lit(value)).otherwise(pl.col(name)).alias(name)
-        for name, value in values.items()
-    ]
-    return dataclasses.replace(result, drift=result.drift.with_columns(columns))

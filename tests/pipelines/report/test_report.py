@@ -2,31 +2,57 @@
 
 import dataclasses
 import io
+from datetime import date, timedelta
 from pathlib import Path
 
 import polars as pl
+import pytest
 from rich.console import Console
 
 import recsys
 from pipelines.report.headline import Headline, interval, number
-from pipelines.report.terminal import print_whereabouts
+from pipelines.report.terminal import print_summary, print_whereabouts
 from pipelines.report.world import world_sections
 from pipelines.storage.cells import CellStore
 from pipelines.tracking.tracker import Recorded
+from recsys.logs.newcomers import ARRIVALS
+from recsys.statistics.arrivals import Wave
+from recsys.study.arms.by_exposure import EXPOSED
 from recsys.study.result import StudyResult
 from recsys.study.tables.life import over_days, over_seeds
-from tests.kit.tiny import printed, with_days, with_drift
+from tests.kit.tiny import with_days
+
+
+def _printed(result: StudyResult) -> str:
+    console = Console(file=io.StringIO(), width=100, highlight=False, emoji=False, markup=False)
+    print_summary(console, result)
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def _with_drift(
+    result: StudyResult,
+    recommender: str,
+    measure: str = "slots_changed",
+    **values: float | bool | None,
+) -> StudyResult:
+    """The result with some columns of one recommender's measure replaced."""
+    chosen = (pl.col("recommender") == recommender) & (pl.col("measure") == measure)
+    columns = [
+        pl.when(chosen).then(pl.lit(value)).otherwise(pl.col(name)).alias(name)
+        for name, value in values.items()
+    ]
+    return dataclasses.replace(result, drift=result.drift.with_columns(columns))
 
 
 def test_world_fits_one_screen(world_result: StudyResult) -> None:
-    lines = printed(world_result).splitlines()
+    lines = _printed(world_result).splitlines()
     assert len(lines) <= 58
     assert max(len(line) for line in lines) <= 100
 
 
 def test_how_many_gain_and_lose(world_result: StudyResult) -> None:
     """Against the retrain arm, if there is one: the same training seed."""
-    lines = printed(world_result).splitlines()
+    lines = _printed(world_result).splitlines()
     start = lines.index(
         "To how many are they worth more?  (% of incumbents; with the influx or without)"
     )
@@ -41,7 +67,7 @@ def test_how_many_gain_and_lose(world_result: StudyResult) -> None:
 
 
 def test_how_attention_falls(world_result: StudyResult) -> None:
-    lines = printed(world_result).splitlines()
+    lines = _printed(world_result).splitlines()
     (title,) = (line for line in lines if line.startswith("How does incumbents' attention fall?"))
     row = next(line for line in lines[lines.index(title) :] if line.startswith("als"))
     whole = world_result.exposure.filter(
@@ -60,12 +86,12 @@ def test_how_attention_falls(world_result: StudyResult) -> None:
 
 
 def test_whom_it_strikes_if_asked(world_result: StudyResult, finished: Path) -> None:
-    assert "Whom does it strike?" not in printed(world_result)
+    assert "Whom does it strike?" not in _printed(world_result)
     study = recsys.load_study(
         finished / "tiny.yaml", ["evaluation.groups=[posts,main_topic,activity]"]
     )
     result = recsys.run(study, store=CellStore(study, finished / "data/cells"))
-    lines = printed(result).splitlines()
+    lines = _printed(result).splitlines()
     start = next(i for i, line in enumerate(lines) if line.startswith("Whom does it strike?"))
     table = lines[start : lines.index("", start)]
     assert len(table) <= 28
@@ -87,7 +113,7 @@ def test_whom_it_strikes_if_asked(world_result: StudyResult, finished: Path) -> 
 
 
 def test_life_without_and_with_the_influx(world_result: StudyResult) -> None:
-    lines = printed(world_result).splitlines()
+    lines = _printed(world_result).splitlines()
     start = lines.index("Life on the platform, days 0 to 2, served by the house  (mean of 2 seeds)")
     table = lines[start : lines.index("", start)]
     assert len(table) == 10
@@ -107,7 +133,7 @@ def test_life_of_each_who_serves(world_result: StudyResult) -> None:
         across_homework_help=pl.lit(None, pl.Int64)
     )
     both = [life.with_columns(recommender=pl.lit(name)) for name in ("trending", "als")]
-    text = printed(dataclasses.replace(world_result, study=study, life=pl.concat(both)))
+    text = _printed(dataclasses.replace(world_result, study=study, life=pl.concat(both)))
     for name in ("trending", "als"):
         assert f"days 0 to 2, served by {name}" in text
     assert "homework" not in text
@@ -115,9 +141,9 @@ def test_life_of_each_who_serves(world_result: StudyResult) -> None:
 
 
 def test_days_one_by_one_where_there_are_enough(world_result: StudyResult) -> None:
-    assert "Day by day" not in printed(with_days(world_result, (1, 2, 3, 4)))
+    assert "Day by day" not in _printed(with_days(world_result, (1, 2, 3, 4)))
     result = with_days(world_result, (1, 3, 7, 14, 27))
-    lines = printed(result).splitlines()
+    lines = _printed(result).splitlines()
     assert max(len(line) for line in lines) <= 100
     english = result.quantiles.filter(
         pl.col("recommender") == "als",
@@ -136,7 +162,7 @@ def test_days_one_by_one_where_there_are_enough(world_result: StudyResult) -> No
     assert f"[{band[0]}, {band[1]}]" in " ".join(row)
     assert "".join(lines).count("who of all these days lies within its band at once") == 1
     assert "†" not in "".join(lines)
-    full = printed(with_drift(result, "als", saturated=True))
+    full = _printed(_with_drift(result, "als", saturated=True))
     assert "27 †" in full
     assert full.count("a placebo or another seed changes 80% or more") == 2
 
@@ -148,14 +174,14 @@ def test_long_names_cut_no_figure(world_result: StudyResult) -> None:
         drift=world_result.drift.with_columns(long.alias("recommender")),
         summary=world_result.summary.with_columns(long.alias("recommender")),
     )
-    text = printed(renamed)
+    text = _printed(renamed)
     assert max(len(line) for line in text.splitlines()) <= 100
     assert "…" not in text
     assert text.count("a" * 8) >= 3
 
 
 def test_world_explains_its_words(world_result: StudyResult) -> None:
-    text = printed(world_result)
+    text = _printed(world_result)
     for word in (
         "total   ",
         "volume  ",
@@ -168,19 +194,19 @@ def test_world_explains_its_words(world_result: StudyResult) -> None:
 
 
 def test_world_shows_each_recommender_in_each_table(world_result: StudyResult) -> None:
-    starts = [line.split()[0] for line in printed(world_result).splitlines() if line.strip()]
+    starts = [line.split()[0] for line in _printed(world_result).splitlines() if line.strip()]
     assert starts.count("trending") == starts.count("als") == 5
 
 
 def test_world_marks_a_drowned_influx_and_a_full_scale(world_result: StudyResult) -> None:
-    text = printed(
-        with_drift(world_result, "als", influx=0.85, retrain=0.9, placebo=0.8, saturated=True)
+    text = _printed(
+        _with_drift(world_result, "als", influx=0.85, retrain=0.9, placebo=0.8, saturated=True)
     )
     assert "als * †" in text
     assert "*       most of what changed is the noise of training" in text
     assert "†       a placebo or another seed changes 80% or more" in text
-    calm = printed(
-        with_drift(world_result, "als", influx=0.5, retrain=0.1, placebo=0.2, saturated=False)
+    calm = _printed(
+        _with_drift(world_result, "als", influx=0.5, retrain=0.1, placebo=0.2, saturated=False)
     )
     assert "als * †" not in calm
 
@@ -194,8 +220,8 @@ def test_best_comes_first(world_result: StudyResult) -> None:
             pl.when(same).then(pl.lit(0.0)).otherwise(pl.col("total")).alias("total")
         ),
     )
-    calm_als = with_drift(with_drift(equal, "als", influx=0.1), "trending", influx=0.2)
-    assert printed(calm_als).index("\nals") < printed(calm_als).index("\ntrending")
+    calm_als = _with_drift(_with_drift(equal, "als", influx=0.1), "trending", influx=0.2)
+    assert _printed(calm_als).index("\nals") < _printed(calm_als).index("\ntrending")
     loses = same & (pl.col("recommender") == "als")
     harmed = dataclasses.replace(
         calm_als,
@@ -203,7 +229,7 @@ def test_best_comes_first(world_result: StudyResult) -> None:
             pl.when(loses).then(pl.lit(-0.1)).otherwise(pl.col("total")).alias("total")
         ),
     )
-    assert printed(harmed).index("\ntrending") < printed(harmed).index("\nals")
+    assert _printed(harmed).index("\ntrending") < _printed(harmed).index("\nals")
 
 
 def test_one_seed_has_no_brackets(world_result: StudyResult) -> None:
@@ -220,9 +246,139 @@ def test_one_seed_has_no_brackets(world_result: StudyResult) -> None:
         ),
         notes=("One seed.",),
     )
-    text = printed(one)
+    text = _printed(one)
     assert "there are no intervals" in text
     assert "[" not in text
+
+
+def test_log_shows_the_placebos(log_result: StudyResult) -> None:
+    text = _printed(log_result)
+    lines = text.splitlines()
+    assert len(lines) <= 45
+    assert max(len(line) for line in lines) <= 100
+    for words in ("20 times", "90 % of these", "NDCG with", "recall with", "p cannot be below"):
+        assert words in text
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"p_value": 0.5}, "item_knn: no evidence that newcomers did it"),
+        (
+            {"p_value": 1 / 21},
+            "item_knn: evidence that newcomers did it; their removal is beyond all placebos",
+        ),
+        ({"p_value": 0.0499}, "their removal is beyond most placebos"),
+        (
+            {"p_value": 1.0, "who_ci_high": -0.01},
+            "item_knn: no evidence that newcomers did it; removing as many others moves feeds more",
+        ),
+        ({"p_value": None}, "item_knn: cannot be told"),
+    ],
+)
+def test_log_has_a_verdict(
+    values: dict[str, float | None], words: str, log_result: StudyResult
+) -> None:
+    study = log_result.study
+    if words.endswith("most placebos"):
+        assert study.log is not None
+        log = study.log.model_copy(update={"placebo_draws": 99})
+        study = study.model_copy(update={"log": log})
+    result = _with_drift(
+        dataclasses.replace(log_result, study=study), "item_knn", "notes", **values
+    )
+    assert words in _printed(result)
+
+
+def test_a_log_s_verdict_and_its_p_are_of_notes(log_result: StudyResult) -> None:
+    result = _with_drift(log_result, "item_knn", "notes", p_value=0.0312, who=0.0471)
+    result = _with_drift(result, "item_knn", p_value=0.777, who=0.123)
+    text = _printed(result)
+    assert "p (notes)" in text
+    assert "0.031" in next(line for line in text.splitlines() if line.startswith("item_knn  "))
+    assert "all placebos, 4.7 points of drift of notes above their mean" in " ".join(text.split())
+    assert "0.777" not in text
+
+
+def test_log_says_in_one_sentence_what_holds_of_all(log_result: StudyResult) -> None:
+    nothing = _with_drift(
+        _with_drift(log_result, "item_knn", "notes", p_value=0.5), "trending", "notes", p_value=0.3
+    )
+    assert "No evidence that newcomers did it, whichever recommender:" in _printed(nothing)
+    one = _with_drift(nothing, "trending", "notes", p_value=0.01)
+    assert "whichever recommender" not in _printed(one)
+    assert "item_knn: no evidence that newcomers did it" in _printed(one)
+    assert "trending: evidence that newcomers did it" in _printed(one)
+    unmatched = dataclasses.replace(one, notes=("5 newcomers; NOT MATCHED to 5%, so volume …",))
+    assert "the placebos are NOT MATCHED (see the note): volume may explain it" in _printed(
+        unmatched
+    )
+    calm = dataclasses.replace(nothing, notes=unmatched.notes)
+    assert "volume may explain" not in _printed(calm)
+
+
+def test_log_shows_when_newcomers_arrived(log_result: StudyResult) -> None:
+    weeks = [date(2024, 11, 4) + timedelta(days=7 * i) for i in range(20)]
+    arrivals = pl.DataFrame(
+        {
+            "from": weeks,
+            "days": [7] * 20,
+            "first_seen": [900, *[40] * 11, *[400] * 4, *[40] * 4],
+            "used": [False] + [True] * 19,
+            "wave": [False] * 12 + [True] * 4 + [False] * 4,
+        },
+        schema=ARRIVALS,
+    )
+    wave = Wave(11, 15, 40.0, 400.0, 90.0, 20.0, 3.0, 0.001)
+    found = dataclasses.replace(log_result, arrivals=arrivals, wave=wave, arrived=date(2025, 1, 29))
+    lines = _printed(found).splitlines()
+    start = lines.index("When did newcomers arrive?  (found: from 2025-01-29 on)")
+    assert [line.split() for line in lines[start + 4 : start + 6]] == [
+        ["2025-01-20", "40"],
+        ["2025-01-27", "400", "yes"],
+    ]
+    assert "400.0 a week after 40.0 before; p = 0.001; penalised gain 70.0." in lines
+    assert "When did newcomers arrive?" not in _printed(log_result)
+
+
+@pytest.mark.parametrize(
+    ("p_value", "difference", "check_p", "words"),
+    [
+        (0.5, 0.01, 0.5, "topic: no evidence that newcomers did it, by this view."),
+        (0.01, 0.05, 0.5, "topic: the most exposed changed more, as if newcomers did it."),
+        (0.01, -0.05, 0.5, "topic: the most exposed changed less, as if newcomers did it."),
+        (0.01, 0.05, 0.01, "topic: cannot be told; the two differed before anybody came."),
+        (0.01, 0.05, None, "as if newcomers did it; unchecked before they came."),
+    ],
+)
+def test_log_has_a_view_by_exposure(
+    p_value: float, difference: float, check_p: float | None, words: str, log_result: StudyResult
+) -> None:
+    row = {
+        "outcome": "topic",
+        "check": False,
+        "window_days": 7,
+        "exposure_low": 0.1,
+        "exposure_high": 0.3,
+        "low": 0.1,
+        "high": 0.1 + difference,
+        "difference": difference,
+        "ci_low": difference - 0.02,
+        "ci_high": difference + 0.02,
+        "p_value": p_value,
+        "n_low": 30,
+        "n_high": 30,
+        "lost_low": 0,
+        "lost_high": 10,
+    }
+    rows = [row] if check_p is None else [row, {**row, "check": True, "p_value": check_p}]
+    text = _printed(dataclasses.replace(log_result, exposed=pl.DataFrame(rows, schema=EXPOSED)))
+    assert words in text
+    assert max(len(line) for line in text.splitlines()) <= 100
+    assert "Assumed: parallel trends. Without newcomers, both would have changed alike." in text
+    assert "0, 25" in text
+    low, high = 100 * (difference - 0.02), 100 * (difference + 0.02)
+    assert f"{100 * difference:.1f} [{low:.1f}, {high:.1f}]" in text
 
 
 def test_whereabouts_name_the_run() -> None:

@@ -114,12 +114,12 @@ def test_cells_can_run_alone_and_in_any_order(result):
 
 
 def test_threads_and_a_known_half_change_nothing(result):
+    """One seed's worlds, from which all parts are computed: half of them again, half stored."""
     store = {}
-    cells = plan(recsys.load_study(CONFIG))
-    for cell in cells[::2]:
+    for cell in plan(recsys.load_study(CONFIG, ["seeds=1"]))[::2]:
         store[cell.identity] = run_cell(cell)
-    again = recsys.run(recsys.load_study(CONFIG, ["workers=4"]), store=store)
-    assert again.channels.equals(result.channels)
+    again = recsys.run(recsys.load_study(CONFIG, ["seeds=1", "workers=4"]), store=store)
+    assert again.games.equals(result.games.filter(seed=0))
 
 
 @pytest.mark.parametrize(
