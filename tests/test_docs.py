@@ -2,8 +2,11 @@
 
 import dataclasses
 import doctest
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,6 +51,26 @@ def test_python_runs(document, somewhere):
             (somewhere / named[1]).write_text(code, encoding="utf-8")
         else:
             exec(compile(code, str(document), "exec"), names)
+
+
+WITH_TESTS = [path for path in DOCUMENTS if "# test_" in path.read_text(encoding="utf-8")]
+
+
+@pytest.mark.parametrize("document", WITH_TESTS, ids=lambda path: path.name)
+def test_tests_in_documents_pass(document, somewhere):
+    for code in blocks(document, "python"):
+        named = FILE.match(code.lstrip("\n"))
+        if named:
+            (somewhere / named[1]).write_text(code, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=somewhere,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stdout
 
 
 @each_document

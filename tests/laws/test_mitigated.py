@@ -13,6 +13,7 @@ from recsys.mitigations import MITIGATIONS, Cap, WarmStart, mitigated
 from recsys.recommenders import RECOMMENDERS
 from recsys.study import plan
 from recsys.study.arms import open_loop as world_module
+from recsys.testing import example_mitigations
 from recsys.world.arms import Arm
 from recsys.world.day import blocks
 from tests.kit import open_loop
@@ -110,24 +111,16 @@ def test_what_needs_impressions_is_given_them(name):
 
 # Open loop, pair by pair
 
-STRONG = {
-    "cap": {"share": 0.1},
-    "ramp": {"days": 10.0},
-    "anchor": {"mu": 100.0},
-    "ensemble": {"seeds": 2},
-    "fresh_slot": {"slot": 3, "graduate": 60},
-}
-"""Options that make a mitigation's part large, or its fit quick; others have their defaults."""
-PAIRS = [(name, kind, STRONG.get(kind, {})) for kind in MITIGATIONS for name in RECOMMENDERS]
+PAIRS = [(name, kind) for kind in MITIGATIONS for name in RECOMMENDERS]
 
 
-def paired(name, kind, options):
+def paired(name, kind):
     """A recommender under a mitigation; skipped where that is refused, and told to start anew as
     studies do."""
     plain = RECOMMENDERS[name](**open_loop.SMALL.get(name, {}))
     anew = plain.warm_starts and kind not in ("warm_start", "anchor", "frozen")
     try:
-        own = MITIGATIONS[kind](**options)
+        own = example_mitigations(kind)[0]
         return mitigated(plain, [*([WarmStart(enabled=False)] if anew else []), own])
     except ConfigError:
         return None
@@ -148,10 +141,10 @@ def assert_no_drift(worlds, recommender):
     np.testing.assert_array_equal(control.sources, influx.sources)
 
 
-@pytest.mark.parametrize(("name", "kind", "options"), PAIRS, ids=str)
-def test_no_influx_no_drift(idle, name, kind, options, monkeypatch):
+@pytest.mark.parametrize(("name", "kind"), PAIRS, ids=str)
+def test_no_influx_no_drift(idle, name, kind, monkeypatch):
     monkeypatch.setattr(world_module, "training_seed", lambda seed, _: seed)
-    recommender = paired(name, kind, options)
+    recommender = paired(name, kind)
     if recommender is not None:
         assert_no_drift(idle, recommender)
 

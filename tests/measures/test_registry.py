@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import pickle
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,164 +30,137 @@ from recsys.measures import (
     tv,
 )
 from recsys.measures.mix import joint_codes
+from recsys.testing import ContractError, MeasureContract, check_measure, sample_pair
 
-N_READERS, DEPTH, N_ITEMS = 300, 8, 60
-
-every_measure = pytest.mark.parametrize("measure", MEASURES.values(), ids=MEASURES.keys())
-
-
-def random_pair(seed: int = 1) -> FeedPair:
-    """Feeds of all lengths; the reference holds no newcomers' notes, as a twin without influx."""
-    rng = np.random.default_rng(seed)
-    from_newcomers = np.arange(N_ITEMS) >= 40
-
-    def feeds(n_items: int) -> np.ndarray:
-        ids = rng.permuted(np.tile(np.arange(n_items), (N_READERS, 1)), axis=1)[:, :DEPTH]
-        lengths = np.where(rng.random(N_READERS) < 0.7, DEPTH, rng.integers(0, DEPTH, N_READERS))
-        lengths[:3] = 0
-        return np.where(np.arange(DEPTH) < lengths[:, None], ids, -1).astype(np.int32)
-
-    reference, arm, before = feeds(40), feeds(N_ITEMS), feeds(N_ITEMS)
-    taste = rng.random((N_READERS, 5))
-    hits = (rng.random(arm.shape) < 0.2) & (arm >= 0)
-    return FeedPair(
-        reference=reference,
-        feeds=arm,
-        attributes={
-            name: rng.integers(0, values, N_ITEMS, dtype=np.int32)
-            for name, values in (("language", 2), ("format", 3), ("topic", 5))
-        },
-        from_newcomers=from_newcomers,
-        examine=0.9 ** np.arange(DEPTH),
-        creators=rng.integers(0, 12, N_ITEMS, dtype=np.int32),
-        popularity=rng.random(N_ITEMS),
-        vectors=rng.normal(size=(N_ITEMS, 3)).astype(np.float32),
-        reference_scores=-np.sort(rng.random(arm.shape)),
-        scores=-np.sort(rng.random(arm.shape)),
-        previous=before,
-        history={"topic": taste / taste.sum(axis=1, keepdims=True)},
-        relevance=rng.random(arm.shape, dtype=np.float32),
-        hits=hits,
-        n_relevant=(hits.sum(axis=1) + rng.integers(0, 3, N_READERS)).astype(np.int32),
-        without=reference,
-    )
+N_USERS, DEPTH, N_ITEMS = 300, 8, 60
 
 
-@every_measure
-def test_one_bounded_value_per_reader(measure: Measure) -> None:
-    values = measure(random_pair())
-    assert values.shape == (N_READERS,)
-    assert values.dtype == np.float64
-    defined = values[~np.isnan(values)]
-    assert defined.size > N_READERS / 2
-    low, high = measure.bounds
-    assert defined.min() >= low
-    assert defined.max() <= high
-    assert defined.std() > 0.0
+EMPTY = {
+    **dict.fromkeys(("notes", "jaccard", "average_overlap", "slots_changed", "one_step"), (0, 1)),
+    **dict.fromkeys(("rbo_ext", "rbo_ext_ties", "kendall", "creators", "turnover"), (0, 1)),
+    **dict.fromkeys(("displaced", "reshuffled"), (0, np.nan)),
+}
+"""What a measure says where both feeds are empty, and where one is; others are undefined."""
 
 
-@every_measure
-def test_identical_feeds_do_not_drift(measure: Measure) -> None:
-    pair = random_pair()
-    values = measure(replace(pair, reference=pair.feeds, without=pair.feeds))
-    if measure.kind == "drift":
-        assert (np.nan_to_num(values) == 0.0).all()
-    else:
-        np.testing.assert_array_equal(values, measure(pair))  # blind to the reference
+class TestMeasures(MeasureContract):
+    @pytest.fixture(params=MEASURES, autouse=True)
+    def tried(self, request):
+        self.measure = MEASURES[request.param]
+        self.both_empty, self.one_empty = EMPTY.get(request.param, (np.nan, np.nan))
 
 
-@every_measure
-def test_renumbering_items_changes_nothing(measure: Measure) -> None:
-    pair = random_pair()
-    new_id = np.random.default_rng(2).permutation(N_ITEMS).astype(np.int32)
-    old_id = np.argsort(new_id)
-    reference = np.where(pair.reference >= 0, new_id[pair.reference], -1).astype(np.int32)
-    renumbered = replace(
-        pair,
-        reference=reference,
-        without=reference,
-        feeds=np.where(pair.feeds >= 0, new_id[pair.feeds], -1).astype(np.int32),
-        attributes={name: codes[old_id] for name, codes in pair.attributes.items()},
-        from_newcomers=pair.from_newcomers[old_id],
-        creators=pair.creators[old_id],
-        popularity=pair.popularity[old_id],
-        vectors=pair.vectors[old_id],
-        previous=np.where(pair.previous >= 0, new_id[pair.previous], -1).astype(np.int32),
-    )
-    np.testing.assert_array_equal(measure(renumbered), measure(pair))
+def test_each_is_named_by_its_key() -> None:
+    assert {name: measure.name for name, measure in MEASURES.items()} == {
+        name: name for name in MEASURES
+    }
 
 
-@every_measure
-def test_a_reader_is_measured_alone(measure: Measure) -> None:
-    pair = random_pair()
-    half = slice(100, 250)
-    names = (
-        "reference",
-        "feeds",
-        "reference_scores",
-        "scores",
-        "previous",
-        "relevance",
-        "hits",
-        "n_relevant",
-        "without",
-    )
-    rows = {name: getattr(pair, name)[half] for name in names}
-    part = replace(pair, **rows, history={"topic": pair.history["topic"][half]})
-    np.testing.assert_array_equal(measure(part), measure(pair)[half])
+# Wrong measures: each breaks the promise that it is about
 
 
-# What each measure says where both feeds, the reference's, or the arm's are empty.
-BOTH_EMPTY = {"notes": 0, "jaccard": 0, "average_overlap": 0, "slots_changed": 0, "one_step": 0}
-BOTH_EMPTY |= {"displaced": 0, "reshuffled": 0, "rbo_ext": 0, "rbo_ext_ties": 0, "kendall": 0}
-BOTH_EMPTY |= {"creators": 0, "turnover": 0}
-ONE_EMPTY = {"notes": 1, "jaccard": 1, "average_overlap": 1, "slots_changed": 1, "one_step": 1}
-ONE_EMPTY |= {"rbo_ext": 1, "rbo_ext_ties": 1, "kendall": 1, "creators": 1, "turnover": 1}
+def changed(pair: FeedPair) -> np.ndarray:
+    """Share of slots that hold another item: right, but for what the wrong ones add."""
+    return np.asarray((pair.feeds != pair.reference).mean(axis=1))
 
 
-@every_measure
-def test_empty_feeds(measure: Measure) -> None:
-    pair = random_pair()
-    no_reference, no_feed = (pair.reference[:, 0] < 0), (pair.feeds[:, 0] < 0)
-    both, lost = no_reference & no_feed, ~no_reference & no_feed
-    gained = no_reference & ~no_feed
-    assert min(both.sum(), lost.sum(), gained.sum()) > 0
-    hits = np.zeros_like(pair.feeds, dtype=bool)
-    none = np.zeros(N_READERS, dtype=np.int32)
-    values = measure(replace(pair, hits=hits, n_relevant=none, previous=pair.reference))
-    expected_both = BOTH_EMPTY.get(measure.name, np.nan)
-    expected_one = ONE_EMPTY.get(measure.name, np.nan)
-    np.testing.assert_array_equal(values[both], np.full(both.sum(), expected_both))
-    np.testing.assert_array_equal(values[lost], np.full(lost.sum(), expected_one))
-    if measure.kind == "drift":
-        np.testing.assert_array_equal(values[gained], np.full(gained.sum(), expected_one))
+def far_from_itself(pair: FeedPair) -> np.ndarray:
+    return (changed(pair) + 0.01) / 1.01
 
 
-@every_measure
-def test_entries_are_complete(measure: Measure) -> None:
-    assert MEASURES[measure.name] is measure
-    assert measure.title
-    assert measure.unit
-    assert "\n" not in measure.formula
-    assert measure.kind in {"drift", "level"}
-    assert pickle.loads(pickle.dumps(measure)) == measure  # goes to worker processes
+def relative_to_the_others(pair: FeedPair) -> np.ndarray:
+    values = changed(pair)
+    return values / max(values.max(), 1e-9) * values.mean()
 
 
-@every_measure
-def test_missing_needs_are_named(measure: Measure) -> None:
-    optional = {name: None for name in random_pair().provides if hasattr(FeedPair, name)}
-    bare = replace(random_pair(), attributes={}, from_newcomers=None, **optional)
-    assert bare.provides == frozenset()
-    if measure.needs:
-        with pytest.raises(ValueError, match=rf"measure '{measure.name}' needs \['"):
-            measure(bare)
-    else:
-        assert measure.name in available(bare.provides)
-        measure(bare)
+def of_item_ids(pair: FeedPair) -> np.ndarray:
+    return np.asarray(abs(pair.feeds - pair.reference).mean(axis=1) / 100)
+
+
+def beyond_the_bounds(pair: FeedPair) -> np.ndarray:
+    return 2 * changed(pair)
+
+
+def of_single_precision(pair: FeedPair) -> np.ndarray:
+    return changed(pair).astype(np.float32)
+
+
+def one_for_all(pair: FeedPair) -> np.ndarray:
+    return np.zeros(pair.feeds.shape[0])
+
+
+def spoils_the_pair(pair: FeedPair) -> np.ndarray:
+    values = changed(pair)
+    pair.feeds[:] = pair.reference
+    return values
+
+
+def needs_creators(pair: FeedPair) -> np.ndarray:
+    if pair.creators is None:
+        raise TypeError("no creators")
+    return changed(pair)
+
+
+WRONG = {
+    far_from_itself: "identical_feeds_do_not_drift",
+    relative_to_the_others: "a_user_is_measured_alone",
+    of_item_ids: "renumbering_items_changes_nothing",
+    beyond_the_bounds: "one_bounded_value_per_user",
+    of_single_precision: "one_bounded_value_per_user",
+    one_for_all: "one_bounded_value_per_user",
+    spoils_the_pair: "the_pair_stays_as_it_was",
+    needs_creators: "missing_needs_are_named",
+}
+
+
+def a_measure(function: Callable[[FeedPair], np.ndarray], **options: Any) -> Measure:
+    entry = {"name": "mine", "title": "mine", "kind": "drift", "unit": "0 to 1", "formula": "x"}
+    return Measure(function=function, **(entry | options))
+
+
+def tried(measure: Measure, promise: str) -> None:
+    contract = MeasureContract()
+    contract.measure = measure
+    getattr(contract, f"test_{promise}")()
+
+
+@pytest.mark.parametrize("function", WRONG, ids=lambda function: function.__name__)
+def test_wrong_measures_break_the_contract(function: Callable[[FeedPair], np.ndarray]) -> None:
+    tried(a_measure(changed), WRONG[function])
+    with pytest.raises(ContractError):
+        tried(a_measure(function), WRONG[function])
+
+
+def test_a_level_that_looks_at_the_reference_breaks_the_contract() -> None:
+    with pytest.raises(ContractError, match="the reference changes it"):
+        tried(a_measure(changed, kind="level"), "identical_feeds_do_not_drift")
+
+
+def test_entries_that_are_not_complete_break_the_contract() -> None:
+    for options in ({"title": ""}, {"formula": "two\nlines"}, {"name": "two words"}):
+        with pytest.raises(ContractError):
+            tried(a_measure(changed, **options), "the_entry_is_complete")
+    with pytest.raises(ContractError, match="define its function at the top of a module"):
+        tried(a_measure(lambda pair: changed(pair)), "it_can_go_to_another_process")
+
+
+def test_empty_feeds_without_one_answer_break_the_contract() -> None:
+    def drawn(pair: FeedPair) -> np.ndarray:
+        return np.where(pair.feeds[:, 0] < 0, np.arange(pair.feeds.shape[0]), 0.0)
+
+    with pytest.raises(ContractError, match="NaN for all users or 0 for all"):
+        tried(a_measure(drawn), "empty_feeds")
+
+
+def test_a_check_names_every_broken_promise() -> None:
+    check_measure(a_measure(changed))
+    with pytest.raises(ContractError, match="measure 'mine' breaks 1 of ") as broken:
+        check_measure(a_measure(far_from_itself), both_empty=0.01 / 1.01)
+    assert "the drift of a feed from itself must be 0" in str(broken.value)
 
 
 def test_available() -> None:
-    assert available(random_pair().provides) == tuple(MEASURES)
+    assert available(sample_pair().provides) == tuple(MEASURES)
     assert available(["hits", "n_relevant"])[-2:] == ("ndcg", "recall")
     assert "ndcg" not in available(["hits"])
     assert "language_format" not in available(["language"])
@@ -204,7 +178,7 @@ def test_the_ladder_has_one_measure_a_rung() -> None:
 
 
 def test_changed_slots_are_displaced_or_reshuffled() -> None:
-    pair = random_pair()
+    pair = sample_pair()
     parts = MEASURES["displaced"](pair) + MEASURES["reshuffled"](pair)
     accounted = ~np.isnan(parts)
     # Two shares of at most 8 slots and their sum: two roundings.
@@ -214,7 +188,7 @@ def test_changed_slots_are_displaced_or_reshuffled() -> None:
 
 
 def test_a_mix_measure_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    pair = replace(random_pair(), attributes={"mood": np.arange(N_ITEMS, dtype=np.int32) % 7})
+    pair = replace(sample_pair(), attributes={"mood": np.arange(N_ITEMS, dtype=np.int32) % 7})
     measure = mix_measure("mood", ("mood",), "hellinger")
     at_once = measure(pair)
     assert np.nanmax(at_once) > 0
@@ -224,7 +198,7 @@ def test_a_mix_measure_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_measures_share_is_of_one_pair() -> None:
     """Values do not depend on which measures came before, nor on another pair's."""
-    pair = random_pair()
+    pair = sample_pair()
     forwards = {name: measure(pair) for name, measure in MEASURES.items()}
     other = replace(pair, feeds=pair.reference)
     backwards = {name: MEASURES[name](pair.afresh()) for name in reversed(MEASURES)}
@@ -236,7 +210,7 @@ def test_what_measures_share_is_of_one_pair() -> None:
 @pytest.mark.parametrize("depth", [1, 2, DEPTH])
 def test_one_pass_says_what_each_function_says(depth: int) -> None:
     """FRBO, average overlap, RBO_ext and Kendall come from one match of a pair's notes."""
-    whole = random_pair(3)
+    whole = sample_pair(3)
     names = (
         "reference",
         "feeds",
@@ -280,7 +254,7 @@ def test_looked_up_distances_are_those_of_the_mixes(
     name: str, deepest: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("recsys.measures.mix_drift._DEEPEST_TABLE", deepest)
-    pair = random_pair(4)
+    pair = sample_pair(4)
     codes, n = joint_codes((pair.attributes["format"], pair.attributes["topic"]))
     mixes = [feed_mix(ids, codes, n) for ids in (pair.reference, pair.feeds)]
     expected = {"tv": tv, "jsd": jsd, "hellinger": hellinger}[name](*mixes)
@@ -288,7 +262,7 @@ def test_looked_up_distances_are_those_of_the_mixes(
     np.testing.assert_array_equal(got, expected)
     full = replace(
         pair,
-        reference=np.tile(np.arange(DEPTH, dtype=np.int32), (N_READERS, 1)),
+        reference=np.tile(np.arange(DEPTH, dtype=np.int32), (N_USERS, 1)),
         feeds=np.random.default_rng(0).integers(0, N_ITEMS, pair.feeds.shape, dtype=np.int32),
     )
     mixes = [feed_mix(ids, codes, n) for ids in (full.reference, full.feeds)]
@@ -319,7 +293,7 @@ def test_crossing_attributes_sees_what_each_alone_does_not() -> None:
     [
         ("feeds", np.zeros(3, dtype=np.int32), r"feeds has shape \(3,\); expected \(n, k\)"),
         ("reference", np.zeros((2, 2), dtype=np.int32), r"reference has shape \(2, 2\)"),
-        ("feeds", np.zeros((N_READERS, DEPTH)), "feeds has shape .* float64; .* of integer"),
+        ("feeds", np.zeros((N_USERS, DEPTH)), "feeds has shape .* float64; .* of integer"),
         ("from_newcomers", np.zeros(N_ITEMS, dtype=int), "from_newcomers has shape .* of bool"),
         ("examine", np.ones(3), r"examine has shape \(3,\)"),
         ("relevance", np.ones((1, 1)), r"relevance has shape \(1, 1\)"),
@@ -330,11 +304,11 @@ def test_crossing_attributes_sees_what_each_alone_does_not() -> None:
         ("popularity", np.ones(N_ITEMS, dtype=int), "popularity has shape .* of floating"),
         ("vectors", np.ones(N_ITEMS), r"vectors has shape \(60,\)"),
         ("scores", np.ones((2, 2)), r"scores has shape \(2, 2\)"),
-        ("previous", np.ones((N_READERS, 3), dtype=int), r"previous has shape \(300, 3\)"),
+        ("previous", np.ones((N_USERS, 3), dtype=int), r"previous has shape \(300, 3\)"),
         ("history", {"topic": np.ones((2, 5))}, r"history\['topic'\] has shape \(2, 5\)"),
         ("attributes", {"topic": np.zeros(3, dtype=int)}, r"attributes\['topic'\] has shape"),
     ],
 )
 def test_pairs_are_checked_on_the_way_in(field: str, value: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        replace(random_pair(), **{field: value})
+        replace(sample_pair(), **{field: value})

@@ -1,9 +1,10 @@
-"""What every mitigation promises: a mitigated recommender is a recommender."""
+"""Every entry of MITIGATIONS keeps the contract, and wrong mitigations break it."""
 
 import hashlib
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,156 +14,68 @@ import pytest
 import recsys
 from recsys.core.errors import ConfigError, LogError
 from recsys.logs.log import InteractionLog
-from recsys.logs.schema import SOURCES
-from recsys.mitigations import MITIGATIONS, Frozen, Mitigated, mitigated
-from recsys.mitigations.base import Place
-from recsys.recommenders import ALS, RECOMMENDERS, ItemKNN, Trending, with_fallback
-from tests.mitigations.conftest import N_ITEMS, N_USERS, START, options_of, wrapped
-from tests.recommenders.conftest import SMALL
-from tests.recommenders.test_laws import feeds
+from recsys.mitigations import MITIGATIONS, Mitigated, Mitigation, mitigated
+from recsys.mitigations.base import Dressed, Place
+from recsys.recommenders import ALS, RECOMMENDERS, ItemKNN, Trending
+from recsys.testing import (
+    ContractError,
+    MitigationContract,
+    check_mitigation,
+    community_with_newcomers,
+    example_mitigations,
+    quick_recommender,
+    takes,
+)
+from recsys.testing.communities import two_hours_apart
+from recsys.testing.promises import same_ranking
 
-EVERYBODY = np.arange(N_USERS)
+EVERYBODY = np.arange(400)
 MIXED = np.array([100, 3, 350, -1, 11])
+SLOW = ("bpr", "lmf", "ranker")
+"""Tried under the first options of each mitigation only."""
+
+PAIRS = {
+    f"{name}+{kind}{number or ''}": (name, kind, mitigation)
+    for kind in MITIGATIONS
+    for number, mitigation in enumerate(example_mitigations(kind))
+    for name in RECOMMENDERS
+    if (number == 0 or name not in SLOW) and takes(mitigation, quick_recommender(name))
+}
+
+INERT = [
+    ("downweight", {"weight": 1.0}),
+    ("ramp", {"days": 0.001, "of": "slots"}),
+    ("offset", {"strength": 0.0}),
+    ("ensemble", {"seeds": 1}),
+    ("language_gate", {"share": 1.0}),
+    ("language_gate", {"share": 0.0, "skill": 0.0}),
+    ("calibrated", {"strength": 0.0}),
+    ("cap", {"share": 1.0}),
+    ("cap", {"share": 1.0, "everybody": True}),
+    ("fresh_slot", {"graduate": 1}),
+]
+"""Options by which a mitigation changes nothing."""
 
 
-def assert_same(got, expected):
-    np.testing.assert_array_equal(got.item_ids, expected.item_ids)
-    np.testing.assert_array_equal(got.scores.view(np.uint32), expected.scores.view(np.uint32))
-    np.testing.assert_array_equal(got.sources, expected.sources)
+class TestMitigations(MitigationContract):
+    @pytest.fixture(params=PAIRS, autouse=True)
+    def tried(self, request):
+        name, kind, self.mitigation = PAIRS[request.param]
+        self.inner = quick_recommender(name)
+        self.learns = name != "random"
+        self.seed_matters = kind != "frozen"
+        newcomers = two_hours_apart([1], [7], ["click"], newcomers=(1, 9))
+        weight = self.mitigation.weigh(newcomers)
+        self.newcomers_alone = not (weight == 0 or (weight < 1 and name == "als"))
 
 
-@pytest.mark.parametrize("k", [1, 20, 60])
-def test_shapes_types_and_gaps(model, k):
-    got = model.rank(MIXED, k)
-    assert got.item_ids.shape == got.scores.shape == got.sources.shape == (MIXED.size, k)
-    assert (got.item_ids.dtype, got.scores.dtype, got.sources.dtype) == (
-        np.int32,
-        np.float32,
-        np.uint8,
-    )
-    filled = got.item_ids >= 0
-    np.testing.assert_array_equal(filled, ~np.isnan(got.scores))
-    assert (np.diff(filled.astype(int), axis=1) <= 0).all()
-    known = [list(SOURCES.categories).index(name) for name in ("personal", "fresh")]
-    assert np.isin(got.sources[filled], known).all()
-    assert filled[0].any()
-
-
-def test_no_item_twice_nor_one_that_was_seen(model, log):
-    got, seen = model.rank(EVERYBODY, 30), log.seen.toarray()
-    for user, ids in enumerate(got.item_ids):
-        held = ids[ids >= 0]
-        assert np.unique(held).size == held.size
-        assert not seen[user, held].any()
-    again = model.rank(EVERYBODY, 30, exclude_seen=False)
-    user, place = np.nonzero(again.item_ids >= 0)
-    assert seen[user, again.item_ids[user, place]].any()
-
-
-def test_candidates(model):
-    candidates = np.arange(N_ITEMS) % 3 == 0
-    got = model.rank(EVERYBODY, 20, candidates)
-    assert candidates[got.item_ids[got.item_ids >= 0]].all()
-    assert (got.item_ids >= 0).any()
-
-
-@pytest.mark.parametrize("k", [0, -1, 61])
-def test_depths_that_cannot_be(model, k):
-    with pytest.raises(ValueError, match="k must be 1 to 60"):
-        model.rank(MIXED, k)
-
-
-def test_nobody(model):
-    assert model.rank(np.array([], dtype=np.int64), 3).item_ids.shape == (0, 3)
-
-
-def test_a_user_is_served_alike_in_any_company(model):
-    alone = model.rank(EVERYBODY, 20)
-    for users in (np.random.default_rng(6).permutation(N_USERS)[:90], np.array([50, 51])):
-        got = model.rank(users, 20)
-        np.testing.assert_array_equal(got.item_ids, alone.item_ids[users])
-        np.testing.assert_array_equal(got.scores, alone.scores[users])
-
-
-def test_recommend_and_fallback(model, log):
-    got = model.recommend([100, 3, 12345], k=10)
-    assert got.group_by("user_id").len()["len"].to_list() == [10, 10, 10]
-    full = with_fallback(model.rank(EVERYBODY, 10), Trending().fit(log), EVERYBODY)
-    assert (full.item_ids >= 0).all()
-
-
-def test_same_seed_same_bits_and_another_seed_another_result(recommender, model, previous, log):
-    once = model.rank(EVERYBODY, 20)
-    assert_same(recommender.fit(log, 0, previous).rank(EVERYBODY, 20), once)
-    other = recommender.fit(log, 1, previous).rank(EVERYBODY, 20)
-    if recommender.deterministic:
-        assert_same(other, once)
-    elif not isinstance(recommender.mitigation, Frozen):
-        assert (other.scores != once.scores).any()
-
-
-def test_without_a_previous_model_there_is_a_plain_fit(recommender, log):
-    assert recommender.fit(log).rank(MIXED, 20).item_ids.shape == (MIXED.size, 20)
-
-
-def test_a_fit_leaves_the_log_alone(recommender, log):
-    users, items, dense = log.users.clone(), log.items.clone(), log.dense.clone()
-    recommender.fit(log, 1).rank(MIXED, 20)
-    assert log.users.equals(users)
-    assert log.items.equals(items)
-    assert log.dense.equals(dense)
-
-
-# Inert newcomers
-
-
-def test_inert_newcomers_and_items_change_no_bit(recommender, previous, model, frames, log):
-    events, users, items = frames
-    idle = pl.DataFrame({"user_id": [*range(1000, 1100)], "cohort": "newcomer", "language": "en"})
-    unread = pl.DataFrame(
-        {"item_id": [*range(900, 950)], "creator_id": 1001, "language": "en", "topic": "cars"}
-    )
-    more = InteractionLog.from_frames(
-        events,
-        pl.concat([users, idle], how="diagonal_relaxed"),
-        pl.concat([items, unread], how="diagonal_relaxed"),
-    )
-    candidates = np.arange(more.n_items) < N_ITEMS
-    got = recommender.fit(more, 0, previous).rank(EVERYBODY, 20, candidates)
-    expected = model.rank(EVERYBODY, 20, np.ones(N_ITEMS, dtype=bool))
-    assert_same(got, expected)
-
-
-# Relabelled
-
-
-def test_relabelling_relabels_and_changes_nothing_else(recommender, model, log, before):
-    """Other ids and other dense ids, the same keys."""
-    rng = np.random.default_rng(8)
-    names = {
-        "user_id": dict(zip(log.users["user_id"], rng.permutation(N_USERS), strict=True)),
-        "item_id": dict(zip(log.items["item_id"], rng.permutation(N_ITEMS), strict=True)),
-    }
-    makers = {maker: names["user_id"].get(maker, maker) for maker in log.items["creator_id"]}
-    order = rng.permutation(N_USERS), rng.permutation(N_ITEMS)
-
-    def relabelled(frame):
-        known = {column: to for column, to in names.items() if column in frame.columns}
-        if "creator_id" in frame.columns:
-            known["creator_id"] = makers
-        return frame.with_columns(pl.col(c).replace_strict(to) for c, to in known.items())
-
-    users, items = relabelled(log.users)[order[0]], relabelled(log.items)[order[1]]
-    after, earlier = (
-        InteractionLog.from_frames(relabelled(part.events), users, items) for part in (log, before)
-    )
-    assert after.users["user_id"].to_list() != list(range(N_USERS))
-    got = recommender.fit(after, 0, recommender.fit(earlier, 0)).rank(EVERYBODY, 20)
-    expected = {
-        names["user_id"][user]: [(names["item_id"][item], score) for item, score in feed]
-        for user, feed in feeds(log, model.rank(EVERYBODY, 20), EVERYBODY).items()
-    }
-    assert feeds(after, got, EVERYBODY) == expected
+@pytest.mark.parametrize("name", RECOMMENDERS)
+@pytest.mark.parametrize(("kind", "options"), INERT, ids=str)
+def test_an_inert_setting_is_the_plain_recommender(name, kind, options):
+    contract = MitigationContract()
+    contract.inner, contract.inert = quick_recommender(name), MITIGATIONS[kind](**options)
+    if takes(contract.inert, contract.inner):
+        contract.test_an_inert_setting_is_the_plain_recommender()
 
 
 # Threads
@@ -206,158 +119,23 @@ def test_the_number_of_threads_changes_nothing():
     assert len(digests) == 1
 
 
-# Degenerate logs
-
-
-def made_of(user, item, kind=None, cohort=None):
-    """A log with all that any mitigation asks for; user 9 makes all notes."""
-    people = sorted({*user, 9})
-    n, m = len(people), len(set(item))
-    return InteractionLog.from_frames(
-        {
-            "user_id": user,
-            "item_id": item,
-            "kind": kind or ["click"] * len(user),
-            "timestamp": [START + 7200 * place for place in range(len(user))],
-        },
-        {
-            "user_id": people,
-            "cohort": [(cohort or {}).get(person, "incumbent") for person in people],
-            "language": ["zh"] * n,
-            "skill_in_other_language": [0.0] * n,
-        },
-        {
-            "item_id": sorted(set(item)),
-            "creator_id": [9] * m,
-            "language": (["zh", "en"] * m)[:m],
-            "topic": ["food"] * m,
-        },
-    )
-
-
-NEWCOMERS = {2: "newcomer", 9: "newcomer"}
-DEGENERATE = {
-    "one user, one note": ([1, 1], [7, 7], ["click", "impression"]),
-    "one user": ([1, 1, 1, 1], [7, 8, 9, 7], ["click", "click", "click", "impression"]),
-    "all the same note": ([1, 2, 3, 3], [7, 7, 7, 7], ["click", "click", "click", "impression"]),
-    "somebody has seen everything": (
-        [1, 1, 1, 3, 3, 2],
-        [7, 8, 9, 7, 8, 8],
-        ["click"] * 4 + ["impression", "click"],
-    ),
-    "no newcomers": ([1, 1, 2, 2, 3], [7, 8, 8, 9, 9], ["click"] * 4 + ["impression"]),
-}
-
-
-@pytest.mark.parametrize("name", DEGENERATE)
-def test_degenerate_logs(recommender, name):
-    log = made_of(*DEGENERATE[name], None if name == "no newcomers" else NEWCOMERS)
-    shown = (log.dense["kind"] == "impression").to_numpy()
-    first = recommender.fit(log.only(shown | (np.arange(shown.size) == 0)))
-    users = np.arange(log.n_users)
-    for model in (first, recommender.fit(log, 0, first)):
-        for user, ids in enumerate(model.rank(users, log.n_items).item_ids):
-            held, seen = ids[ids >= 0], model.log.seen[user].indices
-            assert np.unique(held).size == held.size
-            assert not np.isin(held, seen).any()
-        whole = model.rank(users, log.n_items, exclude_seen=False)
-        assert np.isfinite(whole.scores[whole.item_ids >= 0]).all()
-        for layer in (model, getattr(model, "inner", model)):
-            for factors in ("user_factors", "item_factors"):
-                assert np.isfinite(getattr(layer, factors, np.zeros(1))).all()
-    full = model.recommend([1], 1)
-    assert full.height == (log.seen[0].nnz < log.n_items)
-
-
-def test_nobody_but_newcomers(recommender):
-    """They are served, or an error says that nothing is left to learn from."""
-    log = made_of(
-        [1, 1, 2, 2],
-        [7, 8, 8, 8],
-        ["click", "click", "click", "impression"],
-        {1: "newcomer", **NEWCOMERS},
-    )
-    als, weight = "ALS" in str(recommender), recommender.mitigation.weigh(log)
-    if weight < 1 and (als or weight == 0):
-        with pytest.raises(LogError, match=r"incumbents have no positive event|holds no positive"):
-            recommender.fit(log)
-        return
-    model = recommender.fit(log)
-    whole = model.rank(np.arange(log.n_users), 2, exclude_seen=False)
-    assert np.isfinite(whole.scores[whole.item_ids >= 0]).all()
-
-
-def test_nothing_to_learn_from(recommender):
-    log = made_of([1, 2], [7, 8], ["impression", "hide"], NEWCOMERS)
-    if "Random" in str(recommender):  # it learns nothing from any log
-        assert recommender.fit(log).rank(np.array([0]), 2).item_ids.shape == (1, 2)
-        return
-    with pytest.raises(LogError, match="holds no positive event"):
-        recommender.fit(log)
-
-
-# Settings that change nothing
-
-
-INERT = [
-    ("downweight", {"weight": 1.0}),
-    ("ramp", {"days": 0.001, "of": "slots"}),
-    ("offset", {"strength": 0.0}),
-    ("ensemble", {"seeds": 1}),
-    ("language_gate", {"share": 1.0}),
-    ("language_gate", {"share": 0.0, "skill": 0.0}),
-    ("calibrated", {"strength": 0.0}),
-    ("cap", {"share": 1.0}),
-    ("cap", {"share": 1.0, "everybody": True}),
-    ("fresh_slot", {"graduate": 1}),
-]
-
-
-@pytest.mark.parametrize("name", RECOMMENDERS)
-@pytest.mark.parametrize(("kind", "options"), INERT, ids=str)
-def test_an_inert_setting_is_the_plain_recommender(name, kind, options, log, plain):
-    recommender = wrapped(name, kind, options)
-    if recommender is None:
-        return
-    candidates = np.arange(N_ITEMS) % 4 > 0
-    got, expected = recommender.fit(log, 3), plain(name)
-    assert_same(got.rank(EVERYBODY, 20), expected.rank(EVERYBODY, 20))
-    assert_same(got.rank(EVERYBODY, 20, candidates), expected.rank(EVERYBODY, 20, candidates))
-
-
-@pytest.fixture(scope="module")
-def plain(log):
-    made = {}
-
-    def of(name):
-        if name not in made:
-            made[name] = RECOMMENDERS[name](**SMALL.get(name, {})).fit(log, 3)
-        return made[name]
-
-    return of
-
-
 # The registry, and chains
 
 
-def test_each_is_named_once_explained_and_frozen():
+def test_each_is_named_once_and_explained():
     assert len(set(MITIGATIONS.values())) == len(MITIGATIONS)
     for kind in MITIGATIONS.values():
         assert "Use it" in kind.__doc__
-        for name, field in kind.model_fields.items():
-            assert field.description, f"{kind.__name__}.{name} has no docstring"
-        with pytest.raises(ValueError, match="Extra inputs"):
-            kind(no_such_option=1)
 
 
 @pytest.mark.parametrize("kind", MITIGATIONS)
 def test_each_acts_on_als_and_says_so_where_it_does_not(kind):
-    for options in options_of(kind):
-        assert wrapped("als", kind, options) is not None
-        for name in RECOMMENDERS:
-            if wrapped(name, kind, options) is None:
-                with pytest.raises(ConfigError, match=type(RECOMMENDERS[name]()).__name__):
-                    mitigated(RECOMMENDERS[name](), [MITIGATIONS[kind](**options)])
+    for mitigation in example_mitigations(kind):
+        assert takes(mitigation, quick_recommender("als"))
+        for recommender in map(quick_recommender, RECOMMENDERS):
+            if not takes(mitigation, recommender):
+                with pytest.raises(ConfigError, match=type(recommender).__name__):
+                    mitigated(recommender, [mitigation])
 
 
 def test_what_refuses_whom():
@@ -365,9 +143,9 @@ def test_what_refuses_whom():
         (name, kind)
         for kind in MITIGATIONS
         for name in RECOMMENDERS
-        if wrapped(name, kind, options_of(kind)[0]) is None
+        if not takes(example_mitigations(kind)[0], quick_recommender(name))
     }
-    takes = {
+    taken = {
         "anchor": {"als"},
         "frozen": {"als"},
         "warm_start": {"als", "bpr", "lmf", "ranker"},
@@ -376,12 +154,12 @@ def test_what_refuses_whom():
         "ensemble": {"als", "bpr", "lmf", "ranker", "random"},
     }
     assert refused == {
-        (name, kind) for kind, names in takes.items() for name in RECOMMENDERS if name not in names
+        (name, kind) for kind, names in taken.items() for name in RECOMMENDERS if name not in names
     }
 
 
 def test_the_order_of_places_is_kept():
-    every = [kind(**options_of(name)[0]) for name, kind in MITIGATIONS.items()]
+    every = [example_mitigations(kind)[0] for kind in MITIGATIONS]
     for first in every:
         for then in every:
             chain = [first, then]
@@ -405,14 +183,14 @@ def test_a_long_chain(log, before):
         "cap",
         "fresh_slot",
     )
-    chain = [MITIGATIONS[kind](**options_of(kind)[0]) for kind in kinds]
+    chain = [example_mitigations(kind)[0] for kind in kinds]
     recommender = mitigated(ALS(factors=4), chain)
     assert recommender.needs_previous
     assert recommender.needs_impressions
     first = recommender.fit(before, 0)
     second = recommender.fit(log, 0, first)
     got = second.rank(EVERYBODY, 20)
-    assert_same(recommender.fit(log, 0, first).rank(EVERYBODY, 20), got)
+    same_ranking(recommender.fit(log, 0, first).rank(EVERYBODY, 20), got, "two fits differ")
     assert (got.item_ids[:, 0] >= 0).mean() > 0.9
 
 
@@ -424,15 +202,123 @@ def test_a_long_chain(log, before):
         ("calibrated", "topic", "items: no column 'topic'"),
     ],
 )
-def test_a_log_that_lacks_what_is_needed(frames, kind, lacks, message):
-    events, users, items = frames
-    log = InteractionLog.from_frames(events, users, items.drop(lacks))
+def test_a_log_that_lacks_what_is_needed(kind, lacks, message):
+    frames = community_with_newcomers()
+    log = InteractionLog.from_frames(frames.events, frames.users, frames.items.drop(lacks))
     with pytest.raises(LogError, match=message):
         mitigated(ItemKNN(), [MITIGATIONS[kind]()]).fit(log).rank(MIXED, 5)
 
 
-def test_no_impressions_no_fresh_slot(frames):
-    events, users, items = frames
-    log = InteractionLog.from_frames(events.filter(pl.col("kind") != "impression"), users, items)
+def test_no_impressions_no_fresh_slot():
+    frames = community_with_newcomers()
+    clicked = frames.events.filter(pl.col("kind") != "impression")
+    log = InteractionLog.from_frames(clicked, frames.users, frames.items)
     with pytest.raises(LogError, match="the log holds no impressions"):
         mitigated(ItemKNN(), [MITIGATIONS["fresh_slot"]()]).fit(log)
+
+
+# Wrong mitigations: each breaks the promise that it is about
+
+
+class Leaky(Mitigation):
+    """Lowers posts of newcomers, but for one planted mistake."""
+
+    mistake: str = ""
+    """What it does wrong."""
+
+    @property
+    def place(self):
+        return Place.SCORES
+
+    def dress(self, model, seed, previous):
+        if self.mistake == "changes the log":
+            model.log.interactions.weights.data[:] = 1
+        if self.mistake == "goes by the model before":
+            return LeakyModel(model.log, model, self.mistake, float(previous is None))
+        return LeakyModel(model.log, model, self.mistake, float(seed))
+
+
+@dataclass(frozen=True)
+class LeakyModel(Dressed):
+    mistake: str
+    number: float
+
+    def scorer(self, items):
+        inner = self.inner.scorer(items)
+        lower = self.log.from_newcomers[items] * 0.5
+        if self.mistake == "counts newcomers, idle ones too":
+            lower = lower * self.log.newcomers.sum()
+        elif self.mistake == "counts posts, unread ones too":
+            lower = lower * self.log.n_items
+        elif self.mistake == "goes by dense ids":
+            lower = lower + items / 1000
+        elif self.mistake == "draws by the seed and does not say so":
+            lower = lower + self.number
+        elif self.mistake == "scores what cannot be served":
+            return lambda users: np.nan_to_num(inner(users), neginf=0.0) - lower
+        if self.mistake == "looks at who else is asked for":
+            return lambda users: inner(users) - lower - np.asarray(users).mean()
+        return lambda users: inner(users) - lower
+
+    def rank(self, users, k=20, candidates=None, exclude_seen=True):
+        if self.mistake == "serves what was seen":
+            exclude_seen = False
+        if self.mistake == "forgets the candidates":
+            candidates = None
+        got = super().rank(users, k, candidates, exclude_seen)
+        if self.mistake == "drops slots in the middle":
+            got.item_ids[:, 1:3] = -1
+        elif self.mistake == "serves one post twice":
+            got.item_ids[:, -1] = got.item_ids[:, 0]
+        return got
+
+
+MISTAKES = {
+    "changes the log": "fit_leaves_the_log_as_it_was",
+    "counts newcomers, idle ones too": "inert_users_and_items_move_nobody",
+    "counts posts, unread ones too": "inert_users_and_items_move_nobody",
+    "goes by dense ids": "relabelling_relabels_and_changes_nothing_else",
+    "draws by the seed and does not say so": (
+        "another_seed_gives_another_result_unless_deterministic"
+    ),
+    "looks at who else is asked for": "a_user_is_served_alike_in_any_company",
+    "serves what was seen": "seen_is_left_out_unless_asked_for",
+    "forgets the candidates": "candidates",
+    "drops slots in the middle": "shapes_types_and_gaps",
+    "serves one post twice": "no_item_twice",
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_wrong_mitigations_break_the_contract(mistake):
+    contract = MitigationContract()
+    promise, contract.inner = f"test_{MISTAKES[mistake]}", Trending()
+    contract.mitigation = Leaky()
+    getattr(contract, promise)()
+    contract.mitigation = Leaky(mistake=mistake)
+    with pytest.raises(ContractError):
+        getattr(contract, promise)()
+
+
+def test_an_inert_setting_that_changes_something_breaks_the_contract():
+    contract = MitigationContract()
+    contract.inner, contract.inert = Trending(), Leaky()
+    with pytest.raises(ContractError, match="should change nothing"):
+        contract.test_an_inert_setting_is_the_plain_recommender()
+
+
+def test_a_check_names_every_broken_promise():
+    check_mitigation(Leaky())
+    with pytest.raises(ContractError, match="Leaky around Trending breaks ") as broken:
+        check_mitigation(Leaky(mistake="counts newcomers, idle ones too"), [Trending()])
+    assert "test_inert_users_and_items_move_nobody" in str(broken.value)
+    assert "move feeds" in str(broken.value)
+
+
+def test_a_mitigation_that_acts_on_nothing_is_no_success():
+    class Refusing(Leaky):
+        def check(self, recommender):
+            raise ConfigError("not on this one")
+
+    with pytest.raises(ContractError, match="acts on none of trending, item_knn and als"):
+        check_mitigation(Refusing())

@@ -18,8 +18,9 @@ from recsys.mitigations.offset import offsets
 from recsys.mitigations.slots import allowed
 from recsys.recommenders import ALS, RECOMMENDERS, ItemKNN, Random, Trending
 from recsys.recommenders.als import ALSModel
-from tests.mitigations.conftest import FIRST_NEWCOMER, N_ITEMS, N_USERS
+from recsys.testing.communities import FIRST_NEWCOMER
 
+N_USERS, N_ITEMS = 400, 60
 INCUMBENTS = np.arange(FIRST_NEWCOMER)
 EVERYBODY = np.arange(N_USERS)
 

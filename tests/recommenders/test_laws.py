@@ -1,4 +1,7 @@
-"""Sameness to the bit: what must move nobody's feed does not, for every recommender."""
+"""Sameness to the bit: where factors start, and the number of threads.
+
+The laws that every recommender keeps are in `recsys.testing`.
+"""
 
 import hashlib
 import os
@@ -8,124 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 from threadpoolctl import threadpool_info
 
 import recsys
 from recsys.core.noise import Stream
 from recsys.core.threads import single_threaded_blas
-from recsys.logs.log import InteractionLog
 from recsys.recommenders.als import ALS
 from recsys.recommenders.factors import starting_factors
-
-K = 20
-
-
-def feeds(log, ranking, users):
-    """Rankings under people's own ids: {user: [(item, bits of the score), …]}."""
-    ids = log.items["item_id"].to_list()
-    return {
-        user: [
-            (ids[item], score)
-            for item, score in zip(items, scores.view(np.uint32).tolist(), strict=True)
-            if item >= 0
-        ]
-        for user, items, scores in zip(
-            log.users["user_id"].gather(users),
-            ranking.item_ids.tolist(),
-            ranking.scores,
-            strict=True,
-        )
-    }
-
-
-def interleaved(frame, others, seed):
-    """Rows of two frames in a drawn order."""
-    both = pl.concat([frame, others], how="diagonal")
-    return both[np.random.default_rng(seed).permutation(both.height)]
-
-
-def rows_of(ids, wanted):
-    """Dense ids of some people's ids."""
-    place = {name: row for row, name in enumerate(ids)}
-    return np.array([place[name] for name in wanted])
-
-
-# Inert
-
-
-def test_inert_users_move_nobody(recommender, model, frames, log):
-    events, users, items = frames
-    idle = pl.DataFrame({"user_id": [f"idle {n}" for n in range(300)], "cohort": "newcomer"})
-    more = InteractionLog.from_frames(events, interleaved(users, idle, 1), items)
-    assert more.n_users == log.n_users + 300
-    everybody = rows_of(more.users["user_id"], log.users["user_id"])
-    got = recommender.fit(more, seed=0).rank(everybody, K)
-    assert feeds(more, got, everybody) == feeds(
-        log, model.rank(np.arange(log.n_users), K), np.arange(log.n_users)
-    )
-
-
-def test_inert_items_move_nobody(recommender, model, frames, log):
-    events, users, items = frames
-    unread = pl.DataFrame({"item_id": [f"unread {n}" for n in range(200)]})
-    more = InteractionLog.from_frames(events, users, interleaved(items, unread, 2))
-    everybody = np.arange(log.n_users)
-    fitted = recommender.fit(more, seed=0)
-    expected = feeds(log, model.rank(everybody, K), everybody)
-    served = more.items["item_id"].str.starts_with("item").to_numpy()
-    assert feeds(more, fitted.rank(everybody, K, served), everybody) == expected
-    if model.scorable.size < log.n_items:  # it serves what has events: the unread need no ban
-        assert feeds(more, fitted.rank(everybody, K), everybody) == expected
-
-
-def test_inert_impressions_change_only_what_was_seen(recommender, model, frames, log):
-    """What is shown to newcomers and not liked teaches nothing."""
-    events, users, items = frames
-    shown = events.head(200).with_columns(
-        user_id=pl.lit("newcomer"), kind=pl.lit("impression"), timestamp=events["timestamp"][:200]
-    )
-    more = InteractionLog.from_frames(
-        pl.concat([events, shown]),
-        pl.concat([users, pl.DataFrame({"user_id": ["newcomer"]})], how="diagonal"),
-        items,
-    )
-    everybody = np.arange(log.n_users)
-    got = recommender.fit(more, seed=0).rank(everybody, K)
-    assert feeds(more, got, everybody) == feeds(log, model.rank(everybody, K), everybody)
-
-
-# Relabelled
-
-
-def test_relabelling_relabels_and_changes_nothing_else(recommender, model, log):
-    rng = np.random.default_rng(8)
-    names = {
-        "user_id": dict(zip(log.users["user_id"], rng.permutation(log.n_users), strict=True)),
-        "item_id": dict(zip(log.items["item_id"], rng.permutation(log.n_items), strict=True)),
-    }
-    renamed = [
-        frame.with_columns(
-            pl.col(column).replace_strict(names[column])
-            for column in names
-            if column in frame.columns
-        )
-        for frame in (log.events, log.users, log.items)
-    ]
-    events, users, items = renamed
-    other = InteractionLog.from_frames(
-        events, users[rng.permutation(users.height)], items[rng.permutation(items.height)]
-    )
-    everybody = np.arange(log.n_users)
-    original = feeds(log, model.rank(everybody, K), everybody)
-    expected = {
-        names["user_id"][user]: [(names["item_id"][item], score) for item, score in feed]
-        for user, feed in original.items()
-    }
-    got = feeds(other, recommender.fit(other, seed=0).rank(everybody, K), everybody)
-    assert got == expected
-
 
 # Keyed starts
 
@@ -187,16 +80,6 @@ def test_als_goes_on_from_yesterdays_vectors(log, monkeypatch):
 # Threads
 
 
-def test_fits_in_four_threads_at_once(recommender, model, log):
-    users = np.arange(log.n_users)
-    expected = model.rank(users, K)
-    with ThreadPoolExecutor(4) as pool:
-        results = list(pool.map(lambda _: recommender.fit(log, 0).rank(users, K), range(4)))
-    for got in results:
-        np.testing.assert_array_equal(got.item_ids, expected.item_ids)
-        np.testing.assert_array_equal(got.scores, expected.scores)
-
-
 def blas_threads():
     return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
 
@@ -248,7 +131,7 @@ def test_the_number_of_threads_changes_nothing():
 
 
 @pytest.mark.parametrize("part", ["users", "items"])
-def test_the_laws_can_fail(frames, log, part):
+def test_the_laws_can_fail(log, part):
     """A start drawn from one running stream, as libraries do, moves feeds when a row is added."""
     from implicit.cpu.als import AlternatingLeastSquares
 
