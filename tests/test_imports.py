@@ -13,11 +13,7 @@ import recsys
 PACKAGE = Path(recsys.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 TESTS = Path(__file__).parent
-NOT_YET = {"mitigations"}
-"""Folders whose test modules still import from one another."""
-TEST_MODULES = sorted(
-    path for path in TESTS.rglob("*.py") if path.relative_to(TESTS).parts[0] not in NOT_YET
-)
+TEST_MODULES = sorted(TESTS.rglob("*.py"))
 
 # From top to bottom: a part may import itself and those below it.
 LAYERS = (
