@@ -148,10 +148,12 @@ def covered(name, repetitions, measures):
 def test_a_second_placebo_is_no_influx(held_measures, name):
     """A few repetitions of the slow test, which holds the bound more tightly.
 
-    At 95 % each, fewer than 3 of 6 covered has probability 9e-5.
+    At 95 % each, fewer than 2 of 4 covered has probability 5e-4, and none of 2, for the slowest,
+    2.5e-3.
     """
-    counts = covered(name, 6, held_measures)
-    assert min(counts.values()) >= 3, counts
+    repetitions, least = (2, 1) if name == "ranker" else (4, 2)
+    counts = covered(name, repetitions, held_measures)
+    assert min(counts.values()) >= least, counts
 
 
 @pytest.mark.slow
