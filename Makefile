@@ -70,17 +70,27 @@ ui: $(INSTALLED) ## browse the runs with MLflow, on this machine only
 	@mkdir -p mlruns
 	$(BIN)/mlflow ui --host 127.0.0.1 --port $(PORT) --backend-store-uri sqlite:///mlruns/mlflow.db
 
+# A module runs in one process: what its tests share is made once.
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadscope --durations 5
+
 .PHONY: test
-test: $(INSTALLED) ## run the tests and the examples in docstrings
-	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 $(ARGS)
+test: $(INSTALLED) ## run the tests that are not slow, and the examples in docstrings
+	$(PYTEST) -m 'not slow' $(ARGS)
+
+.PHONY: test-all
+test-all: $(INSTALLED) ## run all tests, those too that take above 10 s each
+	$(PYTEST) $(ARGS)
 
 .PHONY: bench
 bench: $(INSTALLED) ## time the hot paths (pytest-benchmark, one process)
 	$(BIN)/python -m pytest tests/benchmarks/bench_*.py --benchmark-only $(ARGS)
 
-.PHONY: lint
-lint: $(INSTALLED) ## check format and style, changing nothing
+.PHONY: formatted
+formatted: $(INSTALLED) ## check the format, changing nothing
 	$(BIN)/ruff format --check .
+
+.PHONY: lint
+lint: formatted ## check format and style, changing nothing
 	$(BIN)/ruff check .
 
 .PHONY: types
@@ -88,7 +98,13 @@ types: $(INSTALLED) ## check the types of recsys
 	$(BIN)/mypy
 
 .PHONY: check
-check: lint types test ## lint, types and test: what must pass before a commit
+check: $(INSTALLED) ## format, lint, types and test, with the time of each: before a commit
+	@took=; for part in formatted lint types test; do \
+	  start=$$(date +%s); \
+	  $(MAKE) --no-print-directory $$part || exit 1; \
+	  took="$$took  $$part $$(($$(date +%s) - start)) s"; \
+	done; \
+	echo "took:$$took"
 
 .PHONY: format
 format: $(INSTALLED) ## format the code and apply the safe fixes

@@ -12,6 +12,8 @@ import recsys
 
 PACKAGE = Path(recsys.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
+TESTS = Path(__file__).parent
+TEST_MODULES = sorted(TESTS.rglob("*.py"))
 
 # From top to bottom: a part may import itself and those below it.
 LAYERS = (
@@ -31,6 +33,8 @@ LAYERS = (
 )
 BLIND = {("recommenders", "world"), ("mitigations", "world")}
 """Below, and yet not to be seen: who recommends does not know the truth."""
+OURS = {("benchmarks",), ("contracts",), ("figures",), ("kit",), ("laws",), ("pipelines",)}
+"""Folders of tests/ whose subject is more than one part of recsys, or none."""
 RANDOM = {"numpy.random", "random", "secrets"}
 HEAVY = {"implicit", "mlflow", "numba", "ruptures", "scipy", "sklearn"}
 
@@ -153,6 +157,51 @@ def test_the_walk_finds_imports(tmp_path):
     file = tmp_path / "leak.py"
     file.write_text("def f():\n    from recsys.world import notes\n    import mlflow.pyfunc\n")
     assert set(imported(file)) == {"recsys.world", "recsys.world.notes", "mlflow.pyfunc"}
+
+
+def tests_named(path):
+    """Test modules and conftests that a file of tests/ imports: it may import from tests.kit."""
+    names = {name for name in imported(path) if name.split(".")[0] == "tests"}
+    return {name for name in names if not name.startswith("tests.kit")}
+
+
+def below_tests(path):
+    return str(path.relative_to(TESTS))
+
+
+@pytest.mark.parametrize("path", TEST_MODULES, ids=below_tests)
+def test_no_test_module_imports_another(path):
+    """What tests share is a fixture of a conftest.py, or a function in tests/kit/."""
+    assert tests_named(path) == set()
+
+
+def test_the_walk_finds_an_imported_test(tmp_path):
+    file = tmp_path / "leak.py"
+    file.write_text("from tests.world.conftest import world\nfrom tests.kit import open_loop\n")
+    assert tests_named(file) == {"tests.world.conftest", "tests.world.conftest.world"}
+    file.write_text("from .conftest import world\n")
+    with pytest.raises(AssertionError, match="imports are absolute"):
+        tests_named(file)
+
+
+def test_the_kit_holds_no_tests():
+    for path in (TESTS / "kit").glob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+        assert not {name for name in defined if name.startswith("test")}, path
+
+
+def folders(of):
+    """Folders that hold Python files, as paths below `of`."""
+    return {path.parent.relative_to(of) for path in of.rglob("*.py")}
+
+
+@pytest.mark.parametrize("part", ["recsys", "pipelines"])
+def test_the_folders_of_tests_are_those_of_what_they_test(part):
+    """tests/world/day holds the tests of recsys/world/day, tests/pipelines those of programs."""
+    root = TESTS / "pipelines" if part == "pipelines" else TESTS
+    mine = {path for path in folders(root) if part == "pipelines" or path.parts[:1] not in OURS}
+    assert mine <= folders(PACKAGE.parent / part)
 
 
 def offences(tree):

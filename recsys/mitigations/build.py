@@ -19,7 +19,9 @@ from recsys.core.errors import ConfigError, nearest
 from recsys.mitigations import MITIGATIONS, Mitigation, WarmStart, mitigated
 from recsys.mitigations.base import Place
 from recsys.recommenders import RECOMMENDERS, Recommender
-from recsys.recommenders.oracle import ORACLE, OracleRow
+
+ORACLE = "oracle"
+"""Kind of a study's upper bound; it is no recommender, since it knows what none can know."""
 
 P = TypeVar("P", bound=Part)
 
@@ -30,8 +32,7 @@ def make_recommender(
     """The recommender that a spec names, under the mitigations of a chain, with options checked.
 
     Args:
-        spec: `kind` is a key of `RECOMMENDERS`, `package.module:Class` for one of your own, or
-            `oracle`, the upper bound in a world.
+        spec: `kind` is a key of `RECOMMENDERS`, or `package.module:Class` for one of your own.
         chain: mitigations; None for none.
         anew: whether fits start anew even where a mitigation is given an earlier model, unless one
             goes on from its parameters: so it is in an open loop.
@@ -44,20 +45,29 @@ def make_recommender(
     >>> make_recommender(RecommenderSpec(kind="als", name="als", options={"factors": 8})).factors
     8
     """
-    known: dict[str, type[Recommender]] = {**RECOMMENDERS, ORACLE: OracleRow}
-    plain = _made(_class(spec.kind, known, Recommender), spec)  # type: ignore[type-abstract]
+    if spec.kind == ORACLE:
+        raise ConfigError("recommenders: the oracle knows worlds, and learns nothing from a log")
+    plain = made(_class(spec.kind, RECOMMENDERS, Recommender), spec)  # type: ignore[type-abstract]
     if chain is None or not chain.parts:
         return plain
     try:
-        if isinstance(plain, OracleRow):
-            raise ConfigError("the oracle is the upper bound and takes no mitigation")
         parts = [make_mitigation(part) for part in chain.parts]
         goes_on = any(part.place in (Place.START, Place.FACTORS) for part in parts)
         cold = [WarmStart(enabled=False)] if anew and plain.warm_starts and not goes_on else []
         return mitigated(plain, [*cold, *parts])
     except ConfigError as error:
-        hint = "; {parts: [...], only: [...]} tries a chain on some recommenders"
-        raise ConfigError(f"mitigations: {spec.name} + {chain.name}: {error}{hint}") from error
+        raise refused(spec, chain, error) from error
+
+
+def refused(spec: RecommenderSpec, chain: Chain, why: object) -> ConfigError:
+    """The error of a chain that cannot act on a recommender, with what to do.
+
+    Args:
+        spec, chain: which recommender and which mitigations, from a config.
+        why: such as "the oracle is the upper bound and takes no mitigation".
+    """
+    hint = "; {parts: [...], only: [...]} tries a chain on some recommenders"
+    return ConfigError(f"mitigations: {spec.name} + {chain.name}: {why}{hint}")
 
 
 def make_mitigation(spec: MitigationSpec) -> Mitigation:
@@ -66,10 +76,19 @@ def make_mitigation(spec: MitigationSpec) -> Mitigation:
     >>> make_mitigation(MitigationSpec(kind="cap", name="cap", options={"share": 0.1})).share
     0.1
     """
-    return _made(_class(spec.kind, MITIGATIONS, Mitigation), spec)  # type: ignore[type-abstract]
+    return made(_class(spec.kind, MITIGATIONS, Mitigation), spec)  # type: ignore[type-abstract]
 
 
-def _made(kind: type[P], spec: RecommenderSpec | MitigationSpec) -> P:
+def made(kind: type[P], spec: RecommenderSpec | MitigationSpec) -> P:
+    """A part with the options of a spec, checked.
+
+    Args:
+        kind: the class of the part, such as `Trending`.
+        spec: its name and options, from a config.
+
+    Raises:
+        ConfigError: options that the class does not take.
+    """
     try:
         return kind.model_validate_json(json.dumps(dict(spec.options)))
     except ValidationError as error:

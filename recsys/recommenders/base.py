@@ -94,6 +94,38 @@ class Recommender(Part, ABC):
         """
         return self.fit(log, seed)
 
+    def removal(self, model: "Model", log: InteractionLog, users: Users) -> "Removal | None":
+        """Some users removed exactly from a fit, beside a new fit without them.
+
+        Args:
+            model: this recommender's fit of the whole log.
+            log: the whole log without these users' events.
+            users: dense ids of the users left out.
+
+        Returns:
+            None for a recommender without exact removal, or where memory does not hold two models.
+        """
+        return None
+
+
+@dataclass(frozen=True)
+class Removal:
+    """A fit without some users, made in two ways.
+
+    Attributes:
+        removed: by exact removal.
+        fitted: by a new fit.
+        items: how many items either holds.
+        largest_difference: between the weights of the two.
+        preferred: whether `fit_without` removes these users rather than fitting anew.
+    """
+
+    removed: "Model"
+    fitted: "Model"
+    items: int
+    largest_difference: float
+    preferred: bool
+
 
 @dataclass(frozen=True)
 class Model(ABC):

@@ -13,7 +13,7 @@ from recsys.core.errors import LogError
 from recsys.core.lazy import lazy
 from recsys.core.threads import single_threaded_blas
 from recsys.logs.log import InteractionLog
-from recsys.recommenders.base import Model, Recommender, Scores, Users, binary
+from recsys.recommenders.base import Model, Recommender, Removal, Scores, Users, binary
 from recsys.recommenders.kernels import mirror_upper
 
 _FEW = 0.5
@@ -86,6 +86,20 @@ class EASE(Recommender):
         inverse = without_rows(model.inverse, model.liked[rows[rows >= 0]])
         left = model.hot_column[log.interactions.items]
         return EASEModel(log, binary(log), np.ascontiguousarray(inverse[np.ix_(left, left)]))
+
+    def removal(self, model: Model, log: InteractionLog, users: Users) -> Removal | None:
+        """See `Recommender.removal`; None where `memory_gb` does not hold two models."""
+        assert isinstance(model, EASEModel)
+        if 2 * memory_of(model.liked.shape[1]) > self.memory_gb:
+            return None
+        removed, fitted = self.removed(model, log, users), self.fit(log)
+        return Removal(
+            removed,
+            fitted,
+            fitted.liked.shape[1],
+            float(np.abs(removed.weights - fitted.weights).max()),
+            self.prefers_removal(model, users),
+        )
 
 
 @dataclass(frozen=True)

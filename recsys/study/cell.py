@@ -37,6 +37,11 @@ class Cell:
         return f"{self.recommender.name}-seed-{self.seed}{self._part}"
 
     @property
+    def variant(self) -> tuple[str, str]:
+        """Names of the recommender and of its mitigations, as rows call them."""
+        return self.recommender.name, self.chain.name
+
+    @property
     def _part(self) -> str:
         if self.coalitions:
             return f"-gates-{self.coalitions.start}-{self.coalitions.stop - 1}"

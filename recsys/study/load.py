@@ -19,8 +19,8 @@ from recsys.config.expand import _expand
 from recsys.config.explain import _explain
 from recsys.config.overrides import _name_of, contents
 from recsys.core.errors import ConfigError, nearest
-from recsys.mitigations.build import make_mitigation, make_recommender
-from recsys.recommenders.oracle import ORACLE
+from recsys.mitigations.build import ORACLE, make_mitigation
+from recsys.study.arms.rankings import make_rankings
 
 
 def load_study(
@@ -133,7 +133,7 @@ def _with_options(study: Study) -> Study:
             "recommenders: the oracle knows worlds only; of a log nobody has the truth"
         )
     specs = tuple(
-        spec.model_copy(update={"options": make_recommender(spec).model_dump(mode="json")})
+        spec.model_copy(update={"options": make_rankings(spec).options})
         for spec in study.recommenders
     )
     chains = tuple(
@@ -142,7 +142,7 @@ def _with_options(study: Study) -> Study:
     )
     for spec in specs:
         for chain in study.chains_for(spec.name):
-            make_recommender(spec, chain)
+            make_rankings(spec, chain)
     return study.model_copy(update={"recommenders": specs, "mitigations": chains})
 
 

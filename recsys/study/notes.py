@@ -6,7 +6,7 @@ import polars as pl
 
 from recsys.config import Study
 from recsys.statistics import MIN_SEEDS_FOR_CLAIMS
-from recsys.study.sources import log_arms
+from recsys.study.arms.own_log import MeasuredLog
 
 _AGREES = 1e-8
 """Largest difference of weights that is numerical error."""
@@ -23,9 +23,8 @@ def _notes_on_seeds(study: Study) -> tuple[str, ...]:
     return ()
 
 
-def _notes_on_log(study: Study) -> tuple[str, ...]:
+def _notes_on_log(study: Study, arms: MeasuredLog) -> tuple[str, ...]:
     assert study.log is not None
-    arms = log_arms(study)
     counts = dict(arms.whole.cleaning)
     used = f"{counts.pop('rows kept'):,} of {counts.pop('rows'):,} rows used"
     cleaned = "; ".join([used, *(f"{count:,} {what}" for what, count in counts.items() if count)])

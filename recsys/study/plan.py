@@ -8,8 +8,9 @@ from recsys.config import Study
 from recsys.core.errors import ConfigError, LogError
 from recsys.mitigations.build import make_recommender
 from recsys.study.arms.gated import COALITIONS
+from recsys.study.arms.rankings import make_rankings
 from recsys.study.cell import Cell
-from recsys.study.sources import _users, log_arms
+from recsys.study.sources import Sources
 from recsys.study.tables.groups import groups_of_users
 
 _DRAWS_PER_CELL = 25
@@ -18,28 +19,33 @@ _DRAWS_PER_CELL = 25
 _COALITIONS_PER_CELL = 8
 
 
-def plan(study: Study) -> list[Cell]:
+def plan(study: Study, sources: Sources | None = None) -> list[Cell]:
     """The cells of a study, after checking what can be checked before the work starts.
+
+    Args:
+        study: from `load_study`.
+        sources: what its cells share, such as a log that is then read once; None reads it here.
 
     Raises:
         ConfigError, LogError: what would otherwise fail later.
     """
+    sources = Sources(study) if sources is None else sources
     pairs = [(spec, chain) for spec in study.recommenders for chain in study.chains_for(spec.name)]
     for spec, chain in pairs:
-        recommender = make_recommender(spec, chain)
-        if study.log is not None and recommender.needs_previous:
+        rankings = make_rankings(spec, chain)
+        if study.log is not None and rankings.needs_previous:
             raise ConfigError(
                 f"mitigations: {spec.name} + {chain.name} goes on from the model of the day before "
                 "the influx, which a study of a log does not have"
             )
     if study.log is not None:
-        log_arms(study).check()
+        sources.log.check()
         for spec in study.recommenders:
             try:
-                make_recommender(spec).check(log_arms(study).train)
+                make_recommender(spec).check(sources.log.train)
             except LogError as error:
                 raise ConfigError(f"recommenders: {spec.name}: {error}") from error
-        groups_of_users(_users(study), study.evaluation.groups, "evaluation.groups")
+        groups_of_users(sources.users, study.evaluation.groups, "evaluation.groups")
         draws = range(1, study.log.placebo_draws + 1)
         chunks = [draws[i : i + _DRAWS_PER_CELL] for i in range(0, len(draws), _DRAWS_PER_CELL)]
         return [
@@ -48,7 +54,7 @@ def plan(study: Study) -> list[Cell]:
             for chunk in chunks
         ]
     _check_pool(study)
-    groups_of_users(_users(study), study.evaluation.groups, "evaluation.groups")
+    groups_of_users(sources.users, study.evaluation.groups, "evaluation.groups")
     every = range(1, COALITIONS)
     parts = [
         every[i : i + _COALITIONS_PER_CELL] for i in range(0, len(every), _COALITIONS_PER_CELL)

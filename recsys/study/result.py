@@ -15,7 +15,7 @@ from recsys.study.arms.by_exposure import EXPOSED
 from recsys.study.arms.gated import RUNGS
 from recsys.study.arms.result import REMOVALS, CellResult, feeds_in_one
 from recsys.study.notes import _notes_on_log, _notes_on_removals, _notes_on_seeds
-from recsys.study.sources import _users, log_arms
+from recsys.study.sources import Sources
 from recsys.study.tables.attention import exposure_summary
 from recsys.study.tables.channels import channels
 from recsys.study.tables.drift import drift_of_log, drift_of_world, primaries_of_log
@@ -121,8 +121,17 @@ class StudyResult:
         return [(str(recommender), str(mitigation)) for recommender, mitigation in rows.iter_rows()]
 
 
-def combine(study: Study, results: Sequence[CellResult]) -> StudyResult:
-    """Estimates from the results of all cells, in the order of the plan."""
+def combine(
+    study: Study, results: Sequence[CellResult], sources: Sources | None = None
+) -> StudyResult:
+    """Estimates from the results of all cells, in the order of the plan.
+
+    Args:
+        study: from `load_study`.
+        results: of its cells.
+        sources: what the cells have shared, such as a log that was read; None reads it again.
+    """
+    sources = Sources(study) if sources is None else sources
     games = [result.games for result in results if result.games.width]
     results = [result for result in results if not result.games.width]
     per_user = pl.concat([result.per_user for result in results])
@@ -132,13 +141,13 @@ def combine(study: Study, results: Sequence[CellResult]) -> StudyResult:
     if study.log is None:
         drift_of, notes = partial(drift_of_world, arms=study.arms), _notes_on_seeds(study)
     else:
-        arms = log_arms(study)
+        arms = sources.log
         drift_of = partial(
             drift_of_log,
             crowding=arms.matching.crowding,
             primary=primaries_of_log(study.log.attributes),
         )
-        notes = (*_notes_on_log(study), *_notes_on_removals(study, removals))
+        notes = (*_notes_on_log(study, arms), *_notes_on_removals(study, removals))
         of_log = {
             "arrived": arms.own.arrived,
             "wave": arms.own.wave,
@@ -155,7 +164,7 @@ def combine(study: Study, results: Sequence[CellResult]) -> StudyResult:
         drift=drift_of(per_user),
         quantiles=quantiles(per_user),
         wins=wins_of(per_user),
-        groups=groups_of(per_user, _users(study), study.evaluation.groups, drift_of),
+        groups=groups_of(per_user, sources.users, study.evaluation.groups, drift_of),
         exposure=exposure_summary(pl.concat([result.exposure for result in results])),
         measures=measures_in(
             per_user, {} if study.log is None else study.log.attributes, RUNGS if games else ()

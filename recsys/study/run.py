@@ -1,34 +1,38 @@
 """Runs the cells of a study and combines what they found."""
 
 from collections.abc import MutableMapping
+from dataclasses import replace
 
 from recsys.config import Study
 from recsys.core.jobs import Progress, run_all
 from recsys.core.threads import single_threaded_blas
-from recsys.mitigations.build import make_recommender
+from recsys.study.arms.gated import values_of
+from recsys.study.arms.measuring import measure
 from recsys.study.arms.result import CellResult
 from recsys.study.cell import Cell
 from recsys.study.plan import plan
 from recsys.study.result import StudyResult, combine
-from recsys.study.sources import _channel_arms, _closed_arms, log_arms, world_arms
+from recsys.study.sources import Sources
 
 
-def run_cell(cell: Cell) -> CellResult:
-    """Runs one cell."""
-    anew = cell.study.loop == "open"
-    recommender = make_recommender(cell.recommender, cell.chain, anew=anew)
-    name = (cell.recommender.name, cell.chain.name)
+def run_cell(cell: Cell, sources: Sources | None = None) -> CellResult:
+    """Runs one cell.
+
+    Args:
+        cell: from `plan`.
+        sources: what it shares with the study's other cells; None if it runs alone.
+    """
+    own = Sources(cell.study) if sources is None else sources
     with single_threaded_blas():
-        if cell.study.log is not None:
-            first = cell.draws.start == 1
-            arms = log_arms(cell.study)
-            return arms.measure(name, recommender, cell.draws, with_influx=first)
         if cell.coalitions:
-            games = _channel_arms(cell, recommender).values(name, cell.coalitions)
-            return CellResult.of_games(games)
-        if cell.study.loop == "closed":
-            return _closed_arms(cell, recommender).measure(name, recommender)
-        return world_arms(cell.study, cell.seed).measure(name, recommender)
+            return CellResult.of_games(values_of(own.gated_loop(cell)))
+        if cell.study.log is not None:
+            feeds = own.log_feeds(cell)
+            found = measure(feeds)
+            return replace(found, removals=feeds.exact_removals()) if feeds.with_influx else found
+        return measure(
+            own.closed_loop(cell) if cell.study.loop == "closed" else own.open_loop(cell)
+        )
 
 
 def run(
@@ -46,5 +50,10 @@ def run(
     Raises:
         ConfigError, LogError: before any cell runs, where possible.
     """
-    finished = run_all(plan(study), run_cell, study.workers, progress, store)
-    return combine(study, finished)
+    sources = Sources(study)
+
+    def work(cell: Cell) -> CellResult:
+        return run_cell(cell, sources)
+
+    finished = run_all(plan(study, sources), work, study.workers, progress, store)
+    return combine(study, finished, sources)

@@ -1,22 +1,118 @@
 """What the cells of a study share: simulated worlds, a log that was read, their users."""
 
-from collections.abc import Callable
-from dataclasses import replace
-from threading import Lock
-from typing import TypeVar
+from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
 
-from recsys.config import Study
-from recsys.recommenders import Recommender
-from recsys.study.arms.closed_loop import ClosedArms
-from recsys.study.arms.gated import ChannelArms
-from recsys.study.arms.open_loop import WorldArms
-from recsys.study.arms.own_log import LogArms
+from recsys.config import LogSource, Study, World
+from recsys.core.kept import Kept
+from recsys.core.lazy import lazy
+from recsys.mitigations.build import make_recommender
+from recsys.study.arms.closed_loop import ClosedLoop, served_worlds
+from recsys.study.arms.gated import GatedLoop, GatedSeed
+from recsys.study.arms.open_loop import OpenLoop, house_worlds
+from recsys.study.arms.own_log import LogFeeds, MeasuredLog, Reference
+from recsys.study.arms.rankings import make_rankings
+from recsys.study.arms.worlds import Worlds
 from recsys.study.cell import Cell
 from recsys.world.people.notes import is_creator
 from recsys.world.people.population import LANGUAGES, draw_incumbents
+
+
+@dataclass(frozen=True)
+class OpenSeed:
+    """The worlds of one seed in an open loop, run when they are first asked for."""
+
+    study: Study
+    seed: int
+
+    @lazy
+    def worlds(self) -> Worlds:
+        """Served by the house policy, in as many threads as the study has."""
+        study = self.study
+        world = _world_of(study)
+        return house_worlds(world, study.evaluation, study.arms, self.seed, study.workers)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The feeds of a study's cells, and what is costly and shared by several of them.
+
+    Whoever runs several cells of a study holds one of these; a cell that runs alone has its own.
+
+    Attributes:
+        study: whose cells.
+    """
+
+    study: Study
+    _open: Kept[int, OpenSeed] = field(default_factory=lambda: Kept(2), repr=False, compare=False)
+    _gated: Kept[tuple[int, str, str], GatedSeed] = field(
+        default_factory=lambda: Kept(2), repr=False, compare=False
+    )
+    _references: Kept[tuple[str, str], Reference] = field(
+        default_factory=Kept, repr=False, compare=False
+    )
+
+    @lazy
+    def log(self) -> MeasuredLog:
+        """The log of a study of one."""
+        study = self.study
+        return MeasuredLog(_log_of(study), study.evaluation, study.first_seed)
+
+    @property
+    def users(self) -> pl.DataFrame:
+        """What users can be grouped by."""
+        if self.study.log is not None:
+            return users_of_log(self.log)
+        return users_of_world(self.study)
+
+    def worlds(self, seed: int) -> Worlds:
+        """The worlds of a seed in an open loop; those of the last two seeds are kept."""
+        return self._open(seed, lambda: OpenSeed(self.study, seed)).worlds
+
+    def open_loop(self, cell: Cell) -> OpenLoop:
+        """The feeds of a cell of an open loop."""
+        rankings = make_rankings(cell.recommender, cell.chain, anew=True)
+        return OpenLoop(self.worlds(cell.seed), self.study.arms, cell.variant, rankings)
+
+    def closed_loop(self, cell: Cell) -> ClosedLoop:
+        """The feeds of a cell of a closed loop, which has worlds of its own."""
+        study, rankings = self.study, make_rankings(cell.recommender, cell.chain)
+        world = _world_of(study)
+        worlds = served_worlds(world, study.evaluation, study.arms, cell.seed, rankings)
+        return ClosedLoop(worlds, cell.variant)
+
+    def gated_loop(self, cell: Cell) -> GatedLoop:
+        """The feeds of a cell with gates; the days that cells share are kept for the last two
+        recommenders and seeds."""
+        study, rankings = self.study, make_rankings(cell.recommender, cell.chain)
+        world = _world_of(study)
+        common = self._gated(
+            (cell.seed, *cell.variant),
+            lambda: GatedSeed(world, study.evaluation, cell.seed, rankings),
+        )
+        return GatedLoop(common, cell.variant, cell.coalitions)
+
+    def log_feeds(self, cell: Cell) -> LogFeeds:
+        """The feeds of a cell of a log; the fit of the whole log is shared by a recommender's."""
+        recommender = make_recommender(cell.recommender, cell.chain, anew=self.study.loop == "open")
+        log, removals = self.log, self.log.removals
+        reference = self._references(
+            cell.variant, lambda: Reference(removals, recommender, {cell.variant: log.serve})
+        )
+        first, snapshots = cell.draws.start == 1, self.study.evaluation.snapshots
+        return LogFeeds(reference, log, cell.draws, first, snapshots)
+
+
+def _world_of(study: Study) -> World:
+    assert study.world is not None
+    return study.world
+
+
+def _log_of(study: Study) -> LogSource:
+    assert study.log is not None
+    return study.log
 
 
 def users_of_world(study: Study) -> pl.DataFrame:
@@ -29,8 +125,7 @@ def users_of_world(study: Study) -> pl.DataFrame:
         user_id · activity (visits a day) · skill (reading, in the language they know less) ·
         language (of their app) · main_topic · curious · posts.
     """
-    world = study.world
-    assert world is not None
+    world = _world_of(study)
     people = draw_incumbents(world)
     topics = list(world.population.incumbents.topics)
     return pl.DataFrame(
@@ -46,100 +141,23 @@ def users_of_world(study: Study) -> pl.DataFrame:
     )
 
 
-def users_of_log(arms: LogArms) -> pl.DataFrame:
+def users_of_log(log: MeasuredLog) -> pl.DataFrame:
     """What users of a log can be grouped by.
 
     Args:
-        arms: of the log.
+        log: as a study measures it.
 
     Returns:
         The columns of its users, and, unless there are such: activity (positive events in the
         training part), tenure (`joined`) and main_topic (the one liked most, if topics are known).
     """
-    users, extra = arms.train.users, {}
-    extra["activity"] = pl.Series(arms.activity)
+    users, extra = log.train.users, {}
+    extra["activity"] = pl.Series(log.activity)
     if "joined" in users.columns:
         extra["tenure"] = users["joined"]
-    topics = arms.main_topic()
+    topics = log.main_topic()
     if topics is not None:
         extra["main_topic"] = topics
     return users.with_columns(
         **{name: column for name, column in extra.items() if name not in users.columns}
     )
-
-
-K = TypeVar("K")
-
-
-V = TypeVar("V")
-
-
-def _users(study: Study) -> pl.DataFrame:
-    """What users can be grouped by."""
-    return users_of_world(study) if study.log is None else users_of_log(log_arms(study))
-
-
-def world_arms(study: Study, seed: int) -> WorldArms:
-    """The arms of one seed of a study's world; the last two asked for are kept."""
-    world = study.world
-    assert world is not None
-    key = (study.model_dump_json(include={"world", "evaluation", "arms"}), seed, study.workers)
-    return _kept(
-        _world_arms, 2, key, lambda: WorldArms(world, study.evaluation, study.arms, *key[1:])
-    )
-
-
-def _closed_arms(cell: Cell, recommender: Recommender) -> ClosedArms:
-    world = cell.study.world
-    assert world is not None
-    return ClosedArms(
-        world, cell.study.evaluation, cell.study.arms, cell.seed, recommender=recommender
-    )
-
-
-def _channel_arms(cell: Cell, recommender: Recommender) -> ChannelArms:
-    """One seed's worlds by gates; the last two asked for are kept, with the days they share."""
-    world, evaluation = cell.study.world, cell.study.evaluation
-    assert world is not None
-    return _kept(
-        _channels,
-        2,
-        replace(cell, coalitions=range(0)).identity,
-        lambda: ChannelArms(
-            world,
-            evaluation.model_copy(update={"one_step": True}),
-            cell.study.arms,
-            cell.seed,
-            recommender=recommender,
-        ),
-    )
-
-
-def log_arms(study: Study) -> LogArms:
-    """The arms of a study's log; the last one asked for is kept."""
-    source = study.log
-    assert source is not None
-    key = (study.model_dump_json(include={"log", "evaluation"}), study.first_seed)
-    return _kept(_log_arms, 1, key, lambda: LogArms(source, study.evaluation, study.first_seed))
-
-
-_memo = Lock()
-
-
-_world_arms: dict[tuple[str, int, int], WorldArms] = {}
-
-
-_log_arms: dict[tuple[str, int], LogArms] = {}
-
-
-_channels: dict[str, ChannelArms] = {}
-
-
-def _kept(memo: dict[K, V], size: int, key: K, make: Callable[[], V]) -> V:
-    """The value of a key, made once; beyond `size`, the one made first is forgotten."""
-    with _memo:
-        if key not in memo:
-            while len(memo) >= size:
-                del memo[next(iter(memo))]
-            memo[key] = make()
-        return memo[key]

@@ -118,15 +118,14 @@ def test_studies_of_a_block_are_the_estimator_s(block):
 def test_a_tiny_study_is_what_a_study_would_say():
     """The same values as the arms of a study give, reader by reader."""
     from recsys.checks.proof.coverage import _DAY, _K, _TINY
-    from recsys.study.arms.open_loop import WorldArms
+    from recsys.study.arms.measuring import measure
+    from recsys.study.arms.open_loop import OpenLoop, house_worlds
+    from recsys.study.arms.rankings import Learned
 
-    world = World(**_TINY)
-    arms = WorldArms(
-        world, Evaluation(days=(_DAY,), k=_K, panel=300), ("control", "influx", "placebo"), 3
-    )
-    rows = arms.measure("trending", Trending()).per_user.filter(
-        pl.col("day").is_null(), cohort="incumbent"
-    )
+    world, names = World(**_TINY), ("control", "influx", "placebo")
+    worlds = house_worlds(world, Evaluation(days=(_DAY,), k=_K, panel=300), names, 3)
+    loop = OpenLoop(worlds, names, ("trending", "none"), Learned(Trending()))
+    rows = measure(loop).per_user.filter(pl.col("day").is_null(), cohort="incumbent")
     influx, placebo = (rows.filter(arm=arm).sort("user_id") for arm in ("influx", "placebo"))
     found = who_of_seed(3)[0, :, 0]
     for place, name in enumerate(PRIMARY):

@@ -3,7 +3,8 @@
 import pytest
 
 from recsys.core.threads import single_threaded_blas
-from recsys.study.arms import open_loop as world_module
+from recsys.study.arms import worlds as world_module
+from tests.kit.closed_loop import alone
 
 HELD = ("notes", "language_format", "utility")
 """Measures on which intervals are checked."""
@@ -21,3 +22,16 @@ def held_measures(monkeypatch):
     monkeypatch.setattr(world_module, "measures_of", some)
     with single_threaded_blas():
         yield HELD
+
+
+@pytest.fixture(scope="session")
+def control():
+    """The twin of each recommender's world, made when asked for."""
+    made = {}
+
+    def of(name):
+        if name not in made:
+            made[name] = alone(name, "control")
+        return made[name]
+
+    return of

@@ -16,8 +16,8 @@ from recsys.study.arms import open_loop as world_module
 from recsys.testing import example_mitigations
 from recsys.world.arms import Arm
 from recsys.world.day import blocks
-from tests.laws import test_worlds
-from tests.laws.test_closed_loop import (
+from tests.kit import open_loop
+from tests.kit.closed_loop import (
     AUDIENCE,
     IDLE,
     NONE,
@@ -117,7 +117,7 @@ PAIRS = [(name, kind) for kind in MITIGATIONS for name in RECOMMENDERS]
 def paired(name, kind):
     """A recommender under a mitigation; skipped where that is refused, and told to start anew as
     studies do."""
-    plain = RECOMMENDERS[name](**test_worlds.SMALL.get(name, {}))
+    plain = RECOMMENDERS[name](**open_loop.SMALL.get(name, {}))
     anew = plain.warm_starts and kind not in ("warm_start", "anchor", "frozen")
     try:
         own = example_mitigations(kind)[0]
@@ -129,16 +129,13 @@ def paired(name, kind):
 @pytest.fixture(scope="module", params=["no newcomers", "inert newcomers"])
 def idle(request):
     nobody = request.param == "no newcomers"
-    influx = {"newcomers": 0} if nobody else {"arrivals": test_worlds.NEVER_HERE}
-    return test_worlds.alone(test_worlds.a_world(**influx), seed=5)
+    influx = {"newcomers": 0} if nobody else {"arrivals": open_loop.NEVER_HERE}
+    return open_loop.alone(open_loop.a_world(**influx), seed=5)
 
 
-def assert_no_drift(arms, recommender):
-    before = arms._before(recommender)
-    control, influx = (
-        arms._feeds(recommender, arm, 2, (arms.panel,), before)[0][0]
-        for arm in ("control", "influx")
-    )
+def assert_no_drift(worlds, recommender):
+    loop = open_loop.loop_of(worlds, recommender)
+    control, influx = (loop.on(arm, 2).feeds().groups[0].feeds for arm in ("control", "influx"))
     np.testing.assert_array_equal(control.item_ids, influx.item_ids)
     np.testing.assert_array_equal(control.scores, influx.scores)
     np.testing.assert_array_equal(control.sources, influx.sources)
@@ -154,7 +151,7 @@ def test_no_influx_no_drift(idle, name, kind, monkeypatch):
 
 def test_a_leak_through_a_mitigation_is_found(monkeypatch):
     """A bound that counts people, whether or not they do anything."""
-    arms = test_worlds.alone(test_worlds.a_world(arrivals=test_worlds.NEVER_HERE), seed=5)
+    worlds = open_loop.alone(open_loop.a_world(arrivals=open_loop.NEVER_HERE), seed=5)
     monkeypatch.setattr(world_module, "training_seed", lambda seed, _: seed)
     dress = Cap.dress
 
@@ -163,10 +160,10 @@ def test_a_leak_through_a_mitigation_is_found(monkeypatch):
         return replace(dress(self, model, seed, previous), by_newcomers=makers)
 
     recommender = mitigated(RECOMMENDERS["item_knn"](), [Cap(share=0)])
-    assert_no_drift(arms, recommender)
+    assert_no_drift(worlds, recommender)
     monkeypatch.setattr(Cap, "dress", counts_people)
     with pytest.raises(AssertionError):
-        assert_no_drift(arms, recommender)
+        assert_no_drift(worlds, recommender)
 
 
 # Studies

@@ -60,12 +60,21 @@ class Serving:
         return self.policy.fit(log, seed, previous)
 
 
+def simulated(policy):
+    return simulate(WORLD, "influx", SEED, policy, audience=Audience(PANEL, (DAY,), K))
+
+
+@cache
+def house():
+    """The world that the house serves, which is one for all recommenders of the open loop."""
+    return simulated(None)
+
+
 @cache
 def morning(name, loop):
     """A world up to today, who serves it, and what this morning's fit is made from."""
-    serving, audience = Serving(name), Audience(PANEL, (DAY,), K)
-    policy = serving if loop == "closed" else None
-    simulation = simulate(WORLD, "influx", SEED, policy, audience=audience)
+    serving = Serving(name)
+    simulation = simulated(serving) if loop == "closed" else house()
     asked = serving.asked or (simulation.log_before(DAY, serving.training_days), SEED, None)
     assert asked[0].dense["timestamp"].dt.date().max() == date(2025, 1, 12) + timedelta(DAY - 1)
     return simulation, serving, asked

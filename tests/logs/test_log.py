@@ -1,6 +1,6 @@
 """The interaction log: whose frames it takes, what it cleans, what it refuses, what it computes."""
 
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -11,12 +11,10 @@ from polars.testing import assert_frame_equal
 
 from recsys.core.errors import LogError
 from recsys.logs.log import InteractionLog
-from recsys.logs.schema import KINDS, WEIGHTS
+from recsys.logs.schema import KINDS
 from recsys.logs.times import TIME
 from recsys.recommenders import MostPopular
-
-NOON = datetime(2025, 1, 12, 12)
-EPOCH = 1_736_683_200  # NOON, seconds
+from tests.kit.logs import EPOCH, NOON, pair
 
 EVENTS = {
     "user_id": ["ann", "bob", "ann", "cem"],
@@ -41,11 +39,6 @@ ITEMS = {
 @pytest.fixture
 def log():
     return InteractionLog.from_frames(EVENTS, USERS, ITEMS)
-
-
-def pair(**columns):
-    """Two events, with some columns."""
-    return {"user_id": [1, 2], "item_id": [7, 8], **columns}
 
 
 # Whose frames
@@ -141,317 +134,11 @@ def test_inputs_stay_as_they_were():
     pd.testing.assert_frame_equal(table, pd.DataFrame(EVENTS).iloc[::-1])
 
 
-# Times
-
-UTC_PAIR = [NOON.replace(tzinfo=UTC), NOON.replace(tzinfo=UTC) + timedelta(seconds=1)]
-CHINA = timezone(timedelta(hours=8))
-
-
-@pytest.mark.parametrize(
-    "times",
-    [
-        pl.Series([EPOCH, EPOCH + 1]),
-        pl.Series([EPOCH, EPOCH + 1], dtype=pl.Int32),
-        pl.Series([EPOCH, EPOCH + 1], dtype=pl.UInt32),
-        pl.Series([float(EPOCH), EPOCH + 1.0]),
-        pl.Series([EPOCH * 1000, EPOCH * 1000 + 1000]),
-        pl.Series([EPOCH * 10**6, EPOCH * 10**6 + 10**6]),
-        pl.Series([EPOCH * 10**9, EPOCH * 10**9 + 10**9]),
-        pl.Series([EPOCH * 1e6, EPOCH * 1e6 + 1e6]),
-        pl.Series([NOON, NOON + timedelta(seconds=1)], dtype=pl.Datetime("us")),
-        pl.Series(["2025/01/12 12:00:00", "2025-01-12T12:00:01Z"]),
-        pl.Series([EPOCH * 1000.0, EPOCH * 1000.0 + 1000]),
-        pl.Series([NOON, NOON + timedelta(seconds=1)]),
-        pl.Series([NOON, NOON + timedelta(seconds=1)], dtype=pl.Datetime("ns")),
-        pl.Series(UTC_PAIR),
-        pl.Series([NOON, NOON + timedelta(seconds=1)])
-        .dt.replace_time_zone("UTC")
-        .dt.convert_time_zone("Asia/Shanghai"),
-        pl.Series(["2025-01-12 12:00:00", "2025-01-12 12:00:01"]),
-        pl.Series(["2025-01-12T12:00:00", "2025-01-12T12:00:01"]),
-        pl.Series(["2025-01-12T12:00:00Z", "2025-01-12T12:00:01Z"]),
-        pl.Series(["2025-01-12T20:00:00+08:00", "2025-01-12T20:00:01+08:00"]),
-        pd.Series([time.astimezone(CHINA) for time in UTC_PAIR]),
-        pd.Series([NOON, NOON + timedelta(seconds=1)]),
-    ],
-    ids=[
-        "seconds",
-        "seconds in 32 bits",
-        "seconds in unsigned 32 bits",
-        "seconds as floats",
-        "milliseconds",
-        "microseconds",
-        "nanoseconds as numbers",
-        "microseconds as floats",
-        "microseconds of datetimes",
-        "strings with slashes",
-        "milliseconds as floats",
-        "naive",
-        "nanoseconds",
-        "aware",
-        "aware elsewhere",
-        "strings",
-        "strings with T",
-        "strings with Z",
-        "strings with offset",
-        "pandas aware",
-        "pandas naive",
-    ],
-)
-# pandas 3.1 warns of the way in which pyarrow 25 reads its aware times.
-@pytest.mark.filterwarnings("ignore:Series.values returning an ndarray that drops timezone")
-def test_times_in_every_form(times):
-    make = pd.DataFrame if isinstance(times, pd.Series) else pl.DataFrame
-    log = InteractionLog.from_frames(make(pair(timestamp=times)))
-    assert log.dense["timestamp"].to_list() == UTC_PAIR
-    assert log.has_times
-
-
-@pytest.mark.parametrize(
-    "days", [[date(2025, 1, 12), date(2025, 1, 13)], ["2025-01-12", "2025-01-13"]]
-)
-def test_dates_are_midnights(days):
-    log = InteractionLog.from_frames(pair(timestamp=days))
-    midnights = [datetime(2025, 1, day, tzinfo=UTC) for day in (12, 13)]
-    assert log.dense["timestamp"].to_list() == midnights
-
-
-@pytest.mark.parametrize(
-    "times",
-    [
-        ["2025-01-12 20:00:00", "2025-01-12T20:00:01"],
-        [NOON + timedelta(hours=8), NOON + timedelta(hours=8, seconds=1)],
-        UTC_PAIR,
-        [EPOCH, EPOCH + 1],
-        ["2025-01-12T12:00:00Z", "2025-01-12T13:00:01+01:00"],
-    ],
-    ids=["texts", "naive", "aware", "epochs", "texts with offsets"],
-)
-def test_times_without_a_zone_are_in_that_of_the_log(times):
-    log = InteractionLog.from_frames(pair(timestamp=times), timezone="Asia/Shanghai")
-    assert log.dense["timestamp"].to_list() == UTC_PAIR
-
-
-def test_hours_that_clocks_skip_or_repeat():
-    """2:30 does not exist on 30 March; on 26 October the first of two is meant."""
-    times = [f"2025-10-26 02:30:{second:02d}" for second in range(19)] + ["2025-03-30 02:30:00"]
-    log = InteractionLog.from_frames(
-        {"user_id": range(20), "item_id": [7] * 20, "timestamp": times}, timezone="Europe/Berlin"
-    )
-    assert log.dense["timestamp"][0] == datetime(2025, 10, 26, 0, 30, tzinfo=UTC)
-    assert log.cleaning["rows without a time, dropped"] == 1
-
-
-def test_empty_texts_are_missing_times():
-    times = ["", *[f"2025-01-12 12:00:{second:02d}" for second in range(19)]]
-    log = InteractionLog.from_frames(
-        {"user_id": range(20), "item_id": [7] * 20, "timestamp": times}
-    )
-    assert log.cleaning["rows without a time, dropped"] == 1
-
-
-@pytest.mark.parametrize("columns", [{}, {"timestamp": [None, None]}])
-def test_a_log_without_times(columns):
-    log = InteractionLog.from_frames(pair(**columns))
-    assert not log.has_times
-    assert log.dense.height == log.cleaning["rows kept"] == 2
-    with pytest.raises(LogError, match="no times"):
-        log.before(datetime(2025, 1, 12, tzinfo=UTC))
-
-
-@pytest.mark.parametrize("missing", [None, float("nan")])
-def test_a_few_missing_times_are_dropped(missing):
-    times = pl.Series([missing, *map(float, range(EPOCH, EPOCH + 19))], strict=False)
-    log = InteractionLog.from_frames(
-        {"user_id": range(20), "item_id": [7] * 20, "timestamp": times}
-    )
-    assert log.dense.height == 19  # one of 20 is 5 %, the most that is allowed
-    assert log.cleaning["rows without a time, dropped"] == 1
-
-
-def test_many_missing_times_are_an_error():
-    times = [None, *range(EPOCH, EPOCH + 18)]
-    with pytest.raises(LogError, match=r"events: 1 of 19 rows have no timestamp, more than 5%"):
-        InteractionLog.from_frames({"user_id": range(19), "item_id": [7] * 19, "timestamp": times})
-
-
-# Cleaning
-
-
-def test_rows_are_sorted_and_exact_duplicates_dropped():
-    log = InteractionLog.from_frames(
-        {
-            "user_id": [1, 2, 2, 3, 3, 4],
-            "item_id": [7, 7, 7, 8, 8, 9],
-            "timestamp": [EPOCH + 5, EPOCH, EPOCH, EPOCH + 9, EPOCH + 8, EPOCH + 9],
-        }
-    )
-    assert log.events["user_id"].to_list() == [2, 1, 3, 3, 4]  # equal times: as they came
-    assert log.cleaning == {
-        "rows": 6,
-        "rows without a time, dropped": 0,
-        "exact duplicates, dropped": 1,
-        "rows out of order, sorted": 2,  # after 5: 0; after 9: 8
-        "rows kept": 5,
-    }
-
-
 def test_the_order_of_rows_does_not_matter(log):
     shuffled = pl.DataFrame(EVENTS)[[2, 0, 3, 1]]
     got = InteractionLog.from_frames(shuffled, USERS, ITEMS)
     assert_frame_equal(got.dense, log.dense)
     assert log.cleaning["rows out of order, sorted"] == 0
-
-
-def test_duplicates_differ_by_kind():
-    log = InteractionLog.from_frames(
-        {"user_id": [1, 1, 1], "item_id": [7, 7, 7], "kind": ["click", "like", "like"]}
-    )
-    assert log.events["kind"].to_list() == ["click", "like"]
-
-
-# Weights
-
-
-@pytest.mark.parametrize("kind", KINDS.categories)
-def test_weights_by_kind(kind):
-    log = InteractionLog.from_frames(pair(kind=[kind, kind]))
-    assert log.dense["weight"].to_list() == [WEIGHTS[kind]] * 2
-
-
-def test_own_weights_by_kind():
-    weights = {"click": 0.5, "purchase": 3}
-    log = InteractionLog.from_frames(pair(kind=["click", "purchase"]), weights=weights)
-    assert log.dense["weight"].to_list() == [0.5, 3.0]
-    log = InteractionLog.from_frames(pair(kind=["like", "purchase"]), weights=weights)
-    assert log.dense["weight"].to_list() == [1.0, 3.0]  # a like keeps its own
-
-
-def test_a_column_of_weights_wins():
-    log = InteractionLog.from_frames(pair(weight=[0.0, 2.5]), weights={"click": 9})
-    assert log.dense["weight"].to_list() == [0.0, 2.5]
-
-
-# What takes back
-
-LIKE, UNLIKE, HIDE = ("like", None), ("impression", "like"), ("hide", None)
-
-
-def story(*steps, times=True, **more):
-    """One user's events on item 7 in this order: (kind, cancels); at the end he likes item 8."""
-    n = len(steps)
-    columns = {
-        "user_id": [1] * n + [1],
-        "item_id": [7] * n + [8],
-        "kind": [kind for kind, _ in steps] + ["like"],
-        "cancels": [cancels for _, cancels in steps] + [None],
-    }
-    if times:
-        columns["timestamp"] = [EPOCH + second for second in range(n + 1)]
-    log = InteractionLog.from_frames(columns, **more)
-    mine = log.events.filter(pl.col("item_id") == 7)
-    assert log.seen.sum() == 2  # whatever is taken back, it was seen
-    assert log.events.filter(item_id=8)["weight"].to_list() == [1.0]
-    return mine["kind"].to_list(), mine["weight"].to_list(), log.cleaning
-
-
-@pytest.mark.parametrize(
-    ("steps", "kinds", "weights", "counts"),
-    [
-        ([LIKE, UNLIKE], ["impression"], [0], (1, 0)),
-        ([LIKE, UNLIKE, LIKE], ["impression", "like"], [0, 1], (1, 0)),
-        ([LIKE, LIKE, UNLIKE], ["like", "impression"], [1, 0], (1, 0)),  # the latest
-        ([LIKE, UNLIKE, UNLIKE], ["impression", "impression"], [0, 0], (1, 1)),
-        ([UNLIKE, LIKE], ["impression", "like"], [0, 1], (0, 1)),
-        ([("share", None), LIKE, UNLIKE], ["share", "impression"], [4, 0], (1, 0)),
-        ([LIKE, LIKE, UNLIKE, UNLIKE], ["impression", "impression"], [0, 0], (2, 0)),
-    ],
-)
-def test_a_cancel_takes_back_the_last_of_its_kind(steps, kinds, weights, counts):
-    got_kinds, got_weights, cleaning = story(*steps)
-    assert (got_kinds, got_weights) == (kinds, weights)
-    assert cleaning["events cancelled, seen only"] == counts[0]
-    assert cleaning["cancelling rows with nothing to cancel, seen only"] == counts[1]
-    assert cleaning["rows kept"] == len(kinds) + 1
-
-
-def test_cancels_are_of_the_same_user_and_item():
-    log = InteractionLog.from_frames(
-        {
-            "user_id": [1, 2, 1, 1],
-            "item_id": [7, 7, 8, 7],
-            "kind": ["like", "like", "like", "impression"],
-            "cancels": [None, None, None, "like"],
-            "timestamp": range(EPOCH, EPOCH + 4),
-        }
-    )
-    assert log.events["weight"].to_list() == [0, 1, 1]
-
-
-def test_without_times_what_takes_back_is_the_later():
-    for steps in ([UNLIKE, LIKE], [LIKE, UNLIKE]):
-        kinds, weights, cleaning = story(*steps, times=False)
-        assert (kinds, weights) == (["impression"], [0])
-        assert cleaning["cancelling rows with nothing to cancel, seen only"] == 0
-    _, weights, _ = story(HIDE, LIKE, times=False, weights={"hide": -1})
-    assert weights == [0, 0]
-
-
-@pytest.mark.parametrize(
-    ("steps", "weights", "taken"),
-    [
-        ([LIKE, HIDE], [0, 0], 1),
-        ([("share", None), LIKE, HIDE], [0, 0, 0], 2),
-        ([HIDE, LIKE], [0, 1], 0),  # he came round
-        ([LIKE, HIDE, LIKE, HIDE], [0, 0, 0, 0], 2),
-    ],
-)
-def test_a_negative_event_takes_back_all_before_it(steps, weights, taken):
-    kinds, got, cleaning = story(*steps, weights={"hide": -0.5})
-    assert got == weights
-    assert kinds == [kind for kind, _ in steps]
-    assert cleaning["events taken back by a negative one, seen only"] == taken
-    assert cleaning["negative events, seen only"] == kinds.count("hide")
-
-
-def test_a_hide_of_weight_0_takes_nothing_back():
-    _, weights, cleaning = story(LIKE, HIDE)
-    assert weights == [1, 0]
-    assert "negative events, seen only" not in cleaning
-
-
-def test_duplicates_go_before_anything_is_taken_back():
-    """A like that was logged twice and taken back once is taken back."""
-    twice = {"user_id": [1, 1, 1, 1], "item_id": [7, 7, 7, 8], "kind": ["like"] * 2 + ["click"] * 2}
-    twice |= {"cancels": [None, None, "like", None], "timestamp": [EPOCH, EPOCH, EPOCH + 1, EPOCH]}
-    log = InteractionLog.from_frames(twice)
-    assert log.events.filter(item_id=7)["weight"].to_list() == [0.0]
-    assert log.cleaning["exact duplicates, dropped"] == 1
-
-
-def test_many_cancels_by_brute_force():
-    rng = np.random.default_rng(0)
-    n = 400
-    user, item, cancel = rng.integers(0, 4, n), rng.integers(0, 3, n), rng.random(n) < 0.4
-    log = InteractionLog.from_frames(
-        {
-            "user_id": user,
-            "item_id": item,
-            "kind": ["like"] * n,
-            "timestamp": EPOCH + np.arange(n),
-            "cancels": ["like" if c else None for c in cancel],
-        }
-    )
-    open_likes = {}
-    for row in range(n):
-        likes = open_likes.setdefault((user[row], item[row]), [])
-        if not cancel[row]:
-            likes.append(row)
-        elif likes:
-            likes.pop()
-    left = sorted(row for likes in open_likes.values() for row in likes)
-    times = log.dense.filter(pl.col("weight") > 0)["timestamp"].dt.epoch("s").to_numpy()
-    assert (times - EPOCH).tolist() == left
 
 
 # Bad inputs

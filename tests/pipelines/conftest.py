@@ -1,7 +1,6 @@
 """A tiny study of a world and one of a log, each run once and shared by the tests."""
 
 import contextlib
-import dataclasses
 import shutil
 from pathlib import Path
 
@@ -13,20 +12,7 @@ import recsys
 from pipelines.run import main
 from pipelines.storage.cells import CellStore
 from recsys.study.result import StudyResult
-
-WORLD = """
-name: tiny
-world:
-  incumbents: 150
-  influx: {kind: rednote_2025, newcomers: 40}
-  days_before: 3
-  days_after: 3
-recommenders:
-  - trending
-  - {kind: als, factors: 4}
-evaluation: {days: [1, 2], k: 5, panel: 40}
-seeds: 2
-"""
+from tests.kit.tiny import WORLD, with_days
 
 LOG = """
 name: tiny_log
@@ -87,23 +73,6 @@ def world_result(finished: Path) -> StudyResult:
 def course_result(world_result: StudyResult) -> StudyResult:
     """The result with day 1 repeated: five days, enough for a course."""
     return with_days(world_result, (1, 3, 7, 14, 27))
-
-
-def with_days(result: StudyResult, days: tuple[int, ...]) -> StudyResult:
-    """A result with day 1 repeated."""
-    evaluation = result.study.evaluation.model_copy(update={"days": days})
-
-    def repeated(frame: pl.DataFrame) -> pl.DataFrame:
-        first = frame.filter(pl.col("day") == 1)
-        dated = [first.with_columns(day=pl.lit(day, pl.Int32)) for day in days]
-        return pl.concat([frame.filter(pl.col("day").is_null()), *dated])
-
-    return dataclasses.replace(
-        result,
-        study=result.study.model_copy(update={"evaluation": evaluation}),
-        drift=repeated(result.drift),
-        quantiles=repeated(result.quantiles),
-    )
 
 
 @pytest.fixture(scope="session")

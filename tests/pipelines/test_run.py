@@ -14,6 +14,7 @@ import recsys
 from pipelines.run import main
 from recsys.study.arms.result import CellResult
 from recsys.study.cell import Cell
+from recsys.study.sources import Sources
 
 FILES = {
     "config.yaml",
@@ -53,12 +54,12 @@ def _bytes(place: Path) -> dict[str, bytes]:
 def _counting(monkeypatch: pytest.MonkeyPatch, stop_after: float = float("inf")) -> list[str]:
     """Names of the cells that are really run; Ctrl-C comes after so many."""
     ran: list[str] = []
-    run_cell: Callable[[Cell], CellResult] = recsys.study.run.run_cell
+    run_cell: Callable[[Cell, Sources], CellResult] = recsys.study.run.run_cell
 
-    def counted(cell: Cell) -> CellResult:
+    def counted(cell: Cell, sources: Sources) -> CellResult:
         if len(ran) >= stop_after:
             raise KeyboardInterrupt
-        result = run_cell(cell)
+        result = run_cell(cell, sources)
         ran.append(cell.name)
         return result
 

@@ -20,6 +20,7 @@ from pipelines.storage.cells import CellStore
 from recsys.study.arms.result import CellResult
 from recsys.study.cell import Cell
 from recsys.study.result import StudyResult
+from recsys.study.sources import Sources
 
 QUIET = "tracking.enabled=false"
 VARIANTS = """
@@ -58,12 +59,12 @@ def results(compared: Path) -> list[StudyResult]:
 def _ran(monkeypatch: pytest.MonkeyPatch, stop_after: float = float("inf")) -> list[str]:
     """Studies and cells that are really run; Ctrl-C comes after so many."""
     ran: list[str] = []
-    run_cell: Callable[[Cell], CellResult] = recsys.study.run.run_cell
+    run_cell: Callable[[Cell, Sources], CellResult] = recsys.study.run.run_cell
 
-    def counted(cell: Cell) -> CellResult:
+    def counted(cell: Cell, sources: Sources) -> CellResult:
         if len(ran) >= stop_after:
             raise KeyboardInterrupt
-        result = run_cell(cell)
+        result = run_cell(cell, sources)
         ran.append(f"{cell.study.name} {cell.name}")
         return result
 

@@ -11,7 +11,7 @@ from recsys.core.errors import ConfigError
 from recsys.study import plan
 from recsys.study.result import combine
 from recsys.study.run import run_cell
-from recsys.study.sources import world_arms
+from recsys.study.sources import Sources
 from recsys.world.life import LIFE
 
 CONFIG = {
@@ -184,7 +184,7 @@ def test_the_house_is_lived_with_once_an_arm_and_seed(study, result):
         (arm, seed) for seed in (0, 1) for arm in ("control", "influx", "placebo")
     ]
     mine = life.filter(pl.col("arm") == "placebo", pl.col("seed") == 1).select(*LIFE)
-    assert_frame_equal(mine, world_arms(study, 1).simulations["placebo"].life)
+    assert_frame_equal(mine, Sources(study).worlds(1).simulations["placebo"].life)
 
 
 def test_snapshots_are_the_feeds_that_are_measured(study, result):

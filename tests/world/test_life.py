@@ -8,8 +8,7 @@ from polars.testing import assert_frame_equal
 from recsys.config.world import Actions, Behaviour, Notes
 from recsys.world.life import LIFE, life_frame
 from recsys.world.simulate import simulate, simulate_arms
-
-from .conftest import small_world
+from tests.kit.small_world import small_world
 
 EAGER = Actions(
     comment=1.0, comment_across=1.0, follow=0.2, hide=0.1, product_click=0.5, purchase=0.2

@@ -12,8 +12,7 @@ from recsys.logs.schema import KINDS
 from recsys.world.day import blocks
 from recsys.world.run import Run
 from recsys.world.simulate import simulate, simulate_arms, simulate_days
-
-from .conftest import ARRIVALS, small_world
+from tests.kit.small_world import ARRIVALS, small_world
 
 NEVER_HERE = (0.0,) * 4 + (1.0,)
 """Everybody arrives after the last day: newcomers who never visit and never post."""

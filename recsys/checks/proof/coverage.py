@@ -8,7 +8,6 @@ blocks; and how far blocks differ says how far to trust the share.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,8 @@ from recsys.core.noise import Stream, uniforms
 from recsys.measures.registry import MEASURES
 from recsys.recommenders import ALS, Recommender, Trending
 from recsys.statistics import nested_interval, two_way_interval
-from recsys.study.arms.open_loop import WorldArms
+from recsys.study.arms.open_loop import OpenLoop, house_worlds
+from recsys.study.arms.rankings import Learned
 from recsys.study.tables.drift import PRIMARY
 
 RECOMMENDERS: Mapping[str, Recommender] = {
@@ -47,22 +47,26 @@ _TINY: dict[str, Any] = {
 _KEYS = ("recommender", "measure", "contrast")
 
 
-@dataclass(frozen=True)
-class _Tiny(WorldArms):
-    """The arms of a tiny world, of which a study's three primary measures are wanted alone."""
+def drifts(source: OpenLoop) -> NDArray[np.float64]:
+    """A study's three primary measures alone, as they stand in its headline.
 
-    def drifts(self, recommender: Recommender) -> NDArray[np.float64]:
-        """(measures, arms but control, incumbents): as they stand in a study's headline."""
-        found, reference = [], None
-        for arm in self.arms:
-            (feeds,), _ = self._feeds(recommender, arm, _DAY, (self.panel,))
-            reference = reference or feeds
-            pair = self._pair(arm, _DAY, self.panel, reference, feeds)
-            found.append([MEASURES[name](pair) for name in PRIMARY])
-        values = np.array(found).swapaxes(0, 1)
-        levels = [MEASURES[name].kind == "level" for name in PRIMARY]
-        values[levels] -= values[levels, :1]
-        return values[:, 1:]
+    Args:
+        source: the feeds of a tiny world.
+
+    Returns:
+        (measures, arms but control, incumbents).
+    """
+    found, reference = [], None
+    for arm in source.arms():
+        day = source.on(arm.keys["arm"], _DAY)
+        panel = day.feeds().groups[0]
+        reference = panel.feeds if reference is None else reference
+        pair = day.pair(panel, reference, None, None)
+        found.append([MEASURES[name](pair) for name in PRIMARY])
+    values = np.array(found).swapaxes(0, 1)
+    levels = [MEASURES[name].kind == "level" for name in PRIMARY]
+    values[levels] -= values[levels, :1]
+    return values[:, 1:]
 
 
 def who_of_seed(seed: int) -> NDArray[np.float32]:
@@ -76,10 +80,11 @@ def who_of_seed(seed: int) -> NDArray[np.float32]:
     """
     world = World(**_TINY)
     evaluation = Evaluation(days=(_DAY,), k=_K, panel=world.incumbents)
-    arms = _Tiny(world, evaluation, _ARMS, seed)
+    worlds = house_worlds(world, evaluation, _ARMS, seed)
     found = []
-    for recommender in RECOMMENDERS.values():
-        influx, placebo, second = arms.drifts(recommender).swapaxes(0, 1)
+    for name, recommender in RECOMMENDERS.items():
+        source = OpenLoop(worlds, _ARMS, (name, "none"), Learned(recommender))
+        influx, placebo, second = drifts(source).swapaxes(0, 1)
         found.append(np.stack([influx - placebo, second - placebo], axis=1))
     return np.array(found, dtype=np.float32)
 

@@ -12,7 +12,9 @@ from recsys.checks.validation.training_seeds import measure_training_seeds
 from recsys.config import Evaluation, World
 from recsys.recommenders import Recommender
 from recsys.statistics import nested_interval
-from recsys.study.arms.closed_loop import ClosedArms
+from recsys.study.arms.closed_loop import ClosedLoop, served_worlds
+from recsys.study.arms.measuring import measure
+from recsys.study.arms.rankings import Learned
 from recsys.study.tables.drift import drifts_by_arm
 from recsys.world.people.population import LANGUAGES
 
@@ -56,15 +58,15 @@ def _minority(
     as few read it."""
     names = ("control", "influx", "retrain")
     chosen = evaluation.model_copy(update={"days": evaluation.days[-1:], "panel": world.incumbents})
-    loop = ClosedArms(world, chosen, names, seed, recommender=recommender)
-    per_user = loop.measure("x", recommender).per_user
+    worlds = served_worlds(world, chosen, names, seed, Learned(recommender))
+    per_user = measure(ClosedLoop(worlds, ("x", "none"))).per_user
     language = LANGUAGES.index(world.population.newcomers.language)
-    reads = loop.simulations["control"].people.skill[loop.panel, language] >= _READS
+    reads = worlds.twin.people.skill[worlds.panel, language] >= _READS
     found = {}
-    for _, measure, by_arm in drifts_by_arm(per_user, names):
-        if measure in _MEASURES:
+    for _, name, by_arm in drifts_by_arm(per_user, names):
+        if name in _MEASURES:
             influx, retrain = (by_arm[arm].values[0, :, 0] for arm in ("influx", "retrain"))
-            found[_MEASURES[measure]] = _gap(influx - retrain, reads)
+            found[_MEASURES[name]] = _gap(influx - retrain, reads)
     return found
 
 

@@ -18,17 +18,19 @@ from scipy.stats import pearsonr, spearmanr
 from recsys.checks.proof.claims import Found
 from recsys.config import Evaluation, World
 from recsys.core.lazy import lazy
-from recsys.core.noise import training_seed
 from recsys.logs.log import InteractionLog, Seen
+from recsys.measures.pair import FeedPair, Measure
 from recsys.measures.registry import MEASURES
-from recsys.measures.rows import is_level, rows_of
-from recsys.recommenders import Ranking, Recommender, Trending, with_fallback
-from recsys.statistics import Matching, draw_placebo, match_newcomers, nested_interval
-from recsys.study.arms.closed_loop import ClosedArms
-from recsys.study.arms.policy import RecommenderPolicy
+from recsys.measures.rows import is_level
+from recsys.recommenders import Model, Ranking, Recommender, Trending, with_fallback
+from recsys.statistics import Matching, nested_interval
+from recsys.study.arms.closed_loop import ClosedLoop, served_worlds
+from recsys.study.arms.measuring import Group, measure
+from recsys.study.arms.open_loop import SPARE
+from recsys.study.arms.own_log import LogFeeds, Reference, Removals, matching_of
+from recsys.study.arms.rankings import Learned
+from recsys.study.arms.worlds import MeasuredDay
 from recsys.study.tables.drift import drift_of_log, drift_of_world
-from recsys.world.arms import Audience
-from recsys.world.simulate import Shared
 
 SIZES = (0.01, 0.03, 0.1, 0.25, 0.4)
 """Newcomers for each incumbent who comes on a day."""
@@ -47,7 +49,6 @@ _LEVEL = 0.05
 """Largest p of an alarm."""
 _DAILY = 0.4
 """Share of incumbents who come on a day."""
-_SPARE = 48
 _NAME = ("x", "none")
 _FIGURES = ("total", "who")
 _CELL: dict[str, Any] = {
@@ -62,113 +63,101 @@ _CELL: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class _Loop(ClosedArms):
-    """A closed loop whose log tells what people were shown, as a platform's own does."""
+class _Platform:
+    """What measures and fits must know of the platform that newcomers have joined.
+
+    It serves a fit without some people's events as it would any other: what people were shown, and
+    the platform's own slots, are as they were.
+
+    Attributes:
+        day: the day on which everything is measured, in the influx.
+    """
+
+    day: MeasuredDay
 
     @lazy
-    def shared(self) -> Shared:
-        assert self.recommender is not None
-        audience = Audience(self.panel, self.evaluation.days, self.evaluation.k, one_step=True)
-        policy = RecommenderPolicy(self.recommender, self.evaluation.training_days or 14)
-        return Shared(self.world, self.seed, policy, audience=audience, impressions=True)
+    def matching(self) -> Matching:
+        """The newcomers of the log, and like groups of incumbents outside the panel."""
+        log = self.day.log
+        return matching_of(
+            log,
+            self.day.panel,
+            ~log.newcomers,
+            self.day.world.beside.seed,
+            timezone="UTC",
+            max_pool_fraction=0.5,
+        )
 
-    @lazy
-    def day(self) -> int:
-        """The day on which everything is measured."""
-        return self.evaluation.days[-1]
-
-    @lazy
-    def log(self) -> InteractionLog:
-        """F: what the platform that newcomers have joined has logged up to that day."""
-        return self.simulations["influx"].log_before(self.day, self.evaluation.training_days)
+    @property
+    def removals(self) -> Removals:
+        """The log, and whose events are left out of it."""
+        log, matching = self.day.log, self.matching
+        silent = log.newcomers & (matching.events == 0)  # they may have posted
+        newcomers = np.flatnonzero(matching.newcomer | silent)
+        return Removals(log, self.day.panel, matching, newcomers, self.day.world.beside.seed)
 
     @property
     def has_trace(self) -> bool:
         """Whether any newcomer has done anything that is learned from."""
-        events = self.log.dense
+        events = self.day.log.dense
         user = events["user"].to_numpy()[events["weight"].to_numpy() > 0]
-        return bool(self.log.newcomers[user].any())
+        return bool(self.day.log.newcomers[user].any())
 
-    @lazy
-    def matching(self) -> Matching:
-        """The newcomers in it, and like groups of incumbents outside the panel."""
-        events, liked = self.log.dense, self.log.dense["weight"].to_numpy() > 0
-        user = events["user"].to_numpy()[liked]
-        when = events["timestamp"].to_numpy()[liked].astype("datetime64[D]").astype(np.int64)
-        pairs = np.unique(np.stack([user, when], axis=1), axis=0)
-        count, days = (np.bincount(of, minlength=self.log.n_users) for of in (user, pairs[:, 0]))
-        pool = ~self.log.newcomers & (count > 0)
-        pool[self.panel] = False
-        keys = self.log.users["key"].to_numpy()
-        return match_newcomers(
-            count, days, self.log.newcomers, pool, keys, self.seed, max_pool_fraction=0.5
+    @property
+    def measures(self) -> dict[str, Measure]:
+        """What stands for the truth in the log."""
+        return {name: MEASURES[name] for name in dict.fromkeys(LEVELS.values())}
+
+    def pair(self, group: Group, reference: Ranking) -> FeedPair:
+        """See `recsys.study.arms.own_log.AboutLog`."""
+        return self.day.pair(group, reference, None, None, scored=False)
+
+    def pool(self) -> None:
+        """Attention is not compared."""
+
+    def serve(
+        self, model: Model, log: InteractionLog, gone: NDArray[np.int64], arm: str
+    ) -> Ranking:
+        """The panel's feeds by a fit without some people's events."""
+        return self._served(model, log, self.day.log.seen)
+
+    def serve_without_posts(
+        self, model: Model, log: InteractionLog, gone: NDArray[np.int64], arm: str
+    ) -> Ranking:
+        """The same, without these people's posts too."""
+        return self._served(model, log, self._hidden(gone))
+
+    def _served(self, model: Model, log: InteractionLog, seen: csr_matrix) -> Ranking:
+        simulation, panel, k = (
+            self.day.world.simulation,
+            self.day.panel,
+            self.day.world.beside.evaluation.k,
         )
+        candidates = simulation.candidates(self.day.day)
+        depth, known = min(k + SPARE, int(candidates.sum())), Seen.from_matrix(seen)
+        own = model.rank(panel, depth, candidates, known)
+        own = with_fallback(own, Trending().fit(log), panel, candidates, known)
+        ids, sources = simulation.feeds(own.item_ids, own.sources, panel, seen, self.day.day, k)
+        return Ranking(ids, np.full(ids.shape, np.nan, dtype=np.float32), sources)
 
-    def without(self, gone: NDArray[np.integer[Any]], arm: str) -> list[Ranking]:
-        """The panel's feeds of that day from a fresh fit without some people's events.
+    def _hidden(self, gone: NDArray[np.int64]) -> csr_matrix:
+        """What people were shown, and for the panel these people's posts: so they cannot come."""
+        shown = self.day.log.seen
+        theirs = np.flatnonzero(np.isin(self.day.world.simulation.notes.creator, gone))
+        user, note = (axis.ravel() for axis in np.meshgrid(self.day.panel, theirs))
+        more = csr_matrix((np.ones(user.size, np.bool_), (user, note)), shape=shown.shape)
+        return csr_matrix(shown.astype(np.bool_) + more)
 
-        All else is as the platform has it: what people were shown, and its own slots.
-
-        Returns:
-            A ranking for each of `WAYS`.
-        """
-        assert self.recommender is not None
-        log = self.log.without_users(gone)
-        simulation, k = self.simulations["influx"], self.evaluation.k
-        candidates = simulation.candidates(self.day)
-        depth = min(k + _SPARE, int(candidates.sum()))
-        model = self.recommender.fit(log, training_seed(self.seed, arm))
-        fallback, feeds = Trending().fit(log), []
-        for seen in (self.log.seen, self._hidden(gone)):
-            known = Seen.from_matrix(seen)
-            own = model.rank(self.panel, depth, candidates, known)
-            own = with_fallback(own, fallback, self.panel, candidates, known)
-            ids, sources = simulation.feeds(
-                own.item_ids, own.sources, self.panel, seen, self.day, k
-            )
-            feeds.append(Ranking(ids, np.full(ids.shape, np.nan, dtype=np.float32), sources))
-        return feeds
-
-    def _hidden(self, gone: NDArray[np.integer[Any]]) -> csr_matrix:
-        """What people were shown, and for the panel these people's notes: so they cannot come."""
-        theirs = np.flatnonzero(np.isin(self.simulations["influx"].notes.creator, gone))
-        user, note = (axis.ravel() for axis in np.meshgrid(self.panel, theirs))
-        more = csr_matrix((np.ones(user.size, np.bool_), (user, note)), shape=self.log.seen.shape)
-        return csr_matrix(self.log.seen.astype(np.bool_) + more)
-
-    def offline(self) -> pl.DataFrame:
+    def drift(self, recommender: Recommender) -> pl.DataFrame:
         """The drift of a study of this log, as `recsys.study.tables.drift.drift_of_log` gives it.
 
         The name of the recommender says in which of `WAYS` people were left out.
         """
-        assert self.recommender is not None
-        nobody = np.zeros(0, dtype=np.int64)
-        silent = self.log.newcomers & (self.matching.events == 0)  # they may have posted
-        newcomers = np.flatnonzero(self.matching.newcomer | silent)
-        groups = [("full", 0, nobody), ("influx", 0, newcomers)]
-        if not self.recommender.deterministic:
-            groups.append(("retrain", 0, nobody))
-        groups += [
-            ("placebo", draw, draw_placebo(self.matching, draw)) for draw in range(1, DRAWS + 1)
-        ]
-        measures = {name: MEASURES[name] for name in dict.fromkeys(LEVELS.values())}
-        ids, rows, reference = self.log.users["user_id"].gather(self.panel), [], None
-        for arm, draw, gone in groups:
-            both = self.without(gone, arm)
-            reference = reference or both[0]
-            for way, feeds in zip(WAYS, both, strict=True):
-                pair = self._pair("influx", self.day, self.panel, reference, feeds)
-                keys = {
-                    "recommender": way,
-                    "mitigation": "none",
-                    "arm": arm,
-                    "seed": self.seed,
-                    "draw": draw,
-                    "day": None,
-                    "cohort": "incumbent",
-                }
-                rows.append(rows_of(pair, measures, ids, keys, compared=arm != "full"))
-        return drift_of_log(pl.concat(rows), self.matching.crowding)
+        serve = (self.serve, self.serve_without_posts)
+        ways = {(way, "none"): served for way, served in zip(WAYS, serve, strict=True)}
+        reference = Reference(self.removals, recommender, ways)
+        found = measure(LogFeeds(reference, self, range(1, DRAWS + 1)))
+        return drift_of_log(found.per_user, self.matching.crowding)
 
 
 def run_cell(
@@ -192,19 +181,22 @@ def run_cell(
     newcomers = max(2, round(size * _DAILY * world.incumbents))
     influx = world.influx.model_copy(update={"newcomers": newcomers})
     arms = ("control", "influx", "placebo", "retrain")
-    loop = _Loop(
+    worlds = served_worlds(
         world.model_copy(update={"influx": influx}),
         evaluation.model_copy(update={"one_step": True, "days": evaluation.days[-1:]}),
         arms,
         seed,
-        recommender=recommender,
+        Learned(recommender),
+        impressions=True,  # a platform's own log tells what was shown
     )
-    if not loop.has_trace:
+    platform = _Platform(worlds.measured["influx"].days[evaluation.days[-1]])
+    if not platform.has_trace:
         return pl.DataFrame(schema=_CELL)
-    per_user = loop.measure(_NAME, recommender).per_user
+    per_user = measure(ClosedLoop(worlds, _NAME)).per_user
     truth = {r["measure"]: r for r in _headline(drift_of_world(per_user, arms))}
-    tale = {(r["recommender"], r["measure"]): r for r in _headline(loop.offline())}
-    rows, matching = [], loop.matching
+    drift = platform.drift(recommender)
+    tale = {(r["recommender"], r["measure"]): r for r in _headline(drift)}
+    rows, matching = [], platform.matching
     for way, (level, stands_in) in product(WAYS, LEVELS.items()):
         true, told = truth[level], tale[way, stands_in]
         # Of a level, what leaving them out takes away is what the newcomers have brought.

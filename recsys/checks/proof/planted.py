@@ -19,8 +19,10 @@ from recsys.config import Evaluation, Influx, World
 from recsys.config.world import NEWCOMERS, Behaviour, Notes, Platform, Population, Slots
 from recsys.recommenders import Content, ItemKNN, Random, Recommender
 from recsys.statistics import nested_interval, shapley
-from recsys.study.arms.closed_loop import ClosedArms
-from recsys.study.arms.gated import CHANNEL_ARMS, COALITIONS, ChannelArms
+from recsys.study.arms.closed_loop import ClosedLoop, served_worlds
+from recsys.study.arms.gated import CHANNEL_ARMS, COALITIONS, GatedLoop, GatedSeed, values_of
+from recsys.study.arms.measuring import measure
+from recsys.study.arms.rankings import Learned
 from recsys.study.tables.drift import drift_of_world
 from recsys.world.arms import GATES
 
@@ -159,10 +161,9 @@ def who_of_plant(name: str, seed: int, coalitions: Sequence[int]) -> list[float]
     """
     plant = PLANTS[name]
     world = World(**{**_SMALL, **plant.changes})
-    arms = ChannelArms(
-        world, _EVALUATION, ("control", "influx", "placebo"), seed, recommender=plant.recommender
-    )
-    rows = arms.values((name, "none"), coalitions).filter(pl.col("day").is_null())
+    common = GatedSeed(world, _EVALUATION, seed, Learned(plant.recommender))
+    rows = values_of(GatedLoop(common, (name, "none"), coalitions))
+    rows = rows.filter(pl.col("day").is_null())
     influx, placebo = (
         rows.filter(arm=arm)[plant.measure].to_numpy().reshape(len(coalitions), -1)
         for arm in CHANNEL_ARMS
@@ -180,10 +181,10 @@ def run_dose(newcomers: int, seed: int) -> pl.DataFrame:
     """
     influx = _SMALL["influx"].model_copy(update={"newcomers": newcomers})
     names = ("control", "influx")
-    arms = ClosedArms(
-        World(**{**_SMALL, "influx": influx}), _EVALUATION, names, seed, recommender=ItemKNN()
-    )
-    drift = drift_of_world(arms.measure("item_knn", ItemKNN()).per_user, (*names, "retrain"))
+    world = World(**{**_SMALL, "influx": influx})
+    worlds = served_worlds(world, _EVALUATION, names, seed, Learned(ItemKNN()))
+    per_user = measure(ClosedLoop(worlds, ("item_knn", "none"))).per_user
+    drift = drift_of_world(per_user, (*names, "retrain"))
     found = drift.filter(pl.col("day").is_null(), pl.col("measure").is_in(_GRADED))
     return found.select(
         pl.lit(newcomers).alias("newcomers"), pl.lit(seed).alias("seed"), "measure", "total"

@@ -1,4 +1,4 @@
-"""The arms of a synthetic world, closed loop: the recommender serves, and its feeds make the log.
+"""A closed loop: what is studied serves the worlds, and its feeds make the log.
 
 Each recommender has worlds of its own. They share the days before the influx; from day 0 on every
 arm but control trains with another seed, so that all hold the same training noise. Without a
@@ -6,106 +6,197 @@ training seed all go on from what the days before the influx have left.
 """
 
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
+from recsys.config import Evaluation, World
 from recsys.core.lazy import lazy
-from recsys.recommenders import Model, Ranking, Recommender
-from recsys.recommenders.oracle import OracleRow
-from recsys.study.arms.open_loop import WorldArms
-from recsys.study.arms.policy import RecommenderPolicy
+from recsys.measures.attention_rows import Pool
+from recsys.measures.pair import FeedPair, Measure
+from recsys.recommenders import Ranking
+from recsys.study.arms.measuring import ArmFeeds, Group, Served
+from recsys.study.arms.open_loop import arms_for
+from recsys.study.arms.rankings import Rankings
+from recsys.study.arms.result import life_of
+from recsys.study.arms.worlds import MeasuredDay, MeasuredWorld, Worlds, panel_of
 from recsys.world.arms import ARMS, Arm, Audience
-from recsys.world.day.oracle import Oracle
 from recsys.world.simulate import Shared, Simulation
 
 _TRAINING_DAYS = 14
 
 
+def arm_for(rankings: Rankings, name: str) -> Arm:
+    """An arm as what serves it is trained: all but control anew, with another seed.
+
+    Args:
+        rankings: what serves; without a training seed, nothing is trained anew.
+        name: such as "influx".
+    """
+    anew = not rankings.deterministic  # else what was learned before day 0 is shared
+    return ARMS[name]._replace(retrained=anew and name != "control")
+
+
+def days_before(
+    world: World,
+    evaluation: Evaluation,
+    seed: int,
+    rankings: Rankings,
+    *,
+    threads: int = 1,
+    impressions: bool | None = None,
+) -> Shared:
+    """The days of one seed before the influx, run once, from which all arms go on.
+
+    Args:
+        world, evaluation: from a study.
+        seed: world seed.
+        rankings: what serves.
+        threads: threads that simulate.
+        impressions: whether the log tells what was shown and not clicked; None: if it is needed.
+    """
+    policy = rankings.policy(evaluation.training_days or _TRAINING_DAYS)
+    panel = panel_of(world, evaluation)
+    return Shared(
+        world,
+        seed,
+        policy,
+        audience=Audience(panel, evaluation.days, evaluation.k, evaluation.one_step),
+        threads=threads,
+        impressions=policy.impressions if impressions is None else impressions,
+    )
+
+
+def served_worlds(
+    world: World,
+    evaluation: Evaluation,
+    arms: Sequence[str],
+    seed: int,
+    rankings: Rankings,
+    *,
+    threads: int = 1,
+    impressions: bool | None = None,
+) -> Worlds:
+    """The worlds of one seed, served by what is studied; arguments as in `days_before`.
+
+    Args:
+        arms: such as ("control", "influx"); without a training seed, retrain is left out.
+    """
+    shared = days_before(
+        world, evaluation, seed, rankings, threads=threads, impressions=impressions
+    )
+    names = arms_for(rankings, arms)
+    made = {name: shared.run(arm_for(rankings, name)) for name in names}
+    return Worlds(made, panel_of(world, evaluation), evaluation)
+
+
 @dataclass(frozen=True)
-class ClosedArms(WorldArms):
-    """One seed of a world in all arms, each served by a recommender."""
+class ClosedLoop:
+    """The feeds that a platform has served.
 
-    recommender: Recommender | None = None
+    Attributes:
+        worlds: from `served_worlds`, control first.
+        name: recommender and mitigation that served, such as ("als", "none").
+    """
 
-    @lazy
-    def simulations(self) -> dict[str, Simulation]:
-        """The world of each arm; without a training seed retrain is control, and left out."""
-        assert self.recommender is not None
-        names = self._arms_for(self.recommender)
-        return {name: self.shared.run(self.version(name)) for name in names}
-
-    def version(self, name: str) -> Arm:
-        """An arm as its recommender is trained: all but control anew, with another seed."""
-        assert self.recommender is not None
-        anew = not self.recommender.deterministic  # else what was learned before day 0 is shared
-        return ARMS[name]._replace(retrained=anew and name != "control")
-
-    @lazy
-    def shared(self) -> Shared:
-        """The days before the influx, that all arms go on from."""
-        assert self.recommender is not None
-        days = self.evaluation.training_days or _TRAINING_DAYS
-        audience = Audience(
-            self.panel, self.evaluation.days, self.evaluation.k, self.evaluation.one_step
-        )
-        known = isinstance(self.recommender, OracleRow)
-        policy = Oracle() if known else RecommenderPolicy(self.recommender, days)
-        return Shared(
-            self.world,
-            self.seed,
-            policy,
-            audience=audience,
-            threads=self.threads,
-            impressions=policy.impressions,
-        )
-
-    def _without_newcomers(
-        self,
-        recommender: Recommender,
-        arm: str,
-        day: int,
-        feeds: Ranking,
-        before: Model | None = None,
-    ) -> NDArray[np.int32] | None:
-        """As the platform would have served them that morning."""
-        if not self.evaluation.one_step:
-            return None
-        without = self._simulation(arm).morning(day).without
-        if without is None:
-            return feeds.item_ids
-        return without.feeds[np.searchsorted(without.users, self.panel)]
-
-    def _world_of(self, arm: str) -> str:
-        return arm
-
-    def _server(self, variant: tuple[str, str]) -> tuple[str, str]:
-        return variant
-
-    def _before(self, recommender: Recommender) -> Model | None:
-        """Its worlds have fitted it each morning, from yesterday's model on."""
-        return None
+    worlds: Worlds
+    name: tuple[str, str]
 
     @property
-    def _has_scores(self) -> bool:
-        return False
+    def days(self) -> tuple[int, ...]:
+        """The evaluated days."""
+        return self.worlds.evaluation.days
 
-    def _feeds(
-        self,
-        recommender: Recommender,
-        arm: str,
-        day: int,
-        groups: tuple[NDArray[np.int64], ...],
-        before: Model | None = None,
-    ) -> tuple[list[Ranking], dict[str, float]]:
-        """The feeds that the audience was served; fits and serving are part of the simulation."""
+    @lazy
+    def measures(self) -> Mapping[str, Measure]:
+        """All that a world lets one measure; feeds that were served come without scores."""
+        return self.worlds.measures()
+
+    def arms(self) -> Iterator[ArmFeeds]:
+        """Each world is an arm."""
+        for arm, world in self.worlds.measured.items():
+            yield world.arm(self.name, arm, partial(ClosedDay.of, world))
+
+    def life(self) -> pl.DataFrame:
+        """What people lived through, served by what is studied."""
+        lives = {arm: made.life for arm, made in self.worlds.simulations.items()}
+        return life_of(lives, self.name, self.worlds.seed)
+
+
+@dataclass(frozen=True)
+class ClosedDay:
+    """One arm on one day, as the platform served it: fits are part of the simulation.
+
+    Attributes:
+        day: what is known of the day; it is forgotten with this one.
+    """
+
+    day: MeasuredDay
+
+    @classmethod
+    def of(cls, world: MeasuredWorld, day: int) -> "ClosedDay":
+        """A day of a world."""
+        return cls(MeasuredDay(world, day))
+
+    def feeds(self) -> Served:
+        """The feeds that the audience was served."""
         start = time.perf_counter()
-        served = self._simulation(arm).morning(day).served
-        assert served is not None
-        feeds = []
-        for users in groups:
-            rows = np.searchsorted(served.users, users)
-            scores = np.full(served.feeds[rows].shape, np.nan, dtype=np.float32)
-            feeds.append(Ranking(served.feeds[rows], scores, served.sources[rows]))
-        return feeds, {"fit_s": 0.0, "serve_s": time.perf_counter() - start}
+        served = served_to(self.day.world.simulation, self.day.day, self.day.audience)
+        return Served(self.day.groups(served), serve_s=time.perf_counter() - start)
+
+    def without_newcomers(self, feeds: Ranking) -> NDArray[np.int32] | None:
+        """See `ArmDay`: as the platform would have served them that morning."""
+        return served_without(self.day, feeds)
+
+    def pair(
+        self,
+        group: Group,
+        reference: Ranking,
+        previous: Ranking | None,
+        without: NDArray[np.int32] | None,
+    ) -> FeedPair:
+        """See `ArmDay`."""
+        return self.day.pair(group, reference, previous, without, scored=False)
+
+    def pool(self, group: Group) -> Pool:
+        """See `ArmDay`."""
+        return self.day.pool(group)
+
+
+def served_to(
+    simulation: Simulation, day: int, audience: Sequence[NDArray[np.int64]]
+) -> list[Ranking]:
+    """What a platform served to several groups of its audience.
+
+    Args:
+        simulation: a closed loop.
+        day: an evaluated day.
+        audience: dense ids of each group.
+    """
+    served = simulation.morning(day).served
+    assert served is not None
+    feeds = []
+    for users in audience:
+        rows = np.searchsorted(served.users, users)
+        scores = np.full(served.feeds[rows].shape, np.nan, dtype=np.float32)
+        feeds.append(Ranking(served.feeds[rows], scores, served.sources[rows]))
+    return feeds
+
+
+def served_without(day: MeasuredDay, feeds: Ranking) -> NDArray[np.int32] | None:
+    """The panel's feeds as the platform would have served them without newcomers' events.
+
+    Args:
+        day: of a closed loop.
+        feeds: the panel's feeds, which are the answer where nobody had come.
+    """
+    if not day.world.beside.evaluation.one_step:
+        return None
+    without = day.world.simulation.morning(day.day).without
+    if without is None:
+        return feeds.item_ids
+    return without.feeds[np.searchsorted(without.users, day.panel)]

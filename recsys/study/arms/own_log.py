@@ -7,11 +7,10 @@ retrain   F again, with another training seed
 """
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
-from threading import RLock
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 import polars as pl
@@ -25,7 +24,7 @@ from recsys.logs.holdout import by_lot
 from recsys.logs.log import InteractionLog
 from recsys.logs.newcomers import OwnLog, active_days
 from recsys.logs.read import read_own_log
-from recsys.measures.attention_rows import Pool, exposure_rows
+from recsys.measures.attention_rows import Pool
 from recsys.measures.items import (
     creators_of,
     history_of,
@@ -34,18 +33,239 @@ from recsys.measures.items import (
     sizes_of,
     vectors_of,
 )
-from recsys.measures.pair import FeedPair
-from recsys.measures.rows import Attributes, attributes_of, measures_of, rows_of
-from recsys.recommenders import EASE, Model, Ranking, Recommender, Trending, with_fallback
-from recsys.recommenders.ease import EASEModel, memory_of
+from recsys.measures.pair import FeedPair, Measure
+from recsys.measures.rows import Attributes, attributes_of, measures_of
+from recsys.recommenders import Model, Ranking, Recommender, Trending, with_fallback
 from recsys.statistics.matching import Matching, draw_placebo, match_newcomers
 from recsys.study.arms.by_exposure import Exposed, exposed
-from recsys.study.arms.result import REMOVALS, CellResult, feeds_in_one, feeds_of, life_of
+from recsys.study.arms.measuring import INCUMBENT, ArmFeeds, Group, Served
+from recsys.study.arms.result import REMOVALS, life_of
 
 
 @dataclass(frozen=True)
-class LogArms:
-    """A log with its panel, its placebo groups and its held-out clicks.
+class Removals:
+    """A log to train on, and whose events are left out of it in turn.
+
+    Attributes:
+        log: F, what the reference is trained on.
+        panel: dense ids of the incumbents that are measured; their events are never left out.
+        matching: the newcomers, and the groups of incumbents that are like them.
+        newcomers: dense ids of the newcomers whose events are left out.
+        seed: trains.
+    """
+
+    log: InteractionLog
+    panel: NDArray[np.int64]
+    matching: Matching
+    newcomers: NDArray[np.int64]
+    seed: int
+
+    def gone(self, arm: str, draw: int) -> NDArray[np.int64]:
+        """Dense ids of whose events an arm leaves out.
+
+        Args:
+            arm: "influx", "placebo" or "retrain".
+            draw: number of the placebo group, from 1.
+        """
+        if arm == "placebo":
+            return draw_placebo(self.matching, draw)
+        return self.newcomers if arm == "influx" else np.zeros(0, dtype=np.int64)
+
+
+Serve = Callable[[Model, InteractionLog, NDArray[np.int64], str], Ranking]
+"""The panel's feeds by a model, of the log that it was trained on, the users left out, the arm."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The fit of the whole log and its feeds, made once for all parts of a study.
+
+    Attributes:
+        removals: the log.
+        recommender: what is fitted.
+        ways: how feeds are served from a fit, by what the rows call it.
+    """
+
+    removals: Removals
+    recommender: Recommender
+    ways: Mapping[tuple[str, str], Serve]
+
+    @lazy
+    def model(self) -> Model:
+        """The fit of the whole log."""
+        seed = training_seed(self.removals.seed, "full")
+        return self.recommender.fit(self.removals.log, seed=seed)
+
+    @lazy
+    def feeds(self) -> Served:
+        """The panel's feeds of the whole log, in each way."""
+        return self.of("full")
+
+    def of(self, arm: str, draw: int = 0) -> Served:
+        """The panel's feeds of an arm, in each way.
+
+        Args:
+            arm: "full", "influx", "placebo" or "retrain".
+            draw: number of the placebo group, from 1; else 0.
+        """
+        part, start = self.removals, time.perf_counter()
+        gone = part.gone(arm, draw)
+        log = part.log.without_users(gone) if gone.size else part.log
+        if arm == "full":
+            model = self.model
+        elif arm == "retrain":
+            model = self.recommender.fit(log, seed=training_seed(part.seed, arm))
+        else:
+            seed = training_seed(part.seed, arm)
+            model = self.recommender.fit_without(self.model, log, gone, seed)
+        fitted = time.perf_counter()
+        feeds = [serve(model, log, gone, arm) for serve in self.ways.values()]
+        groups = [Group(INCUMBENT, part.panel, ranking) for ranking in feeds]
+        return Served(groups, fitted - start, time.perf_counter() - fitted)
+
+
+@dataclass(frozen=True)
+class LogFeeds:
+    """The feeds of a log with a part of its users' events left out.
+
+    Attributes:
+        reference: the log, what is fitted, and how feeds are served.
+        about: what measures must know of the log.
+        draws: numbers of placebo groups, from 1, such as range(1, 26).
+        with_influx: whether the arms full, influx and retrain are wanted.
+        snapshots: whether the feeds of the arms but placebo are wanted.
+    """
+
+    reference: Reference
+    about: "AboutLog"
+    draws: Sequence[int]
+    with_influx: bool = True
+    snapshots: bool = False
+
+    @property
+    def days(self) -> tuple[None]:
+        """A log has no days."""
+        return (None,)
+
+    @property
+    def measures(self) -> Mapping[str, Measure]:
+        """What is measured."""
+        return self.about.measures
+
+    def arms(self) -> Iterator[ArmFeeds]:
+        """The whole log first; each way of serving a fit is an arm."""
+        yield from self._ways("full", 0, self.reference.feeds)
+        several = ["influx"] if self.reference.recommender.deterministic else ["influx", "retrain"]
+        arms = [(arm, 0) for arm in several] if self.with_influx else []
+        for arm, draw in [*arms, *(("placebo", draw) for draw in self.draws)]:
+            yield from self._ways(arm, draw, self.reference.of(arm, draw))
+
+    def _ways(self, arm: str, draw: int, served: Served) -> Iterator[ArmFeeds]:
+        part = self.reference.removals
+        for name, group in zip(self.reference.ways, served.groups, strict=True):
+            keys = {
+                "recommender": name[0],
+                "mitigation": name[1],
+                "arm": arm,
+                "seed": part.seed,
+                "draw": draw,
+            }
+            day = LogDay(served._replace(groups=[group]), self.about)
+            yield ArmFeeds(
+                keys,
+                day.on,
+                part.log.users["user_id"],
+                part.log.items["item_id"],
+                compared=arm != "full",
+                reported=arm != "full" or self.with_influx,
+                kept=self.snapshots and arm != "placebo",
+            )
+
+    def life(self) -> pl.DataFrame:
+        """Unknown: a log does not tell it."""
+        return life_of({}, next(iter(self.reference.ways)), self.reference.removals.seed)
+
+    def exact_removals(self) -> pl.DataFrame:
+        """`REMOVALS`: the newcomers removed exactly, beside a fit without them.
+
+        No row where the recommender cannot remove users, or where memory does not hold two models.
+        """
+        part, made = self.reference.removals, self.reference
+        log = part.log.without_users(part.newcomers)
+        found = made.recommender.removal(made.model, log, part.newcomers)
+        if found is None:
+            return pl.DataFrame(schema=REMOVALS)
+        name, serve = next(iter(made.ways.items()))
+        models = (found.removed, found.fitted)
+        feeds = [serve(model, log, part.newcomers, "influx").item_ids for model in models]
+        row = {
+            "recommender": name[0],
+            "seed": part.seed,
+            "users": part.newcomers.size,
+            "items": found.items,
+            "largest_difference": found.largest_difference,
+            "slots": feeds[0].size,
+            "slots_that_differ": int((feeds[0] != feeds[1]).sum()),
+            "draws_by_removal": found.preferred,
+        }
+        return pl.DataFrame([row], schema=REMOVALS)
+
+
+class AboutLog(Protocol):
+    """What measures must know of a log."""
+
+    @property
+    def measures(self) -> Mapping[str, Measure]:
+        """What is measured, by name."""
+
+    def pair(self, group: Group, reference: Ranking) -> FeedPair:
+        """The panel's feeds beside the reference's, described as the measures take them."""
+
+    def pool(self) -> Pool | None:
+        """What could have been served; None leaves attention unmeasured."""
+
+
+@dataclass(frozen=True)
+class LogDay:
+    """The feeds of one arm of a log.
+
+    Attributes:
+        served: the feeds.
+        about: what measures must know of the log.
+    """
+
+    served: Served
+    about: AboutLog
+
+    def on(self, day: None) -> "LogDay":
+        """Itself: a log has no days."""
+        return self
+
+    def feeds(self) -> Served:
+        """See `ArmDay`."""
+        return self.served
+
+    def without_newcomers(self, feeds: Ranking) -> None:
+        """Not asked for: the influx arm itself leaves newcomers' events out."""
+
+    def pair(
+        self,
+        group: Group,
+        reference: Ranking,
+        previous: Ranking | None,
+        without: NDArray[np.int32] | None,
+    ) -> FeedPair:
+        """See `ArmDay`."""
+        return self.about.pair(group, reference)
+
+    def pool(self, group: Group) -> Pool | None:
+        """See `ArmDay`."""
+        return self.about.pool()
+
+
+@dataclass(frozen=True)
+class MeasuredLog:
+    """A platform's log with its panel, its placebo groups and its held-out clicks.
 
     Attributes:
         source, evaluation: the config.
@@ -55,10 +275,6 @@ class LogArms:
     source: LogSource
     evaluation: Evaluation
     seed: int
-    _lock: RLock = field(default_factory=RLock, compare=False)
-    _references: dict[tuple[str, str], tuple[Model, Ranking]] = field(
-        default_factory=dict, compare=False
-    )
 
     @lazy
     def own(self) -> OwnLog:
@@ -129,19 +345,14 @@ class LogArms:
     def matching(self) -> Matching:
         """The newcomers to remove, and the incumbents from whom like groups are drawn."""
         train = self.train
-        liked = train.dense["weight"].to_numpy() > 0
-        pool = self.incumbents
-        pool[self.panel] = False
-        events = _per_user(train, liked)
-        if not events[train.newcomers].any():
+        if not self.activity[train.newcomers].any():
             raise LogError("log.newcomers: no newcomer has a positive event in the training part")
-        matching = match_newcomers(
-            events,
-            _active_days(train, liked, self.source.timezone),
-            train.newcomers,
-            pool & (events > 0),
-            train.users["key"].to_numpy(),
+        matching = matching_of(
+            train,
+            self.panel,
+            self.incumbents,
             self.seed,
+            timezone=self.source.timezone,
             max_pool_fraction=self.source.max_pool_fraction,
         )
         if not matching.newcomer.any():
@@ -164,120 +375,27 @@ class LogArms:
         most = np.where(liked, np.nan_to_num(mix).argmax(axis=1), -1)
         return pl.Series("main_topic", [labels[place] if place >= 0 else None for place in most])
 
-    def prepare(self) -> None:
-        """Reads and splits the log and draws the panel, once, whoever asks first."""
-        with self._lock:
-            _ = self.whole, self.split, self.panel, self.matching, self.exposed
-            _ = self.train.interactions, self.train.seen, self._attributes, self._held_out
-            _ = self._pool, self._vectors, self._history
-
     def check(self) -> None:
         """Raises what a run would raise: a bad log, a panel or a depth that it cannot supply."""
-        self.prepare()
+        _ = self.split, self.panel, self.matching, self.exposed
         pool = self.train.interactions.items.size
         if self.evaluation.k > pool:
             raise ConfigError(f"evaluation.k: {self.evaluation.k} is more than the {pool} items")
 
-    def measure(
-        self,
-        name: str | tuple[str, str],
-        recommender: Recommender,
-        draws: Sequence[int],
-        *,
-        with_influx: bool,
-    ) -> CellResult:
-        """Per-user rows of some placebo draws, and of the other arms too if asked for.
+    @lazy
+    def removals(self) -> Removals:
+        """The log to train on, and whose events are left out of it."""
+        newcomers = np.flatnonzero(self.matching.newcomer)
+        return Removals(self.train, self.panel, self.matching, newcomers, self.seed)
 
-        Args:
-            name: what the rows call the recommender, or that and its mitigation.
-            recommender: what to fit.
-            draws: numbers of placebo groups, from 1.
-            with_influx: whether the arms full, influx and retrain are wanted.
+    def serve(
+        self, model: Model, log: InteractionLog, gone: NDArray[np.int64], arm: str
+    ) -> Ranking:
+        """The panel's feeds, gaps filled from the arm's own trending list; see `Serve`.
+
+        Raises:
+            LogError: fewer items are left than a feed has slots.
         """
-        self.prepare()
-        arms: list[tuple[str, int]] = [("placebo", draw) for draw in draws]
-        if with_influx:
-            retrain = [] if recommender.deterministic else [("retrain", 0)]
-            arms = [("full", 0), ("influx", 0), *retrain, *arms]
-        variant = (name, "none") if isinstance(name, str) else name
-        whole, reference = self._reference(variant, recommender)
-        rows, timings, kept, exposure, removals = [], [], [], [], []
-        for arm, draw in arms:
-            start = time.perf_counter()
-            feeds = reference if arm == "full" else self._feeds(recommender, whole, arm, draw)
-            seconds = time.perf_counter() - start
-            keys = {
-                "recommender": variant[0],
-                "mitigation": variant[1],
-                "arm": arm,
-                "seed": self.seed,
-                "draw": draw,
-                "day": None,
-                "cohort": "incumbent",
-            }
-            rows.append(self._rows(keys, reference, feeds))
-            exposure.append(exposure_rows(keys, feeds.item_ids, self._examine, self._pool))
-            if self.evaluation.snapshots and arm != "placebo":
-                ids = self.train.users["user_id"].gather(self.panel)
-                kept.append(feeds_of(keys, ids, self.train.items["item_id"], feeds))
-            timings.append({**_timing_keys(keys), "fit_s": seconds, "serve_s": 0.0})
-            if (
-                arm == "influx"
-                and isinstance(recommender, EASE)
-                and _fits_twice(recommender, whole)
-            ):
-                removals.append(self._removal(variant[0], recommender, whole))
-        return CellResult(
-            pl.concat(rows),
-            pl.DataFrame(timings, schema_overrides={"day": pl.Int32}),
-            life_of({}, variant, self.seed),
-            feeds_in_one(kept),
-            pl.concat(exposure),
-            pl.DataFrame(removals, schema=REMOVALS),
-        )
-
-    def _reference(
-        self, variant: tuple[str, str], recommender: Recommender
-    ) -> tuple[Model, Ranking]:
-        """The model of the whole log and its feeds, made once for each recommender."""
-        with self._lock:
-            if variant not in self._references:
-                model = recommender.fit(self.train, seed=training_seed(self.seed, "full"))
-                self._references[variant] = (model, self._serve(model, self.train, "full"))
-            return self._references[variant]
-
-    def _feeds(self, recommender: Recommender, whole: Model, arm: str, draw: int) -> Ranking:
-        seed = training_seed(self.seed, arm)
-        if arm == "retrain":
-            return self._serve(recommender.fit(self.train, seed=seed), self.train, arm)
-        gone = (
-            np.flatnonzero(self.matching.newcomer)
-            if arm == "influx"
-            else draw_placebo(self.matching, draw)
-        )
-        log = self.train.without_users(gone)
-        return self._serve(recommender.fit_without(whole, log, gone, seed), log, arm)
-
-    def _removal(self, name: str, recommender: EASE, whole: Model) -> dict[str, Any]:
-        """A row of `REMOVALS`: the newcomers removed exactly, beside a fit without them."""
-        assert isinstance(whole, EASEModel)
-        gone = np.flatnonzero(self.matching.newcomer)
-        log = self.train.without_users(gone)
-        removed, fitted = recommender.removed(whole, log, gone), recommender.fit(log)
-        feeds = [self._serve(model, log, "influx").item_ids for model in (removed, fitted)]
-        return {
-            "recommender": name,
-            "seed": self.seed,
-            "users": gone.size,
-            "items": fitted.liked.shape[1],
-            "largest_difference": float(np.abs(removed.weights - fitted.weights).max()),
-            "slots": feeds[0].size,
-            "slots_that_differ": int((feeds[0] != feeds[1]).sum()),
-            "draws_by_removal": recommender.prefers_removal(whole, gone),
-        }
-
-    def _serve(self, model: Model, log: InteractionLog, arm: str) -> Ranking:
-        """The panel's feeds, gaps filled from the arm's own trending list."""
         k = self.evaluation.k
         if model.scorable.size < k:
             raise LogError(
@@ -311,13 +429,18 @@ class LogArms:
     def _by_user(self) -> NDArray[np.int64]:
         return np.argsort(self.split[1].interactions.users)
 
-    def _rows(self, keys: dict[str, Any], reference: Ranking, feeds: Ranking) -> pl.DataFrame:
-        pair = self._pair(reference, feeds)
-        measures = measures_of(sorted(pair.provides - set(self._attributes)), self._attributes)
-        ids = self.train.users["user_id"].gather(self.panel)
-        return rows_of(pair, measures, ids, keys, compared=keys["arm"] != "full")
+    @lazy
+    def measures(self) -> dict[str, Measure]:
+        """All that the log and scores let one measure."""
+        nothing = np.full((self.panel.size, self.evaluation.k), -1, dtype=np.int32)
+        scores = np.full(nothing.shape, np.nan, dtype=np.float32)
+        empty = Ranking(nothing, scores, np.zeros(nothing.shape, dtype=np.uint8))
+        provides = self.pair(Group(INCUMBENT, self.panel, empty), empty).provides
+        return measures_of(sorted(provides - set(self._attributes)), self._attributes)
 
-    def _pair(self, reference: Ranking, feeds: Ranking) -> FeedPair:
+    def pair(self, group: Group, reference: Ranking) -> FeedPair:
+        """See `AboutLog`."""
+        feeds = group.feeds
         hits, n_relevant = None, None
         if self._held_out is not None:
             both = zip(feeds.item_ids, self._held_out, strict=True)
@@ -329,8 +452,8 @@ class LogArms:
             attributes={name: codes for name, (codes, _) in self._attributes.items()},
             from_newcomers=self.train.from_newcomers,
             examine=self._examine,
-            creators=self._pool.creators,
-            popularity=self._pool.popularity,
+            creators=self._pool_of_log.creators,
+            popularity=self._pool_of_log.popularity,
             vectors=self._vectors,
             reference_scores=reference.scores.astype(np.float64),
             scores=feeds.scores.astype(np.float64),
@@ -339,13 +462,17 @@ class LogArms:
             n_relevant=n_relevant,
         )
 
+    def pool(self) -> Pool:
+        """See `AboutLog`."""
+        return self._pool_of_log
+
     @property
     def _examine(self) -> NDArray[np.float64]:
         """How much each rank counts where nothing is known of the platform's layout."""
         return 1 / np.log2(np.arange(2, self.evaluation.k + 2))
 
     @lazy
-    def _pool(self) -> Pool:
+    def _pool_of_log(self) -> Pool:
         """The items that have likes in the whole log, and what the panel liked there."""
         log, popularity = self.train, popularity_of(self.train)
         creators = creators_of(log.items)
@@ -374,19 +501,43 @@ def _per_user(log: InteractionLog, which: NDArray[np.bool_]) -> NDArray[np.int64
     return np.bincount(log.dense["user"].to_numpy()[which], minlength=log.n_users)
 
 
+def matching_of(
+    log: InteractionLog,
+    panel: NDArray[np.int64],
+    incumbents: NDArray[np.bool_],
+    seed: int,
+    *,
+    timezone: str,
+    max_pool_fraction: float,
+) -> Matching:
+    """The newcomers of a log, and the incumbents outside the panel from whom groups are drawn.
+
+    Args:
+        log: to train on.
+        panel: dense ids of the incumbents that are measured.
+        incumbents: bool (n_users,), who was there before the newcomers.
+        seed: draws the groups.
+        timezone: where days begin, such as "Asia/Shanghai".
+        max_pool_fraction: most of the pool that a group may take, such as 0.5.
+    """
+    liked = log.dense["weight"].to_numpy() > 0
+    events = _per_user(log, liked)
+    pool = incumbents & (events > 0)
+    pool[panel] = False
+    return match_newcomers(
+        events,
+        _active_days(log, liked, timezone),
+        log.newcomers,
+        pool,
+        log.users["key"].to_numpy(),
+        seed,
+        max_pool_fraction=max_pool_fraction,
+    )
+
+
 def _active_days(log: InteractionLog, which: NDArray[np.bool_], timezone: str) -> NDArray[np.int64]:
     """Days on which each user was active; without times everybody's activity is one day."""
     if not log.has_times:
         return (_per_user(log, which) > 0).astype(np.int64)
     days = active_days(log.only(which), timezone)
     return np.bincount(days["user"].to_numpy(), minlength=log.n_users)
-
-
-def _fits_twice(recommender: EASE, whole: Model) -> bool:
-    """Whether memory holds another model beside the whole log's."""
-    assert isinstance(whole, EASEModel)
-    return 2 * memory_of(whole.liked.shape[1]) <= recommender.memory_gb
-
-
-def _timing_keys(keys: dict[str, Any]) -> dict[str, Any]:
-    return {name: keys[name] for name in ("recommender", "mitigation", "seed", "arm", "day")}

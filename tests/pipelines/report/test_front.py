@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 import recsys
 from pipelines.report.labels import Scale, placed, width_of
 from pipelines.run import main
-from tests.pipelines.conftest import WORLD
+from tests.kit.tiny import WORLD
 
 
 def test_no_name_covers_another_or_leaves_the_plot() -> None:

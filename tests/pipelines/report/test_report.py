@@ -20,7 +20,7 @@ from recsys.statistics.arrivals import Wave
 from recsys.study.arms.by_exposure import EXPOSED
 from recsys.study.result import StudyResult
 from recsys.study.tables.life import over_days, over_seeds
-from tests.pipelines.conftest import with_days
+from tests.kit.tiny import with_days
 
 
 def _printed(result: StudyResult) -> str:

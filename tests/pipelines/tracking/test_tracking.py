@@ -24,6 +24,7 @@ from recsys.config import Chain
 from recsys.study.arms.result import CellResult
 from recsys.study.cell import Cell
 from recsys.study.result import StudyResult
+from recsys.study.sources import Sources
 
 
 def _client(place: Path) -> MlflowClient:
@@ -223,7 +224,7 @@ def test_stopped_study_leaves_no_running_run(
     resumed: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def fail(cell: Cell) -> CellResult:
+    def fail(cell: Cell, sources: Sources) -> CellResult:
         raise error("planted")
 
     monkeypatch.setattr(sys.modules["recsys.study.run"], "run_cell", fail)

@@ -6,10 +6,11 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from recsys import load_study, run
-from recsys.mitigations.build import make_recommender
 from recsys.recommenders import ALS, Ranker
 from recsys.study import plan
-from recsys.study.arms.closed_loop import ClosedArms
+from recsys.study.arms.closed_loop import ClosedDay, ClosedLoop, served_worlds
+from recsys.study.arms.measuring import measure
+from recsys.study.arms.rankings import make_rankings
 from recsys.study.result import combine
 from recsys.study.run import run_cell
 from recsys.world.life import LIFE
@@ -45,11 +46,14 @@ def opened():
     return run(load_study(CONFIG, ["loop=open"]))
 
 
-def arms_of(study, name, seed=0):
+def worlds_of(study, name, threads=1):
     spec = next(spec for spec in study.recommenders if spec.name == name)
-    recommender = make_recommender(spec)
-    arms = ClosedArms(study.world, study.evaluation, study.arms, seed, recommender=recommender)
-    return arms, recommender
+    rankings, seed = make_rankings(spec), 0
+    return served_worlds(study.world, study.evaluation, study.arms, seed, rankings, threads=threads)
+
+
+def measured(worlds, name):
+    return measure(ClosedLoop(worlds, (name, "none")))
 
 
 def test_a_study_runs_from_config_to_estimates(result):
@@ -71,7 +75,7 @@ def test_a_closed_loop_drifts(result):
 
 def test_each_recommender_has_a_life_of_its_own(study, result):
     assert result.life["recommender"].unique(maintain_order=True).to_list() == NAMES
-    arms, _ = arms_of(study, "als")
+    arms = worlds_of(study, "als")
     mine = result.life.filter(pl.col("recommender") == "als", pl.col("seed") == 0)
     assert mine["arm"].unique(maintain_order=True).to_list() == list(arms.simulations)
     for arm, simulation in arms.simulations.items():
@@ -83,7 +87,7 @@ def test_snapshots_are_the_feeds_that_were_served(study, name):
     spec = next(entry for entry in CONFIG["recommenders"] if name in str(entry))
     config = {**CONFIG, "recommenders": [spec]}
     kept = run(load_study(config, ["seeds=1", "evaluation.snapshots=true"])).feeds
-    served = arms_of(study, name)[0].simulations["influx"].morning(2).served
+    served = worlds_of(study, name).simulations["influx"].morning(2).served
     mine = kept.filter(pl.col("arm") == "influx", pl.col("day") == 2)
     rows = np.searchsorted(served.users, mine["user_id"].to_numpy())
     slots = mine["rank"].to_numpy().astype(int) - 1
@@ -126,8 +130,8 @@ def test_newcomers_beyond_the_panel_are_measured_too():
 @pytest.mark.parametrize("name", NAMES)
 def test_newcomers_rows_are_their_own(study, name):
     """What is measured for each newcomer is the feed that this newcomer was served."""
-    arms, recommender = arms_of(study, name)
-    rows = arms.measure(name, recommender).per_user
+    arms = worlds_of(study, name)
+    rows = measured(arms, name).per_user
     simulation = arms.simulations["influx"]
     theirs = rows.filter(
         pl.col("cohort") == "newcomer", pl.col("arm") == "influx", pl.col("day") == 2
@@ -145,9 +149,9 @@ def test_newcomers_rows_are_their_own(study, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_measured_feeds_are_the_feeds_that_were_served(study, name):
-    arms, recommender = arms_of(study, name)
+    arms = worlds_of(study, name)
     for arm in ("control", "influx"):
-        (feeds,), _ = arms._feeds(recommender, arm, 2, (arms.panel,))
+        feeds = ClosedDay.of(arms.measured[arm], 2).feeds().groups[0].feeds
         served = arms.simulations[arm].morning(2).served
         np.testing.assert_array_equal(served.users[:60], arms.panel)
         np.testing.assert_array_equal(feeds.item_ids, served.feeds[:60])
@@ -184,11 +188,7 @@ def test_workers_change_no_figure(study, result):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_threads_that_simulate_change_no_figure(study, name):
-    arms, recommender = arms_of(study, name)
-    threaded = ClosedArms(
-        study.world, study.evaluation, study.arms, 0, threads=3, recommender=recommender
-    )
-    one, other = (each.measure(name, recommender) for each in (arms, threaded))
+    one, other = (measured(worlds_of(study, name, threads), name) for threads in (1, 3))
     assert_frame_equal(other.per_user, one.per_user)
     assert_frame_equal(other.life, one.life)
 
@@ -215,7 +215,7 @@ def test_open_and_closed_loops_differ(study, result, opened):
 
 
 def test_recommenders_make_different_logs(study):
-    events = [arms_of(study, name)[0].simulations["control"].log.dense for name in NAMES]
+    events = [worlds_of(study, name).simulations["control"].log.dense for name in NAMES]
     before = pl.col("timestamp") < pl.datetime(2025, 1, 10, time_zone="UTC")
     # the house serves the first day; from then on each learns from what it served
     assert_frame_equal(*(log.filter(before) for log in events))

@@ -9,8 +9,10 @@ import pytest
 import recsys
 from recsys.measures import frbo
 from recsys.mitigations.build import make_recommender
-from recsys.study.arms.closed_loop import ClosedArms
-from recsys.study.arms.open_loop import WorldArms
+from recsys.study.arms.closed_loop import ClosedLoop, served_worlds
+from recsys.study.arms.measuring import measure
+from recsys.study.arms.open_loop import OpenLoop, house_worlds
+from recsys.study.arms.rankings import Learned
 
 CONFIG = {
     "name": "tiny",
@@ -56,16 +58,17 @@ def test_without_newcomers_events_it_is_zero(loop, idle):
 
 def test_open_loop_by_hand():
     study = recsys.load_study(CONFIG)
-    arms = WorldArms(study.world, study.evaluation, study.arms, 0)
+    worlds = house_worlds(study.world, study.evaluation, study.arms, 0)
     recommender = make_recommender(study.recommenders[0])
-    rows = arms.measure("als", recommender).per_user
-    log, _ = arms._day("influx", 2)
+    loop = OpenLoop(worlds, study.arms, ("als", "none"), Learned(recommender))
+    rows = measure(loop).per_user
+    day = loop.on("influx", 2)
+    log = day.day.log
     incumbents = log.dense.filter(pl.col("user") < 200)
     without = recsys.InteractionLog(log.users, log.items, incumbents)
     seed = recsys.core.noise.training_seed(0, "influx")
     feeds = [
-        arms._serve(recommender.fit(seen, seed), "influx", 2, arms.panel).item_ids
-        for seen in (without, log)
+        day.blended(recommender.fit(seen, seed), worlds.panel).item_ids for seen in (without, log)
     ]
     values = rows.filter(arm="influx", day=2, cohort="incumbent")["one_step"]
     np.testing.assert_allclose(values, 1 - frbo(*feeds))
@@ -83,8 +86,9 @@ def test_closed_loop_goes_on_from_the_same_fit(monkeypatch):
         return made
 
     monkeypatch.setattr(type(recommender), "fit", watched)
-    arms = ClosedArms(study.world, study.evaluation, study.arms, 0, recommender=recommender)
-    arms.measure("als", recommender)
+    rankings = Learned(recommender)
+    worlds = served_worlds(study.world, study.evaluation, study.arms, 0, rankings)
+    measure(ClosedLoop(worlds, ("als", "none")))
     twice = [
         (one, other)
         for one, other in itertools.pairwise(fits)

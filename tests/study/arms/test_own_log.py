@@ -1,5 +1,6 @@
 """Studies of an own log: a planted cause is found, its absence is said, real logs run."""
 
+import sys
 from datetime import date
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from recsys import load_study, run
 from recsys.config import LogSource
 from recsys.core.errors import ConfigError, LogError
 from recsys.logs.read import read_own_log
-from recsys.study.sources import log_arms
+from recsys.study.sources import Sources
 from recsys.world.life import LIFE
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
@@ -93,7 +94,7 @@ def test_newcomers_like_anybody_are_not_accused(tmp_path):
 
 
 def test_chunks_of_draws_are_one_study(tmp_path, monkeypatch):
-    from recsys.study import plan as study_module
+    study_module = sys.modules["recsys.study.plan"]
 
     config = write_log(tmp_path, different=True)
     whole = run(load_study(config))
@@ -221,8 +222,7 @@ def test_a_wave_is_found_and_its_part_in_the_feeds(wave):
 def test_who_came_later_is_not_measured_and_in_no_placebo(wave):
     log = {**wave["log"], "newcomers": {"first_seen": {"from": "2025-02-20", "to": "2025-02-22"}}}
     study = load_study({**wave, "log": log, "evaluation": {"k": 8, "panel": 280}})
-    arms = log_arms(study)
-    arms.prepare()
+    arms = Sources(study).log
     late = np.flatnonzero(arms.own.bystanders)
     assert late.size >= 3
     assert not np.isin(late, arms.panel).any()

@@ -6,9 +6,17 @@ import pytest
 
 import recsys
 from recsys.core.errors import ConfigError
-from recsys.mitigations.build import make_recommender
 from recsys.study import plan
-from recsys.study.arms.gated import COALITIONS, RUNGS, ChannelArms, gates_of, name_of
+from recsys.study.arms.gated import (
+    COALITIONS,
+    RUNGS,
+    GatedLoop,
+    GatedSeed,
+    gates_of,
+    name_of,
+    values_of,
+)
+from recsys.study.arms.rankings import make_rankings
 from recsys.study.run import run_cell
 from recsys.study.tables.channels import channels
 from recsys.world.arms import GATES
@@ -80,11 +88,9 @@ def test_the_frames_are_as_documented(result):
 def test_with_no_gate_open_there_is_nothing_to_split():
     """That world is not run, since it is the twin; here it is."""
     study = recsys.load_study(CONFIG, ["recommenders=[{kind: als, factors: 4}]"])
-    evaluation = study.evaluation.model_copy(update={"one_step": True})
-    arms = ChannelArms(
-        study.world, evaluation, study.arms, 0, recommender=make_recommender(study.recommenders[0])
-    )
-    rows = arms.values(("als", "none"), [0])
+    rankings = make_rankings(study.recommenders[0])
+    common = GatedSeed(study.world, study.evaluation, 0, rankings)
+    rows = values_of(GatedLoop(common, ("als", "none"), [0]))
     influx, placebo = (rows.filter(arm=arm).select(RUNGS) for arm in ("influx", "placebo"))
     assert influx.equals(placebo)
     assert influx["language_format"].max() > 0  # trained anew: that is the noise, in both
@@ -108,12 +114,12 @@ def test_cells_can_run_alone_and_in_any_order(result):
 
 
 def test_threads_and_a_known_half_change_nothing(result):
+    """One seed's worlds, from which all parts are computed: half of them again, half stored."""
     store = {}
-    cells = plan(recsys.load_study(CONFIG))
-    for cell in cells[::2]:
+    for cell in plan(recsys.load_study(CONFIG, ["seeds=1"]))[::2]:
         store[cell.identity] = run_cell(cell)
-    again = recsys.run(recsys.load_study(CONFIG, ["workers=4"]), store=store)
-    assert again.channels.equals(result.channels)
+    again = recsys.run(recsys.load_study(CONFIG, ["seeds=1", "workers=4"]), store=store)
+    assert again.games.equals(result.games.filter(seed=0))
 
 
 @pytest.mark.parametrize(

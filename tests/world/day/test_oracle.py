@@ -5,12 +5,14 @@ import polars as pl
 import pytest
 
 import recsys
-from recsys.config import Evaluation, Influx, World
-from recsys.core.errors import ConfigError, LogError
+from recsys.config import Evaluation, Influx, RecommenderSpec, World
+from recsys.core.errors import ConfigError
 from recsys.logs.log import Seen
+from recsys.mitigations.build import make_recommender
 from recsys.recommenders import RECOMMENDERS
-from recsys.recommenders.oracle import OracleRow
-from recsys.study.arms.open_loop import WorldArms
+from recsys.study.arms.measuring import measure
+from recsys.study.arms.open_loop import OpenLoop, house_worlds
+from recsys.study.arms.rankings import Learned, TrueRankings
 from recsys.world.arms import Audience
 from recsys.world.day.oracle import Oracle, best_of
 from recsys.world.simulate import simulate
@@ -66,17 +68,20 @@ def test_it_serves_in_the_order_of_the_truth(seeing):
 
 def test_nobody_is_shown_better_notes():
     """Clicks expected per look, by the twin's truth: every recommender's feeds are worth less."""
-    arms = WorldArms(WORLD, Evaluation(days=(DAY,), k=10, panel=60), ("control", "influx"), 3)
+    names = ("control", "influx")
+    worlds = house_worlds(WORLD, Evaluation(days=(DAY,), k=10, panel=60), names, 3)
     worth = {}
-    for name, recommender in {"oracle": OracleRow(), **CHEAP}.items():
-        rows = arms.measure(name, recommender).per_user
+    for name, rankings in {"oracle": TrueRankings(), **CHEAP}.items():
+        rows = measure(OpenLoop(worlds, names, (name, "none"), rankings)).per_user
         control = rows.filter(arm="control", cohort="incumbent")
         worth[name] = control["utility"].mean()
     assert max(worth, key=worth.get) == "oracle"
     assert worth["oracle"] > 1.2 * max(value for name, value in worth.items() if name != "oracle")
 
 
-CHEAP = {name: RECOMMENDERS[name]() for name in ("random", "trending", "item_knn", "content")}
+CHEAP = {
+    name: Learned(RECOMMENDERS[name]()) for name in ("random", "trending", "item_knn", "content")
+}
 
 
 def test_another_seed_is_another_world_and_the_same_one_the_same(seeing):
@@ -89,8 +94,8 @@ def test_another_seed_is_another_world_and_the_same_one_the_same(seeing):
 
 
 def test_it_is_no_recommender_of_logs(log_study):
-    with pytest.raises(LogError, match="learns nothing from a log"):
-        OracleRow().fit(None)
+    with pytest.raises(ConfigError, match="learns nothing from a log"):
+        make_recommender(RecommenderSpec(kind="oracle", name="oracle"))
     assert "oracle" not in RECOMMENDERS
     with pytest.raises(ConfigError, match="the oracle knows worlds only"):
         recsys.load_study(log_study)

@@ -18,7 +18,7 @@ from recsys.world.people.readers import Learning, Readers, leave, remember
 from recsys.world.platform import house
 from recsys.world.run import Run
 from recsys.world.simulate import simulate
-from tests.world.conftest import small_world
+from tests.kit.small_world import small_world
 
 FOLLOWED = np.uint16(1 << list(KINDS.categories).index("follow"))
 MEMORY, RANKS, ROUNDS = 64, 25, 6
