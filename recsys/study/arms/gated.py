@@ -71,10 +71,10 @@ class GatedSeed:
     @lazy
     def shared(self) -> Shared:
         """The days before the influx."""
-        return days_before(self.world, self.measured, self.seed, self.rankings)
+        return days_before(self.world, self.with_one_step, self.seed, self.rankings)
 
     @property
-    def measured(self) -> Evaluation:
+    def with_one_step(self) -> Evaluation:
         """The evaluation with one-step drift."""
         return self.evaluation.model_copy(update={"one_step": True})
 
@@ -83,7 +83,7 @@ class GatedSeed:
         """The reference alone; the other worlds come and go."""
         control = self.shared.run(arm_for(self.rankings, "control"))
         panel = panel_of(self.world, self.evaluation)
-        return Worlds({"control": control}, panel, self.measured)
+        return Worlds({"control": control}, panel, self.with_one_step)
 
     def run(self, arm: str, coalition: int) -> MeasuredWorld:
         """A world with some gates open, run anew.
