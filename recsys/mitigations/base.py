@@ -229,14 +229,6 @@ class Dressed(Model):
         """See `Model.scorer`."""
         return self.inner.scorer(items)
 
-    def pool(self, candidates: NDArray[np.bool_] | None) -> int:
-        """Of how many items a ranking can be made."""
-        return self.log.n_items if candidates is None else int(candidates.sum())
-
-    def what_was_seen(self, exclude_seen: bool | Seen) -> Seen:
-        """What is left out of rankings."""
-        return exclude_seen if isinstance(exclude_seen, Seen) else self._seen(exclude_seen)
-
     def inner_rank(
         self,
         users: Users,
@@ -246,5 +238,5 @@ class Dressed(Model):
         deeper: int = 0,
     ) -> Ranking:
         """The inner model's ranking, deeper than k by as much as there are candidates for."""
-        depth = k if k < 1 else max(k, min(k + deeper, self.pool(candidates)))
+        depth = k if k < 1 else max(k, min(k + deeper, self._n_candidates(candidates)))
         return self.inner.rank(users, depth, candidates, exclude_seen)

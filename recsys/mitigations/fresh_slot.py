@@ -116,7 +116,7 @@ class _Fresh(Dressed):
             self._samples(users),
             notes[order],
             np.take_along_axis(rates, order, axis=1).astype(np.float32),
-            self.what_was_seen(exclude_seen),
+            self._seen(exclude_seen),
             self.options.slot - 1,
             np.uint8(_FRESH),
             np.full(self.log.n_items, -1, dtype=np.int64),
