@@ -88,7 +88,7 @@ def test_who_stands_alone_is_left_out_and_counted():
     result = compare_feeds(A, more, C.filter(pl.col("user_id") != 1))
     assert headline(result, "notes")["n_users"] == 2
     assert any("feeds 1 of a, 3 of b" in note for note in result.notes)
-    with pytest.raises(LogError, match="no user has a feed in every frame; are the ids"):
+    with pytest.raises(LogError, match="no user has a feed in every frame; do the ids"):
         compare_feeds(A, frame({7: [1]}))
 
 
@@ -343,7 +343,7 @@ def test_intervals_cover_the_mean_of_other_users():
         (
             A,
             B.with_columns(pl.col("item_id").cast(pl.String)),
-            r"item_id: integers in a, text in b, so no two can be the same; cast one",
+            r"item_id: integers in a, text in b, so no two ids can be equal; cast one",
         ),
         (A, B.with_columns(user_id=1.5), "b: user_id is Float64; ids are integers or strings"),
         (A, pl.concat([B, B[:1]]), r"b: rank 1 stands twice in the feed of user 1 \(1 feeds"),
@@ -356,7 +356,7 @@ def test_intervals_cover_the_mean_of_other_users():
         (
             A.with_columns(day=2),
             B.with_columns(day=1),
-            "a has day 2 and b day 1, with none in common and not one before the other",
+            "a has day 2 and b day 1; give frames that share days",
         ),
         (A.with_columns(user_id=pl.lit(2**64 - 1, pl.UInt64)), B, "numbers above 9223372036854775"),
     ],
