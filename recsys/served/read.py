@@ -170,7 +170,7 @@ def _with_days(tables: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
     lacking = [name for name in tables if name not in having]
     if having and lacking:
         raise LogError(
-            f"day: {', '.join(having)} have the column but {', '.join(lacking)} have not; "
+            f"day: the column is in {', '.join(having)} but not in {', '.join(lacking)}; "
             "give it to all frames or to none"
         )
     if not having:
