@@ -87,9 +87,8 @@ class EASE(Recommender):
         """
         rows = model.hot_row[users]
         inverse = without_rows(model.inverse, model.liked[rows[rows >= 0]])
-        remaining = model.hot_column[log.interactions.items]
-        inverse = np.ascontiguousarray(inverse[np.ix_(remaining, remaining)])
-        return EASEModel(log, binary(log), inverse)
+        left = model.hot_column[log.interactions.items]
+        return EASEModel(log, binary(log), np.ascontiguousarray(inverse[np.ix_(left, left)]))
 
 
 @dataclass(frozen=True)

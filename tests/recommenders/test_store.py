@@ -260,7 +260,7 @@ def test_fields_that_cannot_be_stored(value, log, tmp_path):
 
 def test_estimators_that_hold_code_are_refused(log, tmp_path, monkeypatch):
     transform = FunctionTransformer(Path.unlink)
-    with pytest.raises(ModelError, match=r"FunctionTransformer holds .*which recsys would not read back"):
+    with pytest.raises(ModelError, match=r"FunctionTransformer holds .*would not read back"):
         save_model(Unstorable(log, transform), tmp_path, MINE)
     with monkeypatch.context() as patch:
         patch.setattr(store, "_TRUSTED", [*store._TRUSTED, "pathlib.Path.unlink"])
