@@ -125,8 +125,8 @@ def test_most_is_that_of_all_windows_one_by_one():
                 continue
             left = sum(((part - part.mean()) ** 2).sum() for part in parts)
             best = max(best, 1 - left / square)
-    assert module._most(z, module._windows(17)) == pytest.approx(best)
-    assert module._most(np.ones(17), module._windows(17)) == 0
+    assert module._largest_gain(z, module._windows(17)) == pytest.approx(best)
+    assert module._largest_gain(np.ones(17), module._windows(17)) == 0
 
 
 def test_p_is_of_the_seed_alone():
