@@ -301,7 +301,7 @@ def test_nobody_to_test(world_log):
         ({"metrics": ["ndgc"]}, "metrics: there is no 'ndgc'; did you mean 'ndcg'?"),
         (
             {"metrics": ["utility"], "test_days": None},
-            "metrics: utility is the truth of a world whose last test_days are held out; give",
+            "metrics: utility needs a world whose last days are held out; give",
         ),
         ({"k": 0}, "k: input should be greater than or equal to 1"),
         ({"test_share": 0.5}, "test_days and test_share: give one of them, not both"),
