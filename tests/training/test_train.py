@@ -249,7 +249,7 @@ def test_a_log_without_times(log_config):
     assert got.figure("recall") > train(
         load_training({**log_config, "recommender": "random"})
     ).figure("recall")
-    assert got.notes[0].endswith("not seen before.")
+    assert got.notes[0].endswith("could be recommended.")
     assert "drawn by lot" in got.notes[0]
     assert got.figure("ndcg", "cohort", "newcomer") > 0
 
@@ -287,7 +287,7 @@ def test_a_perfect_recommender_has_perfect_figures():
 def test_nobody_to_test(world_log):
     training = load_training(CONFIG)
     split = split_log(world_log.only(np.arange(world_log.dense.height) < 3), share=0.5)
-    with pytest.raises((ConfigError, LogError), match=r"k: 10 is more than|nobody can be tested"):
+    with pytest.raises((ConfigError, LogError), match=r"k: 10 is more than|no user can be tested"):
         evaluate(training, make_recommender(training.recommender), split)
 
 
