@@ -1,4 +1,4 @@
-"""What a synthetic platform must reproduce: figures with targets and tolerances, and verdicts."""
+"""Figures that a synthetic platform must reproduce: targets with tolerances, and verdicts."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -13,16 +13,17 @@ _INF = float("inf")
 
 
 class Quantity(NamedTuple):
-    """One figure to reproduce.
+    """A figure to reproduce.
 
     Attributes:
-        check: number of the check that it belongs to.
+        check: number of its check, a key of `CHECKS`.
         name: what is measured.
-        target: what the source says.
-        low, high: the figure holds between them. If one is infinite and `direction` is set, the
-            whole interval has to lie on that side.
-        source: where the target is from.
-        direction: whether only the sign is known, so that the interval must exclude the bound.
+        target: the target as text, such as "> 0.5".
+        low: least value at which the figure holds.
+        high: largest value at which the figure holds.
+        source: source of the target.
+        direction: whether the source gives a direction alone. Then one bound is infinite, and the
+            figure holds if its whole interval is beyond the other bound.
     """
 
     check: int
@@ -38,15 +39,15 @@ _QILIN, _LIN = "Qilin 2025", "Lin et al. 2017"
 _CHANEY, _MANSOURY, _LESOTA = "Chaney et al. 2018", "Mansoury et al. 2020", "Lesota et al. 2024"
 
 CHECKS = {
-    1: "Popularity: few notes get most of the clicks, small creators most of the impressions",
-    2: "Clicks per visit, of visits with a click",
-    3: "Newcomers' daily actives after the reversal, against the day before it",
-    4: "A small influx (.03 of the daily actives): few incumbents see most of it",
-    5: "Feedback: learning from own feeds, against learning from feeds drawn by lot",
-    6: "A large influx (.25): attention concentrates, against the same days without it",
-    7: "Training seeds: other lists, hardly another utility",
+    1: "Popularity: few posts get most of the clicks, small creators most of the impressions",
+    2: "Clicks per visit, over visits with a click",
+    3: "Newcomers active per day after the reversal, against the day before it",
+    4: "A small influx (.03 of the users active per day): few incumbents see most of it",
+    5: "Feedback: learning from own feeds, against learning from random feeds",
+    6: "A large influx (.25): attention concentrates, against the same days without the influx",
+    7: "Training seeds: they change lists, but hardly utility",
 }
-"""What the checks are about, by number."""
+"""Title of each check, by number."""
 
 QUANTITIES: dict[str, Quantity] = {
     quantity.name: quantity
@@ -73,11 +74,11 @@ QUANTITIES: dict[str, Quantity] = {
         Quantity(7, "utility of two training seeds", "<= 0.02", 0.0, 0.05, "Betello 2024"),
     )
 }
-"""By name. Those of check 5 are log ratios, and a difference of shares for the language."""
+"""The figures by name. Those of check 5 are log ratios, that of the language a difference."""
 
 
 class Measured(NamedTuple):
-    """One figure of one seed."""
+    """A figure from one seed."""
 
     quantity: str
     served_by: str
@@ -86,24 +87,24 @@ class Measured(NamedTuple):
 
 
 def judge(measured: Sequence[Measured]) -> pl.DataFrame:
-    """Verdicts over seeds.
+    """Gives a verdict on each figure, from its mean over seeds.
 
     Args:
-        measured: figures, by quantity, who served, and seed.
+        measured: figures of single seeds.
 
     Returns:
-        check · quantity · served_by · target · low · high · mean · ci_low · ci_high · n_seeds ·
-        verdict · source, in the order of `QUANTITIES`. `holds`: within the tolerance or, where a
-        direction is all that is known, with an interval on that side. `unclear`: a direction
-        whose interval holds the bound, or cannot be given.
+        A table with the columns of `VERDICTS`, in the order of `QUANTITIES`. A figure `holds` if
+        its mean is within the tolerance or, where the source gives a direction alone, if its
+        interval is beyond the bound. A direction is `unclear` if the interval contains the bound,
+        or if there is none. Otherwise the figure `fails`.
 
     >>> zipf = "Zipf slope of clicks, top 1,000"
     >>> judge([Measured(zipf, "house", seed, -0.9) for seed in (0, 1)])["verdict"].to_list()
     ['holds']
     """
     values: dict[tuple[str, str], list[float]] = {}
-    for one in measured:
-        values.setdefault((one.quantity, one.served_by), []).append(one.value)
+    for figure in measured:
+        values.setdefault((figure.quantity, figure.served_by), []).append(figure.value)
     order = {name: place for place, name in enumerate(QUANTITIES)}
     rows = [
         _row(QUANTITIES[name], served_by, values[name, served_by])
@@ -138,13 +139,14 @@ def _row(quantity: Quantity, served_by: str, values: list[float]) -> dict[str, o
 def row_of(
     quantity: Quantity, served_by: str, interval: tuple[float, float, float], n_seeds: int
 ) -> dict[str, object]:
-    """A row of `VERDICTS`.
+    """A row of a table of verdicts.
 
     Args:
-        quantity: what was measured.
-        served_by: who served, or whatever else tells one figure of a quantity from another.
-        interval: mean, and the ends of its 95 % interval; these are NaN where there is none.
-        n_seeds: seeds that the figure is taken over.
+        quantity: the quantity.
+        served_by: what served the feeds, such as "als", or whatever else distinguishes figures of
+            the same quantity.
+        interval: mean, lower and upper end of its 95 % interval; the ends are NaN if there is none.
+        n_seeds: number of seeds in the mean, such as 8.
 
     >>> row_of(QUANTITIES["utility of two training seeds"], "als", (0.01, 0.0, 0.02), 8)["verdict"]
     'holds'

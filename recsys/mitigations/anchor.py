@@ -1,4 +1,4 @@
-"""Anchor: notes' factors may move away from the last model's at a price."""
+"""Anchor: pulls the factors of posts towards those of the previous model."""
 
 from pydantic import Field
 
@@ -10,16 +10,17 @@ from recsys.recommenders.base import Model, Recommender
 
 
 class Anchor(Mitigation):
-    """A half-step with a pull to the previous factors: h = (A + μI)^-1 (b + μ h_old).
+    """Solves for factors with a pull to the previous ones: h = (A + μI)^-1 (b + μ h_old).
 
-    It minimises the recommender's loss plus μ|h - h_old|² (proximal step, Rockafellar 1976; A and b
-    as in `recsys.mitigations.factors`). als goes on from the previous model, whose axes the factors
-    must share; then each note's factors are solved with the pull, and each user's given those. What
-    the previous model did not know is free. μ = 0 is a plain half-step, μ → ∞ keeps the old
-    factors; in between it competes with the diagonal of A, some hundreds for 5,000 readers. The
-    previous model is yesterday's in a closed loop and, in an open one, that of the morning of day
-    0, before anybody came, the same in every arm. Acts on als. Use it where feeds should move
-    slowly, whoever moves them.
+    This minimises the loss of the recommender plus μ|h - h_old|² (proximal step, Rockafellar 1976;
+    A and b as in `recsys.mitigations.factors`). First als is fitted from the previous model, so
+    that old and new factors have the same axes. Then the factors of posts are solved with the pull,
+    and the factors of users given those of posts. Posts that are not in the previous model are not
+    pulled. μ = 0 is a plain half-step and μ → ∞ keeps the old factors. Between the two, compare μ
+    with the diagonal of A, some hundreds for 5,000 users. The previous model is yesterday's in a
+    closed loop. In an open loop it is the model of the morning of day 0, before newcomers arrive,
+    and the same in every arm. Acts on als. Use it where feeds should change slowly, whoever causes
+    the change.
 
     >>> from recsys.mitigations.base import mitigated
     >>> from recsys.recommenders import ALS
@@ -32,9 +33,9 @@ class Anchor(Mitigation):
     """
 
     mu: float = Field(default=100.0, ge=0)
-    """Pull μ of notes' factors to the old ones."""
+    """Strength μ of the pull on the factors of posts."""
     mu_users: float = Field(default=0.0, ge=0)
-    """The same for users' factors; 0 leaves them free."""
+    """Strength of the pull on the factors of users; 0 leaves them free."""
 
     @property
     def place(self) -> Place:
@@ -53,18 +54,18 @@ class Anchor(Mitigation):
     def fit(
         self, recommender: Recommender, log: InteractionLog, seed: int, previous: Model | None
     ) -> Model:
-        """See `Mitigation.fit`; without a previous model it is the plain fit."""
+        """See `Mitigation.fit`; without a previous model this is the plain fit."""
         model, als = recommender.fit(log, seed, previous), als_of(recommender, "anchor")
         if not isinstance(previous, ALSModel) or previous.factors != als.factors:
             return model
         assert isinstance(model, ALSModel)
         problem = Problem.of(als, log, influence(recommender, log))
-        (old_users, had), (old_items, known) = (
+        (old_users, is_old_user), (old_items, is_old_item) = (
             aligned(keys, before)
             for keys, before in zip(
                 (log.interactions.user_keys, problem.item_keys), previous.by_key, strict=True
             )
         )
         users, _ = aligned(log.interactions.user_keys, model.by_key[0])
-        items = problem.items(users, self.mu * known, old_items)
-        return problem.model(problem.users(items, self.mu_users * had, old_users), items)
+        items = problem.items(users, self.mu * is_old_item, old_items)
+        return problem.model(problem.users(items, self.mu_users * is_old_user, old_users), items)

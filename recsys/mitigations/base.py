@@ -1,8 +1,9 @@
-"""The contract of mitigations: one wraps a recommender and gives a recommender.
+"""The contract of mitigations: a mitigation wraps a recommender and is itself a recommender.
 
-They act at five places, and a chain goes through these in order: what a fit starts from, how much
-events weigh, factors, scores, rankings. The first three fit a model of the same kind; the last two
-dress a fitted model, whatever it is.
+A mitigation acts at one of five places: the start of a fit, the weights of events, the factors, the
+scores, or the rankings. A chain of mitigations goes through these places in this order. At the
+first three places a mitigation changes the fit, and the model stays of the same kind. At the last
+two it wraps the fitted model, of any kind, in a `Dressed` model.
 """
 
 from abc import ABC, abstractmethod
@@ -22,7 +23,8 @@ from recsys.recommenders.ranking import Ranking
 
 
 class Place(IntEnum):
-    """Where a mitigation acts; a chain may not go back."""
+    """Where a mitigation acts. In a chain no mitigation may act at an earlier place than the one
+    before it."""
 
     START = 0
     WEIGHTS = 1
@@ -32,47 +34,52 @@ class Place(IntEnum):
 
 
 _MANY = (Place.SCORES, Place.RANKS)
-"""Places at which several mitigations can act one after the other."""
+"""Places at which several mitigations of a chain can act, one after the other."""
 
 
 class Mitigation(Part, ABC):
-    """Options, and how to wrap a recommender; a subclass is one entry of `MITIGATIONS`."""
+    """Options and a way to wrap a recommender; `MITIGATIONS` holds one subclass for each kind."""
 
     @property
     @abstractmethod
     def place(self) -> Place:
-        """Where it acts."""
+        """Where the mitigation acts."""
 
     @property
     def needs_previous(self) -> bool:
-        """Whether it does nothing without an earlier model."""
+        """Whether the mitigation needs a previous model to have any effect."""
         return False
 
     @property
     def needs_impressions(self) -> bool:
-        """Whether it learns from what was shown and not clicked."""
+        """Whether the mitigation learns from impressions: what was shown and not clicked."""
         return False
 
     @property
     def draws(self) -> bool:
-        """Whether it draws by the training seed itself."""
+        """Whether the mitigation itself uses the training seed."""
         return False
 
     def check(self, recommender: Recommender) -> None:
-        """Raises a `ConfigError` if it cannot act on a recommender."""
+        """Raises if the mitigation cannot act on a recommender.
+
+        Raises:
+            ConfigError: says which recommenders or mitigations can be used instead.
+        """
 
     def weigh(self, log: InteractionLog) -> float:
-        """What a newcomer's event counts, where an incumbent's counts 1."""
+        """Weight of a newcomer's event, such as 0.25, where an incumbent's event has weight 1."""
         return 1.0
 
     def fit(
         self, recommender: Recommender, log: InteractionLog, seed: int, previous: Model | None
     ) -> Model:
-        """A fit under this mitigation; arguments as of `Recommender.fit`.
+        """Fits a recommender under this mitigation.
 
         Args:
-            recommender: what is wrapped.
-            log, seed: of the fit.
+            recommender: the wrapped recommender.
+            log: the training log.
+            seed: training seed, such as 0.
             previous: an earlier model of the same chain.
         """
         model = recommender.fit(log, seed, undressed(previous))
@@ -87,18 +94,18 @@ class Mitigation(Part, ABC):
         return self.dress(recommender.fit_without(model.inner, log, users, seed), seed, None)
 
     def dress(self, model: Model, seed: int, previous: Model | None) -> Model:
-        """A fitted model under this mitigation, where it acts on scores or rankings.
+        """Wraps a fitted model, for a mitigation of scores or rankings; others return it as it is.
 
         Args:
-            model: the fit.
-            seed: training seed.
-            previous: an earlier model, dressed likewise.
+            model: the fitted model.
+            seed: training seed, such as 0.
+            previous: an earlier model, wrapped by this mitigation too.
         """
         return model
 
 
 class Mitigated(Recommender):
-    """A recommender under a mitigation: a recommender like any other.
+    """A recommender under a mitigation, used like any other recommender.
 
     >>> from recsys.mitigations import Cap
     >>> from recsys.recommenders import Trending
@@ -107,9 +114,9 @@ class Mitigated(Recommender):
     """
 
     inner: Recommender
-    """What is wrapped."""
+    """The wrapped recommender."""
     mitigation: Mitigation
-    """What wraps it."""
+    """The mitigation that wraps it."""
 
     @property
     def deterministic(self) -> bool:  # type: ignore[override]
@@ -146,14 +153,14 @@ class Mitigated(Recommender):
 
 
 def mitigated(recommender: Recommender, chain: Sequence[Mitigation]) -> Recommender:
-    """A recommender under a chain of mitigations, the first of them innermost.
+    """Wraps a recommender in a chain of mitigations, the first of which is the innermost.
 
     Args:
-        recommender: what is wrapped.
-        chain: none or more.
+        recommender: the recommender to wrap, such as `ItemKNN()`.
+        chain: any number of mitigations, such as `[Offset(), Cap()]`.
 
     Raises:
-        ConfigError: one of them cannot act on the recommender, or stands at a wrong place.
+        ConfigError: a mitigation cannot act on the recommender, or the order of the chain is wrong.
 
     >>> from recsys.mitigations import Cap, Offset
     >>> from recsys.recommenders import ItemKNN
@@ -161,16 +168,15 @@ def mitigated(recommender: Recommender, chain: Sequence[Mitigation]) -> Recommen
     Offset(strength=1.0, shrinkage=5.0)
     """
     for mitigation in chain:
-        before = [layer.mitigation for layer in layers(recommender)]
-        for other in before:
-            _check_order(other, mitigation)
+        for layer in layers(recommender):
+            _check_order(layer.mitigation, mitigation)
         mitigation.check(recommender)
         recommender = Mitigated(inner=recommender, mitigation=mitigation)
     return recommender
 
 
 def layers(recommender: Recommender) -> Iterator[Mitigated]:
-    """The wrappings of a recommender, the outermost first."""
+    """The mitigated recommenders inside one another, the outermost first."""
     while isinstance(recommender, Mitigated):
         yield recommender
         recommender = recommender.inner
@@ -184,26 +190,31 @@ def innermost(recommender: Recommender) -> Recommender:
 
 
 def undressed(model: Model | None) -> Model | None:
-    """What a model was before it was dressed last."""
+    """The model inside a `Dressed` model; any other model as it is."""
     return model.inner if isinstance(model, Dressed) else model
 
 
 def _check_order(before: Mitigation, after: Mitigation) -> None:
-    first, then = type(before).__name__, type(after).__name__
+    """Raises unless one mitigation may follow another in a chain."""
+    first, second = type(before).__name__, type(after).__name__
     if after.place < before.place:
         raise ConfigError(
-            f"{then} acts on {after.place.name.lower()} and {first} on "
-            f"{before.place.name.lower()}: put {then} before {first}"
+            f"{second} acts on {after.place.name.lower()} and {first} on "
+            f"{before.place.name.lower()}: put {second} before {first}"
         )
     if after.place == before.place and after.place not in _MANY:
         raise ConfigError(
-            f"{first} and {then} both act on {after.place.name.lower()}: leave one of them out"
+            f"{first} and {second} both act on {after.place.name.lower()}: leave one of them out"
         )
 
 
 @dataclass(frozen=True)
 class Dressed(Model):
-    """A model inside another that changes its scores or its rankings."""
+    """A model that changes the scores or the rankings of the model inside it.
+
+    Attributes:
+        inner: the model inside.
+    """
 
     inner: Model
 
@@ -229,14 +240,6 @@ class Dressed(Model):
         """See `Model.scorer`."""
         return self.inner.scorer(items)
 
-    def pool(self, candidates: NDArray[np.bool_] | None) -> int:
-        """Of how many items a ranking can be made."""
-        return self.log.n_items if candidates is None else int(candidates.sum())
-
-    def what_was_seen(self, exclude_seen: bool | Seen) -> Seen:
-        """What is left out of rankings."""
-        return exclude_seen if isinstance(exclude_seen, Seen) else self._seen(exclude_seen)
-
     def inner_rank(
         self,
         users: Users,
@@ -245,6 +248,10 @@ class Dressed(Model):
         exclude_seen: bool | Seen,
         deeper: int = 0,
     ) -> Ranking:
-        """The inner model's ranking, deeper than k by as much as there are candidates for."""
-        depth = k if k < 1 else max(k, min(k + deeper, self.pool(candidates)))
+        """The ranking of the inner model, with k slots and up to `deeper` more.
+
+        There are as many more as there are candidates for. The other arguments are those of
+        `Model.rank`.
+        """
+        depth = k if k < 1 else max(k, min(k + deeper, self._n_candidates(candidates)))
         return self.inner.rank(users, depth, candidates, exclude_seen)

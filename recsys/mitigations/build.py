@@ -1,4 +1,4 @@
-"""From the specs of a config to recommenders under their mitigations."""
+"""Makes recommenders and mitigations from the specs of a config."""
 
 import json
 from collections.abc import Mapping
@@ -8,12 +8,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from recsys.config import (
-    Chain,
-    MitigationSpec,
-    Part,
-    RecommenderSpec,
-)
+from recsys.config import Chain, MitigationSpec, Part, RecommenderSpec
 from recsys.config.explain import _explain
 from recsys.core.errors import ConfigError, nearest
 from recsys.mitigations import MITIGATIONS, Mitigation, WarmStart, mitigated
@@ -106,10 +101,10 @@ def _class(kind: str, known: Mapping[str, type[P]], base: type[P]) -> type[P]:
         return known[kind]
     module, _, name = kind.partition(":")
     try:
-        found = getattr(import_module(module), name)
+        loaded = getattr(import_module(module), name)
     except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise ConfigError(f"{where}: cannot load {kind!r}: {error}") from error
-    if not (isinstance(found, type) and issubclass(found, base)) or isabstract(found):
+    if not (isinstance(loaded, type) and issubclass(loaded, base)) or isabstract(loaded):
         own = "a fit of its own" if base is Recommender else "a place of its own"
         raise ConfigError(f"{where}: {kind!r} is no subclass of recsys.{base.__name__} with {own}")
-    return found
+    return loaded

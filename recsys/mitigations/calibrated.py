@@ -1,4 +1,4 @@
-"""Calibrated: a feed holds what its reader used to click, in about the same proportions."""
+"""Calibrated: keeps the mix of a feed near the mix of what its user used to click."""
 # mypy: disallow-untyped-decorators=False
 
 from dataclasses import dataclass
@@ -19,18 +19,21 @@ from recsys.recommenders.ranking import Ranking
 
 
 class Calibrated(Mitigation):
-    """Fills a feed slot by slot with what is best for score and calibration together.
+    """Fills a feed slot by slot with the post that is best for score and calibration together.
 
         argmax_i (1 - λ) s(u, i) - λ KL(p_u, q(I + i)),   KL(p, q) = Σ_g p_g ln(p_g / q̃_g)
 
-    with q̃ = (1-α)q + αp. I is the feed so far, q its mix over language × topic, p the mix of what
-    the reader clicked before the influx, s the score between 0 and 1 over the reader's `pool` best.
-    Greedy re-ranking of Steck 2018, "Calibrated recommendations". The history is taken from the log
-    up to the first newcomer's event; once it spans `history_days` it is kept and passed on from
-    model to model. In an open loop it is that of the morning of day 0 in every arm, if the world
-    has as many days before; in a closed one each arm keeps its own. Newcomers have none, and are
-    served as without. Acts on the rankings of any recommender. Use it where readers should keep
-    their mix whatever becomes popular.
+    with q̃ = (1-α)q + αp. I is the feed so far and q its mix over language × topic. p is the mix of
+    what the user clicked before the influx. s is the score, scaled to 0 to 1 over the posts that
+    can be chosen: the first k of the ranking and `pool` more. Greedy re-ranking of Steck 2018,
+    "Calibrated recommendations".
+
+    The history p is taken from the log up to the first event of a newcomer. Once it spans
+    `history_days` days it is final, and every later model takes it over. In an open loop it is that
+    of the morning of day 0 in every arm, if the world has that many days before day 0. In a closed
+    loop each arm has a history of its own. Newcomers have no history, and their rankings are not
+    changed. Acts on the rankings of any recommender. Use it where users should keep their mix
+    whatever becomes popular.
 
     >>> from recsys.mitigations.base import mitigated
     >>> from recsys.recommenders import Trending
@@ -42,15 +45,15 @@ class Calibrated(Mitigation):
     """
 
     strength: float = Field(default=0.5, ge=0, le=1)
-    """λ: 0 is the plain ranking, 1 heeds the mix alone."""
+    """λ: 0 keeps the plain ranking, 1 looks at the mix alone."""
     attributes: tuple[str, ...] = Field(default=("language", "topic"), min_length=1)
-    """The items' columns whose combinations make the mix."""
+    """Columns of the items; each combination of their values is one bin of the mix."""
     smoothing: float = Field(default=0.01, gt=0, lt=1)
-    """α, so that no divergence is infinite."""
+    """α, a share of p mixed into q so that no divergence is infinite."""
     pool: int = Field(default=150, ge=0, le=10_000)
-    """How many notes beyond the feed's depth it can choose from."""
+    """Number of posts beyond the first k of the ranking that can be chosen."""
     history_days: int = Field(default=7, ge=1)
-    """Days that a history must span before it is kept."""
+    """Days that a history must span to be final."""
 
     @property
     def place(self) -> Place:
@@ -66,7 +69,7 @@ class Calibrated(Mitigation):
         """See `Mitigation.dress`.
 
         Raises:
-            LogError: the items lack an attribute.
+            LogError: the items lack one of `attributes`.
         """
         history = previous.history if isinstance(previous, _Calibrated) else None
         if history is None or not history.kept:
@@ -75,16 +78,16 @@ class Calibrated(Mitigation):
 
 
 class History(NamedTuple):
-    """What people clicked before newcomers came."""
+    """What users clicked before the first newcomer came."""
 
     keys: NDArray[np.uint64]
-    """(n,) users' keys, sorted."""
+    """(n_users,) keys of the users, sorted."""
     counts: csr_matrix
-    """Float64 (n, bins): weights of what they clicked."""
+    """Float64 CSR (n_users, bins): sum of the event weights of each user in each bin."""
     labels: tuple[str, ...]
-    """What each bin stands for."""
+    """Name of each bin, such as "zh · food"."""
     kept: bool
-    """Whether it spans enough days to be kept."""
+    """Whether the history spans enough days to be final."""
 
     @classmethod
     def of(cls, log: InteractionLog, attributes: tuple[str, ...], days: int) -> "History":
@@ -92,16 +95,16 @@ class History(NamedTuple):
 
         Args:
             log: the training log.
-            attributes: columns of its items.
-            days: how many it must span to be kept.
+            attributes: columns of its items, such as `("language", "topic")`.
+            days: days that the history must span to be final, such as 7.
         """
         codes, labels = log.item_codes(*attributes)
         events = log.dense
         if log.has_times:
-            theirs = pl.Series(log.newcomers[events["user"].to_numpy()])
-            first = events.filter(theirs)["timestamp"].min()
-            if first is not None:
-                events = events.filter(pl.col("timestamp") < first)
+            by_newcomers = pl.Series(log.newcomers[events["user"].to_numpy()])
+            first_arrival = events.filter(by_newcomers)["timestamp"].min()
+            if first_arrival is not None:
+                events = events.filter(pl.col("timestamp") < first_arrival)
         dates = events["timestamp"].dt.date()
         span = (dates.max() - dates.min()).days + 1 if dates.drop_nulls().len() else 0  # type: ignore[operator,union-attr]
         user = events["user"].to_numpy()
@@ -112,15 +115,16 @@ class History(NamedTuple):
         return cls(keys[order], counts[order], tuple(labels), span >= days)
 
     def mix(self, keys: NDArray[np.uint64], labels: list[str]) -> NDArray[np.float64]:
-        """Float64 (n, bins): shares of bins with these labels, then of any others; 0 for nobody's.
+        """Float64 (n, bins): share of each bin in what users clicked; 0 for users without history.
 
         Args:
-            keys: users' keys.
-            labels: of the bins wanted first.
+            keys: uint64 (n,), keys of users.
+            labels: names of the first bins of the result, in this order; the other bins of the
+                history follow.
         """
         place = np.minimum(np.searchsorted(self.keys, keys), self.keys.size - 1)
-        known = self.keys[place] == keys
-        counts = self.counts[place].toarray() * known[:, None]
+        has_history = self.keys[place] == keys
+        counts = self.counts[place].toarray() * has_history[:, None]
         bins = {label: number for number, label in enumerate(labels)}
         columns = [bins.setdefault(label, len(bins)) for label in self.labels]
         shares = np.zeros((keys.size, len(bins)))
@@ -131,14 +135,14 @@ class History(NamedTuple):
 
 @dataclass(frozen=True)
 class _Calibrated(Dressed):
-    """A model whose rankings keep their readers' mixes."""
+    """A model whose rankings are calibrated to the history of each user."""
 
     options: Calibrated
     history: History
 
     @lazy
     def codes(self) -> tuple[NDArray[np.int32], list[str]]:
-        """The bin of each item, and what each bin stands for."""
+        """Bin of each item, int32 (n_items,), and the name of each bin."""
         return self.log.item_codes(*self.options.attributes)
 
     def rank(
@@ -176,9 +180,11 @@ class _Calibrated(Dressed):
 
 @njit(nogil=True, cache=True)
 def _choose(ids, scores, bins, target, strength, alpha, places):  # type: ignore[no-untyped-def]
-    """Fills `places` (n, k) with columns of `ids` (n, m): the greedy choice, -1 at the end.
+    """Writes the greedy choice to `places` (n, k) as columns of `ids` (n, m); -1 in empty slots.
 
-    In a bin the first of the ranking is the best, so a slot compares one candidate a bin.
+    Of the posts of one bin the first in the ranking is the best, so for each slot it is enough to
+    compare one post per bin: `head[b]` is the first post of bin b that was not chosen yet, and
+    `following[place]` the next post of the same bin.
     """
     n, k = places.shape
     n_bins = target.shape[1]
@@ -204,16 +210,16 @@ def _choose(ids, scores, bins, target, strength, alpha, places):  # type: ignore
         count[:] = 0
         for slot in range(min(k, m)):
             part = (1 - alpha) / (slot + 1)
-            as_it_is = 0.0  # Σ p ln q̃ if the next note were of no bin
+            base_fit = 0.0  # Σ p ln q̃ if the next post belonged to no bin
             for b in range(n_bins):
                 if p[b] > 0:
-                    as_it_is += p[b] * np.log(part * count[b] + alpha * p[b])
+                    base_fit += p[b] * np.log(part * count[b] + alpha * p[b])
             chosen, best = np.int64(-1), -np.inf
             for b in range(n_bins):
                 place = head[b]
                 if place < 0:
                     continue
-                fit = as_it_is
+                fit = base_fit
                 if p[b] > 0:
                     fit += p[b] * (
                         np.log(part * (count[b] + 1) + alpha * p[b])

@@ -1,4 +1,4 @@
-"""Cap: newcomers' notes take at most a share of what incumbents are recommended."""
+"""Cap: bounds the share of newcomers' posts in the rankings of incumbents."""
 
 from dataclasses import dataclass
 
@@ -15,13 +15,14 @@ from recsys.recommenders.ranking import Ranking
 
 
 class Cap(Mitigation):
-    """At every rank r at most floor(share·r) notes by newcomers; the next best take their slots.
+    """Allows at most floor(share·r) posts by newcomers among the first r ranks, for every r.
 
-    What waits is served as soon as there is room, so the order among newcomers' notes stays. It
-    bounds the ranking of any recommender, not what the platform puts into its own trending, fresh
-    and following slots, nor what a fallback fills. Greedy re-ranking under a bound at every depth:
-    Zehlike et al. 2017, "FA*IR: a fair top-k ranking algorithm". Use it as a promise that can be
-    checked feed by feed; it bounds what is shown, not what newcomers' clicks teach.
+    A post that comes too early waits until there is room, and the next best posts take its slot.
+    So the order among newcomers' posts stays. The bound holds for the ranking of any recommender.
+    It does not hold for the trending, fresh and following slots of the platform, nor for slots that
+    a fallback fills. Greedy re-ranking under a bound at every depth: Zehlike et al. 2017, "FA*IR: a
+    fair top-k ranking algorithm". Use it as a promise that can be checked feed by feed. It bounds
+    what is shown, not what the recommender learns from newcomers' clicks.
 
     >>> from recsys.mitigations.base import mitigated
     >>> from recsys.recommenders import Trending
@@ -33,9 +34,9 @@ class Cap(Mitigation):
     """
 
     share: float = Field(default=0.05, ge=0, le=1)
-    """Most of the slots that newcomers' notes may take."""
+    """Largest share of slots for newcomers' posts, such as 0.05 for one slot in twenty."""
     everybody: bool = False
-    """Whether newcomers' own feeds are bounded too."""
+    """Whether the feeds of newcomers are bounded too."""
 
     @property
     def place(self) -> Place:
@@ -46,14 +47,20 @@ class Cap(Mitigation):
         """See `Mitigation.dress`.
 
         Raises:
-            LogError: the log does not say who made its items.
+            LogError: the log does not say who created its items.
         """
         return Capped(model.log, model, self.share, self.everybody, by_newcomers(model.log, "cap"))
 
 
 @dataclass(frozen=True)
 class Capped(Dressed):
-    """A model whose rankings keep the bound."""
+    """A model whose rankings keep the bound of `Cap`.
+
+    Attributes:
+        share: see `Cap.share`.
+        everybody: see `Cap.everybody`.
+        by_newcomers: bool (n_items,), the items whose creator is a newcomer.
+    """
 
     share: float
     everybody: bool
@@ -79,18 +86,18 @@ class Capped(Dressed):
 
 
 def by_newcomers(log: InteractionLog, name: str) -> NDArray[np.bool_]:
-    """Bool (n_items,): items by newcomers.
+    """Bool (n_items,): the items whose creator is a newcomer.
 
     Args:
         log: the training log.
-        name: the mitigation that asks, for the error.
+        name: name of the mitigation for the error, such as "cap".
 
     Raises:
-        LogError: items have no creators.
+        LogError: the creators of items are not known.
     """
     if log.from_newcomers is None:
         raise LogError(
-            f"{name}: needs to know whose notes are newcomers': give items a column creator_id "
+            f"{name}: needs to know which posts are by newcomers: give items a column creator_id "
             "with ids of the same type as user_id"
         )
     return log.from_newcomers

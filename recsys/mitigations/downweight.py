@@ -1,4 +1,4 @@
-"""Downweight: newcomers are served, but what they click counts less in what is learned."""
+"""Downweight: serves newcomers as before, but learns less from their events."""
 
 from dataclasses import replace
 
@@ -15,19 +15,19 @@ from recsys.recommenders.base import Model, Recommender
 
 
 class Downweight(Mitigation):
-    """A newcomer's row counts `weight` in the items' equations, an incumbent's 1.
+    """Gives newcomers the weight `weight` in what is learned about items; incumbents have 1.
 
-    Of als: the library fits the incumbents' events, newcomers are folded in, then `sweeps` times
+    als is fitted to the incumbents' events, newcomers are folded in, and then `sweeps` times
 
         y_i = (Σ_u w_u(1 + (c_ui - 1)[u liked i]) x_u x_uᵀ + λI)^-1 Σ_{u liked i} w_u c_ui x_u
 
-    and each user's x given all y, where w weighs a user's whole row, what was not clicked too. So 0
-    is a fit without the newcomers' rows, by whom no item is then known, though they are served.
-    Of recommenders that add up how much events weigh (most_popular, trending), newcomers' events
-    are multiplied by `weight`. Others are refused, those that count likes alone and those that
-    heed weights in some of what they do. 1 is the plain recommender. Weighted implicit feedback:
-    Hu, Koren & Volinsky 2008. Use it where newcomers should be served from their own clicks and not
-    steer anybody else's feed.
+    and the x of each user given all y. The weight w_u applies to all pairs of a user, with and
+    without a click. With `weight` 0 items are learned without the newcomers, and an item that only
+    newcomers clicked is not served; newcomers themselves are served. For recommenders that sum
+    event weights (most_popular, trending) newcomers' events are multiplied by `weight`. Other
+    recommenders are refused, because they ignore event weights in all or part of what they do. 1 is
+    the plain recommender. Weighted implicit feedback: Hu, Koren & Volinsky 2008. Use it where
+    newcomers should be served from their own clicks without changing anybody else's feed.
 
     >>> from recsys.mitigations.base import mitigated
     >>> from recsys.recommenders import Trending
@@ -38,9 +38,9 @@ class Downweight(Mitigation):
     """
 
     weight: float = Field(default=0.25, ge=0, le=1)
-    """What a newcomer's row, or event, counts."""
+    """Weight of a newcomer, or of a newcomer's event; an incumbent has 1."""
     sweeps: int = Field(default=3, ge=1, le=100)
-    """Sweeps over items and users, of als."""
+    """Number of sweeps over items and users; for als alone."""
 
     @property
     def place(self) -> Place:
@@ -65,7 +65,15 @@ class Downweight(Mitigation):
 
 
 def check_weighted(recommender: Recommender, name: str) -> None:
-    """Raises unless what a recommender learns is in proportion to the weights of events."""
+    """Raises unless events influence a recommender in proportion to their weights.
+
+    Args:
+        recommender: wrapped or not.
+        name: name of the mitigation for the error, such as "downweight".
+
+    Raises:
+        ConfigError: the recommender ignores weights, at least in part.
+    """
     if not recommender.uses_weights:
         kind = type(innermost(recommender)).__name__
         raise ConfigError(
@@ -83,31 +91,33 @@ def weighted_fit(
     weight: float,
     sweeps: int,
 ) -> Model:
-    """A fit in which newcomers count `weight`; see `Downweight`.
+    """A fit in which newcomers have a lower weight; see `Downweight`.
 
     Args:
-        recommender: als, or one that heeds the weights of events.
-        log, seed, previous: of the fit.
-        weight: 0 to 1.
-        sweeps: of als.
+        recommender: als, or a recommender with `uses_weights`.
+        log: the training log.
+        seed: training seed, such as 0.
+        previous: an earlier model to start from, or None.
+        weight: weight of a newcomer, 0 to 1, such as 0.25.
+        sweeps: number of sweeps of als, such as 3.
 
     Raises:
-        LogError: nothing to learn from, or of als nothing by incumbents.
+        LogError: the log holds no positive event or, for als, none of an incumbent.
     """
     if not isinstance(innermost(recommender), ALS):
         return recommender.fit(_scaled(log, weight), seed, previous)
     incumbents = log.without_users(log.newcomers)
     if incumbents.interactions.weights.nnz == 0 < log.interactions.weights.nnz:
         raise LogError(
-            "downweight and ramp: incumbents have no positive event, and als learns from theirs "
+            "downweight and ramp: incumbents have no positive event, and als is fitted to theirs "
             "first; leave the mitigation out"
         )
     model = recommender.fit(incumbents, seed, previous)
     assert isinstance(model, ALSModel)
     als = als_of(recommender, "downweight")
-    teaching = influence(recommender, log)
-    teaching[log.newcomers[log.interactions.users]] *= weight
-    problem = Problem.of(als, log, teaching)
+    user_weights = influence(recommender, log)
+    user_weights[log.newcomers[log.interactions.users]] *= weight
+    problem = Problem.of(als, log, user_weights)
     items, _ = aligned(problem.item_keys, model.by_key[1])
     users = problem.users(items)
     for _ in range(sweeps):
@@ -117,8 +127,8 @@ def weighted_fit(
 
 
 def _scaled(log: InteractionLog, weight: float) -> InteractionLog:
-    """The log with newcomers' events weighing less."""
-    theirs = log.newcomers[log.dense["user"].to_numpy()]
+    """The log with the weights of newcomers' events multiplied by `weight`."""
+    by_newcomers = log.newcomers[log.dense["user"].to_numpy()]
     weights = log.dense["weight"].to_numpy()
-    scaled = np.where(theirs, weights * np.float32(weight), weights)
+    scaled = np.where(by_newcomers, weights * np.float32(weight), weights)
     return replace(log, dense=log.dense.with_columns(weight=pl.Series(scaled, dtype=pl.Float32)))

@@ -1,4 +1,4 @@
-"""Ensemble: what several training seeds agree on."""
+"""Ensemble: averages the models of several training seeds."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ from recsys.recommenders.base import Model, Recommender, Scores, Users
 
 
 class Ensemble(Mitigation):
-    """The mean over `seeds` fits of standardised scores, or of ranks.
+    """Scores by the mean of standardised scores, or of ranks, over `seeds` fits.
 
         s'(u, i) = 1/S Σ_s (s_s(u, i) - mean_s(u)) / sd_s(u),   or   -1/S Σ_s rank_s(u, i)
 
-    One fit has the training seed itself, the others seeds made from it. Averaging takes away what
-    training draws (bagging, Breiman 1996; of ranks: Borda 1781) and costs as many fits. Acts on
-    recommenders with a training seed; with one seed it is the plain recommender. Use it where most
-    of what changes is the noise of training.
+    One fit has the training seed itself, and the others have seeds made from it. Averaging reduces
+    training noise (bagging, Breiman 1996; of ranks: Borda 1781), at the cost of that many fits.
+    Acts on recommenders with a training seed; with one fit it is the plain recommender. Use it
+    where feeds change mostly by training noise.
 
     >>> from recsys.mitigations.base import mitigated
     >>> from recsys.recommenders import Random
@@ -33,7 +33,7 @@ class Ensemble(Mitigation):
     """
 
     seeds: int = Field(default=5, ge=1, le=100)
-    """How many fits."""
+    """Number of fits."""
     of: Literal["scores", "ranks"] = "scores"
     """What is averaged."""
 
@@ -47,13 +47,14 @@ class Ensemble(Mitigation):
         if recommender.deterministic:
             kind = type(innermost(recommender)).__name__
             raise ConfigError(
-                f"ensemble averages over training seeds, and {kind} has none: its fits are alike"
+                f"ensemble averages over training seeds, and {kind} does not use one: all its fits "
+                "are the same"
             )
 
     def fit(
         self, recommender: Recommender, log: InteractionLog, seed: int, previous: Model | None
     ) -> Model:
-        """See `Mitigation.fit`; each member goes on from its own earlier model."""
+        """See `Mitigation.fit`; each member starts from its own earlier model."""
         if self.seeds == 1:
             return recommender.fit(log, seed, previous)
         before: tuple[Model | None, ...] = (None,) * self.seeds
@@ -75,27 +76,35 @@ class Ensemble(Mitigation):
 
 @dataclass(frozen=True)
 class EnsembleModel(Dressed):
-    """Several fits that score as one; `inner` is the first of them."""
+    """Several models that score as one.
+
+    Attributes:
+        members: the models; `inner` is the first of them.
+        of: see `Ensemble.of`.
+    """
 
     members: tuple[Model, ...]
     of: Literal["scores", "ranks"]
 
     def scorer(self, items: NDArray[np.int32]) -> Callable[[Users], Scores]:
-        """See `Model.scorer`; what a member never serves is never served."""
-        each = standardised if self.of == "scores" else mean_ranks
+        """See `Model.scorer`; an item to which any member gives -inf gets -inf."""
+        comparable = standardised if self.of == "scores" else mean_ranks
         scorers = [member.scorer(items) for member in self.members]
 
         def score(users: Users) -> Scores:
             total = np.zeros((users.size, items.size))
             for of_member in scorers:
-                total += each(np.asarray(of_member(users), dtype=np.float64))
+                total += comparable(np.asarray(of_member(users), dtype=np.float64))
             return np.asarray(total / len(scorers))
 
         return score
 
 
 def standardised(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Scores less their mean, in standard deviations of the row; -inf stays.
+    """Scores minus the mean of their row, in standard deviations of the row; -inf stays.
+
+    Args:
+        scores: float64 (n_users, n_items).
 
     >>> standardised(np.array([[1.0, 3.0, -np.inf]])).tolist()
     [[-1.0, 1.0, -inf]]
@@ -109,7 +118,12 @@ def standardised(scores: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def mean_ranks(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Minus the rank of each score in its row, 1 the best, equal ones their mean; -inf stays.
+    """Minus the rank of each score in its row, where the best has rank 1; -inf stays.
+
+    Equal scores share the mean of their ranks.
+
+    Args:
+        scores: float64 (n_users, n_items).
 
     >>> mean_ranks(np.array([[1.0, 3.0, 3.0, -np.inf]])).tolist()
     [[-3.0, -1.5, -1.5, -inf]]

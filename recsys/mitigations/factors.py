@@ -1,12 +1,13 @@
-"""Half-steps of ALS of our own: exact, with a weight for each teacher and a pull to old factors.
+"""Half-steps of ALS with a weight for each user and a pull to old factors.
 
-The library's ALS takes neither. With the other side's factors x_u fixed, an item's are
+`implicit` has neither weights of users nor a pull. With the factors x_u of users fixed, the factors
+of an item are
 
     y = (A + μI)^-1 (b + μ y_old)
     A = Σ_u w_u (1 + (c_u - 1)[u liked it]) x_u x_uᵀ + λI,   b = Σ_{u liked it} w_u c_u x_u
 
-Hu, Koren & Volinsky 2008, with w_u the weight of a user's whole row. Each row is solved alone, in
-float64, so that its bits do not depend on which others there are.
+as in Hu, Koren & Volinsky 2008, where w_u is a weight of all pairs of user u. Each item is solved
+alone, in float64, so that its bits do not depend on the other items.
 """
 # mypy: disallow-untyped-decorators=False
 
@@ -28,7 +29,9 @@ from recsys.recommenders.base import Recommender, Users
 
 Factors = NDArray[np.float64]
 Pull = NDArray[np.floating[Any]] | float
+"""μ of each row, (n,), or of all rows."""
 ByKey = tuple[NDArray[np.uint64], NDArray[np.floating[Any]]]
+"""Distinct keys, (n,), and the factors of their users or items, (n, f)."""
 
 
 def als_of(recommender: Recommender, name: str) -> ALS:
@@ -36,24 +39,24 @@ def als_of(recommender: Recommender, name: str) -> ALS:
 
     Args:
         recommender: wrapped or not.
-        name: the mitigation that asks, for the error.
+        name: name of the mitigation for the error, such as "anchor".
 
     Raises:
-        ConfigError: it is another recommender.
+        ConfigError: the recommender is not als.
     """
     inner = innermost(recommender)
     if not isinstance(inner, ALS):
         raise ConfigError(
-            f"{name} acts on the factors of als; {type(inner).__name__} has none that it knows"
+            f"{name} changes the factors of als and cannot act on {type(inner).__name__}"
         )
     return inner
 
 
 def influence(recommender: Recommender, log: InteractionLog) -> Factors:
-    """The weight of each hot user of a log as a teacher of items, float64 (n_hot_users,).
+    """The weight w_u of each hot user in what is learned about items, float64 (n_hot_users,).
 
     Args:
-        recommender: whose mitigations say what newcomers count.
+        recommender: a recommender, whose mitigations may give newcomers a lower weight.
         log: the training log.
     """
     weight = 1.0
@@ -64,11 +67,15 @@ def influence(recommender: Recommender, log: InteractionLog) -> Factors:
 
 @dataclass(frozen=True)
 class TaughtModel(ALSModel):
-    """An ALS model some of whose items nobody teaches, and some of whose users know only those.
+    """An ALS model that may hold items from which nothing was learned.
+
+    This happens where all users who liked an item have weight 0.
 
     Attributes:
-        taught: bool (n_hot_items,); what is not taught is not served.
-        reached: bool (n_hot_users,); who likes nothing that is taught is not served.
+        taught: bool (n_hot_items,), whether a user with a weight above 0 liked the item; other
+            items are not served.
+        reached: bool (n_hot_users,), whether the user liked a taught item; the model cannot serve
+            other users.
     """
 
     taught: NDArray[np.bool_]
@@ -86,7 +93,7 @@ class TaughtModel(ALSModel):
 
     @property
     def by_key(self) -> Any:
-        """Keys and factors of the users and items that have some."""
+        """Keys and factors of the reached users, and of the taught items."""
         hot = self.log.interactions
         return (
             (hot.user_keys[self.reached], self.user_factors[self.reached]),
@@ -95,20 +102,28 @@ class TaughtModel(ALSModel):
 
 
 class Problem(NamedTuple):
-    """What one ALS fit is to explain, with a weight for each user."""
+    """The least-squares problem of an ALS fit, with a weight for each user."""
 
     log: InteractionLog
+    """The training log."""
     confidence: csr_matrix
-    """Float64 (n_hot_users, n_taught_items): alpha·weight."""
+    """c = alpha·weight, float64 CSR (n_hot_users, n_taught_items)."""
     influence: Factors
-    """(n_hot_users,)."""
+    """w_u, float64 (n_hot_users,)."""
     taught: NDArray[np.bool_]
-    """(n_hot_items,): who teaches it has a weight above 0."""
+    """(n_hot_items,), whether a user with a weight above 0 liked the item."""
     regularization: float
+    """λ."""
 
     @classmethod
     def of(cls, als: ALS, log: InteractionLog, influence: Factors) -> "Problem":
-        """The problem of a log under the options of an ALS."""
+        """The problem of a log.
+
+        Args:
+            als: gives alpha and λ.
+            log: the training log.
+            influence: w_u, float64 (n_hot_users,).
+        """
         weights = log.interactions.weights
         taught = np.zeros(weights.shape[1], dtype=np.bool_)
         taught[weights[influence > 0].indices] = True
@@ -117,51 +132,51 @@ class Problem(NamedTuple):
 
     @property
     def item_keys(self) -> NDArray[np.uint64]:
-        """Of the taught items."""
+        """Keys of the taught items."""
         return self.log.interactions.item_keys[self.taught]
 
     def items(self, users: Factors, mu: Pull = 0.0, old: Factors | None = None) -> Factors:
-        """Items' factors from the users' who teach; μ and old factors as in `half_step`."""
-        teachers = self.influence > 0
-        confidence = self.confidence[teachers].T.tocsr()
+        """Factors of the taught items given those of users; `mu` and `old` as in `half_step`."""
+        has_weight = self.influence > 0
+        confidence = self.confidence[has_weight].T.tocsr()
         confidence.sort_indices()
-        weights = self.influence[teachers]
-        return half_step(confidence, users[teachers], self.regularization, weights, mu, old)
+        weights = self.influence[has_weight]
+        return half_step(confidence, users[has_weight], self.regularization, weights, mu, old)
 
     def users(self, items: Factors, mu: Pull = 0.0, old: Factors | None = None) -> Factors:
-        """Users' factors from those of the taught items."""
+        """Factors of users given those of the taught items; `mu` and `old` as in `half_step`."""
         ones = np.ones(items.shape[0])
         return half_step(self.confidence, items, self.regularization, ones, mu, old)
 
     def model(self, users: Factors, items: Factors) -> TaughtModel:
-        """The fitted model."""
-        every = np.zeros((self.taught.size, items.shape[1]), dtype=np.float32)
-        every[self.taught] = items
+        """The model with these factors of users and of taught items."""
+        item_factors = np.zeros((self.taught.size, items.shape[1]), dtype=np.float32)
+        item_factors[self.taught] = items
         reached = np.diff(self.confidence.indptr) > 0
-        return TaughtModel(self.log, users.astype(np.float32), every, self.taught, reached)
+        return TaughtModel(self.log, users.astype(np.float32), item_factors, self.taught, reached)
 
 
-def aligned(keys: NDArray[np.uint64], known: ByKey) -> tuple[Factors, NDArray[np.bool_]]:
-    """Factors by key in the order of other keys.
+def aligned(keys: NDArray[np.uint64], before: ByKey) -> tuple[Factors, NDArray[np.bool_]]:
+    """Factors of an earlier model, put in the order of other keys.
 
     Args:
         keys: uint64 (n,), distinct.
-        known: distinct keys, and factors (n_known, f).
+        before: keys and factors (n_before, f) of the earlier model.
 
     Returns:
-        float64 (n, f), 0 where a key has none, and bool (n,) whether it has.
+        Float64 (n, f), 0 for a key without factors; and bool (n,), whether a key has factors.
 
-    >>> known = (np.array([3], np.uint64), np.ones((1, 2)))
-    >>> aligned(np.array([1, 3], np.uint64), known)[0].tolist()
+    >>> before = (np.array([3], np.uint64), np.ones((1, 2)))
+    >>> aligned(np.array([1, 3], np.uint64), before)[0].tolist()
     [[0.0, 0.0], [1.0, 1.0]]
     """
-    old_keys, old = known
-    _, now, then = np.intersect1d(keys, old_keys, assume_unique=True, return_indices=True)
-    factors = np.zeros((keys.size, old.shape[1]))
-    factors[now] = old[then]
-    has = np.zeros(keys.size, dtype=np.bool_)
-    has[now] = True
-    return factors, has
+    old_keys, old_factors = before
+    _, rows, old_rows = np.intersect1d(keys, old_keys, assume_unique=True, return_indices=True)
+    factors = np.zeros((keys.size, old_factors.shape[1]))
+    factors[rows] = old_factors[old_rows]
+    has_factors = np.zeros(keys.size, dtype=np.bool_)
+    has_factors[rows] = True
+    return factors, has_factors
 
 
 def half_step(
@@ -172,18 +187,18 @@ def half_step(
     mu: Pull = 0.0,
     old: Factors | None = None,
 ) -> Factors:
-    """One side's factors, solved exactly with the other side's fixed.
+    """Factors of one side, solved exactly while those of the other side are fixed.
 
     Args:
-        confidence: float64 CSR (n, m), c where there was an event.
-        fixed: float64 (m, f), factors of the other side.
-        regularization: λ.
-        weights: float64 (m,), w of the other side's rows.
-        mu: μ of each row, or of all.
-        old: float64 (n, f), what μ pulls to.
+        confidence: c where there was an event, float64 CSR (n, m).
+        fixed: factors of the other side, float64 (m, f).
+        regularization: λ, such as 1.0.
+        weights: w of the other side, float64 (m,).
+        mu: μ, a number such as 100.0 or one per row.
+        old: factors to which μ pulls, float64 (n, f); None for 0.
 
     Returns:
-        float64 (n, f).
+        Float64 (n, f).
 
     >>> half_step(csr_matrix([[3.0]]), np.ones((1, 1)), 1.0, np.ones(1)).tolist()  # 3 / (3 + 1)
     [[0.75]]
@@ -231,7 +246,7 @@ def _solve_rows(indptr, indices, confidence, fixed, weights, gram, mu, old, out)
                     a[i, j] += more * x[j]
         for i in range(f):
             largest = max(largest, a[i, i])
-        least = max(1e-10 * largest, 1e-30)  # where λ = 0 leaves a direction open
+        least = max(1e-10 * largest, 1e-30)  # λ = 0 may leave a pivot of 0
         for i in range(f):
             for j in range(i + 1):
                 value = a[i, j]

@@ -1,4 +1,4 @@
-"""Fresh slot: one slot tries notes that few have seen, and learns which are worth it."""
+"""Fresh slot: one slot of a feed tries posts that few users have seen, and learns from clicks."""
 # mypy: disallow-untyped-decorators=False
 
 from dataclasses import dataclass
@@ -22,14 +22,15 @@ _FRESH = list(SOURCES.categories).index("fresh")
 
 
 class FreshSlot(Mitigation):
-    """At rank `slot` stands the note with the highest draw from Beta(a + clicks, b + passed over).
+    """Puts at rank `slot` the post with the highest draw from Beta(a + clicks, b + non-clicks).
 
-    Clicks and passings-over count readers; a note graduates once `graduate` readers have seen it,
-    and is then left to the recommender. Thompson sampling (Thompson 1933; Chapelle & Li 2011): a
-    draw is made of all notes at once, `samples` times a day, and each reader is given one of these
-    by lot. All draws are addressed by training seed, note or reader, and day. The log must hold
-    impressions. Acts on the rankings of any recommender, for readers whom it can serve. Use it to
-    serve newcomers' creators for one known slot, instead of letting them in everywhere or nowhere.
+    Clicks count the users who clicked the post, non-clicks those who saw it without a click. Once
+    `graduate` users have seen a post it no longer takes part and is left to the recommender.
+    Thompson sampling (Thompson 1933; Chapelle & Li 2011): the click rates of all posts are drawn
+    together, `samples` times a day, and each user gets one of these samples by lot. All draws are
+    addressed by training seed, post or user, and day. The log must hold impressions. Acts on the
+    rankings of any recommender, for users whom it can serve. Use it to give new creators one known
+    slot, instead of letting them in everywhere or nowhere.
 
     >>> from recsys.mitigations.base import mitigated
     >>> from recsys.recommenders import Trending
@@ -41,13 +42,13 @@ class FreshSlot(Mitigation):
     """
 
     slot: int = Field(default=4, ge=1)
-    """Its rank in the ranking, 1 on top."""
+    """Rank of the slot, where 1 is the top."""
     graduate: int = Field(default=30, ge=1)
-    """Readers who have seen a note by when it graduates."""
+    """Number of users who have seen a post from which on it no longer takes part."""
     prior: tuple[float, float] = (1.0, 9.0)
-    """a and b: clicks, and passings-over, that a new note is taken to have."""
+    """a and b: the clicks and the non-clicks with which every post begins."""
     samples: int = Field(default=32, ge=1, le=1024)
-    """Joint draws a day among which readers are shared out."""
+    """Number of samples of all click rates a day; users are distributed over them."""
 
     @property
     def place(self) -> Place:
@@ -68,7 +69,7 @@ class FreshSlot(Mitigation):
         """See `Mitigation.dress`.
 
         Raises:
-            LogError: the log does not say what was shown and not clicked.
+            LogError: the log holds no impressions.
         """
         shown, clicked = shown_and_clicked(model.log)
         return _Fresh(model.log, model, self, seed, shown, clicked)
@@ -76,7 +77,14 @@ class FreshSlot(Mitigation):
 
 @dataclass(frozen=True)
 class _Fresh(Dressed):
-    """A model with a slot for notes that few have seen."""
+    """A model with a slot for posts that few users have seen.
+
+    Attributes:
+        options: the mitigation.
+        seed: training seed.
+        shown: int64 (n_items,), number of users who have seen each item.
+        clicked: int64 (n_items,), number of these who clicked it.
+    """
 
     options: FreshSlot
     seed: int
@@ -85,7 +93,7 @@ class _Fresh(Dressed):
 
     @lazy
     def day(self) -> int:
-        """Days since 1970 of the last event; 0 without times."""
+        """Day of the last event in days since 1970; 0 in a log without times."""
         if not self.log.has_times:
             return 0
         return int(self.log.dense["timestamp"].dt.epoch("d").max())  # type: ignore[arg-type]
@@ -115,7 +123,7 @@ class _Fresh(Dressed):
             self._samples(users),
             notes[order],
             np.take_along_axis(rates, order, axis=1).astype(np.float32),
-            self.what_was_seen(exclude_seen),
+            self._seen(exclude_seen),
             self.options.slot - 1,
             np.uint8(_FRESH),
             np.full(self.log.n_items, -1, dtype=np.int64),
@@ -123,11 +131,12 @@ class _Fresh(Dressed):
         return Ranking(ids, scores, sources)
 
     def _in_key_order(self, candidates: NDArray[np.bool_]) -> NDArray[np.int32]:
+        """Dense ids of the candidates in the order of their keys."""
         items = np.flatnonzero(candidates).astype(np.int32)
         return items[np.argsort(self.log.items["key"].to_numpy()[items], kind="stable")]
 
     def _rates(self, notes: NDArray[np.int32]) -> NDArray[np.float64]:
-        """Draws of the click rates of notes, float64 (samples, n)."""
+        """Samples of the click rates of posts, float64 (samples, n)."""
         from scipy.special import betaincinv
 
         keys = self.log.items["key"].to_numpy()[notes]
@@ -140,31 +149,31 @@ class _Fresh(Dressed):
         return np.asarray(betaincinv(a + clicked, b + self.shown[notes] - clicked, u))
 
     def _samples(self, users: Users) -> NDArray[np.int64]:
-        """Which of the joint draws each reader is given."""
+        """Number of the sample that each user gets."""
         keys = np.where(users >= 0, self.log.users["key"].to_numpy()[users], np.uint64(0))
         u = uniforms(self.seed, Stream.THOMPSON_READER, *key_words(keys), self.day)
         return (u[:, 0] * self.options.samples).astype(np.int64)
 
 
 def shown_and_clicked(log: InteractionLog) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """How many users have seen each item, and how many of them did more than see or hide it.
+    """Number of users who have seen each item, and of those who did more than see or hide it.
 
     Args:
-        log: in which impressions are events, whether or not a click has one of its own.
+        log: a log with impressions as events; a click needs no impression of its own.
 
     Returns:
-        int64 (n_items,) twice.
+        Int64 (n_items,) twice.
 
     Raises:
-        LogError: there is no impression.
+        LogError: the log holds no impression.
     """
-    passed = log.dense["kind"].is_in(["impression", "hide"])
+    not_clicked = log.dense["kind"].is_in(["impression", "hide"])
     if not (log.dense["kind"] == "impression").any():
         raise LogError(
-            "fresh_slot: the log holds no impressions, so nobody knows what was passed over; "
-            "map the rows that were not clicked (log.kinds), or leave fresh_slot out"
+            "fresh_slot: the log holds no impressions, so it does not say what was seen and not "
+            "clicked; map the rows without a click (log.kinds), or leave fresh_slot out"
         )
-    pairs = log.dense.select("user", "item", clicked=~passed)
+    pairs = log.dense.select("user", "item", clicked=~not_clicked)
     counts = (
         pairs.group_by("user", "item")
         .agg(pl.col("clicked").any())
@@ -181,7 +190,10 @@ def shown_and_clicked(log: InteractionLog) -> tuple[NDArray[np.int64], NDArray[n
 def _insert(  # type: ignore[no-untyped-def]
     ids, scores, sources, users, samples, order, rates, seen, slot, source, taken
 ):
-    """Puts the best fresh note of each reader's draw at a slot; what follows moves down."""
+    """Puts the best fresh post of each user's sample at a slot; the posts after it move down.
+
+    `taken[item] == row` marks the items that the user of a row has seen or gets above the slot.
+    """
     k = ids.shape[1]
     for row in range(users.size):
         if ids[row, 0] < 0:
@@ -201,7 +213,7 @@ def _insert(  # type: ignore[no-untyped-def]
                 break
         if note < 0:
             continue
-        end = at  # where what follows stops moving: at the note itself, a gap, or the last slot
+        end = at  # posts move down up to here: the old place of the post, a gap, or the last slot
         while end < k - 1 and ids[row, end] >= 0 and ids[row, end] != note:
             end += 1
         for place in range(end, at, -1):

@@ -1,4 +1,4 @@
-"""Frozen: what the last model knew stays as it was; the new is folded in."""
+"""Frozen: keeps the factors of the previous model and folds in what is new."""
 
 import numpy as np
 
@@ -10,13 +10,13 @@ from recsys.recommenders.base import Model, Recommender
 
 
 class Frozen(Mitigation):
-    """Notes that the previous model knew keep its factors; new notes, and all users, are folded in.
+    """Keeps the factors of posts in the previous model; folds in new posts and all users.
 
-    Fold-in is one half-step (Hu, Koren & Volinsky 2008, section 4): users given the old notes, new
-    notes given the users, users given all notes. It is `anchor` with μ = ∞, at the cost of a fold-
-    in instead of a fit. Acts on als. In a closed loop the previous model is yesterday's: a note
-    keeps the factors of its first day, which rest on few clicks. Use it for the days of a surge,
-    not for good.
+    Fold-in is one half-step (Hu, Koren & Volinsky 2008, section 4). It is done for users given the
+    old posts, then for new posts given users, then for users given all posts. The result is
+    `anchor` with μ = ∞, without the cost of a fit. Acts on als. In a closed loop the previous model
+    is yesterday's, so a post keeps the factors of its first day, which rest on few clicks. Use it
+    during a surge, not for good.
 
     >>> from recsys.mitigations.base import mitigated
     >>> from recsys.recommenders import ALS
@@ -45,12 +45,12 @@ class Frozen(Mitigation):
     def fit(
         self, recommender: Recommender, log: InteractionLog, seed: int, previous: Model | None
     ) -> Model:
-        """See `Mitigation.fit`; without a previous model it is the plain fit."""
+        """See `Mitigation.fit`; without a previous model this is the plain fit."""
         als = als_of(recommender, "frozen")
         if not isinstance(previous, ALSModel) or previous.factors != als.factors:
             return recommender.fit(log, seed, previous)
         problem = Problem.of(als, log, influence(recommender, log))
-        items, known = aligned(problem.item_keys, previous.by_key[1])
-        users = problem.users(items)  # new notes are 0 so far, and teach nothing
-        items[~known] = problem.items(users)[~known]
+        items, is_old = aligned(problem.item_keys, previous.by_key[1])
+        users = problem.users(items)  # new posts still have factors 0, so users ignore them
+        items[~is_old] = problem.items(users)[~is_old]
         return problem.model(problem.users(items), np.ascontiguousarray(items))

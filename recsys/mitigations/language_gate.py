@@ -1,4 +1,4 @@
-"""Language gate: notes in a language that the reader does not read are held back."""
+"""Language gate: bounds the share of posts in languages that the user does not read."""
 
 from dataclasses import dataclass
 
@@ -17,13 +17,13 @@ from recsys.recommenders.ranking import Ranking
 
 
 class LanguageGate(Mitigation):
-    """At every rank r at most floor(share·r) notes that the reader's languages do not cover.
+    """Allows at most floor(share·r) posts in unread languages among the first r ranks, for every r.
 
-    A language is covered if it is the reader's own, or if the reader's skill in others is at least
-    `skill`; a note or reader whose language is not known passes. The bound is that of `cap`
-    (Zehlike et al. 2017, "FA*IR"), on another set of notes for each reader. It bounds the ranking,
-    not the platform's own slots nor a fallback. Use it where newcomers speak another language: it
-    holds both sides' foreign notes back and does not ask who is new.
+    A user reads the user's own language and, with a skill in other languages of at least `skill`,
+    all languages. Where the language of a post or a user is not known, nothing is held back. The
+    bound is that of `cap` (Zehlike et al. 2017, "FA*IR"), on a set of posts that depends on the
+    user. It does not hold for the slots of the platform, nor for slots that a fallback fills. Use
+    it where newcomers speak another language: it treats incumbents and newcomers alike.
 
     >>> from recsys.mitigations.base import mitigated
     >>> from recsys.recommenders import Trending
@@ -37,15 +37,15 @@ class LanguageGate(Mitigation):
     """
 
     share: float = Field(default=0.1, ge=0, le=1)
-    """Most of the slots that notes in other languages may take."""
+    """Largest share of slots for posts in unread languages, such as 0.1 for one slot in ten."""
     skill: float = Field(default=0.5, ge=0, le=1)
-    """Skill in other languages from which on a reader is not held back from anything."""
+    """Least skill in other languages, 0 to 1, with which a user reads all languages."""
     user_column: str = "language"
-    """The users' column of their own language."""
+    """Column of the users that holds their language."""
     item_column: str = "language"
-    """The items' column of their language."""
+    """Column of the items that holds their language."""
     skill_column: str | None = "skill_in_other_language"
-    """The users' column of their skill in other languages; null where it is not known."""
+    """Column of the users that holds their skill in other languages; null if there is none."""
 
     @property
     def place(self) -> Place:
@@ -56,7 +56,7 @@ class LanguageGate(Mitigation):
         """See `Mitigation.dress`.
 
         Raises:
-            LogError: the log does not say what people read, or what notes are written in.
+            LogError: users or items lack one of the columns.
         """
         columns = {"users": [self.user_column], "items": [self.item_column]}
         if self.skill_column is not None:
@@ -69,30 +69,30 @@ class LanguageGate(Mitigation):
 
 @dataclass(frozen=True)
 class _Gated(Dressed):
-    """A model whose rankings keep the bound for each reader."""
+    """A model whose rankings keep the bound of `LanguageGate`."""
 
     options: LanguageGate
 
     @lazy
     def groups(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """The group of each user, int64 (n_users,), and what is held back, (n_groups, n_items).
+        """Group of each user, int64 (n_users,), and posts held back, bool (n_groups, n_items).
 
-        A group for each language, and a last one from which nothing is held back.
+        There is a group for each language, and a last group for which nothing is held back.
         """
         own = self.log.users[self.options.user_column].cast(pl.String)
         of_items = self.log.items[self.options.item_column].cast(pl.String)
-        known = sorted(set(own.drop_nulls()) | set(of_items.drop_nulls()))
-        to_code = {name: code for code, name in enumerate(known)}
+        languages = sorted(set(own.drop_nulls()) | set(of_items.drop_nulls()))
+        to_code = {name: code for code, name in enumerate(languages)}
         reads, written = (
             column.replace_strict(to_code, default=None, return_dtype=pl.Int64)
             for column in (own, of_items)
         )
-        group = reads.fill_null(len(known)).to_numpy().copy()
+        group = reads.fill_null(len(languages)).to_numpy().copy()
         if self.options.skill_column is not None:
             skill = self.log.users[self.options.skill_column].cast(pl.Float64).fill_null(0.0)
-            group[skill.to_numpy() >= self.options.skill] = len(known)
+            group[skill.to_numpy() >= self.options.skill] = len(languages)
         codes = written.fill_null(-1).to_numpy()
-        held_back = (codes >= 0) & (codes != np.arange(len(known) + 1)[:, None])
+        held_back = (codes >= 0) & (codes != np.arange(len(languages) + 1)[:, None])
         held_back[-1] = False
         return group, held_back
 

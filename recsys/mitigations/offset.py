@@ -1,4 +1,4 @@
-"""Offset: an item is as popular with a reader as it is with the reader's own cohort."""
+"""Offset: replaces an item's popularity by its popularity in the user's own cohort."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,15 +14,16 @@ from recsys.recommenders.base import Model, Scores, Users
 
 
 class Offset(Mitigation):
-    """Takes everybody's item bias out of a score, and puts the reader's cohort's in.
+    """Replaces an item's bias over all users in a score by its bias in the user's cohort.
 
         s'(u, i) = s(u, i) + strength · sd_u · ln((W_ic + a) / (W_i · W_c / W + a))
 
-    W sums event weights, of item i, of the reader's cohort c; sd_u is the standard deviation of the
-    reader's scores, so that one strength suits every recommender; a shrinks items with few events.
-    The log ratio is the item's bias in a cohort less its bias in all (biases as of Koren, Bell &
-    Volinsky 2009, "Matrix factorization techniques", one for each cohort). Acts on the scores of
-    any recommender. Use it where newcomers' taste lifts items that incumbents do not care for.
+    W is a sum of event weights: W_i of item i, W_c of the user's cohort c, W_ic of both, W of all.
+    sd_u is the standard deviation of the user's scores, so that one strength fits every
+    recommender. a pulls the ratio of items with few events to 1. The log ratio is the bias of the
+    item in the cohort minus its bias over all users (biases as in Koren, Bell & Volinsky 2009,
+    "Matrix factorization techniques", but one per cohort). Acts on the scores of any recommender.
+    Use it where newcomers make items popular that incumbents do not care for.
 
     >>> from recsys.mitigations.base import mitigated
     >>> from recsys.recommenders import Trending
@@ -34,9 +35,9 @@ class Offset(Mitigation):
     """
 
     strength: float = Field(default=1.0, ge=0)
-    """1 moves a score by one standard deviation where the odds are e to 1; 0 changes nothing."""
+    """With 1, a ratio of e moves a score by one standard deviation; 0 changes nothing."""
     shrinkage: float = Field(default=5.0, gt=0)
-    """a: expected events at which a bias is halfway believed."""
+    """a: the number of expected events at which half of a bias is taken over."""
 
     @property
     def place(self) -> Place:
@@ -50,7 +51,12 @@ class Offset(Mitigation):
 
 @dataclass(frozen=True)
 class OffsetModel(Dressed):
-    """A model whose scores are corrected by cohort."""
+    """A model whose scores are corrected by cohort.
+
+    Attributes:
+        strength: see `Offset.strength`.
+        shrinkage: see `Offset.shrinkage`.
+    """
 
     strength: float
     shrinkage: float
@@ -61,7 +67,7 @@ class OffsetModel(Dressed):
         return offsets(self.log, self.shrinkage)
 
     def scorer(self, items: NDArray[np.int32]) -> Callable[[Users], Scores]:
-        """See `Model.scorer`; somebody unknown is taken for an incumbent."""
+        """See `Model.scorer`; a user who is not in the log (-1) counts as an incumbent."""
         plain, biases = self.inner.scorer(items), self.biases[:, items]
 
         def score(users: Users) -> Scores:
@@ -78,14 +84,14 @@ class OffsetModel(Dressed):
 
 
 def offsets(log: InteractionLog, shrinkage: float) -> NDArray[np.float64]:
-    """Log ratio of each cohort's events on an item to what the cohort's size would give.
+    """Log of a cohort's events on an item over the events expected from the size of the cohort.
 
     Args:
         log: the training log.
-        shrinkage: a > 0.
+        shrinkage: a > 0, such as 5.0.
 
     Returns:
-        float64 (2, n_items): incumbents, newcomers; 0 for a cohort without events.
+        Float64 (2, n_items), for incumbents and newcomers; 0 for a cohort without events.
 
     >>> log = InteractionLog.from_frames({"user_id": [1, 2], "item_id": [7, 8]},
     ...     {"user_id": [1, 2], "cohort": ["incumbent", "newcomer"]})
@@ -93,9 +99,13 @@ def offsets(log: InteractionLog, shrinkage: float) -> NDArray[np.float64]:
     [[0.405, -0.693], [-0.693, 0.405]]
     """
     weight = log.dense["weight"].to_numpy().astype(np.float64)
-    item, theirs = log.dense["item"].to_numpy(), log.newcomers[log.dense["user"].to_numpy()]
+    item = log.dense["item"].to_numpy()
+    by_newcomers = log.newcomers[log.dense["user"].to_numpy()]
     by_cohort = np.stack(
-        [np.bincount(item[part], weight[part], minlength=log.n_items) for part in (~theirs, theirs)]
+        [
+            np.bincount(item[events], weight[events], minlength=log.n_items)
+            for events in (~by_newcomers, by_newcomers)
+        ]
     )
     of_cohort = by_cohort.sum(axis=1, keepdims=True)
     expected = by_cohort.sum(axis=0) * of_cohort / max(of_cohort.sum(), 1e-300)

@@ -1,4 +1,4 @@
-"""Ramp: newcomers' influence grows from nothing to all of it."""
+"""Ramp: lets the influence of newcomers grow from nothing to full over some days."""
 
 from datetime import datetime
 from typing import Literal
@@ -15,15 +15,15 @@ from recsys.recommenders.base import Model, Recommender
 
 
 class Ramp(Mitigation):
-    """`downweight`, or `cap`, by w(t) = min(1, (t - t_first) / days): 0 on the first day.
+    """Applies `downweight` or `cap` with w(t) = min(1, (t - t_first) / days), which is 0 at first.
 
-    t is the date of the log's last event. t_first is the date on which the first of the newcomers
-    who are in the log joined or, where that is not known, of their first event. Gradual admission
-    is how platforms roll out any change. With `of: weights` it acts on als, most_popular
-    and trending, with `of: slots` on any recommender. Once it is over, `of: slots` is the plain
-    recommender; `of: weights` fits als in the steps of `downweight` all the same, since another way
-    of fitting would move feeds too. Use it where the influx is known to last, to spread one large
-    change over days.
+    t is the date of the last event of the log. t_first is the date on which the first newcomer with
+    events joined, or the date of the first event of a newcomer where joining dates are not known.
+    Platforms roll out many changes gradually in this way. `of: weights` acts on als, most_popular
+    and trending; `of: slots` acts on any recommender. After the ramp, `of: slots` is the plain
+    recommender. `of: weights` goes on fitting als in the steps of `downweight`, because a switch to
+    another way of fitting would itself change feeds. Use it where the influx is known to last, to
+    spread one large change over days.
 
     >>> log = InteractionLog.from_frames(
     ...     {"user_id": [1, 2, 1], "item_id": [7, 7, 8],
@@ -34,11 +34,11 @@ class Ramp(Mitigation):
     """
 
     days: float = Field(default=7.0, gt=0)
-    """How long it takes."""
+    """Days until newcomers have full influence."""
     of: Literal["weights", "slots"] = "weights"
-    """What grows: what newcomers' events count, or the share of slots that their notes may take."""
+    """What grows: the weight of newcomers' events, or the share of slots for their posts."""
     sweeps: int = Field(default=3, ge=1, le=100)
-    """As of `downweight`."""
+    """See `Downweight.sweeps`."""
 
     @property
     def place(self) -> Place:
@@ -55,22 +55,25 @@ class Ramp(Mitigation):
         return self.share(log) if self.of == "weights" else 1.0
 
     def share(self, log: InteractionLog) -> float:
-        """How much of their influence newcomers have by the end of a log; 0 before they come.
+        """w(t) at the end of a log, 0 to 1; 0 before the first newcomer comes.
 
         Raises:
             LogError: the log has no times.
         """
         if not log.has_times:
             raise LogError(
-                "ramp: the log has no times, so nobody knows how long newcomers are here"
+                "ramp: the log has no times, so it does not say how long newcomers have been here"
             )
-        theirs = log.dense.filter(pl.Series(log.newcomers[log.dense["user"].to_numpy()]))
-        if theirs.is_empty():
+        newcomers_events = log.dense.filter(pl.Series(log.newcomers[log.dense["user"].to_numpy()]))
+        if newcomers_events.is_empty():
             return 0.0
-        first, last = theirs["timestamp"].min(), log.dense["timestamp"].max()
+        first, last = newcomers_events["timestamp"].min(), log.dense["timestamp"].max()
         if "joined" in log.users.columns and log.users["joined"].dtype.is_temporal():
             joined = (
-                log.users["joined"].gather(theirs["user"].unique()).cast(pl.Datetime("ms")).min()
+                log.users["joined"]
+                .gather(newcomers_events["user"].unique())
+                .cast(pl.Datetime("ms"))
+                .min()
             )
             first = first if joined is None else joined
         assert isinstance(first, datetime)
@@ -87,5 +90,5 @@ class Ramp(Mitigation):
 
     def dress(self, model: Model, seed: int, previous: Model | None) -> Model:
         """See `Mitigation.dress`."""
-        makers = by_newcomers(model.log, "ramp of slots")
-        return Capped(model.log, model, self.share(model.log), False, makers)
+        posts = by_newcomers(model.log, "ramp of slots")
+        return Capped(model.log, model, self.share(model.log), False, posts)

@@ -1,8 +1,8 @@
-"""A bound on some items' share of a feed, at every depth of it.
+"""A bound on the share of some items in a ranking, at every depth of the ranking.
 
-At each rank r a feed holds at most floor(share·r) of the items that are held back. What comes too
-early waits until there is room, behind what comes after it. So any first k slots keep the bound,
-however deep the ranking goes on. The idea of a bound at every depth: Zehlike et al. 2017, "FA*IR".
+The first r slots of a ranking hold at most floor(share·r) of the items that are held back, for
+every r. An item that comes too early waits until there is room, and later items move up. A bound at
+every depth is the idea of Zehlike et al. 2017, "FA*IR".
 """
 # mypy: disallow-untyped-decorators=False
 
@@ -15,11 +15,15 @@ from recsys.recommenders.base import Model, Users
 from recsys.recommenders.ranking import Ranking
 
 _EPSILON = 1e-9
-"""0.29 · 100 is 28.999…, and 29 are meant."""
+"""Added before rounding down, since 0.29 · 100 is 28.999… in floating point and 29 is meant."""
 
 
 def allowed(share: float, k: int) -> int:
-    """How many of k slots a share is.
+    """floor(share·k): the number of slots among k that a share allows.
+
+    Args:
+        share: 0 to 1, such as 0.29.
+        k: number of slots, such as 100.
 
     >>> allowed(0.29, 100), allowed(0.05, 19)
     (29, 0)
@@ -37,25 +41,30 @@ def limited(
     held_back: NDArray[np.bool_],
     share: float,
 ) -> Ranking:
-    """A ranking with a bound on what is held back; freed slots go to the inner model's next best.
+    """A ranking with a bound on the items held back; the next best items take the freed slots.
 
     Args:
-        inner: what made the ranking.
-        ranking: of `users`, (n, k).
-        users, candidates, exclude_seen: as it was made.
-        group: int (n,), the group of each reader.
-        held_back: bool (n_groups, n_items), what is held back from whom.
-        share: of the slots that it may take, at every depth.
+        inner: the model that made the ranking.
+        ranking: the ranking of `users`, (n, k).
+        users: int (n,), as passed to `inner.rank`.
+        candidates: as passed to `inner.rank`.
+        exclude_seen: as passed to `inner.rank`.
+        group: int (n,), group of each user.
+        held_back: bool (n_groups, n_items), the items held back for each group.
+        share: largest share of slots for items held back, such as 0.05.
     """
     ids, k = ranking.item_ids, ranking.item_ids.shape[1]
-    has = (ids >= 0) & held_back[group[:, None], ids]
-    late = np.flatnonzero((np.cumsum(has, axis=1) > _allowed_by_rank(share, k)).any(axis=1))
-    if late.size == 0:
+    is_held_back = (ids >= 0) & held_back[group[:, None], ids]
+    too_many = np.cumsum(is_held_back, axis=1) > _allowed_by_rank(share, k)
+    rows_to_change = np.flatnonzero(too_many.any(axis=1))
+    if rows_to_change.size == 0:
         return ranking
     ids, scores, sources = ids.copy(), ranking.scores.copy(), ranking.sources.copy()
-    for one in np.unique(group[late]):
-        rows = late[group[late] == one]
-        free = ~held_back[one] if candidates is None else candidates & ~held_back[one]
+    for one_group in np.unique(group[rows_to_change]):
+        rows = rows_to_change[group[rows_to_change] == one_group]
+        free = ~held_back[one_group]
+        if candidates is not None:
+            free &= candidates
         more = _more(inner, np.asarray(users)[rows], min(k, int(free.sum())), free, exclude_seen)
         _merge(
             rows,
@@ -65,7 +74,7 @@ def limited(
             more.item_ids,
             more.scores,
             more.sources,
-            held_back[one],
+            held_back[one_group],
             _allowed_by_rank(share, k),
             ids,
             scores,
@@ -75,12 +84,14 @@ def limited(
 
 
 def _allowed_by_rank(share: float, k: int) -> NDArray[np.int64]:
+    """Int64 (k,): number of items held back that the first r slots may hold, r from 1 to k."""
     return np.array([allowed(share, rank) for rank in range(1, k + 1)], dtype=np.int64)
 
 
 def _more(
     inner: Model, users: Users, k: int, free: NDArray[np.bool_], exclude_seen: bool | Seen
 ) -> Ranking:
+    """The k best items of each user among the free ones; one empty slot if k is 0."""
     if k > 0:
         return inner.rank(users, k, free, exclude_seen)
     none = np.full((users.size, 1), -1, dtype=np.int32)
@@ -102,8 +113,12 @@ def _merge(  # type: ignore[no-untyped-def]
     scores,
     sources,
 ):
-    """Fills some rows of `ids`: held-back items that wait as soon as there is room, then `first`
-    in its order, then `more`."""
+    """Fills some rows of `ids`, slot by slot.
+
+    A slot gets the item that has waited longest, if the bound `most` has room for it; else the next
+    item of `first` that is not held back; else the next item of `more`. Items of `first` that are
+    held back start to wait when their turn comes.
+    """
     k = ids.shape[1]
     waiting = np.empty(k, dtype=np.int64)
     for index in range(rows.size):

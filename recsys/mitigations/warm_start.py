@@ -1,4 +1,4 @@
-"""Warm start: go on from the last model, or never."""
+"""Warm start: fits from the previous model, or never."""
 
 from recsys.core.errors import ConfigError
 from recsys.logs.log import InteractionLog
@@ -7,14 +7,13 @@ from recsys.recommenders.base import Model, Recommender
 
 
 class WarmStart(Mitigation):
-    """The fit starts from the previous model's parameters; with `enabled: false` it never does.
+    """Starts a fit from the parameters of the previous model; with `enabled: false`, never.
 
-    θ_0 = θ_previous instead of a draw; a few sweeps then suffice (Ash & Adams 2020, "On
+    θ_0 = θ_previous instead of a draw, so that few sweeps are enough (Ash & Adams 2020, "On
     warm-starting neural network training", say what that may cost). In a closed loop recommenders
-    go on from yesterday's model anyway, so there `enabled: false` is what differs; in an open one
-    they start anew, and this starts from the model of the morning of day 0. Acts on recommenders
-    that can go on (als, bpr, lmf, and the als in ranker). Use it against the noise of training,
-    which it takes away at no cost.
+    start from yesterday's model anyway, so there only `enabled: false` changes anything. In an open
+    loop they start anew, and this mitigation makes them start from the model of the morning of day
+    0. Acts on als, bpr, lmf, and the als inside ranker. Use it to reduce training noise at no cost.
 
     >>> from recsys.mitigations.base import mitigated
     >>> from recsys.recommenders import ALS
@@ -23,7 +22,7 @@ class WarmStart(Mitigation):
     """
 
     enabled: bool = True
-    """Whether to go on from the previous model."""
+    """Whether to start from the previous model."""
 
     @property
     def place(self) -> Place:
@@ -39,7 +38,7 @@ class WarmStart(Mitigation):
         """See `Mitigation.check`."""
         if not recommender.warm_starts:
             raise ConfigError(
-                f"warm_start: {type(innermost(recommender)).__name__} cannot go on from an earlier "
+                f"warm_start: {type(innermost(recommender)).__name__} cannot start from an earlier "
                 "model; take als, bpr, lmf or ranker"
             )
 

@@ -1,4 +1,4 @@
-"""ALS: matrix factorisation of implicit feedback, started from factors that belong to entities."""
+"""ALS: matrix factorisation of implicit feedback, with starting factors drawn at keys."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -15,13 +15,14 @@ from recsys.recommenders.factors import FactorModel, solve, warm_factors
 
 
 class ALS(Recommender):
-    """Users and items as vectors whose product predicts a like, weighted by how often it happened.
+    """Learns vectors of users and items whose product predicts a like, weighted by its repetitions.
 
     Minimises Σ c_ui (p_ui - x_u·y_i)² + λ(Σ|x_u|² + Σ|y_i|²) over all pairs: p = 1 and
-    c = alpha·weight where there was an event, p = 0 and c = 1 elsewhere. So `implicit` solves it;
-    Hu, Koren & Volinsky 2008, "Collaborative filtering for implicit feedback datasets", have
-    c = 1 + alpha·weight. An entity's starting factors depend on the training seed and its key
-    alone, so that people who do nothing move nobody's feed. Use it where items are many.
+    c = alpha·weight where there was an event, p = 0 and c = 1 elsewhere. This is the problem that
+    `implicit` solves; Hu, Koren & Volinsky 2008, "Collaborative filtering for implicit feedback
+    datasets", have c = 1 + alpha·weight. The starting factors of a user or an item depend on the
+    training seed and its key alone, so that users who do nothing change nobody's feed. Use it where
+    there are many items.
 
     >>> log = InteractionLog.from_frames(
     ...     {"user_id": [1, 1, 2, 2, 3], "item_id": [7, 8, 7, 8, 7]})
@@ -38,19 +39,23 @@ class ALS(Recommender):
     regularization: float = Field(default=1.0, ge=0)
     """Penalty λ on the vectors."""
     alpha: float = Field(default=10.0, gt=0)
-    """Confidence per unit of event weight; 1 is the confidence in an absence."""
+    """Confidence c per unit of event weight; a pair without an event has confidence 1."""
     iterations: int = Field(default=10, ge=1)
-    """Sweeps over users and items."""
+    """Number of sweeps over users and items."""
     warm_iterations: int = Field(default=3, ge=1)
-    """Sweeps where it goes on from a previous model."""
+    """Number of sweeps where the fit starts from a previous model."""
 
     def fit(self, log: InteractionLog, seed: int = 0, previous: Model | None = None) -> "ALSModel":
-        """Alternates the two least-squares problems; see `Recommender.fit`.
+        """Solves for users' and items' vectors in turn; see `Recommender.fit`.
 
         Args:
             log: the training log.
-            seed: draws the starting factors.
-            previous: an `ALSModel` with as many factors, from whose vectors to go on.
+            seed: training seed of the starting vectors, such as 0.
+            previous: a model whose vectors the fit starts from, if it is an `ALSModel` with vectors
+                of the same length.
+
+        Raises:
+            LogError: the log holds no positive event, or the vectors become infinite.
         """
         from implicit.cpu.als import AlternatingLeastSquares
 
@@ -82,4 +87,4 @@ class ALS(Recommender):
 
 @dataclass(frozen=True)
 class ALSModel(FactorModel):
-    """What als learned."""
+    """The model that als learns."""

@@ -1,8 +1,9 @@
-"""The one contract of recommenders: `fit` returns a model, a model ranks.
+"""The contract of recommenders: `Recommender.fit` learns a model from a log, `Model.rank` ranks.
 
-A model holds the training log's hot users and items in the order of their keys. Serving works on
-blocks of a fixed number of users, so that a user's scores do not depend on who else is asked for.
-Equal scores go to the item with the smaller key: keys are hashes, so no age or id is favoured.
+A model holds the users and items with positive events in its log, in the order of their keys.
+Scores are computed for blocks of a fixed number of users, so that a user's scores do not depend on
+the other users that are served. Of two items with equal scores the one with the smaller key is
+ranked first; keys are hashes, so ties favour neither old posts nor small ids.
 """
 
 from abc import ABC, abstractmethod
@@ -23,21 +24,20 @@ from recsys.core.threads import single_threaded_blas
 from recsys.logs.log import InteractionLog, Seen
 from recsys.recommenders.attributes import attribute_names
 from recsys.recommenders.kernels import fill_gaps, top_k
-from recsys.recommenders.ranking import _FALLBACK, _PERSONAL, Ranking
+from recsys.recommenders.ranking import FALLBACK, PERSONAL, Ranking
 
 BLOCK = 256
-"""Users scored at once; the last block is padded."""
+"""Number of users that are scored together; the last block is padded to this size."""
 HALF_LIFE_DAYS = 2.0
-"""Time in which an event loses half of its weight in trending lists."""
-_DAY = 86_400_000
-"""Milliseconds."""
-
-
+"""Days in which an event loses half of its weight in trending lists."""
+DAY = 86_400_000
+"""Milliseconds in a day; the times of a log are in milliseconds."""
 HOT, WARM, COLD = "hot", "warm", "cold"
+"""A user with positive events; one with known attributes alone; one with neither."""
 
 
 class ModelNumber(IntEnum):
-    """Which model an integer seed belongs to."""
+    """Coordinate of `integer_seed` that keeps the seeds of different models apart."""
 
     BPR = 1
     LMF = 2
@@ -45,52 +45,64 @@ class ModelNumber(IntEnum):
 
 
 Users = NDArray[np.integer[Any]]
-
-
+"""Dense ids of users, (n_users,)."""
 Scores = NDArray[np.floating[Any]]
+"""Scores of items, (n_users, n_items)."""
 
 
 class Recommender(Part, ABC):
-    """Hyper-parameters, and how to fit; a subclass is one entry of `RECOMMENDERS`."""
+    """Hyper-parameters and a way to fit; `RECOMMENDERS` holds one subclass for each kind."""
 
     deterministic: ClassVar[bool] = False
-    """Whether the training seed changes nothing; then studies leave the retrain arm out."""
+    """Whether the model is the same for every training seed. If so, studies skip the retrain arm,
+    in which nothing could change."""
     uses_weights: ClassVar[bool] = False
-    """Whether what a user teaches is in proportion to the weights of the user's events."""
+    """Whether an event influences the model in proportion to its weight."""
     warm_starts: ClassVar[bool] = False
-    """Whether `fit` can go on from a previous model."""
+    """Whether `fit` can start from a previous model."""
     needs_previous: ClassVar[bool] = False
-    """Whether an open loop has to give it one too: that of the morning of day 0."""
+    """Whether `fit` needs a previous model even in an open loop, where every fit otherwise starts
+    anew. A study then passes the model of the morning of day 0."""
     needs_impressions: ClassVar[bool] = False
-    """Whether the log that it is trained on must hold what was shown and not clicked."""
+    """Whether the training log must hold impressions: what was shown and not clicked."""
 
     @abstractmethod
     def fit(self, log: InteractionLog, seed: int = 0, previous: "Model | None" = None) -> "Model":
-        """Learns from a log, which it leaves as it is.
+        """Learns a model from a log; the log is not changed.
 
         Args:
-            log: the training log; events with weight 0 were seen and not liked.
-            seed: training seed.
-            previous: yesterday's model, as a start where the recommender can use one.
+            log: the training log; an event of weight 0 was seen and not liked.
+            seed: training seed, such as 0.
+            previous: an earlier model, such as yesterday's, to start from. A recommender that
+                cannot start from a model ignores it.
 
         Raises:
-            LogError: nothing to learn from; `binary` raises it for a log without positive events.
+            LogError: the log holds nothing to learn from. `binary` raises it for a log without
+                positive events.
         """
 
     def check(self, log: InteractionLog) -> None:
-        """Raises the LogError that `fit` would for what a log lacks, at little cost; most need
-        nothing but likes."""
+        """Finds out cheaply, before a fit, whether a log lacks something that `fit` needs.
+
+        Most recommenders need positive events alone, which `fit` checks; they do nothing here.
+
+        Raises:
+            LogError: as `fit` would.
+        """
 
     def fit_without(
         self, model: "Model", log: InteractionLog, users: Users, seed: int = 0
     ) -> "Model":
-        """A fit without some users; the same as a fit of `log`, where possible at less cost.
+        """Fits a log from which some users were removed.
+
+        The result is that of `fit(log, seed)`. A subclass may reach it at less cost by starting
+        from the model of the whole log.
 
         Args:
             model: this recommender's fit of the whole log.
-            log: the whole log without these users' events.
-            users: dense ids of the users left out.
-            seed: training seed.
+            log: the whole log without the events of the removed users.
+            users: int, dense ids of the removed users, such as `np.array([3, 8])`.
+            seed: training seed, such as 0.
         """
         return self.fit(log, seed)
 
@@ -132,87 +144,108 @@ class Model(ABC):
     """A fitted recommender.
 
     Attributes:
-        log: what it was trained on.
+        log: the training log.
     """
 
     log: InteractionLog
     serves: ClassVar[tuple[str, ...]] = (HOT,)
-    """Whom it can serve: those who are hot, warm (known attributes alone), cold."""
+    """Kinds of users that the model can serve, of `HOT`, `WARM` and `COLD`."""
 
     @abstractmethod
     def score(self, users: Users, items: NDArray[np.int32]) -> Scores:
-        """Scores (n_users, n_items) of users whom it can serve: the higher, the earlier served.
+        """Scores of items for users whom the model can serve, float (n_users, n_items).
 
-        `rank` calls it with BLAS on one thread.
-
-        -inf is never served. Any other score is, 0 too: say -inf where there is no evidence.
+        An item with a higher score is ranked higher. An item with score -inf is never served; one
+        with any other score can be, so give -inf, not 0, where nothing speaks for an item. `rank`
+        calls this method with BLAS on one thread.
 
         Args:
-            users: dense ids; the same number, `BLOCK`, at every call.
-            items: int32, dense ids, from `scorable`.
+            users: dense ids; `BLOCK` of them at every call of `rank`.
+            items: int32, dense ids out of `scorable`.
         """
 
     def scorer(self, items: NDArray[np.int32]) -> Callable[[Users], Scores]:
-        """`score` for the same items again and again; override it to prepare them once.
+        """A function that scores the same items for one block of users after another.
+
+        Override it where work on the items can be done once for all blocks.
 
         Args:
-            items: int32, dense ids, from `scorable`.
+            items: int32, dense ids out of `scorable`.
 
         Returns:
-            A function of blocks of users. It may return the same array each time, changed.
+            A function from a block of users to their scores. It may reuse one array for its
+            results, so the scores of a block are valid until the next call.
         """
         return lambda users: self.score(users, items)
 
     @lazy
     def scorable(self) -> NDArray[np.int32]:
-        """Dense ids of the items that it can score, in the order of their keys."""
+        """Int32, dense ids of the items that the model can score, in the order of their keys."""
         return self.log.interactions.items
+
+    def servable(self, candidates: NDArray[np.bool_] | None) -> NDArray[np.int32]:
+        """Int32, dense ids of the candidates that the model can score, in the order of their keys.
+
+        Args:
+            candidates: bool (n_items,), items that may be served; None for all.
+        """
+        return self.scorable if candidates is None else self.scorable[candidates[self.scorable]]
 
     @lazy
     def hot_row(self) -> NDArray[np.int32]:
-        """Int32 (n_users,): row in the training matrix, -1 for users without positive events."""
+        """Int32 (n_users,): row of each user in the training matrix; -1 without positive events."""
         row = np.full(self.log.n_users, -1, dtype=np.int32)
         row[self.log.interactions.users] = np.arange(self.log.interactions.users.size)
         return row
 
     @lazy
     def hot_column(self) -> NDArray[np.int32]:
-        """Int32 (n_items,): column in the training matrix, -1 for items without positive events."""
+        """Int32 (n_items,): column of each item in the training matrix; -1 if nobody liked it."""
         column = np.full(self.log.n_items, -1, dtype=np.int32)
         column[self.log.interactions.items] = np.arange(self.log.interactions.items.size)
         return column
 
     def status(self, users: Users) -> list[str]:
-        """What the log knows of users: hot (positive events), else warm (attributes), else cold.
+        """The kind of each user: "hot", "warm" or "cold".
+
+        A user with positive events is hot. Of the others, a user with any known attribute is warm
+        and a user without is cold.
 
         Args:
-            users: dense ids; -1 for somebody unknown.
+            users: dense ids; -1 for a user who is not in the log.
         """
-        hot, warm = self._knowledge(users)
-        return [HOT if h else WARM if w else COLD for h, w in zip(hot, warm, strict=True)]
+        has_likes, has_attributes = self._evidence_of(users)
+        return [
+            HOT if likes else WARM if attributes else COLD
+            for likes, attributes in zip(has_likes, has_attributes, strict=True)
+        ]
 
     def can_serve(self, users: Users) -> NDArray[np.bool_]:
-        """Bool (n_users,): whom it can serve from what it learned."""
-        hot, warm = self._knowledge(users)
+        """Bool (n_users,): whether the model itself can rank items for each user.
+
+        Args:
+            users: dense ids; -1 for a user who is not in the log.
+        """
+        has_likes, has_attributes = self._evidence_of(users)
         return np.asarray(
-            (hot & (HOT in self.serves))
-            | (~hot & warm & (WARM in self.serves))
-            | (~hot & ~warm & (COLD in self.serves))
+            (has_likes & (HOT in self.serves))
+            | (~has_likes & has_attributes & (WARM in self.serves))
+            | (~has_likes & ~has_attributes & (COLD in self.serves))
         )
 
-    def _knowledge(self, users: Users) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Whose positive events, and of whom any attribute is known."""
+    def _evidence_of(self, users: Users) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Bool (n_users,) twice: who has positive events, and who has a known attribute."""
         users = np.asarray(users)
-        known = users >= 0
-        return known & (self.hot_row[users] >= 0), known & self._has_attributes[users]
+        in_log = users >= 0
+        return in_log & (self.hot_row[users] >= 0), in_log & self._has_attributes[users]
 
     @lazy
     def _has_attributes(self) -> NDArray[np.bool_]:
-        """Bool (n_users,): of whom any attribute is known."""
-        found = np.zeros(self.log.n_users, dtype=np.bool_)
+        """Bool (n_users,): who has a known attribute."""
+        has_any = np.zeros(self.log.n_users, dtype=np.bool_)
         for name in attribute_names(self.log.users):
-            found |= self.log.users[name].is_not_null().to_numpy()
-        return found
+            has_any |= self.log.users[name].is_not_null().to_numpy()
+        return has_any
 
     def rank(
         self,
@@ -221,91 +254,101 @@ class Model(ABC):
         candidates: NDArray[np.bool_] | None = None,
         exclude_seen: bool | Seen = True,
     ) -> Ranking:
-        """The k best items of each user, by this model alone: -1 where it has none.
+        """The k best items of each user by this model alone; slots that it cannot fill hold -1.
 
         Args:
-            users: int (n_users,), dense ids, -1 for somebody unknown.
-            k: depth.
-            candidates: bool (n_items,), what may be served; None for all that can be scored.
-            exclude_seen: leave out what the log shows the user was shown, touched or made, or
-                what you say was seen.
+            users: int (n_users,), dense ids, such as `np.array([0, 7])`; -1 for a user who is not
+                in the log.
+            k: number of slots, such as 20.
+            candidates: bool (n_items,), items that may be served; None for all that the model can
+                score.
+            exclude_seen: True leaves out the items that the log says the user was shown, touched
+                or made; False leaves out nothing; a `Seen` says itself what is left out.
 
         Returns:
-            `Ranking` of shape (n_users, k).
+            A `Ranking` of shape (n_users, k).
 
         Raises:
-            ValueError: k below 1 or more than there are candidates, or users outside the log.
+            ValueError: k is below 1 or above the number of candidates, or a user is not a dense id
+                of the log.
         """
         users = np.asarray(users, dtype=np.int64)
         if users.size and not -1 <= users.min() <= users.max() < self.log.n_users:
             raise ValueError(f"users must be -1 to {self.log.n_users - 1}, the log's dense ids")
-        items = self._pool(k, candidates)
+        most = self._n_candidates(candidates)
+        if not 1 <= k <= most:
+            raise ValueError(f"k must be 1 to {most}, the number of candidates; it is {k}")
+        items = self.servable(candidates)
         ids = np.full((users.size, k), -1, dtype=np.int32)
         scores = np.full((users.size, k), np.nan, dtype=np.float32)
-        served = np.flatnonzero(self.can_serve(users))
-        seen = exclude_seen if isinstance(exclude_seen, Seen) else self._seen(exclude_seen)
+        served_rows = np.flatnonzero(self.can_serve(users))
+        seen = self._seen(exclude_seen)
         column = np.full(self.log.n_items, -1, dtype=np.int64)
         column[items] = np.arange(items.size)
         with single_threaded_blas():
             score = self.scorer(items)
-            for start in range(0, served.size, BLOCK):
-                rows = served[start : start + BLOCK]
-                block = np.resize(users[rows], BLOCK)
+            for start in range(0, served_rows.size, BLOCK):
+                rows = served_rows[start : start + BLOCK]
+                block = np.resize(users[rows], BLOCK)  # padded with the same users again
                 values = score(block)
                 top_k(values[: rows.size], block, seen, column, items, rows, ids, scores)
-        return Ranking(ids, scores, np.full(ids.shape, _PERSONAL, dtype=np.uint8))
+        return Ranking(ids, scores, np.full(ids.shape, PERSONAL, dtype=np.uint8))
 
     def recommend(
         self, user_ids: Sequence[Any], k: int = 20, candidates: NDArray[np.bool_] | None = None
     ) -> pl.DataFrame:
-        """Feeds under the log's own ids; what the model cannot fill comes from the trending list.
+        """Feeds under the log's own ids; trending items fill the slots that the model cannot fill.
 
         Args:
-            user_ids: ids as in the log; an unknown one gets the trending list.
-            k: depth.
-            candidates: bool (n_items,), what may be served; None for all that can be scored.
+            user_ids: ids as they stand in the log, such as `["ann", "bob"]`; a user who is not in
+                the log gets the trending list.
+            k: number of slots, such as 20.
+            candidates: bool (n_items,), items that may be served; None for all that the model can
+                score.
 
         Returns:
-            A frame user_id · rank (1 = top) · item_id · score · source, in the order asked for.
+            A frame user_id · rank (1 = top) · item_id · score · source, with users in the order of
+            `user_ids`.
 
         Raises:
-            LogError: the ids are of another type than the log's.
+            LogError: the ids are texts where the log has numbers, or the reverse.
         """
-        asked = pl.Series("user_id", user_ids)
-        dense = self._dense_ids(asked)
+        user_id = pl.Series("user_id", user_ids)
+        users = self._dense_ids(user_id)
         depth = min(k, self.scorable.size if candidates is None else int(candidates.sum()))
-        own = self.rank(dense, depth, candidates)
-        full = with_fallback(own, self.trending, dense, candidates)
-        return full.frame(asked, self.log.items["item_id"])
+        own = self.rank(users, depth, candidates)
+        filled = with_fallback(own, self.trending, users, candidates)
+        return filled.frame(user_id, self.log.items["item_id"])
 
     @lazy
     def trending(self) -> "Model":
-        """The trending list of the log, from which `recommend` fills what is left empty."""
+        """The trending list of the log, with which `recommend` fills empty slots."""
         return PopularityModel(self.log, decayed_weights(self.log, HALF_LIFE_DAYS))
 
-    def _dense_ids(self, asked: pl.Series) -> NDArray[np.int64]:
-        """Rows of ids in the log, -1 for unknown ones."""
-        known = self.log.users["user_id"]
-        wide = pl.Int128 if known.dtype.is_integer() else pl.String
-        if asked.len() and asked.dtype.is_integer() != known.dtype.is_integer():
+    def _dense_ids(self, user_ids: pl.Series) -> NDArray[np.int64]:
+        """Row of each user in the log, -1 for users who are not in it."""
+        log_ids = self.log.users["user_id"]
+        wide = pl.Int128 if log_ids.dtype.is_integer() else pl.String
+        if user_ids.len() and user_ids.dtype.is_integer() != log_ids.dtype.is_integer():
             raise LogError(
-                f"user_ids are {asked.dtype}, the log's are {known.dtype}: give the ids as they "
-                "stand in the log"
+                f"user_ids are {user_ids.dtype}, the log's are {log_ids.dtype}: give the ids as "
+                "they stand in the log"
             )
-        rows = pl.DataFrame({"id": known.cast(wide)}).with_row_index("row")
-        found = pl.DataFrame({"id": asked.cast(wide)}).join(
+        rows = pl.DataFrame({"id": log_ids.cast(wide)}).with_row_index("row")
+        matched = pl.DataFrame({"id": user_ids.cast(wide)}).join(
             rows, on="id", how="left", maintain_order="left"
         )
-        return found["row"].cast(pl.Int64).fill_null(-1).to_numpy()
+        return matched["row"].cast(pl.Int64).fill_null(-1).to_numpy()
 
-    def _pool(self, k: int, candidates: NDArray[np.bool_] | None) -> NDArray[np.int32]:
-        allowed = self.log.n_items if candidates is None else int(candidates.sum())
-        if not 1 <= k <= allowed:
-            raise ValueError(f"k must be 1 to {allowed}, the number of candidates; it is {k}")
-        return self.scorable if candidates is None else self.scorable[candidates[self.scorable]]
+    def _n_candidates(self, candidates: NDArray[np.bool_] | None) -> int:
+        """Number of items that may be served; the largest possible k."""
+        return self.log.n_items if candidates is None else int(candidates.sum())
 
-    def _seen(self, exclude: bool) -> Seen:
-        if exclude:
+    def _seen(self, exclude_seen: bool | Seen) -> Seen:
+        """The items that `exclude_seen` of `rank` leaves out."""
+        if isinstance(exclude_seen, Seen):
+            return exclude_seen
+        if exclude_seen:
             return Seen.from_matrix(self.log.withheld)
         nothing = np.zeros(self.log.n_users, dtype=np.int64)
         return Seen(nothing, nothing, np.zeros(0, dtype=np.int32))
@@ -313,10 +356,10 @@ class Model(ABC):
 
 @dataclass(frozen=True)
 class PopularityModel(Model):
-    """One list for everybody, less what each user has seen.
+    """The same list for every user, without the items that the user has seen.
 
     Attributes:
-        heat: float64 (n_items,), such as the `decayed_weights` of a log.
+        heat: float64 (n_items,), score of each item, such as the `decayed_weights` of a log.
     """
 
     heat: NDArray[np.float64]
@@ -328,17 +371,24 @@ class PopularityModel(Model):
 
 
 def decayed_weights(log: InteractionLog, half_life_days: float) -> NDArray[np.float64]:
-    """Each item's event weights, halved with every half-life since: Σ w 2^(-age / half_life_days).
+    """Popularity of each item with decay: Σ w 2^(-age / half_life_days) over its positive events.
+
+    The age of an event is counted in days back from the last positive event.
 
     Args:
-        log: without times every event counts alike.
-        half_life_days: time in which an event loses half of its weight.
+        log: the training log; in a log without times no event decays.
+        half_life_days: days in which an event loses half of its weight, such as 2.0.
 
     Returns:
         Float64 (n_items,).
 
     Raises:
-        LogError: no positive event.
+        LogError: the log holds no positive event.
+
+    >>> log = InteractionLog.from_frames({"user_id": [1, 2, 3], "item_id": [7, 7, 8],
+    ...     "timestamp": ["2025-01-01", "2025-01-03", "2025-01-03"]})
+    >>> decayed_weights(log, half_life_days=2.0).tolist()
+    [1.5, 1.0]
     """
     liked = log.dense["weight"].to_numpy() > 0
     if not liked.any():
@@ -346,16 +396,18 @@ def decayed_weights(log: InteractionLog, half_life_days: float) -> NDArray[np.fl
     weight = log.dense["weight"].to_numpy()[liked].astype(np.float64)
     if log.has_times:
         time = log.dense["timestamp"].to_physical().to_numpy()[liked]
-        weight = weight * np.exp2((time - time.max()) / (_DAY * half_life_days))
+        weight = weight * np.exp2((time - time.max()) / (DAY * half_life_days))
     item = log.dense["item"].to_numpy()[liked]
     return np.bincount(item, weight, minlength=log.n_items).astype(np.float64)
 
 
 def binary(log: InteractionLog) -> csr_matrix:
-    """Likes as 0 and 1, float64: counts of them are exact whatever their order.
+    """Likes as 0 and 1, float64 CSR (n_hot_users, n_hot_items), in the order of keys.
+
+    Sums of such numbers are exact, so they do not depend on the order of summation.
 
     Raises:
-        LogError: no positive event.
+        LogError: the log holds no positive event.
     """
     weights = log.interactions.weights
     if weights.nnz == 0:
@@ -370,23 +422,26 @@ def with_fallback(
     candidates: NDArray[np.bool_] | None = None,
     exclude_seen: bool | Seen = True,
 ) -> Ranking:
-    """Fills what a model left empty from another model, and marks it in `sources`.
+    """Fills the empty slots of a ranking from another model, and marks them in `sources`.
 
     Args:
-        own: the model's ranking of `users`.
-        fallback: the model to fill from; one that serves everybody.
-        users: dense ids, -1 for somebody unknown.
-        candidates, exclude_seen: as in `Model.rank`.
+        own: the ranking of a model for `users`, (n_users, k).
+        fallback: the model to fill from, such as `Model.trending`; it should serve every user.
+        users: int (n_users,), dense ids, -1 for a user who is not in the log.
+        candidates: as in `Model.rank`.
+        exclude_seen: as in `Model.rank`.
 
     Returns:
-        The ranking with its gaps filled by the fallback's best items that it does not hold yet.
+        The ranking with its empty slots filled, in order, by the best items of the fallback that
+        the user's feed does not hold yet.
     """
-    short = np.flatnonzero((own.item_ids < 0).any(axis=1))
-    if short.size == 0:
+    rows_with_gaps = np.flatnonzero((own.item_ids < 0).any(axis=1))
+    if rows_with_gaps.size == 0:
         return own
     k = own.item_ids.shape[1]
     ids, scores, sources = own.item_ids.copy(), own.scores.copy(), own.sources.copy()
-    depth = min(2 * k, max(fallback._pool(1, candidates).size, 1))
-    more = fallback.rank(np.asarray(users)[short], depth, candidates, exclude_seen)
-    fill_gaps(ids, scores, sources, short, more.item_ids, more.scores, np.uint8(_FALLBACK))
+    # Of 2k items at most k are in the feed already, so k are left for at most k empty slots.
+    depth = min(2 * k, max(fallback.servable(candidates).size, 1))
+    more = fallback.rank(np.asarray(users)[rows_with_gaps], depth, candidates, exclude_seen)
+    fill_gaps(ids, scores, sources, rows_with_gaps, more.item_ids, more.scores, np.uint8(FALLBACK))
     return Ranking(ids, scores, sources)

@@ -1,4 +1,4 @@
-"""EASE: a linear model of items from items, solved in closed form."""
+"""EASE: predicts items from items by a linear model in closed form."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,17 +17,20 @@ from recsys.recommenders.base import Model, Recommender, Removal, Scores, Users,
 from recsys.recommenders.kernels import mirror_upper
 
 _FEW = 0.5
-"""Up to so many users per item, removal costs less than a new fit (tests/benchmarks)."""
+"""Removal costs less than a new fit up to this number of removed users per item, as measured by
+tests/benchmarks."""
 _BLOCK = 1024
-"""Rows that are removed at a time: bounds the memory, and changes the last bits alone."""
+"""Number of rows that are removed at a time. It bounds the memory; another number changes only the
+last bits of a result."""
 
 
 class EASE(Recommender):
     """Predicts each item of a user from the user's other items by ridge regression.
 
     B = I - P diag(P)^-1 with P = (XᵀX + λI)^-1: the least-squares weights with a zero diagonal.
-    Steck 2019, "Embarrassingly shallow autoencoders for sparse data". Use it where items are a few
-    thousand: accurate, without a training seed, but the cost grows with the cube of the items.
+    Steck 2019, "Embarrassingly shallow autoencoders for sparse data". Use it for up to a few
+    thousand items: it is accurate and needs no training seed, but its cost grows with the cube of
+    the number of items.
 
     >>> log = InteractionLog.from_frames(
     ...     {"user_id": [1, 1, 2, 2, 3], "item_id": [7, 8, 7, 8, 7]})
@@ -40,22 +43,22 @@ class EASE(Recommender):
     regularization: float = Field(default=2000.0, gt=0)
     """Ridge penalty λ."""
     memory_gb: float = Field(default=9.0, gt=0)
-    """Most memory (2^30 bytes) that a fit may take: three dense matrices of items. The same
-    whatever the machine has, so that a study runs everywhere or nowhere."""
+    """Most memory in GiB that a fit may take; it holds three dense matrices of items × items. The
+    limit does not depend on the machine, so that a study runs on every machine or on none."""
 
     def fit(self, log: InteractionLog, seed: int = 0, previous: Model | None = None) -> "EASEModel":
-        """Solves for the item weights; see `Recommender.fit`. The seed changes nothing.
+        """Solves for the item weights; see `Recommender.fit`. The seed has no effect.
 
         Raises:
-            LogError: nothing to learn from, or more items than fit in memory.
+            LogError: the log holds no positive event, or its items need more than `memory_gb`.
         """
         liked = binary(log)
         need = memory_of(liked.shape[1])
         if need > self.memory_gb:
             raise LogError(
-                f"ease holds dense matrices of items: {liked.shape[1]:,} take {need:.2g} GiB, more "
-                f"than memory_gb = {self.memory_gb:g}; raise it if the machine has as much, leave "
-                "out rare items (log.min_item_events), or use als"
+                f"ease holds dense matrices of items: {liked.shape[1]:,} items take {need:.2g} GiB,"
+                f" more than memory_gb = {self.memory_gb:g}; raise memory_gb if the machine has as "
+                "much, leave out rare items (log.min_item_events), or use als"
             )
         inverse = inverse_gram((liked.T @ liked).toarray(), self.regularization)
         return EASEModel(log, liked, inverse)
@@ -63,24 +66,24 @@ class EASE(Recommender):
     def fit_without(
         self, model: Model, log: InteractionLog, users: Users, seed: int = 0
     ) -> "EASEModel":
-        """The exact fit without a few users, from the whole log's; see `without_rows`."""
+        """See `Recommender.fit_without`; few users are removed exactly by `without_rows`."""
         assert isinstance(model, EASEModel)
         if self.prefers_removal(model, users):
             return self.removed(model, log, users)
         return self.fit(log, seed)
 
     def prefers_removal(self, model: "EASEModel", users: Users) -> bool:
-        """Whether removing these users is quicker than a new fit: up to half as many as items."""
+        """Whether removal is quicker than a new fit: at most half as many users as items go."""
         rows = model.hot_row[users]
         return bool((rows >= 0).sum() <= _FEW * model.liked.shape[1])
 
     def removed(self, model: "EASEModel", log: InteractionLog, users: Users) -> "EASEModel":
-        """The fit without some users by exact removal, however many they are.
+        """The fit without some users, by exact removal, however many they are.
 
         Args:
             model: the fit of the whole log.
-            log: the whole log without these users' events.
-            users: dense ids of the users left out.
+            log: the whole log without the events of these users.
+            users: int, dense ids of the removed users, such as `np.array([3, 8])`.
         """
         rows = model.hot_row[users]
         inverse = without_rows(model.inverse, model.liked[rows[rows >= 0]])
@@ -104,14 +107,19 @@ class EASE(Recommender):
 
 @dataclass(frozen=True)
 class EASEModel(Model):
-    """Likes (users × items) and P = (XᵀX + λI)^-1 (items × items), both in key order."""
+    """The model that ease learns.
+
+    Attributes:
+        liked: X, float64 CSR (n_hot_users, n_hot_items) of likes, in the order of keys.
+        inverse: P = (XᵀX + λI)^-1, float64 (n_hot_items, n_hot_items).
+    """
 
     liked: csr_matrix
     inverse: NDArray[np.float64]
 
     @lazy
     def weights(self) -> NDArray[np.float64]:
-        """B: float64 (items, items); column j predicts item j, the diagonal is 0."""
+        """B, float64 (n_hot_items, n_hot_items); column j predicts item j, the diagonal is 0."""
         return item_weights(self.inverse)
 
     def score(self, users: Users, items: NDArray[np.int32]) -> Scores:
@@ -119,15 +127,18 @@ class EASEModel(Model):
         return self.scorer(items)(users)
 
     def scorer(self, items: NDArray[np.int32]) -> Callable[[Users], Scores]:
-        """See `Model.scorer`; the items' columns are taken once, unless all are asked for."""
+        """See `Model.scorer`; the columns of the items are copied once, unless all are scored."""
         columns = self.hot_column[items]
-        whole = np.array_equal(columns, np.arange(self.liked.shape[1]))
-        weights = self.weights if whole else np.ascontiguousarray(self.weights[:, columns])
+        all_items = np.array_equal(columns, np.arange(self.liked.shape[1]))
+        weights = self.weights if all_items else np.ascontiguousarray(self.weights[:, columns])
         return lambda users: np.asarray(self.liked[self.hot_row[users]] @ weights)
 
 
 def memory_of(items: int) -> float:
-    """GiB that a fit takes: XᵀX, which becomes P, B, and a copy while one is made of the other.
+    """GiB that a fit takes: XᵀX, which becomes P, then B, and a copy while B is made from P.
+
+    Args:
+        items: number of items with positive events, such as 20_000.
 
     >>> memory_of(20_000)
     8.94
@@ -154,13 +165,13 @@ def inverse_gram(gram: NDArray[np.float64], regularization: float) -> NDArray[np
 
     Args:
         gram: XᵀX, float64 (n_items, n_items), symmetric; overwritten.
-        regularization: λ > 0.
+        regularization: λ > 0, such as 2000.0.
 
     Returns:
-        float64 (n_items, n_items), symmetric to the bit.
+        Float64 (n_items, n_items), symmetric to the bit.
 
     Raises:
-        LogError: if the matrix is not positive definite in floating point.
+        LogError: the matrix is not positive definite in floating point.
 
     >>> inverse_gram(np.array([[2.0, 0.0], [0.0, 1.0]]), 2.0).round(6).tolist()
     [[0.25, 0.0], [0.0, 0.333333]]
@@ -169,7 +180,8 @@ def inverse_gram(gram: NDArray[np.float64], regularization: float) -> NDArray[np
 
     gram[np.diag_indices_from(gram)] += regularization
     with single_threaded_blas():
-        # The transpose of a C array is a Fortran one: LAPACK works in place, lower is upper.
+        # LAPACK wants Fortran order, which the transpose of a C array has without a copy. The lower
+        # triangle of the transpose is the upper one of `gram`.
         factor, failed = dpotrf(gram.T, lower=True, overwrite_a=True)
         inverse, failed_too = dpotri(factor, lower=True, overwrite_c=True)
     if failed or failed_too:
@@ -179,15 +191,15 @@ def inverse_gram(gram: NDArray[np.float64], regularization: float) -> NDArray[np
     return upper
 
 
-def without_rows(inverse: NDArray[np.float64], gone: csr_matrix) -> NDArray[np.float64]:
-    """P after the removal of rows C of X: P + P Cᵀ (I - C P Cᵀ)^-1 C P (Woodbury), exact.
+def without_rows(inverse: NDArray[np.float64], removed: csr_matrix) -> NDArray[np.float64]:
+    """P after rows C were removed from X: P + P Cᵀ (I - C P Cᵀ)^-1 C P, exact (Woodbury).
 
     Args:
         inverse: P, float64 (n_items, n_items).
-        gone: C, float64 CSR (n_gone, n_items), rows that are in X.
+        removed: C, float64 CSR (n_removed, n_items), rows of X.
 
     Returns:
-        float64 (n_items, n_items).
+        Float64 (n_items, n_items).
 
     >>> P = inverse_gram(np.array([[2.0, 0.0], [0.0, 1.0]]), 2.0)
     >>> without_rows(P, csr_matrix([[1.0, 0.0]])).round(6).tolist()
@@ -195,13 +207,13 @@ def without_rows(inverse: NDArray[np.float64], gone: csr_matrix) -> NDArray[np.f
     """
     from scipy.linalg import cholesky, solve_triangular
 
-    left = np.array(inverse)
+    updated = np.array(inverse)
     with single_threaded_blas():
-        for start in range(0, gone.shape[0], _BLOCK):
-            rows = gone[start : start + _BLOCK]
-            reach = rows @ left
-            core = np.eye(rows.shape[0]) - rows @ reach.T
+        for start in range(0, removed.shape[0], _BLOCK):
+            rows = removed[start : start + _BLOCK]
+            product = rows @ updated  # C P
+            core = np.eye(rows.shape[0]) - rows @ product.T
             lower = cholesky((core + core.T) / 2, lower=True, check_finite=False)
-            moved = solve_triangular(lower, reach, lower=True, check_finite=False)
-            left += moved.T @ moved  # of a matrix with itself: symmetric to the bit
-    return left
+            half = solve_triangular(lower, product, lower=True, check_finite=False)
+            updated += half.T @ half  # a product of this form is symmetric to the bit
+    return updated

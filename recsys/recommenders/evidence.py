@@ -1,7 +1,8 @@
-"""What is known of a reader and a note when a feed is made: the ranker's sources and features.
+"""The sources and features of the ranker, computed from a log up to some moment.
 
-Four sources propose notes: als, item neighbours, what is trending, and creators whom the reader
-engaged with. A feature is computed alike for what was shown in the past and for what may be served.
+Four sources propose posts to a user: als, item neighbours, the trending list, and the creators that
+the user has liked posts of. The same code computes features of posts that were shown, from which
+the trees learn, and of posts that may be served.
 """
 
 from dataclasses import dataclass
@@ -15,37 +16,39 @@ from scipy.sparse import csr_matrix
 from recsys.core.lazy import lazy
 from recsys.logs.log import InteractionLog, Seen
 from recsys.recommenders.attributes import Attribute, attribute_names, categories
-from recsys.recommenders.base import Model, Users, binary
+from recsys.recommenders.base import DAY, Model, Users, binary
 from recsys.recommenders.kernels import top_k
 
 SOURCES = ("als", "item_knn", "trending", "following")
-_DAY = 86_400_000
-_LOOKS = 20.0
-"""Looks at the common click rate in each note's."""
+_PRIOR_LOOKS = 20.0
+"""Number of looks at the mean click rate that are added to the looks at each post."""
 
 
 class Pairs(NamedTuple):
-    """Readers and notes, a row each, sorted by both."""
+    """Pairs of a user and a post with their features, sorted by user, then by post."""
 
     row: NDArray[np.int64]
-    """(n,) place of the reader in the block."""
+    """(n,) position of the user in the block."""
     column: NDArray[np.int64]
-    """(n,) place of the note among the items asked for."""
+    """(n,) position of the post among the items of the `Finder`."""
     ranks: NDArray[np.float64]
-    """(n, 4) rank from 1 in the list of each source; NaN where the source did not propose it."""
+    """(n, 4) rank from 1 in the list of each source; NaN if the source did not propose the post."""
     features: NDArray[np.float64]
-    """(n, n_features); NaN where nothing is known."""
+    """(n, n_features), in the order of `Evidence.feature_names`; NaN where a value is not known."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """A log as the ranker sees it.
+    """A log up to some moment, the sources fitted to it, and features of its items.
 
     Attributes:
-        log: events up to a moment.
-        als, item_knn, trending, most_popular: fits of it.
-        now: that moment, in milliseconds; NaN in a log without times.
-        half_life_days: in which a note loses half of its freshness.
+        log: the log up to the moment.
+        als: the als model of the log.
+        item_knn: the item_knn model of the log.
+        trending: the trending model of the log.
+        most_popular: the most_popular model of the log.
+        now: the moment in milliseconds since 1970; NaN in a log without times.
+        half_life_days: days in which a post loses half of its freshness.
     """
 
     log: InteractionLog
@@ -58,20 +61,21 @@ class Evidence:
 
     @lazy
     def heat(self) -> NDArray[np.float64]:
-        """Float64 (n_items,): decayed clicks."""
-        return self._of_all(self.trending)
+        """Float64 (n_items,): sum of event weights with decay."""
+        return self._scores_of_all_items(self.trending)
 
     @lazy
     def popularity(self) -> NDArray[np.float64]:
-        """Float64 (n_items,): clicks."""
-        return self._of_all(self.most_popular)
+        """Float64 (n_items,): sum of event weights."""
+        return self._scores_of_all_items(self.most_popular)
 
     @lazy
     def appeal(self) -> NDArray[np.float64]:
-        """Float64 (n_items,): log of clicks per look, over everybody's; NaN without impressions.
+        """Float64 (n_items,): log of clicks per look over their mean; NaN without impressions.
 
-        Of readers who clicked anything. A note that few have looked at has about 0: `_LOOKS` looks
-        at the common rate are added. Popularity is this times how often the platform showed it.
+        Only users with likes are counted. `_PRIOR_LOOKS` looks at the mean rate are added, so that
+        an item with few looks has about 0. Unlike popularity, appeal does not grow with how often
+        the platform showed an item.
         """
         log, hot = self.log, self.log.interactions
         shown = log.seen[hot.users]
@@ -80,52 +84,52 @@ class Evidence:
             return np.full(log.n_items, np.nan)
         clicks = np.zeros(log.n_items)
         clicks[hot.items] = np.bincount(hot.weights.indices, minlength=hot.items.size)
-        common = clicks.sum() / looks.sum()
-        return np.asarray(np.log((clicks + _LOOKS * common) / (looks + _LOOKS) / common))
+        mean_rate = clicks.sum() / looks.sum()
+        rate = (clicks + _PRIOR_LOOKS * mean_rate) / (looks + _PRIOR_LOOKS)
+        return np.asarray(np.log(rate / mean_rate))
 
     @lazy
     def age(self) -> NDArray[np.float64]:
-        """Float64 (n_items,): days since an item was published; NaN where it is not known."""
-        items = self.log.items
-        known = "published" in items.columns
-        if not known or not isinstance(items["published"].dtype, pl.Datetime | pl.Date):
+        """Float64 (n_items,): days since an item was published; NaN where this is not known."""
+        published = self.log.items.get_column("published", default=None)
+        if published is None or not isinstance(published.dtype, pl.Datetime | pl.Date):
             return np.full(self.log.n_items, np.nan)
-        moment = items["published"].cast(pl.Datetime("ms")).to_physical().cast(pl.Float64)
-        return np.asarray((self.now - moment.fill_null(np.nan).to_numpy()) / _DAY)
+        moment = published.cast(pl.Datetime("ms")).to_physical().cast(pl.Float64)
+        return np.asarray((self.now - moment.fill_null(np.nan).to_numpy()) / DAY)
 
     @lazy
     def freshness(self) -> NDArray[np.float64]:
-        """Float64 (n_items,): halves with every half-life since an item was published; else 1."""
+        """Float64 (n_items,): 2^(-age / half_life_days); 1 where the age is not known."""
         age = np.maximum(np.nan_to_num(self.age, nan=0.0), 0.0)
         return np.asarray(np.exp2(-age / self.half_life_days))
 
     @lazy
     def attributes(self) -> list[Attribute]:
-        """The items' attributes, and their creators first if they are known."""
+        """Attributes of the items; the first of them is the creator, if creators are known."""
         hot, items = self.log.interactions.items, self.log.items
         names = ["creator_id"] if self._has_creators else []
         return categories(items, hot, [*names, *attribute_names(items)])
 
     @lazy
     def tastes(self) -> list[csr_matrix]:
-        """For each attribute, hot users × its categories, float64: likes."""
+        """For each attribute, float64 CSR (n_hot_users, size): likes of each user by category."""
         liked, hot = binary(self.log), self.log.interactions.items
-        return [liked @ _members(attribute, hot) for attribute in self.attributes]
+        return [liked @ _category_of_rows(attribute, hot) for attribute in self.attributes]
 
     @lazy
     def scorable(self) -> NDArray[np.int32]:
-        """Hot items, and others by creators of hot ones; in the order of their keys."""
-        known = self.als.hot_column >= 0
+        """Int32, dense ids of items with likes and of items by their creators, in key order."""
+        can_score = self.als.hot_column >= 0
         if self._has_creators and self.attributes and self.attributes[0].name == "creator_id":
-            known = known | (self.attributes[0].codes >= 0)
-        items = np.flatnonzero(known)
+            can_score = can_score | (self.attributes[0].codes >= 0)
+        items = np.flatnonzero(can_score)
         keys = self.log.items["key"].to_numpy()
         return items[np.argsort(keys[items], kind="stable")].astype(np.int32)
 
     @property
     def feature_names(self) -> list[str]:
-        """What the columns of features are."""
-        own = [f"taste for {attribute.name}" for attribute in self.attributes]
+        """Names of the columns of `Pairs.features`."""
+        tastes = [f"taste for {attribute.name}" for attribute in self.attributes]
         ranks = [f"rank by {source}" for source in SOURCES]
         return [
             "score by als",
@@ -138,25 +142,28 @@ class Evidence:
             "clicks per look",
             "age",
             "likes of the reader",
-            *own,
+            *tastes,
         ]
 
     @property
     def _has_creators(self) -> bool:
         return "creator_id" in self.log.items.columns
 
-    def _of_all(self, model: Model) -> NDArray[np.float64]:
-        every = np.arange(self.log.n_items, dtype=np.int32)
-        return np.asarray(model.score(np.zeros(1, dtype=np.int64), every)[0])
+    def _scores_of_all_items(self, model: Model) -> NDArray[np.float64]:
+        """Float64 (n_items,): scores by a model that scores alike for all users."""
+        all_items = np.arange(self.log.n_items, dtype=np.int32)
+        return np.asarray(model.score(np.zeros(1, dtype=np.int64), all_items)[0])
 
 
 class Finder:
-    """Pairs of some readers with some items; what does not depend on readers is done once.
+    """Proposes posts out of some items to users, and computes features of pairs.
+
+    The work that does not depend on users is done once, when a finder is made.
 
     Args:
-        evidence: what is known.
-        items: int32, dense ids, from `Evidence.scorable`.
-        candidates: how many notes each source proposes.
+        evidence: sources and features.
+        items: int32, dense ids out of `Evidence.scorable`.
+        candidates: number of posts that each source proposes, such as 100.
     """
 
     def __init__(self, evidence: Evidence, items: NDArray[np.int32], candidates: int) -> None:
@@ -180,12 +187,14 @@ class Finder:
         *,
         candidates: bool,
     ) -> Pairs:
-        """Given pairs, and what the sources propose.
+        """Features of given pairs and, if wanted, of the pairs that the sources propose.
 
         Args:
-            users: dense ids of a block of hot users.
-            row: places in that block, item: dense ids; what was not asked for is left out.
-            candidates: whether unseen notes that a source proposes are wanted too.
+            users: int, dense ids of a block of hot users.
+            row: (n,) position in this block of the user of each given pair.
+            item: (n,) dense id of the item of each given pair; pairs with an item that is none of
+                `items` are left out.
+            candidates: whether to add the unseen posts that the sources propose.
         """
         column = self.place[item]
         wanted = (row * self.items.size + column)[column >= 0]
@@ -198,19 +207,22 @@ class Finder:
         for source, (numbers, (_, _, rank)) in enumerate(zip(proposed, lists, strict=True)):
             if wanted.size:
                 place = np.minimum(np.searchsorted(wanted, numbers), wanted.size - 1)
-                found = wanted[place] == numbers
-                ranks[place[found], source] = rank[found]
+                is_wanted = wanted[place] == numbers
+                ranks[place[is_wanted], source] = rank[is_wanted]
         return Pairs(row, column, ranks, self._features(users, scores, row, column, ranks))
 
     def serving(self, users: Users) -> Pairs:
-        """What the sources propose to a block of hot users, and what these have liked already."""
+        """The posts that the sources propose to a block of hot users, and those they have liked.
+
+        Liked posts are scored too, since a caller may serve what was seen (`exclude_seen=False`).
+        """
         hot = self.evidence.log.interactions
-        mine = hot.weights[self.evidence.als.hot_row[users]]
-        row = np.repeat(np.arange(users.size), np.diff(mine.indptr))
-        return self.pairs(users, row, hot.items[mine.indices].astype(np.int64), candidates=True)
+        likes = hot.weights[self.evidence.als.hot_row[users]]
+        row = np.repeat(np.arange(users.size), np.diff(likes.indptr))
+        return self.pairs(users, row, hot.items[likes.indices].astype(np.int64), candidates=True)
 
     def _scores(self, users: Users) -> list[NDArray[np.float64]]:
-        """(n_users, n_items) by each source; -inf where it has nothing to say."""
+        """Scores (n_users, n_items) by each source; -inf where the source does not propose."""
         evidence, shape = self.evidence, (users.size, self.items.size)
         factors, neighbours = (np.full(shape, -np.inf) for _ in range(2))
         factors[:, self.hot] = self.by_als(users)
@@ -218,8 +230,8 @@ class Finder:
         heat = np.where(evidence.heat[self.items] > 0, evidence.heat[self.items], -np.inf)
         follows = np.full(shape, -np.inf)
         if self.by_creator is not None:
-            known = evidence.tastes[0][evidence.als.hot_row[users]].toarray()
-            affinity = np.where(self.by_creator >= 0, known[:, self.by_creator], 0.0)
+            likes_of_creators = evidence.tastes[0][evidence.als.hot_row[users]].toarray()
+            affinity = np.where(self.by_creator >= 0, likes_of_creators[:, self.by_creator], 0.0)
             fresh = affinity * evidence.freshness[self.items]
             follows = np.where(affinity > 0, fresh, -np.inf)
         return [factors, neighbours, np.tile(heat, (users.size, 1)), follows]
@@ -227,12 +239,12 @@ class Finder:
     def _best(
         self, values: NDArray[np.float64], users: Users
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Rows, columns and ranks of the best that each reader has not seen."""
+        """Rows, columns and ranks of the best posts that each user has not seen."""
         n, columns = values.shape
         ids = np.full((n, self.depth), -1, dtype=np.int32)
         best = np.empty((n, self.depth))
-        every = np.arange(columns, dtype=np.int32)
-        top_k(values.copy(), users, self.seen, self.place, every, np.arange(n), ids, best)
+        items = np.arange(columns, dtype=np.int32)
+        top_k(values.copy(), users, self.seen, self.place, items, np.arange(n), ids, best)
         row, rank = np.nonzero(ids >= 0)
         return row, ids[row, rank].astype(np.int64), rank + 1
 
@@ -262,14 +274,16 @@ class Finder:
             np.log1p(likes)[row],
         ]
         for codes, taste in zip(self.codes, evidence.tastes, strict=True):
-            share = np.full((users.size, taste.shape[1] + 1), np.nan)  # the last: not known
+            share = np.full(
+                (users.size, taste.shape[1] + 1), np.nan
+            )  # code -1 gets the last column
             share[:, :-1] = taste[hot_row].toarray() / likes[:, None]
             columns.append(share[row, codes[column]])
         return np.stack(columns, axis=1)
 
 
-def _members(attribute: Attribute, rows: NDArray[np.int32]) -> csr_matrix:
-    """Float64 CSR (n_rows, size): which category each row has."""
+def _category_of_rows(attribute: Attribute, rows: NDArray[np.int32]) -> csr_matrix:
+    """Float64 CSR (n_rows, size): 1 in the column of each row's category."""
     codes = attribute.codes[rows]
     has = np.flatnonzero(codes >= 0)
     return csr_matrix((np.ones(has.size), (has, codes[has])), shape=(rows.size, attribute.size))

@@ -1,7 +1,7 @@
-"""What matrix factorisations share: a model of vectors, and vectors to start from.
+"""What als, bpr and lmf share: a model of vectors, and vectors from which a fit starts.
 
-An entity's starting vector depends on the training seed and its key alone, so that people who do
-nothing move nobody's feed; yesterday's vectors are found again by key.
+The starting vector of a user or an item depends on the training seed and its key alone, so that
+users who do nothing change nobody's feed. Vectors of an earlier model are matched by key.
 """
 
 from collections.abc import Callable
@@ -18,24 +18,29 @@ from recsys.core.threads import single_threaded_blas
 from recsys.recommenders.base import Model, Scores, Users
 
 ByKey = tuple[NDArray[np.uint64], NDArray[np.float32]]
-"""Keys, sorted, and their factors."""
+"""Sorted keys, uint64 (n,), and the vectors of their users or items, float32 (n, factors)."""
 
 
 @dataclass(frozen=True)
 class FactorModel(Model):
-    """Factors of hot users and items, in key order, float32; scores are their products."""
+    """A model whose scores are products of the vectors of users and items.
+
+    Attributes:
+        user_factors: float32 (n_hot_users, factors), in the order of keys.
+        item_factors: float32 (n_hot_items, factors), in the order of keys.
+    """
 
     user_factors: NDArray[np.float32]
     item_factors: NDArray[np.float32]
 
     @property
     def factors(self) -> int:
-        """Length of the vectors, biases included."""
+        """Length of the vectors, columns for biases included."""
         return int(self.user_factors.shape[1])
 
     @property
     def by_key(self) -> tuple[ByKey, ByKey]:
-        """Users' and items' keys and factors."""
+        """Keys and vectors of users, and of items."""
         hot = self.log.interactions
         return (hot.user_keys, self.user_factors), (hot.item_keys, self.item_factors)
 
@@ -44,10 +49,10 @@ class FactorModel(Model):
         return self.scorer(items)(users)
 
     def scorer(self, items: NDArray[np.int32]) -> Callable[[Users], Scores]:
-        """See `Model.scorer`; the items' vectors are gathered once, and one result is reused.
+        """See `Model.scorer`; item vectors are selected once, and all results use one array.
 
-        The product is taken in float64 and rounded: OpenBLAS' float32 product on processors with
-        AVX2 alone gives a user other last bits in another row of the block.
+        The product is computed in float64 and rounded to float32. In float32, OpenBLAS on
+        processors with AVX2 alone gives the same user other last bits in another row of the block.
         """
         item_vectors = self.item_factors[self.hot_column[items]].T.astype(np.float64, order="C")
         exact = np.empty((0, items.size))
@@ -68,15 +73,16 @@ class FactorModel(Model):
 
 
 def solve(solver: Any, likes: csr_matrix, name: str) -> None:
-    """Runs a solver of `implicit` from the factors that it was given, on one thread.
+    """Runs a solver of `implicit` on one thread.
 
     Args:
-        solver: with `user_factors` and `item_factors`; changed.
+        solver: the solver; its `user_factors` and `item_factors` are where it starts and where it
+            writes the result.
         likes: float32 CSR (n_users, n_items), all positive.
-        name: of the recommender, for errors.
+        name: name of the recommender for the error, such as "als".
 
     Raises:
-        LogError: the factors leave the finite numbers.
+        LogError: the vectors become infinite.
     """
     from implicit.recommender_base import ModelFitError
 
@@ -93,40 +99,43 @@ def solve(solver: Any, likes: csr_matrix, name: str) -> None:
 def warm_factors(
     seed: int, stream: Stream, keys: NDArray[np.uint64], factors: int, before: ByKey | None
 ) -> NDArray[np.float32]:
-    """Yesterday's factors of those who were there, keyed draws for the others.
+    """The vectors of an earlier model where it has them, keyed draws for the other keys.
 
     Args:
-        seed, stream, keys, factors: as in `starting_factors`; keys are distinct.
-        before: yesterday's keys and factors; None: all are drawn.
+        seed: as in `starting_factors`.
+        stream: as in `starting_factors`.
+        keys: uint64 (n,), distinct.
+        factors: length of a vector, such as 8.
+        before: keys and vectors of the earlier model; None if all vectors are to be drawn.
 
     Returns:
-        float32 (n, factors).
+        Float32 (n, factors).
     """
     if before is None:
         return starting_factors(seed, stream, keys, factors)
-    made = np.empty((keys.size, factors), dtype=np.float32)
+    start = np.empty((keys.size, factors), dtype=np.float32)
     old_keys, old_factors = before
-    _, now, then = np.intersect1d(keys, old_keys, assume_unique=True, return_indices=True)
-    new = np.ones(keys.size, dtype=np.bool_)
-    new[now] = False
-    made[now] = old_factors[then]
-    made[new] = starting_factors(seed, stream, keys[new], factors)
-    return made
+    _, rows, old_rows = np.intersect1d(keys, old_keys, assume_unique=True, return_indices=True)
+    is_new = np.ones(keys.size, dtype=np.bool_)
+    is_new[rows] = False
+    start[rows] = old_factors[old_rows]
+    start[is_new] = starting_factors(seed, stream, keys[is_new], factors)
+    return start
 
 
 def starting_factors(
     seed: int, stream: Stream, keys: NDArray[np.uint64], factors: int
 ) -> NDArray[np.float32]:
-    """Small normal factors, each entity's drawn at its key.
+    """Vectors of small normal numbers, each drawn at the key of its user or item.
 
     Args:
-        seed: training seed.
+        seed: training seed, such as 0.
         stream: `Stream.MODEL_USER` or `Stream.MODEL_ITEM`.
         keys: uint64 (n,).
-        factors: length of a vector.
+        factors: length of a vector, such as 8.
 
     Returns:
-        float32 (n, factors), standard deviation 0.01.
+        Float32 (n, factors), with standard deviation 0.01.
 
     >>> a = starting_factors(0, Stream.MODEL_USER, np.array([5, 9], np.uint64), 3)
     >>> b = starting_factors(0, Stream.MODEL_USER, np.array([9], np.uint64), 3)

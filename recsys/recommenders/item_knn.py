@@ -1,4 +1,4 @@
-"""Item neighbours: readers of this also read that."""
+"""Item neighbours: recommends items that were liked by the same users."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,20 +15,22 @@ from recsys.recommenders.kernels import top_k
 
 
 class ItemKNN(Recommender):
-    """Sums the similarities of an item to the items a user liked.
+    """Scores an item by the sum of its similarities to the items that a user liked.
 
-    s_ij = v_i·v_j / (|v_i| |v_j| + shrinkage) over vectors v of a weight for each user; of each
-    item the most similar `neighbours` are kept. `similarity` says what the weights are:
+    s_ij = v_i·v_j / (|v_i| |v_j| + shrinkage), where the vector v_i of an item holds a weight for
+    each user. The `neighbours` largest similarities of each item are kept. `similarity` chooses the
+    weights:
 
     - cosine: 1 for a like. Deshpande & Karypis 2004, "Item-based top-N recommendation algorithms";
-    - tfidf: sqrt(w_ui) idf_u, idf_u = ln(n_items / (1 + likes of u)): who likes everything says
-      little about what belongs together;
-    - bm25: idf_u (k1 + 1) w_ui / (w_ui + k1 (1 - b + b L_i / L)), L_i an item's sum of event
-      weights w and L its mean, and s_ij = v_i·v_j without denominator, which popular items gain by.
-      Robertson & Zaragoza 2009, "The probabilistic relevance framework: BM25 and beyond".
+    - tfidf: sqrt(w_ui) idf_u with idf_u = ln(n_items / (1 + likes of u)), since a user who likes
+      everything says little about which items belong together;
+    - bm25: idf_u (k1 + 1) w_ui / (w_ui + k1 (1 - b + b L_i / L)), where L_i is an item's sum of
+      event weights w and L the mean of L_i over items. Here s_ij = v_i·v_j without a denominator,
+      which favours popular items. Robertson & Zaragoza 2009, "The probabilistic relevance
+      framework: BM25 and beyond".
 
-    Weights are those of `implicit.nearest_neighbours`. Use it where reasons for a recommendation
-    must be shown, or where items are few and users many.
+    Weights are those of `implicit.nearest_neighbours`. Use it where a recommendation must be
+    explained, or where there are few items and many users.
 
     >>> log = InteractionLog.from_frames(
     ...     {"user_id": [1, 1, 2, 2, 3], "item_id": [7, 8, 7, 8, 7]})
@@ -39,20 +41,21 @@ class ItemKNN(Recommender):
     deterministic: ClassVar[bool] = True
 
     similarity: Literal["cosine", "tfidf", "bm25"] = "cosine"
-    """What a like weighs, and whether vectors are normalised."""
+    """How likes are weighted."""
     neighbours: int = Field(default=100, ge=1)
-    """How many similar items are kept for each item."""
+    """Number of similar items that are kept for each item."""
     shrinkage: float = Field(default=50.0, ge=0)
-    """Added to the denominator, so that similarities from few users count less; not of bm25."""
+    """Number added to the denominator, so that similarities from few users count less; bm25 does
+    not use it."""
     k1: float = Field(default=8.0, ge=0)
-    """bm25: how slowly more events by one user stop to count."""
+    """bm25: the larger, the more further events by the same user on the same item count."""
     b: float = Field(default=0.05, ge=0, le=1)
-    """bm25: how much a popular item's events are discounted."""
+    """bm25: how much the events of popular items are discounted, 0 not at all, 1 in full."""
 
     def fit(
         self, log: InteractionLog, seed: int = 0, previous: Model | None = None
     ) -> "ItemKNNModel":
-        """Counts co-occurrences; see `Recommender.fit`. The seed changes nothing."""
+        """Computes the similarities; see `Recommender.fit`. The seed has no effect."""
         liked = binary(log)
         if self.similarity == "cosine":
             similar = similarities(liked, self.neighbours, self.shrinkage)
@@ -67,17 +70,23 @@ class ItemKNN(Recommender):
 
 @dataclass(frozen=True)
 class ItemKNNModel(Model):
-    """Likes (users × items) and similarities (items × items), both in key order."""
+    """The model that item_knn learns.
+
+    Attributes:
+        liked: float64 CSR (n_hot_users, n_hot_items) of likes, in the order of keys.
+        similar: float64 CSR (n_hot_items, n_hot_items); row i holds the similarities that are kept
+            of item i.
+    """
 
     liked: csr_matrix
     similar: csr_matrix
 
     def score(self, users: Users, items: NDArray[np.int32]) -> Scores:
-        """See `Model.score`; 0 is no evidence, so such items are not recommended."""
+        """See `Model.score`; an item similar to none of the user's likes scores -inf, not 0."""
         return self.scorer(items)(users)
 
     def scorer(self, items: NDArray[np.int32]) -> Callable[[Users], Scores]:
-        """See `Model.scorer`; the items' columns are taken once."""
+        """See `Model.scorer`; the columns of the items are selected once."""
         similar = self.similar[:, self.hot_column[items]]
 
         def score(users: Users) -> Scores:
@@ -89,7 +98,7 @@ class ItemKNNModel(Model):
 
 
 def tfidf(weights: csr_matrix) -> csr_matrix:
-    """sqrt(w_ui) idf_u with idf_u = ln(n_items / (1 + likes of u)).
+    """Weights of tfidf: sqrt(w_ui) idf_u with idf_u = ln(n_items / (1 + likes of u)).
 
     Args:
         weights: float64 CSR (n_users, n_items), all positive.
@@ -97,15 +106,16 @@ def tfidf(weights: csr_matrix) -> csr_matrix:
     >>> tfidf(csr_matrix([[4.0, 0.0, 0.0]])).data.round(3).tolist()
     [0.811]
     """
-    return _reweighted(weights, np.sqrt(weights.data) * _rarity(weights))
+    return _reweighted(weights, np.sqrt(weights.data) * _idf(weights))
 
 
 def bm25(weights: csr_matrix, k1: float, b: float) -> csr_matrix:
-    """idf_u (k1 + 1) w_ui / (w_ui + k1 (1 - b + b L_i / L)), idf as in `tfidf`.
+    """Weights of bm25: idf_u (k1 + 1) w_ui / (w_ui + k1 (1 - b + b L_i / L)), idf as in `tfidf`.
 
     Args:
         weights: float64 CSR (n_users, n_items), all positive.
-        k1, b: as of `ItemKNN`.
+        k1: see `ItemKNN.k1`, such as 8.0.
+        b: see `ItemKNN.b`, such as 0.05.
 
     >>> bm25(csr_matrix([[4.0, 0.0, 0.0]]), 0.0, 0.0).data.round(3).tolist()
     [0.405]
@@ -113,11 +123,11 @@ def bm25(weights: csr_matrix, k1: float, b: float) -> csr_matrix:
     length = np.bincount(weights.indices, weights.data, minlength=weights.shape[1])
     norm = 1 - b + b * length / length.mean()
     saturated = weights.data * (k1 + 1) / (k1 * norm[weights.indices] + weights.data)
-    return _reweighted(weights, saturated * _rarity(weights))
+    return _reweighted(weights, saturated * _idf(weights))
 
 
-def _rarity(weights: csr_matrix) -> NDArray[np.float64]:
-    """idf of the user of each value."""
+def _idf(weights: csr_matrix) -> NDArray[np.float64]:
+    """Float64 (nnz,): idf_u of the user of each stored value."""
     likes = np.diff(weights.indptr)
     idf = np.log(weights.shape[1]) - np.log1p(likes)
     return np.asarray(np.repeat(idf, likes))
@@ -128,20 +138,20 @@ def _reweighted(matrix: csr_matrix, data: NDArray[np.float64]) -> csr_matrix:
 
 
 def similarities(weights: csr_matrix, neighbours: int, shrinkage: float | None) -> csr_matrix:
-    """Similarities of items, of each item the strongest; equal ones in column order.
+    """The largest similarities of each item; of equal ones that of the first column.
 
     Args:
         weights: float64 CSR (n_users, n_items).
-        neighbours: how many are kept in each row.
-        shrinkage: added to the product of norms that a similarity is divided by; None: the products
-            are left as they are.
+        neighbours: number of similarities to keep in each row, such as 100.
+        shrinkage: number added to the product of norms by which v_i·v_j is divided, such as 50.0;
+            None for v_i·v_j itself.
 
     Returns:
-        float64 CSR (n_items, n_items) with a zero diagonal.
+        Float64 CSR (n_items, n_items) with a zero diagonal.
     """
     n_items = weights.shape[1]
     by_item = weights.T.tocsr()
-    size = np.sqrt(np.bincount(weights.indices, weights.data**2, minlength=n_items))
+    norm = np.sqrt(np.bincount(weights.indices, weights.data**2, minlength=n_items))
     none = np.zeros(1, dtype=np.int64)
     nothing_seen = Seen(none, none, np.zeros(0, dtype=np.int32))
     columns = np.arange(n_items)
@@ -152,7 +162,7 @@ def similarities(weights: csr_matrix, neighbours: int, shrinkage: float | None) 
         rows = columns[start : start + BLOCK]
         block = (by_item[rows] @ weights).toarray()
         if shrinkage is not None:
-            norms = size[rows, None] * size + shrinkage
+            norms = norm[rows, None] * norm + shrinkage
             block = np.divide(block, norms, out=np.zeros_like(block), where=norms > 0)
         block[np.arange(rows.size), rows] = 0
         block[block == 0] = -np.inf

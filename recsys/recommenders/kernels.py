@@ -1,4 +1,4 @@
-"""Loops over users that arrays cannot express: top-k with ties by column, filling of gaps."""
+"""Compiled loops: the best k columns of each row, filling of empty slots, a mirrored matrix."""
 # mypy: disallow-untyped-decorators=False
 
 import numpy as np
@@ -7,21 +7,23 @@ from numba import njit
 
 @njit(nogil=True, cache=True)
 def top_k(values, users, seen, column, items, rows, ids, scores):  # type: ignore[no-untyped-def]
-    """The k best columns of each row of scores, equal scores in the order of columns.
+    """Writes the k best columns of each row of scores; equal scores keep the order of columns.
 
     Args:
-        values: float (n, n_columns); seen columns are overwritten with -inf.
-        users: int (>= n,), dense user of each row, -1 for somebody unknown.
-        seen: Seen.
-        column: int64 (n_items,), column of each item, -1 where it has none.
+        values: float (n, n_columns), the scores; seen columns are overwritten with -inf.
+        users: int (>= n,), dense id of the user of each row, -1 for a user who is not in the log.
+        seen: a `Seen`, whose items are left out.
+        column: int64 (n_items,), column of each item, -1 for an item without one.
         items: int32 (n_columns,), item of each column.
-        rows: int (n,), where to write in `ids` and `scores`, both (n_users, k).
+        rows: int (n,), row of `ids` and `scores` to write to.
+        ids: int32 (n_users, k), written; slots without an item are left as they are.
+        scores: float (n_users, k), written likewise.
     """
     k = ids.shape[1]
-    deep = values.shape[1] < _SHALLOW * k
+    bounded = values.shape[1] < _SHALLOW * k
     maxima = np.empty(values.shape[1] // _CHUNK, dtype=values.dtype)
     best = np.full(k, -np.inf, dtype=values.dtype)
-    nothing = best[0]
+    no_bound = best[0]
     where = np.empty(k, dtype=np.int64)
     for row in range(values.shape[0]):
         user = users[row]
@@ -30,7 +32,7 @@ def top_k(values, users, seen, column, items, rows, ids, scores):  # type: ignor
                 if column[seen.items[place]] >= 0:
                     values[row, column[seen.items[place]]] = -np.inf
         line, held = values[row], 0
-        floor = _below_the_best(line, k, maxima) if deep else nothing
+        floor = _below_the_best(line, k, maxima) if bounded else no_bound
         for candidate in range(line.size):
             value = line[candidate]
             if value <= floor:
@@ -51,15 +53,17 @@ def top_k(values, users, seen, column, items, rows, ids, scores):  # type: ignor
 
 
 _CHUNK = 16
+"""Number of values in a chunk of `_below_the_best`."""
 _SHALLOW = 128
-"""With more columns than this for each that is wanted, few values are moved, bound or not."""
+"""With more columns than this per slot, `top_k` moves few values and works without a bound."""
 
 
 @njit(nogil=True, cache=True)
 def _below_the_best(line, k, maxima):  # type: ignore[no-untyped-def]
-    """A value that at least k of a line exceed: just below the k-th largest maximum of chunks.
+    """A value that at least k values of a line exceed: just below the k-th largest chunk maximum.
 
-    A chunk is every so-maniest value: maxima of neighbours are then found side by side.
+    With n chunks, chunk i holds the values i, i + n, i + 2n, …, so that the maxima of neighbouring
+    chunks are updated side by side.
     """
     chunks = maxima.size
     if chunks <= k:
@@ -77,10 +81,13 @@ def fill_gaps(ids, scores, sources, rows, more_ids, more_scores, source):  # typ
     """Fills the empty slots (-1) of some rows, in order, with items that the row does not hold.
 
     Args:
-        ids, scores, sources: (n_users, k); changed.
-        rows: int (n,), the rows with gaps.
-        more_ids, more_scores: (n, depth), what to fill from, best first.
-        source: code to mark filled slots with.
+        ids: int32 (n_users, k), changed.
+        scores: float32 (n_users, k), changed.
+        sources: uint8 (n_users, k), changed.
+        rows: int (n,), the rows to fill.
+        more_ids: int32 (n, depth), items to fill each of these rows with, the best first.
+        more_scores: float32 (n, depth), their scores.
+        source: uint8, code that marks filled slots in `sources`.
     """
     for index in range(rows.size):
         row, following = rows[index], 0

@@ -1,4 +1,4 @@
-"""LMF: factors that give the odds of a like."""
+"""LMF: logistic matrix factorisation, whose scores are log odds of a like."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -15,17 +15,19 @@ from recsys.recommenders.pairs import all_finite, epoch_seeds, lmf_epoch, steps_
 
 
 class LMF(Recommender):
-    """Users and items as vectors whose product is the log odds of a like.
+    """Learns vectors of users and items whose product is the log odds of a like.
 
-    Maximises Σ α w_ui ln σ(s_ui) + Σ ln σ(-s_uj) - λ/2 (|x|² + |y|²) over likes and, for each like,
-    `negatives` items j that the user did not like, all equally likely; s_ui = x_u·y_i + b_u + b_i,
-    w is the event weight, and biases go free. A step with AdaGrad for each pair. Johnson 2014,
-    "Logistic matrix factorization for implicit feedback data", who sums over all pairs. Use it
-    where scores should say how likely a like is, and where how often something was done counts.
+    Maximises Σ α w_ui ln σ(s_ui) + Σ ln σ(-s_uj) - λ/2 (|x|² + |y|²), where
+    s_ui = x_u·y_i + b_u + b_i, w is the event weight and the biases b are not penalised. The first
+    sum is over likes. The second is over items j that the user did not like: `negatives` of them
+    are drawn for each like, all with equal probability. Each pair takes one step with AdaGrad.
+    Johnson 2014, "Logistic matrix factorization for implicit feedback data", who sums over all
+    pairs. Use it where scores should say how likely a like is, and where repeated events count.
 
-    `LogisticMatrixFactorization` of `implicit` 0.7.3 draws j as often as it was liked, and at most
-    `factors` + 2 of them for a user. Vectors, the order of the steps and the draws depend on the
-    training seed and on keys alone: one more event adds steps and leaves the others as they are.
+    `LogisticMatrixFactorization` of `implicit` 0.7.3 draws j in proportion to its likes, and at
+    most `factors` + 2 items for a user. Here the starting vectors, the order of the steps and the
+    draws depend on the training seed and on keys alone: one more event adds steps and leaves all
+    other draws as they are.
 
     >>> log = InteractionLog.from_frames(
     ...     {"user_id": [1, 1, 2, 2, 3, 4, 4], "item_id": [7, 8, 7, 8, 7, 9, 10]})
@@ -37,30 +39,32 @@ class LMF(Recommender):
     warm_starts: ClassVar[bool] = True
 
     factors: int = Field(default=16, ge=1, le=1024)
-    """Length of the vectors; users and items have a bias besides."""
+    """Length of the vectors; users and items also have a bias each."""
     regularization: float = Field(default=0.04, ge=0)
-    """Penalty λ on the vectors of a step."""
+    """Penalty λ on the vectors."""
     alpha: float = Field(default=1.0, gt=0)
-    """What a unit of event weight counts, in pairs without a like."""
+    """Weight α of a like with event weight 1; a drawn item without a like has weight 1."""
     learning_rate: float = Field(default=0.18, gt=0)
-    """Length of the first step in each coordinate; later ones are shorter."""
+    """Length of the first step in each coordinate; AdaGrad shortens later steps."""
     iterations: int = Field(default=10, ge=1)
-    """Epochs: each goes through all likes."""
+    """Number of epochs; an epoch goes through all likes."""
     warm_iterations: int = Field(default=5, ge=1)
-    """Epochs where it goes on from a previous model."""
+    """Number of epochs where the fit starts from a previous model."""
     negatives: int = Field(default=2, ge=1)
-    """Untouched items that are drawn for each like, in every epoch."""
+    """Number of items without a like that are drawn for each like in every epoch."""
 
     def fit(self, log: InteractionLog, seed: int = 0, previous: Model | None = None) -> "LMFModel":
-        """Climbs the likelihood; see `Recommender.fit`.
+        """Runs stochastic gradient ascent over pairs; see `Recommender.fit`.
 
         Args:
             log: the training log.
-            seed: draws the starting vectors, the order of the steps and the untouched items.
-            previous: an `LMFModel` with as many factors, from whose vectors to go on.
+            seed: training seed of the starting vectors, the order of the steps and the drawn items,
+                such as 0.
+            previous: a model whose vectors the fit starts from, if it is an `LMFModel` with vectors
+                of the same length.
 
         Raises:
-            LogError: nothing to learn from, or the climb leaves the finite numbers.
+            LogError: the log holds no positive event, or the vectors become infinite.
         """
         hot = log.interactions
         if hot.weights.nnz == 0:
@@ -71,14 +75,14 @@ class LMF(Recommender):
         users, items = before.by_key if before is not None and warm else (None, None)
         x = warm_factors(seed, Stream.MODEL_USER, hot.user_keys, width, users)
         y = warm_factors(seed, Stream.MODEL_ITEM, hot.item_keys, width, items)
-        x[:, -2], y[:, -1] = 1, 1  # what the other side's bias is multiplied by
-        own = integer_seed(seed, ModelNumber.LMF)
-        steps, table = steps_of(hot, hot.weights, own), table_of(hot, own)
+        x[:, -2], y[:, -1] = 1, 1  # the factor of the other side's bias in the product
+        pair_seed = integer_seed(seed, ModelNumber.LMF)
+        steps, table = steps_of(hot, hot.weights, pair_seed), table_of(hot, pair_seed)
         sums = np.zeros_like(x), np.zeros_like(y)
         options = (self.learning_rate, self.regularization, self.alpha)
         rate, penalty, alpha = (np.float32(option) for option in options)
-        number = self.warm_iterations if warm else self.iterations
-        for key in epoch_seeds(ModelNumber.LMF, seed, number):
+        epochs = self.warm_iterations if warm else self.iterations
+        for key in epoch_seeds(ModelNumber.LMF, seed, epochs):
             lmf_epoch(steps, key, table, x, y, *sums, rate, penalty, alpha, self.negatives)
         all_finite("lmf", x, y)
         return LMFModel(log, x, y)
@@ -86,4 +90,7 @@ class LMF(Recommender):
 
 @dataclass(frozen=True)
 class LMFModel(FactorModel):
-    """What lmf learned; the last columns are 1 and the bias for users, the reverse for items."""
+    """The model that lmf learns.
+
+    The last two columns are 1 and the bias for users, and the bias and 1 for items.
+    """

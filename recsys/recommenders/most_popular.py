@@ -1,4 +1,4 @@
-"""Most popular: what everybody clicked, whenever it was."""
+"""Most popular: the items with the most clicks of all time, the same for every user."""
 
 from typing import ClassVar
 
@@ -10,11 +10,11 @@ from recsys.recommenders.base import Model, PopularityModel, Recommender
 
 
 class MostPopular(Recommender):
-    """Items by the sum of their event weights in the training log, Σ_u w_ui, without decay.
+    """Ranks items by the sum of their event weights in the training log, Σ_u w_ui, without decay.
 
-    The baseline of every comparison since Cremonesi, Koren & Turrin 2010, "Performance of
-    recommender algorithms on top-N recommendation tasks". Use it as the reference for what age
-    does: `trending` forgets, this does not.
+    The usual baseline since Cremonesi, Koren & Turrin 2010, "Performance of recommender algorithms
+    on top-N recommendation tasks". Use it beside `trending`, which differs by its decay alone, to
+    see what decay does.
 
     >>> log = InteractionLog.from_frames({"user_id": [1, 2, 3], "item_id": [7, 7, 8],
     ...     "timestamp": ["2025-01-01", "2025-01-01", "2025-01-31"]})
@@ -28,7 +28,7 @@ class MostPopular(Recommender):
     def fit(
         self, log: InteractionLog, seed: int = 0, previous: Model | None = None
     ) -> "MostPopularModel":
-        """Sums the weights; see `Recommender.fit`. The seed changes nothing."""
+        """Sums the weights; see `Recommender.fit`. The seed has no effect."""
         weight = log.dense["weight"].to_numpy().astype(np.float64)
         if not (weight > 0).any():
             raise LogError("the training log holds no positive event: nothing is popular")
@@ -37,4 +37,4 @@ class MostPopular(Recommender):
 
 
 class MostPopularModel(PopularityModel):
-    """One list for everybody, less what each has seen."""
+    """The model that most_popular learns."""

@@ -1,9 +1,10 @@
-"""Stochastic descent over likes and untouched items, each draw addressed by keys; for bpr and lmf.
+"""Stochastic gradient descent over pairs of a liked and an untouched item, for bpr and lmf.
 
-Every epoch goes through the likes in an order of their keys, and draws for each like items that its
-user did not like, all with equal probability. Solvers that draw them from the list of likes instead
-(`implicit` 0.7.3 does) pit popular items against popular ones, so that popularity cancels out of
-what they learn. One more like adds a few steps and leaves all other draws as they are.
+Every epoch goes through the likes in an order that is drawn at their keys. For each like it draws
+items that the user did not like, all with equal probability. Solvers that draw these items from the
+list of likes, as `implicit` 0.7.3 does, compare popular items with popular items, so that
+popularity cancels out of what they learn. Every draw is addressed by keys: one more like adds a few
+steps and leaves all other draws as they are.
 """
 # mypy: disallow-untyped-decorators=False
 
@@ -29,33 +30,33 @@ from recsys.recommenders.base import ModelNumber
 
 _STREAM = np.uint64(Stream.MODEL_PAIR)
 _TRIES = 16
-"""Fours of draws before a like is passed over because its user likes all that was drawn."""
+"""Number of times that four items are drawn; if the user likes them all, the like is skipped."""
 
 
 class Steps(NamedTuple):
     """The likes of a log in the order in which an epoch goes through them."""
 
     user: NDArray[np.int64]
-    """(n,) row of the user."""
+    """(n,) row of the user in the training matrix."""
     item: NDArray[np.int64]
-    """(n,) column of the item."""
+    """(n,) column of the item in the training matrix."""
     weight: NDArray[np.float32]
     """(n,) event weight."""
     words: NDArray[np.uint64]
-    """(n, 3) the address of the draws: 32 bits each."""
+    """(n, 3) the address of the step's draws, three words of 32 bits."""
     indptr: NDArray[np.int64]
-    """(n_users + 1,) where the likes of each user begin in `indices`."""
+    """(n_users + 1,) position in `indices` at which the likes of each user begin."""
     indices: NDArray[np.int64]
     """(n,) columns of each user's likes, ascending."""
 
 
 def steps_of(hot: Interactions, weights: csr_matrix, seed: int) -> Steps:
-    """The likes in an order drawn at the keys of user and item.
+    """The likes of a log in an order that is drawn at the keys of user and item.
 
     Args:
-        hot: users and items, in the order of their keys.
+        hot: users and items with positive events, in the order of their keys.
         weights: CSR (n_hot_users, n_hot_items), positive.
-        seed: of the order.
+        seed: seed of the order.
     """
     user = np.repeat(np.arange(weights.shape[0]), np.diff(weights.indptr))
     item = weights.indices.astype(np.int64)
@@ -72,17 +73,18 @@ def steps_of(hot: Interactions, weights: csr_matrix, seed: int) -> Steps:
 
 
 def table_of(hot: Interactions, seed: int) -> NDArray[np.int32]:
-    """Items in the slots of a table, each in one, between a quarter and a half of which are taken.
+    """A table of slots from which items are drawn; a quarter to a half of the slots hold an item.
 
-    A draw is a slot, another one where it is empty, so that all items are equally likely. One more
-    item takes an empty slot, and the draws that fall there; when the table must grow, all change.
+    To draw an item is to draw slots until one of them holds an item, so that all items are equally
+    likely. One more item fills one empty slot, and changes only the draws that hit this slot. If
+    the table has to double, all draws change.
 
     Args:
-        hot: the items.
-        seed: of the slots.
+        hot: users and items with positive events.
+        seed: seed of the slots.
 
     Returns:
-        int32 (2^m,): the column of the item in each slot, -1 where it is empty.
+        Int32 (2^m,), the column of the item in each slot, -1 in an empty slot.
     """
     keys = hot.item_keys
     size = 1 << int(2 * keys.size - 1).bit_length()
@@ -91,27 +93,27 @@ def table_of(hot: Interactions, seed: int) -> NDArray[np.int32]:
 
 
 def epoch_seeds(number: ModelNumber, seed: int, n: int) -> list[np.uint64]:
-    """A seed for the draws of each of n epochs.
+    """A seed for the draws of each epoch.
 
     Args:
-        number: whose epochs.
-        seed: training seed.
-        n: how many.
+        number: the model that is fitted.
+        seed: training seed, such as 0.
+        n: number of epochs, such as 10.
     """
     return [np.uint64(integer_seed(seed, number, 1 + epoch)) for epoch in range(n)]
 
 
 def all_finite(name: str, *factors: NDArray[np.float32]) -> None:
-    """Checks what a descent came to.
+    """Raises unless all numbers in some arrays are finite.
 
     Args:
-        name: of the recommender.
-        factors: what it learned.
+        name: name of the recommender for the error, such as "bpr".
+        factors: the learned vectors.
 
     Raises:
-        LogError: a number that is none.
+        LogError: a number is infinite or NaN.
     """
-    if not all(np.isfinite(each).all() for each in factors):
+    if not all(np.isfinite(array).all() for array in factors):
         raise LogError(
             f"{name}: the factors are not finite any more; lower learning_rate, or raise "
             "regularization"
@@ -120,7 +122,7 @@ def all_finite(name: str, *factors: NDArray[np.float32]) -> None:
 
 @njit(inline="always")
 def _place(indices, start, end, item):  # type: ignore[no-untyped-def]
-    """The first place from start to end of an ascending array that is not below an item."""
+    """The first position from `start` to `end` of an ascending array whose value is >= `item`."""
     while start < end:
         middle = (start + end) // 2
         if indices[middle] < item:
@@ -132,7 +134,7 @@ def _place(indices, start, end, item):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def _placed(slots, size):  # type: ignore[no-untyped-def]
-    """Each item in its slot, or in the first empty one after it."""
+    """A table with each item in its slot, or in the first empty slot after it."""
     table = np.full(size, -1, dtype=np.int32)
     for item in range(slots.size):
         slot = slots[item]
@@ -144,7 +146,7 @@ def _placed(slots, size):  # type: ignore[no-untyped-def]
 
 @njit(inline="always")
 def _untouched(steps, step, draw, key, table):  # type: ignore[no-untyped-def]
-    """An item that the user of a step did not like, -1 where none was found."""
+    """A drawn item that the user of a step did not like; -1 if `_TRIES` draws gave none."""
     user = steps.user[step]
     first, last = steps.indptr[user], steps.indptr[user + 1]
     mask = np.uint64(table.size - 1)
@@ -154,26 +156,29 @@ def _untouched(steps, step, draw, key, table):  # type: ignore[no-untyped-def]
         for word in philox4x32(_STREAM, entity, item, when, key):
             item = table[word & mask]
             if item >= 0:
-                found = _place(steps.indices, first, last, item)
-                if found == last or steps.indices[found] != item:
+                place = _place(steps.indices, first, last, item)
+                if place == last or steps.indices[place] != item:
                     return item
     return -1
 
 
 _FAST = {"reassoc", "contract", "nsz"}
+"""Freedoms of the compiler with floating-point sums; it may not assume that all numbers are finite,
+so that `all_finite` finds those that are not."""
 
 
 @njit(nogil=True, cache=True, fastmath=_FAST)
 def bpr_epoch(steps, key, table, x, y, rate, penalty):  # type: ignore[no-untyped-def]
-    """A step for each like and one untouched item, down the gradient of -ln σ(s_ui - s_uj).
+    """One step down the gradient of -ln σ(s_ui - s_uj) for each like of i and a drawn item j.
 
     Args:
-        steps: Steps.
+        steps: the `Steps` of a log.
         key: seed of the epoch.
         table: see `table_of`.
-        x, y: float32 (n, factors + 1), changed; the last column is 1, and the items' biases.
-        rate: length of a step.
-        penalty: on vectors, not on biases.
+        x: float32 (n_users, factors + 1), changed; the last column is 1.
+        y: float32 (n_items, factors + 1), changed; the last column is the bias.
+        rate: learning rate.
+        penalty: λ on vectors; biases have none.
     """
     last = x.shape[1] - 1
     for step in range(steps.user.size):
@@ -187,10 +192,10 @@ def bpr_epoch(steps, key, table, x, y, rate, penalty):  # type: ignore[no-untype
         z = rate / (np.float32(1) + np.exp(score))
         shrink = np.float32(1) - rate * penalty
         for k in range(last):
-            mine, better, worse = u[k], liked[k], other[k]
-            u[k] = shrink * mine + z * (better - worse)
-            liked[k] = shrink * better + z * mine
-            other[k] = shrink * worse - z * mine
+            u_k, liked_k, other_k = u[k], liked[k], other[k]
+            u[k] = shrink * u_k + z * (liked_k - other_k)
+            liked[k] = shrink * liked_k + z * u_k
+            other[k] = shrink * other_k - z * u_k
         liked[last] += z
         other[last] -= z
 
@@ -199,19 +204,20 @@ def bpr_epoch(steps, key, table, x, y, rate, penalty):  # type: ignore[no-untype
 def lmf_epoch(  # type: ignore[no-untyped-def]
     steps, key, table, x, y, x_sum, y_sum, rate, penalty, alpha, negatives
 ):
-    """A step up the log likelihood for each like, and for untouched items of the same user.
+    """One step up the log likelihood for each like and for each item drawn beside it.
 
     Args:
-        steps: Steps.
+        steps: the `Steps` of a log.
         key: seed of the epoch.
         table: see `table_of`.
-        x, y: float32 (n, factors + 2), changed; of users the last but one is 1 and the last the
-            bias, of items the reverse.
-        x_sum, y_sum: float32, as x and y: sums of squared gradients (AdaGrad).
-        rate: length of the first step.
-        penalty: on vectors, not on biases.
-        alpha: what a unit of weight counts.
-        negatives: untouched items drawn for each like.
+        x: float32 (n_users, factors + 2), changed; the last two columns are 1 and the bias.
+        y: float32 (n_items, factors + 2), changed; the last two columns are the bias and 1.
+        x_sum: float32, shaped like x, changed: sums of squared gradients (AdaGrad).
+        y_sum: float32, shaped like y, changed likewise.
+        rate: learning rate.
+        penalty: λ on vectors; biases have none.
+        alpha: weight of a like with event weight 1.
+        negatives: number of items drawn for each like.
     """
     width = x.shape[1]
     tiny = np.float32(1e-6)
@@ -229,13 +235,13 @@ def lmf_epoch(  # type: ignore[no-untyped-def]
                 score += u[k] * v[k]
             z = np.float32(1) / (np.float32(1) + np.exp(score))
             z = alpha * steps.weight[step] * z if draw == 0 else z - np.float32(1)
-            one, other = u[width - 2], v[width - 1]
+            u_one, v_one = u[width - 2], v[width - 1]
             for k in range(width):
-                mine, theirs = u[k], v[k]
+                u_k, v_k = u[k], v[k]
                 shrink = penalty if k < width - 2 else np.float32(0)
-                du, dv = z * theirs - shrink * mine, z * mine - shrink * theirs
+                du, dv = z * v_k - shrink * u_k, z * u_k - shrink * v_k
                 gu[k] += du * du
                 gv[k] += dv * dv
-                u[k] = mine + rate * du / np.sqrt(gu[k] + tiny)
-                v[k] = theirs + rate * dv / np.sqrt(gv[k] + tiny)
-            u[width - 2], v[width - 1] = one, other
+                u[k] = u_k + rate * du / np.sqrt(gu[k] + tiny)
+                v[k] = v_k + rate * dv / np.sqrt(gv[k] + tiny)
+            u[width - 2], v[width - 1] = u_one, v_one  # the constants 1 are not learned

@@ -1,4 +1,4 @@
-"""Random feeds: the floor of accuracy and the ceiling of drift between two training seeds."""
+"""Random feeds: the least accuracy, and the most drift between two training seeds."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,9 +13,9 @@ from recsys.recommenders.base import COLD, HOT, WARM, Model, Recommender, Scores
 
 
 class Random(Recommender):
-    """A uniform score per user and item, drawn anew for each training seed.
+    """Draws a uniform score for each user and item; every training seed gives other scores.
 
-    Use it as the reference that any recommender must beat. It serves everybody and every item.
+    Use it as the reference that any recommender must beat. It serves every user and every item.
 
     >>> log = InteractionLog.from_frames({"user_id": [1, 2], "item_id": [7, 8]})
     >>> Random().fit(log, seed=1).recommend([3], k=2)["item_id"].sort().to_list()
@@ -27,24 +27,24 @@ class Random(Recommender):
     def fit(
         self, log: InteractionLog, seed: int = 0, previous: Model | None = None
     ) -> "RandomModel":
-        """Remembers the seed; see `Recommender.fit`."""
+        """Stores the seed; see `Recommender.fit`."""
         return RandomModel(log, seed)
 
 
 @dataclass(frozen=True)
 class RandomModel(Model):
-    """Scores are keyed draws at (user key, item key)."""
+    """Scores are draws addressed by training seed, user key and item key."""
 
     seed: int
     serves: ClassVar[tuple[str, ...]] = (HOT, WARM, COLD)
 
     @lazy
     def scorable(self) -> NDArray[np.int32]:
-        """Every item of the log, hot or not, in the order of their keys."""
+        """Int32, dense ids of all items, with or without events, in the order of their keys."""
         return np.argsort(self.log.items["key"].to_numpy(), kind="stable").astype(np.int32)
 
     def score(self, users: Users, items: NDArray[np.int32]) -> Scores:
-        """See `Model.score`; somebody unknown (-1) is drawn as a person of key 0."""
+        """See `Model.score`; a user who is not in the log (-1) gets the draws of key 0."""
         user_keys = np.where(users >= 0, self.log.users["key"].to_numpy()[users], np.uint64(0))
         item_keys = self.log.items["key"].to_numpy()[items]
         address = pair_words(user_keys[:, None], item_keys)

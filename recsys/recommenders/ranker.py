@@ -1,4 +1,4 @@
-"""Ranker: several sources propose notes, and gradient boosting orders them."""
+"""Ranker: several sources propose posts, and gradient boosting ranks them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,33 +22,35 @@ from recsys.recommenders.most_popular import MostPopular
 from recsys.recommenders.trending import Trending
 
 _FEWEST = 20
-"""Examples of either outcome below which nothing is learned from them."""
+"""Least number of examples with a click, and of examples without, from which trees are learned."""
 _HELD_OUT = 0.2
-"""Share of the pairs that are labelled in a log without times."""
+"""Share of the pairs that the trees learn to predict in a log without times."""
 _DAY = 86_400_000
 
 
 class Ranker(Recommender):
-    """Two stages: sources propose, then boosted trees predict what will be clicked.
+    """Ranks in two stages: sources propose posts, then boosted trees predict which are clicked.
 
-    Stage 1: the best `candidates` unseen notes each by als, by item neighbours, by trend, and of
-    creators whose notes the reader clicked. Stage 2: log odds of a click by
-    `HistGradientBoostingClassifier`, from scores and ranks of the sources, a note's age,
-    popularity, trend and clicks per look, how much the reader clicks, and the share of the reader's
-    clicks on the same creator and on each attribute of the note. Friedman 2001, "Greedy function
-    approximation: a gradient boosting machine"; Covington, Adams & Sargin 2016, "Deep neural
-    networks for YouTube recommendations", for the stages. Use it where impressions are logged and
-    accuracy is worth the work; it takes several fits.
+    Stage 1: each of four sources proposes its best `candidates` unseen posts. The sources are als,
+    item neighbours, the trending list, and the creators that the user has liked posts of. Stage 2:
+    `HistGradientBoostingClassifier` predicts the log odds of a click. Its features are the scores
+    and ranks of the sources; the age, popularity, trend and clicks per look of the post; the number
+    of likes of the user; and the share of these likes on the same creator and on each attribute of
+    the post. Friedman 2001, "Greedy function approximation: a gradient boosting machine"; for the
+    two stages Covington, Adams & Sargin 2016, "Deep neural networks for YouTube recommendations".
+    Use it where impressions are logged and accuracy is worth the cost of several fits.
 
-    The trees learn from the last `label_days` of the log, with features of what was known before,
-    about notes that were there before. Examples are what was shown then to readers with a history,
-    clicked or not, with the circumstances that a click owes something to: the slot, what the reader
-    saw earlier that day, how much else the reader clicked (as Zhao et al. 2019, "Recommending what
-    video to watch next", learn position beside the ranking); notes are ranked as if these were the
-    same for all. In a log without impressions examples are the clicks, and `negatives` times as
-    many candidates that were not clicked, drawn by key. Where the log is too small for that,
-    candidates are ordered by Σ 1 / (60 + rank) over sources (Cormack, Clarke & Büttcher 2009,
-    "Reciprocal rank fusion"). Trees are grown by scikit-learn on one thread.
+    The trees learn to predict the last `label_days` of the log. Features are computed from the log
+    before, and posts published later are left out. The examples are the posts that were shown to
+    users with a history, clicked or not. The trees also see the circumstances of each look: the
+    slot, what the user had seen earlier that day, and how much else the user clicked. (Zhao et al.
+    2019, "Recommending what video to watch next", learn position beside the ranking likewise.)
+    When posts are ranked, all have the same circumstances.
+
+    In a log without impressions the examples are the clicks and `negatives` times as many
+    candidates without a click, drawn by key. With fewer than 20 examples of either outcome there
+    are no trees, and candidates are ranked by Σ 1 / (60 + rank) over the sources (Cormack, Clarke &
+    Büttcher 2009, "Reciprocal rank fusion"). scikit-learn grows the trees on one thread.
 
     >>> log = InteractionLog.from_frames(
     ...     {"user_id": [1, 1, 2, 2, 3], "item_id": [7, 8, 7, 8, 7]})
@@ -63,38 +65,45 @@ class Ranker(Recommender):
     factors: int = Field(default=32, ge=1, le=1024)
     """Length of the vectors of als."""
     neighbours: int = Field(default=100, ge=1)
-    """How many similar items are kept for each item."""
+    """Number of similar items that are kept for each item."""
     half_life_days: float = Field(default=2.0, gt=0)
-    """Time in which a click loses half of its weight in trends, and a note half of its freshness
-    where creators are followed."""
+    """Days in which a click loses half of its weight in the trending list, and a post half of its
+    freshness among the posts of a user's creators."""
     candidates: int = Field(default=100, ge=1)
-    """How many notes each source proposes."""
+    """Number of posts that each source proposes."""
     label_days: float = Field(default=1.0, gt=0)
-    """The last so many days are what the trees learn to predict."""
+    """Days at the end of the log that the trees learn to predict."""
     iterations: int = Field(default=60, ge=1)
-    """Trees."""
+    """Number of trees."""
     learning_rate: float = Field(default=0.1, gt=0)
-    """Share of each tree that counts."""
+    """Factor by which the prediction of each tree is multiplied."""
     leaves: int = Field(default=7, ge=2)
-    """Most leaves of a tree."""
+    """Largest number of leaves of a tree."""
     leaf_examples: int = Field(default=300, ge=1)
-    """Fewest examples in a leaf; a hundredth of them, or 20, where that is less."""
+    """Least number of examples in a leaf. With few examples it is lowered to 1 % of them, but not
+    below 20."""
     regularization: float = Field(default=1.0, ge=0)
     """L2 penalty on the values of leaves."""
     negatives: int = Field(default=10, ge=1)
-    """In a log without impressions: examples without a click for each with one."""
+    """Number of examples without a click for each click, in a log without impressions."""
     examples: int = Field(default=200_000, ge=100)
-    """Most examples; of more, so many are drawn by key."""
+    """Largest number of examples; if there are more, this many are drawn by key."""
 
     def fit(
         self, log: InteractionLog, seed: int = 0, previous: Model | None = None
     ) -> "RankerModel":
-        """Fits the sources twice, before the labelled days and to the end; then the trees.
+        """Fits the sources and the trees; see `Recommender.fit`.
+
+        The sources are fitted twice: to the log before the labelled days, for the features that the
+        trees learn from, and to the whole log, for the features of what is served.
 
         Args:
             log: the training log.
-            seed: of als, of the trees, and of the examples that are drawn.
-            previous: a `RankerModel`, from whose als the last fit goes on.
+            seed: training seed of als, of the trees and of the drawn examples, such as 0.
+            previous: a model whose als is where als starts, if it is a `RankerModel`.
+
+        Raises:
+            LogError: the log holds no positive event.
         """
         weight = log.dense["weight"].to_numpy()
         if not (weight > 0).any():
@@ -106,6 +115,7 @@ class Ranker(Recommender):
     def _evidence(
         self, log: InteractionLog, seed: int, previous: Model | None = None, now: float = np.nan
     ) -> Evidence:
+        """The sources fitted to a log; `now` is its last like unless it is given."""
         if np.isnan(now) and log.has_times:
             now = _last_like(log)
         return Evidence(
@@ -119,13 +129,13 @@ class Ranker(Recommender):
         )
 
     def _trees(self, log: InteractionLog, liked: NDArray[np.bool_], seed: int) -> "Trees | None":
-        """The classifier; None where there are too few examples of either outcome."""
+        """The trees; None where there are too few examples of either outcome."""
         late, now = self._labelled(log, liked, seed)
         if not (liked & ~late).any() or not (liked & late).any():
             return None
         evidence = self._evidence(log.only(~late), seed, now=now)
-        labelled = log.only(late & self._known_by(evidence, log.dense["item"].to_numpy()))
-        X, y, fixed = self._examples(evidence, labelled, seed)
+        labelled = log.only(late & _published_by_then(evidence, log.dense["item"].to_numpy()))
+        X, y, serving_values = self._examples(evidence, labelled, seed)
         if min(y.sum(), (~y).sum()) < _FEWEST:
             return None
         from sklearn.ensemble import HistGradientBoostingClassifier
@@ -141,17 +151,12 @@ class Ranker(Recommender):
         )
         columns = np.flatnonzero(np.isfinite(X).any(axis=0))
         with single_threaded_openmp():
-            return Trees(columns, fixed, trees.fit(X[:, columns], y))
-
-    def _known_by(self, evidence: Evidence, items: NDArray[np.uint32]) -> NDArray[np.bool_]:
-        """Which items there were at the moment of the evidence, as far as that is known."""
-        age = evidence.age[items]
-        return np.asarray(np.isnan(age) | (age >= 0))
+            return Trees(columns, serving_values, trees.fit(X[:, columns], y))
 
     def _labelled(
         self, log: InteractionLog, liked: NDArray[np.bool_], seed: int
     ) -> tuple[NDArray[np.bool_], float]:
-        """Which events are to be predicted, and the moment from which on that is."""
+        """Bool (n_events,), the events that are to be predicted; and the moment they begin at."""
         if log.has_times:
             time = log.dense["timestamp"].to_physical().to_numpy()
             cut = _last_like(log) - self.label_days * _DAY
@@ -163,19 +168,20 @@ class Ranker(Recommender):
     def _examples(
         self, evidence: Evidence, labelled: InteractionLog, seed: int
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
-        """Features and outcomes of pairs of readers with a history, sorted by keys.
+        """Features X, outcomes y, and the circumstances at which posts are served.
 
-        The last features are the circumstances, if anything was shown that was not clicked; what
-        these are when feeds are made comes third.
+        A row stands for a pair of a user with a history and a post, in the order of keys. The last
+        columns of X are the circumstances of the look, if the log holds impressions; otherwise X
+        has no such columns and the third value is empty.
         """
         history, n_items = evidence.log, evidence.log.n_items
         users = history.interactions.users
         shown = _pairs_of(labelled, users, history, liked=False)
         clicked = _pairs_of(labelled, users, history, liked=True)
-        drawn = shown.size - clicked.size < _FEWEST  # then candidates stand for impressions
-        known = labelled.only(np.isin(labelled.dense["user"].to_numpy(), users))
-        found = None if drawn else circumstances(known, evidence.attributes)
-        fixed = np.zeros(0) if found is None else served(found)
+        drawn = shown.size - clicked.size < _FEWEST  # then candidates stand in for impressions
+        with_history = labelled.only(np.isin(labelled.dense["user"].to_numpy(), users))
+        looks = None if drawn else circumstances(with_history, evidence.attributes)
+        serving_values = np.zeros(0) if looks is None else served(looks)
         finder = Finder(evidence, evidence.scorable, self.candidates)
         parts = []
         with single_threaded_blas():
@@ -185,16 +191,16 @@ class Ranker(Recommender):
                 low, high = np.searchsorted(shown, [start * n_items, (start + BLOCK) * n_items])
                 row, item = np.divmod(shown[low:high], n_items)
                 pairs = finder.pairs(padded, row - start, item, candidates=drawn)
-                real = pairs.row < block.size
-                who, what = pairs.row[real], evidence.scorable[pairs.column[real]]
-                outcomes = np.isin((who + start) * n_items + what, clicked)
-                lots = _lots(history, seed, block[who], what, draw=1)
-                features = pairs.features[real]
-                if found is not None:
-                    place = np.searchsorted(
-                        found.pairs, block[who].astype(np.int64) * n_items + what
-                    )
-                    features = np.concatenate([features, found.values[place]], axis=1)
+                not_padding = pairs.row < block.size
+                row = pairs.row[not_padding]
+                item = evidence.scorable[pairs.column[not_padding]]
+                outcomes = np.isin((row + start) * n_items + item, clicked)
+                lots = _lots(history, seed, block[row], item, draw=1)
+                features = pairs.features[not_padding]
+                if looks is not None:
+                    numbers = block[row].astype(np.int64) * n_items + item
+                    place = np.searchsorted(looks.pairs, numbers)
+                    features = np.concatenate([features, looks.values[place]], axis=1)
                 parts.append((features, outcomes, lots))
         X, y, lots = (np.concatenate(columns) for columns in zip(*parts, strict=True))
         kept = np.arange(y.size)
@@ -202,20 +208,22 @@ class Ranker(Recommender):
             kept = kept[y | (lots * (~y).sum() < self.negatives * y.sum())]
         if kept.size > self.examples:
             kept = np.sort(kept[np.argsort(lots[kept], kind="stable")[: self.examples]])
-        return X[kept], y[kept], fixed
+        return X[kept], y[kept], serving_values
 
 
 class Trees(NamedTuple):
-    """A classifier, and what it is given."""
+    """The fitted classifier, and how its input is put together."""
 
     columns: NDArray[np.int64]
-    """The features, circumstances behind the others, that were known of any example."""
+    """Columns of features and circumstances, side by side, that the classifier takes: those that
+    were known for any example."""
     fixed: NDArray[np.float64]
-    """What the circumstances are when feeds are made."""
+    """The circumstances at which posts are served, the same for all."""
     classifier: Any
+    """A `HistGradientBoostingClassifier`."""
 
     def log_odds(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Float64 (n,): of a click."""
+        """Float64 (n,): log odds of a click, from `Pairs.features`."""
         fixed = np.broadcast_to(self.fixed, (features.shape[0], self.fixed.size))
         whole = np.concatenate([features, fixed], axis=1)
         with single_threaded_openmp():
@@ -224,12 +232,12 @@ class Trees(NamedTuple):
 
 @dataclass(frozen=True)
 class RankerModel(Model):
-    """What is known at the end of the log, and how it is weighed.
+    """The model that ranker learns.
 
     Attributes:
-        evidence: sources and features.
-        candidates: how many notes each source proposes.
-        trees: the classifier; None: the sources' ranks are fused.
+        evidence: sources and features at the end of the log.
+        candidates: see `Ranker.candidates`.
+        trees: the classifier; None if the ranks of the sources are fused.
     """
 
     evidence: Evidence
@@ -238,11 +246,11 @@ class RankerModel(Model):
 
     @lazy
     def scorable(self) -> NDArray[np.int32]:
-        """Items with likes, and others by creators of such items; in the order of their keys."""
+        """See `Evidence.scorable`."""
         return self.evidence.scorable
 
     def score(self, users: Users, items: NDArray[np.int32]) -> Scores:
-        """See `Model.score`; log odds of a click, -inf for what no source proposes."""
+        """See `Model.score`; log odds of a click, or -inf for a post that no source proposes."""
         return self.scorer(items)(users)
 
     def scorer(self, items: NDArray[np.int32]) -> Callable[[Users], Scores]:
@@ -253,15 +261,21 @@ class RankerModel(Model):
             scores = np.full((users.size, items.size), -np.inf)
             pairs = finder.serving(users)
             if pairs.row.size:
-                scores[pairs.row, pairs.column] = self._worth(pairs)
+                scores[pairs.row, pairs.column] = self._score_pairs(pairs)
             return scores
 
         return score
 
-    def _worth(self, pairs: Pairs) -> NDArray[np.float64]:
+    def _score_pairs(self, pairs: Pairs) -> NDArray[np.float64]:
         if self.trees is None:
             return np.asarray(np.nan_to_num(1 / (60 + pairs.ranks)).sum(axis=1))
         return self.trees.log_odds(pairs.features)
+
+
+def _published_by_then(evidence: Evidence, items: NDArray[np.uint32]) -> NDArray[np.bool_]:
+    """Whether items were published at the moment of the evidence; True where this is not known."""
+    age = evidence.age[items]
+    return np.asarray(np.isnan(age) | (age >= 0))
 
 
 def _last_like(log: InteractionLog) -> float:
@@ -273,7 +287,7 @@ def _last_like(log: InteractionLog) -> float:
 def _lots(
     log: InteractionLog, seed: int, users: Users, items: Users, *, draw: int
 ) -> NDArray[np.float64]:
-    """A uniform for each pair, drawn at its keys."""
+    """A uniform number for each pair, drawn at the keys of its user and item."""
     user, item = log.users["key"].to_numpy()[users], log.items["key"].to_numpy()[items]
     return uniforms(seed, Stream.MODEL_RANDOM, *pair_words(user, item))[:, 2 + draw]
 
@@ -281,11 +295,13 @@ def _lots(
 def _pairs_of(
     labelled: InteractionLog, users: NDArray[np.int32], history: InteractionLog, *, liked: bool
 ) -> NDArray[np.int64]:
-    """Sorted numbers row·n_items + item of labelled pairs that history does not hold.
+    """Numbers row · n_items + item of the labelled pairs that are not in the history, ascending.
 
     Args:
-        users: hot users of the history in the order of their keys; `row` counts them.
-        liked: whether only likes are wanted.
+        labelled: the events that the trees learn to predict.
+        users: hot users of the history in the order of their keys; `row` is a position among them.
+        history: the log before.
+        liked: whether only pairs with a like are wanted.
     """
     n_items = history.n_items
     place = np.full(history.n_users, -1, dtype=np.int64)
@@ -298,5 +314,5 @@ def _pairs_of(
             kept &= log.dense["weight"].to_numpy() > 0
         return np.asarray(row[kept] * n_items + log.dense["item"].to_numpy()[kept])
 
-    known = numbers(history, positive=False)
-    return np.asarray(np.setdiff1d(numbers(labelled, positive=liked), known))
+    in_history = numbers(history, positive=False)
+    return np.asarray(np.setdiff1d(numbers(labelled, positive=liked), in_history))

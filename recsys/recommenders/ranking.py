@@ -1,4 +1,4 @@
-"""Rankings: what a model serves, one row a user."""
+"""The ranking that a model returns: items, scores and sources, a row for each user."""
 
 from dataclasses import dataclass
 
@@ -8,17 +8,19 @@ from numpy.typing import NDArray
 
 from recsys.logs.schema import SOURCES
 
-_PERSONAL, _FALLBACK = (list(SOURCES.categories).index(name) for name in ("personal", "fallback"))
+PERSONAL, FALLBACK = (list(SOURCES.categories).index(name) for name in ("personal", "fallback"))
+"""Codes in `Ranking.sources` of an item from the model itself and of one that filled a gap."""
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """Feeds in dense ids.
+    """The best k items of each user, in dense ids.
 
     Attributes:
-        item_ids: int32 (n_users, k), best first, -1 where there is none.
-        scores: float32 (n_users, k), NaN where there is none.
-        sources: uint8 (n_users, k), positions in `recsys.logs.schema.SOURCES`.
+        item_ids: int32 (n_users, k), the best item first; -1 in an empty slot.
+        scores: float32 (n_users, k); NaN in an empty slot.
+        sources: uint8 (n_users, k), what filled each slot, as a position in
+            `recsys.logs.schema.SOURCES`.
     """
 
     item_ids: NDArray[np.int32]
@@ -26,14 +28,14 @@ class Ranking:
     sources: NDArray[np.uint8]
 
     def frame(self, user_ids: pl.Series, item_ids: pl.Series) -> pl.DataFrame:
-        """Feeds under people's own ids, a row per filled slot.
+        """The ranking as a frame, under the ids of the log, a row for each filled slot.
 
         Args:
-            user_ids: (n_users,) ids of the rows.
-            item_ids: (n_items,) ids of the items.
+            user_ids: (n_users,) id of the user in each row of the ranking.
+            item_ids: (n_items,) id of each item of the log.
 
         Returns:
-            user_id · rank (1 = top) · item_id · score · source.
+            A frame user_id · rank (1 = top) · item_id · score · source.
         """
         row, column = np.nonzero(self.item_ids >= 0)
         return pl.DataFrame(

@@ -1,9 +1,9 @@
-"""Models on disk as plain data: arrays, tables and JSON. Reading one runs no code from the files.
+"""Stores models on disk as arrays, tables and JSON; to read a model runs no code from its files.
 
-A folder holds model.json, which names the recommender and says where each field of the model is;
-arrays.npz; and for each log the tables users, items and events. Classes are looked up by name among
-those of `RECOMMENDERS`, or of the recommenders that the caller names; nothing is ever unpickled.
-Estimators of scikit-learn are written by skops, which builds only types that are named here.
+The folder of a model holds model.json, which names the recommender and says where each field of the
+model is; arrays.npz; and three tables (users, items, events) for each log. Nothing is unpickled. A
+class that model.json names must be one of the classes of `RECOMMENDERS`, or of recommenders that
+the caller names. Estimators of scikit-learn are stored by skops, which builds only trusted types.
 """
 
 import json
@@ -32,7 +32,7 @@ _TABLES = ("users", "items", "dense")
 _FORMAT = 1
 _PLAIN = (bool, int, float, str, type(None))
 _TRUSTED = ["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]
-"""What scikit-learn's estimators may hold besides the types that skops trusts itself."""
+"""Types in estimators of scikit-learn that are trusted besides those that skops trusts itself."""
 
 
 def save_model(
@@ -40,19 +40,21 @@ def save_model(
     folder: str | PathLike[str],
     recommenders: Mapping[str, type[Recommender]] = RECOMMENDERS,
 ) -> None:
-    """Writes a model; `load_model` gives one that ranks to the same bits.
+    """Writes a model to a folder; the model that `load_model` reads back ranks to the same bits.
 
-    The log that it was trained on goes with it, every event: models exclude what was seen, and the
-    trending list that fills gaps is made from events. Take care whom you give the folder to.
+    The whole training log is stored with the model, because a model leaves out what a user has seen
+    and fills gaps from a trending list. So give the folder only to people who may see the log.
 
     Args:
-        model: fitted by one of `recommenders`.
-        folder: where to; made if it is not there, files of a model in it are replaced.
-        recommenders: by name, as in `recsys.RECOMMENDERS`.
+        model: a model that one of `recommenders` has fitted.
+        folder: the folder, such as "models/als"; it is made if needed, and the files of another
+            model in it are replaced.
+        recommenders: recommenders by name, such as `recsys.RECOMMENDERS`.
 
     Raises:
-        ModelError: a model of a class of one's own, or with a field that is neither arrays, CSR
-            matrices, logs, options, plain values, estimators of scikit-learn nor made of these.
+        ModelError: none of `recommenders` made the model, or a field of it cannot be stored. Fields
+            may be arrays, CSR matrices, logs, options, plain values, estimators of scikit-learn,
+            and tuples, lists, dicts and models of these.
 
     >>> from tempfile import mkdtemp
     >>> log = InteractionLog.from_frames({"user_id": [1, 1, 2], "item_id": [7, 8, 7]})
@@ -80,12 +82,12 @@ def load_model(
     """Reads a model that `save_model` wrote.
 
     Args:
-        folder: where it is.
-        recommenders: whose models may be read, by name.
+        folder: the folder of the model, such as "models/als".
+        recommenders: recommenders by name whose models may be read, such as `recsys.RECOMMENDERS`.
 
     Raises:
-        ModelError: no model there, one of a recommender that is not among these, or files that do
-            not fit together.
+        ModelError: the folder holds no model, the model is of none of `recommenders`, or its files
+            are damaged.
     """
     place = Path(folder)
     if not (place / _RECORD).is_file():
@@ -116,6 +118,7 @@ def load_model(
     return model
 
 
+# What reading damaged files can raise.
 _UNREADABLE = (
     OSError,
     ValueError,
@@ -138,7 +141,12 @@ class _Writer:
     logs: list[InteractionLog] = field(default_factory=list)
 
     def encoded(self, value: Any, path: str) -> Any:
-        """JSON for a value; `path` names it in errors and among the arrays."""
+        """A value as JSON.
+
+        Args:
+            value: the value.
+            path: its name in errors and among the arrays, such as "ALSModel.user_factors".
+        """
         if isinstance(value, _PLAIN) and not isinstance(value, np.generic):
             return value
         if isinstance(value, np.ndarray | np.generic):
@@ -160,9 +168,9 @@ class _Writer:
         name = self._class_of(value, path)
         if isinstance(value, Part):
             return {"options": name, "values": value.model_dump(mode="json")}
-        known = getattr(value, "_fields", None) or [f.name for f in fields(value)]
-        inside = {f: self.encoded(getattr(value, f), f"{path}.{f}") for f in known}
-        return {"class": name, "fields": inside}
+        names = getattr(value, "_fields", None) or [f.name for f in fields(value)]
+        encoded = {f: self.encoded(getattr(value, f), f"{path}.{f}") for f in names}
+        return {"class": name, "fields": encoded}
 
     def _array(self, array: NDArray[Any], path: str) -> str:
         if array.dtype.hasobject:
@@ -171,9 +179,9 @@ class _Writer:
         return path
 
     def _log(self, log: InteractionLog) -> int:
-        """Its number; the same log is stored once."""
-        for number, known in enumerate(self.logs):
-            if known is log:
+        """The number of a log; a log that several fields share is stored once."""
+        for number, stored in enumerate(self.logs):
+            if stored is log:
                 return number
         self.logs.append(log)
         return len(self.logs) - 1
@@ -182,16 +190,16 @@ class _Writer:
         kind = type(value)
         if self.classes.get(kind.__name__) is not kind:
             raise ModelError(
-                f"{path}: a {kind.__module__}.{kind.__qualname__} cannot be stored. A model's "
-                "fields are arrays, CSR matrices, logs, options, plain values and models of "
-                "recsys.RECOMMENDERS; name recommenders of your own as recommenders={...}"
+                f"{path}: a {kind.__module__}.{kind.__qualname__} cannot be stored. Fields of a "
+                "model may be arrays, CSR matrices, logs, options, plain values and models of "
+                "recsys.RECOMMENDERS; pass your own recommenders as recommenders={NAME: CLASS}"
             )
         return kind.__name__
 
 
 @dataclass
 class _Reader:
-    """Turns the JSON of a model back into one."""
+    """Turns JSON back into a model."""
 
     classes: Mapping[str, type[Any]]
     arrays: Mapping[str, NDArray[Any]]
@@ -199,7 +207,7 @@ class _Reader:
     logs: dict[int, InteractionLog] = field(default_factory=dict)
 
     def decoded(self, tree: Any) -> Any:
-        """The value that `_Writer.encoded` made JSON of."""
+        """The value that `_Writer.encoded` turned into this JSON."""
         if not isinstance(tree, dict):
             return tree
         if "array" in tree:
@@ -240,90 +248,99 @@ class _Reader:
     def _class(self, name: str) -> type[Any]:
         if name not in self.classes:
             raise ModelError(
-                f"{self.place}: it holds a {name!r}, which is no class of these recommenders; "
+                f"{self.place}: the model holds a {name!r}, which is no class of these "
+                "recommenders; "
                 f"{nearest(name, self.classes)}"
             )
         return self.classes[name]
 
 
 def _estimator_bytes(value: Any, path: str) -> NDArray[np.uint8]:
-    """An estimator of scikit-learn as skops writes it."""
+    """An estimator of scikit-learn in the format of skops."""
     import skops.io
 
     data = skops.io.dumps(value)
-    unknown = sorted(set(skops.io.get_untrusted_types(data=data)) - set(_TRUSTED))
-    if unknown:
+    if untrusted := _untrusted(data):
         raise ModelError(
-            f"{path}: a {type(value).__name__} holds {', '.join(unknown)}, which are not read back"
+            f"{path}: a {type(value).__name__} holds {untrusted}, which recsys would not read back"
         )
     return np.frombuffer(data, dtype=np.uint8)
 
 
 def _estimator(data: bytes, place: Path) -> Any:
+    """The estimator in data of skops; an error if it holds types that are not trusted."""
     import skops.io
 
-    unknown = sorted(set(skops.io.get_untrusted_types(data=data)) - set(_TRUSTED))
-    if unknown:
-        raise ModelError(f"{place}: an estimator holds {', '.join(unknown)}, which are not read")
+    if untrusted := _untrusted(data):
+        raise ModelError(f"{place}: an estimator holds {untrusted}, which recsys does not read")
     return skops.io.loads(data, trusted=_TRUSTED)
 
 
+def _untrusted(data: bytes) -> str:
+    """Names of the types in data of skops that are not trusted, separated by commas."""
+    import skops.io
+
+    return ", ".join(sorted(set(skops.io.get_untrusted_types(data=data)) - set(_TRUSTED)))
+
+
 def _check_log(log: InteractionLog) -> None:
-    """Rows that events name must be there: compiled code does not look."""
+    """Raises where an event names a row that is missing; compiled code would read past the end."""
     for column, rows in (("user", log.n_users), ("item", log.n_items)):
         largest = log.dense[column].max()
         if isinstance(largest, int) and largest >= rows:
-            raise ValueError(f"events name {column} {largest} of {rows}")
+            raise ValueError(f"events name {column} {largest}, but there are {rows}")
 
 
 def _check_known(name: str, recommenders: Mapping[str, type[Recommender]], place: Path) -> None:
     if name not in recommenders:
         raise ModelError(
             f"{place}: a model of {name!r}, which is no recommender here; "
-            f"{nearest(str(name), recommenders)}. One of your own is read with "
+            f"{nearest(str(name), recommenders)}. To read a model of your own recommender pass "
             "recommenders={NAME: CLASS}"
         )
 
 
 def _name_of(model: Model, recommenders: Mapping[str, type[Recommender]]) -> str:
-    """The recommender whose module defines the model's class."""
+    """Name of the recommender whose module defines the class of the model."""
     for name, kind in recommenders.items():
         if kind.__module__ == type(model).__module__:
             return name
     raise ModelError(
         f"{type(model).__name__}: made by none of {', '.join(recommenders)}, whose models can be "
-        "stored; name yours: recommenders={NAME: CLASS}"
+        "stored; pass your own recommender as recommenders={NAME: CLASS}"
     )
 
 
 def _classes(recommenders: Mapping[str, type[Recommender]], name: str) -> dict[str, type[Any]]:
-    """What may be read, by name: the dataclasses, named tuples and options that the modules of
-    recommenders define, or import from modules beside them.
+    """Classes that may be stored and read, by name.
 
-    Of two classes with one name, that of the recommender called `name` is meant.
+    These are the dataclasses, named tuples and options that the modules of the recommenders define,
+    or import from other modules of their package. Where two classes have the same name, that of the
+    recommender called `name` is taken.
     """
-    found: dict[str, type[Any]] = {}
+    classes: dict[str, type[Any]] = {}
     for recommender in (recommenders[name], *recommenders.values()):
-        waiting, known = [recommender.__module__], {recommender.__module__}
+        waiting, visited = [recommender.__module__], {recommender.__module__}
         while waiting:
             module = waiting.pop()
             for kind in vars(sys.modules[module]).values():
                 if not isinstance(kind, type) or not _is_value(kind) or not _beside(kind, module):
                     continue
-                found.setdefault(kind.__name__, kind)
-                if kind.__module__ not in known:
-                    known.add(kind.__module__)
+                classes.setdefault(kind.__name__, kind)
+                if kind.__module__ not in visited:
+                    visited.add(kind.__module__)
                     waiting.append(kind.__module__)
-    return found
+    return classes
 
 
 def _is_value(kind: type[Any]) -> bool:
+    """Whether a class is a dataclass, a named tuple or options."""
     named_tuple = issubclass(kind, tuple) and hasattr(kind, "_fields")
     return is_dataclass(kind) or issubclass(kind, Part) or named_tuple
 
 
 def _beside(kind: type[Any], module: str) -> bool:
-    """Whether a class is defined in a module, or in one of the same package."""
+    """Whether a class is defined in a module, or in another module of the same package."""
     package = module.rpartition(".")[0]
     same = package != "" and kind.__module__.rpartition(".")[0] == package
     return kind.__module__ == module or same

@@ -1,4 +1,4 @@
-"""Trending: what everybody clicked lately."""
+"""Trending: the items with the most recent clicks, the same for every user."""
 
 from typing import ClassVar
 
@@ -15,11 +15,11 @@ from recsys.recommenders.base import (
 
 
 class Trending(Recommender):
-    """Items by their event weights, each halved with every half-life that has passed since.
+    """Ranks items by the sum of their event weights, where an event's weight decays with its age.
 
     score_i = Σ w 2^(-age / half_life_days), exponential forgetting as in Koren 2009, "Collaborative
     filtering with temporal dynamics". Use it as the fallback for users without history, and as the
-    reference for what no personalisation gives. In a log without times every event counts alike.
+    reference without personalisation. In a log without times no event decays.
 
     >>> log = InteractionLog.from_frames({"user_id": [1, 2, 3], "item_id": [7, 7, 8]})
     >>> Trending().fit(log).recommend([4], k=2)["item_id"].to_list()
@@ -30,14 +30,14 @@ class Trending(Recommender):
     uses_weights: ClassVar[bool] = True
 
     half_life_days: float = Field(default=HALF_LIFE_DAYS, gt=0)
-    """Time in which an event loses half of its weight."""
+    """Days in which an event loses half of its weight."""
 
     def fit(
         self, log: InteractionLog, seed: int = 0, previous: Model | None = None
     ) -> "TrendingModel":
-        """Sums the decayed weights; see `Recommender.fit`. The seed changes nothing."""
+        """Sums the decayed weights; see `Recommender.fit`. The seed has no effect."""
         return TrendingModel(log, decayed_weights(log, self.half_life_days))
 
 
 class TrendingModel(PopularityModel):
-    """One list for everybody, by what was clicked lately."""
+    """The model that trending learns."""

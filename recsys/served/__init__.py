@@ -1,4 +1,4 @@
-"""Two frames of served feeds, compared."""
+"""Compares two frames of feeds that were served: `recsys.compare_feeds`."""
 
 from recsys.served.compare import FeedComparison, compare_feeds
 

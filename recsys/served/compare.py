@@ -1,7 +1,8 @@
-"""Feeds you have served: two frames of feeds, compared. No training, no world.
+"""Compares two frames of feeds that were served, without training and without a world.
 
-A is the reference (before, control), B the feed under test. What two realisations of A differ by,
-or what A changes from day to day, is the floor: only what B changes beyond it is B's.
+A holds the reference feeds, such as those of a control group or of the time before a change. B
+holds the feeds under test. The floor is the drift that occurs anyway: between two realisations of
+A, or from one day of A to the next. Only drift beyond the floor is an effect of B.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +27,7 @@ from recsys.served.estimates import (
     quantiles_of,
     summary_of,
 )
-from recsys.served.items import known_items
+from recsys.served.items import items_of
 from recsys.served.read import Numbers, Served, read_feeds, rows_of_ids
 from recsys.served.values import Items, measured
 from recsys.study.tables.groups import UNKNOWN, groups_of_users, in_order
@@ -34,27 +35,29 @@ from recsys.study.tables.groups import UNKNOWN, groups_of_users, in_order
 
 @dataclass(frozen=True)
 class FeedComparison:
-    """What two frames of feeds differ by.
+    """The differences between two frames of feeds.
 
-    A user counts on a day with a feed in every frame given.
+    A user is measured on the days on which every frame holds a feed of the user. In each table a
+    null day stands for the mean over all days.
 
     Attributes:
-        k: depth of the feeds that were compared.
-        floor: what the floor is: "reference" (drift of the third frame from A), "turnover" (A's own
-            change from day to day) or None.
-        per_user: feeds · day · cohort · user_id · a column for each measure. feeds is "a" (levels
-            only), "b" (drift of B from A; levels of B) or "floor" (drift; of a level, the
-            difference). day is null over all days.
+        k: number of ranks that were compared.
+        floor: what the floor is: "reference" (drift of the third frame from A), "turnover" (drift
+            of A from one day to the next) or None.
+        per_user: feeds · day · cohort · user_id · a column for each measure. In rows with feeds "a"
+            there are levels of A. In rows with "b" there are levels of B, and drift of B from A. In
+            rows with "floor" there is the drift of the floor, and for a level the difference.
         summary: feeds · day · cohort · measure · mean · ci_low · ci_high · n_users.
-        drift: day · cohort · measure · a · b (levels; null for drift) · drift · floor · excess,
-            these three with _ci_low and _ci_high · saturated · n_users. drift is B's drift from A,
-            of a level b - a; excess = drift - floor, user by user. Where the floor is turnover, the
-            headline's drift is over all days, its excess over each user's days that have both.
+        drift: day · cohort · measure · a · b · drift · floor · excess · saturated · n_users, where
+            drift, floor and excess have columns _ci_low and _ci_high too. a and b are the levels of
+            A and B, null for a measure of drift. drift is the drift of B from A, or b - a for a
+            level. excess is drift - floor, taken user by user. Where the floor is turnover, drift
+            over all days uses every day, and excess only a user's days with a floor.
         quantiles: feeds · day · cohort · measure · mean · p10 · p50 · p90 · p99 · top_tenth ·
             n_users.
         groups: attribute · group · measure and the columns of `drift` from a on; over all days.
         measures: measure · title · kind · unit · formula.
-        notes: what a reader of the figures must know, a sentence each.
+        notes: sentences that a reader of the figures must know.
     """
 
     k: int
@@ -81,37 +84,41 @@ def compare_feeds(
     attributes: Sequence[str] | Mapping[str, str] | None = None,
     groups: Sequence[str] = (),
 ) -> FeedComparison:
-    """Compares feeds that were served: how far B's are from A's, beyond what moves anyway.
+    """Measures the drift of feeds B from feeds A, and how far it exceeds the floor.
 
-    Frames may be polars, pandas, Arrow or dicts of columns. Feeds have a row a slot: user_id, rank
-    (1 = top), item_id and, where there are any, day (integer or date) and score. On days that A and
-    B share, the same day is compared; where all of A is earlier, A's last day with each of B's.
+    Frames may be polars, pandas, Arrow or dicts of columns. A frame of feeds has one row per slot,
+    with user_id, rank (1 = top), item_id and, if known, day (integer or date) and score. If A and B
+    share days, feeds of the same day are compared. If all days of A are earlier than those of B,
+    each day of B is compared with the last day of A.
 
     Args:
-        a: the reference feeds: before, or control.
+        a: the reference feeds, such as those of the control group.
         b: the feeds under test.
-        reference: a second realisation of A, such as the other half of an A/A test or the same
-            model trained with another seed; the floor is its drift from A. Without it the floor is
-            A's turnover: its drift from one of its days to the next (or as far as B is).
+        reference: a second realisation of A, such as the other half of an A/A test or the feeds of
+            the same model trained with another seed. The floor is its drift from A. Without it the
+            floor is the turnover of A: its drift from one day to the next or, where the days of A
+            come before those of B, to a day as far away as the day of B.
         users: user_id · a column of cohorts · attributes to group by.
-        items: item_id · attributes · creator_id (items by users of the cohort "newcomer" are
-            newcomers' items) or creator_cohort · popularity (share of readers) · embedding (lists).
-        k: ranks to compare; None for the deepest feed.
-        columns: your names, as `{ours: theirs}`, in whichever frames have them.
-        cohort: column of `users`; figures are given for each of its values and for all.
-        attributes: columns of `items` to measure mixes by, or {name: column}. None takes
-            those of language, format, topic and product_tag that are there.
-        groups: columns of `users` to break the headline down by; numbers are cut into thirds.
+        items: item_id · attributes · creator_id (an item is a newcomer's if its creator is in the
+            cohort "newcomer") or creator_cohort · popularity (share of users) · embedding (lists).
+        k: number of ranks to compare, such as 20; None for those of the deepest feed.
+        columns: names of columns in your frames by the names used here, such as
+            `{"item_id": "video"}`; they apply to each frame that has them.
+        cohort: column of `users`; figures are given for each of its values and for all users.
+        attributes: columns of `items` whose mixes are measured, such as `("language", "topic")`, or
+            {name: column}. None takes those of language, format, topic and product_tag that exist.
+        groups: columns of `users` for figures by group, such as `("age",)`; numbers are cut into
+            thirds.
 
     Raises:
-        LogError: frames that hold no feeds, or do not match.
-        ConfigError: a column named that is not there.
+        LogError: a frame holds no feeds, or frames do not match.
+        ConfigError: a named column does not exist.
 
     Example:
         >>> a = {"user_id": [1, 1, 2, 2], "rank": [1, 2, 1, 2], "item_id": [7, 8, 7, 9]}
         >>> b = {"user_id": [1, 1, 2, 2], "rank": [1, 2, 1, 2], "item_id": [7, 5, 7, 9]}
-        >>> moved = compare_feeds(a, b).drift.filter(measure="slots_changed")
-        >>> moved["drift"].to_list(), moved["n_users"].to_list()
+        >>> changed = compare_feeds(a, b).drift.filter(measure="slots_changed")
+        >>> changed["drift"].to_list(), changed["n_users"].to_list()
         ([0.25], [2])
     """
     if k is not None and k < 1:
@@ -124,15 +131,15 @@ def compare_feeds(
     plan = plan_days(feeds, numbers)
     people = _people(numbers, others.get("users"))
     cohorts = _cohorts(people, cohort, named="users" in others)
-    known, labels, missing = known_items(
+    item_data, labels, n_missing = items_of(
         numbers, others.get("items"), others.get("users"), cohort, attributes
     )
-    measures = _measures(known, labels, feeds, plan)
-    values, alone = measured(feeds, plan, known, measures)
+    measures = _measures(item_data, labels, feeds, plan)
+    values, left_out = measured(feeds, plan, item_data, measures)
     if not numbers.has_days:
         values = {(name, day): rows for (name, day), rows in values.items() if day is None}
     if not values["b", None].users.size:
-        raise LogError(_nobody(plan, numbers))
+        raise LogError(_no_users(plan, numbers))
     per_user = per_user_of(values, numbers, cohorts, measures)
     masks = _masks(cohorts)
     cut = groups_of_users(people, groups, "groups")
@@ -146,18 +153,18 @@ def compare_feeds(
         quantiles=quantiles_of(per_user, several=len(masks) > 1),
         groups=groups_of(values, numbers, grouped, measures),
         measures=described(measures),
-        notes=tuple(_notes(plan, numbers, alone, missing)),
+        notes=tuple(_notes(plan, numbers, left_out, n_missing)),
     )
 
 
 def _people(numbers: Numbers, users: pl.DataFrame | None) -> pl.DataFrame:
-    """A row for each user of the feeds, in the order of their numbers."""
+    """A row of `users` for each user of the feeds, in the order of their numbers."""
     ids = numbers.users.alias("user_id")
     return ids.to_frame() if users is None else rows_of_ids(ids, users, "users")
 
 
 def _cohorts(people: pl.DataFrame, column: str, *, named: bool) -> pl.Series:
-    """Text, one a user."""
+    """Cohort of each user as text; "all" for every user if there is no column "cohort"."""
     if column not in people.columns:
         if column != "cohort":
             where = f"users have no {column!r}" if named else "there is no users frame"
@@ -169,6 +176,7 @@ def _cohorts(people: pl.DataFrame, column: str, *, named: bool) -> pl.Series:
 def _measures(
     items: Items, labels: Attributes, feeds: Mapping[str, Served], plan: Plan
 ) -> dict[str, Measure]:
+    """The measures that can be computed from what the frames hold."""
     provides = [
         name
         for name in ("from_newcomers", "creators", "popularity", "vectors")
@@ -182,7 +190,7 @@ def _measures(
 
 
 def _masks(cohorts: pl.Series) -> dict[str, NDArray[np.bool_]]:
-    """Who is in each cohort; and everybody, if there are several."""
+    """Bool (n_users,) for each cohort and, if there are several, for all users."""
     masks = _by_value(cohorts)
     return masks if len(masks) == 1 else {**masks, EVERYBODY: np.ones(len(cohorts), dtype=np.bool_)}
 
@@ -191,50 +199,54 @@ def _by_value(names: pl.Series) -> dict[str, NDArray[np.bool_]]:
     return {name: (names == name).to_numpy() for name in in_order(names)}
 
 
-def _nobody(plan: Plan, numbers: Numbers) -> str:
+def _no_users(plan: Plan, numbers: Numbers) -> str:
+    """The error if no user can be compared."""
     when = " on a day that they share" if numbers.has_days and plan.kind == "same day" else ""
-    return f"user_id: no user has a feed in every frame{when}; are the ids the same people's?"
+    return f"user_id: no user has a feed in every frame{when}; do the ids mean the same users?"
 
 
-def _notes(plan: Plan, numbers: Numbers, alone: Mapping[str, int], missing: int) -> list[str]:
+def _notes(plan: Plan, numbers: Numbers, left_out: Mapping[str, int], n_missing: int) -> list[str]:
     notes = [
-        "Intervals are over users alone. They do not cover what would change for everybody at "
-        "once: another training run, another week."
+        "Intervals are over users alone. They do not cover what changes for all users at once, "
+        "such as another training run or another week."
     ]
     if plan.floor == "reference":
         notes.append("Floor: drift of the reference feeds from A. excess = drift - floor.")
     elif plan.floor == "turnover":
-        counted = sum(day in plan.floors for _, day in plan.pairs)
+        n_with_floor = sum(day in plan.floors for _, day in plan.pairs)
         notes.append(
-            "Floor: turnover, the drift of A's feeds from one day to the next (as far apart as "
-            "what is compared). It holds what is new every day, so excess may be negative; mixes "
-            "are day by day, not pooled."
+            "Floor: turnover, the drift of A's feeds between two of its days, as far apart as the "
+            "days that are compared. It includes the new items of each day, so excess may be "
+            "negative. Mixes are compared day by day, not pooled."
             if plan.kind == "before and after"
-            else "Floor: turnover, the drift of A's feeds from the day before. It holds what is "
-            "new every day, which A and B share, so excess may be negative; mixes are day by day, "
-            "not pooled. A second realisation of A (reference) makes a better floor."
+            else "Floor: turnover, the drift of A's feeds from the day before. It includes the new "
+            "items of each day, which A and B share, so excess may be negative. Mixes are compared "
+            "day by day, not pooled. A second realisation of A (reference) makes a better floor."
         )
-        if counted < len(plan.pairs):
+        if n_with_floor < len(plan.pairs):
             notes.append(
-                f"Over all days, excess rests on {counted} of {len(plan.pairs)} days: those with a "
-                "floor, user by user. Drift is over all, so drift - floor is another figure."
+                f"Over all days, excess is a mean over the {n_with_floor} of {len(plan.pairs)} "
+                "days with a floor. Drift is a mean over all days, so excess is not drift - floor."
             )
     else:
         notes.append(
-            "No floor: drift holds whatever moves feeds anyway, such as training again. Give a "
-            "second realisation of A (reference), or several days."
+            "No floor: drift includes what changes feeds anyway, such as another training run. "
+            "Give a second realisation of A (reference), or several days."
         )
     if plan.kind == "before and after":
         last = numbers.days[plan.pairs[0][0]]
-        notes.append(f"Before and after: A's last day ({last}) beside each day of B.")
-    left = [f"{count:,} of {name}" for name, count in alone.items() if count]
-    if left:
+        notes.append(f"Before and after: each day of B is compared with A's last day ({last}).")
+    counts = [f"{count:,} of {name}" for name, count in left_out.items() if count]
+    if counts:
         notes.append(
-            f"Left out, as the user has no feed in every frame that day: feeds {', '.join(left)}."
+            f"Feeds left out, because not every frame has a feed of the user on the day: "
+            f"{', '.join(counts)}."
         )
     unused = len(numbers.days) - len({day for pair in plan.pairs for day in pair})
     if plan.kind == "same day" and unused:
-        notes.append(f"Days that not all frames have, left out: {unused}.")
-    if missing:
-        notes.append(f"Items without a row in the items frame: {missing:,}; attributes 'unknown'.")
+        notes.append(f"Days left out, because not all frames have them: {unused}.")
+    if n_missing:
+        notes.append(
+            f"{n_missing:,} items have no row in the items frame; their attributes are 'unknown'."
+        )
     return notes

@@ -1,4 +1,4 @@
-"""From per-user values to frames: means with intervals over users, and drift beside its floor."""
+"""Tables of a comparison from per-user values: means with intervals, drift, floor and excess."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -18,19 +18,19 @@ EVERYBODY = "all"
 _EDGES = ("", "_ci_low", "_ci_high")
 _ESTIMATES = ("drift", "floor", "excess")
 Masks = Mapping[str, NDArray[np.bool_]]
-"""Bool (n_users,) by name: who is in a cohort or group."""
+"""Members of each cohort or group: bool (n_users,) by name."""
 
 
 def per_user_of(
     values: Values, numbers: Numbers, cohorts: pl.Series, measures: Mapping[str, Measure]
 ) -> pl.DataFrame:
-    """feeds · day · cohort · user_id · a column for each measure; day is null over all days.
+    """The table `FeedComparison.per_user`.
 
     Args:
-        values: from `measured`.
-        numbers: what users and days are called.
-        cohorts: (n_users,) text.
-        measures: columns.
+        values: per-user values from `measured`.
+        numbers: ids of users and days.
+        cohorts: (n_users,), cohort of each user as text.
+        measures: the measures, which become columns.
     """
     frames = []
     for name in FEEDS:
@@ -49,21 +49,21 @@ def per_user_of(
 
 
 def summary_of(values: Values, numbers: Numbers, cohorts: Masks) -> pl.DataFrame:
-    """feeds · day · cohort · measure · mean · ci_low · ci_high · n_users.
+    """The table `FeedComparison.summary`.
 
     Args:
-        values: from `measured`.
-        numbers: what days are called.
-        cohorts: whom to take means over.
+        values: per-user values from `measured`.
+        numbers: the days.
+        cohorts: members of the cohorts over which means are taken.
     """
     rows = []
     for name in FEEDS:
         for day in _days_of(values, name):
-            found = values[name, day]
+            per_user = values[name, day]
             for cohort, member in cohorts.items():
-                chosen = member[found.users]
-                for measure, own in found.values.items():
-                    interval = users_interval(own[chosen])
+                in_cohort = member[per_user.users]
+                for measure, of_users in per_user.values.items():
+                    interval = users_interval(of_users[in_cohort])
                     if interval.n_users:
                         at = {"feeds": name, "day": _label(numbers, day), "cohort": cohort}
                         rows.append({**at, "measure": measure, **_mean(interval)})
@@ -75,13 +75,13 @@ def summary_of(values: Values, numbers: Numbers, cohorts: Masks) -> pl.DataFrame
 def drift_of(
     values: Values, numbers: Numbers, cohorts: Masks, measures: Mapping[str, Measure]
 ) -> pl.DataFrame:
-    """Drift, floor and excess by day, cohort and measure; see `FeedComparison.drift`.
+    """The table `FeedComparison.drift`.
 
     Args:
-        values: from `measured`.
-        numbers: what days are called.
-        cohorts: whom to take means over.
-        measures: what was computed.
+        values: per-user values from `measured`.
+        numbers: the days.
+        cohorts: members of the cohorts over which means are taken.
+        measures: the measures.
     """
     rows = []
     for day in _days_of(values, "b"):
@@ -99,13 +99,13 @@ def groups_of(
     groups: Mapping[str, Masks],
     measures: Mapping[str, Measure],
 ) -> pl.DataFrame:
-    """The headline of `drift_of` for each group: attribute · group · measure · …
+    """The table `FeedComparison.groups`.
 
     Args:
-        values: from `measured`.
-        numbers: what days are called.
-        groups: who is in a group, by attribute and name.
-        measures: what was computed.
+        values: per-user values from `measured`.
+        numbers: the days.
+        groups: members of the groups, by attribute and name of the group.
+        measures: the measures.
     """
     rows = []
     for attribute, masks in groups.items():
@@ -118,11 +118,11 @@ def groups_of(
 
 
 def quantiles_of(per_user: pl.DataFrame, several: bool) -> pl.DataFrame:
-    """feeds · day · cohort · measure · mean · p10 · p50 · p90 · p99 · top_tenth · n_users.
+    """The table `FeedComparison.quantiles`.
 
     Args:
-        per_user: from `per_user_of`.
-        several: whether there are several cohorts, so that all together get rows too.
+        per_user: the table from `per_user_of`.
+        several: whether there are several cohorts, so that all users together get rows too.
     """
     days = per_user["day"].unique().drop_nulls().sort()
     place = pl.col("day").replace_strict(days, range(len(days)), return_dtype=pl.Int32)
@@ -137,12 +137,12 @@ def quantiles_of(per_user: pl.DataFrame, several: bool) -> pl.DataFrame:
     if several:
         frames.append(quantiles(keyed.with_columns(cohort=pl.lit(EVERYBODY))))
     back = pl.col("day").replace_strict(range(len(days)), days, return_dtype=days.dtype)
-    found = pl.concat(frames).rename({"arm": "feeds"}).with_columns(back)
-    return found.drop("recommender", "mitigation", "n_seeds")
+    table = pl.concat(frames).rename({"arm": "feeds"}).with_columns(back)
+    return table.drop("recommender", "mitigation", "n_seeds")
 
 
 def _days_of(values: Values, name: str) -> Iterator[int | None]:
-    """The headline first, then the days in order."""
+    """The days with values of some feeds: None, for all days, first, then the days in order."""
     days = [day for feeds, day in values if feeds == name]
     yield from sorted(days, key=lambda day: -1 if day is None else day)
 
@@ -160,37 +160,37 @@ def _column(rows: Rows, measure: str) -> pl.Series | pl.Expr:
 def _drift_row(
     values: Values, day: int | None, member: NDArray[np.bool_], measure: Measure
 ) -> dict[str, Any]:
-    """Estimates of one measure over the users who have a value in all that is compared."""
+    """Estimates of a measure over the members with a drift and, if there is a floor, an excess."""
     drift, floor = (
-        _of_everybody(values.get((name, day)), measure.name, member.size) for name in ("b", "floor")
+        _of_all_users(values.get((name, day)), measure.name, member.size) for name in ("b", "floor")
     )
     level = np.full(member.size, np.nan)
     after = drift
     if measure.kind == "level":
-        level = _of_everybody(values["a", day], measure.name, member.size)
+        level = _of_all_users(values["a", day], measure.name, member.size)
         drift = after - level
     has_floor = bool((~np.isnan(floor) & member).any())
     excess = drift - floor
-    if (EXCESS, day) in values:  # of days that have a floor alone, as drift may not be
-        excess = _of_everybody(values[EXCESS, day], measure.name, member.size)
-    known = member & ~np.isnan(drift) & (~np.isnan(excess) if has_floor else True)
+    if (EXCESS, day) in values:  # over the days with a floor, while drift is over all days
+        excess = _of_all_users(values[EXCESS, day], measure.name, member.size)
+    counted = member & ~np.isnan(drift) & (~np.isnan(excess) if has_floor else True)
     row: dict[str, Any] = {"measure": measure.name, "a": None, "b": None}
-    if measure.kind == "level" and known.any():
-        row |= {"a": float(level[known].mean()), "b": float(after[known].mean())}
-    for name, own in zip(_ESTIMATES, (drift, floor, excess), strict=True):
-        interval = users_interval(own[known])
+    if measure.kind == "level" and counted.any():
+        row |= {"a": float(level[counted].mean()), "b": float(after[counted].mean())}
+    for name, of_users in zip(_ESTIMATES, (drift, floor, excess), strict=True):
+        interval = users_interval(of_users[counted])
         ends = (interval.mean, interval.low, interval.high)
         row |= {f"{name}{edge}": float(end) for edge, end in zip(_EDGES, ends, strict=True)}
-    full = measure.kind == "drift" and has_floor and row["floor"] >= SATURATED
-    return {**row, "saturated": bool(full), "n_users": int(known.sum())}
+    saturated = measure.kind == "drift" and has_floor and row["floor"] >= SATURATED
+    return {**row, "saturated": bool(saturated), "n_users": int(counted.sum())}
 
 
-def _of_everybody(rows: Rows | None, measure: str, n: int) -> NDArray[np.float64]:
-    """One value a user, NaN where there is none."""
-    everybody = np.full(n, np.nan)
+def _of_all_users(rows: Rows | None, measure: str, n_users: int) -> NDArray[np.float64]:
+    """Float64 (n_users,): a value per user, NaN for users without one."""
+    of_users = np.full(n_users, np.nan)
     if rows is not None:
-        everybody[rows.users] = rows.values[measure]
-    return everybody
+        of_users[rows.users] = rows.values[measure]
+    return of_users
 
 
 def _mean(interval: Any) -> dict[str, Any]:

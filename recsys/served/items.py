@@ -1,4 +1,4 @@
-"""What is known of the items that were served: attributes, creators, popularity, embeddings."""
+"""Data of the served items as arrays: attributes, creators, popularity, embeddings."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,28 +16,28 @@ _USUAL_ATTRIBUTES = ("language", "format", "topic", "product_tag")
 _NEWCOMER = "newcomer"
 
 
-def known_items(
+def items_of(
     numbers: Numbers,
     items: pl.DataFrame | None,
     users: pl.DataFrame | None,
     cohort: str,
     attributes: Sequence[str] | Mapping[str, str] | None,
 ) -> tuple[Items, Attributes, int]:
-    """What measures want to know of the items.
+    """The data of the items of some feeds that measures need.
 
     Args:
         numbers: the items of the feeds.
-        items: item_id and what is known, for people.
-        users: user_id and cohorts; creators are looked up there.
-        cohort: its column of cohorts.
+        items: item_id and other columns of items, see `compare_feeds`; None if there are none.
+        users: user_id and cohorts, in which creators are looked up; None if there are none.
+        cohort: column of cohorts in `users`, such as "cohort".
         attributes: columns of `items`, or {name: column}; None for the usual ones.
 
     Returns:
-        Arrays, the meaning of attributes' codes, and how many items have no row.
+        The data, the labels of the codes of attributes, and the number of items without a row.
 
     Raises:
-        ConfigError: an attribute that is no column.
-        LogError: columns that hold something else than they should.
+        ConfigError: an attribute is not a column of `items`.
+        LogError: a column does not hold what it should.
     """
     ids = numbers.items.alias("item_id")
     if items is None:
@@ -45,7 +45,7 @@ def known_items(
     table = rows_of_ids(ids, items.with_columns(_is_there=pl.lit(True)), "items")
     chosen = _chosen(table.drop("_is_there"), attributes)
     labels = attributes_of(table, chosen)
-    known = Items(
+    data = Items(
         attributes={name: codes for name, (codes, _) in labels.items()},
         from_newcomers=_from_newcomers(table, users, cohort),
         creators=creators_of(table),
@@ -53,13 +53,13 @@ def known_items(
         vectors=vectors_of(table),
     )
     missing = table["_is_there"].null_count() if items.width > 1 else 0
-    return known, labels, missing
+    return data, labels, missing
 
 
 def _chosen(
     table: pl.DataFrame, attributes: Sequence[str] | Mapping[str, str] | None
 ) -> dict[str, str]:
-    """Column by name of the attribute."""
+    """{name of the attribute: column}."""
     if attributes is None:
         return {name: name for name in _USUAL_ATTRIBUTES if name in table.columns}
     chosen = (
@@ -75,21 +75,22 @@ def _chosen(
 def _from_newcomers(
     table: pl.DataFrame, users: pl.DataFrame | None, cohort: str
 ) -> NDArray[np.bool_] | None:
-    """Items by newcomers; None where that is not known."""
+    """Bool (n_items,): items whose creator is a newcomer; None if this is not known."""
     if "creator_cohort" in table.columns:
         return _are_newcomers(table["creator_cohort"])
     if users is None or cohort not in users.columns or "creator_id" not in table.columns:
         return None
-    own = pl.DataFrame({"user_id": plain_ids(users["user_id"], "users"), "cohort": users[cohort]})
+    user_ids = plain_ids(users["user_id"], "users")
+    cohorts = pl.DataFrame({"user_id": user_ids, "cohort": users[cohort]})
     creators = plain_ids(table["creator_id"], "items").alias("user_id")
-    if creators.dtype != own["user_id"].dtype:
+    if creators.dtype != user_ids.dtype:
         raise LogError(
             f"items: creator_id is {table['creator_id'].dtype} and users' user_id "
             f"{users['user_id'].dtype}; give both the same type, or items a column creator_cohort"
         )
-    if not (own["cohort"].cast(pl.String) == _NEWCOMER).any():
+    if not _are_newcomers(cohorts["cohort"]).any():
         return None
-    joined = creators.to_frame().join(own, on="user_id", how="left", maintain_order="left")
+    joined = creators.to_frame().join(cohorts, on="user_id", how="left", maintain_order="left")
     return _are_newcomers(joined["cohort"])
 
 
@@ -105,6 +106,6 @@ def _popularity(table: pl.DataFrame) -> NDArray[np.float64] | None:
     if values is None or not values.is_finite().all() or bool((values < 0).any()):
         raise LogError(
             f"items: popularity is {column.dtype}; give numbers from 0 up, "
-            "such as the share of readers who liked the item"
+            "such as the share of users who liked the item"
         )
     return values.to_numpy()

@@ -1,4 +1,4 @@
-"""Frames of served feeds as arrays: checked once, on the way in; numbered alike in all frames."""
+"""Reads frames of served feeds into arrays, checks them, and numbers users, items and days."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,17 +13,18 @@ from recsys.logs.schema import checked, to_polars
 
 _TEXT = (pl.String, pl.Categorical, pl.Enum)
 _LARGEST = 2**63 - 1
+"""Largest number that Int64 holds."""
 
 
 @dataclass(frozen=True, eq=False)
 class Served:
-    """The feeds of one frame, in the order of days and, within a day, of users.
+    """The feeds of one frame, a row each, in the order of days and, within a day, of users.
 
     Attributes:
-        day: int32 (n,), place of the day in `Numbers.days`.
-        user: int32 (n,), place of the user in `Numbers.users`.
-        ids: int32 (n, k), places of the items in `Numbers.items`, -1 for empty slots at the end.
-        scores: float64 (n, k), NaN where there is none; None if the frame has no scores.
+        day: int32 (n,), position of the day in `Numbers.days`.
+        user: int32 (n,), position of the user in `Numbers.users`.
+        ids: int32 (n, k), positions of the items in `Numbers.items`; -1 in empty slots at the end.
+        scores: float64 (n, k), NaN in empty slots; None if the frame has no scores.
     """
 
     day: NDArray[np.int32]
@@ -33,7 +34,7 @@ class Served:
 
     @property
     def days(self) -> list[int]:
-        """The days that have feeds, in order."""
+        """The days with feeds, in order."""
         return [int(day) for day in np.unique(self.day)]
 
     def on(self, day: int) -> slice:
@@ -43,11 +44,12 @@ class Served:
 
 @dataclass(frozen=True, eq=False)
 class Numbers:
-    """What the numbers in `Served` stand for: ids and days as people gave them, in order.
+    """The ids and days that the numbers in `Served` stand for, each in order.
 
     Attributes:
-        users, items: ids, integers or text.
-        days: integers or dates; one null where feeds have no day.
+        users: ids of users, integers or text.
+        items: ids of items, integers or text.
+        days: integers or dates; a single null where feeds have no days.
     """
 
     users: pl.Series
@@ -61,44 +63,44 @@ class Numbers:
 
 
 def read_feeds(frames: Mapping[str, Any], k: int | None) -> tuple[dict[str, Served], Numbers]:
-    """Feeds as arrays, all frames numbered alike.
+    """Reads frames of feeds; a user, an item or a day has the same number in all frames.
 
     Args:
-        frames: by what messages call them: user_id · rank (1 = top) · item_id, and day and score
-            where there are any; a row a slot.
-        k: ranks to keep; None for the deepest feed of all.
+        frames: frames by their name in error messages, such as "a". A frame has one row per slot:
+            user_id · rank (1 = top) · item_id and, if known, day and score.
+        k: number of ranks to keep, such as 20; None for those of the deepest feed of all frames.
 
     Returns:
-        The feeds of each frame, and what their numbers mean.
+        The feeds of each frame, and the ids and days that numbers stand for.
 
     Raises:
-        LogError: frames that lack a column or rows, ids or days that do not match, ranks that
-            repeat or leave gaps, an item that stands twice in a feed.
+        LogError: a frame lacks a column or has no rows, ids or days of frames do not match, ranks
+            repeat or leave gaps, or an item stands twice in a feed.
     """
     tables = {
         name: checked(to_polars(frame, name), "feeds", name) for name, frame in frames.items()
     }
     for name, table in tables.items():
         if table.is_empty():
-            raise LogError(f"{name}: no rows, so no feeds; check the file and what filters it")
+            raise LogError(f"{name}: no rows, so no feeds; check the file and its filters")
     tables = _with_days(tables)
     for column in ("user_id", "item_id"):
         tables = _with_ids(tables, column)
-    numbers = Numbers(*(_known(tables, column) for column in ("user_id", "item_id", "day")))
+    numbers = Numbers(*(_distinct(tables, column) for column in ("user_id", "item_id", "day")))
     depth = max(int(table["rank"].max()) for table in tables.values()) if k is None else k  # type: ignore[arg-type]
     return {name: _served(table, numbers, depth, name) for name, table in tables.items()}, numbers
 
 
 def rows_of_ids(ids: pl.Series, frame: pl.DataFrame, name: str) -> pl.DataFrame:
-    """A frame's rows in the order of some ids; null where it lacks one.
+    """The rows of a frame in the order of some ids; nulls for an id without a row.
 
     Args:
-        ids: integers or text, distinct.
-        frame: a row each, with a column called as `ids` is.
-        name: what messages call the frame.
+        ids: distinct integers or text; the name of the series is the column of ids in the frame.
+        frame: a row for each id.
+        name: name of the frame in error messages, such as "items".
 
     Raises:
-        LogError: no such column, ids of another kind, or ids that repeat.
+        LogError: the frame lacks the column, or its ids are of another type or repeat.
     """
     if ids.name not in frame.columns:
         raise LogError(
@@ -107,14 +109,14 @@ def rows_of_ids(ids: pl.Series, frame: pl.DataFrame, name: str) -> pl.DataFrame:
     column = frame[ids.name]
     if _kind(column) != _kind(ids):
         raise LogError(
-            f"{name}: {ids.name} is {column.dtype} there and {_word(ids)} in the feeds; "
+            f"{name}: {ids.name} is {column.dtype} there and {_type_in_words(ids)} in the feeds; "
             "give both the same type"
         )
     repeated = frame.height - column.n_unique()
     if repeated:
         raise LogError(f"{name}: {repeated:,} rows repeat an {ids.name}; give one row for each")
-    own = frame.with_columns(plain_ids(column, name))
-    return ids.to_frame().join(own, on=ids.name, how="left", maintain_order="left")
+    rows = frame.with_columns(plain_ids(column, name))
+    return ids.to_frame().join(rows, on=ids.name, how="left", maintain_order="left")
 
 
 def plain_ids(column: pl.Series, name: str) -> pl.Series:
@@ -122,10 +124,10 @@ def plain_ids(column: pl.Series, name: str) -> pl.Series:
 
     Args:
         column: integers or text.
-        name: what messages call its frame.
+        name: name of the frame in error messages, such as "items".
 
     Raises:
-        LogError: numbers that Int64 cannot hold.
+        LogError: a number is too large for Int64.
     """
     if not column.dtype.is_integer():
         return column.cast(pl.String)
@@ -138,22 +140,23 @@ def plain_ids(column: pl.Series, name: str) -> pl.Series:
 
 
 def _kind(column: pl.Series) -> str:
-    """Integers of all widths are one kind, and so are all texts."""
+    """Kind of ids: "integers" of any width, "text" of any type, or the name of the dtype."""
     if column.dtype.is_integer():
         return "integers"
     return "text" if column.dtype in _TEXT else str(column.dtype)
 
 
-def _word(column: pl.Series) -> str:
+def _type_in_words(column: pl.Series) -> str:
     return {"integers": "an integer", "text": "text"}.get(_kind(column), _kind(column))
 
 
 def _with_ids(tables: Mapping[str, pl.DataFrame], column: str) -> dict[str, pl.DataFrame]:
+    """The tables with a column of ids as `plain_ids`, of the same type in all."""
     kinds = {name: _kind(table[column]) for name, table in tables.items()}
     if len(set(kinds.values())) > 1:
-        said = ", ".join(f"{kind} in {name}" for name, kind in kinds.items())
+        found = ", ".join(f"{kind} in {name}" for name, kind in kinds.items())
         raise LogError(
-            f"{column}: {said}, so no two can be the same; cast one of them, "
+            f"{column}: {found}, so no two ids can be equal; cast one of them, "
             f"such as with polars.col({column!r}).cast(polars.String)"
         )
     return {
@@ -162,12 +165,12 @@ def _with_ids(tables: Mapping[str, pl.DataFrame], column: str) -> dict[str, pl.D
 
 
 def _with_days(tables: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
-    """All with a column day of one type; all null where none has any."""
+    """The tables with a column day of the same type, which is null where no table has days."""
     having = [name for name, table in tables.items() if "day" in table.columns]
     lacking = [name for name in tables if name not in having]
     if having and lacking:
         raise LogError(
-            f"day: a column of {', '.join(having)} but not of {', '.join(lacking)}; "
+            f"day: the column is in {', '.join(having)} but not in {', '.join(lacking)}; "
             "give it to all frames or to none"
         )
     if not having:
@@ -185,31 +188,31 @@ def _with_days(tables: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
             raise LogError(f"{name}: {nulls:,} of {table.height:,} rows have no day; fill them in")
     dates = {name: table["day"].dtype == pl.Date for name, table in tables.items()}
     if len(set(dates.values())) > 1:
-        said = ", ".join(f"{'dates' if date else 'integers'} in {n}" for n, date in dates.items())
-        raise LogError(f"day: {said}; give all the same type")
+        found = ", ".join(f"{'dates' if date else 'integers'} in {n}" for n, date in dates.items())
+        raise LogError(f"day: {found}; give all frames the same type")
     common = pl.Date() if all(dates.values()) else pl.Int32()
     return {name: table.with_columns(pl.col("day").cast(common)) for name, table in tables.items()}
 
 
-def _known(tables: Mapping[str, pl.DataFrame], column: str) -> pl.Series:
-    """All values that occur, in order."""
+def _distinct(tables: Mapping[str, pl.DataFrame], column: str) -> pl.Series:
+    """All values of a column in any table, in order."""
     return pl.concat([table[column].unique() for table in tables.values()]).unique().sort()
 
 
-def _numbered(values: pl.Series, known: pl.Series) -> NDArray[np.int64]:
-    """Places of values among those known."""
-    if known.dtype == pl.String:
-        return values.cast(pl.Enum(known)).to_physical().to_numpy().astype(np.int64)
-    if known.null_count():
+def _numbered(values: pl.Series, distinct: pl.Series) -> NDArray[np.int64]:
+    """Position of each value among the distinct values, which are in order."""
+    if distinct.dtype == pl.String:
+        return values.cast(pl.Enum(distinct)).to_physical().to_numpy().astype(np.int64)
+    if distinct.null_count():  # a single null: feeds without days
         return np.zeros(len(values), dtype=np.int64)
-    own, theirs = known.to_physical().to_numpy(), values.to_physical().to_numpy()
-    return np.searchsorted(own, theirs)
+    return np.searchsorted(distinct.to_physical().to_numpy(), values.to_physical().to_numpy())
 
 
 def _served(table: pl.DataFrame, numbers: Numbers, depth: int, name: str) -> Served:
+    """The feeds of a table, its ranks and items checked."""
     user, item, day = (
-        _numbered(table[column], known)
-        for column, known in (
+        _numbered(table[column], distinct)
+        for column, distinct in (
             ("user_id", numbers.users),
             ("item_id", numbers.items),
             ("day", numbers.days),
@@ -232,10 +235,10 @@ def _served(table: pl.DataFrame, numbers: Numbers, depth: int, name: str) -> Ser
         scores = np.full(ids.shape, np.nan)
         values = table["score"].cast(pl.Float64).to_numpy()[order]
         scores[row[kept], place[kept]] = values[kept]
-    whose = feed[starts]
+    day, user = np.divmod(feed[starts], len(numbers.users))
     return Served(
-        (whose // len(numbers.users)).astype(np.int32),
-        (whose % len(numbers.users)).astype(np.int32),
+        day.astype(np.int32),
+        user.astype(np.int32),
         ids,
         scores,
     )
@@ -248,22 +251,22 @@ def _check_ranks(
     numbers: Numbers,
     name: str,
 ) -> None:
-    """Raises unless each feed has the ranks 1, 2, 3 … once each."""
+    """Raises unless each feed has each of the ranks 1, 2, 3, … once."""
     wrong = np.flatnonzero(rank != place + 1)
     if not wrong.size:
         return
     row, feeds = wrong[0], np.unique(feed[wrong]).size
-    where = _called(feed[row], numbers)
+    whose = _user_and_day(feed[row], numbers)
     if place[row] and rank[row] == rank[row - 1]:
-        said = f"rank {rank[row]} stands twice in the feed of {where}"
-        advice = "give each user one feed a day, a row a slot"
+        problem = f"rank {rank[row]} stands twice in the feed of {whose}"
+        advice = "give each user one feed per day, with one row per slot"
     else:
-        said = f"rank {place[row] + 1} is missing from the feed of {where}"
+        problem = f"rank {place[row] + 1} is missing from the feed of {whose}"
         advice = (
-            "number the slots that are left afresh: "
+            "number the remaining slots again from 1, such as with "
             "polars.col('rank').rank('ordinal').over('user_id', 'day')"
         )
-    raise LogError(f"{name}: {said} ({feeds:,} feeds have such ranks); {advice}")
+    raise LogError(f"{name}: {problem} ({feeds:,} feeds have such ranks); {advice}")
 
 
 def _check_items(
@@ -274,17 +277,17 @@ def _check_items(
     ordered = np.sort(slot)
     repeated = ordered[1:][ordered[1:] == ordered[:-1]]
     if repeated.size:
-        which, what = divmod(int(repeated[0]), len(numbers.items))
+        which_feed, which_item = divmod(int(repeated[0]), len(numbers.items))
         feeds = np.unique(repeated // len(numbers.items)).size
         raise LogError(
-            f"{name}: item {numbers.items[what]!r} stands twice in the feed of "
-            f"{_called(which, numbers)} ({feeds:,} feeds repeat an item); keep its highest rank "
-            "and number the slots afresh"
+            f"{name}: item {numbers.items[which_item]!r} stands twice in the feed of "
+            f"{_user_and_day(which_feed, numbers)} ({feeds:,} feeds repeat an item); keep its "
+            "first slot and number the slots again from 1"
         )
 
 
-def _called(feed: Any, numbers: Numbers) -> str:
-    """Whose feed of what day it is."""
+def _user_and_day(feed: Any, numbers: Numbers) -> str:
+    """User and day of the feed with the number day · n_users + user, in words."""
     day, user = divmod(int(feed), len(numbers.users))
     when = f" on day {numbers.days[day]}" if numbers.has_days else ""
     return f"user {numbers.users[user]!r}{when}"

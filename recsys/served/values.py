@@ -1,4 +1,4 @@
-"""Every measure of every user's feeds: in A, in B, and on the floor, by day and over all days."""
+"""Per-user values of all measures: of A, of B and of the floor, by day and over all days."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,14 +12,15 @@ from recsys.served.days import Plan
 from recsys.served.read import Served
 
 FEEDS = ("a", "b", "floor")
-"""Rows of per-user values: of A, of B beside A, and of what moves without B."""
+"""Kinds of per-user values: levels of A; levels of B and its drift from A; drift of the floor."""
 EXCESS = "excess"
-"""What B moves beyond turnover, over the days on which a user has both; over all days only."""
+"""Kind of the values drift - turnover: a user's mean over the days with both. It exists over all
+days only."""
 
 
 @dataclass(frozen=True, eq=False)
 class Items:
-    """What is known of the items, each (n_items,) or (n_items, d), as `FeedPair` takes it."""
+    """Data of the items, each (n_items,) or (n_items, d), as in `FeedPair`; None if not known."""
 
     attributes: Mapping[str, NDArray[np.int32]]
     from_newcomers: NDArray[np.bool_] | None = None
@@ -29,11 +30,12 @@ class Items:
 
 
 class Rows(NamedTuple):
-    """Values of some users, each once.
+    """Values of some users.
 
     Attributes:
-        users: int32 (n,), ascending.
-        values: float64 (n,) by measure; of the floor, a level is the difference of two.
+        users: int32 (n,), numbers of the users, ascending.
+        values: float64 (n,) by name of the measure. In rows of the floor the value of a level is
+            the difference between the two feeds that give the floor.
     """
 
     users: NDArray[np.int32]
@@ -41,108 +43,108 @@ class Rows(NamedTuple):
 
 
 Values = dict[tuple[str, int | None], Rows]
-"""By feeds (`FEEDS`, `EXCESS`) and day, None being the mean over days."""
+"""Rows by kind (`FEEDS`, `EXCESS`) and day; day None is the mean over days."""
 
 
 class _Pair(NamedTuple):
-    """Feeds of one frame on one day, beside those of another.
-
-    `before` is the day since when the second's turnover is counted, with who is counted; None if
-    there is no such day.
-    """
+    """Two sets of feeds to compare, each of one frame and one day."""
 
     first: Served
     second: Served
     days: tuple[int, int]
+    """Day of the first and of the second feeds."""
     before: tuple[int, NDArray[np.int32]] | None = None
+    """Earlier day from which the turnover of the second feeds is measured, and the users who were
+    measured on that day; None if there is no such day."""
 
 
 def measured(
     feeds: Mapping[str, Served], plan: Plan, items: Items, measures: Mapping[str, Measure]
 ) -> tuple[Values, dict[str, int]]:
-    """Values of all users by feeds and day, and over the days; and how many are left out.
+    """Values of all users, by day and over all days; and the number of feeds that were left out.
 
-    A user counts on a day with a feed in every frame.
+    A user is measured on a day if every frame holds a feed of the user.
 
     Args:
-        feeds: of "a", "b" and, if there is one, "reference".
-        plan: which days are set beside one another.
-        items: what is known of the items.
-        measures: what to compute.
+        feeds: feeds by frame: "a", "b" and, if given, "reference".
+        plan: the days to compare.
+        items: data of the items.
+        measures: the measures, by name.
 
     Returns:
-        The values, and the feeds of B's and of A's side that stand alone, by frame.
+        The values; and for each frame the number of feeds of users who were not measured.
     """
     values: Values = {}
-    alone = dict.fromkeys(feeds, 0)
-    members: dict[int, NDArray[np.int32]] = {}
+    left_out = dict.fromkeys(feeds, 0)
+    measured_users: dict[int, NDArray[np.int32]] = {}
 
-    def since(day: int) -> tuple[int, NDArray[np.int32]] | None:
-        before = plan.before.get(day)
-        return None if before is None else (before, members[before])
+    def before(day: int) -> tuple[int, NDArray[np.int32]] | None:
+        earlier = plan.before.get(day)
+        return None if earlier is None else (earlier, measured_users[earlier])
 
     levels = {name: measure for name, measure in measures.items() if measure.kind == "level"}
     for pair in plan.pairs:
-        there = _there(feeds, plan, pair)
-        users = _in_all(list(there.values()))
-        for name, own in there.items():
-            alone[name] += own.size - users.size
+        by_frame = _users_by_frame(feeds, plan, pair)
+        users = _in_all(list(by_frame.values()))
+        for name, of_frame in by_frame.items():
+            left_out[name] += of_frame.size - users.size
         day = pair[1]
-        members[day] = users
-        both = _Pair(feeds["a"], feeds["b"], pair, since(day))
-        alone_a = _Pair(feeds["a"], feeds["a"], (pair[0],) * 2, since(pair[0]))
-        values["b", day] = _rows(both, users, items, measures)
-        values["a", day] = _rows(alone_a, users, items, levels)
+        measured_users[day] = users
+        b_beside_a = _Pair(feeds["a"], feeds["b"], pair, before(day))
+        a_beside_itself = _Pair(feeds["a"], feeds["a"], (pair[0],) * 2, before(pair[0]))
+        values["b", day] = _rows(b_beside_a, users, items, measures)
+        values["a", day] = _rows(a_beside_itself, users, items, levels)
         other = feeds["reference"] if plan.floor == "reference" else feeds["a"]
-        floor = [
+        floors = [
             _floor_rows(
-                _Pair(feeds["a"], other, days, since(days[1])),
-                _Pair(feeds["a"], feeds["a"], (days[0],) * 2, since(days[0])),
+                _Pair(feeds["a"], other, days, before(days[1])),
+                _Pair(feeds["a"], feeds["a"], (days[0],) * 2, before(days[0])),
                 users,
                 items,
                 measures,
             )
             for days in plan.floors.get(day, ())
         ]
-        if floor:
-            values["floor", day] = _mean_of(floor)
+        if floors:
+            values["floor", day] = _mean_of(floors)
     days = [day for _, day in plan.pairs]
     for name in FEEDS:
-        found = [values[name, day] for day in days if (name, day) in values]
-        if found:
-            values[name, None] = _mean_of(found)
-    beyond = [_excess(values, day, measures) for day in days if ("floor", day) in values]
-    if plan.floor == "turnover" and beyond:
-        values[EXCESS, None] = _mean_of(beyond)
+        by_day = [values[name, day] for day in days if (name, day) in values]
+        if by_day:
+            values[name, None] = _mean_of(by_day)
+    excess = [_excess(values, day, measures) for day in days if ("floor", day) in values]
+    if plan.floor == "turnover" and excess:
+        values[EXCESS, None] = _mean_of(excess)
     elif len(days) > 1:
-        _pool(values, feeds, plan, members, items, measures)
-    return values, alone
+        _pool_mixes(values, feeds, plan, measured_users, items, measures)
+    return values, left_out
 
 
-def _there(
+def _users_by_frame(
     feeds: Mapping[str, Served], plan: Plan, pair: tuple[int, int]
 ) -> dict[str, NDArray[np.int32]]:
-    """The users that have feeds, by frame, on the days of a comparison."""
-    there = {name: feeds[name].user[feeds[name].on(d)] for name, d in zip("ab", pair, strict=True)}
+    """The users with feeds on the days of a comparison, by frame."""
+    users = {name: feeds[name].user[feeds[name].on(d)] for name, d in zip("ab", pair, strict=True)}
     if plan.floor == "reference":
         ((_, day),) = plan.floors[pair[1]]
-        there["reference"] = feeds["reference"].user[feeds["reference"].on(day)]
-    return there
+        users["reference"] = feeds["reference"].user[feeds["reference"].on(day)]
+    return users
 
 
 def _excess(values: Values, day: int, measures: Mapping[str, Measure]) -> Rows:
-    """Drift less the floor of one day, of the users who have a floor."""
-    floor, after, before = (values[name, day] for name in ("floor", "b", "a"))
-    own = {}
+    """drift - floor on one day, for the users with a floor."""
+    floor, b, a = (values[name, day] for name in ("floor", "b", "a"))
+    excess = {}
     for name, measure in measures.items():
-        drift = after.values[name]
+        drift = b.values[name]
         if measure.kind == "level":
-            drift = drift - before.values[name]
-        own[name] = drift[np.searchsorted(after.users, floor.users)] - floor.values[name]
-    return Rows(floor.users, own)
+            drift = drift - a.values[name]
+        excess[name] = drift[np.searchsorted(b.users, floor.users)] - floor.values[name]
+    return Rows(floor.users, excess)
 
 
 def _in_all(users: Sequence[NDArray[np.int32]]) -> NDArray[np.int32]:
+    """The users who are in each of some arrays, ascending."""
     common = users[0]
     for others in users[1:]:
         common = np.intersect1d(common, others, assume_unique=True)
@@ -151,17 +153,16 @@ def _in_all(users: Sequence[NDArray[np.int32]]) -> NDArray[np.int32]:
 
 def _floor_rows(
     pair: _Pair,
-    first: _Pair,
+    first_beside_itself: _Pair,
     users: NDArray[np.int32],
     items: Items,
     measures: Mapping[str, Measure],
 ) -> Rows:
-    """Drift of the second feeds from the first; of a level, the difference. `first` is the first
-    beside itself."""
+    """Drift of the second feeds of a pair from the first, and differences of levels."""
     users = _in_all([users, *(s.user[s.on(d)] for s, d in zip(pair[:2], pair.days, strict=True))])
     rows = _rows(pair, users, items, measures)
     levels = {name: measure for name, measure in measures.items() if measure.kind == "level"}
-    before = _rows(first, users, items, levels)
+    before = _rows(first_beside_itself, users, items, levels)
     differences = {name: rows.values[name] - before.values[name] for name in levels}
     return Rows(users, {**rows.values, **differences})
 
@@ -169,7 +170,7 @@ def _floor_rows(
 def _rows(
     pair: _Pair, users: NDArray[np.int32], items: Items, measures: Mapping[str, Measure]
 ) -> Rows:
-    """The measures of users who have feeds on both sides."""
+    """Values of all measures for users with feeds on both sides of a pair."""
     if not users.size:
         return Rows(users, {name: np.empty(0) for name in measures})
     sides = []
@@ -179,26 +180,29 @@ def _rows(
         sides.append((served.ids[at], None if served.scores is None else served.scores[at]))
     (reference, reference_scores), (ids, scores) = sides
     feeds = _feed_pair(reference, ids, items, reference_scores, scores)
-    changes = "turnover" in measures
-    previous, known = _previous(pair, users) if changes else (None, users)
-    if changes:
-        feeds = replace(feeds, previous=previous)
+    if "turnover" not in measures:
+        return Rows(users, {name: measure(feeds) for name, measure in measures.items()})
+    previous, with_previous = _previous(pair, users)
+    feeds = replace(feeds, previous=previous)
     values = {name: measure(feeds) for name, measure in measures.items()}
-    if changes:
-        values["turnover"] = np.where(np.isin(users, known), values["turnover"], np.nan)
+    values["turnover"] = np.where(np.isin(users, with_previous), values["turnover"], np.nan)
     return Rows(users, values)
 
 
 def _previous(pair: _Pair, users: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """The second's feeds of the day before, of the users who counted on that day, and these."""
+    """Feeds of the second frame on the earlier day of a pair, (n, k); and the users who have one.
+
+    A user has one if the user was measured on that day; the rows of other users hold -1.
+    """
     previous = np.full((users.size, pair.second.ids.shape[1]), -1, dtype=np.int32)
     if pair.before is None:
         return previous, users[:0]
-    day, counted = pair.before
-    known, rows = np.intersect1d(users, counted, assume_unique=True), pair.second.on(day)
-    at = rows.start + np.searchsorted(pair.second.user[rows], known)
-    previous[np.searchsorted(users, known)] = pair.second.ids[at]
-    return previous, known
+    day, measured_then = pair.before
+    with_previous = np.intersect1d(users, measured_then, assume_unique=True)
+    rows = pair.second.on(day)
+    at = rows.start + np.searchsorted(pair.second.user[rows], with_previous)
+    previous[np.searchsorted(users, with_previous)] = pair.second.ids[at]
+    return previous, with_previous
 
 
 def _feed_pair(
@@ -209,6 +213,7 @@ def _feed_pair(
     scores: NDArray[np.float64] | None = None,
     days: int = 1,
 ) -> FeedPair:
+    """A pair for measures; with several days the feeds of the days stand end to end in a row."""
     examine = 1 / np.log2(np.arange(2, ids.shape[1] // days + 2))
     return FeedPair(
         reference=reference,
@@ -224,32 +229,34 @@ def _feed_pair(
     )
 
 
-def _mean_of(found: Sequence[Rows]) -> Rows:
-    """Each user's mean over the rows that have a value, summed in their order."""
-    users = np.unique(np.concatenate([rows.users for rows in found]))
+def _mean_of(several: Sequence[Rows]) -> Rows:
+    """Mean of each user over the rows with a value, summed in the order of the rows."""
+    users = np.unique(np.concatenate([rows.users for rows in several]))
     values = {}
-    for name in found[0].values:
+    for name in several[0].values:
         total, count = np.zeros(users.size), np.zeros(users.size)
-        for rows in found:
-            known = ~np.isnan(rows.values[name])
-            at = np.searchsorted(users, rows.users[known])
-            total[at] += rows.values[name][known]
+        for rows in several:
+            has_value = ~np.isnan(rows.values[name])
+            at = np.searchsorted(users, rows.users[has_value])
+            total[at] += rows.values[name][has_value]
             count[at] += 1
         values[name] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
     return Rows(users, values)
 
 
-def _pool(
+def _pool_mixes(
     values: Values,
     feeds: Mapping[str, Served],
     plan: Plan,
-    members: Mapping[int, NDArray[np.int32]],
+    measured_users: Mapping[int, NDArray[np.int32]],
     items: Items,
     measures: Mapping[str, Measure],
 ) -> None:
-    """Measures mixes anew on the days' feeds laid end to end, as distances of few slots are biased.
+    """Replaces the means over days of mix distances by distances of mixes pooled over all days.
 
-    Not where the floor is turnover: the two ends of that would share all days but one.
+    Distances between mixes of few slots are biased upwards, so the feeds of all days are put end to
+    end. This is not done where the floor is turnover, because the two sides of the floor would then
+    share all days but one.
     """
     pooled = {name: measure for name, measure in measures.items() if measure.pooled}
     users = values["b", None].users
@@ -263,13 +270,14 @@ def _pool(
         ends = []
         for side in (0, 1):
             parts = []
-            for (*both, days), there in zip(pairs, members.values(), strict=True):
-                ids = np.full((users.size, both[side].ids.shape[1]), -1, dtype=np.int32)
-                rows = both[side].on(days[side])
-                at = rows.start + np.searchsorted(both[side].user[rows], there)
-                ids[np.searchsorted(users, there)] = both[side].ids[at]
+            for (*both, days), of_day in zip(pairs, measured_users.values(), strict=True):
+                served = both[side]
+                ids = np.full((users.size, served.ids.shape[1]), -1, dtype=np.int32)
+                rows = served.on(days[side])
+                at = rows.start + np.searchsorted(served.user[rows], of_day)
+                ids[np.searchsorted(users, of_day)] = served.ids[at]
                 parts.append(ids)
             ends.append(np.concatenate(parts, axis=1))
-        long = _feed_pair(ends[0], ends[1], items, days=len(pairs))
-        own = {key: measure(long) for key, measure in pooled.items() if measure.kind == "drift"}
-        values[name, None].values.update(own)
+        all_days = _feed_pair(ends[0], ends[1], items, days=len(pairs))
+        distances = {key: each(all_days) for key, each in pooled.items() if each.kind == "drift"}
+        values[name, None].values.update(distances)

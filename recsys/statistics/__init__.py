@@ -1,4 +1,10 @@
-"""Estimates: intervals over users and seeds, channels, and placebo groups for real logs."""
+"""From arrays to estimates.
+
+`intervals` of means over users and seeds; `power` of a study and the seeds that it needs;
+p-values of `multiple` measures; `matching` of placebo groups for a real log and what such `placebo`
+groups tell; `resample` for quantities without a formula; `shapley` values of channels; `arrivals`,
+which finds a wave of newcomers in counts; `by_exposure`, a difference in differences.
+"""
 
 from recsys.statistics.intervals import (
     MIN_SEEDS_FOR_CLAIMS,
@@ -14,7 +20,6 @@ from recsys.statistics.matching import (
     draw_placebo,
     draw_totals,
     match_newcomers,
-    smallest_p,
 )
 from recsys.statistics.multiple import holm, westfall_young
 from recsys.statistics.placebo import (
@@ -22,6 +27,7 @@ from recsys.statistics.placebo import (
     false_alarm_rate,
     permutation_p,
     placebo_band,
+    smallest_p,
     spread_ratio,
     widened,
 )

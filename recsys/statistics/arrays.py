@@ -1,4 +1,4 @@
-"""Types of arrays that estimates take."""
+"""Types of the arrays that estimates take and return."""
 
 from __future__ import annotations
 
@@ -6,15 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-
-
-Counts = NDArray[np.int64]
-
-
-Bools = NDArray[np.bool_]
-
-
 Ints = NDArray[np.int64]
-
-
+Bools = NDArray[np.bool_]
 Keys = NDArray[np.uint64]
+"""Stable keys of users, see `recsys.core.noise.stable_keys`."""

@@ -1,20 +1,24 @@
-"""When a wave of newcomers began: a change point in the counts of people first seen, or none.
+"""Finds the start of a wave of newcomers: a change point in the counts of users first seen.
 
-The counts of equal periods are made alike in spread by 2 sqrt(count + 3/8) (Anscombe 1948; variance
-1 for Poisson counts). PELT (Killick et al. 2012, from `ruptures`) cuts them into levels. The wave
-begins where a cut raises the level most, and ends where the level falls below the middle again, if
-it does. It is announced only if all of this holds:
+The counts are taken in equal periods. Their square roots 2 sqrt(count + 3/8) have a variance of
+about 1 if counts are Poisson (Anscombe 1948). PELT (Killick et al. 2012, from `ruptures`) cuts the
+series into levels. The wave begins at the cut that raises the level most. It ends where the level
+falls below the middle of the two levels, or never. It is reported only if all of this holds:
 
-- the cost that it saves is more than its penalty of 3 σ² ln(periods) for each of its ends;
+- it saves more squared error than its penalty of 3 σ² ln(periods) for each of its ends;
 - arrivals are at least `MIN_RISE` times those before;
 - it describes the counts better than a straight line, so that steady growth is no wave;
-- of `SHUFFLES` shuffles of the periods, and of as many normal series whose periods hang together as
-  what the wave leaves over does (lag 1, corrected for the fitted levels), at most one in a hundred
-  has a window that stands out as much: p = (1 + #{as much}) / (shuffles + 1), the larger of two.
+- its p-value is at most `LEVEL`.
 
-Only rises count: who was there before a log began is first seen in its first weeks, which decays.
-Counts that swing slowly by themselves raise false alarms more often than one in a hundred, since a
-slow swing and a wave are alike (docs/log.md has rates).
+The p-value is the share of series without a wave in which some window stands out as much:
+p = (1 + #{as much}) / (`SHUFFLES` + 1). Such series are made in two ways, by shuffling the periods
+and as normal series with the correlation between neighbouring periods that the wave leaves
+unexplained. The larger of the two p-values is taken.
+
+Only rises are looked for, since the count of users first seen falls in the first weeks of any log:
+users who were there before the log began are first seen then. Counts that rise and fall slowly by
+themselves give false alarms more often than `LEVEL`, because a slow rise looks like a wave
+(docs/log.md has rates).
 """
 
 from dataclasses import dataclass
@@ -24,35 +28,37 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from recsys.core.errors import ConfigError
+from recsys.statistics.arrays import Floats
 
 LEVEL = 0.01
-"""Largest p at which a wave is announced."""
+"""Largest p-value at which a wave is reported."""
 MIN_PERIODS = 16
-"""Fewest periods in which a change is looked for."""
+"""Least number of periods in which a wave is looked for."""
 MIN_RISE = 1.5
-"""Arrivals in a wave, as a multiple of those before."""
+"""Least arrivals per period in a wave, as a multiple of those before it."""
 SHUFFLES = 999
+"""Number of series without a wave that are made for the p-value."""
 _SHORTEST = 2
-"""Periods of the shortest wave: a single one that stands out does so in any order."""
+"""Periods of the shortest wave; a single high period stands out in any order of periods."""
 _TO_SIGMA = 1.4826
-"""Standard deviations in a median absolute deviation, for a normal distribution."""
-
-Floats = NDArray[np.float64]
+"""Standard deviation of a normal distribution over its median absolute deviation."""
 
 
 @dataclass(frozen=True)
 class Wave:
-    """What was found in the counts of people first seen, whether or not it is enough.
+    """The best candidate for a wave in counts of users first seen, reported or not.
 
     Attributes:
-        start, end: first period of the wave and the first after it; `end` is the number of periods
-            where it goes on. Both None if no cut raises the level.
-        before, during: mean arrivals a period before `start`, and from `start` to `end`.
-        gain: squared error that the wave saves, in units of the noise's variance.
-        penalty: what it has to save.
-        line: what a straight line saves.
-        p_value: share of shuffled, or of simulated, series with a window that stands out as much.
-        refusal: why it is no wave; empty if it is one.
+        start: first period of the wave; None if no cut raises the level.
+        end: first period after the wave, or the number of periods if the wave goes on; None as for
+            `start`.
+        before: mean arrivals per period before `start`.
+        during: mean arrivals per period from `start` to `end`.
+        gain: squared error that the wave saves, in units of the variance of the noise.
+        penalty: gain that the wave must exceed.
+        line: gain of a straight line.
+        p_value: share of series without a wave in which a window stands out as much.
+        refusal: reason why this is not reported as a wave; empty if it is.
     """
 
     start: int | None
@@ -67,12 +73,12 @@ class Wave:
 
     @property
     def found(self) -> bool:
-        """Whether it is one."""
+        """Whether this is reported as a wave."""
         return not self.refusal
 
     @property
     def evidence(self) -> str:
-        """The figures in words."""
+        """The figures as a sentence for people."""
         return (
             f"{self.during:,.1f} arrivals a period after {self.before:,.1f} before; penalised gain "
             f"{self.gain - self.penalty:,.1f} (gain {self.gain:,.1f}, penalty {self.penalty:,.1f}; "
@@ -81,13 +87,13 @@ class Wave:
 
 
 def find_wave(counts: ArrayLike, seed: int = 0, level: float = LEVEL) -> Wave:
-    """Looks for a wave in counts of arrivals.
+    """Looks for a wave of newcomers in counts of users first seen.
 
     Args:
-        counts: (n,) people first seen in each of n equal periods, in the order of time, at least
-            `MIN_PERIODS`.
-        seed: draws the shuffles.
-        level: largest p at which a wave is announced.
+        counts: (n,), number of users first seen in each of n equal periods, in the order of time;
+            n is at least `MIN_PERIODS`.
+        seed: seed of the series without a wave, such as 0.
+        level: largest p-value at which a wave is reported, such as 0.01.
 
     Raises:
         ValueError: negative or too few counts.
@@ -101,11 +107,13 @@ def find_wave(counts: ArrayLike, seed: int = 0, level: float = LEVEL) -> Wave:
     """
     y = np.asarray(counts, dtype=np.float64)
     if y.ndim != 1 or y.size < MIN_PERIODS or (y < 0).any():
-        raise ValueError(f"{y.shape} counts; {MIN_PERIODS} or more of at least 0 are needed")
+        raise ValueError(
+            f"counts have shape {y.shape}; give {MIN_PERIODS} or more in one row, none below 0"
+        )
     z = 2 * np.sqrt(y + 0.375)
     noise = _noise_variance(z)
-    each = 3 * noise * float(np.log(y.size))
-    start, end = _rise(z, _cuts(z, each))
+    penalty = 3 * noise * float(np.log(y.size))  # for each end of the wave
+    start, end = _rise(z, _cuts(z, penalty))
     if start is None or end is None:
         nothing = float("nan")
         return Wave(
@@ -114,7 +122,7 @@ def find_wave(counts: ArrayLike, seed: int = 0, level: float = LEVEL) -> Wave:
             float(y.mean()),
             nothing,
             0.0,
-            each / noise,
+            penalty / noise,
             nothing,
             1.0,
             "the level never rises",
@@ -126,7 +134,7 @@ def find_wave(counts: ArrayLike, seed: int = 0, level: float = LEVEL) -> Wave:
         before=float(y[:start].mean()),
         during=float(y[start:end].mean()),
         gain=gain / noise,
-        penalty=each * (1 + (end < y.size)) / noise,
+        penalty=penalty * (1 + (end < y.size)) / noise,
         line=_line_gain(z) / noise,
         p_value=_p_value(z, start, end, seed),
     )
@@ -134,19 +142,19 @@ def find_wave(counts: ArrayLike, seed: int = 0, level: float = LEVEL) -> Wave:
 
 
 def first_seen_by(gaps: ArrayLike, share: float = 0.9) -> float:
-    """After how long most of those who were there before a log began have been seen in it.
+    """Time from the start of a log until most earlier users have been seen in it.
 
-    Somebody who comes at intervals with mean E[G] is next seen, from a moment chosen without
-    looking, later than b with probability E[max(G - b, 0)] / E[G] (renewal theory; Cox 1962). So b
-    is where this has fallen to 1 - share. Intervals longer than the log are not known: b is then
-    too short.
+    For a user whose gaps G between visits have mean E[G], the time from the start of the log to the
+    next visit exceeds b with probability E[max(G - b, 0)] / E[G] (renewal theory; Cox 1962). The
+    result is the b at which this has fallen to 1 - share. Gaps longer than the log cannot be seen,
+    and where there are such gaps b is too short.
 
     Args:
-        gaps: (n,) lengths of time between visits of the same person, at least 0.
-        share: of those people, in (0, 1).
+        gaps: (n,), times between visits of the same user, at least 0, in any unit such as days.
+        share: share of the earlier users who should have been seen, in (0, 1), such as 0.9.
 
     Returns:
-        In the unit of the gaps; 0 where there are none.
+        b in the unit of the gaps; 0 without gaps.
 
     >>> first_seen_by([2.0, 2.0, 2.0], 0.5)
     1.0
@@ -155,17 +163,17 @@ def first_seen_by(gaps: ArrayLike, share: float = 0.9) -> float:
     total = float(lengths.sum())
     if total <= 0:
         return 0.0
-    # E[max(G - b, 0)] at each length: what is left of the longer ones.
-    longer = lengths.size - np.arange(1, lengths.size + 1)
-    left = (total - np.cumsum(lengths)) - longer * lengths
-    place = int(np.argmax(left <= (1 - share) * total))
-    count = lengths.size - place  # those that are at least lengths[place] long
+    # n E[max(G - b, 0)] with b at each length: what exceeds b, summed over the longer gaps.
+    n_longer = lengths.size - np.arange(1, lengths.size + 1)
+    excess = (total - np.cumsum(lengths)) - n_longer * lengths
+    place = int(np.argmax(excess <= (1 - share) * total))
+    count = lengths.size - place  # number of gaps from lengths[place] up
     tail = float(lengths[place:].sum())
     return max((tail - (1 - share) * total) / count, 0.0)
 
 
 def _noise_variance(z: Floats) -> float:
-    """Of single counts, from the middle of their differences; Poisson's 1 at least."""
+    """Variance of single counts, from the median of their differences; at least Poisson's 1."""
     steps = np.diff(z)
     spread = _TO_SIGMA * float(np.median(np.abs(steps - np.median(steps)))) / np.sqrt(2)
     return float(max(spread**2, 1.0))
@@ -180,12 +188,12 @@ def _cuts(z: Floats, penalty: float) -> list[int]:
             "log.newcomers: auto needs the package ruptures, which is not installed (it has no "
             "release for Python 3.14 and later); use first_seen with dates, or an earlier Python"
         ) from error
-    found = Pelt(model="l2", min_size=_SHORTEST, jump=1).fit(z.reshape(-1, 1)).predict(pen=penalty)
-    return [int(end) for end in found]
+    pelt = Pelt(model="l2", min_size=_SHORTEST, jump=1).fit(z.reshape(-1, 1))
+    return [int(end) for end in pelt.predict(pen=penalty)]
 
 
 def _rise(z: Floats, cuts: list[int]) -> tuple[int | None, int | None]:
-    """Start of the highest rise, and where the level is below its middle again."""
+    """Start of the highest rise, and the period from which the level is below its middle again."""
     edges = [0, *cuts]
     levels = [float(z[a:b].mean()) for a, b in pairwise(edges)]
     rises = [after - before for before, after in pairwise(levels)]
@@ -198,19 +206,20 @@ def _rise(z: Floats, cuts: list[int]) -> tuple[int | None, int | None]:
 
 
 def _gain(z: Floats, start: int, end: int) -> float:
-    """Squared error saved by levels of their own before, in and after a window."""
+    """Squared error saved by a mean before, one in and one after a window, over a single mean."""
     centred = z - z.mean()
     parts = (centred[:start], centred[start:end], centred[end:])
     return float(sum(part.sum() ** 2 / part.size for part in parts if part.size))
 
 
 def _line_gain(z: Floats) -> float:
-    """Squared error saved by a straight line."""
+    """Squared error saved by a straight line, over a single mean."""
     time = np.arange(z.size) - (z.size - 1) / 2
     return float((time @ z) ** 2 / (time @ time))
 
 
 def _refusal(wave: Wave, level: float) -> str:
+    """Why a wave is not reported; empty if it is."""
     if wave.gain <= wave.penalty:
         return "the rise saves less than its penalty"
     if wave.line >= wave.gain:
@@ -223,26 +232,28 @@ def _refusal(wave: Wave, level: float) -> str:
 
 
 def _p_value(z: Floats, start: int, end: int, seed: int) -> float:
-    """Of the window that stands out most, among series in which nothing happens."""
+    """Share of series without a wave in which some window stands out as much; see the module."""
     from recsys.core.noise import Stream, normals, uniforms
 
     windows = _windows(z.size)
-    observed = _most(z, windows) * (1 - 1e-12)
-    each, periods = np.arange(SHUFFLES)[:, None], np.arange(z.size)
-    lots = uniforms(seed, Stream.SHUFFLE, periods, each)[..., 0]
+    observed = _largest_gain(z, windows) * (1 - 1e-12)  # ties count in spite of rounding
+    numbers, periods = np.arange(SHUFFLES)[:, None], np.arange(z.size)
+    lots = uniforms(seed, Stream.SHUFFLE, periods, numbers)[..., 0]
     shuffled = z[np.argsort(lots, axis=1, kind="stable")]
-    steps = normals(seed, Stream.SHUFFLE, periods, each, 1)[..., 0]
-    as_much = [
-        sum(_most(series, windows) >= observed for series in among)
-        for among in (shuffled, _hanging_together(steps, _memory(z, start, end)))
+    independent = normals(seed, Stream.SHUFFLE, periods, numbers, 1)[..., 0]
+    correlated = _correlated(independent, _correlation_of_neighbours(z, start, end))
+    n_as_much = [
+        sum(_largest_gain(series, windows) >= observed for series in without_wave)
+        for without_wave in (shuffled, correlated)
     ]
-    return (1 + max(as_much)) / (SHUFFLES + 1)
+    return (1 + max(n_as_much)) / (SHUFFLES + 1)
 
 
-def _memory(z: Floats, start: int, end: int) -> float:
-    """Correlation of neighbouring periods around the wave's levels, 0 to .95.
+def _correlation_of_neighbours(z: Floats, start: int, end: int) -> float:
+    """Correlation of neighbouring periods after the levels of the wave are removed, 0 to .95.
 
-    Fitting a mean to m values lowers it by (1 + 3 r) / m (Kendall 1954), which is added back.
+    To fit a mean to m values lowers the estimate by (1 + 3 r) / m (Kendall 1954), which is added
+    back.
     """
     parts = [part - part.mean() for part in (z[:start], z[start:end], z[end:]) if part.size]
     rest = np.concatenate(parts)
@@ -253,17 +264,17 @@ def _memory(z: Floats, start: int, end: int) -> float:
     return float(np.clip(raw + len(parts) * (1 + 3 * raw) / z.size, 0.0, 0.95))
 
 
-def _hanging_together(steps: Floats, memory: float) -> Floats:
-    """Normal series with this correlation of neighbours; steps: independent (series, periods)."""
-    series = steps.copy()
-    for period in range(1, steps.shape[1]):
-        fresh = np.sqrt(1 - memory**2) * steps[:, period]
-        series[:, period] = memory * series[:, period - 1] + fresh
+def _correlated(independent: Floats, correlation: float) -> Floats:
+    """Normal series (series, periods) with this correlation of neighbouring periods."""
+    series = independent.copy()
+    for period in range(1, independent.shape[1]):
+        new_part = np.sqrt(1 - correlation**2) * independent[:, period]
+        series[:, period] = correlation * series[:, period - 1] + new_part
     return series
 
 
 def _windows(n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Starts and ends of all windows, but for those with a single period beside or in them."""
+    """Starts and ends of all windows; no window, nor what is beside it, is a single period long."""
     start, end = np.meshgrid(np.arange(n), np.arange(n + 1), indexing="ij")
     after = n - end
     fits = (start >= _SHORTEST) & (end - start >= _SHORTEST)
@@ -271,8 +282,8 @@ def _windows(n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return start[fits], end[fits]
 
 
-def _most(z: Floats, windows: tuple[NDArray[np.int64], NDArray[np.int64]]) -> float:
-    """The largest share of the squares that a window saves whose level is above either side's."""
+def _largest_gain(z: Floats, windows: tuple[NDArray[np.int64], NDArray[np.int64]]) -> float:
+    """Largest `_gain` of a window that is higher than both sides, as a share of all squares."""
     start, end = windows
     n = z.size
     centred = z - z.mean()

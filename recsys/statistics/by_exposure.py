@@ -1,30 +1,38 @@
-"""What changed for those whom newcomers concern most, less what changed for those least concerned.
+"""Difference in differences over exposure: change of the users who are most exposed to newcomers
+minus change of those who are least exposed.
 
-A difference in differences over exposure, the secondary view of a log. It stands on parallel
-trends: without newcomers, both groups would have changed alike. Nothing proves that; a like
-difference between two windows before anybody came makes it less credible.
+This is the secondary view of a real log. It rests on the assumption of parallel trends: without
+newcomers both groups would have changed alike. Nothing proves the assumption. It becomes less
+credible if the groups also differ between two windows before the first newcomer came.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from recsys.statistics.arrays import Floats, Ints
 
 FEWEST = 20
-"""Fewest users in either group."""
-
-Floats = NDArray[np.float64]
+"""Least number of users in either group."""
 
 
 class Contrast(NamedTuple):
-    """Mean change of the most exposed third less that of the least exposed third.
+    """Mean change of the most exposed third of users beside that of the least exposed third.
 
     Attributes:
-        low, high: mean change in the least and in the most exposed third.
-        difference: high - low, with its 95 % interval over users (Welch) and p of no difference.
-        exposure_low, exposure_high: mean exposure of the two.
-        n_low, n_high: users in them whose change is known.
-        lost_low, lost_high: users in them whose change is not known; the others are compared.
+        low: mean change in the least exposed third.
+        high: mean change in the most exposed third.
+        difference: high - low.
+        ci_low: lower end of the 95 % interval of the difference over users (Welch).
+        ci_high: upper end.
+        p_value: of no difference, two-sided.
+        exposure_low: mean exposure in the least exposed third.
+        exposure_high: mean exposure in the most exposed third.
+        n_low: users in the least exposed third whose change is known; only these are compared.
+        n_high: the same in the most exposed third.
+        lost_low: users in the least exposed third whose change is not known.
+        lost_high: the same in the most exposed third.
     """
 
     low: float
@@ -42,25 +50,28 @@ class Contrast(NamedTuple):
 
 
 def by_exposure(change: ArrayLike, exposure: ArrayLike) -> Contrast | None:
-    """Compares the outer thirds of users by exposure; None where they cannot be told apart.
+    """Compares the change of the most exposed third of users with that of the least exposed.
 
-    Thirds are cut among all whose exposure is known, so who is in one does not hang on what came
-    after; whoever has no change then is lost to his third, and counted.
+    Thirds are formed among all users whose exposure is known, before anybody looks at their change.
+    Users without a value after the arrival are left out of their third; `lost_low` and `lost_high`
+    count them.
 
     Args:
-        change: (n_users,) float, what changed for each; NaN where it is not known.
-        exposure: (n_users,) float; NaN leaves a user out. Users with equal exposure stay together.
+        change: (n_users,) float, change of each user in any unit; NaN where it is not known.
+        exposure: (n_users,) float, such as from `exposure_of`; NaN leaves a user out. Users with
+            equal exposure are in the same third.
 
     Returns:
-        None if the thirds meet, or hold fewer than `FEWEST` users.
+        The comparison; None if both thirds have the same bound, if either holds fewer than `FEWEST`
+        users, or if change does not vary.
 
     Raises:
-        ValueError: if lengths differ.
+        ValueError: the lengths differ.
 
     >>> exposure = np.repeat([0.0, 0.5, 1.0], 20)
-    >>> found = by_exposure(np.tile([0.1, 0.3], 30) + exposure, exposure)
-    >>> found.difference.__round__(2), found.n_low, found.n_high, found.lost_low, found.lost_high
-    (1.0, 20, 20, 0, 0)
+    >>> contrast = by_exposure(np.tile([0.1, 0.3], 30) + exposure, exposure)
+    >>> contrast.difference.__round__(2), contrast.n_low, contrast.n_high
+    (1.0, 20, 20)
     >>> by_exposure(exposure, np.zeros(60)) is None
     True
     """
@@ -68,14 +79,16 @@ def by_exposure(change: ArrayLike, exposure: ArrayLike) -> Contrast | None:
 
     y, e = np.asarray(change, dtype=np.float64), np.asarray(exposure, dtype=np.float64)
     if y.shape != e.shape or y.ndim != 1:
-        raise ValueError(f"change has shape {y.shape}, exposure {e.shape}; one value each a user")
+        raise ValueError(
+            f"change has shape {y.shape}, exposure {e.shape}; give one value per user in each"
+        )
     y, e = y[~np.isnan(e)], e[~np.isnan(e)]
-    known = ~np.isnan(y)
-    if known.sum() < 3 * FEWEST:
+    has_change = ~np.isnan(y)
+    if has_change.sum() < 3 * FEWEST:
         return None
     lower, upper = np.quantile(e, [1 / 3, 2 / 3])
-    lost = [int((third & ~known).sum()) for third in (e <= lower, e >= upper)]
-    least, most = (e <= lower) & known, (e >= upper) & known
+    lost = [int((third & ~has_change).sum()) for third in (e <= lower, e >= upper)]
+    least, most = (e <= lower) & has_change, (e >= upper) & has_change
     if lower >= upper or min(least.sum(), most.sum()) < FEWEST:
         return None
     if y[least].std() == 0 and y[most].std() == 0:
@@ -99,48 +112,55 @@ def by_exposure(change: ArrayLike, exposure: ArrayLike) -> Contrast | None:
 
 
 def exposure_of(
-    user: NDArray[np.int64],
-    thing: NDArray[np.int64],
-    theirs: NDArray[np.int64],
-    everybody: NDArray[np.int64],
-    own: NDArray[np.int64],
+    user: Ints,
+    item: Ints,
+    newcomers_likes: Ints,
+    all_likes: Ints,
+    own_likes: Ints,
     n_users: int,
 ) -> Floats:
-    """How much of what each user liked is newcomers' now: the mean share over the user's likes.
+    """Exposure of each user: newcomers' share in the later likes of the items that the user liked.
+
+    It is the mean of this share over the likes of the user before the arrival.
 
     Args:
-        user, thing: (n_likes,) who liked what before anybody came.
-        theirs, everybody: (n_things,) likes of each thing after the arrival: the newcomers', all.
-        own: (n_likes,) the user's own likes of that thing after the arrival, which do not count.
-        n_users: how many users there are.
+        user: (n_likes,), user of each like before the arrival, from 0.
+        item: (n_likes,), item of each like, from 0.
+        newcomers_likes: (n_items,), likes of each item by newcomers after the arrival.
+        all_likes: (n_items,), likes of each item by all users after the arrival.
+        own_likes: (n_likes,), likes of the item by this user after the arrival; they do not count.
+        n_users: number of users.
 
     Returns:
-        Float (n_users,) in [0, 1]; NaN where nobody else touched anything that the user liked.
+        Float (n_users,) in [0, 1]; NaN for a user whose items nobody else liked after the arrival.
 
     >>> exposure_of(np.array([0, 0, 1]), np.array([0, 1, 2]), np.array([3, 0, 0]),
     ...     np.array([4, 5, 1]), np.array([0, 1, 1]), 2).tolist()
     [0.375, nan]
     """
-    others = everybody[thing] - own
-    known = others > 0
-    share = theirs[thing[known]] / others[known]
-    total = np.bincount(user[known], share, minlength=n_users)
-    count = np.bincount(user[known], minlength=n_users)
+    by_others = all_likes[item] - own_likes
+    counts = by_others > 0
+    share = newcomers_likes[item[counts]] / by_others[counts]
+    total = np.bincount(user[counts], share, minlength=n_users)
+    count = np.bincount(user[counts], minlength=n_users)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def changes(earlier: Floats, base: Floats, later: Floats) -> Floats:
-    """How much more a mix moves from the base window to the later than it did to the base window.
+    """Change of each user's mix after the base window minus the change before it, in TV.
 
-    TV(base, later) - TV(earlier, base), from as many likes in each: in a user whose taste does not
-    change, the earlier and the later window are alike, so the mean is 0 however few they are, and
-    whatever the base window holds. That is why exposure may be read from the base window.
+    TV(base, later) - TV(earlier, base), with the same number of likes in each window. For a user
+    whose taste does not change, the earlier and the later window follow the same law. So the mean
+    is 0 for any number of likes and for any content of the base window, and exposure may be
+    computed from the base window.
 
     Args:
-        earlier, base, later: (n_users, n_kinds), counts in rows of the same sum.
+        earlier: (n_users, n_kinds), counts of likes by kind in the window before the base window.
+        base: the same in the base window.
+        later: the same in the window after the base window.
 
     Returns:
-        Float (n_users,).
+        Float (n_users,), in [-1, 1].
 
     >>> changes(np.array([[2.0, 0]]), np.array([[2.0, 0]]), np.array([[1.0, 1]])).tolist()
     [0.5]

@@ -1,10 +1,9 @@
-"""Means of drift with honest intervals.
+"""Means over users and seeds with their confidence intervals.
 
-Readers measured within one trained world share its luck, so a bootstrap over users alone is far
-too sure of itself. Users are crossed with seeds, ``y_us = mu + a_u + b_s + e_us``, and both kinds
-of luck count: Satterthwaite (1946), "An approximate distribution of estimates of variance
-components", Biometrics Bulletin 2; Searle, Casella & McCulloch (1992), *Variance Components*, ch.
-4.
+All users of one trained world share its luck, so an interval over users alone is far too narrow.
+Users are crossed with seeds, ``y_us = mu + a_u + b_s + e_us``, and the variance of both counts:
+Satterthwaite (1946), "An approximate distribution of estimates of variance components", Biometrics
+Bulletin 2; Searle, Casella & McCulloch (1992), *Variance Components*, ch. 4.
 """
 
 from __future__ import annotations
@@ -15,25 +14,27 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from recsys.statistics.arrays import Counts, Floats
+from recsys.statistics.arrays import Floats, Ints
 
 MIN_SEEDS_FOR_CLAIMS = 8
-"""Fewer seeds are printed, and marked: the t quantile is 4.3 with 3 seeds, 2.4 with 8."""
+"""Least number of seeds for a claim. Figures over fewer seeds are printed with a mark: the t
+quantile is 4.3 with 3 seeds and 2.4 with 8."""
 
 
 @dataclass(frozen=True, eq=False)
 class Interval:
-    """A mean with its uncertainty; every field is an array of the leading axes' shape (0-d where
-    there are none).
+    """Means with their intervals; each field is an array with the shape of the leading axes of the
+    data, 0-d if there are none.
 
     Attributes:
-        mean: the estimate, in the unit of ``y``.
-        variance: of the mean, in that unit squared; NaN where it cannot be estimated.
+        mean: the mean, in the unit of the data.
+        variance: variance of the mean, in that unit squared; NaN where it cannot be estimated.
         df: degrees of freedom of the t distribution.
-        low, high: ends of the interval; NaN where the variance is.
-        p_value: two-sided, of a t test against 0.
-        n_users: users (int64) that the mean is taken over.
-        n_seeds: seeds (int64) that the mean is taken over.
+        low: lower end of the interval; NaN where the variance is NaN.
+        high: upper end, likewise.
+        p_value: p-value of a two-sided t test of mean 0.
+        n_users: int64, number of users in the mean.
+        n_seeds: int64, number of seeds in the mean.
     """
 
     mean: Floats
@@ -42,40 +43,40 @@ class Interval:
     low: Floats
     high: Floats
     p_value: Floats
-    n_users: Counts
-    n_seeds: Counts
+    n_users: Ints
+    n_seeds: Ints
 
 
 class _MeanSquares(NamedTuple):
-    """One row of an analysis of variance per leading index."""
+    """Mean and mean squares of a two-way analysis of variance, one per leading index."""
 
     mean: Floats
     users: Floats
     seeds: Floats
     residual: Floats
-    n_users: Counts
+    n_users: Ints
 
 
 def two_way_interval(y: ArrayLike, level: float = 0.95) -> Interval:
     """Interval of the mean over users crossed with seeds.
 
-    For a population that stays the same while the seed draws the luck. ``Var = (MS_u + MS_s -
-    MS_e) / (U S)``, not below ``max(MS_u, MS_s) / (U S)``, with Satterthwaite's degrees of
-    freedom; where the floor holds, those of the one mean square that sets it. Where all values
-    are the same the interval is that point, with p-value 1 if it is 0 and 0 otherwise. A single
-    user or a single seed gives a mean without an interval.
+    It fits a study in which the users are the same for all seeds. ``Var = (MS_u + MS_s - MS_e) /
+    (U S)``, but at least ``max(MS_u, MS_s) / (U S)``. Degrees of freedom are Satterthwaite's or,
+    where this least value is taken, those of its mean square. If all values are equal the interval
+    is a point, and the p-value is 1 for a mean of 0 and 0 otherwise. A single user or a single seed
+    gives a mean without an interval.
 
     Args:
-        y: (..., users, seeds) float, any unit. A user with NaN in any seed is left out (per
-            leading index).
-        level: coverage, in (0, 1).
+        y: (..., users, seeds) float, any unit. A user with NaN in any seed is left out, separately
+            for each leading index.
+        level: coverage, in (0, 1), such as 0.95.
 
     Returns:
         Interval of shape (...).
 
     Raises:
-        ValueError: if ``y`` has fewer than two axes, no seeds, or infinite values, or ``level``
-            is not in (0, 1).
+        ValueError: ``y`` has fewer than two axes, no seeds or infinite values, or ``level`` is not
+            in (0, 1).
 
     Example:
         >>> y = [[0.1, 0.2, 0.3], [0.2, 0.2, 0.5], [0.0, 0.1, 0.4], [0.3, 0.5, 0.4]]
@@ -88,20 +89,18 @@ def two_way_interval(y: ArrayLike, level: float = 0.95) -> Interval:
 
 
 def nested_interval(y: ArrayLike, level: float = 0.95) -> Interval:
-    """Interval of the mean where each seed has a population of its own: a t over the seeds'
-    means.
+    """Interval of the mean where each seed has users of its own: a t interval over seed means.
 
-    Row u is then another person in each seed, so nothing can be said about users across seeds,
-    and NaN is left out value by value. Every seed counts the same, however many of its users were
-    measured.
+    Row u then holds a different user in each seed, so that no user can be compared across seeds.
+    Every seed has the same weight, however many of its users were measured.
 
     Args:
         y: (..., users, seeds) float, any unit; NaN where a seed has no such user.
-        level: coverage, in (0, 1).
+        level: coverage, in (0, 1), such as 0.95.
 
     Returns:
-        Interval of shape (...); ``n_users`` counts people over all seeds, ``n_seeds`` the seeds
-        that have any.
+        Interval of shape (...); ``n_users`` counts the users of all seeds, and ``n_seeds`` the
+        seeds with users.
 
     Raises:
         ValueError: as :func:`two_way_interval`.
@@ -122,21 +121,21 @@ def nested_interval(y: ArrayLike, level: float = 0.95) -> Interval:
 
 
 def users_interval(y: ArrayLike, level: float = 0.95) -> Interval:
-    """Interval of the mean over users of one and the same pair of systems: a t over users.
+    """Interval of the mean over users alone: a t interval over users.
 
-    For feeds that were served once. It says how far the mean would move had other users been drawn;
-    that another training run or another week would have given other feeds to all of them at once is
-    luck that users share, and no interval over users can see it.
+    It fits feeds that were served once. The interval says how far the mean would move with other
+    users. It does not cover what changes for all users at once, such as another training run or
+    another week.
 
     Args:
-        y: (..., users) float, any unit; NaN for users who have no value.
-        level: coverage, in (0, 1).
+        y: (..., users) float, any unit; NaN for users without a value.
+        level: coverage, in (0, 1), such as 0.95.
 
     Returns:
         Interval of shape (...); ``n_seeds`` is 1. A single user gives a mean without an interval.
 
     Raises:
-        ValueError: if ``y`` has no axis or infinite values, or ``level`` is not in (0, 1).
+        ValueError: ``y`` has no axis or infinite values, or ``level`` is not in (0, 1).
 
     Example:
         >>> drift = users_interval([0.1, 0.2, 0.3, float("nan")])
@@ -160,24 +159,24 @@ def users_interval(y: ArrayLike, level: float = 0.95) -> Interval:
 
 
 def share_interval(interval: Interval, level: float = 0.95) -> Interval:
-    """The same mean with ends for a share that few users make: Clopper & Pearson's.
+    """The interval of a share that may be near 0 or 1: Clopper & Pearson's, with the same mean.
 
-    Where hardly anybody has a value other than 0 (or 1) a t interval is far too narrow, and a point
-    where nobody has. Instead of the number of users counts how many independent ones would give the
-    interval's variance, adjusted for its degrees of freedom, at most as many as there are: Korn &
-    Graubard (1998), "Confidence intervals for proportions with small expected number of positive
-    counts estimated from survey data", Survey Methodology 24. Where nobody has the value the upper
-    end is about 3.7 / users.
+    Where nearly all users have the value 0 (or 1) a t interval is far too narrow, and where all
+    have it, the t interval is a point. Here the number of users is replaced by an effective number:
+    that of independent users who would give the same variance, adjusted for its degrees of freedom,
+    and at most the number of users. Korn & Graubard (1998), "Confidence intervals for proportions
+    with small expected number of positive counts estimated from survey data", Survey Methodology
+    24. If no user has the value, the upper end is about 3.7 / users.
 
     Args:
-        interval: of a mean of values in [0, 1], by any function here.
-        level: coverage, in (0, 1).
+        interval: interval of a mean of values in [0, 1], from a function of this module.
+        level: coverage, in (0, 1), such as 0.95.
 
     Returns:
-        Interval with other ends, within [0, 1]; NaN where there was no variance estimate.
+        The interval with new ends in [0, 1]; NaN where there is no variance estimate.
 
     Raises:
-        ValueError: a mean outside [0, 1], or ``level`` is not in (0, 1).
+        ValueError: a mean is outside [0, 1], or ``level`` is not in (0, 1).
 
     Example:
         >>> nobody = share_interval(two_way_interval([[0.0, 0.0]] * 100))
@@ -192,36 +191,38 @@ def share_interval(interval: Interval, level: float = 0.95) -> Interval:
         raise ValueError(
             f"a share lies in [0, 1]; got a mean of {np.nanmin(p):g} … {np.nanmax(p):g}"
         )
-    known = ~np.isnan(variance)
+    estimated = ~np.isnan(variance)
     users = np.maximum(interval.n_users, 2)
-    spread = known & (variance > 0)
-    wider = stdtrit(users - 1, tail) / stdtrit(np.where(spread, interval.df, 1.0), tail)
-    as_good_as = p * (1 - p) / np.where(spread, variance, 1.0) * wider**2
-    n = np.where(spread, np.minimum(as_good_as, users), users)
-    have = np.where(known, p * n, 0.0)
-    rest = n - have
-    low = np.where(have > 0, betaincinv(np.where(have > 0, have, 1.0), rest + 1, tail), 0.0)
-    high = np.where(rest > 0, betaincinv(have + 1, np.where(rest > 0, rest, 1.0), 1 - tail), 1.0)
-    return replace(interval, low=np.where(known, low, np.nan), high=np.where(known, high, np.nan))
+    varies = estimated & (variance > 0)
+    for_df = stdtrit(users - 1, tail) / stdtrit(np.where(varies, interval.df, 1.0), tail)
+    effective = p * (1 - p) / np.where(varies, variance, 1.0) * for_df**2
+    n = np.where(varies, np.minimum(effective, users), users)
+    ones = np.where(estimated, p * n, 0.0)
+    zeros = n - ones
+    low = np.where(ones > 0, betaincinv(np.where(ones > 0, ones, 1.0), zeros + 1, tail), 0.0)
+    high = np.where(zeros > 0, betaincinv(ones + 1, np.where(zeros > 0, zeros, 1.0), 1 - tail), 1.0)
+    low, high = (np.where(estimated, end, np.nan) for end in (low, high))
+    return replace(interval, low=low, high=high)
 
 
 def parts(influx: ArrayLike, placebo: ArrayLike, retrain: ArrayLike) -> dict[str, Floats]:
-    """Split drift into what came from how many came and what from who came.
+    """Splits drift: total = volume + composition.
 
-    Retraining alone moves feeds, and so does any wave of that size. Differences are taken within
-    user and seed, so that luck shared by the arms cancels; **total = volume + who** for every
-    value.
+    Retraining alone changes feeds (training noise), and so does any wave of the same size (volume).
+    The rest is the effect of the composition of the newcomers. Differences are taken within user
+    and seed, so that luck shared by the arms cancels. The equation holds for every value.
 
     Args:
-        influx, placebo, retrain: (..., users, seeds) float, drift of each arm from the same
-            reference; one shape.
+        influx: (..., users, seeds) float, drift of the influx arm from the control.
+        placebo: drift of the placebo arm, of the same shape.
+        retrain: drift of the retrain arm, of the same shape.
 
     Returns:
-        ``total`` = influx - retrain, ``volume`` = placebo - retrain, ``who`` = influx - placebo;
-        of the same shape.
+        ``total`` = influx - retrain, ``volume`` = placebo - retrain and ``who``, the composition,
+        = influx - placebo; each of the same shape.
 
     Raises:
-        ValueError: if the shapes differ (users and seeds must be paired, not broadcast).
+        ValueError: the shapes differ; users and seeds are paired, not broadcast.
 
     Example:
         >>> {name: float(part[0, 0]) for name, part in parts([[0.75]], [[0.5]], [[0.125]]).items()}
@@ -233,11 +234,16 @@ def parts(influx: ArrayLike, placebo: ArrayLike, retrain: ArrayLike) -> dict[str
         raise ValueError(
             f"influx, placebo, retrain must have one shape (users, seeds are paired), not {shapes}"
         )
-    came, sham, again = arms
-    return {"total": came - again, "volume": sham - again, "who": came - sham}
+    of_influx, of_placebo, of_retrain = arms
+    return {
+        "total": of_influx - of_retrain,
+        "volume": of_placebo - of_retrain,
+        "who": of_influx - of_placebo,
+    }
 
 
 def _users_by_seeds(y: ArrayLike) -> Floats:
+    """Data as float64 (..., users, seeds), checked."""
     values = np.asarray(y, dtype=np.float64)
     if values.ndim < 2 or values.shape[-1] == 0:
         raise ValueError(
@@ -260,7 +266,7 @@ def _mean_squares(values: Floats) -> _MeanSquares:
     kept = np.asarray(~np.isnan(values).any(-1))
     n_users, n_seeds = np.asarray(kept.sum(-1)), values.shape[-1]
     origin = _first_kept(values, kept)
-    # Measured from one of its own values, a constant table deviates by exactly 0, not by rounding.
+    # With one of the values as origin, a constant table deviates by exactly 0, without rounding.
     table = np.where(kept[..., None], values - origin[..., None, None], 0.0)
     by_user = table.mean(-1)
     by_seed = table.sum(-2) / np.maximum(n_users, 1)[..., None]
@@ -289,7 +295,7 @@ def _interval_of(squares: _MeanSquares, values: Floats, level: float) -> Interva
 
 
 def _first_kept(values: Floats, kept: NDArray[np.bool_]) -> Floats:
-    """One value per leading index to measure from; 0 where no user is kept."""
+    """Value of the first kept user in the first seed, per leading index; 0 if no user is kept."""
     if values.shape[-2] == 0:
         return np.zeros(values.shape[:-2])
     row = kept.argmax(-1)[..., None]
@@ -297,11 +303,11 @@ def _first_kept(values: Floats, kept: NDArray[np.bool_]) -> Floats:
     return np.where(kept.any(-1), first, 0.0)
 
 
-def _variance_of_mean(squares: _MeanSquares, n_seeds: int | Counts) -> tuple[Floats, Floats]:
+def _variance_of_mean(squares: _MeanSquares, n_seeds: int | Ints) -> tuple[Floats, Floats]:
     """Variance of the grand mean and its degrees of freedom."""
     seeds_free = np.maximum(np.asarray(n_seeds) - 1, 1)
     users_free = np.maximum(squares.n_users - 1, 1)
-    # Relative to the largest mean square, the squares below can neither overflow nor vanish.
+    # Divided by the largest mean square, the squares below can neither overflow nor underflow.
     largest = np.maximum(np.maximum(squares.users, squares.seeds), squares.residual)
     scale = np.where(largest > 0, largest, 1.0)
     users, seeds, residual = squares.users / scale, squares.seeds / scale, squares.residual / scale
@@ -312,7 +318,7 @@ def _variance_of_mean(squares: _MeanSquares, n_seeds: int | Counts) -> tuple[Flo
     df = np.where(combined > floor, satterthwaite, np.where(users > seeds, users_free, seeds_free))
     relative = np.maximum(combined, floor)
 
-    # Two users who trade places in two seeds: only the residual varies, yet the mean is uncertain
+    # If two users swap values between two seeds, only the residual varies: the mean is uncertain.
     only_residual = floor < 1e-12 * residual
     relative = np.where(only_residual, residual, relative)
     df = np.where(only_residual, users_free * seeds_free, df)
@@ -320,8 +326,9 @@ def _variance_of_mean(squares: _MeanSquares, n_seeds: int | Counts) -> tuple[Flo
 
 
 def _t_interval(
-    mean: Floats, variance: Floats, df: Floats, level: float, n_users: Counts, n_seeds: Counts
+    mean: Floats, variance: Floats, df: Floats, level: float, n_users: Ints, n_seeds: Ints
 ) -> Interval:
+    """The t interval of a mean with this variance; a point if the variance is 0."""
     _check_level(level)
     from scipy.special import stdtr, stdtrit
 
@@ -341,13 +348,12 @@ def _t_interval(
     )
 
 
-def _mean_of_known(values: Floats, axis: int) -> tuple[Floats, Counts]:
-    """Mean over the values that are not NaN (exact where all are the same), and how many these
-    are."""
-    known = ~np.isnan(values)
-    count = known.sum(axis)
-    origin = np.where(known, values, np.inf).min(axis, initial=np.inf)
+def _mean_of_known(values: Floats, axis: int) -> tuple[Floats, Ints]:
+    """Mean of the values that are not NaN, exact where all are equal; and the number of them."""
+    has_value = ~np.isnan(values)
+    count = has_value.sum(axis)
+    origin = np.where(has_value, values, np.inf).min(axis, initial=np.inf)
     origin = np.where(count > 0, origin, 0.0)
-    table = np.where(known, values - np.expand_dims(origin, axis), 0.0)
+    table = np.where(has_value, values - np.expand_dims(origin, axis), 0.0)
     mean = origin + table.sum(axis) / np.maximum(count, 1)
     return np.where(count > 0, mean, np.nan), count

@@ -1,20 +1,23 @@
-"""Placebo groups for a real log: whole users, matched to the newcomers in number and volume.
+"""Matches placebo groups to the newcomers of a real log, in number of users and in volume.
 
-A real log has no twin. What the newcomers did to the feeds is read from training without them, and
-set against training without equally many incumbents of equal activity: removing any such volume
-moves feeds. The rank of the newcomers among the placebo groups is a randomisation p-value (Phipson
-& Smyth 2010, "Permutation p-values should never be zero").
+A real log has no twin. The effect of the newcomers on feeds is measured by training without them.
+To remove any group of users changes feeds, so this is compared with training without placebo
+groups: as many incumbents with as much activity. The rank of the newcomers among the placebo groups
+gives a randomisation p-value (Phipson & Smyth 2010, "Permutation p-values should never be zero").
 
-**When the p-value holds.** If who is a newcomer were decided by lot within strata, the newcomers
-would be one more draw, but for one thing: draws come from the pool of incumbents alone. Draws that
-take a share f of the pool overlap and differ less from each other, by sqrt(1 - f), than newcomers
-and a draw do, by sqrt(1 + f): the band is too narrow, and p <= .05 comes up in more than 5 % of
-cases: 5.5 % at f = .02, 6.8 % at .1, 17 % at .5, and at f = 1 all draws are the same group.
-:func:`widened` takes this back: it stretches the draws about their mean by the ratio of the two.
-Studies use it. It is exact for sums over a group's users where f is alike in all strata; where it
-is not, p <= .05 came up in 4.5 to 7.3 % of simulated studies at f = .18 to .41, instead of 9 to
-17 %.
-:func:`false_alarm_rate` gives the rate without it, each :class:`Matching` its f.
+**When the p-value holds.** Suppose newcomers were chosen by lot within strata. They would then be
+like a placebo draw, with one difference: draws are taken from the pool of incumbents alone. Draws
+that each take a share f of the pool overlap. They differ from each other by sqrt(1 - f), while the
+newcomers differ from a draw by sqrt(1 + f). So the band of the draws is too narrow, and p <= .05
+occurs in more than 5 % of cases: 5.5 % at f = .02, 6.8 % at .1 and 17 % at .5. At f = 1 all draws
+are the same group.
+
+Studies correct this with :func:`recsys.statistics.placebo.widened`, which stretches the draws about
+their mean by the ratio of the two. The correction is exact for sums over the users of a group with
+the same f in all strata. Where f differs between strata, p <= .05 occurred in 4.5 to 7.3 % of
+simulated studies at f = .18 to .41, instead of 9 to 17 % without the correction.
+:func:`recsys.statistics.placebo.false_alarm_rate` gives the rate without it, and
+:attr:`Matching.crowding` is f.
 """
 
 from dataclasses import dataclass
@@ -26,28 +29,37 @@ from recsys.statistics.arrays import Bools, Floats, Ints, Keys
 from recsys.statistics.placebo import false_alarm_rate, spread_ratio
 
 _SUBSAMPLE = -1
-"""The draw number that says which newcomers are kept; placebo draws count from 0."""
+"""Number of the draw that selects newcomers; placebo draws are numbered from 0."""
 
 
 @dataclass(frozen=True, eq=False)
 class Matching:
-    """Who stands for the newcomers, stratum by stratum; made by :func:`match_newcomers`.
+    """How many users a placebo group takes from each stratum; made by :func:`match_newcomers`.
+
+    A stratum is a bin of events × active days. The pool holds the incumbents who may be drawn.
 
     Attributes:
-        seed: first part of the address of every draw.
-        newcomer: (n_users,) bool, the newcomers kept; remove exactly these from the log.
-        newcomer_users, newcomer_events, newcomer_days: totals over the newcomers kept.
-        newcomer_users_before, newcomer_events_before, newcomer_days_before: the same before any
-            was left out. Newcomers without events leave no trace in a log and are not counted.
-        placebo_events, placebo_days: float, what a draw is expected to hold; users are equal.
-        borrowed: users of a draw who come from a neighbouring stratum.
-        pool_fraction: share of the pool's users that one draw takes.
-        pool_event_fraction: the same share in the stratum of an average event of a draw; larger
-            where the few heavy users of a log are in every draw.
+        seed: seed of all draws.
+        newcomer: (n_users,) bool, the selected newcomers; remove exactly these from the log.
+        newcomer_users: number of selected newcomers.
+        newcomer_events: their events.
+        newcomer_days: their active days.
+        newcomer_users_before: number of newcomers with events before some were left out.
+        newcomer_events_before: their events.
+        newcomer_days_before: their active days.
+        placebo_events: float, expected events of a draw.
+        placebo_days: float, expected active days of a draw.
+        borrowed: number of users of a draw who come from another stratum than their newcomer.
+        pool_fraction: share of the users of the pool that a draw takes.
+        pool_event_fraction: the same share in the stratum of an average event of a draw. It is
+            larger where the few heavy users of a log are in every draw.
         tolerance: relative difference of totals up to which a draw counts as matched.
-        pool, pool_keys, pool_stratum: (n_pool,) the pool's user ids, stable keys and strata.
-        quota: (n_strata,) int64, users that a draw takes from each stratum.
-        events, active_days: (n_users,) int64, as given.
+        pool: (n_pool,) int64, dense ids of the pool.
+        pool_keys: (n_pool,) uint64, stable keys of the pool.
+        pool_stratum: (n_pool,) int64, stratum of each user of the pool.
+        quota: (n_strata,) int64, number of users that a draw takes from each stratum.
+        events: (n_users,) int64, events of each user, as passed to :func:`match_newcomers`.
+        active_days: (n_users,) int64, active days of each user, likewise.
     """
 
     seed: int
@@ -78,22 +90,22 @@ class Matching:
 
     @property
     def matched(self) -> bool:
-        """Whether draws hold the newcomers' events and days to within the tolerance."""
-        ours = np.array([self.newcomer_events, self.newcomer_days], dtype=np.float64)
-        theirs = np.array([self.placebo_events, self.placebo_days])
-        return bool(_mismatch(ours, theirs) <= self.tolerance)
+        """Whether the events and days of draws equal the newcomers' within the tolerance."""
+        newcomers = np.array([self.newcomer_events, self.newcomer_days], dtype=np.float64)
+        placebo = np.array([self.placebo_events, self.placebo_days])
+        return bool(_mismatch(newcomers, placebo) <= self.tolerance)
 
     @property
     def crowding(self) -> float:
-        """The share f of the pool in a draw, by users or by events, whichever is more."""
+        """The share f of the pool that a draw takes, by users or by events, the larger of both."""
         return max(self.pool_fraction, self.pool_event_fraction)
 
     def describe(self) -> str:
-        """One line in plain words, with what a reader must know before trusting the p-value."""
+        """A line for people: both groups, and what limits the p-value."""
         before, kept = self.newcomer_users_before, self.newcomer_users
-        who = f"{kept:,} of {before:,} newcomers" if self.subsampled else f"{kept:,} newcomers"
+        group = f"{kept:,} of {before:,} newcomers" if self.subsampled else f"{kept:,} newcomers"
         line = (
-            f"{who} ({self.newcomer_events:,} events, {self.newcomer_days:,} active days); "
+            f"{group} ({self.newcomer_events:,} events, {self.newcomer_days:,} active days); "
             f"a placebo draw: {kept:,} of {len(self.pool):,} pool users, "
             f"{self.placebo_events:,.0f} events, {self.placebo_days:,.0f} days"
         )
@@ -127,33 +139,31 @@ def match_newcomers(
     tolerance: float = 0.05,
     max_pool_fraction: float = 1.0,
 ) -> Matching:
-    """Plan placebo groups: how many users to draw from each stratum of events × active days.
+    """Plans placebo groups: how many users to draw from each stratum of events × active days.
 
-    Strata have equal width in log events and log days, since activity is heavy-tailed: quantile
-    bins would leave one top bin as wide as the tail that holds most of the volume. Each stratum
-    gives as many users as it has newcomers. One with too few borrows from the nearest (in log
-    events and log days). Where the pool has no one left, or borrowing from afar would shift total
-    events or days by more than the tolerance, newcomers are left out instead, by keyed lot within
-    their stratum.
+    Strata have equal widths in log events and log days, because activity has a heavy tail. Strata
+    by quantiles would put most of the volume into a single top stratum. Each stratum gives as many
+    users as it has newcomers. A stratum with too few users borrows from the nearest ones, in log
+    events and log days. Newcomers are left out, by keyed lot within their stratum, if the pool has
+    no users left or if borrowing would change total events or days by more than the tolerance.
 
     Args:
-        events: (n_users,) int, events in the log per user.
-        active_days: (n_users,) int, days with an event; all 1 or all 0 where a log has no times.
-        newcomer: (n_users,) bool.
-        pool: (n_users,) bool, incumbents outside the panel with at least one event.
+        events: (n_users,) int, number of events of each user.
+        active_days: (n_users,) int, number of days with an event; all 1 or all 0 in a log without
+            times.
+        newcomer: (n_users,) bool, who is a newcomer. Newcomers without events are ignored.
+        pool: (n_users,) bool, who may be drawn: incumbents outside the panel with events.
         user_keys: (n_users,) uint64, stable keys, different for each user.
-        seed: addresses every draw, together with its number and the users' keys.
+        seed: seed of all draws, such as 0.
         event_ratio: ratio of the upper to the lower end of an event bin, > 1.
         day_ratio: the same for days.
-        tolerance: relative difference of totals allowed before newcomers are left out.
+        tolerance: relative difference of totals that is allowed, such as 0.05.
         max_pool_fraction: largest share of a stratum of the pool that a draw may take, in (0, 1].
 
-    Returns:
-        Matching.
-
     Raises:
-        ValueError: if arrays differ in length, counts are negative, a user is in both masks, keys
-            repeat, a pool user has no events, or there are no newcomers or no pool.
+        ValueError: arrays differ in length, counts are negative, a user is both newcomer and in the
+            pool, keys repeat, a user of the pool has no events, or there are no newcomers or no
+            pool.
 
     Example:
         >>> events = [3, 40, 3, 3, 3, 38, 41, 5]
@@ -171,11 +181,12 @@ def match_newcomers(
     supply = np.bincount(stratum[in_pool], minlength=len(position))
     available = np.floor(max_pool_fraction * supply + 1e-9).astype(np.int64)
 
-    ours = _stratum_means(counts, is_newcomer, stratum, need)
-    theirs = _stratum_means(counts, in_pool, stratum, supply)
+    newcomer_means = _stratum_means(counts, is_newcomer, stratum, need)
+    pool_means = _stratum_means(counts, in_pool, stratum, supply)
     direct = np.minimum(need, available)
     loans = _borrow(need, available, position)
-    loans = loans[: _loans_worth_keeping(direct, loans, ours, theirs, tolerance)]
+    n_loans = _loans_worth_keeping(direct, loans, newcomer_means, pool_means, tolerance)
+    loans = loans[:n_loans]
     kept = direct + np.bincount(loans[:, 0], minlength=len(need))
     quota = direct + np.bincount(loans[:, 1], minlength=len(need))
     if not quota.any():
@@ -189,8 +200,9 @@ def match_newcomers(
     keeps = np.zeros(len(counts), dtype=np.bool_)
     keeps[chosen] = True
     share = quota / np.maximum(supply, 1)
-    volume = quota * theirs[:, 0]
-    before, after, expected = counts[is_newcomer].sum(0), counts[keeps].sum(0), quota @ theirs
+    volume = quota * pool_means[:, 0]
+    before, after = counts[is_newcomer].sum(0), counts[keeps].sum(0)
+    expected = quota @ pool_means
     return Matching(
         seed=seed,
         newcomer=keeps,
@@ -216,20 +228,21 @@ def match_newcomers(
 
 
 def draw_placebo(matching: Matching, draw: int) -> Ints:
-    """The users of placebo group number ``draw``, to be removed from the log in N's stead.
+    """The users of one placebo group, to be removed from the log in place of the newcomers.
 
-    In each stratum of the pool the users with the lowest hash of (seed, draw, key): a draw without
-    replacement that neither other draws nor the order of users can change.
+    From each stratum of the pool the users with the lowest hash of (seed, draw, key) are taken.
+    This is a draw without replacement that depends neither on other draws nor on the order of
+    users.
 
     Args:
-        matching: of :func:`match_newcomers`.
+        matching: from :func:`match_newcomers`.
         draw: number of the draw, from 0.
 
     Returns:
-        (matching.newcomer_users,) int64 user ids, ascending.
+        (matching.newcomer_users,) int64, dense ids, ascending.
 
     Raises:
-        ValueError: if ``draw`` is negative.
+        ValueError: ``draw`` is negative.
 
     Example:
         >>> mask = np.arange(6) < 2
@@ -246,17 +259,17 @@ def draw_placebo(matching: Matching, draw: int) -> Ints:
 
 
 def draw_totals(matching: Matching, draw: int) -> tuple[int, int, int]:
-    """Users, events and active days of one placebo group, to print beside the newcomers'.
+    """Number of users, events and active days of one placebo group.
 
     Args:
-        matching: of :func:`match_newcomers`.
+        matching: from :func:`match_newcomers`.
         draw: number of the draw, from 0.
 
     Returns:
         (users, events, days) as ints.
 
     Raises:
-        ValueError: if ``draw`` is negative.
+        ValueError: ``draw`` is negative.
 
     Example:
         >>> mask = np.arange(6) < 2
@@ -266,27 +279,6 @@ def draw_totals(matching: Matching, draw: int) -> tuple[int, int, int]:
     """
     ids = draw_placebo(matching, draw)
     return len(ids), int(matching.events[ids].sum()), int(matching.active_days[ids].sum())
-
-
-def smallest_p(draws: int) -> float:
-    """The smallest p-value that this many draws can give; print it beside a quick look.
-
-    Args:
-        draws: number of placebo groups, at least 1.
-
-    Returns:
-        1 / (draws + 1).
-
-    Raises:
-        ValueError: if ``draws`` is below 1.
-
-    Example:
-        >>> smallest_p(199), round(smallest_p(20), 3)
-        (0.005, 0.048)
-    """
-    if draws < 1:
-        raise ValueError(f"at least one draw is needed, not {draws}")
-    return 1 / (draws + 1)
 
 
 def _user_table(
@@ -317,8 +309,8 @@ def _check_users(counts: Ints, newcomer: Bools, active: Bools, pool: Bools, keys
         raise ValueError(f"{(pool & (counts[:, 0] == 0)).sum()} pool users have no events")
     if not active.any() or not pool.any():
         raise ValueError(f"{active.sum()} newcomers with events and {pool.sum()} pool users")
-    concerned = keys[active | pool]
-    if len(np.unique(concerned)) < len(concerned):
+    used_keys = keys[active | pool]
+    if len(np.unique(used_keys)) < len(used_keys):
         raise ValueError("user_keys repeat; every newcomer and pool user needs a key of its own")
 
 
@@ -335,14 +327,14 @@ def _strata(counts: Ints, event_ratio: float, day_ratio: float) -> tuple[Ints, F
     """Stratum of each user, and (n_strata, 2) log of the mean events and days of each stratum."""
     bins = np.floor(np.log(np.maximum(counts, 0.5)) / np.log([event_ratio, day_ratio]))
     _, stratum = np.unique(bins, axis=0, return_inverse=True)
-    everybody = np.ones(len(counts), dtype=np.bool_)
-    # Sums of whole numbers are exact, so the order of users cannot change who lends to whom.
-    means = _stratum_means(counts, everybody, stratum, np.bincount(stratum))
+    all_users = np.ones(len(counts), dtype=np.bool_)
+    # Sums of whole numbers are exact, so the order of users cannot change which stratum lends.
+    means = _stratum_means(counts, all_users, stratum, np.bincount(stratum))
     return stratum.astype(np.int64), np.log(np.maximum(means, 0.5))
 
 
 def _stratum_means(counts: Ints, group: Bools, stratum: Ints, size: Ints) -> Floats:
-    """(n_strata, 2) mean events and days of the group's users; 0 where it has none."""
+    """(n_strata, 2) mean events and days of the users of a group; 0 in a stratum without them."""
     sums = [
         np.bincount(stratum[group], weights=column[group], minlength=len(size))
         for column in counts.T
@@ -351,9 +343,9 @@ def _stratum_means(counts: Ints, group: Bools, stratum: Ints, size: Ints) -> Flo
 
 
 def _borrow(need: Ints, available: Ints, position: Floats) -> Ints:
-    """(loans, 2) one row per borrowed user, from-to as (borrower, lender), nearest loans first.
+    """(loans, 2): borrowing and lending stratum of each borrowed user, nearest loans first.
 
-    Heavy strata borrow first: they have the fewest neighbours that resemble them.
+    Strata with the most events borrow first, because they have the fewest similar neighbours.
     """
     spare = np.maximum(available - need, 0)
     rows: list[tuple[int, int, int, float]] = []
@@ -375,15 +367,16 @@ def _borrow(need: Ints, available: Ints, position: Floats) -> Ints:
 
 
 def _loans_worth_keeping(
-    direct: Ints, loans: Ints, ours: Floats, theirs: Floats, tolerance: float
+    direct: Ints, loans: Ints, newcomer_means: Floats, pool_means: Floats, tolerance: float
 ) -> int:
-    """How many loans, nearest first, leave a draw's events and days within tolerance of N's.
+    """Largest number of loans, nearest first, that keeps a draw within the tolerance.
 
-    Where no number does, as many as match no worse than the best number.
+    If no number does, the largest one with the smallest mismatch.
     """
     start = np.zeros((1, 2))
-    wanted = direct @ ours + np.concatenate([start, ours[loans[:, 0]].cumsum(0)])
-    given = direct @ theirs + np.concatenate([start, theirs[loans[:, 1]].cumsum(0)])
+    borrowers, lenders = newcomer_means[loans[:, 0]], pool_means[loans[:, 1]]
+    wanted = direct @ newcomer_means + np.concatenate([start, borrowers.cumsum(0)])
+    given = direct @ pool_means + np.concatenate([start, lenders.cumsum(0)])
     mismatch = _mismatch(wanted, given)
     if not direct.any():
         mismatch[0] = np.inf
@@ -391,13 +384,13 @@ def _loans_worth_keeping(
 
 
 def _mismatch(wanted: Floats, given: Floats) -> Floats:
-    """Largest relative difference over the last axis (events, days); days may be 0 in both."""
+    """Largest relative difference over the last axis, (events, days); both may have 0 days."""
     difference = np.abs(given - wanted)
     return np.asarray((difference / np.where(wanted > 0, wanted, 1.0)).max(-1))
 
 
 def _lowest_hashes(stratum: Ints, keys: Keys, quota: Ints, seed: int, draw: int) -> Ints:
-    """Rows of the ``quota[s]`` users of each stratum s whose keyed hash is lowest."""
+    """Rows of the users with the lowest keyed hashes, ``quota[s]`` of each stratum s."""
     order = np.lexsort((_keyed_hash(seed, draw, keys), stratum))
     ordered = stratum[order]
     place = np.arange(len(ordered)) - np.searchsorted(ordered, ordered)

@@ -1,9 +1,9 @@
-"""How a total splits among channels: Shapley values of the game whose players are the channels.
+"""Shapley values: splits a total among channels, the players of a game.
 
-The value of a coalition is what is measured with these channels open and all others closed. It
-takes every coalition, so that the parts are exact and sum to the whole: Shapley (1953), "A value
-for n-person games", Contributions to the Theory of Games II; Grabisch & Roubens (1999), "An
-axiomatic approach to the concept of interaction", Int. J. Game Theory 28.
+The value of a coalition is a measure with the channels of the coalition open and all others closed.
+All coalitions are used, so the shares are exact and sum to the total: Shapley (1953), "A value for
+n-person games", Contributions to the Theory of Games II; Grabisch & Roubens (1999), "An axiomatic
+approach to the concept of interaction", Int. J. Game Theory 28.
 """
 
 from __future__ import annotations
@@ -14,24 +14,25 @@ from itertools import combinations
 from math import comb
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Floats = NDArray[np.float64]
+from recsys.statistics.arrays import Floats
+
 _MOST_PLAYERS = 12
 
 
 @dataclass(frozen=True, eq=False)
 class Shares:
-    """What each of n players has of a game's total; every field has the games' trailing axes.
+    """Shares of n players in the total of a game; trailing axes are those of the games.
 
     Attributes:
-        total: (...), the value of all players together, less that of none.
-        shapley: (n, ...), the mean over all orders in which the players may come of what each adds
-            when it comes; these sum to the total.
-        first_in: (n, ...), what each adds to nobody.
-        last_in: (n, ...), what each adds to all the others; what leaving it out would save.
-        interaction: (n (n - 1) / 2, ...), by pair as in `pairs_of`: Shapley interaction index,
-            above 0 where two add more together than each alone.
+        total: (...), value of all players together minus value of none.
+        shapley: (n, ...), what each player adds when it joins, as a mean over all orders of
+            joining; these sum to the total.
+        first_in: (n, ...), what each player adds when it joins first.
+        last_in: (n, ...), what each player adds when it joins last, which is lost without it.
+        interaction: (n (n - 1) / 2, ...), Shapley interaction index of each pair, in the order of
+            `pairs_of`; above 0 where two players add more together than apart.
     """
 
     total: Floats
@@ -42,11 +43,11 @@ class Shares:
 
 
 def shapley(values: ArrayLike) -> Shares:
-    """Splits a game's total among its players.
+    """Splits the total of a game among its players.
 
     Args:
-        values: float (2^n, ...): the value of each coalition, in any unit. Player i is in
-            coalition c if bit i of c is set. Trailing axes hold further games.
+        values: float (2^n, ...), value of each coalition, in any unit. Player i is in coalition c
+            if bit i of c is set. Trailing axes hold further games.
 
     Raises:
         ValueError: the first axis is not 2^n long, for n from 1 to 12.
@@ -67,11 +68,14 @@ def shapley(values: ArrayLike) -> Shares:
             f"{_MOST_PLAYERS}: a value for every coalition of n players"
         )
     weights = _weights(n)
-    return Shares(v[-1] - v[0], *(np.tensordot(of, v, axes=1) for of in weights))
+    return Shares(v[-1] - v[0], *(np.tensordot(weight, v, axes=1) for weight in weights))
 
 
 def pairs_of(n: int) -> list[tuple[int, int]]:
     """The pairs of n players in the order of `Shares.interaction`.
+
+    Args:
+        n: number of players, such as 3.
 
     >>> pairs_of(3)
     [(0, 1), (0, 2), (1, 2)]
@@ -81,23 +85,23 @@ def pairs_of(n: int) -> list[tuple[int, int]]:
 
 @cache
 def _weights(n: int) -> tuple[Floats, Floats, Floats, Floats]:
-    """Of each coalition, (·, 2^n): in Shapley values, first in, last in, interactions."""
+    """Weights of coalitions, (·, 2^n), in `shapley`, `first_in`, `last_in` and `interaction`."""
     coalitions = np.arange(1 << n)
     size = np.array([int(c).bit_count() for c in coalitions])
-    everybody = (1 << n) - 1
-    each, first, last = (np.zeros((n, 1 << n)) for _ in range(3))
+    all_players = (1 << n) - 1
+    shares, first, last = (np.zeros((n, 1 << n)) for _ in range(3))
     for i in range(n):
         without = coalitions[coalitions & (1 << i) == 0]
         weight = np.array([1 / (n * comb(n - 1, s)) for s in size[without]])
-        each[i, without | 1 << i] += weight
-        each[i, without] -= weight
+        shares[i, without | 1 << i] += weight
+        shares[i, without] -= weight
         first[i, [1 << i, 0]] = 1, -1
-        last[i, [everybody, everybody ^ 1 << i]] = 1, -1
-    both = np.zeros((comb(n, 2), 1 << n))
+        last[i, [all_players, all_players ^ 1 << i]] = 1, -1
+    interaction = np.zeros((comb(n, 2), 1 << n))
     for row, (i, j) in enumerate(pairs_of(n)):
         pair = 1 << i | 1 << j
         without = coalitions[coalitions & pair == 0]
         weight = np.array([1 / ((n - 1) * comb(n - 2, s)) for s in size[without]])
         for part, sign in ((pair, 1), (1 << i, -1), (1 << j, -1), (0, 1)):
-            both[row, without | part] += sign * weight
-    return each, first, last, both
+            interaction[row, without | part] += sign * weight
+    return shares, first, last, interaction

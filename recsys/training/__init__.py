@@ -1,4 +1,4 @@
-"""One recommender, trained and tested on what people liked later."""
+"""Trains one recommender and tests it on what users liked later."""
 
 from recsys.training.load import load_training
 from recsys.training.train import TrainingResult, evaluate, train

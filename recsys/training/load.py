@@ -1,4 +1,4 @@
-"""From a YAML file, or a mapping, to a checked `Training`."""
+"""Reads the config of a training run and checks it: `recsys.load_training`."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,10 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from recsys.config import (
-    Range,
-    Training,
-)
+from recsys.config import Range, Training
 from recsys.config.expand import _expand, _spec
 from recsys.config.explain import _explain
 from recsys.config.overrides import _name_of, contents
@@ -19,23 +16,24 @@ from recsys.measures.metrics.registry import METRICS
 from recsys.mitigations.build import make_recommender
 
 _TEST_SHARE = 0.2
-"""Held out by a training run that does not say."""
+"""Share of the likes that are held out if the config gives neither test_days nor test_share."""
 
 
 def load_training(
     source: str | PathLike[str] | Mapping[str, Any], overrides: Sequence[str] = ()
 ) -> Training:
-    """Reads a training run and checks it whole.
+    """Reads the config of a training run and checks all of it.
 
     Args:
-        source: path of a YAML file, or its content as a mapping.
-        overrides: `key=value` with dots for nested keys, such as `recommender.factors=64`.
+        source: path of a YAML file, such as "configs/train.yaml", or its content as a mapping.
+        overrides: texts `key=value`, with dots for nested keys, such as `recommender.factors=64`.
 
     Returns:
-        The training run, with every default filled in, the recommender's too.
+        The config with all defaults filled in, those of the recommender too.
 
     Raises:
-        ConfigError: names each wrong key by its path in the file, and the nearest known ones.
+        ConfigError: the config is wrong; the error gives the path of each wrong key in the file and
+            the nearest known keys.
 
     >>> tiny = {"name": "tiny", "world": {"influx": {"kind": "wave", "newcomers": 5}}}
     >>> run = load_training({**tiny, "recommender": {"kind": "als"}}, ["recommender.factors=8"])
@@ -43,19 +41,20 @@ def load_training(
     8
     """
     where = _name_of(source)
-    found = contents(source, overrides, where)
-    if None not in found:
+    by_variant = contents(source, overrides, where)
+    if None not in by_variant:
         raise ConfigError(
             f"{where}: variants: a training run has none; give each recommender a file of its own"
         )
     try:
-        return _training(found[None])
+        return _training(by_variant[None])
     except ConfigError as error:
         lines = str(error).splitlines()
         raise ConfigError("\n".join(f"{where}: {line}" for line in lines)) from error
 
 
 def _training(content: dict[str, Any]) -> Training:
+    """The checked config of a training run from the content of a file."""
     raw = _expand(content)
     if raw.get("test_days") is None and raw.get("test_share") is None:
         raw["test_share"] = _TEST_SHARE
@@ -82,17 +81,18 @@ def _metrics_of(training: Training) -> tuple[str, ...]:
 
 
 def _check_metric(training: Training, name: str, key: str, known: Iterable[str]) -> None:
+    """Raises unless a metric is known and can be computed."""
     if name not in known:
         raise ConfigError(f"{key}: there is no {name!r}; {nearest(name, known)}")
     if name not in _metrics_of(training):
         raise ConfigError(
-            f"{key}: {name} is the truth of a world whose last test_days are held out; "
+            f"{key}: {name} needs a world whose last days are held out; "
             "give world and test_days, or leave it out"
         )
 
 
 def _check_tuning(training: Training) -> None:
-    """Raises unless every end and every choice of the space is an option that can be."""
+    """Raises unless the recommender takes every bound and every choice of the search space."""
     tune, spec = training.tune, training.recommender
     if tune is None:
         return
@@ -100,13 +100,12 @@ def _check_tuning(training: Training) -> None:
     _check_metric(training, tune.metric, "tune.metric", by_user)
     for option, choices in tune.space.items():
         if option not in spec.options:
-            known = nearest(option, spec.options) if spec.options else "it has none"
-            raise ConfigError(f"tune.space.{option}: no option of {spec.kind}; {known}")
-        ends = (choices.low, choices.high) if isinstance(choices, Range) else choices
-        for value in ends:
+            hint = nearest(option, spec.options) if spec.options else "it has none"
+            raise ConfigError(f"tune.space.{option}: no option of {spec.kind}; {hint}")
+        values = (choices.low, choices.high) if isinstance(choices, Range) else choices
+        for value in values:
+            options = {**spec.options, option: value}
             try:
-                make_recommender(
-                    spec.model_copy(update={"options": {**spec.options, option: value}})
-                )
+                make_recommender(spec.model_copy(update={"options": options}))
             except ConfigError as error:
                 raise ConfigError(f"tune.space.{option}: {error}") from error

@@ -1,13 +1,15 @@
-"""Trains one recommender on a log and tests it on what people liked later.
+"""Trains one recommender on a log and tests it on what users liked later.
 
-All users are cut at the same moment; whoever likes something later that could have been recommended
-is tested: published before the cut, young enough to be served, not seen by the user and not the
-user's own. The same candidates stand before every recommender. Figures are given over everybody, by
-cohort, and by what the model knew of a user: hot (likes), warm (attributes only), cold (nothing).
-The last two get the trending list, marked as such.
+The log is cut at the same moment for all users. A user is tested if the user later likes an item
+that could have been recommended. Such an item was published before the cut, is young enough to be
+served, and was neither seen nor made by the user. All recommenders choose among the same
+candidates. Figures are given over all users, by cohort, and by status of a user in the model: hot
+(with likes), warm (with attributes alone) or cold. Users whom the model cannot serve get the
+trending list, marked as such.
 
-People like what they were shown, so such figures favour who recommends what the platform shows. A
-world knows better: `utility` is what the recommended list is worth to its reader in truth.
+Users like what they were shown, so such figures favour recommenders that recommend what the
+platform shows. In a world the metric `utility` does better: it is the true utility of the
+recommended list for its user.
 """
 
 import math
@@ -48,19 +50,21 @@ _SUMMARY = {
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """A trained recommender and how it did.
+    """A trained recommender and its test.
 
     Attributes:
-        training: the config it came from.
-        model: fitted to the training part.
-        candidates: bool (n_items,), what could be recommended when the training part ended.
-        summary: by (all, cohort, status) · group · metric · value · n_users, a row for each group
-            that anybody is in; n_users have a value, which is null if that is nobody.
-        per_user: user_id · cohort · status · n_relevant, and a column for each metric by user.
-        feeds: what was recommended: user_id · rank · item_id · score · source.
-        timings: one row: users · fit_s · serve_s · users_per_s. Serving is timed after a first
-            block of users, which makes what is made on first use.
-        notes: what a reader of the figures must know, a sentence each.
+        training: the config.
+        model: the model, fitted to the training part of the log.
+        candidates: bool (n_items,), items that could be recommended at the cut.
+        summary: by (all, cohort or status) · group · metric · value · n_users, with rows for each
+            group that has users. n_users is the number of users with a value; without any, value is
+            null.
+        per_user: user_id · cohort · status · n_relevant, and a column for each metric of single
+            users.
+        feeds: the recommended lists: user_id · rank · item_id · score · source.
+        timings: one row, users · fit_s · serve_s · users_per_s, in seconds. Serving is timed after
+            a first block of users, in which everything is computed that is computed once.
+        notes: sentences that a reader of the figures must know.
     """
 
     training: Training
@@ -73,20 +77,26 @@ class TrainingResult:
     notes: tuple[str, ...]
 
     def figure(self, metric: str, by: str = "all", group: str = "all") -> float:
-        """The value of a metric in a group; NaN where there is none."""
-        chosen = (pl.col("by") == by, pl.col("group") == group, pl.col("metric") == metric)
-        found = self.summary.filter(*chosen)["value"]
-        return float("nan") if found.is_empty() or found[0] is None else float(found[0])
+        """The value of a metric in a group; NaN if there is none.
+
+        Args:
+            metric: name of the metric, such as "recall".
+            by: "all", "cohort" or "status".
+            group: the group, such as "newcomer" or "cold".
+        """
+        value = self.summary.filter(by=by, group=group, metric=metric)["value"]
+        return float("nan") if value.is_empty() or value[0] is None else float(value[0])
 
 
 def train(training: Training) -> TrainingResult:
-    """Reads or simulates the log, fits the recommender, tests it.
+    """Reads or simulates the log, fits the recommender and tests it.
 
     Args:
-        training: from `recsys.load_training`.
+        training: the config, from `recsys.load_training`.
 
     Raises:
-        ConfigError, LogError: a log that cannot be read or split, or nobody to test.
+        ConfigError: k is too large, or no user can be tested.
+        LogError: the log cannot be read, split or learned from.
 
     >>> import recsys
     >>> training = recsys.load_training({"name": "x", "recommender": "trending", "k": 5,
@@ -102,45 +112,53 @@ def train(training: Training) -> TrainingResult:
 
 
 def source_of(training: Training) -> tuple[InteractionLog, Simulation | None]:
-    """The whole log of a training run, and the world that made it, if it is no log from files."""
+    """The whole log of a training run; and the simulation that made it, None for a log from files.
+
+    Args:
+        training: the config, from `recsys.load_training`.
+    """
     if training.log is not None:
         return read_log(training.log), None
     world = training.world
     assert world is not None
-    held_out = math.ceil(2 * (training.test_days or 0))  # where tuning cuts, and where testing does
+    held_out = math.ceil(2 * (training.test_days or 0))  # tuning cuts as much before the test
     days = tuple(range(world.days_after - held_out, world.days_after)) if held_out else ()
-    nobody = Audience(np.zeros(0, dtype=np.int64), days, 1)
+    no_users = Audience(np.zeros(0, dtype=np.int64), days, 1)  # keeps the state of these days
     simulation = simulate(
-        world, training.arm, training.seed, audience=nobody, threads=training.workers
+        world, training.arm, training.seed, audience=no_users, threads=training.workers
     )
     return simulation.log, simulation
 
 
 def log_of(training: Training) -> InteractionLog:
-    """The whole log of a training run: simulated, or read from its files."""
+    """The whole log of a training run, simulated or read from files.
+
+    Args:
+        training: the config, from `recsys.load_training`.
+    """
     return source_of(training)[0]
 
 
 class Truth(NamedTuple):
-    """What a world knows of its people when a log is cut."""
+    """What a world knows about its users at the moment of a cut."""
 
     worth: Callable[[NDArray[np.int64], NDArray[np.int32]], NDArray[np.float32]]
-    """Of users (n,) and items (n, k), -1 where empty: the chance that a user clicks an item when
-    looking at it, (n, k), NaN where empty."""
+    """Function of users (n,) and items (n, k), -1 in empty slots. It gives the probability that a
+    user who looks at an item clicks it, (n, k), NaN in empty slots."""
     looks: NDArray[np.float64]
-    """(k,) the chance that a rank is looked at."""
+    """(k,), probability that a user looks at a rank."""
 
 
 def truth_of(training: Training, simulation: Simulation | None, split: Split) -> Truth | None:
-    """The truth on the day of a cut, people taken as they are on its morning.
+    """The truth of a world on the day of a cut, with its users as they are that morning.
 
     Args:
-        training: its k, and how long it holds out.
-        simulation: from `source_of`.
-        split: the cut.
+        training: the config.
+        simulation: the simulation from `source_of`.
+        split: the parts of the log.
 
     Returns:
-        None for a log from files, and where the config does not say how many days are held out.
+        None for a log from files, and if the config does not give test_days.
     """
     if simulation is None or training.test_days is None or split.cut is None:
         return None
@@ -155,15 +173,25 @@ def truth_of(training: Training, simulation: Simulation | None, split: Split) ->
 
 
 def split_for_test(training: Training, log: InteractionLog) -> Split:
-    """Holds out what a training run tests on."""
+    """The training part and the test part of a log.
+
+    Args:
+        training: the config.
+        log: the whole log.
+    """
     return _split(training, log, _last_midnight(training), training.seed)
 
 
 def split_for_tuning(training: Training, log: InteractionLog) -> Split:
-    """Holds out a validation part, as long as the test part, of what a run trains on."""
-    whole = split_for_test(training, log)
-    other_lots = integer_seed(training.seed, 1)  # the same ones would hold out nothing more
-    return _split(training, whole.train, whole.cut, other_lots)
+    """Splits the training part again, for tuning; the validation part is as large as the test part.
+
+    Args:
+        training: the config.
+        log: the whole log.
+    """
+    for_test = split_for_test(training, log)
+    other_seed = integer_seed(training.seed, 1)  # the same lots would hold out nothing more
+    return _split(training, for_test.train, for_test.cut, other_seed)
 
 
 def evaluate(
@@ -172,17 +200,20 @@ def evaluate(
     """Fits a recommender to one part of a log and tests it on the other.
 
     Args:
-        training: k, metrics and seed.
-        recommender: what to fit.
-        split: the parts.
-        truth: what a world knows; without it there is no utility.
+        training: the config; its k, metrics and seed are used.
+        recommender: the recommender to fit.
+        split: the parts of the log, such as from `split_for_test`.
+        truth: the truth of a world; without it there is no utility.
 
     Raises:
-        ConfigError: nobody can be tested, or k is more than the candidates.
+        ConfigError: no user can be tested, or k is more than the number of candidates.
     """
     _check(training, split)
     users, k, candidates = split.users, training.k, split.candidates
-    _ = split.train.interactions, split.train.withheld
+    _ = (
+        split.train.interactions,
+        split.train.withheld,
+    )  # computed here, so that no fit is timed with it
     with single_threaded_blas():
         start = time.perf_counter()
         model = recommender.fit(split.train, seed=training_seed(training.seed, "full"))
@@ -236,7 +267,7 @@ def _split(training: Training, log: InteractionLog, end: datetime | None, seed: 
 
 
 def _last_midnight(training: Training) -> datetime | None:
-    """When a world's last day ends."""
+    """The moment at which the last day of a world ends; None for a log from files."""
     if training.world is None:
         return None
     start = datetime.combine(training.world.start, datetime.min.time(), UTC)
@@ -244,16 +275,19 @@ def _last_midnight(training: Training) -> datetime | None:
 
 
 def _check(training: Training, split: Split) -> None:
-    can_be = int(split.candidates.sum())
-    if training.k > can_be:
+    """Raises unless there are enough candidates and a user to test."""
+    n_candidates = int(split.candidates.sum())
+    if training.k > n_candidates:
         raise ConfigError(
-            f"k: {training.k} is more than the {can_be} items that can be recommended; lower k"
+            f"k: {training.k} is more than the {n_candidates} items that can be recommended; "
+            "lower k"
         )
     if split.users.size == 0:
         key = "test_share" if training.test_days is None else "test_days"
         raise ConfigError(
-            f"{key}: of {split.likes[1]:,} likes that are held out, none is of an item that could "
-            "have been recommended and was not seen yet, so nobody can be tested; hold out more"
+            f"{key}: none of the {split.likes[1]:,} likes that are held out is of an item that "
+            "could have been recommended and was not seen yet, so no user can be tested; "
+            "hold out more"
         )
 
 
@@ -264,33 +298,37 @@ def _serve(
     k: int,
     candidates: NDArray[np.bool_],
 ) -> Ranking:
+    """The ranking of the model, its empty slots filled by the fallback."""
     return with_fallback(model.rank(users, k, candidates), fallback, users, candidates)
 
 
 def _summary(
     people: pl.DataFrame, judged: Judged, names: Sequence[str]
 ) -> Iterator[tuple[str, str, str, float, int]]:
-    """A row for each group and metric; groups that nobody is in are left out."""
+    """Rows of `TrainingResult.summary`; groups without users are left out."""
     groups = [("all", "all", np.ones(people.height, dtype=np.bool_))]
-    for by, known in (("cohort", ("incumbent", "newcomer")), ("status", (HOT, WARM, COLD))):
-        groups += [(by, group, (people[by] == group).to_numpy()) for group in known]
+    for by, names_of_groups in (
+        ("cohort", ("incumbent", "newcomer")),
+        ("status", (HOT, WARM, COLD)),
+    ):
+        groups += [(by, group, (people[by] == group).to_numpy()) for group in names_of_groups]
     for by, group, members in groups:
-        theirs = judged.only(members)
+        of_group = judged.only(members)
         for name in names if members.any() else ():
-            yield (by, group, name, *METRICS[name].over(theirs))
+            yield (by, group, name, *METRICS[name].over(of_group))
 
 
 def _notes(split: Split) -> Iterator[str]:
-    tested, liked = split.likes
+    tested, held_out = split.likes
     when = "drawn by lot" if split.cut is None else f"from {split.cut:%Y-%m-%d %H:%M} UTC on"
     yield (
-        f"Tested on {tested:,} of the {liked:,} likes {when}: those of the "
-        f"{int(split.candidates.sum()):,} items that could be recommended, not seen before."
+        f"Tested on {tested:,} of the {held_out:,} likes {when}: those of items that the user had "
+        f"not seen, among the {int(split.candidates.sum()):,} items that could be recommended."
     )
     reasons = {why: number for why, number in split.out_of_reach.items() if number}
     if reasons:
         listed = ", ".join(f"{number:,} {why}" for why, number in reasons.items())
-        yield f"The others no recommender could have found: {listed}."
+        yield f"No recommender could have found the other likes: {listed}."
     yield (
         f"Trained on {split.train.dense.height:,} events, "
         f"{int((split.train.dense['weight'] > 0).sum()):,} of them likes."

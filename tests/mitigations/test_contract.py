@@ -197,7 +197,7 @@ def test_a_long_chain(log, before):
 @pytest.mark.parametrize(
     ("kind", "lacks", "message"),
     [
-        ("cap", "creator_id", "cap: needs to know whose"),
+        ("cap", "creator_id", "cap: needs to know which posts"),
         ("language_gate", "language", "language_gate: items have no column 'language'"),
         ("calibrated", "topic", "items: no column 'topic'"),
     ],

@@ -213,7 +213,7 @@ MINE = {**RECOMMENDERS, "mine": Options}
 
 def test_models_of_ones_own_are_read_if_they_are_named(log, tmp_path):
     model = Options(power=3.0).fit(log)
-    with pytest.raises(ModelError, match=r"Nested: made by none of random, .*; name yours"):
+    with pytest.raises(ModelError, match=r"Nested: made by none of random, .*; pass your own"):
         save_model(model, tmp_path)
     save_model(model, tmp_path, MINE)
     again = load_model(tmp_path, MINE)
@@ -239,13 +239,13 @@ def test_fields_that_cannot_be_stored(value, log, tmp_path):
 
 def test_estimators_that_hold_code_are_refused(log, tmp_path, monkeypatch):
     transform = FunctionTransformer(Path.unlink)
-    with pytest.raises(ModelError, match=r"FunctionTransformer holds .*which are not read back"):
+    with pytest.raises(ModelError, match=r"FunctionTransformer holds .*would not read back"):
         save_model(Unstorable(log, transform), tmp_path, MINE)
     with monkeypatch.context() as patch:
         patch.setattr(store, "_TRUSTED", [*store._TRUSTED, "pathlib.Path.unlink"])
         patch.setattr("skops.io.get_untrusted_types", lambda data: [])
         save_model(Unstorable(log, transform), tmp_path, MINE)
-    with pytest.raises(ModelError, match=r"an estimator holds .*which are not read"):
+    with pytest.raises(ModelError, match=r"an estimator holds .*which recsys does not read"):
         load_model(tmp_path, MINE)
 
 

@@ -87,8 +87,8 @@ def test_who_stands_alone_is_left_out_and_counted():
     more = pl.concat([B, frame({4: [1, 2], 5: [3]})])
     result = compare_feeds(A, more, C.filter(pl.col("user_id") != 1))
     assert headline(result, "notes")["n_users"] == 2
-    assert any("feeds 1 of a, 3 of b" in note for note in result.notes)
-    with pytest.raises(LogError, match="no user has a feed in every frame; are the ids"):
+    assert any("on the day: 1 of a, 3 of b" in note for note in result.notes)
+    with pytest.raises(LogError, match="no user has a feed in every frame; do the ids"):
         compare_feeds(A, frame({7: [1]}))
 
 
@@ -146,9 +146,9 @@ def test_excess_over_turnover_is_of_days_that_have_both():
     assert row["drift"] == pytest.approx((2 * (1 + 3 / 4) / 4 + (1 + 1 / 2 + 1 / 4) / 3) / 3)
     assert row["excess"] == pytest.approx((0 + 0 + 1 / 4) / 3)
     assert row["n_users"] == 3
-    assert any("rests on 3 of 4 days" in note for note in result.notes)
+    assert any("mean over the 3 of 4 days" in note for note in result.notes)
     earlier = compare_feeds(frame(a), frame(b).filter(pl.col("day") > 0))
-    assert not any("rests on" in note for note in earlier.notes)
+    assert not any("mean over the" in note for note in earlier.notes)
 
 
 def test_turnover_of_each_frame_by_hand():
@@ -208,7 +208,9 @@ def test_a_reference_counts_on_the_days_that_it_has():
     some = DAILY.filter(pl.col("day") < 2)
     result = compare_feeds(DAILY, DAILY, some)
     assert result.per_user["day"].unique().sort().to_list() == [None, 0, 1]
-    assert any("Days that not all frames have, left out: 1" in note for note in result.notes)
+    assert any(
+        "Days left out, because not all frames have them: 1" in note for note in result.notes
+    )
     after = frame({(1, 4): [4, 6], (2, 4): [7, 8]})
     on_the_last_day = DAILY.filter(pl.col("day") == 2).with_columns(item_id=pl.col("item_id") + 1)
     assert headline(compare_feeds(DAILY, after, on_the_last_day), "slots_changed")["floor"] == 0.5
@@ -261,7 +263,7 @@ def test_cohorts_groups_and_newcomers_items():
         ("unknown", 1, 1.0),
     ]
     assert {"language:zh", "language:en", "language"} <= set(result.measures["measure"])
-    assert any("Items without a row in the items frame: 2" in note for note in result.notes)
+    assert any("2 items have no row in the items frame" in note for note in result.notes)
     assert set(result.quantiles["cohort"]) == {"incumbent", "newcomer", "all"}
 
 
@@ -343,20 +345,20 @@ def test_intervals_cover_the_mean_of_other_users():
         (
             A,
             B.with_columns(pl.col("item_id").cast(pl.String)),
-            r"item_id: integers in a, text in b, so no two can be the same; cast one",
+            r"item_id: integers in a, text in b, so no two ids can be equal; cast one",
         ),
         (A, B.with_columns(user_id=1.5), "b: user_id is Float64; ids are integers or strings"),
         (A, pl.concat([B, B[:1]]), r"b: rank 1 stands twice in the feed of user 1 \(1 feeds"),
         (A, B.filter(pl.col("rank") != 2), r"b: rank 2 is missing from the feed of user 1 \(3"),
         (A, B.with_columns(item_id=pl.lit(7)), r"item 7 stands twice in the feed of user 1 \(3"),
-        (A, B.with_columns(day=1), "day: a column of b but not of a"),
+        (A, B.with_columns(day=1), "day: the column is in b but not in a"),
         (A.with_columns(day=1), B.with_columns(day=pl.lit("1")), "b: day is String; give integers"),
         (A.with_columns(day=1), B.with_columns(day=pl.lit(None, pl.Int32)), "12 rows have no day"),
         (A.with_columns(day=1), B.with_columns(day=date(2025, 1, 1)), "integers in a, dates in b"),
         (
             A.with_columns(day=2),
             B.with_columns(day=1),
-            "a has day 2 and b day 1, with none in common and not one before the other",
+            "a has day 2 and b day 1; give frames that share days",
         ),
         (A.with_columns(user_id=pl.lit(2**64 - 1, pl.UInt64)), B, "numbers above 9223372036854775"),
     ],

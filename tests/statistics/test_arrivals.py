@@ -97,7 +97,7 @@ def test_slow_swings_are_told_from_waves_by_their_memory(few_shuffles, monkeypat
         return total
 
     with_memory = alarms()
-    monkeypatch.setattr(module, "_memory", lambda z, start, end: 0.0)
+    monkeypatch.setattr(module, "_correlation_of_neighbours", lambda z, start, end: 0.0)
     assert with_memory < alarms()
 
 
@@ -125,8 +125,8 @@ def test_most_is_that_of_all_windows_one_by_one():
                 continue
             left = sum(((part - part.mean()) ** 2).sum() for part in parts)
             best = max(best, 1 - left / square)
-    assert module._most(z, module._windows(17)) == pytest.approx(best)
-    assert module._most(np.ones(17), module._windows(17)) == 0
+    assert module._largest_gain(z, module._windows(17)) == pytest.approx(best)
+    assert module._largest_gain(np.ones(17), module._windows(17)) == 0
 
 
 def test_p_is_of_the_seed_alone():
@@ -140,7 +140,7 @@ def test_p_is_of_the_seed_alone():
 
 @pytest.mark.parametrize("bad", [np.ones(MIN_PERIODS - 1), -np.ones(30), np.ones((20, 2))])
 def test_bad_counts(bad):
-    with pytest.raises(ValueError, match="counts; 16 or more of at least 0"):
+    with pytest.raises(ValueError, match="give 16 or more in one row, none below 0"):
         find_wave(bad)
 
 

@@ -75,7 +75,7 @@ def test_equal_exposures_stay_together():
 
 
 def test_shapes():
-    with pytest.raises(ValueError, match="one value each a user"):
+    with pytest.raises(ValueError, match="one value per user"):
         by_exposure(np.ones(3), np.ones(4))
 
 

@@ -11,13 +11,13 @@ from recsys.statistics.matching import (
     draw_placebo,
     draw_totals,
     match_newcomers,
-    smallest_p,
 )
 from recsys.statistics.placebo import (
     band_level,
     false_alarm_rate,
     permutation_p,
     placebo_band,
+    smallest_p,
     widened,
 )
 

@@ -69,9 +69,9 @@ def test_what_does_not_vary_tells_nothing():
 @pytest.mark.parametrize(
     ("observed", "placebo", "message"),
     [
-        ([1.0], [1.0, 2.0], "measures × draws"),
-        ([1.0, 2.0], [[1.0, 2.0]], "measures × draws"),
-        ([1.0], [[]], "measures × draws"),
+        ([1.0], [1.0, 2.0], r"\(measures, draws\) with at least"),
+        ([1.0, 2.0], [[1.0, 2.0]], r"\(measures, draws\) with at least"),
+        ([1.0], [[]], r"\(measures, draws\) with at least"),
         ([np.nan], [[1.0, 2.0]], "1 of 3 values are not finite"),
     ],
 )

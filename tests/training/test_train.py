@@ -249,7 +249,7 @@ def test_a_log_without_times(log_config):
     assert got.figure("recall") > train(
         load_training({**log_config, "recommender": "random"})
     ).figure("recall")
-    assert got.notes[0].endswith("not seen before.")
+    assert got.notes[0].endswith("could be recommended.")
     assert "drawn by lot" in got.notes[0]
     assert got.figure("ndcg", "cohort", "newcomer") > 0
 
@@ -287,7 +287,7 @@ def test_a_perfect_recommender_has_perfect_figures():
 def test_nobody_to_test(world_log):
     training = load_training(CONFIG)
     split = split_log(world_log.only(np.arange(world_log.dense.height) < 3), share=0.5)
-    with pytest.raises((ConfigError, LogError), match=r"k: 10 is more than|nobody can be tested"):
+    with pytest.raises((ConfigError, LogError), match=r"k: 10 is more than|no user can be tested"):
         evaluate(training, make_recommender(training.recommender), split)
 
 
@@ -301,7 +301,7 @@ def test_nobody_to_test(world_log):
         ({"metrics": ["ndgc"]}, "metrics: there is no 'ndgc'; did you mean 'ndcg'?"),
         (
             {"metrics": ["utility"], "test_days": None},
-            "metrics: utility is the truth of a world whose last test_days are held out; give",
+            "metrics: utility needs a world whose last days are held out; give",
         ),
         ({"k": 0}, "k: input should be greater than or equal to 1"),
         ({"test_share": 0.5}, "test_days and test_share: give one of them, not both"),

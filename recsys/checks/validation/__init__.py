@@ -1,1 +1,1 @@
-"""Figures that a platform must reproduce."""
+"""Checks whether a synthetic platform reproduces published figures of real ones."""

@@ -1,7 +1,8 @@
-"""Check 5: what it does to feeds that a recommender learns from its own.
+"""Check 5: how feeds change because a recommender learns from its own feeds.
 
-Two worlds with the same people, notes and luck, served by the same recommender, trained anew each
-morning: in one on what its own feeds led to, in the other on what feeds drawn by lot led to.
+Two worlds have the same users, posts and luck, and are served by the same recommender, which is
+trained each morning. In one it is trained on the log that its own feeds led to, in the other on
+the log that random feeds led to.
 """
 
 from dataclasses import dataclass
@@ -31,44 +32,45 @@ _TRAINING_DAYS = 14
 def measure_feedback(
     world: World, recommender: Recommender, seed: int, threads: int = 1
 ) -> dict[str, float]:
-    """Learning from own feeds against learning from feeds by lot, by name of the quantity.
+    """Measures the effect of learning from own feeds rather than from random feeds, for one seed.
 
     Args:
-        world: the platform, joined by newcomers: the minority.
-        recommender: who serves.
-        seed: world seed.
-        threads: threads that simulate.
+        world: the platform; its newcomers are the minority.
+        recommender: the recommender that serves.
+        seed: world seed, such as 0.
+        threads: number of threads that simulate.
 
     Returns:
-        Changes of one seed: of shares as differences, of anything else as log ratios.
+        Figures by name of the quantity: differences of shares, and log ratios of all else.
     """
     panel = np.arange(min(_PANEL, world.incumbents))
     audience = Audience(panel, tuple(day for day in _DAYS if day < world.days_after), _K)
     policy = RecommenderPolicy(recommender, _TRAINING_DAYS)
-    by_lot = RecommenderPolicy(Random(), _TRAINING_DAYS)
-    other = simulate(world, "influx", seed, by_lot, threads=threads)
-    own = _Feeds.of(simulate(world, "influx", seed, policy, audience=audience, threads=threads))
-    lent = _Feeds.of(
-        simulate(world, "influx", seed, _Lent(policy, other), audience=audience, threads=threads)
+    random = RecommenderPolicy(Random(), _TRAINING_DAYS)
+    random_world = simulate(world, "influx", seed, random, threads=threads)
+    learns_from_random = _LearnsFrom(random_world, policy)
+    own, other = (
+        _Feeds.of(simulate(world, "influx", seed, served_by, audience=audience, threads=threads))
+        for served_by in (policy, learns_from_random)
     )
-    gain = np.log(own.utility / lent.utility)
-    alike = float(np.log(own.likeness / lent.likeness))
+    utility_gain = np.log(own.utility / other.utility)
+    likeness_gain = float(np.log(own.likeness / other.likeness))
     return {
-        "homogeneity of what people are shown": alike,
-        "homogeneity gained beyond utility": alike - float(gain[0]),
-        "popularity of what is recommended": float(np.log(own.popularity / lent.popularity)),
-        "distinct notes recommended": float(np.log(own.distinct / lent.distinct)),
-        "newcomers' utility, less incumbents'": float(gain[1] - gain[0]),
-        "newcomers' notes in own language": own.local - lent.local,
+        "homogeneity of what people are shown": likeness_gain,
+        "homogeneity gained beyond utility": likeness_gain - float(utility_gain[0]),
+        "popularity of what is recommended": float(np.log(own.popularity / other.popularity)),
+        "distinct notes recommended": float(np.log(own.distinct / other.distinct)),
+        "newcomers' utility, less incumbents'": float(utility_gain[1] - utility_gain[0]),
+        "newcomers' notes in own language": own.local - other.local,
     }
 
 
 @dataclass(frozen=True)
-class _Lent:
-    """A policy that learns from the log of another world with the same people and notes."""
+class _LearnsFrom:
+    """A policy that learns from the log of another world with the same users and posts."""
 
-    policy: RecommenderPolicy
     other: Simulation
+    policy: RecommenderPolicy
 
     @property
     def training_days(self) -> int:
@@ -86,61 +88,67 @@ class _Lent:
 
 
 class _Feeds(NamedTuple):
-    """What people were served."""
+    """Figures of the feeds of a world."""
 
     likeness: float
-    """Mean Jaccard of all notes that two incumbents were shown from day 0 on."""
+    """Mean Jaccard similarity of the posts that two incumbents were shown from day 0 on."""
     popularity: float
-    """Mean share of the last fortnight's clicks that a note in an incumbent's feed has."""
+    """Mean share that a post in an incumbent's feed has in the clicks of the last 14 days."""
     distinct: float
-    """Different notes in the incumbents' feeds of a day."""
+    """Number of different posts in the feeds of incumbents on a day."""
     utility: NDArray[np.float64]
-    """(2,) of the feeds of incumbents and newcomers."""
+    """(2,), mean utility of the feeds of incumbents and of newcomers."""
     local: float
-    """Share of notes in newcomers' feeds that are in their language."""
+    """Share of posts in the language of newcomers in the feeds of newcomers."""
 
     @classmethod
     def of(cls, simulation: Simulation) -> "_Feeds":
-        """Over the days on which an audience's feeds were kept."""
+        """Means over the days on which feeds of the panel were kept."""
         served = [past.day for past in simulation.days if past.morning is not None]
-        days = [_on(simulation, day) for day in served]
-        return cls(_likeness(simulation), *(np.mean(c, axis=0) for c in zip(*days, strict=True)))
+        days = [_figures_of_day(simulation, day) for day in served]
+        means = (np.mean(figures, axis=0) for figures in zip(*days, strict=True))
+        return cls(_likeness(simulation), *means)
 
 
-def _on(simulation: Simulation, day: int) -> tuple[float, float, NDArray[np.float64], float]:
-    """Popularity, distinct notes, utility and local share of a day's feeds."""
+def _figures_of_day(
+    simulation: Simulation, day: int
+) -> tuple[float, float, NDArray[np.float64], float]:
+    """`popularity`, `distinct`, `utility` and `local` of the feeds of one day."""
     served, n = simulation.morning(day).served, simulation.world.incumbents
     assert served is not None
     worth = simulation.click_probability(served.users, served.feeds, day)
     value = utility(worth, examination(simulation.world.platform, _K))
     newcomer = served.users >= n
-    mine, theirs = (served.feeds[who] for who in (~newcomer, newcomer))
-    mine, theirs = mine[mine >= 0], theirs[theirs >= 0]
+    to_incumbents, to_newcomers = served.feeds[~newcomer], served.feeds[newcomer]
+    to_incumbents = to_incumbents[to_incumbents >= 0]
+    to_newcomers = to_newcomers[to_newcomers >= 0]
     clicks = _clicks(simulation, day)
     language = LANGUAGES.index(simulation.world.population.newcomers.language)
     return (
-        float((clicks / clicks.sum())[mine].mean()),
-        float(np.unique(mine).size),
+        float((clicks / clicks.sum())[to_incumbents].mean()),
+        float(np.unique(to_incumbents).size),
         np.array([np.nanmean(value[~newcomer]), np.nanmean(value[newcomer])]),
-        float((simulation.notes.language[theirs] == language).mean()),
+        float((simulation.notes.language[to_newcomers] == language).mean()),
     )
 
 
 def _clicks(simulation: Simulation, day: int) -> NDArray[np.int64]:
-    """Clicks on each note in the last fortnight."""
-    past = [p for p in simulation.days if day - _TRAINING_DAYS <= p.day < day]
+    """Int64 (n_notes,): clicks on each post in the 14 days before a day."""
+    days = [past for past in simulation.days if day - _TRAINING_DAYS <= past.day < day]
     n = simulation.notes.n
-    return np.asarray(np.sum([np.bincount(p.item[p.is_click], minlength=n) for p in past], axis=0))
+    counts = [np.bincount(past.item[past.is_click], minlength=n) for past in days]
+    return np.asarray(np.sum(counts, axis=0))
 
 
 def _likeness(simulation: Simulation) -> float:
-    """Mean Jaccard of what any two incumbents of the panel were shown since day 0."""
+    """Mean Jaccard similarity of the posts that two users of the panel were shown since day 0."""
     days = [day for day in simulation.days if day.day >= 0]
     user = np.concatenate([day.user for day in days])
     item = np.concatenate([day.item for day in days])
-    mine = user < min(_PANEL, simulation.world.incumbents)
-    shown = csr_matrix((np.ones(mine.sum(), np.float32), (user[mine], item[mine])))
-    shown.data[:] = 1  # duplicates were summed: a note and what was done with it
+    in_panel = user < min(_PANEL, simulation.world.incumbents)
+    ones = np.ones(in_panel.sum(), np.float32)
+    shown = csr_matrix((ones, (user[in_panel], item[in_panel])))
+    shown.data[:] = 1  # the events of a user on a post were summed
     shown = shown[np.diff(shown.indptr) > 0]
     both, size = (shown @ shown.T).toarray(), np.diff(shown.indptr)
     pairs = np.triu_indices(size.size, 1)

@@ -1,4 +1,4 @@
-"""Checks 1 to 4 and 6: what a platform's log looks like, before the influx and through it."""
+"""Checks 1 to 4 and 6: figures of the log of a platform, before and during an influx."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -17,12 +17,13 @@ from recsys.world.run import Run
 
 _IMPRESSION, _CLICK = (list(KINDS.categories).index(kind) for kind in ("impression", "click"))
 _HEAD = 1000
+"""Number of the most clicked posts to which the Zipf slope is fitted."""
 _SMALL = 0.8
-"""Creators are small below this quantile of followers."""
+"""A creator up to this quantile of followers is small."""
 _SEGMENT, _SURGE = 0.03, 0.25
-"""Newcomers per incumbent active on a day: the size of check 4, and of checks 3 and 6."""
+"""Newcomers per incumbent who is active on a day, in check 4 and in checks 3 and 6."""
 _ACTIVE = 0.4
-"""Share of incumbents active on a day."""
+"""Share of incumbents who are active on a day."""
 _WEEK = 7
 
 
@@ -32,11 +33,11 @@ def measure_platform(
     """Figures of one seed, by name of the quantity.
 
     Args:
-        world: the platform; its influx is taken in two sizes, .03 and .25 of the incumbents'
-            daily actives.
-        seed: world seed.
-        policy: who serves; None for the house.
-        threads: threads that simulate.
+        world: the platform. Its influx is simulated in two sizes, .03 and .25 newcomers per
+            incumbent who is active on a day.
+        seed: world seed, such as 0.
+        policy: the policy that serves; None for the house feed.
+        threads: number of threads that simulate.
 
     >>> from recsys.config import Influx, World
     >>> small = World(incumbents=300, days_before=2, days_after=16, influx=Influx(
@@ -55,7 +56,7 @@ def measure_platform(
 
 
 def _joined(run: Run, size: float) -> Run:
-    """The platform, joined by an influx of a size."""
+    """The platform with an influx of some size, in newcomers per active incumbent."""
     newcomers = round(size * _ACTIVE * run.world.incumbents)
     influx = run.world.influx.model_copy(update={"newcomers": newcomers})
     world = run.world.model_copy(update={"influx": influx})
@@ -65,8 +66,8 @@ def _joined(run: Run, size: float) -> Run:
 def _popularity(run: Run, days: list[Day]) -> dict[str, float]:
     """Check 1."""
     clicks, shown = (_per_note(days, kind, run.notes.n) for kind in (_CLICK, _IMPRESSION))
-    falling = np.sort(clicks[clicks > 0])[::-1]
-    head = falling[:_HEAD]
+    descending = np.sort(clicks[clicks > 0])[::-1]
+    head = descending[:_HEAD]
     slope = np.polyfit(np.log(np.arange(1, head.size + 1)), np.log(head), 1)[0]
     follows = run.readers.follows
     followers = np.bincount(follows[follows >= 0], minlength=run.people.n)
@@ -74,7 +75,7 @@ def _popularity(run: Run, days: list[Day]) -> dict[str, float]:
     small = followers <= np.quantile(followers[creators], _SMALL)
     return {
         "Zipf slope of clicks, top 1,000": float(slope),
-        "Gini of clicks over clicked notes": float(gini(falling)),
+        "Gini of clicks over clicked notes": float(gini(descending)),
         "impressions to small creators": float(shown[small[run.notes.creator]].sum() / shown.sum()),
     }
 
@@ -92,23 +93,24 @@ def _visits(days: list[Day]) -> dict[str, float]:
 
 
 def _heavy_tail(run: Run) -> dict[str, float]:
-    """Check 4: whose impressions the newcomers' notes were, in the first week."""
+    """Check 4: impressions of newcomers' posts by incumbent, in the first week."""
     n = run.world.incumbents
-    shown, theirs = np.zeros(n), np.zeros(n)
+    shown, by_newcomers = np.zeros(n), np.zeros(n)
     for day in run.run_days(0, _WEEK):
-        mine = (day.kind == _IMPRESSION) & (day.user < n)
-        shown += np.bincount(day.user[mine], minlength=n)
-        theirs += np.bincount(day.user[mine & run.notes.influx[day.item]], minlength=n)
-    falling = np.sort(theirs)[::-1]
+        counted = (day.kind == _IMPRESSION) & (day.user < n)
+        shown += np.bincount(day.user[counted], minlength=n)
+        by_newcomers += np.bincount(day.user[counted & run.notes.influx[day.item]], minlength=n)
+    descending, total = np.sort(by_newcomers)[::-1], by_newcomers.sum()
+    top_percent = descending[: n // 100].mean() / by_newcomers.mean()
     return {
-        "influx in incumbents' impressions": float(theirs.sum() / shown.sum()),
-        "most exposed 1 %, times the mean": float(falling[: n // 100].mean() / theirs.mean()),
-        "share of the most exposed tenth": float(falling[: n // 10].sum() / theirs.sum()),
+        "influx in incumbents' impressions": float(total / shown.sum()),
+        "most exposed 1 %, times the mean": float(top_percent),
+        "share of the most exposed tenth": float(descending[: n // 10].sum() / total),
     }
 
 
 def _surge(influx: Run, control: Run) -> dict[str, float]:
-    """Check 3: newcomers' daily actives after the reversal. Check 6: how unequal attention is."""
+    """Check 3: newcomers active after the reversal. Check 6: inequality of attention."""
     reversal = influx.world.influx.reversal_day
     end = influx.world.days_after if reversal is None else reversal + _WEEK + 1
     days = list(influx.run_days(0, end))
@@ -119,22 +121,22 @@ def _surge(influx: Run, control: Run) -> dict[str, float]:
     if reversal is None:
         return figures
     active = [int(day.traffic.people[1]) for day in days]
-    eve, at_once, later = (active[reversal + since] for since in (-1, 0, _WEEK))
+    day_before, same_day, week_later = (active[reversal + days] for days in (-1, 0, _WEEK))
     return {
         **figures,
-        "newcomers active, reversal day": at_once / eve - 1,
-        "newcomers active, a week later": later / eve - 1,
+        "newcomers active, reversal day": same_day / day_before - 1,
+        "newcomers active, a week later": week_later / day_before - 1,
     }
 
 
 def _fresh_gini(run: Run, days: Iterable[Day]) -> float:
-    """Gini of what incumbents were shown in the first week, over the notes fresh in it."""
+    """Gini of incumbents' impressions in the first week, over the posts that were fresh then."""
     shown = np.zeros(run.notes.n)
     for day in days:
         if day.day < _WEEK:
-            mine = (day.kind == _IMPRESSION) & (day.user < run.world.incumbents)
+            counted = (day.kind == _IMPRESSION) & (day.user < run.world.incumbents)
             age = day.day + 1 - run.notes.published[day.item]
-            fresh = mine & (age <= run.world.platform.fresh_days)
+            fresh = counted & (age <= run.world.platform.fresh_days)
             shown += np.bincount(day.item[fresh], minlength=run.notes.n)
     published = run.notes.published
     candidates = (published > -run.world.platform.fresh_days) & (published < _WEEK)
@@ -142,5 +144,6 @@ def _fresh_gini(run: Run, days: Iterable[Day]) -> float:
 
 
 def _per_note(days: list[Day], kind: int, n: int) -> NDArray[np.int64]:
-    parts = [np.bincount(day.item[day.kind == kind], minlength=n) for day in days]
-    return np.asarray(np.sum(parts, axis=0))
+    """Int64 (n,): number of events of a kind on each post."""
+    counts = [np.bincount(day.item[day.kind == kind], minlength=n) for day in days]
+    return np.asarray(np.sum(counts, axis=0))

@@ -1,7 +1,8 @@
-"""Validation: does a synthetic platform reproduce what is known of real ones?
+"""Runs a validation: does a synthetic platform reproduce published figures of real ones?
 
-A validation is cut into parts that run alone: the log of a platform as the house or a recommender
-serves it, and, for each recommender, what feedback and what training seeds do to its feeds.
+A validation consists of parts that can run alone. There is a part for the log of the platform when
+the house feed serves it, and one for each recommender that serves it. Two more parts for each
+recommender measure what feedback and what training seeds do to its feeds.
 """
 
 import json
@@ -23,9 +24,9 @@ from recsys.study.arms.policy import RecommenderPolicy
 
 _MINORITY_WORLD = {"incumbents": 2000, "days_after": 14}
 _MINORITY = {"newcomers": 400, "reversal_day": None, "posting_hazard": 0.1}
-"""A platform on which the newcomers stay and go on posting, in which feedback is looked at."""
+"""The platform of check 5, on which newcomers stay and go on posting."""
 _TRAINED_ON = 5000
-"""Incumbents whose log training seeds are compared on."""
+"""Largest number of incumbents on the platform of check 7."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,9 @@ class Part:
     """A part of a validation that can run alone.
 
     Attributes:
-        study: gives the world, recommenders and seeds.
-        kind: `platform` (checks 1 to 4 and 6), `feedback` (5) or `training` (7).
-        recommender: who serves; None for the house.
+        study: the study with the world, recommenders and seeds.
+        kind: `platform` (checks 1 to 4 and 6), `feedback` (check 5) or `training` (check 7).
+        recommender: the recommender that serves; None for the house feed.
         seed: world seed.
     """
 
@@ -46,17 +47,17 @@ class Part:
 
     @property
     def served_by(self) -> str:
-        """Who serves, as verdicts name it."""
+        """Name of what serves, as in the verdicts: "house" or a recommender."""
         return "house" if self.recommender is None else self.recommender.name
 
     @property
     def name(self) -> str:
-        """What people call it, unique in its validation."""
+        """Name of the part for people, unique in its validation."""
         return f"{self.kind}-{self.served_by}-seed-{self.seed}"
 
     @property
     def identity(self) -> str:
-        """JSON of all that its figures depend on, besides the code."""
+        """JSON of everything that the figures of the part depend on, apart from the code."""
         world = self.study.model_dump(mode="json", include={"world"})
         spec = None if self.recommender is None else self.recommender.model_dump(mode="json")
         where = {"kind": self.kind, "recommender": spec, "seed": self.seed}
@@ -67,10 +68,10 @@ def plan(study: Study) -> list[Part]:
     """The parts of a validation.
 
     Args:
-        study: of a world; its recommenders serve in turn, after the house.
+        study: a study of a world; the house feed and each of its recommenders are validated.
 
     Raises:
-        ConfigError: a study of a log, or a world too short for a week after the reversal.
+        ConfigError: the study is of a log, or its world ends less than a week after the reversal.
     """
     world = study.world
     if world is None:
@@ -116,15 +117,16 @@ def validate(
     """Runs all checks in `study.workers` threads.
 
     Args:
-        study: of a world; its recommenders serve in turn, after the house.
-        progress: called with parts done, parts in all, and the name of the part just done.
-        store: figures by `Part.identity`; what it holds already is not run again.
+        study: a study of a world; the house feed and each of its recommenders are validated.
+        progress: function that is called after each part with the number of finished parts, the
+            number of all parts and the name of the part.
+        store: figures by `Part.identity`; parts that it holds are not run again.
 
     Returns:
-        Verdicts, as from `judge`, and the figures behind them: quantity · served_by · seed · value.
+        The verdicts, see `judge`; and the figures behind them, quantity · served_by · seed · value.
 
     Raises:
-        ConfigError: before any part runs.
+        ConfigError: the study cannot be validated; raised before any part runs.
     """
     parts = plan(study)
     figures = run_all(parts, run_part, study.workers, progress, store)
@@ -137,5 +139,6 @@ def validate(
 
 
 def _with_a_minority(world: World) -> World:
+    """The platform of check 5."""
     influx = world.influx.model_copy(update=_MINORITY)
     return world.model_copy(update={**_MINORITY_WORLD, "influx": influx})

@@ -1,4 +1,4 @@
-"""Check 7: two training seeds of a recommender give other lists, and hardly another utility."""
+"""Check 7: two training seeds of a recommender give other lists, but nearly the same utility."""
 
 import numpy as np
 
@@ -18,13 +18,13 @@ _TRAINING_SEEDS = (0, 1)
 def measure_training_seeds(
     world: World, recommender: Recommender, seed: int, threads: int = 1
 ) -> dict[str, float]:
-    """Lists of the same day from two fits of the same log, by name of the quantity.
+    """Compares the lists of two fits of the same log; gives figures by name of the quantity.
 
     Args:
-        world: the platform; the house serves, and nobody joins.
-        recommender: what is fitted.
-        seed: world seed.
-        threads: threads that simulate.
+        world: the platform, served by the house feed and without newcomers.
+        recommender: the recommender to fit.
+        seed: world seed, such as 0.
+        threads: number of threads that simulate.
     """
     users = np.arange(min(_PANEL, world.incumbents))
     short = world.model_copy(update={"days_after": 1})
