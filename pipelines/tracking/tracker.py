@@ -16,7 +16,7 @@ import polars as pl
 
 from pipelines.storage.digests import world_digest
 from pipelines.storage.provenance import git_tags, version_tags
-from pipelines.storage.results import tables_of_a_log
+from pipelines.storage.results import written_tables
 from pipelines.tracking import mlflow_store, models, records
 from recsys.config import Study, Training
 from recsys.served.compare import FeedComparison
@@ -27,30 +27,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 
-ARTIFACTS = (
-    "config.yaml",
-    "summary.csv",
-    "drift.csv",
-    "quantiles.csv",
-    "wins.csv",
-    "exposure.csv",
-    "measures.csv",
-    "life.csv",
-    "per_user.parquet",
-    "report.html",
-)
-MORE_ARTIFACTS = (
-    "groups.csv",
-    "recovery.csv",
-    "power.csv",
-    "front.csv",
-    "dominated.csv",
-    "front.html",
-    "channels.csv",
-    "channels.html",
-    "games.parquet",
-)
-"""Of some studies: of those with mitigations, or that split *who* among channels."""
+PAGES = ("report.html", "front.html", "channels.html")
+"""Artifacts of a study beside its config and tables, where they are there."""
 _PROGRAMS = {
     "evaluation": "pipelines.evaluate",
     "study": "pipelines.run",
@@ -317,10 +295,19 @@ def _record_parent(store: _Store, result: StudyResult, folder: Path) -> None:
         store.client.set_tag(store.run_id, name, text)
     if result.notes:
         store.client.set_tag(store.run_id, "mlflow.note.content", "\n\n".join(result.notes))
-    more = (*MORE_ARTIFACTS, *(f"{table}.csv" for table in tables_of_a_log(result)))
-    there = [name for name in more if (folder / name).exists()]
-    for name in (*ARTIFACTS, *there):
+    pages = [name for name in PAGES if (folder / name).exists()]
+    for name in ("config.yaml", *artifacts_of(result), *pages):
         store.client.log_artifact(store.run_id, str(folder / name))
+
+
+def artifacts_of(result: StudyResult) -> list[str]:
+    """The files of a study's tables that become artifacts: of each the one that is easiest to read.
+
+    Args:
+        result: the finished study.
+    """
+    uploaded = [table for table in written_tables(result) if table.uploaded]
+    return [f"{table.name}.{'csv' if 'csv' in table.files else 'parquet'}" for table in uploaded]
 
 
 def _record_child(store: _Store, result: StudyResult, recommender: str, mitigation: str) -> None:
