@@ -18,7 +18,7 @@ from pipelines.storage.digests import world_digest
 from pipelines.storage.provenance import git_tags, version_tags
 from pipelines.storage.results import written_tables
 from pipelines.tracking import mlflow_store, models, records
-from recsys.config import Study, Training
+from recsys.config import Study, Training, World
 from recsys.served.compare import FeedComparison
 from recsys.study.result import StudyResult
 from recsys.training.train import TrainingResult
@@ -323,7 +323,7 @@ def _record_child(store: _Store, result: StudyResult, recommender: str, mitigati
             records.child_values(result, recommender, mitigation),
             records.child_params(spec, chain),
         )
-        if result.study.world is not None:
+        if isinstance(result.study.source, World):
             chosen = (pl.col("recommender") == recommender) & (pl.col("mitigation") == mitigation)
             _record_seeds(store, result.per_user.filter(chosen), name, run_id)
 
@@ -379,12 +379,13 @@ def _log_dataset(
     store: _Store, study: Study | Training, run_id: str, purpose: str = "evaluation"
 ) -> None:
     """Which world or log a run met, by a digest of our own; the data itself stays where it is."""
-    source: dict[str, Any] = {"tags": {"mlflow.source.name": "recsys.simulate"}}
-    if study.log is not None:
-        source = {"uri": str(Path(study.log.events).absolute())}
-    name = f"{study.name} {'world' if study.log is None else 'log'}"
-    kind = "code" if study.log is None else "local"
-    _log_input(store, run_id, name, world_digest(study)[:16], kind, source, purpose)
+    source: dict[str, Any]
+    if isinstance(study.source, World):
+        word, kind, source = "world", "code", {"tags": {"mlflow.source.name": "recsys.simulate"}}
+    else:
+        word, kind, source = "log", "local", {"uri": str(Path(study.source.events).absolute())}
+    name, digest = f"{study.name} {word}", world_digest(study)[:16]
+    _log_input(store, run_id, name, digest, kind, source, purpose)
 
 
 def _log_input(

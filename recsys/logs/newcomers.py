@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recsys.config import LogSource, Newcomers
+from recsys.config import Newcomers, OwnLog
 from recsys.core.errors import LogError
 from recsys.logs.log import InteractionLog
 from recsys.logs.schema import COHORTS
@@ -27,7 +27,7 @@ ARRIVALS = {
     "used": pl.Boolean,
     "wave": pl.Boolean,
 }
-"""Columns of `OwnLog.arrivals`: a row a day or week; `used` is false in the burn-in."""
+"""Columns of `DatedLog.arrivals`: a row a day or week; `used` is false in the burn-in."""
 _MIN_DAYS = 21
 """Fewest days in which a wave is looked for by the day."""
 _MOST_BURN_IN = 1 / 3
@@ -37,7 +37,7 @@ _WEEK = 7
 
 
 @dataclass(frozen=True)
-class OwnLog:
+class DatedLog:
     """A log, and what is known of who came when.
 
     Attributes:
@@ -57,17 +57,17 @@ class OwnLog:
     notes: tuple[str, ...] = ()
 
 
-def by_condition(log: InteractionLog, source: LogSource) -> OwnLog:
+def by_condition(log: InteractionLog, source: OwnLog) -> DatedLog:
     """A log whose users have cohorts already.
 
     Args:
         log: with cohorts.
         source: may say when the newcomers arrived.
     """
-    return OwnLog(log, np.zeros(log.n_users, dtype=np.bool_), source.arrived)
+    return DatedLog(log, np.zeros(log.n_users, dtype=np.bool_), source.arrived)
 
 
-def by_time(log: InteractionLog, source: LogSource) -> OwnLog:
+def by_time(log: InteractionLog, source: OwnLog) -> DatedLog:
     """A log with cohorts by the day on which each user was first seen.
 
     Args:
@@ -106,7 +106,7 @@ def active_days(log: InteractionLog, timezone: str) -> pl.DataFrame:
     return log.dense.select("user", day.alias("day")).unique().sort("user", "day")
 
 
-def _first_day(log: InteractionLog, source: LogSource) -> pl.Series:
+def _first_day(log: InteractionLog, source: OwnLog) -> pl.Series:
     """Date (n_users,): `joined` where the users have it, else the first event; null for neither."""
     first = active_days(log, source.timezone).group_by("user").agg(pl.col("day").min())
     everybody = pl.DataFrame({"user": np.arange(log.n_users, dtype=np.uint32)})
@@ -123,7 +123,7 @@ def _first_day(log: InteractionLog, source: LogSource) -> pl.Series:
     return joined.zip_with(joined.is_not_null(), seen)
 
 
-def _in_window(log: InteractionLog, seen: pl.Series, first: date, last: date | None) -> OwnLog:
+def _in_window(log: InteractionLog, seen: pl.Series, first: date, last: date | None) -> DatedLog:
     new = ((seen >= first) & (seen <= (last or date.max))).fill_null(False)
     later = (seen > (last or date.max)).fill_null(False).to_numpy()
     cohort = pl.select(
@@ -141,7 +141,7 @@ def _in_window(log: InteractionLog, seen: pl.Series, first: date, last: date | N
             f"{int(later.sum()):,} users came later: they are neither, are not measured, and are "
             "in no placebo group; their events stay."
         )
-    return OwnLog(marked, later, first, notes=tuple(notes))
+    return DatedLog(marked, later, first, notes=tuple(notes))
 
 
 class _Looked(NamedTuple):
@@ -165,7 +165,7 @@ class _Looked(NamedTuple):
         return f"in {self.where}: {self.wave.refusal}{figures}"
 
 
-def _of_wave(log: InteractionLog, seen: pl.Series, source: LogSource) -> OwnLog:
+def _of_wave(log: InteractionLog, seen: pl.Series, source: OwnLog) -> DatedLog:
     """By the week if there are enough and they show one, else by the day."""
     tables, burn_in = _arrivals(log, seen, source)
     waited = ""
@@ -202,7 +202,7 @@ def _of_wave(log: InteractionLog, seen: pl.Series, source: LogSource) -> OwnLog:
 
 
 def _arrivals(
-    log: InteractionLog, seen: pl.Series, source: LogSource
+    log: InteractionLog, seen: pl.Series, source: OwnLog
 ) -> tuple[list[pl.DataFrame], int]:
     """Users first seen by week, where there are enough, and by day; and the days of the burn-in."""
     days = active_days(log, source.timezone)

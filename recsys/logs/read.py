@@ -7,19 +7,19 @@ from pathlib import Path
 import polars as pl
 from polars.exceptions import PolarsError
 
-from recsys.config import AUTO, LogSource, Newcomers
+from recsys.config import AUTO, Newcomers, OwnLog
 from recsys.core.errors import ConfigError, LogError
 from recsys.logs.log import InteractionLog
-from recsys.logs.newcomers import OwnLog, by_condition, by_time
+from recsys.logs.newcomers import DatedLog, by_condition, by_time
 from recsys.logs.schema import COHORTS, KINDS
 
 
-def read_log(source: LogSource) -> InteractionLog:
+def read_log(source: OwnLog) -> InteractionLog:
     """The log alone of `read_own_log`."""
     return read_own_log(source).log
 
 
-def read_own_log(source: LogSource) -> OwnLog:
+def read_own_log(source: OwnLog) -> DatedLog:
     """Reads the files of a log, maps their columns, marks newcomers, drops rare items.
 
     Args:
@@ -128,7 +128,7 @@ def _renamed(frame: pl.DataFrame, columns: Mapping[str, str]) -> pl.DataFrame:
 
 
 def _with_kind(events: pl.DataFrame, kinds: Mapping[str, str]) -> pl.DataFrame:
-    """Kinds of event by the first condition that holds; see `LogSource.kinds`."""
+    """Kinds of event by the first condition that holds; see `OwnLog.kinds`."""
     if not kinds:
         return events
     unknown = [kind for kind in kinds if kind not in KINDS.categories]
@@ -142,8 +142,8 @@ def _with_kind(events: pl.DataFrame, kinds: Mapping[str, str]) -> pl.DataFrame:
     return events.with_columns(kind=kind)
 
 
-def _with_cancels(events: pl.DataFrame, given: pl.DataFrame, source: LogSource) -> pl.DataFrame:
-    """A column that says of cancelling rows which kind they take back; see `LogSource.cancels`."""
+def _with_cancels(events: pl.DataFrame, given: pl.DataFrame, source: OwnLog) -> pl.DataFrame:
+    """A column that says of cancelling rows which kind they take back; see `OwnLog.cancels`."""
     if not source.cancels:
         return events
     cancels = pl.lit(None, dtype=pl.String)

@@ -4,12 +4,14 @@ A cell is what can run on its own, anywhere and in any order: a recommender on o
 or on a log without some of its placebo groups.
 """
 
-from recsys.config import Study
+from collections.abc import Sequence
+
+from recsys.config import Chain, RecommenderSpec, Study, World
 from recsys.core.errors import ConfigError, LogError
 from recsys.mitigations.build import make_recommender
 from recsys.study.arms.gated import COALITIONS
 from recsys.study.cell import Cell
-from recsys.study.sources import _users, log_arms
+from recsys.study.sources import log_arms, users_of_log, users_of_world
 from recsys.study.tables.groups import groups_of_users
 
 _DRAWS_PER_CELL = 25
@@ -18,37 +20,51 @@ _DRAWS_PER_CELL = 25
 _COALITIONS_PER_CELL = 8
 
 
+_Pair = tuple[RecommenderSpec, Chain]
+
+
 def plan(study: Study) -> list[Cell]:
     """The cells of a study, after checking what can be checked before the work starts.
 
     Raises:
         ConfigError, LogError: what would otherwise fail later.
     """
+    make = _cells_of_world if isinstance(study.source, World) else _cells_of_log
     pairs = [(spec, chain) for spec in study.recommenders for chain in study.chains_for(spec.name)]
+    return make(study, pairs)
+
+
+def _cells_of_log(study: Study, pairs: Sequence[_Pair]) -> list[Cell]:
+    """Each recommender without some of the placebo groups."""
     for spec, chain in pairs:
-        recommender = make_recommender(spec, chain)
-        if study.log is not None and recommender.needs_previous:
+        if make_recommender(spec, chain).needs_previous:
             raise ConfigError(
                 f"mitigations: {spec.name} + {chain.name} goes on from the model of the day before "
                 "the influx, which a study of a log does not have"
             )
-    if study.log is not None:
-        log_arms(study).check()
-        for spec in study.recommenders:
-            try:
-                make_recommender(spec).check(log_arms(study).train)
-            except LogError as error:
-                raise ConfigError(f"recommenders: {spec.name}: {error}") from error
-        groups_of_users(_users(study), study.evaluation.groups, "evaluation.groups")
-        draws = range(1, study.log.placebo_draws + 1)
-        chunks = [draws[i : i + _DRAWS_PER_CELL] for i in range(0, len(draws), _DRAWS_PER_CELL)]
-        return [
-            Cell(study, spec, study.first_seed, chunk, chain)
-            for spec, chain in pairs
-            for chunk in chunks
-        ]
+    arms = log_arms(study)
+    arms.check()
+    for spec in study.recommenders:
+        try:
+            make_recommender(spec).check(arms.train)
+        except LogError as error:
+            raise ConfigError(f"recommenders: {spec.name}: {error}") from error
+    groups_of_users(users_of_log(arms), study.evaluation.groups, "evaluation.groups")
+    draws = range(1, study.log.placebo_draws + 1)
+    chunks = [draws[i : i + _DRAWS_PER_CELL] for i in range(0, len(draws), _DRAWS_PER_CELL)]
+    return [
+        Cell(study, spec, study.first_seed, chunk, chain)
+        for spec, chain in pairs
+        for chunk in chunks
+    ]
+
+
+def _cells_of_world(study: Study, pairs: Sequence[_Pair]) -> list[Cell]:
+    """Each recommender on each seed; with channels, some of the sets of gates apart."""
+    for spec, chain in pairs:
+        make_recommender(spec, chain)  # raises where the two do not go together
     _check_pool(study)
-    groups_of_users(_users(study), study.evaluation.groups, "evaluation.groups")
+    groups_of_users(users_of_world(study), study.evaluation.groups, "evaluation.groups")
     every = range(1, COALITIONS)
     parts = [
         every[i : i + _COALITIONS_PER_CELL] for i in range(0, len(every), _COALITIONS_PER_CELL)
@@ -66,7 +82,6 @@ def _check_pool(study: Study) -> None:
     from recsys.world.people.notes import draw_incumbents_notes
     from recsys.world.people.population import draw_incumbents
 
-    assert study.world is not None
     people = draw_incumbents(study.world)
     for seed in study.seed_range():
         notes = draw_incumbents_notes(study.world, people, seed)

@@ -7,7 +7,7 @@ from functools import partial
 
 import polars as pl
 
-from recsys.config import Study
+from recsys.config import Study, World
 from recsys.core.errors import nearest
 from recsys.logs.newcomers import ARRIVALS
 from recsys.statistics.arrivals import Wave
@@ -71,7 +71,7 @@ class StudyResult:
 
 def combine(study: Study, results: Sequence[CellResult]) -> StudyResult:
     """Estimates from the results of all cells, in the order of the plan."""
-    if study.log is None:
+    if isinstance(study.source, World):
         rows = _rows_of_world(study, results)
         return StudyResult(study, _tables(rows), notes_on_seeds(study))
     arms = log_arms(study)

@@ -2,7 +2,7 @@
 
 from collections.abc import MutableMapping
 
-from recsys.config import Study
+from recsys.config import OwnLog, Study
 from recsys.core.jobs import Progress, run_all
 from recsys.core.threads import single_threaded_blas
 from recsys.mitigations.build import make_recommender
@@ -19,7 +19,7 @@ def run_cell(cell: Cell) -> CellResult:
     recommender = make_recommender(cell.recommender, cell.chain, anew=anew)
     name = (cell.recommender.name, cell.chain.name)
     with single_threaded_blas():
-        if cell.study.log is not None:
+        if isinstance(cell.study.source, OwnLog):
             first = cell.draws.start == 1
             arms = log_arms(cell.study)
             return arms.measure(name, recommender, cell.draws, with_influx=first)

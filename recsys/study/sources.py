@@ -30,7 +30,6 @@ def users_of_world(study: Study) -> pl.DataFrame:
         language (of their app) · main_topic · curious · posts.
     """
     world = study.world
-    assert world is not None
     people = draw_incumbents(world)
     topics = list(world.population.incumbents.topics)
     return pl.DataFrame(
@@ -74,16 +73,10 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-def _users(study: Study) -> pl.DataFrame:
-    """What users can be grouped by."""
-    return users_of_world(study) if study.log is None else users_of_log(log_arms(study))
-
-
 def world_arms(study: Study, seed: int) -> WorldArms:
     """The arms of one seed of a study's world; the last two asked for are kept."""
     world = study.world
-    assert world is not None
-    key = (study.model_dump_json(include={"world", "evaluation", "arms"}), seed, study.workers)
+    key = (study.model_dump_json(include={"world_", "evaluation", "arms"}), seed, study.workers)
     return _kept(
         _world_arms, 2, key, lambda: WorldArms(world, study.evaluation, study.arms, *key[1:])
     )
@@ -91,7 +84,6 @@ def world_arms(study: Study, seed: int) -> WorldArms:
 
 def _closed_arms(cell: Cell, recommender: Recommender) -> ClosedArms:
     world = cell.study.world
-    assert world is not None
     return ClosedArms(
         world, cell.study.evaluation, cell.study.arms, cell.seed, recommender=recommender
     )
@@ -100,7 +92,6 @@ def _closed_arms(cell: Cell, recommender: Recommender) -> ClosedArms:
 def _channel_arms(cell: Cell, recommender: Recommender) -> ChannelArms:
     """One seed's worlds by gates; the last two asked for are kept, with the days they share."""
     world, evaluation = cell.study.world, cell.study.evaluation
-    assert world is not None
     return _kept(
         _channels,
         2,
@@ -118,8 +109,7 @@ def _channel_arms(cell: Cell, recommender: Recommender) -> ChannelArms:
 def log_arms(study: Study) -> LogArms:
     """The arms of a study's log; the last one asked for is kept."""
     source = study.log
-    assert source is not None
-    key = (study.model_dump_json(include={"log", "evaluation"}), study.first_seed)
+    key = (study.model_dump_json(include={"log_", "evaluation"}), study.first_seed)
     return _kept(_log_arms, 1, key, lambda: LogArms(source, study.evaluation, study.first_seed))
 
 

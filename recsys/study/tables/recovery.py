@@ -76,7 +76,7 @@ def recovery(per_user: pl.DataFrame, arms: tuple[str, ...], reversal: int) -> pl
 
 def recovery_of(rows: Rows) -> pl.DataFrame:
     """`recovery` of a study of a world with a reversal."""
-    reversal = None if rows.study.world is None else rows.study.world.influx.reversal_day
+    reversal = rows.study.world.influx.reversal_day
     assert reversal is not None
     return recovery(rows.per_user, rows.study.arms, reversal)
 

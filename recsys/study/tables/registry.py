@@ -28,7 +28,7 @@ def _has_mitigations(study: Study) -> bool:
 
 
 def _has_a_reversal(study: Study) -> bool:
-    return study.world is not None and study.world.influx.reversal_day is not None
+    return study.world.influx.reversal_day is not None
 
 
 _GROUPED = Condition("with `evaluation.groups`", lambda study: bool(study.evaluation.groups))

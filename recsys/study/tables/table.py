@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 import polars as pl
 
-from recsys.config import Study
+from recsys.config import Study, World
 
 
 class Column(NamedTuple):
@@ -143,7 +143,8 @@ class Table:
         columns: its columns, in their order.
         make: from the rows of a study to the table.
         of: which kind of study has it.
-        when: what such a study must have besides; None if all of them have the table.
+        when: what such a study must have besides, asked of this kind of study alone; None if all
+            of them have the table.
         files: endings of its files: `csv` too where it is small enough to be read as text.
         measures: whether a Float64 column for each measure follows the columns.
         written_empty: whether a table without rows is written.
@@ -163,7 +164,7 @@ class Table:
 
     def is_of(self, study: Study) -> bool:
         """Whether a study has this table."""
-        kind = "world" if study.log is None else "log"
+        kind = "world" if isinstance(study.source, World) else "log"
         return self.of in ("both", kind) and (self.when is None or self.when.holds(study))
 
     def empty(self) -> pl.DataFrame:

@@ -280,9 +280,8 @@ def test_log_has_a_verdict(
 ) -> None:
     study = log_result.study
     if words.endswith("most placebos"):
-        assert study.log is not None
         log = study.log.model_copy(update={"placebo_draws": 99})
-        study = study.model_copy(update={"log": log})
+        study = study.model_copy(update={"log_": log})
     result = _with_drift(
         dataclasses.replace(log_result, study=study), "item_knn", "notes", **values
     )
