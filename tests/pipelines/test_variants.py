@@ -59,7 +59,7 @@ def results(compared: Path) -> list[StudyResult]:
 def _ran(monkeypatch: pytest.MonkeyPatch, stop_after: float = float("inf")) -> list[str]:
     """Studies and cells that are really run; Ctrl-C comes after so many."""
     ran: list[str] = []
-    run_cell: Callable[[Cell], CellResult] = recsys.study.run.run_cell
+    run_cell: Callable[[Cell], CellResult] = sys.modules["recsys.study.run"].run_cell
 
     def counted(cell: Cell) -> CellResult:
         if len(ran) >= stop_after:
