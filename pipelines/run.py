@@ -12,7 +12,6 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
@@ -121,8 +120,8 @@ def _finish(study: Study, report: Callable[[int, int, str], None]) -> _Finished:
 def _light(finished: _Finished) -> _Finished:
     """Without the rows a user, which are on disk: many variants' need not fit into memory."""
     result = finished.result
-    per_user, feeds = result.per_user.clear(), result.feeds.clear()
-    return finished._replace(result=replace(result, per_user=per_user, feeds=feeds))
+    light = result.with_tables(per_user=result.per_user.clear(), feeds=result.feeds.clear())
+    return finished._replace(result=light)
 
 
 def _compare(console: Console, finished: Sequence[_Finished], *, each: bool) -> None:

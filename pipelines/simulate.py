@@ -26,7 +26,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 import recsys
 from pipelines.report.datasheet import Tally, Whence, datasheet, readme
 from pipelines.storage.files import StorageError
-from recsys.config import Study, World
+from recsys.config import OwnLog, Study, World
 from recsys.core.errors import ConfigError, UserError
 from recsys.world.arms import ARMS
 from recsys.world.frames import Day, events_frame, items_frame, users_frame
@@ -98,7 +98,7 @@ def write(
         ConfigError: a study without a world, or a target that is taken.
         StorageError: a place that cannot be written to.
     """
-    if study.world is None:
+    if isinstance(study.source, OwnLog):
         raise ConfigError(
             f"{study.name}: a study of a log has no world to simulate; name one that has"
         )

@@ -1,6 +1,5 @@
 """The documents are true: their Python runs, their configs load, and what they name is there."""
 
-import dataclasses
 import doctest
 import os
 import re
@@ -14,7 +13,8 @@ import yaml
 
 from recsys import MEASURES, load_studies, load_training
 from recsys.measures.attention_rows import EXPOSURE_FORMULAS
-from recsys.study.result import StudyResult
+from recsys.study.tables.registry import TABLES
+from recsys.study.tables.table import COMMON
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -133,11 +133,20 @@ def test_every_measure_is_explained():
 
 def test_every_table_of_a_study_is_traced():
     """One table of docs/measures.md says of each file: arms, days, readers, formula."""
-    frames = {field.name for field in dataclasses.fields(StudyResult)}
-    frames -= {"study", "notes", "arrived", "wave", "measures"}
+    tables = set(TABLES) - {"measures"}
     text = (ROOT / "docs" / "measures.md").read_text(encoding="utf-8")
     section = text.split("## Where a figure comes from")[1].split("\n## ")[0]
     rows = [line for line in section.splitlines() if line.startswith("| `")]
     files = {name for row in rows for name in re.findall(r"`(\w+)\.(?:csv|parquet)`", row)}
-    assert frames <= files
+    assert tables <= files
     assert all(row.count("|") == 7 for row in rows)
+
+
+def test_every_column_of_a_table_is_explained():
+    """The last section of docs/measures.md is what `TABLES` says, word by word."""
+    text = (ROOT / "docs" / "measures.md").read_text(encoding="utf-8")
+    section = text.split("\n## Columns of each table\n")[1].split("\n## ")[0]
+    shared = [f"- `{name}`: {column.meaning}" for name, column in COMMON.items()]
+    for part in ["\n".join(shared), *(table.described() for table in TABLES.values())]:
+        assert part in section, f"docs/measures.md must say:\n\n{part}"
+    assert re.findall(r"^### (\w+)", section, re.MULTILINE) == list(TABLES)

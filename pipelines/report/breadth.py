@@ -7,6 +7,7 @@ import polars as pl
 
 from pipelines.report.headline import DASH, Headline, Variant, interval, name_of, number
 from pipelines.report.section import Section
+from recsys.config import OwnLog, World
 from recsys.statistics import band_level
 from recsys.study.result import StudyResult
 
@@ -35,7 +36,7 @@ def wins_sections(figures: Headline, order: list[Variant]) -> Iterator[Section]:
     """
     rows = _wins(figures.result)
     words: tuple[str, ...]
-    if figures.result.study.log is None:
+    if isinstance(figures.result.study.source, World):
         measure, twin, words = "utility", ("retrain", "control"), ()
         title = "To how many are they worth more?  (% of incumbents; with the influx or without)"
     else:
@@ -69,10 +70,10 @@ def group_sections(
         order: as in the other sections.
         whole: all rows, not only as many as a terminal holds.
     """
-    groups, source = figures.result.groups, figures.result.study.log
+    groups, source = figures.result.groups, figures.result.study.source
     if groups.is_empty():
         return
-    mixes = ("language_format",) if source is None else tuple(source.attributes)
+    mixes = ("language_format",) if isinstance(source, World) else tuple(source.attributes)
     primaries = {"notes": "notes"} | {mix: "mix" for mix in mixes[:1] if figures.has(mix)}
     lines: list[tuple[str, ...]] = []
     cut = False
@@ -146,7 +147,7 @@ def exposure_sections(figures: Headline, order: list[Variant]) -> Iterator[Secti
         figures: of a study.
         order: as in the other sections.
     """
-    is_log = figures.result.study.log is not None
+    is_log = isinstance(figures.result.study.source, OwnLog)
     arms = ("influx", "full") if is_log else ("control", "influx")
     whole = figures.result.exposure.filter(pl.col("day").is_null(), cohort="incumbent")
     keys = ("recommender", "mitigation", "arm", "measure")

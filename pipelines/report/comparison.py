@@ -7,7 +7,7 @@ from pipelines.report.log import removal
 from pipelines.report.section import Section
 from pipelines.report.sensitivity import sensitivity_sections
 from pipelines.report.world import english, luck, measured, people, relative, slots, words
-from recsys.config import Study
+from recsys.config import OwnLog, Study, World
 
 
 def comparison_sections(variants: Mapping[str, Headline]) -> Iterator[Section]:
@@ -18,7 +18,11 @@ def comparison_sections(variants: Mapping[str, Headline]) -> Iterator[Section]:
     Args:
         variants: figures of each, by what it is called.
     """
-    worlds = {name: found for name, found in variants.items() if found.result.study.log is None}
+    worlds = {
+        name: figures
+        for name, figures in variants.items()
+        if isinstance(figures.result.study.source, World)
+    }
     logs = {name: found for name, found in variants.items() if name not in worlds}
     yield _opening([figures.result.study for figures in variants.values()])
     reference = next(iter(variants.values())).result.study.reference
@@ -38,7 +42,7 @@ def comparison_sections(variants: Mapping[str, Headline]) -> Iterator[Section]:
 def _opening(studies: Sequence[Study]) -> Section:
     """What the variants share; what they differ in, their configs say."""
     title = f"{studies[0].group}: {len(studies)} variants"
-    if any(study.world is None for study in studies):
+    if any(isinstance(study.source, OwnLog) for study in studies):
         return Section(title)
     shared = [
         next(iter(texts))

@@ -97,7 +97,7 @@ def daily_plot(result: StudyResult, order: list[Variant]) -> str:
         A row of plots for each recommender; empty where only a few days were measured.
     """
     world = result.study.world
-    if world is None or len(result.study.evaluation.days) < _ENOUGH:
+    if len(result.study.evaluation.days) < _ENOUGH:
         return ""
     import altair as alt
 

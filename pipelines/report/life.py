@@ -52,7 +52,6 @@ def life_sections(result: StudyResult, order: list[Variant]) -> Iterator[Section
     servers = list(dict.fromkeys(whole.select("recommender", "mitigation").iter_rows()))
     place = {variant: number for number, variant in enumerate(order)}
     world, seeds = result.study.world, result.study.seeds
-    assert world is not None
     averaged = f"  (mean of {seeds} seeds)" if seeds > 1 else ""
     for server in sorted(servers, key=lambda name: place.get(name, 0)):
         rows = [found.get((*server, *at), {}) for at in _COLUMNS.values()]

@@ -125,7 +125,6 @@ def _verdicts(figures: Headline) -> Iterator[str]:
 
 
 def _opening(study: Study) -> Section:
-    assert study.log is not None
     return Section(
         f"{study.name}: would the incumbents' feeds be others without the newcomers?",
         lines=(
@@ -143,7 +142,6 @@ def _opening(study: Study) -> Section:
 def removal(figures: Headline) -> Section:
     """Slots that change without the newcomers, and without as many others; p is the verdict's."""
     log = figures.result.study.log
-    assert log is not None
     rows = []
     for variant in figures.variants:
         row = figures.drift(variant, "slots_changed")
@@ -176,7 +174,6 @@ def _band(row: Mapping[str, Any]) -> str:
 
 def _verdict(figures: Headline, variant: Variant, study: Study) -> str:
     """One sentence: whether the newcomers' part is more than their number, by the primary."""
-    assert study.log is not None
     row = figures.drift(variant, _PRIMARY)
     p, who, again = row.get("p_value"), row.get("who"), row.get("retrain")
     name = name_of(variant)

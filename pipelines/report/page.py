@@ -12,6 +12,7 @@ from pipelines.report.headline import Headline
 from pipelines.report.log import log_sections
 from pipelines.report.section import Section
 from pipelines.report.world import in_order, world_sections
+from recsys.config import World
 from recsys.study.result import StudyResult
 
 _STYLE = """
@@ -48,7 +49,7 @@ def _page(result: StudyResult) -> Iterator[str]:
     title, figures = escape(result.study.name), Headline(result)
     yield "<!doctype html>"
     yield f'<html lang="en"><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
-    is_world = result.study.log is None
+    is_world = isinstance(result.study.source, World)
     sections = (world_sections if is_world else log_sections)(figures, whole=True)
     svg = daily_plot(result, in_order(figures)) if is_world else ""
     for place, section in enumerate(sections):
@@ -69,8 +70,9 @@ def _page(result: StudyResult) -> Iterator[str]:
 
 def _dashed(result: StudyResult) -> str:
     """What the dashed line is, where there may be one."""
-    world = result.study.world
-    return "" if world is None or world.influx.reversal_day is None else _DASHED
+    source = result.study.source
+    turns_back = isinstance(source, World) and source.influx.reversal_day is not None
+    return _DASHED if turns_back else ""
 
 
 def _section(section: Section, heading: str) -> Iterator[str]:

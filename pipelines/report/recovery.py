@@ -23,10 +23,9 @@ def recovery_sections(result: StudyResult, order: list[Variant]) -> Iterator[Sec
         result: of a study of a world.
         order: recommenders and mitigations, as in the other sections.
     """
-    world, found = result.study.world, result.recovery
-    if found.is_empty() or world is None or world.influx.reversal_day is None:
+    found, reversal = result.recovery, result.study.world.influx.reversal_day
+    if found.is_empty() or reversal is None:
         return
-    reversal = world.influx.reversal_day
     if sum(day >= reversal for day in result.study.evaluation.days) < _ENOUGH:
         return
     rows = {

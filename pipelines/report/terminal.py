@@ -14,6 +14,7 @@ from pipelines.report.headline import Headline
 from pipelines.report.log import log_sections
 from pipelines.report.world import world_sections
 from pipelines.tracking.tracker import Recorded
+from recsys.config import World
 from recsys.study.result import StudyResult
 
 _MOST_FOLDERS = 8
@@ -26,7 +27,7 @@ def print_summary(console: Console, result: StudyResult) -> None:
         console: where to.
         result: of a world or of a log.
     """
-    sections = world_sections if result.study.log is None else log_sections
+    sections = world_sections if isinstance(result.study.source, World) else log_sections
     for section in sections(Headline(result)):
         print_section(console, section)
     _print_notes(console, result.notes)

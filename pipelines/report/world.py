@@ -66,7 +66,6 @@ def _opening(study: Study) -> Section:
 
 def people(study: Study) -> str:
     """How many come and how many are there."""
-    assert study.world is not None
     newcomers, incumbents = study.world.influx.newcomers, study.world.incumbents
     return f"{newcomers:,} newcomers join {incumbents:,} incumbents"
 

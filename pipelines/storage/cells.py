@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, MutableMapping
+from dataclasses import fields
 from pathlib import Path
 from uuid import uuid4
 
@@ -21,7 +22,7 @@ from recsys.study.arms.result import CellResult
 CELLS = Path("data/cells")
 
 
-_FRAMES = ("per_user", "timings", "life", "feeds", "exposure", "games", "removals")
+_FRAMES = tuple(field.name for field in fields(CellResult))
 
 
 _RECORD = "cell.json"

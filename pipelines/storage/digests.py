@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import recsys
-from recsys.config import Study, Training
+from recsys.config import Study, Training, World
 
 _LIBRARIES = ("implicit", "numba", "numpy", "polars", "ruptures", "scikit-learn", "scipy")
 """Another version of these may change figures in the last bits."""
@@ -53,17 +53,16 @@ def group_digest(studies: Sequence[Study]) -> str:
 
 def world_digest(study: Study | Training) -> str:
     """A hash of the source alone: runs that share it met the same world, or the same log."""
-    if study.world is not None:
-        return _sha256(study.world.model_dump_json())
-    assert study.log is not None
-    return _sha256(study.log.model_dump_json(), data_digest(study))
+    source = study.source.model_dump_json()
+    is_world = isinstance(study.source, World)
+    return _sha256(source) if is_world else _sha256(source, data_digest(study))
 
 
 def data_digest(study: Study | Training) -> str:
     """A hash of the contents of the files that a log is read from; empty for a world."""
-    if study.log is None:
+    if isinstance(study.source, World):
         return ""
-    paths = (study.log.events, study.log.users, study.log.items)
+    paths = (study.source.events, study.source.users, study.source.items)
     return _sha256(*(_file_digest(Path(path)) if path is not None else "" for path in paths))
 
 

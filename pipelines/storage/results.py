@@ -6,7 +6,7 @@ or the next run after a crash finds a file complete or not at all.
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -21,6 +21,8 @@ from recsys.config import Study, Training
 from recsys.served.compare import FeedComparison
 from recsys.study.result import StudyResult
 from recsys.study.sensitivity import sensitivity
+from recsys.study.tables.registry import TABLES
+from recsys.study.tables.table import Table
 from recsys.training.train import TrainingResult
 
 STUDIES = Path("data/studies")
@@ -35,12 +37,11 @@ TRAININGS = Path("data/training")
 TUNINGS = Path("data/tuning")
 
 
-_TABLES = ("summary", "drift", "quantiles", "wins", "exposure", "measures", "life")
-"""Frames of a study that are small enough to be written as text too."""
-
-
-_TABLES_OF_A_LOG = ("arrivals", "exposed", "removals")
-"""More of them, where they have rows."""
+_WRITERS: dict[str, Callable[[pl.DataFrame, Path], Any]] = {
+    "parquet": lambda frame, path: frame.write_parquet(path),
+    "csv": lambda frame, path: frame.write_csv(path),
+}
+"""How a frame is written, by the ending of the file."""
 
 
 def save_result(result: StudyResult, root: Path = STUDIES) -> Path:
@@ -51,37 +52,17 @@ def save_result(result: StudyResult, root: Path = STUDIES) -> Path:
         root: where studies live.
 
     Returns:
-        The directory: config.yaml, per_user.parquet, summary, drift, quantiles, wins, exposure,
-        measures, life and, if asked for, groups as .parquet and .csv, timings.parquet, notes.txt;
-        of a world recovery.csv and power.csv, of a log arrivals, exposed and removals as .csv,
-        those that have rows; with mitigations front.csv and dominated.csv; with channels
-        channels.csv and games.parquet; and, if the study keeps them, feeds.parquet. The same study
-        has the same directory and, but for the timings, the same bytes.
+        The directory: config.yaml, notes.txt, and the files of each table of
+        `recsys.study.tables.registry.TABLES` that the study has. The same study has the same
+        directory and, but for the timings, the same bytes.
     """
     place = root / f"{result.study.name}-{study_digest(result.study)[:12]}"
     with explained(place):
         place.mkdir(parents=True, exist_ok=True)
-        feeds = ("feeds",) if result.study.evaluation.snapshots else ()
-        tables = (*_TABLES, "groups") if result.study.evaluation.groups else _TABLES
-        for name in ("per_user", *tables, "timings", *feeds):
-            with whole(place / f"{name}.parquet") as part:
-                getattr(result, name).write_parquet(part)
-        for name in (*tables, *tables_of_a_log(result)):
-            with whole(place / f"{name}.csv") as part:
-                getattr(result, name).write_csv(part)
-        if not result.front.is_empty():
-            for name in ("front", "dominated"):
-                with whole(place / f"{name}.csv") as part:
-                    getattr(result, name).write_csv(part)
-        for name in ("recovery", "power"):
-            if not getattr(result, name).is_empty():
-                with whole(place / f"{name}.csv") as part:
-                    getattr(result, name).write_csv(part)
-        if not result.channels.is_empty():
-            with whole(place / "channels.csv") as part:
-                result.channels.write_csv(part)
-            with whole(place / "games.parquet") as part:
-                result.games.write_parquet(part)
+        for table in written_tables(result):
+            for ending in table.files:
+                with whole(place / f"{table.name}.{ending}") as part:
+                    _WRITERS[ending](result.tables[table.name], part)
         with whole(place / "config.yaml") as part:
             part.write_text(config_text(result.study, place), encoding="utf-8")
         with whole(place / "notes.txt") as part:
@@ -89,9 +70,13 @@ def save_result(result: StudyResult, root: Path = STUDIES) -> Path:
     return place
 
 
-def tables_of_a_log(result: StudyResult) -> list[str]:
-    """Names of the tables that only studies of a log have, and this one has."""
-    return [name for name in _TABLES_OF_A_LOG if not getattr(result, name).is_empty()]
+def written_tables(result: StudyResult) -> list[Table]:
+    """The tables of a study that have files."""
+    return [
+        table
+        for name, table in TABLES.items()
+        if table.is_written(result.study, result.tables[name])
+    ]
 
 
 def save_comparison(results: Sequence[StudyResult], root: Path = STUDIES) -> Path:

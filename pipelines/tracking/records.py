@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from recsys.config import Chain, RecommenderSpec, Study, Training
+from recsys.config import Chain, RecommenderSpec, Study, Training, World
 from recsys.measures.rows import KEYS
 from recsys.served.compare import FeedComparison
 from recsys.study.result import StudyResult
@@ -308,8 +308,9 @@ def _wins(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:
 
 def _groups(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:
     """The primaries of each group that `evaluation.groups` asks for."""
-    log = result.study.log
-    primary = pl.col("measure").is_in(PRIMARY if log is None else primaries_of_log(log.attributes))
+    source = result.study.source
+    names = PRIMARY if isinstance(source, World) else primaries_of_log(source.attributes)
+    primary = pl.col("measure").is_in(names)
     for row in result.groups.filter(chosen, primary).iter_rows(named=True):
         place = f"groups/{_plain(row['attribute'])}/{_plain(row['group'])}/{row['measure']}"
         for column in _PARTS_AND_EDGES:

@@ -16,9 +16,9 @@ import polars as pl
 
 from pipelines.storage.digests import world_digest
 from pipelines.storage.provenance import git_tags, version_tags
-from pipelines.storage.results import tables_of_a_log
+from pipelines.storage.results import written_tables
 from pipelines.tracking import mlflow_store, models, records
-from recsys.config import Study, Training
+from recsys.config import Study, Training, World
 from recsys.served.compare import FeedComparison
 from recsys.study.result import StudyResult
 from recsys.training.train import TrainingResult
@@ -27,30 +27,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 
-ARTIFACTS = (
-    "config.yaml",
-    "summary.csv",
-    "drift.csv",
-    "quantiles.csv",
-    "wins.csv",
-    "exposure.csv",
-    "measures.csv",
-    "life.csv",
-    "per_user.parquet",
-    "report.html",
-)
-MORE_ARTIFACTS = (
-    "groups.csv",
-    "recovery.csv",
-    "power.csv",
-    "front.csv",
-    "dominated.csv",
-    "front.html",
-    "channels.csv",
-    "channels.html",
-    "games.parquet",
-)
-"""Of some studies: of those with mitigations, or that split *who* among channels."""
+PAGES = ("report.html", "front.html", "channels.html")
+"""Artifacts of a study beside its config and tables, where they are there."""
 _PROGRAMS = {
     "evaluation": "pipelines.evaluate",
     "study": "pipelines.run",
@@ -317,10 +295,19 @@ def _record_parent(store: _Store, result: StudyResult, folder: Path) -> None:
         store.client.set_tag(store.run_id, name, text)
     if result.notes:
         store.client.set_tag(store.run_id, "mlflow.note.content", "\n\n".join(result.notes))
-    more = (*MORE_ARTIFACTS, *(f"{table}.csv" for table in tables_of_a_log(result)))
-    there = [name for name in more if (folder / name).exists()]
-    for name in (*ARTIFACTS, *there):
+    pages = [name for name in PAGES if (folder / name).exists()]
+    for name in ("config.yaml", *artifacts_of(result), *pages):
         store.client.log_artifact(store.run_id, str(folder / name))
+
+
+def artifacts_of(result: StudyResult) -> list[str]:
+    """The files of a study's tables that become artifacts: of each the one that is easiest to read.
+
+    Args:
+        result: the finished study.
+    """
+    uploaded = [table for table in written_tables(result) if table.uploaded]
+    return [f"{table.name}.{'csv' if 'csv' in table.files else 'parquet'}" for table in uploaded]
 
 
 def _record_child(store: _Store, result: StudyResult, recommender: str, mitigation: str) -> None:
@@ -336,7 +323,7 @@ def _record_child(store: _Store, result: StudyResult, recommender: str, mitigati
             records.child_values(result, recommender, mitigation),
             records.child_params(spec, chain),
         )
-        if result.study.world is not None:
+        if isinstance(result.study.source, World):
             chosen = (pl.col("recommender") == recommender) & (pl.col("mitigation") == mitigation)
             _record_seeds(store, result.per_user.filter(chosen), name, run_id)
 
@@ -392,12 +379,13 @@ def _log_dataset(
     store: _Store, study: Study | Training, run_id: str, purpose: str = "evaluation"
 ) -> None:
     """Which world or log a run met, by a digest of our own; the data itself stays where it is."""
-    source: dict[str, Any] = {"tags": {"mlflow.source.name": "recsys.simulate"}}
-    if study.log is not None:
-        source = {"uri": str(Path(study.log.events).absolute())}
-    name = f"{study.name} {'world' if study.log is None else 'log'}"
-    kind = "code" if study.log is None else "local"
-    _log_input(store, run_id, name, world_digest(study)[:16], kind, source, purpose)
+    source: dict[str, Any]
+    if isinstance(study.source, World):
+        word, kind, source = "world", "code", {"tags": {"mlflow.source.name": "recsys.simulate"}}
+    else:
+        word, kind, source = "log", "local", {"uri": str(Path(study.source.events).absolute())}
+    name, digest = f"{study.name} {word}", world_digest(study)[:16]
+    _log_input(store, run_id, name, digest, kind, source, purpose)
 
 
 def _log_input(

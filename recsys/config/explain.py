@@ -51,9 +51,10 @@ def _model_at(model: type[BaseModel], loc: Sequence[int | str]) -> type[BaseMode
     for part in loc:
         if isinstance(part, int):
             continue
-        if part not in model.model_fields:
+        fields = {field.alias or name: field for name, field in model.model_fields.items()}
+        if part not in fields:
             return None
-        models = _models_in(model.model_fields[part].annotation)
+        models = _models_in(fields[part].annotation)
         if not models:
             return None
         model = models[0]

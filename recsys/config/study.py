@@ -17,6 +17,7 @@ from pydantic import (
 
 from recsys.config.base import Part
 from recsys.config.world import World
+from recsys.core.errors import ConfigError
 
 AUTO = "auto"
 """Value of `log.newcomers` with which newcomers are found by a change point in arrivals."""
@@ -128,7 +129,7 @@ def _how(newcomers: Any) -> str:
     return "condition" if isinstance(newcomers, str) else "rule"
 
 
-class LogSource(Part):
+class OwnLog(Part):
     """Your own log: files, the meaning of their columns, and who counts as a newcomer."""
 
     events: str
@@ -212,8 +213,52 @@ class Tracking(Part):
     experiment: str = "recsys"
 
 
+def the_source(world: World | None, log: OwnLog | None) -> World | OwnLog:
+    """The one source that is given.
+
+    Args:
+        world, log: what stands under these keys of a file.
+
+    Raises:
+        ValueError: none of them, or both.
+    """
+    if world is not None and log is None:
+        return world
+    if log is not None and world is None:
+        return log
+    raise ValueError("give one source: either world or log")
+
+
+def world_in(source: World | OwnLog, name: str) -> World:
+    """The source, where it is a world.
+
+    Args:
+        source: of a study or a training run.
+        name: what that is called, for the message.
+
+    Raises:
+        ConfigError: a log.
+    """
+    if isinstance(source, OwnLog):
+        raise ConfigError(f"{name}: its source is a log, and a log has no world")
+    return source
+
+
+def log_in(source: World | OwnLog, name: str) -> OwnLog:
+    """The source, where it is a log; arguments and errors as for `world_in`."""
+    if isinstance(source, World):
+        raise ConfigError(f"{name}: its source is a world, which is not read from a log's files")
+    return source
+
+
 class Study(Part):
-    """One config file: a source, recommenders, arms and seeds."""
+    """One config file: a source, recommenders, arms and seeds.
+
+    `source` is a `World` or an `OwnLog`. In a file, and in what `model_dump` gives, it stands under
+    the key `world` or `log`, and says by it which of the two it is.
+    """
+
+    model_config = ConfigDict(serialize_by_alias=True)
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
     """Name of the results: letters, digits, - and _."""
@@ -223,9 +268,9 @@ class Study(Part):
     reference: str | None = None
     """In a file with variants: the variant with which the conclusions of the others are compared.
     """
-    world: World | None = None
+    world_: World | None = Field(default=None, alias="world")
     """Source: a synthetic platform. Give either world or log."""
-    log: LogSource | None = None
+    log_: OwnLog | None = Field(default=None, alias="log")
     """Source: your own log."""
     recommenders: tuple[RecommenderSpec, ...] = Field(min_length=1)
     mitigations: tuple[Chain, ...] = ()
@@ -258,32 +303,34 @@ class Study(Part):
 
     @model_validator(mode="after")
     def _source_fits(self) -> Self:
-        if (self.world is None) == (self.log is None):
-            raise ValueError("give one source: either world or log")
+        source = the_source(self.world_, self.log_)
         names = [spec.name for spec in self.recommenders]
         if len(set(names)) < len(names):
             raise ValueError(f"two recommenders have the same name among {names}: give each a name")
         if len(set(self.arms)) < len(self.arms) or not {"control", "influx"} <= set(self.arms):
             raise ValueError("arms must be distinct and hold control and influx")
-        if self.world is not None:
-            outside = [day for day in self.evaluation.days if not 0 <= day < self.world.days_after]
-            if outside:
-                raise ValueError(
-                    f"evaluation.days: {outside} lie outside the world, "
-                    f"whose days run from 0 to {self.world.days_after - 1}"
-                )
-            if self.evaluation.panel > self.world.incumbents:
-                raise ValueError(
-                    f"evaluation.panel: {self.evaluation.panel} is more than "
-                    f"the {self.world.incumbents} incumbents"
-                )
-        if self.channels and (self.world is None or self.loop != "closed"):
+        if isinstance(source, World):
+            self._check_days_and_panel(source)
+        if self.channels and (isinstance(source, OwnLog) or self.loop != "closed"):
             raise ValueError(
                 "channels: needs a world and loop: closed; nothing else has gates to close"
             )
-        if self.log is not None and self.seeds != 1:
+        if isinstance(source, OwnLog) and self.seeds != 1:
             raise ValueError("seeds: a log has one history, so seeds must be 1 (see placebo_draws)")
         return self
+
+    def _check_days_and_panel(self, world: World) -> None:
+        outside = [day for day in self.evaluation.days if not 0 <= day < world.days_after]
+        if outside:
+            raise ValueError(
+                f"evaluation.days: {outside} lie outside the world, "
+                f"whose days run from 0 to {world.days_after - 1}"
+            )
+        if self.evaluation.panel > world.incumbents:
+            raise ValueError(
+                f"evaluation.panel: {self.evaluation.panel} is more than "
+                f"the {world.incumbents} incumbents"
+            )
 
     @model_validator(mode="after")
     def _chains_are_told_apart(self) -> Self:
@@ -297,6 +344,29 @@ class Study(Part):
                 if name not in recommenders:
                     raise ValueError(f"mitigations: {chain.name} is for {name!r}, which is not run")
         return self
+
+    @property
+    def source(self) -> World | OwnLog:
+        """Where the feeds come from."""
+        return the_source(self.world_, self.log_)
+
+    @property
+    def world(self) -> World:
+        """The source of a study of a world.
+
+        Raises:
+            ConfigError: a study of a log.
+        """
+        return world_in(self.source, self.name)
+
+    @property
+    def log(self) -> OwnLog:
+        """The source of a study of a log.
+
+        Raises:
+            ConfigError: a study of a world.
+        """
+        return log_in(self.source, self.name)
 
     def chains_for(self, recommender: str) -> tuple[Chain, ...]:
         """The chains under which a recommender runs, the empty chain first.

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from recsys.config.base import Part
-from recsys.config.study import LogSource, RecommenderSpec, Tracking
+from recsys.config.study import OwnLog, RecommenderSpec, Tracking, log_in, the_source, world_in
 from recsys.config.world import World
 
 Choice = bool | int | float | str | None
@@ -54,11 +54,13 @@ class Tuning(Part):
 class Training(Part):
     """One config file: a source, a recommender, and how it is tested."""
 
+    model_config = ConfigDict(serialize_by_alias=True)
+
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
     """Name of the results: letters, digits, - and _."""
-    world: World | None = None
+    world_: World | None = Field(default=None, alias="world")
     """Source: a synthetic platform, whose house policy makes the log. Give either world or log."""
-    log: LogSource | None = None
+    log_: OwnLog | None = Field(default=None, alias="log")
     """Source: your own log."""
     arm: Literal["control", "influx", "placebo"] = "influx"
     """Arm of the world whose log is used."""
@@ -82,18 +84,46 @@ class Training(Part):
 
     @model_validator(mode="after")
     def _source_fits(self) -> Self:
-        if (self.world is None) == (self.log is None):
-            raise ValueError("give one source: either world or log")
+        source = the_source(self.world_, self.log_)
         if self.test_days is not None and self.test_share is not None:
             raise ValueError("test_days and test_share: give one of them, not both")
-        if self.log is not None:
-            for key in ("holdout_days", "holdout_share"):
-                if getattr(self.log, key) is not None:
-                    instead = key.replace("holdout", "test")
-                    raise ValueError(f"log.{key}: a training run holds out by {instead}; use that")
-        if self.log is not None and self.arm != "influx":
-            raise ValueError("arm: a log has no arms; leave it out")
-        days = None if self.world is None else self.world.days_before + self.world.days_after
-        if days is not None and self.test_days is not None and self.test_days >= days:
-            raise ValueError(f"test_days: {self.test_days} leaves nothing of the {days} days")
+        if isinstance(source, World):
+            self._check_test_days(source.days_before + source.days_after)
+        else:
+            self._check_own_log(source)
         return self
+
+    def _check_test_days(self, days: int) -> None:
+        if self.test_days is not None and self.test_days >= days:
+            raise ValueError(f"test_days: {self.test_days} leaves nothing of the {days} days")
+
+    def _check_own_log(self, log: OwnLog) -> None:
+        for key in ("holdout_days", "holdout_share"):
+            if getattr(log, key) is not None:
+                ours = key.replace("holdout", "test")
+                raise ValueError(f"log.{key}: a training run holds out by {ours}; use that")
+        if self.arm != "influx":
+            raise ValueError("arm: a log has no arms; leave it out")
+
+    @property
+    def source(self) -> World | OwnLog:
+        """Where the events come from."""
+        return the_source(self.world_, self.log_)
+
+    @property
+    def world(self) -> World:
+        """The source of a training run on a world.
+
+        Raises:
+            ConfigError: a training run on a log.
+        """
+        return world_in(self.source, self.name)
+
+    @property
+    def log(self) -> OwnLog:
+        """The source of a training run on a log.
+
+        Raises:
+            ConfigError: a training run on a world.
+        """
+        return log_in(self.source, self.name)

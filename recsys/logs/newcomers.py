@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recsys.config import LogSource, Newcomers
+from recsys.config import Newcomers, OwnLog
 from recsys.core.errors import LogError
 from recsys.logs.log import InteractionLog
 from recsys.logs.schema import COHORTS
@@ -27,8 +27,8 @@ ARRIVALS = {
     "used": pl.Boolean,
     "wave": pl.Boolean,
 }
-"""Columns of `OwnLog.arrivals`, a row per day or week: its first date, its length, the users first
-seen in it, whether it is used (false in the burn-in), whether it belongs to the wave."""
+"""Columns of `DatedLog.arrivals`, a row per day or week: its first date, its length, the users
+first seen in it, whether it is used (false in the burn-in), whether it belongs to the wave."""
 
 _MIN_DAYS = 21
 """Fewest days after the burn-in in which a wave is looked for day by day."""
@@ -44,7 +44,7 @@ _WEEK = 7
 
 
 @dataclass(frozen=True)
-class OwnLog:
+class DatedLog:
     """A log whose users have cohorts, and how the cohorts were found.
 
     Attributes:
@@ -65,17 +65,17 @@ class OwnLog:
     notes: tuple[str, ...] = ()
 
 
-def by_condition(log: InteractionLog, source: LogSource) -> OwnLog:
+def by_condition(log: InteractionLog, source: OwnLog) -> DatedLog:
     """Wraps a log whose users have cohorts already.
 
     Args:
         log: a log with cohorts.
         source: its `arrived` may say on which day the newcomers arrived.
     """
-    return OwnLog(log, np.zeros(log.n_users, dtype=np.bool_), source.arrived)
+    return DatedLog(log, np.zeros(log.n_users, dtype=np.bool_), source.arrived)
 
 
-def by_time(log: InteractionLog, source: LogSource) -> OwnLog:
+def by_time(log: InteractionLog, source: OwnLog) -> DatedLog:
     """Gives users a cohort by the day on which each was first seen.
 
     Args:
@@ -114,7 +114,7 @@ def active_days(log: InteractionLog, timezone: str) -> pl.DataFrame:
     return log.dense.select("user", day.alias("day")).unique().sort("user", "day")
 
 
-def _first_day(log: InteractionLog, source: LogSource) -> pl.Series:
+def _first_day(log: InteractionLog, source: OwnLog) -> pl.Series:
     """Dates (n_users,): a user's `joined`, else the day of the first event, else null."""
     first = active_days(log, source.timezone).group_by("user").agg(pl.col("day").min())
     all_users = pl.DataFrame({"user": np.arange(log.n_users, dtype=np.uint32)})
@@ -131,7 +131,7 @@ def _first_day(log: InteractionLog, source: LogSource) -> pl.Series:
     return joined.zip_with(joined.is_not_null(), seen)
 
 
-def _in_window(log: InteractionLog, seen: pl.Series, first: date, last: date | None) -> OwnLog:
+def _in_window(log: InteractionLog, seen: pl.Series, first: date, last: date | None) -> DatedLog:
     """Users first seen from `first` to `last` (or the end) are newcomers, later ones bystanders."""
     new = ((seen >= first) & (seen <= (last or date.max))).fill_null(False)
     later = (seen > (last or date.max)).fill_null(False).to_numpy()
@@ -150,7 +150,7 @@ def _in_window(log: InteractionLog, seen: pl.Series, first: date, last: date | N
             f"{int(later.sum()):,} users came later. They count as neither: they are not measured "
             "and are in no placebo group, but their events stay in the log."
         )
-    return OwnLog(marked, later, first, notes=tuple(notes))
+    return DatedLog(marked, later, first, notes=tuple(notes))
 
 
 class _Search(NamedTuple):
@@ -174,7 +174,7 @@ class _Search(NamedTuple):
         return f"in {self.where}: {self.wave.refusal}{figures}"
 
 
-def _of_wave(log: InteractionLog, seen: pl.Series, source: LogSource) -> OwnLog:
+def _of_wave(log: InteractionLog, seen: pl.Series, source: OwnLog) -> DatedLog:
     """Looks for a wave in the arrivals by week, and, without success, by day."""
     tables, burn_in = _arrivals(log, seen, source)
     left_out = ""
@@ -211,7 +211,7 @@ def _of_wave(log: InteractionLog, seen: pl.Series, source: LogSource) -> OwnLog:
 
 
 def _arrivals(
-    log: InteractionLog, seen: pl.Series, source: LogSource
+    log: InteractionLog, seen: pl.Series, source: OwnLog
 ) -> tuple[list[pl.DataFrame], int]:
     """Users first seen by week and by day, each if it is long enough; and days of the burn-in."""
     days = active_days(log, source.timezone)

@@ -8,19 +8,19 @@ from typing import Any
 import polars as pl
 from polars.exceptions import PolarsError
 
-from recsys.config import AUTO, LogSource, Newcomers
+from recsys.config import AUTO, Newcomers, OwnLog
 from recsys.core.errors import ConfigError, LogError
 from recsys.logs.log import InteractionLog
-from recsys.logs.newcomers import OwnLog, by_condition, by_time
+from recsys.logs.newcomers import DatedLog, by_condition, by_time
 from recsys.logs.schema import COHORTS, KINDS
 
 
-def read_log(source: LogSource) -> InteractionLog:
+def read_log(source: OwnLog) -> InteractionLog:
     """Reads a log and its cohorts; arguments and errors as in `read_own_log`."""
     return read_own_log(source).log
 
 
-def read_own_log(source: LogSource) -> OwnLog:
+def read_own_log(source: OwnLog) -> DatedLog:
     """Reads the files of a log, renames their columns, marks newcomers and drops rare items.
 
     Args:
@@ -131,7 +131,7 @@ def _renamed(frame: pl.DataFrame, columns: Mapping[str, str]) -> pl.DataFrame:
 
 
 def _with_kind(events: pl.DataFrame, kinds: Mapping[str, str]) -> pl.DataFrame:
-    """Sets the kind of each event to the first whose condition holds; see `LogSource.kinds`."""
+    """Sets the kind of each event to the first whose condition holds; see `OwnLog.kinds`."""
     if not kinds:
         return events
     _check_kinds(kinds, "log.kinds")
@@ -142,8 +142,8 @@ def _with_kind(events: pl.DataFrame, kinds: Mapping[str, str]) -> pl.DataFrame:
     return events.with_columns(kind=kind)
 
 
-def _with_cancels(events: pl.DataFrame, given: pl.DataFrame, source: LogSource) -> pl.DataFrame:
-    """Adds a column with the kind of event that a row takes back (`LogSource.cancels`), else null.
+def _with_cancels(events: pl.DataFrame, given: pl.DataFrame, source: OwnLog) -> pl.DataFrame:
+    """Adds a column with the kind of event that a row takes back (`OwnLog.cancels`), else null.
 
     Args:
         events: the events after `_with_kind`.

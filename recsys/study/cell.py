@@ -51,7 +51,7 @@ class Cell:
     def identity(self) -> str:
         """JSON of all that its result depends on, besides the code and the data files."""
         study = self.study.model_dump(
-            mode="json", include={"world", "log", "loop", "arms", "evaluation"}
+            mode="json", include={"world_", "log_", "loop", "arms", "evaluation"}
         )
         del study["evaluation"]["groups"]  # cut from the same rows afterwards
         recommender = self.recommender.model_dump(mode="json")

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from recsys.config import (
     MitigationSpec,
+    OwnLog,
     Study,
 )
 from recsys.config.expand import _expand
@@ -128,7 +129,7 @@ def _study(content: dict[str, Any]) -> Study:
 
 def _with_options(study: Study) -> Study:
     """The study with all parts' defaults written out, so that a record of it is complete."""
-    if study.log is not None and any(spec.kind == ORACLE for spec in study.recommenders):
+    if isinstance(study.source, OwnLog) and any(spec.kind == ORACLE for spec in study.recommenders):
         raise ConfigError(
             "recommenders: the oracle knows worlds only; of a log nobody has the truth"
         )

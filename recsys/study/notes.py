@@ -12,7 +12,8 @@ _AGREES = 1e-8
 """Largest difference of weights that is numerical error."""
 
 
-def _notes_on_seeds(study: Study) -> tuple[str, ...]:
+def notes_on_seeds(study: Study) -> tuple[str, ...]:
+    """Whether there are seeds enough for intervals and claims."""
     if study.seeds == 1:
         return ("One seed: no interval can be given. Run with seeds=8 or more before you act.",)
     if study.seeds < MIN_SEEDS_FOR_CLAIMS:
@@ -23,22 +24,23 @@ def _notes_on_seeds(study: Study) -> tuple[str, ...]:
     return ()
 
 
-def _notes_on_log(study: Study, arms: MeasuredLog) -> tuple[str, ...]:
-    assert study.log is not None
+def notes_on_log(arms: MeasuredLog) -> tuple[str, ...]:
+    """How the log was cleaned, who came when, and how small a p-value can be."""
     counts = dict(arms.whole.cleaning)
     used = f"{counts.pop('rows kept'):,} of {counts.pop('rows'):,} rows used"
     cleaned = "; ".join([used, *(f"{count:,} {what}" for what, count in counts.items() if count)])
-    smallest = 1 / (study.log.placebo_draws + 1)
+    smallest = 1 / (arms.source.placebo_draws + 1)
     return (
         f"Log: {cleaned}.",
         *arms.own.notes,
         arms.matching.describe(),
-        f"{study.log.placebo_draws} placebo groups: p cannot be below {smallest:.3g}.",
+        f"{arms.source.placebo_draws} placebo groups: p cannot be below {smallest:.3g}.",
         *arms.exposed.notes,
     )
 
 
-def _notes_on_removals(study: Study, removals: pl.DataFrame) -> Iterator[str]:
+def notes_on_removals(study: Study, removals: pl.DataFrame) -> Iterator[str]:
+    """Whether exact removal of the newcomers agrees with a new fit, for each recommender."""
     for row in removals.iter_rows(named=True):
         agrees = row["largest_difference"] <= _AGREES
         slots, other = row["slots"], row["slots_that_differ"]

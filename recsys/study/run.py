@@ -3,7 +3,7 @@
 from collections.abc import MutableMapping
 from dataclasses import replace
 
-from recsys.config import Study
+from recsys.config import OwnLog, Study
 from recsys.core.jobs import Progress, run_all
 from recsys.core.threads import single_threaded_blas
 from recsys.study.arms.gated import values_of
@@ -26,7 +26,7 @@ def run_cell(cell: Cell, sources: Sources | None = None) -> CellResult:
     with single_threaded_blas():
         if cell.coalitions:
             return CellResult.of_games(values_of(own.gated_loop(cell)))
-        if cell.study.log is not None:
+        if isinstance(cell.study.source, OwnLog):
             feeds = own.log_feeds(cell)
             found = measure(feeds)
             return replace(found, removals=feeds.exact_removals()) if feeds.with_influx else found

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
-from recsys.config import LogSource, Study, World
+from recsys.config import OwnLog, Study
 from recsys.core.kept import Kept
 from recsys.core.lazy import lazy
 from recsys.mitigations.build import make_recommender
@@ -31,7 +31,7 @@ class OpenSeed:
     def worlds(self) -> Worlds:
         """Served by the house policy, in as many threads as the study has."""
         study = self.study
-        world = _world_of(study)
+        world = study.world
         return house_worlds(world, study.evaluation, study.arms, self.seed, study.workers)
 
 
@@ -58,12 +58,12 @@ class Sources:
     def log(self) -> MeasuredLog:
         """The log of a study of one."""
         study = self.study
-        return MeasuredLog(_log_of(study), study.evaluation, study.first_seed)
+        return MeasuredLog(study.log, study.evaluation, study.first_seed)
 
     @property
     def users(self) -> pl.DataFrame:
         """What users can be grouped by."""
-        if self.study.log is not None:
+        if isinstance(self.study.source, OwnLog):
             return users_of_log(self.log)
         return users_of_world(self.study)
 
@@ -79,7 +79,7 @@ class Sources:
     def closed_loop(self, cell: Cell) -> ClosedLoop:
         """The feeds of a cell of a closed loop, which has worlds of its own."""
         study, rankings = self.study, make_rankings(cell.recommender, cell.chain)
-        world = _world_of(study)
+        world = study.world
         worlds = served_worlds(world, study.evaluation, study.arms, cell.seed, rankings)
         return ClosedLoop(worlds, cell.variant)
 
@@ -87,7 +87,7 @@ class Sources:
         """The feeds of a cell with gates; the days that cells share are kept for the last two
         recommenders and seeds."""
         study, rankings = self.study, make_rankings(cell.recommender, cell.chain)
-        world = _world_of(study)
+        world = study.world
         common = self._gated(
             (cell.seed, *cell.variant),
             lambda: GatedSeed(world, study.evaluation, cell.seed, rankings),
@@ -105,16 +105,6 @@ class Sources:
         return LogFeeds(reference, log, cell.draws, first, snapshots)
 
 
-def _world_of(study: Study) -> World:
-    assert study.world is not None
-    return study.world
-
-
-def _log_of(study: Study) -> LogSource:
-    assert study.log is not None
-    return study.log
-
-
 def users_of_world(study: Study) -> pl.DataFrame:
     """What incumbents of a world can be grouped by, known before the influx.
 
@@ -125,7 +115,7 @@ def users_of_world(study: Study) -> pl.DataFrame:
         user_id · activity (visits a day) · skill (reading, in the language they know less) ·
         language (of their app) · main_topic · curious · posts.
     """
-    world = _world_of(study)
+    world = study.world
     people = draw_incumbents(world)
     topics = list(world.population.incumbents.topics)
     return pl.DataFrame(

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from recsys.config import Range, Training
+from recsys.config import Range, Training, World
 from recsys.config.expand import _expand, _spec
 from recsys.config.explain import _explain
 from recsys.config.overrides import _name_of, contents
@@ -76,7 +76,7 @@ def _training(content: dict[str, Any]) -> Training:
 
 def _metrics_of(training: Training) -> tuple[str, ...]:
     """All metrics that a training run can compute."""
-    knows = training.world is not None and training.test_days is not None
+    knows = isinstance(training.source, World) and training.test_days is not None
     return tuple(name for name in METRICS if name != "utility" or knows)
 
 

@@ -23,7 +23,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recsys.config import Training
+from recsys.config import OwnLog, Training, World
 from recsys.core.errors import ConfigError
 from recsys.core.noise import integer_seed, training_seed
 from recsys.core.threads import single_threaded_blas
@@ -117,10 +117,9 @@ def source_of(training: Training) -> tuple[InteractionLog, Simulation | None]:
     Args:
         training: the config, from `recsys.load_training`.
     """
-    if training.log is not None:
-        return read_log(training.log), None
-    world = training.world
-    assert world is not None
+    if isinstance(training.source, OwnLog):
+        return read_log(training.source), None
+    world = training.source
     held_out = math.ceil(2 * (training.test_days or 0))  # tuning cuts as much before the test
     days = tuple(range(world.days_after - held_out, world.days_after)) if held_out else ()
     no_users = Audience(np.zeros(0, dtype=np.int64), days, 1)  # keeps the state of these days
@@ -261,17 +260,22 @@ def _split(training: Training, log: InteractionLog, end: datetime | None, seed: 
         days=training.test_days,
         share=training.test_share,
         end=end,
-        window_days=None if training.world is None else training.world.notes.window_days,
+        window_days=_window_days(training.source),
         seed=seed,
     )
 
 
 def _last_midnight(training: Training) -> datetime | None:
     """The moment at which the last day of a world ends; None for a log from files."""
-    if training.world is None:
+    if isinstance(training.source, OwnLog):
         return None
-    start = datetime.combine(training.world.start, datetime.min.time(), UTC)
-    return start + timedelta(days=training.world.days_after)
+    start = datetime.combine(training.source.start, datetime.min.time(), UTC)
+    return start + timedelta(days=training.source.days_after)
+
+
+def _window_days(source: World | OwnLog) -> int | None:
+    """For how many days a post can be served; None in a log, which does not say."""
+    return source.notes.window_days if isinstance(source, World) else None
 
 
 def _check(training: Training, split: Split) -> None:

@@ -84,12 +84,12 @@ RENAMED: dict[str, str] = {}
 
 
 def frames_of(result: object) -> Iterator[tuple[str, pl.DataFrame]]:
-    """The frames of a result by name, whatever fields the class has."""
+    """The frames of a result that have rows, by name, whatever fields the class has."""
     found = dict(getattr(result, "tables", {}))
     fields = getattr(result, "__dataclass_fields__", {})
     found |= {name: getattr(result, name) for name in fields}
     for name, frame in sorted(found.items()):
-        if isinstance(frame, pl.DataFrame) and frame.width and name not in SKIPPED:
+        if isinstance(frame, pl.DataFrame) and frame.height and name not in SKIPPED:
             yield name, frame
 
 
@@ -163,10 +163,8 @@ def main(do: str, folder: Path, only: set[str]) -> int:
                 frame.write_parquet(place / f"{name}.parquet")
             print(f"frozen  {label}: {len(found)} frames", flush=True)
             continue
-        frozen = {
-            RENAMED.get(path.stem, path.stem): pl.read_parquet(path)
-            for path in place.glob("*.parquet")
-        }
+        read = {path.stem: pl.read_parquet(path) for path in place.glob("*.parquet")}
+        frozen = {RENAMED.get(name, name): frame for name, frame in read.items() if frame.height}
         told = [f"{name} stands on one side only" for name in sorted(frozen.keys() ^ found.keys())]
         both = sorted(frozen.keys() & found.keys())
         said = {name: difference(frozen[name], found[name]) for name in both}

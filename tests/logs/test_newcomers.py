@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recsys.config import FirstSeen, LogSource, Newcomers
+from recsys.config import FirstSeen, Newcomers, OwnLog
 from recsys.core.errors import LogError
 from recsys.logs.log import InteractionLog
 from recsys.logs.newcomers import ARRIVALS, by_condition, by_time
@@ -17,7 +17,7 @@ WAVE = date(2025, 1, 13)
 
 
 def source(newcomers, **more):
-    return LogSource(events="events.parquet", newcomers=newcomers, **more)
+    return OwnLog(events="events.parquet", newcomers=newcomers, **more)
 
 
 def window(first, last=None):

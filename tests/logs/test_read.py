@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from recsys import load_study
-from recsys.config import FirstSeen, LogSource, Newcomers
+from recsys.config import FirstSeen, Newcomers, OwnLog
 from recsys.core.errors import ConfigError, LogError, UserError
 from recsys.logs.read import read_log, read_own_log
 from recsys.study import plan
@@ -36,7 +36,7 @@ def files(request, tmp_path):
 
 @pytest.mark.parametrize("files", ["parquet", "csv"], indirect=True)
 def test_files_become_a_log(files):
-    log = read_log(LogSource(**files))
+    log = read_log(OwnLog(**files))
     assert log.users["user_id"].to_list() == ["ann", "bob", "cem", "dee"]
     assert log.newcomers.tolist() == [False, False, True, True]  # unknown days: an incumbent
     assert log.events["item_id"].to_list() == [1, 2, 1, 3, 2]
@@ -47,22 +47,22 @@ def test_files_become_a_log(files):
 
 def test_kinds_by_the_first_condition_that_holds(files):
     kinds = {"like": "liked = 1", "click": "watched = 1"}
-    log = read_log(LogSource(**files, kinds=kinds))
+    log = read_log(OwnLog(**files, kinds=kinds))
     assert log.events["kind"].to_list() == ["like", "impression", "click", "like", "impression"]
-    log = read_log(LogSource(**files, kinds=dict(reversed(kinds.items()))))
+    log = read_log(OwnLog(**files, kinds=dict(reversed(kinds.items()))))
     assert log.events["kind"].to_list() == ["click", "impression", "click", "click", "impression"]
 
 
 def test_conditions_may_use_either_name_of_a_mapped_column(files):
-    log = read_log(LogSource(**{**files, "newcomers": "user_id = 'ann'"}))
+    log = read_log(OwnLog(**{**files, "newcomers": "user_id = 'ann'"}))
     assert log.newcomers.tolist() == [True, False, False, False]
-    log = read_log(LogSource(**{**files, "newcomers": "days in (5, 1) or user_id like 'z%'"}))
+    log = read_log(OwnLog(**{**files, "newcomers": "days in (5, 1) or user_id like 'z%'"}))
     assert log.newcomers.tolist() == [False, False, True, True]
 
 
 def test_rare_items_are_left_out(files):
     files["newcomers"] = "user_id = 'bob'"
-    log = read_log(LogSource(**files, kinds={"click": "watched = 1"}, min_item_events=2))
+    log = read_log(OwnLog(**files, kinds={"click": "watched = 1"}, min_item_events=2))
     assert log.events["item_id"].to_list() == [1, 1]  # item 2 has two events, none of them positive
     assert log.n_items == 4
     assert log.cleaning["rows of items with fewer than 2 likes, dropped"] == 3
@@ -73,7 +73,7 @@ def test_a_column_that_has_our_name_already_gives_way(tmp_path):
     EVENTS.with_columns(user_id=pl.lit("nobody")).write_parquet(tmp_path / "events.parquet")
     USERS.write_parquet(tmp_path / "users.parquet")
     paths = {name: str(tmp_path / f"{name}.parquet") for name in ("events", "users")}
-    log = read_log(LogSource(**paths, columns=COLUMNS, newcomers="days < 50"))
+    log = read_log(OwnLog(**paths, columns=COLUMNS, newcomers="days < 50"))
     assert log.events["user_id"].to_list() == ["ann", "ann", "bob", "cem", "bob"]
 
 
@@ -127,20 +127,20 @@ def test_a_column_that_has_our_name_already_gives_way(tmp_path):
 )
 def test_bad_sources(files, change, error, message):
     with pytest.raises(error) as caught:
-        read_log(LogSource(**{**files, **change}))
+        read_log(OwnLog(**{**files, **change}))
     assert message in str(caught.value)
 
 
 def test_a_missing_file_is_named_by_its_absolute_place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError) as caught:
-        read_log(LogSource(events="data/e.parquet", users="u.parquet", newcomers="true"))
+        read_log(OwnLog(events="data/e.parquet", users="u.parquet", newcomers="true"))
     assert f"log.events: no file at {tmp_path / 'data' / 'e.parquet'}" in str(caught.value)
 
 
 def test_weights_by_kind_and_what_they_take_back(files):
     kinds = {"like": "liked = 1", "hide": "watched = 0"}
-    log = read_log(LogSource(**files, kinds=kinds, weights={"like": 2.5, "hide": -1}))
+    log = read_log(OwnLog(**files, kinds=kinds, weights={"like": 2.5, "hide": -1}))
     assert log.events["weight"].to_list() == [2.5, 0, 0, 2.5, 0]
     assert log.cleaning["negative events, seen only"] == 2
 
@@ -155,7 +155,7 @@ def test_cancels_by_condition_or_by_kind(tmp_path, how):
     USERS.write_csv(tmp_path / "u.csv")
     kinds = {} if how == "unlike" else {"like": "act = 'like'"}
     log = read_log(
-        LogSource(
+        OwnLog(
             events=str(tmp_path / "e.csv"),
             users=str(tmp_path / "u.csv"),
             columns=COLUMNS,
@@ -174,12 +174,12 @@ def test_days_first_in_a_csv_are_refused(tmp_path):
     with pytest.raises(
         LogError, match="dates such as '03/04/2025' in timestamp, which can be read"
     ):
-        read_log(LogSource(events=str(tmp_path / "e.csv"), newcomers="auto"))
+        read_log(OwnLog(events=str(tmp_path / "e.csv"), newcomers="auto"))
 
 
 def test_newcomers_by_time_need_no_users(files):
     window = Newcomers(first_seen=FirstSeen(from_=date(2025, 1, 2), to=date(2025, 1, 2)))
-    own = read_own_log(LogSource(**{**files, "users": None, "newcomers": window}))
+    own = read_own_log(OwnLog(**{**files, "users": None, "newcomers": window}))
     ids = own.log.users["user_id"]
     assert ids.filter(own.log.newcomers).to_list() == ["bob"]
     assert ids.filter(own.bystanders).to_list() == ["cem"]
@@ -194,7 +194,7 @@ def test_the_first_event_counts_even_if_its_item_is_left_out(files):
     changed.write_csv(files["events"] + ".csv")
     window = Newcomers(first_seen=FirstSeen(from_=date(2025, 1, 3)))
     files |= {"events": files["events"] + ".csv", "newcomers": window, "min_item_events": 2}
-    log = read_log(LogSource(**files, kinds={"click": "watched = 1"}))
+    log = read_log(OwnLog(**files, kinds={"click": "watched = 1"}))
     assert log.events["user_id"].to_list() == ["ann", "cem", "bob"]
     assert log.users["user_id"].filter(log.newcomers).to_list() == ["cem"]
 
@@ -213,7 +213,7 @@ def test_the_first_event_counts_even_if_its_item_is_left_out(files):
 def test_windows_in_which_nobody_or_everybody_comes(files, first, message):
     window = Newcomers(first_seen=FirstSeen(from_=date.fromisoformat(first)))
     with pytest.raises(LogError, match=message):
-        read_log(LogSource(**{**files, "newcomers": window}))
+        read_log(OwnLog(**{**files, "newcomers": window}))
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_windows_in_which_nobody_or_everybody_comes(files, first, message):
 def test_unreadable_files(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(LogError, match=rf"log.events: .*{name} cannot be read as"):
-        read_log(LogSource(events=str(tmp_path / name), newcomers="true"))
+        read_log(OwnLog(events=str(tmp_path / name), newcomers="true"))
 
 
 # The plan of a study

@@ -1,6 +1,7 @@
 """A config with variants, run as one: files, resuming, the comparison, MLflow runs."""
 
 import contextlib
+import dataclasses
 import io
 import shutil
 import sys
@@ -191,9 +192,8 @@ def test_what_variants_do_not_share_is_told_of_each(results: list[StudyResult]) 
     calm, busy = results
     study = busy.study.model_copy(update={"seeds": 8, "recommenders": busy.study.recommenders[:1]})
     drift = busy.drift.filter(pl.col("recommender") == "trending")
-    text = _printed(
-        [calm, StudyResult(study, **_parts(busy) | {"drift": drift, "notes": ("New.",)})]
-    )
+    new = dataclasses.replace(busy, study=study, notes=("New.",)).with_tables(drift=drift)
+    text = _printed([calm, new])
     assert "over 2 seeds" not in text
     assert "Note: calm: 2 seeds" in text
     assert "Note: busy: New." in text
@@ -201,15 +201,11 @@ def test_what_variants_do_not_share_is_told_of_each(results: list[StudyResult]) 
     assert (starts.count("calm"), starts.count("busy")) == (4, 2)
 
 
-def _parts(result: StudyResult) -> dict:
-    return {name: value for name, value in vars(result).items() if name != "study"}
-
-
 def test_logs_compare_by_their_placebos(log_result: StudyResult) -> None:
     names = {"group": "tiny", "name": "tiny-log"}
     study = log_result.study.model_copy(update=names)
     other = study.model_copy(update={"name": "tiny-other"})
-    text = _printed([StudyResult(s, **_parts(log_result)) for s in (study, other)])
+    text = _printed([dataclasses.replace(log_result, study=s) for s in (study, other)])
     assert "90 % of these" in text
     starts = [line.split()[0] for line in text.splitlines() if line.strip()]
     assert starts.count("log") == starts.count("other") == 2

@@ -133,8 +133,8 @@ def test_each_variant_changes_the_world_and_nothing_else():
     assert default.world.model_dump_json() not in worlds
     assert len(worlds) == len(studies)
     for study in studies.values():
-        assert study.model_copy(update={"world": None, "name": ""}) == default.model_copy(
-            update={"world": None, "name": ""}
+        assert study.model_copy(update={"world_": None, "name": ""}) == default.model_copy(
+            update={"world_": None, "name": ""}
         )
 
 

@@ -16,7 +16,7 @@ from recsys.checks.proof.coverage import coverage, run_block
 from recsys.checks.proof.facts import facts, run_facts
 from recsys.checks.proof.offline import SIZES, compare, run_cell
 from recsys.checks.proof.planted import DOSES, PLANTS, dose_response, planted, run_dose, run_plant
-from recsys.config import RecommenderSpec, Study
+from recsys.config import OwnLog, RecommenderSpec, Study
 from recsys.core.errors import ConfigError
 from recsys.core.jobs import Progress, run_all
 from recsys.core.threads import single_threaded_blas
@@ -81,7 +81,7 @@ class Part:
         """JSON of all that its figures depend on, besides the code."""
         where: dict[str, Any] = {name: getattr(self, name) for name in _WHERE}
         if self.kind in ("offline", "facts"):
-            where |= self.study.model_dump(mode="json", include={"world", "evaluation"})
+            where |= self.study.model_dump(mode="json", include={"world_", "evaluation"})
             where["recommender"] = self.recommender.model_dump(mode="json")
         if self.kind == "coverage":
             where["effort"] = asdict(self.effort)
@@ -116,7 +116,7 @@ def plan(study: Study, effort: Effort = FULL, kinds: Sequence[str] = KINDS) -> l
     Raises:
         ConfigError: a study of a log, or a kind that is not known.
     """
-    if study.world is None:
+    if isinstance(study.source, OwnLog):
         raise ConfigError(f"{study.name}: a proof needs a world; this is a study of a log")
     unknown = sorted(set(kinds) - set(KINDS))
     if unknown:
@@ -144,7 +144,6 @@ def plan(study: Study, effort: Effort = FULL, kinds: Sequence[str] = KINDS) -> l
 def run_part(part: Part) -> pl.DataFrame:
     """The rows of one part."""
     world, evaluation = part.study.world, part.study.evaluation
-    assert world is not None
     with single_threaded_blas():
         if part.kind == "coverage":
             return run_block(part.seed, part.effort.block_seeds, part.effort.block_studies)

@@ -15,7 +15,7 @@ from recsys.checks.validation.feedback import measure_feedback
 from recsys.checks.validation.platform import measure_platform
 from recsys.checks.validation.training_seeds import measure_training_seeds
 from recsys.checks.verdicts import Measured, judge
-from recsys.config import RecommenderSpec, Study, World
+from recsys.config import OwnLog, RecommenderSpec, Study, World
 from recsys.core.errors import ConfigError
 from recsys.core.jobs import Progress, run_all
 from recsys.core.threads import single_threaded_blas
@@ -58,7 +58,7 @@ class Part:
     @property
     def identity(self) -> str:
         """JSON of everything that the figures of the part depend on, apart from the code."""
-        world = self.study.model_dump(mode="json", include={"world"})
+        world = self.study.model_dump(mode="json", include={"world_"})
         spec = None if self.recommender is None else self.recommender.model_dump(mode="json")
         where = {"kind": self.kind, "recommender": spec, "seed": self.seed}
         return json.dumps({**world, **where}, sort_keys=True)
@@ -73,9 +73,9 @@ def plan(study: Study) -> list[Part]:
     Raises:
         ConfigError: the study is of a log, or its world ends less than a week after the reversal.
     """
-    world = study.world
-    if world is None:
+    if isinstance(study.source, OwnLog):
         raise ConfigError(f"{study.name}: only a world can be validated; this is a study of a log")
+    world = study.world
     reversal = world.influx.reversal_day
     if reversal is not None and world.days_after < reversal + 8:
         raise ConfigError(
@@ -95,7 +95,6 @@ def plan(study: Study) -> list[Part]:
 def run_part(part: Part) -> dict[str, float]:
     """The figures of one part, by name of the quantity."""
     world = part.study.world
-    assert world is not None
     with single_threaded_blas():
         if part.recommender is None:
             return measure_platform(world, part.seed)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from recsys.core.lazy import lazy
 from recsys.core.noise import Stream, uniforms
 from recsys.logs.log import InteractionLog, item_codes
-from recsys.logs.newcomers import OwnLog
+from recsys.logs.newcomers import DatedLog
 from recsys.statistics.by_exposure import FEWEST, by_exposure, changes, exposure_of
 
 EXPOSED = {
@@ -70,7 +70,7 @@ class Exposed:
 
 
 def exposed(
-    own: OwnLog, attributes: Mapping[str, str], timezone: str, least: int, seed: int
+    own: DatedLog, attributes: Mapping[str, str], timezone: str, least: int, seed: int
 ) -> Exposed:
     """The view by exposure, where the log allows one.
 
@@ -116,7 +116,7 @@ def _nothing(reason: str) -> Exposed:
     return Exposed(pl.DataFrame(schema=EXPOSED), (f"No view by exposure: {reason}.",))
 
 
-def _refusal(own: OwnLog, attributes: Mapping[str, str]) -> str:
+def _refusal(own: DatedLog, attributes: Mapping[str, str]) -> str:
     if not own.log.has_times:
         return "the log has no times"
     if own.arrived is None:
@@ -180,7 +180,7 @@ def _windows(log: InteractionLog, arrived: date, timezone: str, width: int) -> N
 class _View:
     """The events of incumbents by window."""
 
-    own: OwnLog
+    own: DatedLog
     window: NDArray[np.int64]
     least: int
     seed: int

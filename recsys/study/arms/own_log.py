@@ -16,13 +16,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recsys.config import Evaluation, LogSource
+from recsys.config import Evaluation, OwnLog
 from recsys.core.errors import ConfigError, LogError
 from recsys.core.lazy import lazy
 from recsys.core.noise import Stream, key_words, training_seed, uniforms
 from recsys.logs.holdout import by_lot
 from recsys.logs.log import InteractionLog
-from recsys.logs.newcomers import OwnLog, active_days
+from recsys.logs.newcomers import DatedLog, active_days
 from recsys.logs.read import read_own_log
 from recsys.measures.attention_rows import Pool
 from recsys.measures.items import (
@@ -272,12 +272,12 @@ class MeasuredLog:
         seed: draws the panel, the held-out clicks and the placebo groups, and trains.
     """
 
-    source: LogSource
+    source: OwnLog
     evaluation: Evaluation
     seed: int
 
     @lazy
-    def own(self) -> OwnLog:
+    def own(self) -> DatedLog:
         """The log as it was read, and who came when."""
         return read_own_log(self.source)
 

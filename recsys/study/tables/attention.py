@@ -1,12 +1,17 @@
 """How attention falls on posts and creators, by arm and day."""
 
-from typing import Any
-
 import polars as pl
 
 from recsys.statistics import users_interval
+from recsys.study.tables.table import Column, Columns, common, schema_of
 
-# --- exposure -------------------------------------------------------------------------------------
+COLUMNS: Columns = {
+    **common("recommender", "mitigation", "arm", "day", "cohort"),
+    "measure": Column(pl.String, "what of the attention is measured, such as `gini_notes`"),
+    **common("mean", "ci_low", "ci_high"),
+    "n_users": Column(pl.Int64, "number of measured feeds, in the seed with the fewest"),
+    **common("n_seeds"),
+}
 
 
 def exposure_summary(exposure: pl.DataFrame) -> pl.DataFrame:
@@ -17,7 +22,7 @@ def exposure_summary(exposure: pl.DataFrame) -> pl.DataFrame:
             first.
 
     Returns:
-        The frame described at `StudyResult.exposure`.
+        The columns of `COLUMNS`.
     """
     keys = ["recommender", "mitigation", "arm", "day", "cohort", "measure"]
     by_seed = exposure.group_by([*keys, "seed"], maintain_order=True).agg(
@@ -39,8 +44,5 @@ def exposure_summary(exposure: pl.DataFrame) -> pl.DataFrame:
             figures = {name: float(end) for name, end in ends.items()}
             counts = {"n_users": group["n_users"].min(), "n_seeds": found.size}
             rows.append({**dict(zip(keys, values, strict=True)), **figures, **counts})
-    types: dict[str, Any] = dict.fromkeys(keys, pl.String) | {"day": pl.Int32}
-    types |= dict.fromkeys(("mean", "ci_low", "ci_high"), pl.Float64)
-    types |= dict.fromkeys(("n_users", "n_seeds"), pl.Int64)
-    frame = pl.DataFrame(rows, schema=types, infer_schema_length=None)
+    frame = pl.DataFrame(rows, schema=schema_of(COLUMNS), infer_schema_length=None)
     return frame.with_columns(pl.col("ci_low", "ci_high").fill_nan(None))

@@ -14,22 +14,20 @@ from numpy.typing import NDArray
 
 from recsys.statistics import holm, pairs_of, shapley, two_way_interval
 from recsys.study.arms.gated import CHANNEL_ARMS, COALITIONS, RUNGS
+from recsys.study.tables.table import Column, Columns, common, schema_of
 from recsys.world.arms import GATES
 
-_COLUMNS: dict[str, Any] = {
-    "recommender": pl.String,
-    "mitigation": pl.String,
-    "day": pl.Int32,
-    "measure": pl.String,
-    "part": pl.String,
-    "channel": pl.String,
-    "mean": pl.Float64,
-    "ci_low": pl.Float64,
-    "ci_high": pl.Float64,
-    "p_value": pl.Float64,
-    "p_holm": pl.Float64,
-    "n_users": pl.Int64,
-    "n_seeds": pl.Int64,
+COLUMNS: Columns = {
+    **common("recommender", "mitigation", "day", "measure"),
+    "part": Column(
+        pl.String, "`total`, `shapley`, `first_in` (the channel alone), `last_in` or `interaction`"
+    ),
+    "channel": Column(
+        pl.String, "name of the channel; `all` of the total, `a x b` of an interaction"
+    ),
+    **common("mean", "ci_low", "ci_high", "p_value"),
+    "p_holm": Column(pl.Float64, "`p_value` adjusted for the number of channels of a measure"),
+    **common("n_users", "n_seeds"),
 }
 _HEADLINE = -1
 
@@ -43,10 +41,7 @@ def channels(games: pl.DataFrame) -> pl.DataFrame:
             there. With no gate open the two do not differ.
 
     Returns:
-        recommender · mitigation · day · measure · part · channel · mean · ci_low · ci_high ·
-        p_value · p_holm · n_users · n_seeds; day is null in the headline. Parts are `total`, of
-        channel `all`; `shapley`, whose five means sum to the total; `first_in`, `last_in`; and
-        `interaction`, of channels `a x b`. p_holm is adjusted for a measure's channels.
+        The columns of `COLUMNS`; the five means of `shapley` sum to the total.
 
     Raises:
         ValueError: a set of gates is missing.
@@ -59,7 +54,7 @@ def channels(games: pl.DataFrame) -> pl.DataFrame:
             for day, y in zip(days, cube, strict=True):
                 found = list(_estimates(y))
                 rows += [{**named, "day": day, "measure": measure, **row} for row in found]
-    return pl.DataFrame(rows, schema=_COLUMNS)
+    return pl.DataFrame(rows, schema=schema_of(COLUMNS))
 
 
 def _values(group: pl.DataFrame) -> tuple[list[int | None], dict[str, NDArray[np.float64]]]:

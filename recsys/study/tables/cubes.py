@@ -8,6 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recsys.measures.rows import KEYS
+from recsys.study.tables.table import Columns, schema_of
 
 _HEADLINE = -1
 """Stands for the null day of headlines where days are sorted: they come first."""
@@ -20,12 +21,9 @@ class Cube(NamedTuple):
     values: NDArray[np.float64]
 
 
-def _frame(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> pl.DataFrame:
-    types: dict[str, Any] = dict.fromkeys(columns, pl.Float64)
-    types |= dict.fromkeys(("recommender", "mitigation", "arm", "cohort", "measure"), pl.String)
-    types |= {"day": pl.Int32, "n_users": pl.Int64, "n_seeds": pl.Int64, "saturated": pl.Boolean}
+def _frame(rows: list[dict[str, Any]], columns: Columns) -> pl.DataFrame:
     plain = [{name: _plain(row.get(name)) for name in columns} for row in rows]
-    return pl.DataFrame(plain, schema={name: types[name] for name in columns})
+    return pl.DataFrame(plain, schema=schema_of(columns))
 
 
 def _plain(value: Any) -> Any:

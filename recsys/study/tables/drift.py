@@ -31,6 +31,7 @@ from recsys.study.tables.cubes import (
     _measures_in,
     cubes_of,
 )
+from recsys.study.tables.table import Column, Columns, common
 
 SATURATED = 0.8
 """A rung on which placebo or retrain drift by this much leaves no room for anything else."""
@@ -41,7 +42,42 @@ PRIMARY = ("notes", "language_format", "utility")
 are adjusted. Of a log: `primaries_of_log`."""
 
 
-_PARTS = ("total", "volume", "who")
+_PARTS = {
+    "total": "influx - retrain: all that the newcomers change",
+    "volume": "placebo - retrain: what as many more incumbents would change",
+    "who": "influx - placebo: what changes because the newcomers are others than the incumbents",
+}
+_EDGES = {"": "", "_ci_low": "lower end of the interval of `{}`", "_ci_high": "upper end of it"}
+
+
+COLUMNS: Columns = {
+    **common("recommender", "mitigation", "day", "measure"),
+    "influx": Column(
+        pl.Float64,
+        "drift of `influx` from `control`; in a log, of what is left without newcomers from `full`",
+    ),
+    "placebo": Column(pl.Float64, "drift with the placebo's people in the newcomers' place"),
+    "retrain": Column(pl.Float64, "drift by another training seed alone"),
+    **{
+        f"{part}{edge}": Column(pl.Float64, words.format(part) or meaning)
+        for part, meaning in _PARTS.items()
+        for edge, words in _EDGES.items()
+    },
+    "who_band_low": Column(
+        pl.Float64, "lower end of a band that holds `who` of all days at once, with 95 %"
+    ),
+    "who_band_high": Column(pl.Float64, "upper end of it"),
+    "p_value": Column(pl.Float64, "p-value of `who`, not adjusted"),
+    "p_adjusted": Column(
+        pl.Float64,
+        "over all days: `p_value` of a primary measure; else allowing for the number of measures",
+    ),
+    "saturated": Column(pl.Boolean, "placebo or retrain drift by .8 or more: no room is left"),
+    **common("n_users", "n_seeds"),
+}
+"""Of an estimate of drift: its primaries are `PRIMARY` in a world, and in a log
+`primaries_of_log`; the p-values of the others are adjusted by Holm's method in a world, by Westfall
+and Young's in a log."""
 
 
 _Adjust = Callable[[list[dict[str, Any]]], NDArray[np.float64]]
@@ -75,7 +111,7 @@ def drift_of_world(per_user: pl.DataFrame, arms: tuple[str, ...]) -> pl.DataFram
         arms: the study's arms; a part that needs a missing one is null.
 
     Returns:
-        The frame described at `StudyResult.drift`.
+        The columns of `COLUMNS`.
     """
     rows: list[dict[str, Any]] = []
     for keys, measure, by_arm in drifts_by_arm(per_user, arms):
@@ -122,7 +158,7 @@ def drift_of_log(
         primary: measures whose p-values stand as they are, such as `primaries_of_log` gives.
 
     Returns:
-        The frame described at `StudyResult.drift`, in one row for each measure.
+        The columns of `COLUMNS`, in one row for each measure.
     """
     rows = []
     for keys, group in _groups(per_user, ("recommender", "mitigation")):
@@ -226,28 +262,11 @@ def _permutation_p(influx: float, draws: NDArray[np.float64], level: bool) -> fl
 def _drift_frame(
     rows: list[dict[str, Any]], primary: tuple[str, ...], adjusted: _Adjust
 ) -> pl.DataFrame:
-    columns = (
-        "recommender",
-        "mitigation",
-        "day",
-        "measure",
-        "influx",
-        "placebo",
-        "retrain",
-        *(f"{part}{edge}" for part in _PARTS for edge in ("", "_ci_low", "_ci_high")),
-        "who_band_low",
-        "who_band_high",
-        "p_value",
-        "p_adjusted",
-        "saturated",
-        "n_users",
-        "n_seeds",
-    )
     _adjust(rows, primary, adjusted)
     for row in rows:
         floor = max(row["placebo"], row["retrain"])
         row["saturated"] = bool(not is_level(row["measure"]) and floor >= SATURATED)
-    return _frame(rows, columns)
+    return _frame(rows, COLUMNS)
 
 
 def _adjust(rows: list[dict[str, Any]], primary: tuple[str, ...], adjusted: _Adjust) -> None:

@@ -14,6 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recsys.statistics import nested_interval, two_way_interval
+from recsys.study.tables.table import Column, Columns, common, schema_of
 
 Values = NDArray[np.float64]
 Variant = tuple[str, str]
@@ -54,20 +55,22 @@ away may raise `drift_total` while readers see less change: `drift_with_noise` i
 Neither side of `drift_who` is the better one, and `utility` holds what its change leaves: a
 mitigation that lowers worth with and without the influx changes nothing."""
 
-_FRONT = (
-    "recommender",
-    "mitigation",
-    "quantity",
-    "mean",
-    "ci_low",
-    "ci_high",
-    "less_none",
-    "less_none_ci_low",
-    "less_none_ci_high",
-    "n_users",
-    "n_seeds",
-)
-_DOMINATED = ("recommender", "mitigation", "by", "better_in")
+COLUMNS: Columns = {
+    **common("recommender", "mitigation"),
+    "quantity": Column(pl.String, "what is compared, such as `drift_total`"),
+    **common("mean", "ci_low", "ci_high"),
+    "less_none": Column(
+        pl.Float64, "paired difference to the same recommender without a mitigation"
+    ),
+    "less_none_ci_low": Column(pl.Float64, "lower end of its 95 % interval"),
+    "less_none_ci_high": Column(pl.Float64, "upper end of it"),
+    **common("n_users", "n_seeds"),
+}
+DOMINATED: Columns = {
+    **common("recommender", "mitigation"),
+    "by": Column(pl.String, "the mitigation that dominates it; `none` is the plain recommender"),
+    "better_in": Column(pl.String, "quantities in which that one is better, joined by a comma"),
+}
 
 
 def front(per_user: pl.DataFrame) -> pl.DataFrame:
@@ -77,9 +80,8 @@ def front(per_user: pl.DataFrame) -> pl.DataFrame:
         per_user: as in `StudyResult.per_user`, of a world.
 
     Returns:
-        recommender · mitigation · quantity · mean · ci_low · ci_high · less_none ·
-        less_none_ci_low · less_none_ci_high · n_users · n_seeds, over the headline rows. Users
-        count who have a value in every seed; newcomers are others in each, and counted over all.
+        The columns of `COLUMNS`, over all days. Users count who have a value in every seed;
+        newcomers are others in each seed, and are counted over all.
     """
     every, rows = _by_variant(per_user), []
     for variant, values in every.items():
@@ -88,10 +90,8 @@ def front(per_user: pl.DataFrame) -> pl.DataFrame:
             found = _interval(name, value)
             against = _interval(name, value - none[name]) if variant[1] != "none" else _NOTHING
             row = (*variant, name, *found, *against, *_counts(name, value))
-            rows.append(dict(zip(_FRONT, row, strict=True)))
-    types: dict[str, Any] = dict.fromkeys(_FRONT, pl.Float64) | dict.fromkeys(_FRONT[:3], pl.String)
-    types |= dict.fromkeys(("n_users", "n_seeds"), pl.Int64)
-    return pl.DataFrame(rows, schema=types)
+            rows.append(dict(zip(COLUMNS, row, strict=True)))
+    return pl.DataFrame(rows, schema=schema_of(COLUMNS))
 
 
 def dominated(per_user: pl.DataFrame) -> pl.DataFrame:
@@ -101,8 +101,7 @@ def dominated(per_user: pl.DataFrame) -> pl.DataFrame:
         per_user: as in `StudyResult.per_user`, of a world.
 
     Returns:
-        recommender · mitigation · by · better_in (names of quantities, joined by a comma); a row
-        for each pair, none where seeds are too few for intervals.
+        The columns of `DOMINATED`; a row for each pair, none where seeds are too few for intervals.
     """
     every = _by_variant(per_user)
     rows = []
@@ -114,7 +113,7 @@ def dominated(per_user: pl.DataFrame) -> pl.DataFrame:
             better = _better_in(theirs, values, plain)
             if better:
                 rows.append((recommender, mitigation, by, ", ".join(better)))
-    return pl.DataFrame(rows, schema=dict.fromkeys(_DOMINATED, pl.String), orient="row")
+    return pl.DataFrame(rows, schema=schema_of(DOMINATED), orient="row")
 
 
 def _better_in(

@@ -8,12 +8,21 @@ import polars as pl
 from recsys.measures.attention_rows import EXPOSURE_FORMULAS
 from recsys.measures.registry import MEASURES
 from recsys.measures.rows import KEYS, Attributes, described, measures_of
+from recsys.study.tables.table import Column, Columns
+
+COLUMNS: Columns = {
+    "measure": Column(pl.String, "name of a measure that another table has"),
+    "title": Column(pl.String, "the same in words"),
+    "kind": Column(pl.String, "`drift`, `level` or `exposure`"),
+    "unit": Column(pl.String, "unit, such as bits"),
+    "formula": Column(pl.String, "formula"),
+}
 
 
 def measures_in(
     per_user: pl.DataFrame, attributes: Mapping[str, str], more: Iterable[str] = ()
 ) -> pl.DataFrame:
-    """measure · title · kind · unit · formula of every column of figures and of exposure.
+    """The columns of `COLUMNS`, a row for each measure of per-user values and of exposure.
 
     Args:
         per_user: as in `StudyResult.per_user`.

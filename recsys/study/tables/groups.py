@@ -10,8 +10,24 @@ import polars as pl
 
 from recsys.core.errors import ConfigError, nearest
 from recsys.measures.rows import KEYS, is_level
+from recsys.study.tables import drift
+from recsys.study.tables.table import Column, Columns, common, schema_of
 
-# --- groups ---------------------------------------------------------------------------------------
+_KEYS = ("recommender", "mitigation", "day", "measure", "p_adjusted")
+"""Columns of `drift` that stand elsewhere here, or not at all."""
+
+
+COLUMNS: Columns = {
+    **common("recommender", "mitigation"),
+    "attribute": Column(pl.String, "attribute that users are grouped by, such as `activity`"),
+    "group": Column(pl.String, "name of the group, such as `low: up to 2`"),
+    **common("measure"),
+    "level": Column(
+        pl.Float64, "mean in the arm `control` or `full`, where the measure is a level"
+    ),
+    **{name: column for name, column in drift.COLUMNS.items() if name not in _KEYS},
+}
+"""The headline drift of a group; its p-values are not adjusted for the number of groups."""
 
 
 def groups_of(
@@ -26,15 +42,15 @@ def groups_of(
         per_user: as in `StudyResult.per_user`.
         users: user_id and attributes, from `users_of_world` or `users_of_log`.
         names: attributes to group by; cut among the users that were measured.
-        drift_of: from per-user rows to the frame of `StudyResult.drift`.
+        drift_of: from per-user rows to the table `drift`.
 
     Returns:
-        The frame described at `StudyResult.groups`; no row without names.
+        The columns of `COLUMNS`; no row without names.
     """
     headline = per_user.filter(pl.col("day").is_null(), pl.col("cohort") == "incumbent")
     panel = users.join(headline.select("user_id").unique(), on="user_id", how="semi")
     cut = groups_of_users(panel, names, "evaluation.groups")
-    frames = [_empty_groups(drift_of(headline.clear()))]
+    frames = [pl.DataFrame(schema=schema_of(COLUMNS))]
     for attribute in names:
         for group in in_order(cut[attribute]):
             ids = cut.filter(pl.col(attribute) == group).select("user_id")
@@ -51,17 +67,6 @@ def groups_of(
             )
             frames.append(joined.select(frames[0].columns))
     return pl.concat(frames)
-
-
-def _empty_groups(drift: pl.DataFrame) -> pl.DataFrame:
-    """The columns: those of drift without day and p_adjusted, and three more."""
-    figures = [name for name in drift.columns if name not in _BEFORE and name != "p_adjusted"]
-    text = [pl.lit("").alias(name) for name in ("attribute", "group")]
-    level = pl.lit(None, pl.Float64).alias("level")
-    return drift.select("recommender", "mitigation", *text, "measure", level, *figures).clear()
-
-
-_BEFORE = ("recommender", "mitigation", "day", "measure")
 
 
 def _levels(rows: pl.DataFrame) -> pl.DataFrame:

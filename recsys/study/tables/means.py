@@ -12,6 +12,22 @@ from recsys.statistics import (
     two_way_interval,
 )
 from recsys.study.tables.cubes import _frame, _groups, cubes_of
+from recsys.study.tables.table import Columns, common
+
+COLUMNS: Columns = common(
+    "recommender",
+    "mitigation",
+    "arm",
+    "day",
+    "cohort",
+    "measure",
+    "mean",
+    "ci_low",
+    "ci_high",
+    "n_users",
+    "n_seeds",
+)
+
 
 _SHARES = ("noticeable4", "influx_heavy")
 """Measures that are 0 or 1 for a reader."""
@@ -37,8 +53,8 @@ def summarise(per_user: pl.DataFrame) -> pl.DataFrame:
         per_user: as in `StudyResult.per_user`.
 
     Returns:
-        recommender · mitigation · arm · day · cohort · measure · mean · ci_low · ci_high ·
-        n_users (newcomers: over all seeds) · n_seeds; day is null in the mean over days.
+        The columns of `COLUMNS`. `n_users` counts newcomers over all seeds; `day` is null in the
+        mean over days.
     """
     rows = []
     for keys, group in _groups(per_user, ("recommender", "mitigation", "arm", "cohort")):
@@ -62,20 +78,7 @@ def summarise(per_user: pl.DataFrame) -> pl.DataFrame:
                         "n_seeds": interval.n_seeds,
                     }
                 )
-    columns = (
-        "recommender",
-        "mitigation",
-        "arm",
-        "day",
-        "cohort",
-        "measure",
-        "mean",
-        "ci_low",
-        "ci_high",
-        "n_users",
-        "n_seeds",
-    )
-    return _frame(rows, columns)
+    return _frame(rows, COLUMNS)
 
 
 def _few(y: NDArray[np.float64], keys: Mapping[str, str]) -> bool:

@@ -15,8 +15,26 @@ from recsys.statistics import (
 )
 from recsys.study.tables.cubes import _frame, _incumbents
 from recsys.study.tables.drift import PRIMARY, drifts_by_arm
+from recsys.study.tables.table import Column, Columns, common
 
 _MARGIN = 0.01
+
+COLUMNS: Columns = {
+    **common("recommender", "mitigation", "measure"),
+    "who": Column(pl.Float64, "estimate of who, as in `drift`"),
+    "detectable": Column(
+        pl.Float64, "smallest true who that 4 in 5 such studies would tell from 0, rather too large"
+    ),
+    "margin": Column(
+        pl.Float64, "a change that matters: .01 of drift, 1 % of the utility without the influx"
+    ),
+    "seeds_needed": Column(
+        pl.Float64,
+        "seeds to tell a who of the margin's size from 0 in 4 of 5 studies; empty above 200, and "
+        "below 8 seeds, which are too few to plan with",
+    ),
+    **common("n_users", "n_seeds"),
+}
 
 
 def power_of_world(per_user: pl.DataFrame, arms: tuple[str, ...]) -> pl.DataFrame:
@@ -26,13 +44,8 @@ def power_of_world(per_user: pl.DataFrame, arms: tuple[str, ...]) -> pl.DataFram
         per_user, arms: as for `drift_of_world`.
 
     Returns:
-        recommender · mitigation · measure · who · detectable (an estimate of the smallest true who
-        that 4 in 5 such studies would tell from 0, too large rather than too small: with the seeds'
-        luck of `planning_interval`) · margin (a change that matters: .01 of drift, 1 % of what
-        feeds are worth without the influx) · seeds_needed (to tell who from 0 in 4 of 5 studies if
-        it is as large as the margin, by the same estimate; null if more than 200, and with fewer
-        than `MIN_SEEDS_FOR_CLAIMS` seeds, which are too few to plan with) · n_users · n_seeds. No
-        row without a placebo or with one seed.
+        The columns of `COLUMNS`. `detectable` and `seeds_needed` are estimates with the seeds' luck
+        of `planning_interval`. No row without a placebo or with one seed.
     """
     rows: list[dict[str, Any]] = []
     for keys, measure, by_arm in drifts_by_arm(per_user, arms):
@@ -57,18 +70,7 @@ def power_of_world(per_user: pl.DataFrame, arms: tuple[str, ...]) -> pl.DataFram
                 "n_seeds": y.shape[1],
             }
         )
-    columns = (
-        "recommender",
-        "mitigation",
-        "measure",
-        "who",
-        "detectable",
-        "margin",
-        "seeds_needed",
-        "n_users",
-        "n_seeds",
-    )
-    return _frame(rows, columns)
+    return _frame(rows, COLUMNS)
 
 
 def _level(per_user: pl.DataFrame, keys: Mapping[str, str], measure: str) -> float:

@@ -7,22 +7,23 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recsys.measures.rows import KEYS
+from recsys.study.tables.table import Column, Columns, common, schema_of
 
 QUANTILES = {"p10": 0.1, "p50": 0.5, "p90": 0.9, "p99": 0.99}
 """Column: share of the users whose values are not above it."""
 _STATISTICS = ("mean", *QUANTILES, "top_tenth")
 _HEADLINE = -(2**31)
 """Stands for the null day of headlines where days are sorted: they come first."""
-_SCHEMA: dict[str, Any] = {
-    "recommender": pl.String,
-    "mitigation": pl.String,
-    "arm": pl.String,
-    "day": pl.Int32,
-    "cohort": pl.String,
-    "measure": pl.String,
-    **dict.fromkeys(_STATISTICS, pl.Float64),
-    "n_users": pl.Int64,
-    "n_seeds": pl.Int64,
+COLUMNS: Columns = {
+    **common("recommender", "mitigation", "arm", "day", "cohort", "measure"),
+    "mean": Column(pl.Float64, "mean over the users of a seed, then over seeds"),
+    **{
+        name: Column(pl.Float64, f"{share:.0%} of a seed's users have no larger value")
+        for name, share in QUANTILES.items()
+    },
+    "top_tenth": Column(pl.Float64, "mean of the tenth of the users with the largest values"),
+    "n_users": Column(pl.Int64, "number of users with a value, in the seed with the fewest"),
+    **common("n_seeds"),
 }
 
 
@@ -37,7 +38,7 @@ def quantiles(per_user: pl.DataFrame) -> pl.DataFrame:
             are taken within each.
 
     Returns:
-        The frame described at `StudyResult.quantiles`; no row where nobody has a value.
+        The columns of `COLUMNS`; no row where nobody has a value.
     """
     keys, rows = ("recommender", "mitigation", "arm", "cohort"), []
     for values, group in per_user.group_by(*keys, maintain_order=True):
@@ -54,7 +55,7 @@ def quantiles(per_user: pl.DataFrame) -> pl.DataFrame:
                     known_day = None if day == _HEADLINE else int(day)
                     named = dict(zip(keys, values, strict=True))
                     rows.append({**named, "day": known_day, "measure": measure, **found})
-    return pl.DataFrame(rows, schema=_SCHEMA)
+    return pl.DataFrame(rows, schema=schema_of(COLUMNS))
 
 
 def _of_cells(

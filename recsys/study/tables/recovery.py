@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from recsys.statistics import MIN_SEEDS_FOR_CLAIMS, resampled_means, two_way_interval
 from recsys.study.tables.cubes import Cube
 from recsys.study.tables.drift import SATURATED, drifts_by_arm
+from recsys.study.tables.table import Column, Columns, Rows, common, schema_of
 
 Curves = NDArray[np.float64]
 
@@ -29,22 +30,26 @@ is little beside what an influx leaves, and half a point, half of what `PRIMARY`
 change that matters. Neither depends on how many seeds or readers there are: a bar at the end of an
 interval is the lower, the more seeds there are, so that fewer make it easier to come back."""
 _NEVER = np.inf
-_COLUMNS: dict[str, Any] = {
-    "recommender": pl.String,
-    "mitigation": pl.String,
-    "measure": pl.String,
-    "event": pl.String,
-    "days": pl.Float64,
-    "ci_low": pl.Float64,
-    "ci_high": pl.Float64,
-    "reached": pl.Float64,
-    "last_day": pl.Int32,
-    "peak": pl.Float64,
-    "peak_day": pl.Int32,
-    "outside": pl.Boolean,
-    "saturated": pl.Boolean,
-    "n_users": pl.Int64,
-    "n_seeds": pl.Int64,
+COLUMNS: Columns = {
+    **common("recommender", "mitigation", "measure"),
+    "event": Column(
+        pl.String,
+        "`inside`: total drift is as small as the placebo's; `half`: at most half of its peak",
+    ),
+    "days": Column(
+        pl.Float64, "days from the reversal to the event; empty if it does not come in time"
+    ),
+    "ci_low": Column(pl.Float64, "lower end of its 95 % interval; empty with few seeds"),
+    "ci_high": Column(pl.Float64, "upper end of it"),
+    "reached": Column(pl.Float64, "share of resamples in which the event comes"),
+    "last_day": Column(pl.Int32, "last measured day, counted from the reversal"),
+    "peak": Column(pl.Float64, "largest total drift"),
+    "peak_day": Column(pl.Int32, "day of the peak"),
+    "outside": Column(
+        pl.Boolean, "total drift was larger than the placebo's on some day, over all days at once"
+    ),
+    "saturated": Column(pl.Boolean, "on some day placebo or retrain drift left no room"),
+    **common("n_users", "n_seeds"),
 }
 
 
@@ -57,19 +62,23 @@ def recovery(per_user: pl.DataFrame, arms: tuple[str, ...], reversal: int) -> pl
         reversal: day on which newcomers begin to leave.
 
     Returns:
-        recommender · mitigation · measure · event (of `EVENTS`) · days · ci_low · ci_high · reached
-        (share of resamples in which it comes) · last_day (the last that was measured, from the
-        reversal) · peak (largest total drift) · peak_day · outside (whether total drift was ever
-        larger than the placebo's, beyond doubt over all days at once) · saturated (on some day the
-        placebo or another seed leaves no room) · n_users · n_seeds. Days and ends are null where
-        the event did not come before the last day, which no other confirms; ends and reached also
-        with fewer than `MIN_SEEDS_FOR_CLAIMS` seeds. No row without a day from the reversal on.
+        The columns of `COLUMNS`. `days`, `ci_low` and `ci_high` are null where the event did not
+        come before the last day, which no other day confirms; with fewer than
+        `MIN_SEEDS_FOR_CLAIMS` seeds `ci_low`, `ci_high` and `reached` are null too. No row without
+        a measured day from the reversal on.
     """
     rows: list[dict[str, Any]] = []
     for keys, measure, by_arm in drifts_by_arm(per_user, arms):
         if measure in RECOVERING and {"influx", "placebo", "retrain"} <= by_arm.keys():
             rows += [{**keys, "measure": measure, **row} for row in _events(by_arm, reversal)]
-    return pl.DataFrame(rows, schema=_COLUMNS)
+    return pl.DataFrame(rows, schema=schema_of(COLUMNS))
+
+
+def recovery_of(rows: Rows) -> pl.DataFrame:
+    """`recovery` of a study of a world with a reversal."""
+    reversal = rows.study.world.influx.reversal_day
+    assert reversal is not None
+    return recovery(rows.per_user, rows.study.arms, reversal)
 
 
 def _events(by_arm: dict[str, Cube], reversal: int) -> list[dict[str, Any]]:

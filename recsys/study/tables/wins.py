@@ -1,7 +1,4 @@
-"""Beyond means over all users: who wins and loses, whom it strikes, how attention falls.
-
-All three rest on the per-user and exposure rows of a study's cells, as summaries do.
-"""
+"""Shares of incumbents whose feeds are better, worse and as good with the newcomers."""
 
 from typing import Any
 
@@ -12,6 +9,7 @@ from numpy.typing import NDArray
 from recsys.measures.rows import KEYS
 from recsys.statistics import two_way_interval
 from recsys.study.tables.cubes import cubes_of
+from recsys.study.tables.table import Column, Columns, common, schema_of
 
 WORTH = ("utility", "ndcg", "recall")
 """Measures of which more is better for the reader."""
@@ -21,15 +19,23 @@ _SAME = 1e-6
 """Worth that differs by less is a tie: float32 adds noise in the last places."""
 
 
-_WINS: dict[str, Any] = {
-    **dict.fromkeys(("recommender", "mitigation"), pl.String),
-    "day": pl.Int32,
-    **dict.fromkeys(("measure", "against"), pl.String),
-    **dict.fromkeys(
-        ("wins", "losses", "ties", "balance", "balance_ci_low", "balance_ci_high"), pl.Float64
+COLUMNS: Columns = {
+    **common("recommender", "mitigation", "day"),
+    "measure": Column(pl.String, "what feeds are compared by: `utility`, `ndcg` or `recall`"),
+    "against": Column(
+        pl.String,
+        "arm that `influx` is compared with; in a log, what `full` is compared with, such as "
+        "`without newcomers`",
     ),
-    "n_users": pl.Int64,
-    "n_seeds": pl.Int64,
+    "wins": Column(pl.Float64, "share of incumbents whose feeds are better with the newcomers"),
+    "losses": Column(pl.Float64, "share whose feeds are worse"),
+    "ties": Column(pl.Float64, "share whose feeds are as good, within 10⁻⁶"),
+    "balance": Column(pl.Float64, "wins - losses"),
+    "balance_ci_low": Column(
+        pl.Float64, "lower end of its 95 % interval; empty with one seed, or where signs are equal"
+    ),
+    "balance_ci_high": Column(pl.Float64, "upper end of it"),
+    **common("n_users", "n_seeds"),
 }
 
 
@@ -42,7 +48,7 @@ def wins_of(per_user: pl.DataFrame) -> pl.DataFrame:
         per_user: as in `StudyResult.per_user`.
 
     Returns:
-        The frame described at `StudyResult.wins`. Each user counts once a seed. In a log a win is
+        The columns of `COLUMNS`. Each user counts once a seed. In a log a win is
         one of the feeds *with* the newcomers; each placebo group is compared by itself and shares
         are means over groups, since the mean of many feeds' worth is hardly ever 0, or one feed's.
         The balance has an interval only with two seeds and where signs differ.
@@ -72,7 +78,7 @@ def wins_of(per_user: pl.DataFrame) -> pl.DataFrame:
                         "against": _without(against) if is_log else against,
                     }
                     rows.append({**keys, **named, **_tally(difference, one_history=is_log)})
-    return pl.DataFrame(rows, schema=_WINS).with_columns(
+    return pl.DataFrame(rows, schema=schema_of(COLUMNS)).with_columns(
         pl.col("balance_ci_low", "balance_ci_high").fill_nan(None)
     )
 

@@ -1,6 +1,5 @@
 """The page of a study: what a terminal shows and more, as HTML that stands alone."""
 
-import dataclasses
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -57,8 +56,7 @@ def test_it_stands_alone_and_holds_the_tables(world_result: StudyResult, tmp_pat
 
 def test_names_are_no_markup(world_result: StudyResult, tmp_path: Path) -> None:
     odd = pl.when(pl.col("recommender") == "als").then(pl.lit("<b>&")).otherwise("recommender")
-    renamed = dataclasses.replace(
-        world_result,
+    renamed = world_result.with_tables(
         **{
             name: getattr(world_result, name).with_columns(odd.alias("recommender"))
             for name in ("drift", "summary", "wins", "exposure")

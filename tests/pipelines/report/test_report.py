@@ -41,7 +41,7 @@ def _with_drift(
         pl.when(chosen).then(pl.lit(value)).otherwise(pl.col(name)).alias(name)
         for name, value in values.items()
     ]
-    return dataclasses.replace(result, drift=result.drift.with_columns(columns))
+    return result.with_tables(drift=result.drift.with_columns(columns))
 
 
 def test_world_fits_one_screen(world_result: StudyResult) -> None:
@@ -133,7 +133,9 @@ def test_life_of_each_who_serves(world_result: StudyResult) -> None:
         across_homework_help=pl.lit(None, pl.Int64)
     )
     both = [life.with_columns(recommender=pl.lit(name)) for name in ("trending", "als")]
-    text = _printed(dataclasses.replace(world_result, study=study, life=pl.concat(both)))
+    text = _printed(
+        dataclasses.replace(world_result, study=study).with_tables(life=pl.concat(both))
+    )
     for name in ("trending", "als"):
         assert f"days 0 to 2, served by {name}" in text
     assert "homework" not in text
@@ -169,8 +171,7 @@ def test_days_one_by_one_where_there_are_enough(world_result: StudyResult) -> No
 
 def test_long_names_cut_no_figure(world_result: StudyResult) -> None:
     long = pl.when(pl.col("recommender") == "als").then(pl.lit("a" * 40)).otherwise("recommender")
-    renamed = dataclasses.replace(
-        world_result,
+    renamed = world_result.with_tables(
         drift=world_result.drift.with_columns(long.alias("recommender")),
         summary=world_result.summary.with_columns(long.alias("recommender")),
     )
@@ -214,8 +215,7 @@ def test_world_marks_a_drowned_influx_and_a_full_scale(world_result: StudyResult
 def test_best_comes_first(world_result: StudyResult) -> None:
     """Equal in utility, the one with fewer slots changed; then the one that loses less utility."""
     same = pl.col("measure") == "utility"
-    equal = dataclasses.replace(
-        world_result,
+    equal = world_result.with_tables(
         drift=world_result.drift.with_columns(
             pl.when(same).then(pl.lit(0.0)).otherwise(pl.col("total")).alias("total")
         ),
@@ -223,8 +223,7 @@ def test_best_comes_first(world_result: StudyResult) -> None:
     calm_als = _with_drift(_with_drift(equal, "als", influx=0.1), "trending", influx=0.2)
     assert _printed(calm_als).index("\nals") < _printed(calm_als).index("\ntrending")
     loses = same & (pl.col("recommender") == "als")
-    harmed = dataclasses.replace(
-        calm_als,
+    harmed = calm_als.with_tables(
         drift=calm_als.drift.with_columns(
             pl.when(loses).then(pl.lit(-0.1)).otherwise(pl.col("total")).alias("total")
         ),
@@ -234,8 +233,8 @@ def test_best_comes_first(world_result: StudyResult) -> None:
 
 def test_one_seed_has_no_brackets(world_result: StudyResult) -> None:
     one = dataclasses.replace(
-        world_result,
-        study=world_result.study.model_copy(update={"seeds": 1}),
+        world_result, study=world_result.study.model_copy(update={"seeds": 1})
+    ).with_tables(
         drift=world_result.drift.with_columns(
             pl.lit(None, pl.Float64).alias(f"{part}_ci_{edge}")
             for part in ("total", "volume", "who")
@@ -281,9 +280,8 @@ def test_log_has_a_verdict(
 ) -> None:
     study = log_result.study
     if words.endswith("most placebos"):
-        assert study.log is not None
         log = study.log.model_copy(update={"placebo_draws": 99})
-        study = study.model_copy(update={"log": log})
+        study = study.model_copy(update={"log_": log})
     result = _with_drift(
         dataclasses.replace(log_result, study=study), "item_knn", "notes", **values
     )
@@ -330,7 +328,8 @@ def test_log_shows_when_newcomers_arrived(log_result: StudyResult) -> None:
         schema=ARRIVALS,
     )
     wave = Wave(11, 15, 40.0, 400.0, 90.0, 20.0, 3.0, 0.001)
-    found = dataclasses.replace(log_result, arrivals=arrivals, wave=wave, arrived=date(2025, 1, 29))
+    found = dataclasses.replace(log_result, wave=wave, arrived=date(2025, 1, 29))
+    found = found.with_tables(arrivals=arrivals)
     lines = _printed(found).splitlines()
     start = lines.index("When did newcomers arrive?  (found: from 2025-01-29 on)")
     assert [line.split() for line in lines[start + 4 : start + 6]] == [
@@ -372,7 +371,7 @@ def test_log_has_a_view_by_exposure(
         "lost_high": 10,
     }
     rows = [row] if check_p is None else [row, {**row, "check": True, "p_value": check_p}]
-    text = _printed(dataclasses.replace(log_result, exposed=pl.DataFrame(rows, schema=EXPOSED)))
+    text = _printed(log_result.with_tables(exposed=pl.DataFrame(rows, schema=EXPOSED)))
     assert words in text
     assert max(len(line) for line in text.splitlines()) <= 100
     assert "Assumed: parallel trends. Without newcomers, both would have changed alike." in text

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from recsys.logs.log import InteractionLog
-from recsys.logs.newcomers import OwnLog
+from recsys.logs.newcomers import DatedLog
 from recsys.study.arms.by_exposure import ASSUMPTION, CLICK_RATE, EXPOSED, exposed
 
 ARRIVED = date(2025, 1, 13)
@@ -57,7 +57,7 @@ def own_log(seed, effect=0.0, *, before=3, incumbents=300, newcomers=80, topic_b
     things = {"item_id": range(TOPICS * PER_TOPIC)}
     things["topic"] = [f"topic {item // PER_TOPIC}" for item in things["item_id"]]
     log = InteractionLog.from_frames(events, people, things)
-    return OwnLog(log, np.zeros(log.n_users, dtype=np.bool_), ARRIVED)
+    return DatedLog(log, np.zeros(log.n_users, dtype=np.bool_), ARRIVED)
 
 
 def clicking_log(seed, less, people=400):
@@ -95,7 +95,7 @@ def clicking_log(seed, less, people=400):
     things = {"item_id": range(300), "topic": [f"topic {item % 7}" for item in range(300)]}
     log = InteractionLog.from_frames(events, {"user_id": range(n + new), "cohort": cohort}, things)
     likes = [np.bincount(user[click & (window == w)], minlength=n + new)[:n] for w in range(-3, 1)]
-    own = OwnLog(log, np.zeros(log.n_users, dtype=np.bool_), ARRIVED)
+    own = DatedLog(log, np.zeros(log.n_users, dtype=np.bool_), ARRIVED)
     return own, kind, after - before, np.array(likes)
 
 
@@ -144,7 +144,7 @@ def test_who_sees_nothing_afterwards_has_no_rate():
     events = own.log.dense
     later = (events["timestamp"] >= datetime(2025, 1, 13, tzinfo=UTC)).to_numpy()
     kept = own.log.only(~(later & np.isin(events["user"].to_numpy(), gone)))
-    found = view(OwnLog(kept, own.bystanders, ARRIVED), {}, least=5)
+    found = view(DatedLog(kept, own.bystanders, ARRIVED), {}, least=5)
     row = found.table.filter(~pl.col("check")).row(0, named=True)
     assert row["lost_low"] == 0
     assert row["lost_high"] / (row["lost_high"] + row["n_high"]) == pytest.approx(1 / 3, abs=0.06)
@@ -192,7 +192,7 @@ def test_newcomers_and_bystanders_are_not_compared():
     whole = view(own).table
     late = np.zeros(own.log.n_users, dtype=np.bool_)
     late[:150] = True
-    part = view(OwnLog(own.log, late, ARRIVED)).table
+    part = view(DatedLog(own.log, late, ARRIVED)).table
     for table, most in ((whole, 300), (part, 150)):
         total = table.filter(~pl.col("check"))["n_low"] + table.filter(~pl.col("check"))["n_high"]
         assert (total <= 0.7 * most).all()
@@ -214,7 +214,7 @@ def test_windows_are_as_long_as_the_log_allows():
 )
 def test_no_view_and_why(change, reason):
     own = own_log(4)
-    found = view(OwnLog(own.log, own.bystanders, **change))
+    found = view(DatedLog(own.log, own.bystanders, **change))
     assert found.table.is_empty()
     assert found.table.schema == EXPOSED
     assert found.notes[0].startswith("No view by exposure: ")
@@ -231,10 +231,10 @@ def test_no_view_of_too_few():
 def test_no_view_without_times_or_anything_to_compare():
     log = InteractionLog.from_frames({"user_id": [1, 2], "item_id": [7, 8]})
     nobody = np.zeros(2, dtype=np.bool_)
-    assert "the log has no times" in view(OwnLog(log, nobody, ARRIVED)).notes[0]
+    assert "the log has no times" in view(DatedLog(log, nobody, ARRIVED)).notes[0]
     clicks = own_log(6).log
     clicks = clicks.only((clicks.dense["weight"] > 0).to_numpy())
-    found = view(OwnLog(clicks, np.zeros(clicks.n_users, dtype=np.bool_), ARRIVED), {})
+    found = view(DatedLog(clicks, np.zeros(clicks.n_users, dtype=np.bool_), ARRIVED), {})
     assert "neither impressions nor log.attributes" in found.notes[0]
-    mixes = view(OwnLog(clicks, np.zeros(clicks.n_users, dtype=np.bool_), ARRIVED))
+    mixes = view(DatedLog(clicks, np.zeros(clicks.n_users, dtype=np.bool_), ARRIVED))
     assert mixes.table["outcome"].unique().to_list() == ["topic"]  # no rate of clicks

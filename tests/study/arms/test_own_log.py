@@ -10,7 +10,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from recsys import load_study, run
-from recsys.config import LogSource
+from recsys.config import OwnLog
 from recsys.core.errors import ConfigError, LogError
 from recsys.logs.read import read_own_log
 from recsys.study.sources import Sources
@@ -282,7 +282,7 @@ def test_real_log_without_a_wave_is_refused():
     folder = SHARED / "kuairand_pure_slice"
     if not folder.is_dir():
         pytest.skip("the kuairand log is not here: put kuairand_pure_slice beside the checkout")
-    source = LogSource(
+    source = OwnLog(
         events=str(folder / "interactions.parquet"), newcomers="auto", timezone="Asia/Shanghai"
     )
     with pytest.raises(LogError, match=r"auto needs 21 days after the first \d+, .* has 15 days"):

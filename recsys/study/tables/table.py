@@ -1,0 +1,219 @@
+"""What a table of a study is: its columns, which studies have it, and how it is made."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import polars as pl
+
+from recsys.config import Study, World
+
+
+class Column(NamedTuple):
+    """A column of a table.
+
+    Attributes:
+        type: a polars type, such as `pl.Float64`; `pl.Enum` stands for any enumeration, None for
+            the type that a log's own ids have.
+        meaning: what a value says, in a few words.
+    """
+
+    type: Any
+    meaning: str
+
+
+Columns = Mapping[str, Column]
+"""The columns of a table by name, in their order."""
+
+COMMON: Columns = {
+    "recommender": Column(pl.String, "name of the recommender, such as `als`"),
+    "mitigation": Column(pl.String, "names of the mitigations around it; `none` without any"),
+    "arm": Column(pl.String, "version of the world or log, such as `control` or `influx`"),
+    "seed": Column(pl.Int64, "number of the seed, such as 0; a log has one"),
+    "draw": Column(pl.Int32, "number of a log's placebo group, from 1; 0 in all other rows"),
+    "day": Column(pl.Int32, "day, 0 being the first of the influx; empty: over all days"),
+    "cohort": Column(pl.String, "cohort of the users, `incumbent` or `newcomer`"),
+    "user_id": Column(None, "the log's own id of the user"),
+    "measure": Column(pl.String, "name of the measure, such as `notes`"),
+    "mean": Column(pl.Float64, "estimate"),
+    "ci_low": Column(pl.Float64, "lower end of its 95 % interval; empty where there is none"),
+    "ci_high": Column(pl.Float64, "upper end of its 95 % interval; empty where there is none"),
+    "p_value": Column(pl.Float64, "p-value against no effect, not adjusted"),
+    "n_users": Column(pl.Int64, "number of users that the figures rest on"),
+    "n_seeds": Column(pl.Int64, "number of seeds that the figures rest on"),
+}
+"""Columns that mean the same in every table that has them."""
+
+
+def common(*names: str) -> dict[str, Column]:
+    """Some of the columns that tables share, in this order.
+
+    >>> list(common("recommender", "day"))
+    ['recommender', 'day']
+    """
+    return {name: COMMON[name] for name in names}
+
+
+def columns_of(types: Mapping[str, Any], meanings: Mapping[str, str]) -> dict[str, Column]:
+    """Columns whose types are declared where their rows are made.
+
+    Args:
+        types: polars type of each column, such as `recsys.world.life.LIFE`.
+        meanings: meaning of each; a column of `COMMON` may be left out.
+
+    Raises:
+        KeyError: a column without a meaning.
+
+    >>> columns_of({"day": pl.Int32, "clicks": pl.Int64}, {"clicks": "number of clicks"})["clicks"]
+    Column(type=Int64, meaning='number of clicks')
+    """
+    known = {name: column.meaning for name, column in COMMON.items()} | dict(meanings)
+    return {name: Column(kind, known[name]) for name, kind in types.items()}
+
+
+def schema_of(columns: Columns) -> dict[str, Any]:
+    """The polars schema of a frame with these columns and no row.
+
+    >>> schema_of(common("measure", "mean"))
+    {'measure': String, 'mean': Float64}
+    """
+    return {name: _empty_type(column.type) for name, column in columns.items()}
+
+
+def _empty_type(kind: Any) -> Any:
+    if kind is None:
+        return pl.Int64
+    return pl.Enum([]) if kind is pl.Enum else kind
+
+
+@dataclass(frozen=True)
+class Rows:
+    """All that the tables of a study are made from: the rows of its cells, and what it is about.
+
+    Attributes:
+        study: the study.
+        per_user: values of every measure, a row a user, arm, seed and day.
+        exposure: how attention falls, columns as in `recsys.measures.attention_rows.EXPOSURE`.
+        life: what people lived through; no row for a log.
+        feeds: the measured feeds; no row unless `evaluation.snapshots` asks for them.
+        timings: seconds a fit and its serving.
+        games: values a user with some gates open; no column without `channels`.
+        removals: exact removal of newcomers beside a new fit; no row for a world.
+        drift_of: from per-user rows to the table `drift`, in the way of this kind of study.
+        users: what the users can be grouped by: user_id and a column an attribute.
+        attributes: of a log, `log.attributes`; empty for a world.
+        arrivals: of a log, `recsys.logs.newcomers.ARRIVALS`; no row for a world.
+        exposed: of a log, `recsys.study.arms.by_exposure.EXPOSED`; no row for a world.
+    """
+
+    study: Study
+    per_user: pl.DataFrame
+    exposure: pl.DataFrame
+    life: pl.DataFrame
+    feeds: pl.DataFrame
+    timings: pl.DataFrame
+    games: pl.DataFrame
+    removals: pl.DataFrame
+    drift_of: Callable[[pl.DataFrame], pl.DataFrame]
+    users: pl.DataFrame
+    attributes: Mapping[str, str]
+    arrivals: pl.DataFrame
+    exposed: pl.DataFrame
+
+
+class Condition(NamedTuple):
+    """What a study must have for a table to be there.
+
+    Attributes:
+        words: the condition, as it follows "in studies".
+        holds: whether a study meets it.
+    """
+
+    words: str
+    holds: Callable[[Study], bool]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a study.
+
+    Attributes:
+        name: its name in `StudyResult.tables`, and of its files.
+        row: what one row is.
+        columns: its columns, in their order.
+        make: from the rows of a study to the table.
+        of: which kind of study has it.
+        when: what such a study must have besides, asked of this kind of study alone; None if all
+            of them have the table.
+        files: endings of its files: `csv` too where it is small enough to be read as text.
+        measures: whether a Float64 column for each measure follows the columns.
+        written_empty: whether a table without rows is written.
+        uploaded: whether it belongs among the artifacts of a tracked run.
+    """
+
+    name: str
+    row: str
+    columns: Columns
+    make: Callable[[Rows], pl.DataFrame]
+    of: Literal["world", "log", "both"] = "both"
+    when: Condition | None = None
+    files: tuple[str, ...] = ("parquet", "csv")
+    measures: bool = False
+    written_empty: bool = True
+    uploaded: bool = True
+
+    def is_of(self, study: Study) -> bool:
+        """Whether a study has this table."""
+        kind = "world" if isinstance(study.source, World) else "log"
+        return self.of in ("both", kind) and (self.when is None or self.when.holds(study))
+
+    def empty(self) -> pl.DataFrame:
+        """The table without rows."""
+        return pl.DataFrame(schema=schema_of(self.columns))
+
+    def made_from(self, rows: Rows) -> pl.DataFrame:
+        """The table of a study; without rows where the study has none."""
+        return self.make(rows) if self.is_of(rows.study) else self.empty()
+
+    def is_written(self, study: Study, frame: pl.DataFrame) -> bool:
+        """Whether the table of a study has files."""
+        return self.is_of(study) and (self.written_empty or frame.height > 0)
+
+    def mistakes(self, frame: pl.DataFrame) -> list[str]:
+        """How a frame differs from what is declared here; empty if it does not.
+
+        >>> columns = common("measure", "mean")
+        >>> table = Table("wins", "a measure", columns, make=lambda rows: rows.per_user)
+        >>> table.mistakes(pl.DataFrame({"measure": ["notes"], "mean": [1]}))
+        ['wins: mean is Int64, not Float64']
+        """
+        declared, found = list(self.columns), list(frame.columns)
+        if found[: len(declared)] != declared or (len(found) > len(declared)) > self.measures:
+            return [f"{self.name}: has the columns {found}, not {declared}"]
+        own = [
+            f"{self.name}: {name} is {frame[name].dtype}, not {column.type}"
+            for name, column in self.columns.items()
+            if column.type is not None and frame[name].dtype != column.type
+        ]
+        return own + [
+            f"{self.name}: the measure {name} is {frame[name].dtype}, not Float64"
+            for name in found[len(declared) :]
+            if frame[name].dtype != pl.Float64
+        ]
+
+    def described(self) -> str:
+        """The table as Markdown: its files, who has it, its columns, and what its own ones mean."""
+        files = ", ".join(f"`{self.name}.{ending}`" for ending in self.files)
+        kind = {"world": "of a world", "log": "of a log", "both": ""}[self.of]
+        words = " ".join(part for part in (kind, self.when.words if self.when else "") if part)
+        names = " · ".join(f"`{name}`" for name in self.columns)
+        more = " · and a column for each measure" if self.measures else ""
+        own = [
+            f"- `{name}`: {column.meaning}"
+            for name, column in self.columns.items()
+            if COMMON.get(name, ("", ""))[1] != column.meaning
+        ]
+        head = f"{files}, in {f'studies {words}' if words else 'every study'}. A row is {self.row}."
+        return "\n".join(
+            [f"### {self.name}", "", head, "", f"{names}{more}", *([""] if own else []), *own]
+        )
