@@ -1,4 +1,4 @@
-"""`pipelines.validate`: verdicts on the terminal, in files and in MLflow; stopped and resumed."""
+"""`recsys validate`: verdicts on the terminal, in files and in MLflow; stopped and resumed."""
 
 import polars as pl
 import pytest

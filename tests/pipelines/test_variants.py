@@ -136,7 +136,7 @@ def test_interrupted_comparison_goes_on_where_it_stopped(
     assert ": calm: als-seed-1" in message
     assert ": busy: trending-seed-0" in message
     assert "Interrupted with 5 of 8 cells done" in message
-    assert f"python -m pipelines.run both.yaml {QUIET} workers=1 --each" in message
+    assert f".venv/bin/recsys run both.yaml {QUIET} workers=1 --each" in message
     assert _folders(fresh_both).keys() == {"both-calm"}
     rest = _ran(monkeypatch)
     assert main(["both.yaml", QUIET]) == 0
