@@ -96,7 +96,7 @@ def carried_out(
         if output.as_json:
             print(_json(outcome))
         elif output.quiet:
-            print(*filter(None, [outcome.folder]), sep="\n")
+            print(outcome.folder)
         else:
             outcome.show(stdout())
     except UserError as error:

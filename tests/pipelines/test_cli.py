@@ -146,7 +146,9 @@ def test_run_quietly_as_json_and_in_full(resumed, capsys):
     found = json.loads(ran(capsys, "run", "tiny.yaml", "--json"))
     assert (found["name"], found["folder"]) == ("tiny", folder)
     assert len(found["mlflow_run_id"]) == 32
-    drift = pl.read_csv(f"{folder}/drift.csv").filter(day=None, measure="slots_changed")
+    drift = pl.read_csv(f"{folder}/drift.csv").filter(
+        pl.col("day").is_null(), measure="slots_changed"
+    )
     told = {row["recommender"]: row["slots_changed_total"] for row in found["headline"]}
     assert told == pytest.approx(dict(drift.select("recommender", "total").iter_rows()))
 
