@@ -82,23 +82,20 @@ def commands(path):
     """Words after `recsys` of all commands in a document or config header, `make` spelled out."""
     text = path.read_text(encoding="utf-8")
     header = re.findall(r"^#   (.+)$", text, re.MULTILINE) if path.suffix == ".yaml" else []
-    code = "" if path.suffix == ".yaml" else text
+    prose = "" if path.suffix == ".yaml" else re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
     shell = "\n".join(blocks(path, "sh")).replace("\\\n", " ").splitlines()
     typed = [
         *header,
         *shell,
-        *re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", code, flags=re.S)),
+        *re.findall(r"`([^`]+)`", prose),
     ]
-    for line in typed:
+    for line in (" ".join(line.split()) for line in typed):
         made = re.match(r"make (run|train|tune|validate|prove|ui)\b(?: CONFIG=(\S+))?(.*)", line)
         if made is not None:
             target, config, rest = made.groups()
-            given = re.search(r"\bARGS=(?:\"(.+?)\"|(\S+))", rest) or [""] * 3
-            yield [
-                target,
-                *filter(None, [config or MADE.get(target)]),
-                *shlex.split(max(given[1:])),
-            ]
+            given = re.search(r"\bARGS=(?:\"(.+?)\"|(\S+))", rest)
+            args = "" if given is None else given[1] or given[2]
+            yield [target, *filter(None, [config or MADE.get(target)]), *shlex.split(args)]
         elif re.match(r"\.venv/bin/recsys |python -m pipelines\.\w+ ", line):
             words = re.split(r" > | \| ", line.replace("python -m pipelines.", "recsys "))[0]
             yield shlex.split(words, comments=True)[1:]
