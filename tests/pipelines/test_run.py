@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import polars as pl
@@ -53,7 +54,7 @@ def _bytes(place: Path) -> dict[str, bytes]:
 def _counting(monkeypatch: pytest.MonkeyPatch, stop_after: float = float("inf")) -> list[str]:
     """Names of the cells that are really run; Ctrl-C comes after so many."""
     ran: list[str] = []
-    run_cell: Callable[[Cell], CellResult] = recsys.study.run.run_cell
+    run_cell: Callable[[Cell], CellResult] = import_module("recsys.study.run").run_cell
 
     def counted(cell: Cell) -> CellResult:
         if len(ran) >= stop_after:
@@ -62,7 +63,7 @@ def _counting(monkeypatch: pytest.MonkeyPatch, stop_after: float = float("inf"))
         ran.append(cell.name)
         return result
 
-    monkeypatch.setattr(sys.modules["recsys.study.run"], "run_cell", counted)
+    monkeypatch.setattr(import_module("recsys.study.run"), "run_cell", counted)
     return ran
 
 

@@ -3,8 +3,8 @@
 import contextlib
 import io
 import shutil
-import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import polars as pl
@@ -58,7 +58,7 @@ def results(compared: Path) -> list[StudyResult]:
 def _ran(monkeypatch: pytest.MonkeyPatch, stop_after: float = float("inf")) -> list[str]:
     """Studies and cells that are really run; Ctrl-C comes after so many."""
     ran: list[str] = []
-    run_cell: Callable[[Cell], CellResult] = recsys.study.run.run_cell
+    run_cell: Callable[[Cell], CellResult] = import_module("recsys.study.run").run_cell
 
     def counted(cell: Cell) -> CellResult:
         if len(ran) >= stop_after:
@@ -67,7 +67,7 @@ def _ran(monkeypatch: pytest.MonkeyPatch, stop_after: float = float("inf")) -> l
         ran.append(f"{cell.study.name} {cell.name}")
         return result
 
-    monkeypatch.setattr(sys.modules["recsys.study.run"], "run_cell", counted)
+    monkeypatch.setattr(import_module("recsys.study.run"), "run_cell", counted)
     return ran
 
 
