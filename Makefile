@@ -45,30 +45,29 @@ install: $(INSTALLED) ## make .venv, with uv where there is one, else with pip
 
 .PHONY: run
 run: $(INSTALLED) ## run one study: make run CONFIG=configs/demo.yaml ARGS="key=value ..."
-	$(BIN)/python -m pipelines.run $(CONFIG) $(ARGS)
+	$(BIN)/recsys run $(CONFIG) $(ARGS)
 
 .PHONY: train
 train: CONFIG = configs/train/als.yaml
 train: $(INSTALLED) ## train one recommender and test it (CONFIG: configs/train/als.yaml)
-	$(BIN)/python -m pipelines.train $(CONFIG) $(ARGS)
+	$(BIN)/recsys train $(CONFIG) $(ARGS)
 
 .PHONY: tune
 tune: CONFIG = configs/tune/als.yaml
 tune: $(INSTALLED) ## search for hyper-parameters (CONFIG: configs/tune/als.yaml)
-	$(BIN)/python -m pipelines.tune $(CONFIG) $(ARGS)
+	$(BIN)/recsys tune $(CONFIG) $(ARGS)
 
 .PHONY: validate
 validate: $(INSTALLED) ## check the platform against what is known of real ones
-	$(BIN)/python -m pipelines.validate $(ARGS)
+	$(BIN)/recsys validate $(ARGS)
 
 .PHONY: prove
 prove: $(INSTALLED) ## check the tool's own figures, and a log's tale against the truth
-	$(BIN)/python -m pipelines.prove $(ARGS)
+	$(BIN)/recsys prove $(ARGS)
 
 .PHONY: ui
 ui: $(INSTALLED) ## browse the runs with MLflow, on this machine only
-	@mkdir -p mlruns
-	$(BIN)/mlflow ui --host 127.0.0.1 --port $(PORT) --backend-store-uri sqlite:///mlruns/mlflow.db
+	$(BIN)/recsys ui --port $(PORT)
 
 # A module runs in one process: what its tests share is made once.
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadscope --durations 5

@@ -1,90 +1,109 @@
-"""Compares feeds you have served: `python -m pipelines.evaluate --a A.parquet --b B.parquet …`.
+"""Compares feeds you have served: `recsys evaluate --a A.parquet --b B.parquet …`.
 
-Reads the frames, compares them, prints what was found, writes the files to data/evaluations and
-logs both to MLflow. No training, no world. Exit codes: 0 done · 1 done, but MLflow did not take it
-· 2 a mistake that the user can mend · 130 interrupted.
+It reads the frames, compares them, prints what was found, writes the files to data/evaluations and
+logs both to MLflow. Nothing is trained, and there is no world.
 """
 
-import argparse
 import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import polars as pl
+from rich.console import Console
+
 import recsys
-from pipelines.report.console import stdout
+from pipelines.program import COMMAND, Outcome, Output, carried_out, recorded_by, way_in
 from pipelines.report.served import print_served
 from pipelines.report.terminal import print_whereabouts
 from pipelines.storage.digests import files_digest
 from pipelines.storage.results import save_comparison_of_feeds
-from pipelines.tracking.tracker import Subject, TrackingError, tracked_as
-from recsys.core.errors import ConfigError, UserError
+from pipelines.tracking.tracker import Subject, tracked_as
+from recsys.core.errors import ConfigError
 from recsys.logs.read import read_frame
 
-_FRAMES = ("a", "b", "reference", "users", "items")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Compares from the command line.
+main = way_in("evaluate")
+
+
+def execute(
+    paths: Mapping[str, str],
+    output: Output,
+    *,
+    name: str = "feeds",
+    experiment: str = "recsys",
+    tracking: bool = True,
+    k: int | None = None,
+    columns: Sequence[str] = (),
+    cohort: str = "cohort",
+    attributes: Sequence[str] = (),
+    groups: Sequence[str] = (),
+) -> int:
+    """Compares the frames in files, and prints what was found.
 
     Args:
-        argv: arguments after the program's name; None for those of this process.
+        paths: files by what they hold: `a`, `b` and, where there are any, `reference`, `users`,
+            `items`.
+        output: how much is printed.
+        name: what the results are filed under.
+        experiment: of MLflow.
+        tracking: whether MLflow is to have it.
+        k, cohort, groups: as of `recsys.compare_feeds`.
+        columns, attributes: the same as texts, `ours=theirs`.
 
     Returns:
         The exit code.
     """
-    arguments = _parser().parse_args(argv)
-    try:
-        return _run(arguments)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("Interrupted; nothing was written.", file=sys.stderr)
-        return 130
+
+    def work() -> Outcome:
+        given = {
+            "k": k,
+            "columns": _pairs("--columns", columns),
+            "cohort": cohort,
+            "attributes": _pairs("--attributes", attributes),
+            "groups": list(groups),
+        }
+        options = {option: value for option, value in given.items() if value not in (None, [], {})}
+        return _evaluate(paths, output, name, experiment if tracking else None, options)
+
+    return carried_out(work, output)
 
 
-def _run(arguments: argparse.Namespace) -> int:
-    if not _NAME.fullmatch(arguments.name):
-        raise ConfigError(
-            f"--name: {arguments.name!r} names no folder; give letters, digits, - and _"
-        )
-    paths = {name: path for name in _FRAMES if (path := getattr(arguments, name)) is not None}
+def _evaluate(
+    paths: Mapping[str, str],
+    output: Output,
+    name: str,
+    experiment: str | None,
+    options: Mapping[str, Any],
+) -> Outcome:
+    if not _NAME.fullmatch(name):
+        raise ConfigError(f"--name: {name!r} names no folder; give letters, digits, - and _")
     frames: dict[str, Any] = {
-        name: read_frame(path, f"--{name}", f"--{name} FILE") for name, path in paths.items()
+        frame: read_frame(path, f"--{frame}", f"--{frame} FILE") for frame, path in paths.items()
     }
-    options = _options(arguments)
     digest = files_digest(paths)
-    subject = Subject(arguments.name, "evaluation", arguments.experiment, digest, paths["b"])
-    console, recorded, trouble = stdout(), None, None
-    with tracked_as(subject, enabled=not arguments.no_tracking) as tracker:
+    subject = Subject(name, "evaluation", experiment or "", digest, paths["b"])
+    with tracked_as(subject, enabled=experiment is not None) as tracker:
         result = recsys.compare_feeds(**frames, **options)
-        config = {"name": arguments.name, **paths, **options}
+        config = {"name": name, **paths, **options}
         folder = save_comparison_of_feeds(result, config, digest, _command(config))
-        if tracker is not None:
-            try:
-                recorded = tracker.record_feeds(result, config, folder)
-            except TrackingError as error:
-                trouble = error
-    print_served(console, arguments.name, result)
-    print_whereabouts(console, folder, recorded, "drift.csv, summary.csv, per_user.parquet …")
-    if trouble is not None:
-        print(trouble, file=sys.stderr)
-    return 0 if trouble is None else 1
+        recorded, troubles = recorded_by(
+            tracker,
+            lambda run: run.record_feeds(result, config, folder),
+            folder,
+            off="--no-tracking",
+        )
 
+    def show(console: Console) -> None:
+        print_served(console, name, result, full=output.full)
+        print_whereabouts(console, folder, recorded, "drift.csv, summary.csv, per_user.parquet …")
 
-def _options(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Arguments of `recsys.compare_feeds`."""
-    given = {
-        "k": arguments.k,
-        "columns": _pairs("--columns", arguments.columns),
-        "cohort": arguments.cohort,
-        "attributes": _pairs("--attributes", arguments.attributes) or None,
-        "groups": arguments.groups,
-    }
-    return {name: value for name, value in given.items() if value not in (None, [], {})}
+    run_id = None if recorded is None else recorded.run_id
+    headline = result.drift.filter(pl.col("day").is_null()).drop("day").to_dicts()
+    return Outcome(name, folder, headline, show, run_id, troubles)
 
 
 def _pairs(option: str, words: Sequence[str]) -> dict[str, str]:
@@ -100,7 +119,7 @@ def _pairs(option: str, words: Sequence[str]) -> dict[str, str]:
 
 def _command(config: Mapping[str, Any]) -> str:
     """What makes these files again."""
-    words = ["python", "-m", "pipelines.evaluate"]
+    words = [COMMAND, "evaluate"]
     for name, value in config.items():
         values = [value]
         if isinstance(value, Mapping):
@@ -109,52 +128,6 @@ def _command(config: Mapping[str, Any]) -> str:
             values = value
         words += [f"--{name}", *map(str, values)]
     return shlex.join(words)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m pipelines.evaluate",
-        description="Compare feeds that were served: how far B's are from A's, beyond what moves "
-        "anyway. Frames are Parquet or CSV, a row a slot: user_id, rank (1 = top), item_id and, "
-        "where there are any, day and score.",
-    )
-    add = parser.add_argument
-    add("--a", metavar="FILE", required=True, help="the reference feeds: before, or control")
-    add("--b", metavar="FILE", required=True, help="the feeds under test")
-    add(
-        "--reference",
-        metavar="FILE",
-        help="a second realisation of A, whose drift from A is the floor; without it, A's turnover "
-        "from day to day is",
-    )
-    add("--users", metavar="FILE", help="user_id, cohort, attributes to group by")
-    add(
-        "--items",
-        metavar="FILE",
-        help="item_id, attributes (language, format, topic …), creator_id or creator_cohort, "
-        "popularity, embedding",
-    )
-    add("--k", type=int, metavar="N", help="ranks to compare (default: the deepest feed)")
-    add("--columns", nargs="+", default=[], metavar="OURS=THEIRS", help="your names of columns")
-    add("--cohort", default="cohort", metavar="COLUMN", help="users' column of cohorts")
-    add(
-        "--attributes",
-        nargs="+",
-        default=[],
-        metavar="NAME",
-        help="items' columns to measure mixes by: NAME or NAME=COLUMN",
-    )
-    add(
-        "--groups",
-        nargs="+",
-        default=[],
-        metavar="COLUMN",
-        help="users' columns to break the headline down by; numbers are in thirds",
-    )
-    add("--name", default="feeds", help="what the results are filed under (default: feeds)")
-    add("--experiment", default="recsys", metavar="NAME", help="MLflow experiment")
-    add("--no-tracking", action="store_true", help="do not log to MLflow")
-    return parser
 
 
 if __name__ == "__main__":

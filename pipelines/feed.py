@@ -1,52 +1,63 @@
-"""Prints one user's feed from a trained model: `python -m pipelines.feed RUN USER [--k K]`.
+"""Prints one user's feed from a trained model: `recsys feed RUN USER [--k K]`.
 
-RUN is the id of an MLflow run of `pipelines.train`, or the folder that it wrote. Exit codes: 0 done
-· 2 a mistake that the user can mend.
+RUN is the folder that `recsys train` wrote, or the id of its MLflow run.
 """
 
-import argparse
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 from rich.console import Console
 
-from pipelines.report.console import print_section, stdout
+from pipelines.program import Outcome, Output, carried_out, way_in
+from pipelines.report.console import print_section
 from pipelines.report.headline import DASH
 from pipelines.report.section import Section
 from pipelines.storage.models import read_model
 from pipelines.tracking.models import find_model
-from recsys.core.errors import ConfigError, UserError
+from recsys.core.errors import ConfigError
 from recsys.recommenders import Model
 
 _NOT_SHOWN = ("user_id", "item_id", "key")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Prints a feed from the command line.
+main = way_in("feed")
+
+
+def execute(run: str, user: str, k: int, output: Output) -> int:
+    """Prints a feed.
 
     Args:
-        argv: arguments after the program's name; None for those of this process.
+        run: the folder that `recsys train` wrote, or the id of its MLflow run.
+        user: an id as it stands in the log, as text.
+        k: how many slots.
+        output: how much is printed.
 
     Returns:
         The exit code.
     """
-    arguments = _parser().parse_args(argv)
-    try:
-        with tempfile.TemporaryDirectory() as copies:
-            model, candidates = read_model(find_model(arguments.run, Path(copies)))
-        most = int(candidates.sum())
-        if not 1 <= arguments.k <= most:
-            raise ConfigError(f"--k: {arguments.k} is not 1 to {most}, the notes to choose from")
-        feed = model.recommend([_user(model, arguments.user)], arguments.k, candidates)
-        _print(stdout(), model, arguments.user, feed)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    return carried_out(
+        lambda: _feed(run, user, k), output, lambda: "Interrupted; no feed was made."
+    )
+
+
+def _feed(run: str, user: str, k: int) -> Outcome:
+    with tempfile.TemporaryDirectory() as copies:
+        model, candidates = read_model(find_model(run, Path(copies)))
+    most = int(candidates.sum())
+    if not 1 <= k <= most:
+        raise ConfigError(f"--k: {k} is not 1 to {most}, the posts to choose from")
+    feed = model.recommend([_user(model, user)], k, candidates)
+    folder = Path(run) if Path(run).is_dir() else None
+    return Outcome(
+        type(model).__name__.removesuffix("Model"),
+        folder,
+        feed.to_dicts(),
+        lambda console: _print(console, model, user, feed),
+        run if folder is None else None,
+    )
 
 
 def _user(model: Model, text: str) -> Any:
@@ -106,19 +117,6 @@ def _text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.2g}"
     return f"{value:%Y-%m-%d %H:%M}" if hasattr(value, "strftime") else str(value)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m pipelines.feed",
-        description="Print the feed that a trained model gives one user.",
-    )
-    parser.add_argument(
-        "run", metavar="RUN", help="id of an MLflow run of pipelines.train, or the folder it wrote"
-    )
-    parser.add_argument("user", metavar="USER", help="id of the user, as in the log")
-    parser.add_argument("--k", type=int, default=20, metavar="K", help="slots (default 20)")
-    return parser
 
 
 if __name__ == "__main__":

@@ -1,101 +1,74 @@
-"""Checks the tool itself: `python -m pipelines.prove [CONFIG] [key=value ...] [--parts ...]`.
+"""Checks the tool itself: `recsys prove [CONFIG] [key=value ...] [--parts ...]`.
 
-Runs the parts of `recsys.checks.proof`, prints each claim with its figures and verdicts, writes
+It runs the parts of `recsys.checks.proof`, prints each claim with its figures and verdicts, writes
 them with tables and plots to data/proofs and logs them to MLflow. Parts that are done are kept: the
-same command goes on from there. Exit codes: 0 done, whatever the verdicts · 1 done, but MLflow did
-not take it · 2 a mistake that the user can mend · 130 interrupted.
+same command goes on from there. The exit code is 0 whatever the verdicts.
 """
 
-import argparse
-import shlex
 import sys
 from collections.abc import Sequence
 
+from rich.console import Console
+
 import recsys
-from pipelines.report.console import stdout
+from pipelines.program import Outcome, Output, carried_out, config_in, goes_on, recorded_by, way_in
 from pipelines.report.progress import StudyProgress
 from pipelines.report.terminal import print_whereabouts
 from pipelines.report.verdicts import print_verdicts
-from pipelines.storage.figures import RowStore, save_proof
-from pipelines.tracking.tracker import TrackingError, tracked
+from pipelines.storage.figures import PROOFS, RowStore, save_proof
+from pipelines.tracking.tracker import tracked
 from recsys.checks.proof.claims import TITLES
 from recsys.checks.proof.run import FULL, KINDS, SHORT, Effort, plan, prove
 from recsys.config import Study
-from recsys.core.errors import UserError
 
 _CONFIG = "configs/prove.yaml"
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Proves from the command line.
+main = way_in("prove")
+
+
+def execute(words: Sequence[str], output: Output, *, parts: str = "", quick: bool = False) -> int:
+    """Runs the parts of the proof and prints the verdicts.
 
     Args:
-        argv: arguments after the program's name; None for those of this process.
+        words: a config, configs/prove.yaml if there is none, and changes to it.
+        output: how much is printed.
+        parts: some of `KINDS`, with commas between: `offline,dose`; all if empty.
+        quick: whether it is only to be seen that the parts run.
 
     Returns:
-        The exit code.
+        The exit code, whatever the verdicts.
     """
-    words = list(sys.argv[1:] if argv is None else argv)
-    arguments = _parser().parse_intermixed_args(words)  # changes may follow options
-    progress = StudyProgress("parts")
-    try:
-        study = recsys.load_study(*_config(arguments.words))
-        kinds = tuple(arguments.parts.split(",")) if arguments.parts else KINDS
-        return _run(study, SHORT if arguments.quick else FULL, kinds, progress)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        command = shlex.join(["python", "-m", "pipelines.prove", *words])
-        print(
-            f"Interrupted with {progress.done} of {progress.total} parts done, which are kept; "
-            f"the same command goes on from there:\n  {command}",
-            file=sys.stderr,
-        )
-        return 130
+    progress = output.progress("parts")
+    kinds = tuple(parts.split(",")) if parts else KINDS
+    options = [*(["--parts", parts] if parts else []), *(["--quick"] if quick else [])]
+    typed = ["prove", *words, *options, *output.flags]
+
+    def work() -> Outcome:
+        study = recsys.load_study(*config_in(words, _CONFIG))
+        return _prove(study, SHORT if quick else FULL, kinds, output, progress)
+
+    return carried_out(work, output, lambda: goes_on(progress, f"{PROOFS}/parts", *typed))
 
 
-def _config(words: Sequence[str]) -> tuple[str, list[str]]:
-    """A config may come first; what holds a = is a change to it."""
-    if words and "=" not in words[0]:
-        return words[0], list(words[1:])
-    return _CONFIG, list(words)
-
-
-def _run(study: Study, effort: Effort, kinds: Sequence[str], progress: StudyProgress) -> int:
+def _prove(
+    study: Study, effort: Effort, kinds: Sequence[str], output: Output, progress: StudyProgress
+) -> Outcome:
     progress.total = len(plan(study, effort, kinds))
-    console, recorded, trouble = stdout(), None, None
     with tracked(study, role="proof") as tracker:
         with progress:
             proof = prove(study, effort, kinds, progress, RowStore())
         folder = save_proof(study, proof)
-        if tracker is not None:
-            try:
-                recorded = tracker.record_validation(study, proof.verdicts, folder)
-            except TrackingError as error:
-                trouble = error
-    print_verdicts(console, proof.verdicts, TITLES, "of")
-    print_whereabouts(console, folder, recorded, "verdicts.csv, tables, plots, config.yaml")
-    if trouble is not None:
-        print(trouble, file=sys.stderr)
-    return 0 if trouble is None else 1
+        recorded, troubles = recorded_by(
+            tracker, lambda run: run.record_validation(study, proof.verdicts, folder), folder
+        )
 
+    def show(console: Console) -> None:
+        print_verdicts(console, proof.verdicts, TITLES, "of", full=output.full)
+        print_whereabouts(console, folder, recorded, "verdicts.csv, tables, plots, config.yaml")
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m pipelines.prove",
-        description="Check the tool's own figures, and what a log tells against the truth.",
-        epilog="Parts that are done stay in data/proofs: what was stopped goes on from there.",
-    )
-    parser.add_argument(
-        "words",
-        metavar="[CONFIG] [key=value ...]",
-        nargs="*",
-        help=f"YAML file with a world ({_CONFIG}), and changes to it: world.behaviour.mood=0",
-    )
-    parser.add_argument("--parts", help=f"some of {','.join(KINDS)}")
-    parser.add_argument("--quick", action="store_true", help="whether it runs, not what it finds")
-    return parser
+    run_id = None if recorded is None else recorded.run_id
+    return Outcome(study.name, folder, proof.verdicts.to_dicts(), show, run_id, troubles)
 
 
 if __name__ == "__main__":

@@ -1,26 +1,22 @@
-"""Runs a study, or each variant of one: `python -m pipelines.run CONFIG [key=value ...]`.
+"""Runs a study, or each variant of one: `recsys run CONFIG [key=value ...]`.
 
-Reads the config, runs the cells that are not on disk yet, writes the results, records them in
-MLflow and prints a summary, of variants a comparison. Exit codes: 0 done · 1 done, but MLflow did
-not take it · 2 a mistake that the user can mend · 130 interrupted; the same command goes on from
-there.
+It reads the config, runs the cells that are not on disk yet, writes the results, records them in
+MLflow and prints a summary, of variants a comparison.
 """
 
-import argparse
-import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rich.console import Console
 
 import recsys
+from pipelines.program import Outcome, Output, carried_out, config_in, goes_on, recorded_by, way_in
 from pipelines.report.channels import save_channels_plot
-from pipelines.report.console import stdout
 from pipelines.report.front import save_front_plot
 from pipelines.report.page import save_page
 from pipelines.report.progress import StudyProgress
@@ -33,7 +29,8 @@ from pipelines.report.terminal import (
 from pipelines.storage.cells import CELLS, CellStore
 from pipelines.storage.files import whole
 from pipelines.storage.results import save_comparison, save_result
-from pipelines.tracking.tracker import Recorded, Tracker, TrackingError, tracked
+from pipelines.tracking import records
+from pipelines.tracking.tracker import Recorded, tracked
 from recsys.config import Study
 from recsys.core.errors import UserError
 from recsys.study.plan import plan
@@ -45,49 +42,89 @@ class _Finished(NamedTuple):
 
     result: StudyResult
     folder: Path
+    headline: list[dict[str, Any]]
     recorded: Recorded | None
-    trouble: str | None
+    troubles: tuple[str, ...]
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a study, or all variants of one, from the command line.
+main = way_in("run")
+
+
+def execute(words: Sequence[str], output: Output, *, each: bool = False) -> int:
+    """Runs a study, or all variants of one, and prints what was found.
 
     Args:
-        argv: arguments after the program's name; None for those of this process.
+        words: a config and changes to it, such as `["configs/demo.yaml", "seeds=8"]`.
+        output: how much is printed.
+        each: whether the whole summary of each variant is printed too.
 
     Returns:
         The exit code.
     """
-    arguments = _parser().parse_intermixed_args(argv)
-    progress = StudyProgress()
-    try:
-        return _run(arguments, progress)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(_resume_hint(progress, arguments), file=sys.stderr)
-        return 130
+    progress = output.progress()
+    typed = ["run", *words, *(["--each"] if each else []), *output.flags]
+    return carried_out(
+        lambda: _run(words, output, progress, each=each),
+        output,
+        lambda: goes_on(progress, str(CELLS), *typed),
+    )
 
 
-def _run(arguments: argparse.Namespace, progress: StudyProgress) -> int:
-    studies = recsys.load_studies(arguments.config, arguments.overrides)
+def _run(words: Sequence[str], output: Output, progress: StudyProgress, *, each: bool) -> Outcome:
+    studies = recsys.load_studies(*config_in(words))
     progress.total = sum(_cells(study) for study in studies)
     with progress:
         if len(studies) == 1:
             finished = [_finish(studies[0], progress)]
         else:
             finished = [_light(_finish(s, progress.part(f"{s.variant}: "))) for s in studies]
-    console = stdout()
-    if len(finished) == 1:
-        print_summary(console, finished[0].result)
-        print_whereabouts(console, finished[0].folder, finished[0].recorded)
-    else:
-        _compare(console, finished, each=arguments.each)
-    troubles = list(filter(None, (study.trouble for study in finished)))
-    for trouble in troubles:
-        print(trouble, file=sys.stderr)
-    return 1 if troubles else 0
+    return _alone(finished[0], output) if len(finished) == 1 else _compared(finished, output, each)
+
+
+def _alone(finished: _Finished, output: Output) -> Outcome:
+    result, folder, headline, recorded, troubles = finished
+
+    def show(console: Console) -> None:
+        print_summary(console, result, full=output.full)
+        print_whereabouts(console, folder, recorded)
+
+    return Outcome(result.study.name, folder, headline, show, _run_id(recorded), troubles)
+
+
+def _compared(finished: Sequence[_Finished], output: Output, each: bool) -> Outcome:
+    """Writes the variants beside one another; what is printed are their summaries too if asked."""
+    results = [study.result for study in finished]
+    folder = save_comparison(results)
+
+    def show(console: Console) -> None:
+        if each:
+            for result in results:
+                print_summary(console, result, full=output.full)
+        print_comparison(console, results, full=output.full)
+        folders = [study.folder for study in finished]
+        print_group_whereabouts(console, folder, folders, results, [s.recorded for s in finished])
+
+    variants = [
+        {
+            "variant": study.result.study.variant,
+            "name": study.result.study.name,
+            "folder": study.folder,
+            "mlflow_run_id": _run_id(study.recorded),
+        }
+        for study in finished
+    ]
+    return Outcome(
+        str(results[0].study.group),
+        folder,
+        [{"variant": s.result.study.variant, **row} for s in finished for row in s.headline],
+        show,
+        troubles=[trouble for study in finished for trouble in study.troubles],
+        more={"variants": variants},
+    )
+
+
+def _run_id(recorded: Recorded | None) -> str | None:
+    return None if recorded is None else recorded.run_id
 
 
 def _cells(study: Study) -> int:
@@ -114,7 +151,20 @@ def _finish(study: Study, report: Callable[[int, int, str], None]) -> _Finished:
         if not result.channels.is_empty():
             with whole(folder / "channels.html") as part:
                 save_channels_plot(result, part)
-        return _Finished(result, folder, *_record(tracker, result, folder))
+        headline = _headline(result)
+        kept = recorded_by(tracker, lambda run: run.record(result, folder), folder)
+        return _Finished(result, folder, headline, *kept)
+
+
+def _headline(result: StudyResult) -> list[dict[str, Any]]:
+    """What MLflow shows as `headline/…`, a row a recommender and mitigation."""
+    start = "headline/"
+    rows: list[dict[str, Any]] = []
+    for recommender, mitigation in records.variants(result):
+        values = records.child_values(result, recommender, mitigation)
+        figures = {v.name.removeprefix(start): v.value for v in values if v.name.startswith(start)}
+        rows.append({"recommender": recommender, "mitigation": mitigation, **figures})
+    return rows
 
 
 def _light(finished: _Finished) -> _Finished:
@@ -122,33 +172,6 @@ def _light(finished: _Finished) -> _Finished:
     result = finished.result
     light = result.with_tables(per_user=result.per_user.clear(), feeds=result.feeds.clear())
     return finished._replace(result=light)
-
-
-def _compare(console: Console, finished: Sequence[_Finished], *, each: bool) -> None:
-    """Writes and prints the variants beside one another, and their summaries if asked."""
-    results = [study.result for study in finished]
-    folder = save_comparison(results)
-    if each:
-        for result in results:
-            print_summary(console, result)
-    print_comparison(console, results)
-    folders = [study.folder for study in finished]
-    print_group_whereabouts(console, folder, folders, results, [s.recorded for s in finished])
-
-
-def _record(
-    tracker: Tracker | None, result: StudyResult, folder: Path
-) -> tuple[Recorded | None, str | None]:
-    """Where MLflow has it, or why not: a finished study is shown either way."""
-    if tracker is None:
-        return None, None
-    try:
-        return tracker.record(result, folder), None
-    except TrackingError as error:
-        return (
-            None,
-            f"{error}\nThe files in {folder} are complete; tracking.enabled=false skips it.",
-        )
 
 
 @contextmanager
@@ -168,36 +191,6 @@ def _announced_interrupt() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _resume_hint(progress: StudyProgress, arguments: argparse.Namespace) -> str:
-    words = [arguments.config, *arguments.overrides, *(["--each"] if arguments.each else [])]
-    command = shlex.join(["python", "-m", "pipelines.run", *words])
-    return (
-        f"Interrupted with {progress.done} of {progress.total} cells done. They are kept in "
-        f"{CELLS}; the same command goes on from there:\n  {command}"
-    )
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m pipelines.run",
-        description="Run a study: how far newcomers move the feeds of those already there. "
-        "A config with variants is run once for each, and they are compared.",
-        epilog="Finished cells stay in data/cells: a study that was stopped goes on from there.",
-    )
-    parser.add_argument("config", metavar="CONFIG", help="YAML file, such as configs/demo.yaml")
-    parser.add_argument(
-        "overrides",
-        metavar="key=value",
-        nargs="*",
-        help="changes to it, dots for nested keys: seeds=8 evaluation.k=10 tracking.enabled=false; "
-        "variants=[NAME,NAME] chooses some variants, variants.NAME.seeds=2 changes one",
-    )
-    parser.add_argument(
-        "--each", action="store_true", help="print the whole summary of each variant too"
-    )
-    return parser
 
 
 if __name__ == "__main__":

@@ -1,16 +1,16 @@
-"""The JSON schema of config files, for editors: `python -m pipelines.schema [study|training]`.
+"""The JSON schema of config files, for editors: `recsys schema [study|training]`.
 
 A file may say less than what it becomes: presets fill in values, and names stand for parts.
 """
 
-import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel
 
+from pipelines.program import way_in
 from recsys.config import Study, Training
 from recsys.mitigations import MITIGATIONS
 from recsys.recommenders import RECOMMENDERS
@@ -67,13 +67,12 @@ def _spec(known: Mapping[str, type[BaseModel]], *more: str) -> dict[str, Any]:
     return {"anyOf": [{"enum": [*known, *more]}, _ELSEWHERE, *own, mapping]}
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Prints the schema; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pipelines.schema", description="Print the JSON schema of config files."
-    )
-    parser.add_argument("of", nargs="?", choices=list(_MODELS), default="study")
-    print(json.dumps(schema(parser.parse_args(argv).of), indent=2))
+main = way_in("schema")
+
+
+def execute(of: str) -> int:
+    """Prints the schema of a `study` or a `training`; returns the exit code."""
+    print(json.dumps(schema(of), indent=2))
     return 0
 
 

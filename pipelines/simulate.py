@@ -1,18 +1,15 @@
-"""Writes a synthetic platform's log for others to train on: `python -m pipelines.simulate CONFIG`.
+"""Writes a synthetic platform's log for others to train on: `recsys simulate CONFIG`.
 
 Days go to disk as they are over, so memory does not grow with their number. Everything is written
-under another name beside the target and renamed when whole. Exit codes: 0 done · 2 a mistake that
-the user can mend · 130 interrupted, and nothing was written.
+under another name beside the target and renamed when whole.
 """
 
-import argparse
 import hashlib
 import json
 import os
 import shlex
 import shutil
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -20,14 +17,14 @@ from pathlib import Path
 from uuid import uuid4
 
 import polars as pl
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import recsys
+from pipelines.program import COMMAND, Outcome, Output, carried_out, config_in, way_in
 from pipelines.report.datasheet import Tally, Whence, datasheet, readme
+from pipelines.report.progress import StudyProgress
 from pipelines.storage.files import StorageError
 from recsys.config import OwnLog, Study, World
-from recsys.core.errors import ConfigError, UserError
+from recsys.core.errors import ConfigError
 from recsys.world.arms import ARMS
 from recsys.world.frames import Day, events_frame, items_frame, users_frame
 from recsys.world.people.notes import first_day
@@ -39,35 +36,47 @@ _ROWS = 2**18
 """Rows of a group within a part: fixed, so that bytes depend on no machine."""
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Simulates from the command line.
+main = way_in("simulate")
+
+
+def execute(
+    words: Sequence[str],
+    output: Output,
+    arm: str = "influx",
+    seed: int = 0,
+    *,
+    impressions: bool = False,
+    out: Path | None = None,
+    force: bool = False,
+) -> int:
+    """Writes a data set and prints where it is.
 
     Args:
-        argv: arguments after the program's name; None for those of this process.
+        words: a config with a world, and changes to it.
+        output: how much is printed.
+        arm, seed, impressions, out, force: as of `write`.
 
     Returns:
         The exit code.
     """
-    arguments = _parser().parse_intermixed_args(argv)
-    try:
-        study = recsys.load_study(arguments.config, arguments.overrides)
+    origin = [*words, "--arm", arm, "--seed", str(seed), *["--impressions"][:impressions]]
+
+    def work() -> Outcome:
+        study = recsys.load_study(*config_in(words))
         place = write(
             study,
-            arguments.arm,
-            arguments.seed,
-            command=_command(arguments),
-            impressions=arguments.impressions,
-            out=arguments.out,
-            force=arguments.force,
+            arm,
+            seed,
+            command=shlex.join([COMMAND, "simulate", *origin]),
+            impressions=impressions,
+            out=out,
+            force=force,
+            progress=output.progress("days"),
         )
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("Interrupted; nothing was written.", file=sys.stderr)
-        return 130
-    print(place)
-    return 0
+        counts = json.loads((place / _SHEET).read_text(encoding="utf-8"))["counts"]
+        return Outcome(study.name, place, [counts], lambda _: print(place))
+
+    return carried_out(work, output)
 
 
 def write(
@@ -79,6 +88,7 @@ def write(
     impressions: bool = False,
     out: Path | None = None,
     force: bool = False,
+    progress: StudyProgress,
 ) -> Path:
     """Runs a world and writes what it logged.
 
@@ -90,6 +100,7 @@ def write(
         impressions: whether impressions are written too.
         out: where to; data/NAME-ARM-seed-SEED by default.
         force: whether a data set that is there already is replaced.
+        progress: told of each day.
 
     Returns:
         The directory.
@@ -106,17 +117,17 @@ def write(
     _check_free(place, force=force)
     whence = Whence(study.name, arm, seed, command, study.world, impressions)
     with _whole(place) as part:
-        _write(part, whence, study.workers)
+        _write(part, whence, study.workers, progress)
     return place
 
 
-def _write(part: Path, whence: Whence, threads: int) -> None:
+def _write(part: Path, whence: Whence, threads: int, progress: StudyProgress) -> None:
     """Everything into an empty directory."""
     world, tally = whence.world, Tally(whence.world)
     (part / "events").mkdir()
-    progress = _Progress(world.days_before + world.days_after)
+    progress.total = world.days_before + world.days_after
     with progress:
-        for run, day in _days(whence, threads):
+        for number, (run, day) in enumerate(_days(whence, threads), 1):
             tally.add(day, run.people, run.scene.given)
             frame = events_frame([day]).select(
                 pl.col("user").cast(pl.Int64).alias("user_id"),
@@ -127,7 +138,7 @@ def _write(part: Path, whence: Whence, threads: int) -> None:
                 "weight",
             )
             _parquet(frame, part / "events" / f"{_date(world, day)}.parquet")
-            progress.advance(f"{_date(world, day)}, {day.user.size:,} events")
+            progress(number, progress.total, f"{_date(world, day)}, {day.user.size:,} events")
     users, items = users_frame(world, run.people), items_frame(world, run.notes)
     _parquet(users, part / "users.parquet")
     _parquet(items, part / "items.parquet")
@@ -210,86 +221,6 @@ def _publish(part: Path, place: Path) -> None:
     os.rename(place, aside)
     os.rename(part, place)
     shutil.rmtree(aside, ignore_errors=True)
-
-
-class _Progress:
-    """How many days are over, on stderr: a bar on a terminal, plain lines anywhere else."""
-
-    def __init__(self, total: int) -> None:
-        self._total, self._done, self._start = total, 0, time.monotonic()
-        self._console = Console(stderr=True, highlight=False)
-        self._bar = Progress(
-            TextColumn("days"),
-            BarColumn(bar_width=30),
-            MofNCompleteColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[last]}", markup=False),
-            console=self._console,
-            transient=True,
-            disable=not self._console.is_terminal,
-        )
-        self._task = self._bar.add_task("days", total=total, last="")
-
-    def __enter__(self) -> None:
-        self._bar.start()
-
-    def __exit__(self, *error: object) -> None:
-        self._bar.stop()
-
-    def advance(self, name: str) -> None:
-        """Says that a day is over."""
-        self._done += 1
-        if self._console.is_terminal:
-            self._bar.update(self._task, completed=self._done, last=name)
-            return
-        seconds = time.monotonic() - self._start
-        left = seconds / self._done * (self._total - self._done)
-        times = f"{seconds:.0f} s, about {left:.0f} s left" if left else f"{seconds:.0f} s"
-        line = f"{self._done}/{self._total} days, {times}: {name}"
-        self._console.print(line, markup=False, soft_wrap=True)
-
-
-def _command(arguments: argparse.Namespace) -> str:
-    """What makes the same data again, wherever it is put."""
-    words = [arguments.config, *arguments.overrides, "--arm", arguments.arm]
-    words += ["--seed", str(arguments.seed), *["--impressions"][: arguments.impressions]]
-    return shlex.join(["python", "-m", "pipelines.simulate", *words])
-
-
-def _seed(text: str) -> int:
-    seed = int(text)
-    if not 0 <= seed < 2**62:
-        raise ValueError
-    return seed
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m pipelines.simulate",
-        description="Write a synthetic platform's users, items and events as Parquet, "
-        "with a datasheet. The house policy serves, whatever the config's recommenders.",
-    )
-    parser.add_argument("config", metavar="CONFIG", help="YAML file with a world")
-    parser.add_argument(
-        "overrides",
-        metavar="key=value",
-        nargs="*",
-        help="changes to it, dots for nested keys: world.incumbents=100000 workers=8",
-    )
-    arms = [name for name, arm in ARMS.items() if not arm.retrained]
-    parser.add_argument("--arm", choices=arms, default="influx", help="who arrives (influx)")
-    parser.add_argument("--seed", type=_seed, default=0, help="draws everybody's luck (0)")
-    parser.add_argument(
-        "--impressions",
-        action="store_true",
-        help="write what was shown too: about ten times as many rows",
-    )
-    parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="where to (data/NAME-ARM-seed-SEED)"
-    )
-    parser.add_argument("--force", action="store_true", help="replace a data set that is there")
-    return parser
 
 
 if __name__ == "__main__":

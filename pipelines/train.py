@@ -1,11 +1,10 @@
-"""Trains a recommender and tests it: `python -m pipelines.train CONFIG [key=value ...]`.
+"""Trains a recommender and tests it: `recsys train CONFIG [key=value ...]`.
 
-Reads the config, trains, prints the metrics, writes the files and the model to data/training and
-logs both to MLflow. Exit codes: 0 done · 1 done, but MLflow did not take it · 2 a mistake that the
-user can mend · 130 interrupted.
+It reads the config, trains, prints the metrics, writes the files and the model to data/training
+and logs both to MLflow.
 """
 
-import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,51 +12,50 @@ from pathlib import Path
 from rich.console import Console
 
 import recsys
-from pipelines.report.console import stdout
+from pipelines.program import Outcome, Output, carried_out, command, config_in, recorded_by, way_in
 from pipelines.report.terminal import print_whereabouts
 from pipelines.report.training import print_training
 from pipelines.storage.models import MODEL
 from pipelines.storage.results import save_training
-from pipelines.tracking.tracker import Recorded, TrackingError, tracked
-from recsys.core.errors import UserError
+from pipelines.tracking.tracker import Recorded, tracked
+
+_PATH = 'PATH="$PWD/.venv/bin:$PATH"'
+"""MLflow starts another program of the environment, by its name alone."""
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Trains from the command line.
+main = way_in("train")
+
+
+def execute(words: Sequence[str], output: Output) -> int:
+    """Trains a recommender, tests it and prints the metrics.
 
     Args:
-        argv: arguments after the program's name; None for those of this process.
+        words: a config and changes to it, such as `["configs/train/als.yaml", "k=10"]`.
+        output: how much is printed.
 
     Returns:
         The exit code.
     """
-    arguments = _parser().parse_intermixed_args(argv)
-    try:
-        return _run(recsys.load_training(arguments.config, arguments.overrides))
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("Interrupted; nothing was written.", file=sys.stderr)
-        return 130
+    return carried_out(lambda: _train(words, output), output)
 
 
-def _run(training: recsys.Training) -> int:
-    console, recorded, trouble = stdout(), None, None
+def _train(words: Sequence[str], output: Output) -> Outcome:
+    training = recsys.load_training(*config_in(words))
     with tracked(training, role="training") as tracker:
         result = recsys.train(training)
         folder = save_training(result)
-        if tracker is not None:
-            try:
-                recorded = tracker.record_training(result, folder)
-            except TrackingError as error:
-                trouble = error
-    print_training(console, result)
-    print_whereabouts(console, folder, recorded, "summary.csv, per_user.parquet, model/ …")
-    _print_use(console, folder, recorded, str(result.per_user["user_id"][0]))
-    if trouble is not None:
-        print(trouble, file=sys.stderr)
-    return 0 if trouble is None else 1
+        recorded, troubles = recorded_by(
+            tracker, lambda run: run.record_training(result, folder), folder
+        )
+
+    def show(console: Console) -> None:
+        print_training(console, result, full=output.full)
+        print_whereabouts(console, folder, recorded, "summary.csv, per_user.parquet, model/ …")
+        _print_use(console, folder, recorded, str(result.per_user["user_id"][0]))
+
+    run_id = None if recorded is None else recorded.run_id
+    rows = result.summary.to_dicts()
+    return Outcome(training.name, folder, rows, show, run_id, troubles)
 
 
 def _print_use(console: Console, folder: Path, recorded: Recorded | None, user: str) -> None:
@@ -65,30 +63,12 @@ def _print_use(console: Console, folder: Path, recorded: Recorded | None, user: 
     if not (folder / MODEL).is_dir():
         console.print("The model is not stored: only those of recsys.RECOMMENDERS are.")
         return
-    name = folder if recorded is None else recorded.run_id
-    console.print(f"Feed    python -m pipelines.feed {name} {user}", soft_wrap=True)
+    name = str(folder) if recorded is None else recorded.run_id
+    console.print(f"Feed    {command('feed', name, user)}", soft_wrap=True)
     if recorded is not None and recorded.model_id is not None:
-        where = "" if not recorded.is_local else f"MLFLOW_TRACKING_URI={recorded.uri} "
-        command = f"mlflow models serve -m models:/{recorded.model_id} --env-manager local"
-        command += " --port 5001"
-        console.print(f"Serve   {where}{command}", soft_wrap=True)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m pipelines.train",
-        description="Train one recommender on a log and test it on what people liked later.",
-    )
-    parser.add_argument(
-        "config", metavar="CONFIG", help="YAML file, such as configs/train/als.yaml"
-    )
-    parser.add_argument(
-        "overrides",
-        metavar="key=value",
-        nargs="*",
-        help="changes to it, dots for nested keys: recommender.factors=64 k=10 test_days=3",
-    )
-    return parser
+        store = f"MLFLOW_TRACKING_URI={shlex.quote(recorded.uri)} " if recorded.is_local else ""
+        serve = f"mlflow models serve -m models:/{recorded.model_id} --env-manager local"
+        console.print(f"Serve   {_PATH} {store}{serve} --port 5001", soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ class Search:
             with whole(self.folder / "trials.csv") as part:
                 self.trials.write_csv(part)
             with whole(self.folder / "best.yaml") as part:
-                text = config_text(best, self.folder, "pipelines.train")
+                text = config_text(best, self.folder, "train")
                 part.write_text(text.replace("/config.yaml", "/best.yaml", 1), encoding="utf-8")
 
     def _spec(self, options: Mapping[str, Any]) -> Any:

@@ -3,14 +3,18 @@
 import doctest
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import typer
 import yaml
 
+from pipelines import cli
+from pipelines.program import config_in
 from recsys import MEASURES, load_studies, load_training
 from recsys.measures.attention_rows import EXPOSURE_FORMULAS
 from recsys.study.tables.registry import TABLES
@@ -18,6 +22,15 @@ from recsys.study.tables.table import COMMON
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").glob("*.md"))]
+CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
+MADE = {
+    "run": "configs/demo.yaml",
+    "train": "configs/train/als.yaml",
+    "tune": "configs/tune/als.yaml",
+    "validate": "configs/validate.yaml",
+    "prove": "configs/prove.yaml",
+}
+"""What a `make` target runs unless it is told otherwise."""
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"# (\w+\.py)\n")
 
@@ -88,17 +101,55 @@ def test_configs_load(document):
         (load_training if "recommender" in content else load_studies)(content)
 
 
-@each_document
-def test_commands_name_configs_with_keys_that_they_have(document):
-    """What a `make run CONFIG=… ARGS="…"` would load; `make run` alone is the demo."""
-    for line in "\n".join(blocks(document, "sh")).splitlines():
-        found = re.match(r"make (run|train|tune)\b(?: CONFIG=(\S+))?(?: ARGS=\"(.+?)\")?", line)
-        if found is None or ".parquet" in line:
+def commands(path):
+    """Words after `recsys` of all commands in a document or config header, `make` spelled out."""
+    text = path.read_text(encoding="utf-8")
+    header = re.findall(r"^#   (.+)$", text, re.MULTILINE) if path.suffix == ".yaml" else []
+    prose = "" if path.suffix == ".yaml" else re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
+    shell = "\n".join(blocks(path, "sh")).replace("\\\n", " ").splitlines()
+    typed = [
+        *header,
+        *shell,
+        *re.findall(r"`([^`]+)`", prose),
+    ]
+    for line in (" ".join(line.split()) for line in typed):
+        made = re.match(r"make (run|train|tune|validate|prove|ui)\b(?: CONFIG=(\S+))?(.*)", line)
+        if made is not None:
+            target, config, rest = made.groups()
+            given = re.search(r"\bARGS=(?:\"(.+?)\"|(\S+))", rest)
+            args = "" if given is None else given[1] or given[2]
+            yield [target, *filter(None, [config or MADE.get(target)]), *shlex.split(args)]
+        elif re.match(r"\.venv/bin/recsys |python -m pipelines\.\w+ ", line):
+            words = re.split(r" > | \| ", line.replace("python -m pipelines.", "recsys "))[0]
+            yield shlex.split(words, comments=True)[1:]
+
+
+@pytest.mark.parametrize("path", [*DOCUMENTS, *CONFIGS], ids=lambda path: path.name)
+def test_commands_work_as_printed(path):
+    """Their words are those of a program, their configs are there and have the keys they change."""
+    programs = typer.main.get_command(cli.app).commands
+    for name, *words in commands(path):
+        if name == "--help":
             continue
-        target, config, args = found.groups()
-        config = config or {"run": "configs/demo.yaml"}.get(target, "configs/train/als.yaml")
-        given = [word for word in (args or "").split() if "=" in word]
-        (load_studies if target == "run" else load_training)(ROOT / config, given)
+        context = programs[name].make_context(name, cli._spread([name, *words])[1:])
+        config, changes = (context.params.get(key) for key in ("config", "changes"))
+        config, changes = config_in([*filter(None, [config]), *(changes or ())], MADE.get(name, ""))
+        if "…" in "".join(words):  # left to the reader
+            continue
+        if (ROOT / config).is_file():
+            load = load_training if name in ("train", "tune") else load_studies
+            load(ROOT / config, changes)
+        else:
+            assert not config.startswith("configs/") or "<" in config, (name, words)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_a_config_opens_with_the_command_that_runs_it(path):
+    where = path.relative_to(ROOT).as_posix()
+    name = where.split("/")[1] if where.count("/") == 2 else path.stem
+    program = name if name in ("train", "tune", "validate", "prove") else "run"
+    opening = path.read_text(encoding="utf-8").split("\nname:")[0]
+    assert f"#   .venv/bin/recsys {program} {where}" in opening
 
 
 @each_document

@@ -8,6 +8,8 @@ from rich.table import Table
 
 from pipelines.report.section import Section
 
+_MOST_ROWS = 50
+
 
 def stdout() -> Console:
     """100 columns where nobody looks: in a pipe or a file."""
@@ -15,18 +17,25 @@ def stdout() -> Console:
     return Console(width=width, highlight=False, emoji=False, markup=False)
 
 
-def print_section(console: Console, section: Section, name_width: int = 28) -> None:
+def print_section(
+    console: Console, section: Section, name_width: int = 28, *, full: bool = True
+) -> None:
     """Prints a title, a table and sentences.
 
     Args:
         console: where to.
         section: what.
         name_width: the first column is folded beyond it.
+        full: whether all rows of a long table are printed, and not the first 50.
     """
     if section.title:
         console.print(section.title, style="bold")
-    if section.rows:
-        console.print(_table(section.columns, section.rows, name_width))
+    rows = section.rows if full else section.rows[:_MOST_ROWS]
+    if rows:
+        console.print(_table(section.columns, rows, name_width))
+    if len(rows) < len(section.rows):
+        more = len(section.rows) - len(rows)
+        console.print(f"({more:,} more rows are not printed; --full prints them)")
     for line in section.lines:
         console.print(line)
     console.print()

@@ -20,19 +20,21 @@ class StudyProgress:
     """A context manager to hand to `recsys.run` as its `progress`.
 
     Args:
-        what: what is counted.
+        what: what is counted, such as `cells`.
+        silent: whether nothing is to be seen of it.
 
     Attributes:
-        done: cells finished so far.
-        total: cells in all; set it before the block begins.
+        what: what is counted.
+        done: how many are finished.
+        total: how many there are; set it before the block begins.
     """
 
-    def __init__(self, what: str = "cells") -> None:
-        self._what = what
+    def __init__(self, what: str = "cells", *, silent: bool = False) -> None:
+        self.what = what
         self.done = 0
         self.total = 0
         self._start = time.monotonic()
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(stderr=True, highlight=False, quiet=silent)
         self._bar = Progress(
             TextColumn(what),
             BarColumn(bar_width=30),
@@ -43,7 +45,7 @@ class StudyProgress:
             TextColumn("{task.fields[last]}", markup=False),
             console=self._console,
             transient=True,
-            disable=not self._console.is_terminal,
+            disable=silent or not self._console.is_terminal,
         )
         self._task = self._bar.add_task(what, total=None, last="")
 
@@ -62,12 +64,12 @@ class StudyProgress:
         self._bar.stop()
 
     def __call__(self, done: int, total: int, name: str) -> None:
-        """Says that a cell is done."""
+        """Says that one more is done."""
         self.done = done
         if self._console.is_terminal:
             self._bar.update(self._task, completed=done, last=name)
         else:
-            line = f"{done}/{total} {self._what}, {self._times(done, total)}: {name}"
+            line = f"{done}/{total} {self.what}, {self._times(done, total)}: {name}"
             self._console.print(line, markup=False, soft_wrap=True)
 
     def part(self, prefix: str) -> Callable[[int, int, str], None]:

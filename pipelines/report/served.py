@@ -20,16 +20,17 @@ _FLOORS = {
 }
 
 
-def print_served(console: Console, name: str, result: FeedComparison) -> None:
+def print_served(console: Console, name: str, result: FeedComparison, *, full: bool = True) -> None:
     """Prints what a comparison found.
 
     Args:
         console: where to.
         name: what it is called.
         result: what `recsys.compare_feeds` gave.
+        full: whether all rows of long tables are printed.
     """
     for section in served_sections(name, result):
-        print_section(console, section, 36)
+        print_section(console, section, 36, full=full)
     for note in result.notes:
         console.print(f"Note: {note}", style="yellow")
     console.print()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from pipelines.program import command
 from pipelines.report.comparison import comparison_sections
 from pipelines.report.console import print_section
 from pipelines.report.headline import Headline
@@ -20,28 +21,32 @@ from recsys.study.result import StudyResult
 _MOST_FOLDERS = 8
 
 
-def print_summary(console: Console, result: StudyResult) -> None:
+def print_summary(console: Console, result: StudyResult, *, full: bool = True) -> None:
     """Prints what a study found.
 
     Args:
         console: where to.
         result: of a world or of a log.
+        full: whether all rows of long tables are printed.
     """
     sections = world_sections if isinstance(result.study.source, World) else log_sections
     for section in sections(Headline(result)):
-        print_section(console, section)
+        print_section(console, section, full=full)
     _print_notes(console, result.notes)
 
 
-def print_comparison(console: Console, results: Sequence[StudyResult]) -> None:
+def print_comparison(
+    console: Console, results: Sequence[StudyResult], *, full: bool = True
+) -> None:
     """Prints what was found in the variants of a study, side by side.
 
     Args:
         console: where to.
         results: of one group, in its order.
+        full: whether all rows of long tables are printed.
     """
     for section in comparison_sections({str(r.study.variant): Headline(r) for r in results}):
-        print_section(console, section)
+        print_section(console, section, full=full)
     _print_notes(console, tuple(_shared_notes(results)))
 
 
@@ -106,7 +111,7 @@ def print_group_whereabouts(
 def _page(recorded: Recorded, page: str) -> str | None:
     """How to open a page of the store; None if it has none."""
     if recorded.is_local:
-        return f"make ui, then http://127.0.0.1:5000/{page}"
+        return f"{command('ui')}, then http://127.0.0.1:5000/{page}"
     if recorded.uri.startswith("http"):
         return f"{recorded.uri.rstrip('/')}/{page}"
     return None

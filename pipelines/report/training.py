@@ -23,15 +23,16 @@ _SHORT = {"precision": "prec.", "hit_rate": "hits", "popularity_lift": "lift", "
 """Headings that would not fit otherwise."""
 
 
-def print_training(console: Console, result: TrainingResult) -> None:
+def print_training(console: Console, result: TrainingResult, *, full: bool = True) -> None:
     """Prints the metrics of a training run.
 
     Args:
         console: where to.
         result: what `recsys.train` gave.
+        full: whether all rows of long tables are printed.
     """
     for section in training_sections(result):
-        print_section(console, section, 32)
+        print_section(console, section, 32, full=full)
 
 
 def training_sections(result: TrainingResult) -> tuple[Section, ...]:

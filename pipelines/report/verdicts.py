@@ -24,6 +24,8 @@ def print_verdicts(
     verdicts: pl.DataFrame,
     titles: Mapping[int, str] = CHECKS,
     of: str = "served by",
+    *,
+    full: bool = True,
 ) -> None:
     """Prints each figure with target, tolerance, 95 % interval over seeds, and verdict.
 
@@ -32,12 +34,14 @@ def print_verdicts(
         verdicts: as `recsys.checks.validation.run.judge` gives them.
         titles: of the checks, by number.
         of: what tells one figure of a quantity from another.
+        full: whether all rows of long tables are printed.
     """
     columns = ("figure", of, "target", "tolerance", "measured", "verdict")
     rows = list(verdicts.iter_rows(named=True))
     for number, of_check in groupby(rows, key=lambda row: row["check"]):
         lines = tuple(_line(row) for row in of_check)
-        print_section(console, Section(f"{number}. {titles[number]}", columns, lines), 38)
+        section = Section(f"{number}. {titles[number]}", columns, lines)
+        print_section(console, section, 38, full=full)
     counts = Counter(row["verdict"] for row in rows)
     total = f"{counts['holds']} hold, {counts['fails']} fail, {counts['unclear']} are unclear"
     fewest, most = (end(row["n_seeds"] for row in rows) for end in (min, max))

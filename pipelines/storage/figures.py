@@ -125,7 +125,7 @@ def save_verdicts(
         The directory: verdicts.csv, measured.csv and config.yaml.
     """
     tables = {"verdicts": verdicts, "measured": measured}
-    return _save(study, tables, root, "pipelines.validate")
+    return _save(study, tables, root, "validate")
 
 
 def save_proof(study: Study, proof: Proof, root: Path = PROOFS) -> Path:
@@ -140,7 +140,7 @@ def save_proof(study: Study, proof: Proof, root: Path = PROOFS) -> Path:
         The directory: verdicts.csv, a file for each of the proof's tables, plots if there are any,
         and config.yaml.
     """
-    place = _save(study, {"verdicts": proof.verdicts, **proof.tables}, root, "pipelines.prove")
+    place = _save(study, {"verdicts": proof.verdicts, **proof.tables}, root, "prove")
     with explained(place):
         for name, svg in plots_of(proof).items():
             with whole(place / f"{name}.svg") as part:

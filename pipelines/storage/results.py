@@ -131,7 +131,7 @@ def save_training(result: TrainingResult, root: Path = TRAININGS) -> Path:
             with whole(place / f"{name}.parquet") as part:
                 getattr(result, name).write_parquet(part)
         with whole(place / "config.yaml") as part:
-            part.write_text(config_text(result.training, place, "pipelines.train"), "utf-8")
+            part.write_text(config_text(result.training, place, "train"), "utf-8")
         with whole(place / "notes.txt") as part:
             part.write_text("".join(f"{note}\n" for note in result.notes), encoding="utf-8")
         if ":" not in result.training.recommender.kind:
@@ -192,8 +192,8 @@ def _save_model(result: TrainingResult, place: Path) -> None:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def config_text(study: Study | Training, place: Path, program: str = "pipelines.run") -> str:
+def config_text(study: Study | Training, place: Path, program: str = "run") -> str:
     """The config with every default written out; it can be run as it stands."""
-    command = f"# python -m {program} {(place / 'config.yaml').as_posix()}\n"
+    command = f"# .venv/bin/recsys {program} {(place / 'config.yaml').as_posix()}\n"
     content = study.model_dump(mode="json", exclude_none=True)
     return command + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)

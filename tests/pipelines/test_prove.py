@@ -1,4 +1,4 @@
-"""`pipelines.prove`: claims on the terminal, in files, plots and MLflow; stopped and resumed."""
+"""`recsys prove`: claims on the terminal, in files, plots and MLflow; stopped and resumed."""
 
 import polars as pl
 import pytest

@@ -1,4 +1,4 @@
-"""`pipelines.train` and `pipelines.feed`: the table, files, the MLflow run and its model."""
+"""`recsys train` and `recsys feed`: the table, files, the MLflow run and its model."""
 
 import contextlib
 import json
@@ -98,7 +98,7 @@ def test_every_recommender_has_a_config(name):
 def test_every_config_loads_and_says_how_to_run_it(path):
     training = recsys.load_training(path)
     assert training.name == f"train-{path.stem}"
-    assert f"python -m pipelines.train configs/train/{path.name}" in path.read_text()
+    assert f".venv/bin/recsys train configs/train/{path.name}" in path.read_text()
 
 
 # Files and the terminal
@@ -113,7 +113,7 @@ def test_the_table_is_that_of_the_library(there, folder, capsys):
     for word in ("incumbents", "newcomers", "hot", "warm", "NDCG", "users"):
         assert word in printed
     assert max(len(line) for line in printed.splitlines() if "  " in line) <= 100
-    assert f"python -m pipelines.feed data/training/{folder.name}" in printed
+    assert f".venv/bin/recsys feed data/training/{folder.name}" in printed
     summary = pl.read_csv(folder / "summary.csv")
     assert summary["value"].to_list() == result.summary["value"].to_list()
     assert pl.read_parquet(folder / "per_user.parquet").equals(result.per_user)

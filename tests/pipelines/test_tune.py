@@ -1,4 +1,4 @@
-"""`pipelines.tune`: trials in files and MLflow, seeded, resumed to the same bits."""
+"""`recsys tune`: trials in files and MLflow, seeded, resumed to the same bits."""
 
 from pathlib import Path
 
@@ -56,7 +56,7 @@ def trials():
 def test_every_config_loads_and_says_how_to_run_it(path):
     training = load_training(path)
     assert training.tune is not None
-    assert f"python -m pipelines.tune configs/tune/{path.name}" in path.read_text()
+    assert f".venv/bin/recsys tune configs/tune/{path.name}" in path.read_text()
 
 
 def test_trials_are_evaluated_on_the_validation_part(config, capsys):
@@ -83,7 +83,7 @@ def test_trials_are_evaluated_on_the_validation_part(config, capsys):
     assert chosen.tune is None
     for option in ("neighbours", "shrinkage"):
         assert chosen.recommender.options[option] == best[option]
-    assert f"python -m pipelines.train {folder()}/best.yaml" in printed
+    assert f".venv/bin/recsys train {folder()}/best.yaml" in printed
     assert train([str(folder() / "best.yaml")]) == 0
 
 

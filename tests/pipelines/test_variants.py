@@ -4,8 +4,8 @@ import contextlib
 import dataclasses
 import io
 import shutil
-import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import polars as pl
@@ -60,7 +60,7 @@ def results(compared: Path) -> list[StudyResult]:
 def _ran(monkeypatch: pytest.MonkeyPatch, stop_after: float = float("inf")) -> list[str]:
     """Studies and cells that are really run; Ctrl-C comes after so many."""
     ran: list[str] = []
-    run_cell: Callable[[Cell, Sources], CellResult] = sys.modules["recsys.study.run"].run_cell
+    run_cell: Callable[[Cell, Sources], CellResult] = import_module("recsys.study.run").run_cell
 
     def counted(cell: Cell, sources: Sources) -> CellResult:
         if len(ran) >= stop_after:
@@ -69,7 +69,7 @@ def _ran(monkeypatch: pytest.MonkeyPatch, stop_after: float = float("inf")) -> l
         ran.append(f"{cell.study.name} {cell.name}")
         return result
 
-    monkeypatch.setattr(sys.modules["recsys.study.run"], "run_cell", counted)
+    monkeypatch.setattr(import_module("recsys.study.run"), "run_cell", counted)
     return ran
 
 
@@ -138,7 +138,7 @@ def test_interrupted_comparison_goes_on_where_it_stopped(
     assert ": calm: als-seed-1" in message
     assert ": busy: trending-seed-0" in message
     assert "Interrupted with 5 of 8 cells done" in message
-    assert f"python -m pipelines.run both.yaml {QUIET} workers=1 --each" in message
+    assert f".venv/bin/recsys run both.yaml {QUIET} workers=1 --each" in message
     assert _folders(fresh_both).keys() == {"both-calm"}
     rest = _ran(monkeypatch)
     assert main(["both.yaml", QUIET]) == 0

@@ -386,7 +386,7 @@ def test_whereabouts_name_the_run() -> None:
     print_whereabouts(console, Path("data/studies/tiny-0"), recorded)
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert "data/studies/tiny-0" in text
-    assert "make ui" in text
+    assert ".venv/bin/recsys ui, then" in text
     assert "http://127.0.0.1:5000/#/experiments/1/runs/abc" in text
 
 
