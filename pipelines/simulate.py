@@ -27,7 +27,7 @@ from recsys.config import OwnLog, Study, World
 from recsys.core.errors import ConfigError
 from recsys.world.arms import ARMS
 from recsys.world.frames import Day, events_frame, items_frame, users_frame
-from recsys.world.people.notes import first_day
+from recsys.world.people.posts import first_day
 from recsys.world.run import Run
 
 _SHEET = "datasheet.json"
@@ -139,7 +139,7 @@ def _write(part: Path, whence: Whence, threads: int, progress: StudyProgress) ->
             )
             _parquet(frame, part / "events" / f"{_date(world, day)}.parquet")
             progress(number, progress.total, f"{_date(world, day)}, {day.user.size:,} events")
-    users, items = users_frame(world, run.people), items_frame(world, run.notes)
+    users, items = users_frame(world, run.people), items_frame(world, run.posts)
     _parquet(users, part / "users.parquet")
     _parquet(items, part / "items.parquet")
     sheet = datasheet(whence, tally, users, items, _sums(part))

@@ -34,7 +34,10 @@ event.register("numba:compile", compiling)
 
 def cpu_seconds():
     """Of this process and of those that it has waited for, without numba's compiler."""
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    used = [
+        resource.getrusage(composition)
+        for composition in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    ]
     return sum(each.ru_utime + each.ru_stime for each in used) - compiling.seconds
 
 

@@ -47,7 +47,7 @@ def blocks(document, language):
 
 @pytest.fixture
 def somewhere(tmp_path, monkeypatch):
-    """An empty directory but for the configs, as where a reader tries things out."""
+    """An empty directory but for the configs, as where a user tries things out."""
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -56,7 +56,7 @@ def somewhere(tmp_path, monkeypatch):
 
 @each_document
 def test_python_runs(document, somewhere):
-    """As a reader would, in turn; a block that begins with a file's name is that file."""
+    """As a user would, in turn; a block that begins with a file's name is that file."""
     names = {"__name__": "__main__"}
     for code in blocks(document, "python"):
         named = FILE.match(code.lstrip("\n"))
@@ -134,7 +134,7 @@ def test_commands_work_as_printed(path):
         context = programs[name].make_context(name, cli._spread([name, *words])[1:])
         config, changes = (context.params.get(key) for key in ("config", "changes"))
         config, changes = config_in([*filter(None, [config]), *(changes or ())], MADE.get(name, ""))
-        if "…" in "".join(words):  # left to the reader
+        if "…" in "".join(words):  # left to the user
             continue
         if (ROOT / config).is_file():
             load = load_training if name in ("train", "tune") else load_studies
@@ -183,7 +183,7 @@ def test_every_measure_is_explained():
 
 
 def test_every_table_of_a_study_is_traced():
-    """One table of docs/measures.md says of each file: arms, days, readers, formula."""
+    """One table of docs/measures.md says of each file: arms, days, users, formula."""
     tables = set(TABLES) - {"measures"}
     text = (ROOT / "docs" / "measures.md").read_text(encoding="utf-8")
     section = text.split("## Where a figure comes from")[1].split("\n## ")[0]

@@ -71,7 +71,7 @@ def test_unknown_names_do_not_resolve():
 
 
 def part_of(module):
-    """The part of recsys that a module belongs to: `world` of `recsys.world.people.notes`."""
+    """The part of recsys that a module belongs to: `world` of `recsys.world.people.posts`."""
     return [*module.split("."), "__init__"][1]
 
 
@@ -155,8 +155,8 @@ def test_names_for_type_checkers_are_those_that_load():
 
 def test_the_walk_finds_imports(tmp_path):
     file = tmp_path / "leak.py"
-    file.write_text("def f():\n    from recsys.world import notes\n    import mlflow.pyfunc\n")
-    assert set(imported(file)) == {"recsys.world", "recsys.world.notes", "mlflow.pyfunc"}
+    file.write_text("def f():\n    from recsys.world import posts\n    import mlflow.pyfunc\n")
+    assert set(imported(file)) == {"recsys.world", "recsys.world.posts", "mlflow.pyfunc"}
 
 
 def tests_named(path):

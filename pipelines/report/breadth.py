@@ -1,4 +1,4 @@
-"""Beyond means: to how many a feed is worth more, whom it strikes, and how attention falls."""
+"""Beyond means: how many users gain or lose, who they are, and how attention is spread."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -16,13 +16,15 @@ _MOST_ROWS, _MOST_GROUPS = 24, 8
 _CLICKS = "ndcg"
 _WITHOUT = "without newcomers"
 _UNTESTED = "Not tested: p above says whether leaving out as many others matters as much."
-_PLACEBOS = "who: less the placebos' mean; in brackets, less the ends of {:.0f} % of the placebos."
-_FALL = {"gini_notes": "Gini", "coverage": "notes shown"}
+_PLACEBOS = (
+    "composition: less the placebos' mean; in brackets, less the ends of {:.0f} % of the placebos."
+)
+_FALL = {"gini_posts": "Gini", "coverage": "posts shown"}
 _FALL_WORDS = (
-    "Gini: how unevenly notes are looked at, 0 all alike, 100 one has all. notes shown: those that",
+    "Gini: how unevenly posts are looked at, 0 all alike, 100 one has all. posts shown: those that",
     "are in any feed, of those that can be served.",
 )
-_THEIRS = " newcomers': looks that fall on their notes."
+_THEIRS = " newcomers': looks that fall on their posts."
 
 
 def wins_sections(figures: Headline, order: list[Variant]) -> Iterator[Section]:
@@ -38,7 +40,7 @@ def wins_sections(figures: Headline, order: list[Variant]) -> Iterator[Section]:
     words: tuple[str, ...]
     if isinstance(figures.result.study.source, World):
         measure, twin, words = "utility", ("retrain", "control"), ()
-        title = "To how many are they worth more?  (% of incumbents; with the influx or without)"
+        title = "How many users gain, how many lose?  (% of incumbents)"
     else:
         measure, twin, words = _CLICKS, (_WITHOUT,), (_UNTESTED,)
         title = "How many are served better with the newcomers?  (% of the panel, by NDCG)"
@@ -74,7 +76,7 @@ def group_sections(
     if groups.is_empty():
         return
     mixes = ("language_format",) if isinstance(source, World) else tuple(source.attributes)
-    primaries = {"notes": "notes"} | {mix: "mix" for mix in mixes[:1] if figures.has(mix)}
+    primaries = {"posts": "posts"} | {mix: "mix" for mix in mixes[:1] if figures.has(mix)}
     lines: list[tuple[str, ...]] = []
     cut = False
     for variant in order:
@@ -86,10 +88,10 @@ def group_sections(
         cut |= len(its) < len(every)
         lines.append((name_of(variant), *[""] * (2 * len(primaries) + 1)))
         lines += (row for _, _, row in its)
-    columns = [part for title in primaries.values() for part in (title, "who")]
-    what = "total drift of notes and mix" if len(primaries) > 1 else "total drift of notes"
+    columns = [part for title in primaries.values() for part in (title, "composition")]
+    what = "total drift of posts and mix" if len(primaries) > 1 else "total drift of posts"
     yield Section(
-        f"Whom does it strike?  ({what}, and who of it, in points)",
+        f"Whom does it strike?  ({what}, and composition of it, in points)",
         ("recommender", "people", *columns),
         tuple(lines),
         (
@@ -123,7 +125,7 @@ def _of_variant(groups: pl.DataFrame, variant: Variant, measures: tuple[str, ...
         for name in measures:
             row = found.get(name, {})
             mark = " †" if row.get("saturated") else ""
-            cells += [number(row.get("total")), interval(row, "who") + mark]
+            cells += [number(row.get("total")), interval(row, "composition") + mark]
         lines.append((str(attribute), people, (f"  {attribute} {_short(str(group))}", *cells)))
     return lines
 
@@ -141,7 +143,7 @@ def _short(group: str) -> str:
 
 
 def exposure_sections(figures: Headline, order: list[Variant]) -> Iterator[Section]:
-    """How incumbents' attention falls on notes, without and with the influx.
+    """How incumbents' attention falls on posts, without and with the influx.
 
     Args:
         figures: of a study.
@@ -162,10 +164,10 @@ def exposure_sections(figures: Headline, order: list[Variant]) -> Iterator[Secti
         lines.append((name_of(variant), *cells, *([] if is_log else [number(theirs)])))
     if not known or all(set(line[1:]) <= {DASH, f"{DASH} → {DASH}"} for line in lines):
         return
-    who = "newcomers" if is_log else "influx"
+    composition = "newcomers" if is_log else "influx"
     first, last = _FALL_WORDS
     yield Section(
-        f"How does incumbents' attention fall?  (in %; without → with the {who})",
+        f"How does incumbents' attention fall?  (in %; without → with the {composition})",
         ("recommender", *(_FALL[name] for name in known), *([] if is_log else ["newcomers'"])),
         tuple(lines),
         (first, last if is_log else last + _THEIRS),

@@ -13,15 +13,15 @@ from recsys.world.arms import GATES
 
 _TITLES = {
     "language_format": "mix of languages and formats (points of TV)",
-    "newcomer_share": "attention to newcomers' notes (points of share)",
-    "one_step": "notes, one step (points of 1 - FRBO)",
+    "newcomer_share": "attention to newcomers' posts (points of share)",
+    "one_step": "posts, one step (points of 1 - FRBO)",
 }
 _SEEN = 0.0005
 """Less is printed as 0."""
 _PARTS = ("shapley", "first_in", "last_in")
 _WORDS = (
     "part      Shapley value: the mean of what a channel adds, over all orders of opening them;",
-    "          parts sum to who, influx - placebo",
+    "          parts sum to composition, influx - placebo",
     "first in  what it does with all the others closed",
     "last in   what closing it alone would take away",
     *(f"{gate:<11}{what}" for gate, what in GATES.items()),
@@ -63,7 +63,7 @@ def _lines(rows: Mapping[Any, Mapping[str, Any]], variant: Variant, measure: str
     total = rows.get((variant, measure, "total", "all"))
     if total is None:
         return
-    yield (f"{name_of(variant)}: who", _with_ends(total), "", "")
+    yield (f"{name_of(variant)}: composition", _with_ends(total), "", "")
     for gate in GATES:
         yield (f"  {gate}", *(_with_ends(rows[variant, measure, part, gate]) for part in _PARTS))
 
@@ -131,7 +131,7 @@ def save_channels_plot(result: StudyResult, path: Path) -> None:
         .properties(
             title=alt.TitleParams(
                 f"{result.study.name}: through which channels?",
-                subtitle=["Parts (Shapley values) sum to who. Lines: 95 % intervals."],
+                subtitle=["Parts (Shapley values) sum to composition. Lines: 95 % intervals."],
             )
         )
     )

@@ -32,7 +32,7 @@ def comparison_sections(variants: Mapping[str, Headline]) -> Iterator[Section]:
     if worlds:
         yield _across(worlds, _slots)
         if any(figures.has("utility") for figures in worlds.values()):
-            yield _across(worlds, _mix_and_worth)
+            yield _across(worlds, _mix_and_utility)
         lines = (line for f in worlds.values() for line in words(f, f.variants).lines)
         yield Section("", lines=tuple(dict.fromkeys(lines)))
     if logs:
@@ -78,7 +78,7 @@ def _slots(figures: Headline) -> Section:
     return Section(title, columns[:-1], tuple(row[:-1] for row in rows), lines)
 
 
-def _mix_and_worth(figures: Headline) -> Section:
+def _mix_and_utility(figures: Headline) -> Section:
     rows = []
     for recommender in figures.variants:
         mix = figures.drift(recommender, "language_format")
@@ -94,13 +94,13 @@ def _mix_and_worth(figures: Headline) -> Section:
             )
         )
     return Section(
-        "What became of their mix, and of what the feeds are worth?",
-        ("recommender", "mix moved", "total", "English", "worth", "change", "newcomers get"),
+        "What became of their mix and of their utility?",
+        ("recommender", "mix moved", "total", "English", "utility", "change", "newcomers get"),
         tuple(rows),
         (
             "mix: % of slots of another language or format. English: % of slots, without → with "
             "influx.",
-            "worth: clicks per 100 looks without influx; change in % of that. Levels are their "
+            "utility: clicks per 100 looks without influx; change in % of that. Levels are their "
             "world's own.",
         ),
     )

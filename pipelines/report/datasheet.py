@@ -17,8 +17,8 @@ from recsys.config.world import World
 from recsys.logs.schema import KINDS
 from recsys.world.frames import Day
 from recsys.world.life import Acts, life_rows
-from recsys.world.people.notes import NoteTable
 from recsys.world.people.population import FORMATS, LANGUAGES, People
+from recsys.world.people.posts import PostTable
 
 LICENCE = "Synthetic data; nobody in it is real. Apache-2.0, as the code that made it."
 _COHORTS = ("incumbent", "newcomer")
@@ -44,13 +44,13 @@ class Tally:
 
     world: World
     kinds: NDArray[np.int64] = field(init=False)
-    """(2, kinds) events written, by cohort of the reader."""
+    """(2, kinds) events written, by cohort of the user."""
     impressions: NDArray[np.int64] = field(init=False)
-    """(2, languages) by cohort of the reader and language of the note."""
+    """(2, languages) by cohort of the user and language of the post."""
     visits_by_clicks: NDArray[np.int64] = field(init=False)
     """(2, ranks + 1)."""
     comments: NDArray[np.int64] = field(init=False)
-    """(languages of readers, languages of notes, topics)."""
+    """(languages of users, languages of posts, topics)."""
     days: list[dict[str, Any]] = field(default_factory=list)
     """One row a day."""
 
@@ -62,8 +62,8 @@ class Tally:
         self.visits_by_clicks = np.zeros((2, ranks + 1), dtype=np.int64)
         self.comments = np.zeros((languages, languages, topics), dtype=np.int64)
 
-    def add(self, day: Day, people: People, given: tuple[NoteTable, NoteTable]) -> None:
-        """Counts a day; `people` and notes as they are `given` to cohorts are the run's, so far."""
+    def add(self, day: Day, people: People, given: tuple[PostTable, PostTable]) -> None:
+        """Counts a day; `people` and posts as they are `given` to cohorts are the run's, so far."""
         acts, traffic = Acts.of(self.world, day, people, given), day.traffic
         self.kinds += acts.kinds
         self.impressions += traffic.impressions
@@ -117,10 +117,10 @@ def datasheet(
             "creators_by_cohort": _by_cohort(
                 [_incumbents(creators), creators.height - _incumbents(creators)]
             ),
-            "notes": items.height,
-            "notes_by_language": _counted(items["language"], LANGUAGES),
-            "notes_by_format": _counted(items["format"], FORMATS),
-            "notes_by_topic": _counted(items["topic"], tuple(world.population.incumbents.topics)),
+            "posts": items.height,
+            "posts_by_language": _counted(items["language"], LANGUAGES),
+            "posts_by_format": _counted(items["format"], FORMATS),
+            "posts_by_topic": _counted(items["topic"], tuple(world.population.incumbents.topics)),
             "events": int(tally.kinds.sum()),
             "events_by_kind": dict(zip(_KINDS, tally.kinds.sum(axis=0).tolist(), strict=True)),
             "impressions": int(tally.impressions.sum()),
@@ -139,16 +139,16 @@ def _incumbents(users: pl.DataFrame) -> int:
 
 
 def _rates(tally: Tally) -> dict[str, Any]:
-    """Rates of all readers and of each cohort; null where nothing was counted."""
+    """Rates of all users and of each cohort; null where nothing was counted."""
     both = {"all": slice(None), "incumbent": slice(0, 1), "newcomer": slice(1, 2)}
-    return {who: _rates_of(tally, who, part) for who, part in both.items()}
+    return {composition: _rates_of(tally, composition, part) for composition, part in both.items()}
 
 
-def _rates_of(tally: Tally, who: str, part: slice) -> dict[str, Any]:
+def _rates_of(tally: Tally, composition: str, part: slice) -> dict[str, Any]:
     kinds = dict(zip(_KINDS, tally.kinds[part].sum(axis=0).tolist(), strict=True))
     shown = int(tally.impressions[part].sum())
     by_clicks = tally.visits_by_clicks[part].sum(axis=0)
-    cohorts = _COHORTS if who == "all" else (who,)
+    cohorts = _COHORTS if composition == "all" else (composition,)
     person_days = sum(day["there"][cohort] for day in tally.days for cohort in cohorts)
     active_days = sum(day["active"][cohort] for day in tally.days for cohort in cohorts)
     return {
@@ -180,12 +180,12 @@ def _spread(visits_by_clicks: NDArray[np.int64]) -> dict[str, float | int | None
 
 
 def _crossed(tally: Tally) -> dict[str, Any]:
-    """Comments by readers on notes in a language that is not their first."""
+    """Comments by users on posts in a language that is not their first."""
     topics = tuple(tally.world.population.incumbents.topics)
     directions = {
-        f"{reader} reader on {note} note": tally.comments[row, column]
-        for row, reader in enumerate(LANGUAGES)
-        for column, note in enumerate(LANGUAGES)
+        f"{user} user on {post} post": tally.comments[row, column]
+        for row, user in enumerate(LANGUAGES)
+        for column, post in enumerate(LANGUAGES)
         if row != column
     }
     return {
@@ -226,12 +226,12 @@ _FILES = """## Files
 | file | a row is | columns |
 |---|---|---|
 | `users.parquet` | a person | user_id · cohort · joined (newcomers) · key · language (first, and of the app) · skill_in_other_language (at the start) |
-| `items.parquet` | a note that was posted | item_id · published · creator_id (a user_id) · key · topic · language · format · product_tag · subtitled |
+| `items.parquet` | a post that was posted | item_id · published · creator_id (a user_id) · key · topic · language · format · product_tag · subtitled |
 | `events/DATE.parquet` | an event, in the order of time | user_id · item_id · timestamp (UTC) · kind · rank (1 = top of the visit's feed) · weight (what it adds to interest) |
 | `datasheet.json` | – | all numbers below and more, and the whole config of the world |
 | `SHA256SUMS` | a file | `sha256sum -c SHA256SUMS` checks every part |
 
-`key` is stable: it names a person or a note whatever else a run holds; ids are rows of one run.
+`key` is stable: it names a person or a post whatever else a run holds; ids are rows of one run.
 
 ```python
 import polars as pl, recsys
@@ -253,7 +253,7 @@ def _numbers(sheet: dict[str, Any]) -> str:
             ("users", counts["users"], *counts["users_by_cohort"].values()),
             ("who post", counts["creators"], *counts["creators_by_cohort"].values()),
             *(
-                (name.replace("_", " "), *(rates[who][name] for who in rates))
+                (name.replace("_", " "), *(rates[composition][name] for composition in rates))
                 for name in rates["all"]
             ),
         ],
@@ -262,12 +262,12 @@ def _numbers(sheet: dict[str, Any]) -> str:
 
 {by_cohort}
 
-- {counts["notes"]:,} notes: {_listed(counts["notes_by_language"])}
-- by format: {_listed(counts["notes_by_format"])}
+- {counts["posts"]:,} posts: {_listed(counts["posts_by_language"])}
+- by format: {_listed(counts["posts_by_format"])}
 - {counts["events"]:,} events: {_listed(kinds)}
 - {counts["impressions"]:,} impressions in {counts["visits"]:,} visits
-- {crossed["across"]:,} of {crossed["comments"]:,} comments are on a note that is not in the
-  reader's first language: {_listed(crossed["by_direction"])}
+- {crossed["across"]:,} of {crossed["comments"]:,} comments are on a post that is not in the
+  user's first language: {_listed(crossed["by_direction"])}
 
 Rates are over all days of the log. Visits per person and day, and the share active a day, count
 whoever is there: incumbents always (also those who have stopped coming), newcomers from arrival to
@@ -313,7 +313,7 @@ threads. Digest (sha256 of `SHA256SUMS`): `{sheet["digest"]}`.
 _LIMITS = """## Limits
 
 The behaviour follows a model with assumed coefficients (`world` in `datasheet.json`); it shows what
-such a platform does, not what any real platform or person did. `items.parquet` also holds notes
+such a platform does, not what any real platform or person did. `items.parquet` also holds posts
 that grew too old to be shown before the log begins: they could be shown in the days before it.
 """
 

@@ -17,7 +17,7 @@ _ENOUGH = 5
 _ENGLISH = "language:en"
 _SPREAD = {"mean": "English", "p50": "median", "p90": "p90", "top_tenth": "top tenth"}
 _PLOTTED = {"slots_changed": "% of slots", "language_format": "mix: % of slots of another kind"}
-_BAND = "with 95 %, who of all these days lies within its band at once"
+_BAND = "with 95 %, composition of all these days lies within its band at once"
 
 
 def daily_sections(result: StudyResult, order: list[Variant]) -> Iterator[Section]:
@@ -34,7 +34,7 @@ def daily_sections(result: StudyResult, order: list[Variant]) -> Iterator[Sectio
         english = _english(result, variant)
         yield Section(
             f"{DAILY}: {name_of(variant)}  (% of incumbents' slots; English with the influx)",
-            ("day", "changed", "noise", "placebo", "who", "band", *_SPREAD.values()),
+            ("day", "changed", "noise", "placebo", "composition", "band", *_SPREAD.values()),
             tuple(
                 _row(row, english.get(row["day"], {}))
                 for row in slots.filter(_of(variant)).iter_rows(named=True)
@@ -46,10 +46,10 @@ def daily_sections(result: StudyResult, order: list[Variant]) -> Iterator[Sectio
 def _words(slots: pl.DataFrame) -> tuple[str, ...]:
     """What the columns mean, below the last table."""
     full = (
-        f"†          a placebo or another seed changes {SATURATED:.0%} or more: no room to see who"
+        f"†          placebo or training noise is {SATURATED:.0%} or more: composition has no room"
     )
     return (
-        "placebo    what as many newcomers like the incumbents changed; changed - placebo = who",
+        "placebo    what as many more incumbents would change; changed - placebo = composition",
         f"band       {_BAND}: for a",
         "           day that you picked because it stands out, read the band, not the interval",
         "English    % of slots: mean over the incumbents, median, 90th percentile, and the mean of",
@@ -62,11 +62,11 @@ def _row(drift: Mapping[str, Any], english: Mapping[str, Any]) -> tuple[str, ...
     day = f"{drift['day']}{' †' if drift['saturated'] else ''}"
     changed = (number(drift[arm]) for arm in ("influx", "retrain", "placebo"))
     spread = (number(english.get(column)) for column in _SPREAD)
-    return (day, *changed, interval(drift, "who"), _band(drift), *spread)
+    return (day, *changed, interval(drift, "composition"), _band(drift), *spread)
 
 
 def _band(drift: Mapping[str, Any]) -> str:
-    low, high = drift["who_band_low"], drift["who_band_high"]
+    low, high = drift["composition_band_low"], drift["composition_band_high"]
     return DASH if low is None or high is None else f"[{number(low)}, {number(high)}]"
 
 
@@ -87,7 +87,7 @@ def _of(variant: Variant) -> pl.Expr:
 
 
 def daily_plot(result: StudyResult, order: list[Variant]) -> str:
-    """Total drift and *who* over the days, with the band of *who* shaded: SVG.
+    """Total drift and *composition* over the days, with the band of *composition* shaded: SVG.
 
     Args:
         result: of a study of a world.
@@ -119,13 +119,20 @@ def daily_plot(result: StudyResult, order: list[Variant]) -> str:
 
 def _panel(alt: Any, drift: pl.DataFrame, unit: str, reversal: int | None) -> Any:
     """One measure of one recommender; both curves in points."""
-    columns = ("total", "who", "who_ci_low", "who_ci_high", "who_band_low", "who_band_high")
+    columns = (
+        "total",
+        "composition",
+        "composition_ci_low",
+        "composition_ci_high",
+        "composition_band_low",
+        "composition_band_high",
+    )
     rows = drift.select("day", *(pl.col(name) * 100 for name in columns)).to_dicts()
     base = alt.Chart(alt.Data(values=rows)).encode(
         alt.X("day:Q", title="day", axis={"tickMinStep": 1})
     )
     shade = {"color": "#2f6fb0", "line": False}
-    colour = alt.Scale(domain=["who", "total"], range=["#2f6fb0", "#9a9a9a"])
+    colour = alt.Scale(domain=["composition", "total"], range=["#2f6fb0", "#9a9a9a"])
     curves = [
         base.mark_line(point={"size": 20})
         .encode(
@@ -133,14 +140,14 @@ def _panel(alt: Any, drift: pl.DataFrame, unit: str, reversal: int | None) -> An
             alt.Color("part:N", scale=colour, title=None),
         )
         .transform_calculate(part=f"'{part}'")
-        for part in ("total", "who")
+        for part in ("total", "composition")
     ]
     layers = [
         base.mark_area(**shade, opacity=0.18).encode(
-            alt.Y("who_band_low:Q"), alt.Y2("who_band_high:Q")
+            alt.Y("composition_band_low:Q"), alt.Y2("composition_band_high:Q")
         ),
         base.mark_rule(color="#2f6fb0", opacity=0.6).encode(
-            alt.Y("who_ci_low:Q"), alt.Y2("who_ci_high:Q")
+            alt.Y("composition_ci_low:Q"), alt.Y2("composition_ci_high:Q")
         ),
         base.mark_rule(color="#999").encode(y=alt.datum(0)),
         *curves,

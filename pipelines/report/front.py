@@ -1,4 +1,4 @@
-"""Mitigations beside one another: drift against what feeds are worth, in words and in a plot."""
+"""Mitigations beside one another: drift against utility, in words and in a plot."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ from recsys.study.result import StudyResult
 _STABLE = {
     "drift_total": "total drift",
     "drift_with_noise": "with noise",
-    "drift_who": "who",
+    "drift_composition": "composition",
 }
 _SERVED = {
     "utility": "incumbents get",
@@ -21,24 +21,24 @@ _SERVED = {
     "newcomers_exposure": "their exposure",
 }
 _STABLE_WORDS = (
-    "total drift      of notes, 0 to 100 (1 - FRBO), beyond the noise of training",
-    "with noise       what readers see: a list that changes by training anyway has less room left",
+    "total drift      of posts, 0 to 100 (1 - FRBO), beyond the noise of training",
+    "with noise       what users see: a list that changes by training anyway has less room left",
     "                 to change, so that less noise can mean more total drift",
 )
 _SERVED_WORDS = (
-    "get              what feeds are worth, clicks per 100 looks",
+    "get              utility of their feeds, clicks per 100 looks",
     "change           of that for incumbents, by the influx",
-    "their exposure   % of incumbents' looks that fall on newcomers' notes",
+    "their exposure   % of incumbents' looks that fall on newcomers' posts",
 )
 _WORDS = {
     "drift_total": "less total drift",
     "drift_with_noise": "less drift with noise",
-    "utility": "feeds worth more to incumbents",
-    "newcomers_utility": "feeds worth more to newcomers",
+    "utility": "utility of incumbents' feeds",
+    "newcomers_utility": "utility of newcomers' feeds",
     "newcomers_exposure": "more exposure of newcomers' creators",
 }
 _ACROSS = {
-    "drift_who": "excess drift (who): beyond as many like the incumbents",
+    "drift_composition": "excess drift (composition): beyond as many like the incumbents",
     "drift_total": "total drift: beyond the noise of training",
 }
 _UP = {
@@ -130,19 +130,19 @@ def save_front_plot(result: StudyResult, path: Path) -> None:
     for recommender, found in rows.items():
         for across, title in _ACROSS.items():
             panels = []
-            for up, worth in _UP.items():
+            for up, utility in _UP.items():
                 points = list(_points(found, across, up))
                 for point in points:
                     lost = (recommender, point["name"]) in dominated
                     point["state"] = "none" if point["name"] == "none" else _STATES[lost]
                 if points:
-                    panels.append(_panel(alt, points, title, worth))
+                    panels.append(_panel(alt, points, title, utility))
             if panels:
                 head = alt.TitleParams(f"{recommender}: {title}", anchor="start")
                 blocks.append(alt.hconcat(*panels, title=head))
     chart = alt.vconcat(*blocks).properties(
         title=alt.TitleParams(
-            f"{result.study.name}: drift against worth",
+            f"{result.study.name}: drift against utility",
             subtitle=[
                 "Up is better. Drift is 100 (1 - FRBO). Lines: 95 % intervals; luck is "
                 "shared, so differences are surer than these (less_none in front.csv).",
@@ -170,7 +170,7 @@ def _points(
 
 
 def _panel(alt: Any, points: list[dict[str, Any]], across: str, up: str) -> Any:
-    """Drift against worth, with both intervals and a name beside each point."""
+    """Drift against utility, with both intervals and a name beside each point."""
     names = [point["name"] for point in points]
     ends = {axis: [p[axis + end] for p in points for end in ("", "_low", "_high")] for axis in "xy"}
     known = {

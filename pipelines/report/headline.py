@@ -28,7 +28,7 @@ class Headline:
         return list(rows.iter_rows())
 
     def drift(self, variant: Variant, measure: str) -> Mapping[str, Any]:
-        """influx, placebo, retrain, total, volume, who and the rest; empty where not measured."""
+        """The row of `drift` over all days: influx, placebo, total …; empty where not measured."""
         return self._drift.get((*variant, measure), {})
 
     def level(self, variant: Variant, arm: str, measure: str, cohort: str = "incumbent") -> Any:
@@ -72,7 +72,8 @@ def number(value: float | None, scale: float = 100, digits: int = 1) -> str:
 def interval(row: Mapping[str, Any], part: str, scale: float = 100) -> str:
     """A part of drift with its 95 % interval, where there is one.
 
-    >>> interval({"who": 0.1, "who_ci_low": 0.05, "who_ci_high": 0.15}, "who")
+    >>> row = {"composition": 0.1, "composition_ci_low": 0.05, "composition_ci_high": 0.15}
+    >>> interval(row, "composition")
     '10.0 [5.0, 15.0]'
     """
     middle = number(row.get(part), scale)

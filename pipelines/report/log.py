@@ -13,7 +13,7 @@ from recsys.statistics import band_level
 from recsys.study.result import StudyResult
 
 _EVIDENCE = 0.05
-_PRIMARY, _P = "notes", "p (notes)"
+_PRIMARY, _P = "posts", "p (posts)"
 """Whose p the verdict stands on, and the title of its column."""
 _QUALITY = {"ndcg": "NDCG", "recall": "recall"}
 _NONE = "no evidence that newcomers did it"
@@ -118,7 +118,7 @@ def _verdicts(figures: Headline) -> Iterator[str]:
     if len(each) > 1 and all(_NONE in line for line in each):
         yield f"{_NONE.capitalize()}, whichever recommender:"
     yield from each
-    if any("NOT MATCHED" in note for note in figures.result.notes) and any(
+    if any("NOT MATCHED" in post for post in figures.result.notes) and any(
         _NONE not in line for line in each
     ):
         yield "But the placebos are NOT MATCHED (see the note): volume may explain it."
@@ -133,7 +133,7 @@ def _opening(study: Study) -> Section:
             "without the newcomers, and without as many other incumbents who did as much (a "
             f"placebo, {study.log.placebo_draws:,} times).",
             "p: share of placebos, the newcomers counted among them, that move feeds as far by the "
-            "drift of notes",
+            "drift of posts",
             "(FRBO; on it the verdict stands), or quality as far either way.",
         ),
     )
@@ -165,8 +165,10 @@ def _covered(draws: int) -> str:
 
 
 def _band(row: Mapping[str, Any]) -> str:
-    """Where the placebos lie; `who` is the distance to them."""
-    influx, low, high = (row.get(name) for name in ("influx", "who_ci_low", "who_ci_high"))
+    """Where the placebos lie; `composition` is the distance to them."""
+    influx, low, high = (
+        row.get(name) for name in ("influx", "composition_ci_low", "composition_ci_high")
+    )
     if influx is None or low is None or high is None:
         return DASH
     return f"[{number(influx - high)}, {number(influx - low)}]"
@@ -175,20 +177,20 @@ def _band(row: Mapping[str, Any]) -> str:
 def _verdict(figures: Headline, variant: Variant, study: Study) -> str:
     """One sentence: whether the newcomers' part is more than their number, by the primary."""
     row = figures.drift(variant, _PRIMARY)
-    p, who, again = row.get("p_value"), row.get("who"), row.get("retrain")
+    p, composition, again = row.get("p_value"), row.get("composition"), row.get("retrain")
     name = name_of(variant)
-    if p is None or who is None:
+    if p is None or composition is None:
         return f"{name}: cannot be told."
     if p > _EVIDENCE:
         noise = " So does another training seed." if again and again >= row["influx"] else ""
-        less = row["who_ci_high"] is not None and row["who_ci_high"] < 0
+        less = row["composition_ci_high"] is not None and row["composition_ci_high"] < 0
         if less:
             return f"{name}: {_NONE}; removing as many others moves feeds more."
         return f"{name}: {_NONE}; removing as many others moves feeds as much.{noise}"
     beyond = "all" if p * (study.log.placebo_draws + 1) < 1.5 else "most"
     return (
         f"{name}: evidence that newcomers did it; their removal is beyond {beyond} placebos, "
-        f"{number(who)} points of drift of notes above their mean."
+        f"{number(composition)} points of drift of posts above their mean."
     )
 
 

@@ -28,9 +28,10 @@ pre {font: 13px/1.45 ui-monospace, monospace; white-space: pre-wrap; margin: .6r
 .note {background: #fff6dd; padding: .4rem .7rem} svg {max-width: 100%; height: auto}
 """
 _PLOT = (
-    "Grey: total drift. Blue: who, influx less placebo, with its 95 % interval each day. Shaded: "
-    "the band of who; with 95 %, who of all these days lies within its band at once. So a day "
-    "whose band leaves out 0 counts even if you picked it because it stands out."
+    "Grey: total drift. Blue: composition, influx less placebo, with its 95 % interval each day. "
+    "Shaded: the band of composition; with 95 %, composition of all these days lies within its "
+    "band at once. So a day whose band leaves out 0 counts even if you picked it because it stands "
+    "out."
 )
 _DASHED = " Dashed: the day on which newcomers begin to leave."
 

@@ -22,7 +22,7 @@ def plots_of(proof: Proof) -> dict[str, str]:
 
     Returns:
         `offline-cells`: each cell, told against true; `offline-sizes`: means by size of the influx;
-        `offline-who`: the same of who.
+        `offline-who`: the same of composition.
     """
     if "cells" not in proof.tables:
         return {}
@@ -31,7 +31,7 @@ def plots_of(proof: Proof) -> dict[str, str]:
     charts = {
         "offline-cells": _cells(alt, proof.tables["cells"]),
         "offline-sizes": _sizes(alt, proof.tables["offline"], "total"),
-        "offline-who": _sizes(alt, proof.tables["offline"], "who"),
+        "offline-who": _sizes(alt, proof.tables["offline"], "composition"),
     }
     small = {"aria": False, "axis": {"grid": False, "tickCount": 5}}
     return {name: svg_of(chart.configure(**small)) for name, chart in charts.items()}

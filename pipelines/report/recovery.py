@@ -9,7 +9,7 @@ from recsys.statistics import MIN_SEEDS_FOR_CLAIMS
 from recsys.study.result import StudyResult
 
 _ENOUGH = 3
-_TITLES = {"language_format": "mix", "topic": "topics", "notes": "notes"}
+_TITLES = {"language_format": "mix", "topic": "topics", "posts": "posts"}
 _WORDS = (
     "half    days from the reversal until total drift was half of its peak or less",
     "inside  until it was about the placebo's or less; both on two measured days in a row",
@@ -62,15 +62,15 @@ def _days(row: Mapping[str, Any]) -> str:
 
 
 def power_lines(result: StudyResult) -> Iterator[str]:
-    """How small a *who* the study could have told from none, over all its recommenders."""
-    for measure, title in {"notes": "notes", "language_format": "mix"}.items():
+    """How small a *composition* the study could have told from none, over all its recommenders."""
+    for measure, title in {"posts": "posts", "language_format": "mix"}.items():
         rows = result.power.filter(measure=measure) if result.power.width else result.power
         if rows.is_empty():
             continue
         told = ["more than 100" if x >= 1 else number(x) for x in rows["detectable"].sort()]
         line = (
-            f"Estimated: a who of {_range(told)} points of {title} would be seen in 4 of 5 such "
-            "studies"
+            f"Estimated: a composition of {_range(told)} points of {title} would be seen in 4 of 5 "
+            "such studies"
         )
         if rows["n_seeds"].min() >= MIN_SEEDS_FOR_CLAIMS:
             needed = [_seeds(x) for x in rows["seeds_needed"].sort(nulls_last=True)]

@@ -39,8 +39,8 @@ def sensitivity_sections(variants: Mapping[str, Headline], reference: str) -> It
         ("recommender", "figure", "sign", "keeps", "unclear", "turns"),
         tuple(rows),
         (
-            "figure   points of slots, of the mix; worth in clicks per 100 looks, newcomers' less",
-            "         incumbents'; [95 % interval]",
+            "figure   points of slots, of the mix; utility in clicks per 100 looks, newcomers'",
+            "         less incumbents'; [95 % interval]",
             "unclear  the interval holds 0 there; turns: it lies on the other side",
             "?        it holds 0 here: how many worlds say +, how many -",
         ),

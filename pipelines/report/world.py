@@ -31,7 +31,7 @@ def world_sections(figures: Headline, *, whole: bool = False) -> Iterator[Sectio
     if figures.has("language_format"):
         yield _mix(figures, order)
     if figures.has("utility"):
-        yield _worth(figures, order)
+        yield _utility(figures, order)
     yield from wins_sections(figures, order)
     yield from group_sections(figures, order, whole=whole)
     yield from exposure_sections(figures, order)
@@ -88,30 +88,30 @@ def luck(study: Study) -> str:
 
 
 def slots(figures: Headline, order: list[Variant]) -> Section:
-    """Slots that hold another note, in parts."""
+    """Slots that hold another post, in parts."""
     rows = []
     brief = not figures.result.front.is_empty()  # names are long, and the front has intervals
     for variant in order:
         row = figures.drift(variant, "slots_changed")
         newcomers = figures.level(variant, "influx", "newcomer_slots")
         of_sums = (number(row.get(p)) if brief else interval(row, p) for p in ("total", "volume"))
-        parts = (*of_sums, interval(row, "who"))
+        parts = (*of_sums, interval(row, "composition"))
         cells = (number(row.get("influx")), number(row.get("retrain")))
         rows.append((name_of(variant) + _mark(row), *cells, *parts, number(newcomers)))
     return Section(
         "How much of the incumbents' feeds did the influx change?  (% of slots)",
-        ("recommender", "changed", "noise", "total", "volume", "who", "newcomers'"),
+        ("recommender", "changed", "noise", "total", "volume", "composition", "newcomers'"),
         tuple(rows),
     )
 
 
 def _mix(figures: Headline, order: list[Variant]) -> Section:
-    columns: tuple[str, ...] = ("recommender", "moved", "total", "volume", "who")
+    columns: tuple[str, ...] = ("recommender", "moved", "total", "volume", "composition")
     has_english = figures.has(_ENGLISH)
     rows = []
     for variant in order:
         row = figures.drift(variant, "language_format")
-        parts = (number(row.get("total")), number(row.get("volume")), interval(row, "who"))
+        parts = (number(row.get("total")), number(row.get("volume")), interval(row, "composition"))
         cells = (name_of(variant) + _mark(row), number(row.get("influx")), *parts)
         rows.append((*cells, english(figures, variant)) if has_english else cells)
     return Section(
@@ -127,17 +127,17 @@ def english(figures: Headline, variant: Variant) -> str:
     return f"{number(before)} → {number(after)}"
 
 
-def _worth(figures: Headline, order: list[Variant]) -> Section:
+def _utility(figures: Headline, order: list[Variant]) -> Section:
     rows = []
     for variant in order:
         change = relative(figures, variant)
         before = figures.level(variant, "control", "utility")
         theirs = figures.level(variant, "influx", "utility", "newcomer")
-        parts = (interval(change, "total"), interval(change, "who"))
+        parts = (interval(change, "total"), interval(change, "composition"))
         rows.append((name_of(variant), number(before), *parts, number(theirs)))
     return Section(
-        "What are the feeds worth?  (clicks per 100 looks; changes in % of that)",
-        ("recommender", "without influx", "total", "who", "newcomers get"),
+        "What is the utility of the feeds?  (clicks per 100 looks; changes in % of that)",
+        ("recommender", "without influx", "total", "composition", "newcomers get"),
         tuple(rows),
     )
 
@@ -148,19 +148,21 @@ def relative(figures: Headline, variant: Variant) -> Mapping[str, Any]:
     before = figures.level(variant, "control", "utility")
     if not row or not before:
         return {}
-    names = [f"{part}{edge}" for part in ("total", "who") for edge in ("", "_ci_low", "_ci_high")]
+    names = [
+        f"{part}{edge}" for part in ("total", "composition") for edge in ("", "_ci_low", "_ci_high")
+    ]
     return {name: None if row[name] is None else row[name] / before for name in names}
 
 
 def words(figures: Headline, order: list[Variant]) -> Section:
-    """total, volume and who in a sentence each, and what the marks mean."""
+    """total, volume and composition in a sentence each, and what the marks mean."""
     lines = [
         "noise   what training again with another seed changes; changed - noise = total",
         "total   what the influx changed beyond that",
         "volume  the part that as many newcomers like the incumbents would have changed too",
         "who     the part due to who came: their languages, tastes, formats; below 0 they changed "
         "less",
-        "        than as many like the incumbents would have. volume + who = total",
+        "        than as many like the incumbents would have. volume + composition = total",
     ]
     rows = [
         figures.drift(variant, measure)
@@ -171,7 +173,7 @@ def words(figures: Headline, order: list[Variant]) -> Section:
         lines.append("*       most of what changed is the noise of training")
     if any(_FULL in _mark(row) for row in rows):
         lines.append(
-            f"†       a placebo or another seed changes {SATURATED:.0%} or more: no room to see who"
+            f"†       placebo or training noise is {SATURATED:.0%} or more: composition has no room"
         )
     if any(DASH in row for row in slots(figures, order).rows):
         lines.append(f"{DASH}       not known: the study leaves out the arm that it takes")

@@ -1,6 +1,6 @@
 """Finished cells and results on disk.
 
-Everything is written whole under another name and then renamed, so that a reader, another process
+Everything is written whole under another name and then renamed, so that a user, another process
 or the next run after a crash finds a file complete or not at all.
 """
 

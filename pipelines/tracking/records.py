@@ -2,15 +2,15 @@
 
 Metrics of a recommender:
 
-    headline/notes_who                          a handful to compare in a table
-    drift/incumbent/notes/{influx, placebo, retrain, total, volume, who, who_ci_low, …}
+    headline/posts_composition                          a handful to compare in a table
+    drift/incumbent/posts/{influx, placebo, retrain, total, volume, composition, …}
     quality/newcomer/utility                    a level in the influx arm
     front/drift_total/{mean, ci_low, ci_high, less_none}   of a study with mitigations
     recovery/language_format/{half, inside}     days from the reversal, if it came
     channels/language_format/supply/{shapley, shapley_ci_low, …, first_in, last_in}
     wins/utility/{control, placebo, retrain}/{wins, losses, ties, balance, balance_ci_low, …}
-    groups/activity/low_up_to_2/language_format/{total, who, who_ci_low, …}   of the primaries
-    exposure/{control, influx}/incumbent/{gini_notes, coverage, …}
+    groups/activity/low_up_to_2/language_format/{total, composition, …}   of the primaries
+    exposure/{control, influx}/incumbent/{gini_posts, coverage, …}
     life/influx/newcomer/click_rate             a day of the platform that it serves
     removal/largest_difference                  exact removal beside a new fit (a log, ease)
 
@@ -38,26 +38,26 @@ from recsys.study.tables.life import over_seeds
 from recsys.training.train import TrainingResult
 from recsys.world.life import LIFE
 
-_PARTS = ("total", "volume", "who")
+_PARTS = ("total", "volume", "composition")
 _PARTS_AND_EDGES = tuple(f"{part}{edge}" for part in _PARTS for edge in ("", "_ci_low", "_ci_high"))
 _DRIFT = ("influx", "placebo", "retrain", *_PARTS_AND_EDGES, "p_value")
 _HEADLINE_DRIFT = {
     "slots_changed": ("slots_changed", "influx"),
     "slots_changed_total": ("slots_changed", "total"),
     "slots_changed_volume": ("slots_changed", "volume"),
-    "slots_changed_who": ("slots_changed", "who"),
+    "slots_changed_composition": ("slots_changed", "composition"),
     "slots_changed_p": ("slots_changed", "p_value"),
-    "notes_p": ("notes", "p_value"),
-    "notes_total": ("notes", "total"),
-    "notes_who": ("notes", "who"),
+    "posts_p": ("posts", "p_value"),
+    "posts_total": ("posts", "total"),
+    "posts_composition": ("posts", "composition"),
     "language_format_total": ("language_format", "total"),
-    "language_format_who": ("language_format", "who"),
-    "english_slots_who": ("language:en", "who"),
+    "language_format_composition": ("language_format", "composition"),
+    "english_slots_composition": ("language:en", "composition"),
     "newcomer_slots": ("newcomer_slots", "influx"),
     "utility_total": ("utility", "total"),
-    "utility_who": ("utility", "who"),
-    "ndcg_who": ("ndcg", "who"),
-    "recall_who": ("recall", "who"),
+    "utility_composition": ("utility", "composition"),
+    "ndcg_composition": ("ndcg", "composition"),
+    "recall_composition": ("recall", "composition"),
 }
 _HEADLINE_LEVEL = {
     "english_slots": ("incumbent", "language:en"),
@@ -211,7 +211,7 @@ def served_values(result: FeedComparison) -> list[Value]:
 
 
 def seed_values(rows: pl.DataFrame) -> list[Value]:
-    """Means over a recommender's rows of one seed: `mean/influx/incumbent/notes`."""
+    """Means over a recommender's rows of one seed: `mean/influx/incumbent/posts`."""
     measures = [name for name in rows.columns if name not in KEYS]
     whole, daily = pl.col("day").is_null(), pl.col("day").is_not_null()
     means = rows.group_by("arm", "cohort", maintain_order=True).agg(
@@ -298,7 +298,7 @@ def _channels(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:
 
 
 def _wins(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:
-    """Over all days: to how many feeds are worth more, less and as much."""
+    """Over all days: how many users gain, lose, or neither."""
     columns = ("wins", "losses", "ties", "balance", "balance_ci_low", "balance_ci_high")
     for row in result.wins.filter(chosen, pl.col("day").is_null()).iter_rows(named=True):
         for column in columns:

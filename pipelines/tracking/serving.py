@@ -49,7 +49,7 @@ class FeedModel(PythonModel):
         wrong = asks.filter(~pl.col("k").is_between(1, most))["k"]
         if len(wrong):
             raise MlflowException.invalid_parameter_value(
-                f"k is {wrong[0]}; give 1 to {most}, the number of notes that can be served"
+                f"k is {wrong[0]}; give 1 to {most}, the number of posts that can be served"
             )
         feeds = [self._feeds(group, k) for (k,), group in asks.group_by("k")]
         if not feeds:

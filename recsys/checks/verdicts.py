@@ -53,7 +53,7 @@ QUANTITIES: dict[str, Quantity] = {
     quantity.name: quantity
     for quantity in (
         Quantity(1, "Zipf slope of clicks, top 1,000", "-0.68", -1.1, -0.6, "KuaiRand-Pure"),
-        Quantity(1, "Gini of clicks over clicked notes", "0.72", 0.6, 0.85, "KuaiRand-Pure"),
+        Quantity(1, "Gini of clicks over clicked posts", "0.72", 0.6, 0.85, "KuaiRand-Pure"),
         Quantity(1, "impressions to small creators", "> 0.5", 0.5, 1.0, "platform talks"),
         Quantity(2, "clicks per visit with a click: median", "2", 1, 3, _QILIN),
         Quantity(2, "clicks per visit with a click: mean", "4.0", 3, 5, _QILIN),
@@ -66,10 +66,10 @@ QUANTITIES: dict[str, Quantity] = {
         Quantity(5, "homogeneity of what people are shown", "> 0", 0, _INF, _CHANEY, True),
         Quantity(5, "homogeneity gained beyond utility", "> 0", 0, _INF, _CHANEY, True),
         Quantity(5, "popularity of what is recommended", "> 0", 0, _INF, _MANSOURY, True),
-        Quantity(5, "distinct notes recommended", "< 0", -_INF, 0, _MANSOURY, True),
+        Quantity(5, "distinct posts recommended", "< 0", -_INF, 0, _MANSOURY, True),
         Quantity(5, "newcomers' utility, less incumbents'", "< 0", -_INF, 0, _MANSOURY, True),
-        Quantity(5, "newcomers' notes in own language", "< 0", -_INF, 0, _LESOTA, True),
-        Quantity(6, "Gini of exposure of fresh notes", "> 0", 0, _INF, _LIN, True),
+        Quantity(5, "newcomers' posts in own language", "< 0", -_INF, 0, _LESOTA, True),
+        Quantity(6, "Gini of exposure of fresh posts", "> 0", 0, _INF, _LIN, True),
         Quantity(7, "lists of two training seeds, 1 - FRBO", ">= 0.1", 0.1, 1.0, "Betello 2024"),
         Quantity(7, "utility of two training seeds", "<= 0.02", 0.0, 0.05, "Betello 2024"),
     )

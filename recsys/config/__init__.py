@@ -15,7 +15,7 @@ from recsys.config.study import (
     Tracking,
 )
 from recsys.config.training import Range, Training, Tuning
-from recsys.config.world import Behaviour, Influx, Notes, Platform, Population, World
+from recsys.config.world import Behaviour, Influx, Platform, Population, Posts, World
 
 __all__ = [
     "AUTO",
@@ -28,11 +28,11 @@ __all__ = [
     "Influx",
     "MitigationSpec",
     "Newcomers",
-    "Notes",
     "OwnLog",
     "Part",
     "Platform",
     "Population",
+    "Posts",
     "Range",
     "RecommenderSpec",
     "Study",

@@ -118,10 +118,10 @@ class Population(Part):
     audience_sigma: NonNegative = 1.5
     """Sigma of the lognormal spread of creators' attraction to followers (C)."""
     format_pull: NonNegative = 0.5
-    """Logits per unit of log(share / even share) of a format on the platform that formed a reader
+    """Logits per unit of log(share / even share) of a format on the platform that formed a user
     (C): people like the formats that they are used to."""
     format_scale: NonNegative = 0.5
-    """Standard deviation of a reader's own format preference, logits (C)."""
+    """Standard deviation of a user's own format preference, logits (C)."""
     trend: tuple[float, NonNegative] = (0.2, 0.3)
     """Mean and deviation of the pull of buzz, logits per log-buzz; negative draws are 0 (C)."""
     commerce: tuple[float, NonNegative] = (0.1, 0.3)
@@ -130,7 +130,7 @@ class Population(Part):
     """Share of incumbents who are curious about newcomers' posts (C)."""
 
 
-class Notes(Part):
+class Posts(Part):
     """What is posted, and for how long it can be served."""
 
     per_creator_day: NonNegative = 0.15
@@ -158,7 +158,7 @@ class Actions(Part):
     save: Share = 0.03
     """(C)"""
     comment: Share = 0.0056
-    """On a post in the reader's first language."""
+    """On a post in the user's first language."""
     comment_across: Share = 0.03
     """On a post in another language, where people talk, help and practise (C: reports name this as
     what both sides came for, and give no rate)."""
@@ -172,28 +172,28 @@ class Actions(Part):
 
 
 class Behaviour(Part):
-    """How a reader responds to a served post: terms of the click logit, learning and leaving."""
+    """How a user responds to a served post: terms of the click logit, learning and leaving."""
 
     taste: NonNegative = 4.0
     """Logits per unit of taste for the post's topic (C)."""
     language_penalty: NonNegative = 2.0
-    """Logits lost on a post that the reader does not understand at all (C; grid .5 1 2 3)."""
+    """Logits lost on a post that the user does not understand at all (C; grid .5 1 2 3)."""
     translation: Share = 0.45
     """Comprehension that the translation feature gives (C; grid .3 .45 .6)."""
     translation_day: int = 6
     """Day of the influx on which translation is switched on (B)."""
     curiosity: NonNegative = 1.0
-    """Logits that curious readers gain on newcomers' posts on day 0 (C)."""
+    """Logits that curious users gain on newcomers' posts on day 0 (C)."""
     curiosity_days: Positive = 4.0
     """Time constant with which curiosity wears off, days (C)."""
     fatigue: NonNegative = 0.15
-    """Logits lost per post of the same topic that the reader saw before on the same day (C)."""
+    """Logits lost per post of the same topic that the user saw before on the same day (C)."""
     language_learning: Share = 0.004
     """Share of the missing skill in a language that one clicked post in it adds (C)."""
     taste_drift: Share = 0.003
     """Share of the way that a click pulls taste toward the post's topic (A: RecSim; scale C)."""
     satisfaction_memory: Annotated[float, Field(ge=0, lt=1)] = 0.7
-    """Weight of a reader's past satisfaction in the running mean, at each visit (A: RecSim)."""
+    """Weight of a user's past satisfaction in the running mean, at each visit (A: RecSim)."""
     unfamiliarity: NonNegative = 0.05
     """Satisfaction that a visit lacks at first for somebody from another platform (C)."""
     familiar_visits: Positive = 6.0
@@ -203,7 +203,7 @@ class Behaviour(Part):
     leaving_slope: NonNegative = 3.0
     """Logits of leaving lost per unit of satisfaction above the average (C)."""
     mood: NonNegative = 1.5
-    """Standard deviation of a term that all click logits of a visit share: on some days a reader is
+    """Standard deviation of a term that all click logits of a visit share: on some days a user is
     in the mood, on others not. It spreads clicks over visits as unequally as in real logs (C,
     fitted to clicks per visit)."""
     depth_rho: Positive = 0.5
@@ -235,7 +235,7 @@ class Drive(Part):
     trend: NonNegative = 1.0
     """On buzz."""
     similarity: NonNegative = 1.0
-    """On the product of the latent factors of reader and post."""
+    """On the product of the latent factors of user and post."""
 
 
 class Platform(Part):
@@ -244,10 +244,10 @@ class Platform(Part):
     kind: str = "rednote"
     """The preset whose values hold where this part of the config says nothing."""
     columns: int = Field(default=2, ge=1, le=4)
-    """Cards side by side; a reader examines the feed row by row."""
+    """Cards side by side; a user examines the feed row by row."""
     examination: NonNegative = 0.4
     """A row that is shown is looked at with probability row^-examination (C). Lists of one column
-    have .8 (A: Chaney 2018), which includes readers who scroll no further. Here the scroll depth
+    have .8 (A: Chaney 2018), which includes users who scroll no further. Here the scroll depth
     covers those, and .8 on top of it would give half the clicks per visit of real logs."""
     click_rate: Annotated[float, Field(gt=0, lt=1)] = 0.086
     """Clicks per impression before the influx, under the house policy (A: KuaiRand-Pure)."""
@@ -265,9 +265,9 @@ class Platform(Part):
     trending_half_life_days: Positive = 1.0
     """Half-life of a click in the trending list, days (C)."""
     affinity_prior: Positive = 10.0
-    """Number of clicks that the platform's average counts for in a reader's affinities (C)."""
+    """Number of clicks that the platform's average counts for in a user's affinities (C)."""
     seen_memory: int = Field(default=1024, ge=64, le=8192)
-    """Number of posts, the last ones shown to a reader, that are not shown to this reader again."""
+    """Number of posts, the last ones shown to a user, that are not shown to this user again."""
     per_creator: int = Field(default=2, ge=1, le=200)
     """Most posts of one creator in a feed (C)."""
     drive: Drive = Drive()
@@ -290,7 +290,7 @@ class Influx(Part):
     """Relative number of arrivals on day 0, 1, …"""
     posting: Share = 0.30
     """Share of newcomers who post (C)."""
-    first_day_notes: int = Field(default=3, ge=1, le=15)
+    first_day_posts: int = Field(default=3, ge=1, le=15)
     """Newcomers who post make 1 to this many posts on their first day, then one per day (B)."""
     posting_hazard: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Probability, on each day, that a newcomer stops posting for good (B)."""
@@ -332,7 +332,7 @@ class World(Part):
     population_seed: int = Field(default=0, ge=0, lt=2**63)
     """Draws the people; the `seeds` of a study draw what happens to them."""
     population: Population = Population()
-    notes: Notes = Notes()
+    posts: Posts = Posts()
     behaviour: Behaviour = Behaviour()
     platform: Platform = Platform()
 

@@ -27,7 +27,7 @@ class Stream(IntEnum):
     """First word of an address: what is drawn. A number never gets a second meaning."""
 
     USER_KEY = 1
-    NOTE_KEY = 2
+    POST_KEY = 2
     TASTE = 3
     LATENT = 4
     LANGUAGE = 5
@@ -38,8 +38,8 @@ class Stream(IntEnum):
     ARRIVAL = 10
     LEAVING = 11
     POSTING = 12
-    NOTE = 13
-    NOTE_LATENT = 14
+    POST = 13
+    POST_LATENT = 14
     VISIT = 20
     DEPTH = 21
     CLICK = 22
@@ -59,7 +59,7 @@ class Stream(IntEnum):
     WINDOW_DRAW = 44
     RESAMPLE = 45
     THOMPSON = 50
-    THOMPSON_READER = 51
+    THOMPSON_USER = 51
 
 
 @njit(inline="always")
@@ -270,7 +270,7 @@ def stable_keys(stream: int, ids: ArrayLike, sub: ArrayLike = 0) -> NDArray[np.u
     numberings.
 
     Args:
-        stream: `Stream.USER_KEY` or `Stream.NOTE_KEY`.
+        stream: `Stream.USER_KEY` or `Stream.POST_KEY`.
         ids: integers below 2**64, any shape.
         sub: a second part of the id below 2**32, such as the number of a creator's post.
 

@@ -19,7 +19,7 @@ def entities(frame: Any, ids: pl.Series, name: str, stream: Stream) -> pl.DataFr
         frame: anybody's frame of users or items; None to take the ids from the events.
         ids: the ids in the events, a series called user_id or item_id.
         name: "users" or "items", for messages.
-        stream: `Stream.USER_KEY` or `Stream.NOTE_KEY`; used for integer ids without keys.
+        stream: `Stream.USER_KEY` or `Stream.POST_KEY`; used for integer ids without keys.
 
     Raises:
         LogError: two rows with one id, or a column `key` that is not distinct integers from 0 up.

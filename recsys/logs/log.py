@@ -129,7 +129,7 @@ class InteractionLog:
             raise LogError("events: no rows; check the file and the conditions that filter it")
         table, cleaning = clean(with_canonical_columns(table, weights or {}, timezone))
         all_users = entities(users, table["user_id"], "users", Stream.USER_KEY)
-        all_items = entities(items, table["item_id"], "items", Stream.NOTE_KEY)
+        all_items = entities(items, table["item_id"], "items", Stream.POST_KEY)
         dense = table.select(
             user=dense_ids(table["user_id"], all_users["user_id"], "users"),
             item=dense_ids(table["item_id"], all_items["item_id"], "items"),

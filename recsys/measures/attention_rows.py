@@ -25,13 +25,13 @@ EXPOSURE: dict[str, Any] = {
 """Columns of the frame and their types."""
 
 EXPOSURE_FORMULAS = {
-    "gini_notes": "Gini of the attention to notes that could be served",
-    "gini_creators": "Gini of the attention to creators who have such notes",
+    "gini_posts": "Gini of the attention to posts that could be served",
+    "gini_creators": "Gini of the attention to creators who have such posts",
     "small_creators": "(attention to the half of such creators with fewest followers)/(attention)",
     "top_creators": "(attention to the 1 % of such creators with most followers)/(attention)",
-    "coverage": "(such notes in any feed)/(such notes)",
-    "homogenisation": "mean over pairs of readers of (notes in common)/k",
-    "popularity_lift": "(mean popularity of what is shown)/(of what the same readers liked) - 1",
+    "coverage": "(such posts in any feed)/(such posts)",
+    "homogenisation": "mean over pairs of users of (posts in common)/k",
+    "popularity_lift": "(mean popularity of what is shown)/(of what the same users liked) - 1",
 }
 """What is measured, by name. A log does not know followers: there, positive events on a creator's
 items stand for them."""
@@ -81,14 +81,14 @@ def exposure_rows(
     >>> feeds = np.array([[0, 1], [0, 2]], dtype=np.int32)
     >>> rows = exposure_rows(keys, feeds, np.ones(2), pool)
     >>> rows.select("measure", "value").rows()
-    [('gini_notes', 0.375), ('coverage', 0.75), ('homogenisation', 0.5), ('popularity_lift', 0.25)]
+    [('gini_posts', 0.375), ('coverage', 0.75), ('homogenisation', 0.5), ('popularity_lift', 0.25)]
     """
     n_items = pool.candidates.size
     looks = attention(ids, examine, n_items)
     shown = np.unique(ids[ids >= 0])
     among = pool.candidates.copy()
     among[shown] = True
-    values = {"gini_notes": float(gini(looks[among])) if among.any() else float("nan")}
+    values = {"gini_posts": float(gini(looks[among])) if among.any() else float("nan")}
     if pool.creators is not None and among.any():
         creators, number = np.unique(pool.creators[among], return_inverse=True)
         creators_looks = np.bincount(number, looks[among], minlength=creators.size)

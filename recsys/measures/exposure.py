@@ -151,11 +151,11 @@ def homogenisation(ids: ArrayLike, n_items: int) -> float:
         raise ValueError(f"n_items is {n_items}; expected at least 1")
     feeds = np.asarray(ids)
     position_weights(feeds, None, n_items)
-    readers = np.bincount(feeds[feeds >= 0], minlength=n_items).astype(np.float64)
-    slots = readers.sum()
+    users = np.bincount(feeds[feeds >= 0], minlength=n_items).astype(np.float64)
+    slots = users.sum()
     if feeds.shape[0] < 2 or slots == 0:
         return float("nan")
-    return float((readers * (readers - 1)).sum() / ((feeds.shape[0] - 1) * slots))
+    return float((users * (users - 1)).sum() / ((feeds.shape[0] - 1) * slots))
 
 
 def attention(ids: ArrayLike, weights: ArrayLike | None, n_items: int) -> NDArray[np.float64]:

@@ -24,7 +24,7 @@ _PENALTY = 0.5
 """Cost, in the drift by Kendall, of a pair of posts about whose order one feed says nothing."""
 
 
-def notes_drift(pair: FeedPair) -> NDArray[np.float64]:
+def posts_drift(pair: FeedPair) -> NDArray[np.float64]:
     """1 - FRBO of the posts."""
     return 1.0 - _of(pair).agreement
 

@@ -151,14 +151,14 @@ class FeedPair:
             self._of_items[key] = make()
         return cast(T, self._of_items[key])
 
-    def parts(self, readers: int) -> Iterator[FeedPair]:
+    def parts(self, users: int) -> Iterator[FeedPair]:
         """Cuts the pair into pairs of a few users each.
 
         A measure looks at one user at a time, so its values on the parts are those on the whole, to
         the bit.
 
         Args:
-            readers: most users of a part, such as 8000; at least 1.
+            users: most users of a part, such as 8000; at least 1.
 
         Example:
             >>> feeds = np.zeros((5, 2), dtype=np.int32)
@@ -167,8 +167,8 @@ class FeedPair:
             [2, 2, 1]
         """
         rows = self.feeds.shape[0]
-        for start in range(0, rows, readers):
-            block = slice(start, start + readers)
+        for start in range(0, rows, users):
+            block = slice(start, start + users)
             cut: dict[str, Any] = {
                 name: None if (own := getattr(self, name)) is None else own[block]
                 for name in _PER_USER
@@ -207,7 +207,7 @@ class Measure:
         formula: one line.
         function: from a pair to float64 (n,), NaN where the measure is undefined.
         needs: attributes or optional fields of `FeedPair` without which it cannot be computed.
-        rung: its place on the ladder from fine to coarse measures of drift: "notes", "creators",
+        rung: its place on the ladder from fine to coarse measures of drift: "posts", "creators",
             "topics", "language x format" or "embedding"; None if it has no place there.
         bounds: the smallest and the largest value.
         pooled: whether the feeds of several days are measured together, as one long feed. If not,

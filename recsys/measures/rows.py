@@ -25,7 +25,7 @@ KEYS = ("recommender", "mitigation", "arm", "seed", "draw", "day", "cohort", "us
 _MOST_SHARES = 6
 """Attributes with at most so many values get a measure for the share of each value."""
 
-_READERS_AT_ONCE = 8_000
+_USERS_AT_ONCE = 8_000
 """Users measured together. With fewer, the calls take most of the time; with more, the arrays do
 not fit the processor's cache."""
 
@@ -75,8 +75,8 @@ def described(measures: Mapping[str, Measure]) -> pl.DataFrame:
     Args:
         measures: by name.
 
-    >>> described({"notes": MEASURES["notes"]}).row(0)[:3]
-    ('notes', 'drift of notes', 'drift')
+    >>> described({"posts": MEASURES["posts"]}).row(0)[:3]
+    ('posts', 'drift of posts', 'drift')
     """
     names = ("title", "kind", "unit", "formula")
     rows = [(key, *(getattr(m, name) for name in names)) for key, m in measures.items()]
@@ -91,7 +91,7 @@ def is_level(measure: str) -> bool:
     Args:
         measure: its name, such as "utility" or "language:en".
 
-    >>> is_level("utility"), is_level("language:en"), is_level("notes"), is_level("genre")
+    >>> is_level("utility"), is_level("language:en"), is_level("posts"), is_level("genre")
     (True, True, False, False)
     """
     return ":" in measure or (measure in MEASURES and MEASURES[measure].kind == "level")
@@ -192,10 +192,10 @@ def _values_of(pair: FeedPair, measures: Mapping[str, Measure]) -> dict[str, NDA
         return [measure(part) for measure in measures.values()]
 
     pair = pair.afresh()
-    if pair.feeds.shape[0] <= _READERS_AT_ONCE:
+    if pair.feeds.shape[0] <= _USERS_AT_ONCE:
         return dict(zip(measures, of_block(pair), strict=True))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        blocks = list(pool.map(of_block, pair.parts(_READERS_AT_ONCE)))
+        blocks = list(pool.map(of_block, pair.parts(_USERS_AT_ONCE)))
     return dict(zip(measures, map(np.concatenate, zip(*blocks, strict=True)), strict=True))
 
 

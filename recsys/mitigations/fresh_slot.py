@@ -108,11 +108,11 @@ class _Fresh(Dressed):
         """See `Model.rank`."""
         ranking = self.inner_rank(users, k, candidates, exclude_seen)
         users = np.asarray(users, dtype=np.int64)
-        notes = self.scorable if candidates is None else self._in_key_order(candidates)
-        notes = notes[self.shown[notes] < self.options.graduate]
-        if k < self.options.slot or notes.size == 0 or users.size == 0:
+        posts = self.scorable if candidates is None else self._in_key_order(candidates)
+        posts = posts[self.shown[posts] < self.options.graduate]
+        if k < self.options.slot or posts.size == 0 or users.size == 0:
             return ranking
-        rates = self._rates(notes)
+        rates = self._rates(posts)
         order = np.argsort(-rates, axis=1, kind="stable")
         ids, scores, sources = (part.copy() for part in ranking.__dict__.values())
         _insert(
@@ -121,7 +121,7 @@ class _Fresh(Dressed):
             sources,
             users,
             self._samples(users),
-            notes[order],
+            posts[order],
             np.take_along_axis(rates, order, axis=1).astype(np.float32),
             self._seen(exclude_seen),
             self.options.slot - 1,
@@ -135,23 +135,23 @@ class _Fresh(Dressed):
         items = np.flatnonzero(candidates).astype(np.int32)
         return items[np.argsort(self.log.items["key"].to_numpy()[items], kind="stable")]
 
-    def _rates(self, notes: NDArray[np.int32]) -> NDArray[np.float64]:
+    def _rates(self, posts: NDArray[np.int32]) -> NDArray[np.float64]:
         """Samples of the click rates of posts, float64 (samples, n)."""
         from scipy.special import betaincinv
 
-        keys = self.log.items["key"].to_numpy()[notes]
+        keys = self.log.items["key"].to_numpy()[posts]
         blocks = -(-self.options.samples // 4)
         when = (self.day << 8) | np.arange(blocks)[:, None]
         u = uniforms(self.seed, Stream.THOMPSON, *key_words(keys), when)
         u = np.moveaxis(u, 2, 1).reshape(4 * blocks, -1)[: self.options.samples]
         a, b = self.options.prior
-        clicked = self.clicked[notes]
-        return np.asarray(betaincinv(a + clicked, b + self.shown[notes] - clicked, u))
+        clicked = self.clicked[posts]
+        return np.asarray(betaincinv(a + clicked, b + self.shown[posts] - clicked, u))
 
     def _samples(self, users: Users) -> NDArray[np.int64]:
         """Number of the sample that each user gets."""
         keys = np.where(users >= 0, self.log.users["key"].to_numpy()[users], np.uint64(0))
-        u = uniforms(self.seed, Stream.THOMPSON_READER, *key_words(keys), self.day)
+        u = uniforms(self.seed, Stream.THOMPSON_USER, *key_words(keys), self.day)
         return (u[:, 0] * self.options.samples).astype(np.int64)
 
 
@@ -206,18 +206,18 @@ def _insert(  # type: ignore[no-untyped-def]
         while at < slot and ids[row, at] >= 0:
             taken[ids[row, at]] = row
             at += 1
-        note, rate = np.int32(-1), np.float32(0)
+        post, rate = np.int32(-1), np.float32(0)
         for place in range(order.shape[1]):
             if taken[order[sample, place]] != row:
-                note, rate = order[sample, place], rates[sample, place]
+                post, rate = order[sample, place], rates[sample, place]
                 break
-        if note < 0:
+        if post < 0:
             continue
         end = at  # posts move down up to here: the old place of the post, a gap, or the last slot
-        while end < k - 1 and ids[row, end] >= 0 and ids[row, end] != note:
+        while end < k - 1 and ids[row, end] >= 0 and ids[row, end] != post:
             end += 1
         for place in range(end, at, -1):
             ids[row, place] = ids[row, place - 1]
             scores[row, place] = scores[row, place - 1]
             sources[row, place] = sources[row, place - 1]
-        ids[row, at], scores[row, at], sources[row, at] = note, rate, source
+        ids[row, at], scores[row, at], sources[row, at] = post, rate, source

@@ -141,7 +141,7 @@ class Evidence:
             "heat per popularity",
             "clicks per look",
             "age",
-            "likes of the reader",
+            "likes of the user",
             *tastes,
         ]
 

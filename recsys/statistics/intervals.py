@@ -218,15 +218,15 @@ def parts(influx: ArrayLike, placebo: ArrayLike, retrain: ArrayLike) -> dict[str
         retrain: drift of the retrain arm, of the same shape.
 
     Returns:
-        ``total`` = influx - retrain, ``volume`` = placebo - retrain and ``who``, the composition,
-        = influx - placebo; each of the same shape.
+        ``total`` = influx - retrain, ``volume`` = placebo - retrain and
+        ``composition`` = influx - placebo; each of the same shape.
 
     Raises:
         ValueError: the shapes differ; users and seeds are paired, not broadcast.
 
     Example:
         >>> {name: float(part[0, 0]) for name, part in parts([[0.75]], [[0.5]], [[0.125]]).items()}
-        {'total': 0.625, 'volume': 0.375, 'who': 0.25}
+        {'total': 0.625, 'volume': 0.375, 'composition': 0.25}
     """
     arms = [np.asarray(arm, dtype=np.float64) for arm in (influx, placebo, retrain)]
     if len({arm.shape for arm in arms}) != 1:
@@ -238,7 +238,7 @@ def parts(influx: ArrayLike, placebo: ArrayLike, retrain: ArrayLike) -> dict[str
     return {
         "total": of_influx - of_retrain,
         "volume": of_placebo - of_retrain,
-        "who": of_influx - of_placebo,
+        "composition": of_influx - of_placebo,
     }
 
 

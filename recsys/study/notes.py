@@ -1,4 +1,4 @@
-"""What a reader of a study's figures must know, a sentence each."""
+"""What a user of a study's figures must know, a sentence each."""
 
 from collections.abc import Iterator
 

@@ -83,17 +83,17 @@ def _cells_of_world(study: Study, sources: Sources, pairs: Sequence[_Pair]) -> l
 
 
 def _check_pool(study: Study) -> None:
-    """Raises if a feed is deeper than the notes that can be served."""
-    from recsys.world.people.notes import draw_incumbents_notes
+    """Raises if a feed is deeper than the posts that can be served."""
     from recsys.world.people.population import draw_incumbents
+    from recsys.world.people.posts import draw_incumbents_posts
 
     people = draw_incumbents(study.world)
     for seed in study.seed_range():
-        notes = draw_incumbents_notes(study.world, people, seed)
+        posts = draw_incumbents_posts(study.world, people, seed)
         for day in study.evaluation.days:
-            pool = int(notes.live(day, study.world.notes.window_days).sum())
+            pool = int(posts.live(day, study.world.posts.window_days).sum())
             if study.evaluation.k > pool:
                 raise ConfigError(
-                    f"evaluation.k: {study.evaluation.k} is more than the {pool} notes that can be "
+                    f"evaluation.k: {study.evaluation.k} is more than the {pool} posts that can be "
                     f"served on day {day} (seed {seed}); lower k, or let more be posted"
                 )

@@ -27,17 +27,17 @@ class Conclusion:
 
     title: str
     measure: str
-    part: Literal["total", "volume", "who", "newcomers"]
+    part: Literal["total", "volume", "composition", "newcomers"]
 
 
 CONCLUSIONS: dict[str, Conclusion] = {
     "slots_total": Conclusion("slots: total", "slots_changed", "total"),
-    "slots_who": Conclusion("slots: who", "slots_changed", "who"),
+    "slots_composition": Conclusion("slots: composition", "slots_changed", "composition"),
     "mix_total": Conclusion("mix: total", "language_format", "total"),
-    "mix_who": Conclusion("mix: who", "language_format", "who"),
-    "worth_total": Conclusion("worth: total", "utility", "total"),
-    "worth_who": Conclusion("worth: who", "utility", "who"),
-    "newcomers_worth": Conclusion("newcomers' worth", "utility", "newcomers"),
+    "mix_composition": Conclusion("mix: composition", "language_format", "composition"),
+    "utility_total": Conclusion("utility: total", "utility", "total"),
+    "utility_composition": Conclusion("utility: composition", "utility", "composition"),
+    "newcomers_utility": Conclusion("newcomers' utility", "utility", "newcomers"),
 }
 _COLUMNS: dict[str, Any] = {
     "recommender": pl.String,

@@ -16,8 +16,8 @@ from recsys.study.arms.own_log import LogFeeds, MeasuredLog, Reference
 from recsys.study.arms.rankings import make_rankings
 from recsys.study.arms.worlds import Worlds
 from recsys.study.cell import Cell
-from recsys.world.people.notes import is_creator
 from recsys.world.people.population import LANGUAGES, draw_incumbents
+from recsys.world.people.posts import is_creator
 
 
 @dataclass(frozen=True)

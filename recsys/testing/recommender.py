@@ -120,7 +120,7 @@ class RecommenderContract(ServingContract):
             "items without events must be served if, and only if, scorable holds them",
         )
 
-    def test_who_can_be_served(self) -> None:
+    def test_composition_can_be_served(self) -> None:
         users = self.community().mixed
         served = self.model.can_serve(users)
         got = self.model.rank(users, 5)
@@ -248,7 +248,7 @@ class RecommenderContract(ServingContract):
             message = "it does not declare warm_starts, and an earlier model changes its feeds"
             same_ranking(got, anew, message)
 
-    def test_weights_matter_to_those_who_say_so(self) -> None:
+    def test_weights_matter_to_those_composition_say_so(self) -> None:
         """The events of every other user weigh half."""
         half = np.where(self.log.dense["user"].to_numpy() % 2, 0.5, 1)
         weight = (self.log.dense["weight"] * half).cast(pl.Float32)
@@ -269,7 +269,7 @@ class RecommenderContract(ServingContract):
                 "if it heeds weights out of proportion, set partly_weighted = True",
             )
 
-    def test_impressions_teach_those_who_say_so(self) -> None:
+    def test_impressions_teach_those_composition_say_so(self) -> None:
         shown = (self.log.dense["kind"] == "impression").to_numpy()
         everybody = np.arange(self.log.n_users)
         fitted = self.recommender.fit(self.log.only(~shown), seed=0)
@@ -317,7 +317,7 @@ class RecommenderContract(ServingContract):
                 f"in a log of {name}, scores of what is served are not finite",
             )
 
-    def test_who_has_seen_everything_gets_nothing(self) -> None:
+    def test_composition_has_seen_everything_gets_nothing(self) -> None:
         log = described({"user_id": [1, 1, 2], "item_id": [7, 8, 7]})
         model = self.recommender.fit(log)
         got = model.rank(np.array([0, 1]), 2)

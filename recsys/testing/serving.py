@@ -151,7 +151,7 @@ class ServingContract:
         got = self.model.rank(np.array([], dtype=np.int64), 3)
         promise(got.item_ids.shape == (0, 3), "rank of no users must have shape (0, k)")
 
-    def test_users_who_do_not_exist(self) -> None:
+    def test_users_composition_do_not_exist(self) -> None:
         for user in (self.log.n_users, 10**6, -2):
             with refused(f"dense user {user}", (IndexError, ValueError)):
                 self.model.rank(np.array([0, user]), 1)

@@ -64,7 +64,7 @@ class TrainingResult:
         feeds: the recommended lists: user_id · rank · item_id · score · source.
         timings: one row, users · fit_s · serve_s · users_per_s, in seconds. Serving is timed after
             a first block of users, in which everything is computed that is computed once.
-        notes: sentences that a reader of the figures must know.
+        posts: sentences that a reader of the figures must know.
     """
 
     training: Training
@@ -141,7 +141,7 @@ def log_of(training: Training) -> InteractionLog:
 class Truth(NamedTuple):
     """What a world knows about its users at the moment of a cut."""
 
-    worth: Callable[[NDArray[np.int64], NDArray[np.int32]], NDArray[np.float32]]
+    utility: Callable[[NDArray[np.int64], NDArray[np.int32]], NDArray[np.float32]]
     """Function of users (n,) and items (n, k), -1 in empty slots. It gives the probability that a
     user who looks at an item clicks it, (n, k), NaN in empty slots."""
     looks: NDArray[np.float64]
@@ -165,10 +165,10 @@ def truth_of(training: Training, simulation: Simulation | None, split: Split) ->
     start = datetime.combine(world.start, datetime.min.time(), UTC)
     day = math.floor((split.cut - start) / timedelta(days=1))
 
-    def worth(users: NDArray[np.int64], items: NDArray[np.int32]) -> NDArray[np.float32]:
+    def utility(users: NDArray[np.int64], items: NDArray[np.int32]) -> NDArray[np.float32]:
         return simulation.click_probability(users, items, day)
 
-    return Truth(worth, examination(world.platform, training.k))
+    return Truth(utility, examination(world.platform, training.k))
 
 
 def split_for_test(training: Training, log: InteractionLog) -> Split:
@@ -224,8 +224,8 @@ def evaluate(
         serve_s = time.perf_counter() - start
     judged = judge(ranking.item_ids, users, split.relevant, split.liked, int(candidates.sum()))
     if truth is not None:
-        worth = truth.worth(users, ranking.item_ids)
-        judged = replace(judged, worth=worth, looks=truth.looks)
+        utility = truth.utility(users, ranking.item_ids)
+        judged = replace(judged, utility=utility, looks=truth.looks)
     people = pl.DataFrame(
         {
             "user_id": split.train.users["user_id"].gather(users),
@@ -275,7 +275,7 @@ def _last_midnight(training: Training) -> datetime | None:
 
 def _window_days(source: World | OwnLog) -> int | None:
     """For how many days a post can be served; None in a log, which does not say."""
-    return source.notes.window_days if isinstance(source, World) else None
+    return source.posts.window_days if isinstance(source, World) else None
 
 
 def _check(training: Training, split: Split) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.logs.times import DAY
-from recsys.world.people.readers import Readers
+from recsys.world.people.user_states import UserStates
 
 Gate = Literal["supply", "training", "exposure", "adaptation", "behaviour"]
 """A path by which newcomers can reach incumbents' feeds; see `GATES`."""
@@ -86,7 +86,7 @@ class Twin(NamedTuple):
 
     events: NDArray[np.int64]
     """(n, 5), as `recsys.world.frames.collect` returns them."""
-    readers: Readers
+    states: UserStates
 
     def events_in(self, tick: int, ticks: int) -> NDArray[np.int64]:
         """The events of one of the `ticks` parts of the day."""

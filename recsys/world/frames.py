@@ -13,9 +13,9 @@ from recsys.core.noise import Stream, moment
 from recsys.logs.schema import COHORTS, KIND_CODES, KINDS, WEIGHTS
 from recsys.logs.times import DAY, TIME
 from recsys.world.people.draws import draw
-from recsys.world.people.notes import NoteTable
 from recsys.world.people.population import FORMATS, LANGUAGES, People
-from recsys.world.people.readers import State
+from recsys.world.people.posts import PostTable
+from recsys.world.people.user_states import State
 from recsys.world.platform.blend import Shelves
 from recsys.world.traffic import Traffic
 
@@ -209,7 +209,7 @@ def users_frame(world: World, people: People) -> pl.DataFrame:
     ).with_columns(pl.when(pl.col("cohort") == "newcomer").then("joined").alias("joined"))
 
 
-def items_frame(world: World, notes: NoteTable) -> pl.DataFrame:
+def items_frame(world: World, posts: PostTable) -> pl.DataFrame:
     """The log's items: a row for each post that may be published in the run."""
     topics = list(world.population.incumbents.topics)
 
@@ -218,15 +218,15 @@ def items_frame(world: World, notes: NoteTable) -> pl.DataFrame:
 
     return pl.DataFrame(
         {
-            "item_id": np.arange(notes.n, dtype=np.int64),
-            "published": pl.Series(_milliseconds(world, notes.published)).cast(TIME),
-            "creator_id": notes.creator.astype(np.int64),
-            "key": notes.key,
-            "topic": named(notes.topic, topics),
-            "language": named(notes.language, LANGUAGES),
-            "format": named(notes.format, FORMATS),
-            "product_tag": notes.tagged,
-            "subtitled": notes.subtitled,
+            "item_id": np.arange(posts.n, dtype=np.int64),
+            "published": pl.Series(_milliseconds(world, posts.published)).cast(TIME),
+            "creator_id": posts.creator.astype(np.int64),
+            "key": posts.key,
+            "topic": named(posts.topic, topics),
+            "language": named(posts.language, LANGUAGES),
+            "format": named(posts.format, FORMATS),
+            "product_tag": posts.tagged,
+            "subtitled": posts.subtitled,
         }
     )
 

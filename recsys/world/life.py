@@ -11,8 +11,8 @@ from recsys.config.world import World
 from recsys.logs.schema import COHORTS, KIND_CODES
 from recsys.world.arms import INCUMBENTS
 from recsys.world.frames import Day
-from recsys.world.people.notes import NoteTable
 from recsys.world.people.population import LANGUAGES, People
+from recsys.world.people.posts import PostTable
 
 _TOPICS = {
     "across_language_exchange": "language exchange",
@@ -46,14 +46,14 @@ active: people who came · there: people who had arrived, and had neither depart
 dissatisfied · visits, impressions, clicks: their numbers · english_share: share of impressions in
 English · click_rate: clicks per impression · product_clicks_per_1000, purchases_per_1000,
 hides_per_1000: per 1,000 impressions · comments: their number · comments_across: comments on a post
-that is not in the reader's first language · across_…: such comments on posts of one topic, null if
+that is not in the user's first language · across_…: such comments on posts of one topic, null if
 the config has no such topic · follows_across: creators followed from such a post · satisfaction:
 mean over those there who have visited · left: people who have left dissatisfied so far.
 """
 
 
 class Acts(NamedTuple):
-    """Counts of a day's events; the first axis is the cohort of the reader.
+    """Counts of a day's events; the first axis is the cohort of the user.
 
     Where the gate of behaviour is closed, the incumbents' events are those of the twin. Their
     visits and impressions did not happen in this arm, so the counts of these are 0.
@@ -62,12 +62,12 @@ class Acts(NamedTuple):
     kinds: NDArray[np.int64]
     """(2, kinds) events by kind."""
     comments: NDArray[np.int64]
-    """(2, languages of readers, languages of posts, topics) comments."""
+    """(2, languages of users, languages of posts, topics) comments."""
     follows: NDArray[np.int64]
     """Creators followed from a post, by the same axes as `comments`."""
 
     @classmethod
-    def of(cls, world: World, day: Day, people: People, given: tuple[NoteTable, NoteTable]) -> Self:
+    def of(cls, world: World, day: Day, people: People, given: tuple[PostTable, PostTable]) -> Self:
         """Counts a day's events.
 
         Args:
@@ -83,12 +83,12 @@ class Acts(NamedTuple):
 
         def by_language_and_topic(kind: str) -> NDArray[np.int64]:
             mask = day.kind == KIND_CODES[kind]
-            reader, note = day.user[mask], day.item[mask]
+            user, post = day.user[mask], day.item[mask]
             shape = (2, len(LANGUAGES), len(LANGUAGES), n_topics)
-            for_incumbents, for_newcomers = (notes.language[note] for notes in given)
+            for_incumbents, for_newcomers = (posts.language[post] for posts in given)
             language = np.where(cohort[mask] == INCUMBENTS, for_incumbents, for_newcomers)
             cell = np.ravel_multi_index(
-                (cohort[mask], people.app_language[reader], language, given[0].topic[note]), shape
+                (cohort[mask], people.app_language[user], language, given[0].topic[post]), shape
             )
             return np.bincount(cell, minlength=int(np.prod(shape))).reshape(shape)
 
@@ -111,7 +111,7 @@ def life_rows(world: World, day: Day, acts: Acts) -> list[dict[str, Any]]:
 
 
 def life_frame(
-    world: World, days: Iterable[Day], people: People, given: tuple[NoteTable, NoteTable]
+    world: World, days: Iterable[Day], people: People, given: tuple[PostTable, PostTable]
 ) -> pl.DataFrame:
     """The table for several days of one run: a row per day and cohort, columns as in `LIFE`.
 
@@ -164,7 +164,7 @@ def _row(world: World, day: Day, acts: Acts, cohort: int) -> dict[str, Any]:
 def _across(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     """(topics,): sums where the languages differ.
 
-    `counts` has shape (languages of readers, languages of posts, topics).
+    `counts` has shape (languages of users, languages of posts, topics).
     """
     languages_differ = ~np.eye(len(LANGUAGES), dtype=np.bool_)
     return np.asarray(counts[languages_differ].sum(axis=0))

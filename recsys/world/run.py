@@ -23,9 +23,9 @@ from recsys.world.day.views import View, views_of_both
 from recsys.world.day.visits import Visits, draw_visits
 from recsys.world.frames import Day, Morning, Round, Served, collect, day_of, in_time
 from recsys.world.people.draws import draw
-from recsys.world.people.notes import NoteTable, draw_follows, first_day
 from recsys.world.people.population import LANGUAGES, People
-from recsys.world.people.readers import Readers, State, leave
+from recsys.world.people.posts import PostTable, draw_follows, first_day
+from recsys.world.people.user_states import State, UserStates, leave
 from recsys.world.platform.policy import Policy
 from recsys.world.scene import Scene
 from recsys.world.traffic import Traffic
@@ -42,7 +42,7 @@ class Run:
 
     Attributes:
         scene: the people and posts; only `fork` changes them.
-        readers: the state of people.
+        users: the state of people.
         counts: clicks so far.
         threads: number of threads that serve and respond; it changes no bit.
         policy: the recommender or the oracle that serves; None for the house.
@@ -57,7 +57,7 @@ class Run:
     """
 
     scene: Scene
-    readers: Readers
+    states: UserStates
     counts: Counts
     threads: int = 1
     policy: Policy | Oracle | None = None
@@ -85,9 +85,9 @@ class Run:
         scene = Scene.before(world, seed)
         buckets = len(world.population.incumbents.topics) * len(LANGUAGES)
         follows = draw_follows(world, scene.people)
-        readers = Readers.fresh(scene.people, follows, world.platform.seen_memory, buckets)
-        counts = Counts.none(scene.notes.n, buckets)
-        return cls(scene, readers, counts, threads, policy, audience, impressions)
+        states = UserStates.fresh(scene.people, follows, world.platform.seen_memory, buckets)
+        counts = Counts.none(scene.posts.n, buckets)
+        return cls(scene, states, counts, threads, policy, audience, impressions)
 
     def fork(self, arm: Arm, twin: Mapping[int, Twin] | None = None) -> "Run":
         """A copy of this run that goes on as an arm, with the arm's newcomers and their posts.
@@ -109,8 +109,8 @@ class Run:
         return replace(
             self,
             scene=scene,
-            readers=self.readers.with_newcomers(scene.newcomers),
-            counts=self.counts.with_room_for(scene.notes.n),
+            states=self.states.with_newcomers(scene.newcomers),
+            counts=self.counts.with_room_for(scene.posts.n),
             audience=audience,
             rankers=(None, None) if arm.retrained else self.rankers,
             twin=None if arm.opens("behaviour", INCUMBENTS) else twin,
@@ -128,9 +128,9 @@ class Run:
         return self.scene.people
 
     @property
-    def notes(self) -> NoteTable:
+    def posts(self) -> PostTable:
         """All posts that may be published, newcomers' behind incumbents'."""
-        return self.scene.notes
+        return self.scene.posts
 
     def run_days(self, start: int, end: int) -> Iterator[Day]:
         """Runs the days from `start` on and before `end`, one by one."""
@@ -138,8 +138,8 @@ class Run:
             yield self._run_day(day)
 
     def _run_day(self, day: int) -> Day:
-        self.readers.seen_today[:] = 0
-        visits = draw_visits(self.scene, self.readers.gone, day, incumbents=self.twin is None)
+        self.states.seen_today[:] = 0
+        visits = draw_visits(self.scene, self.states.gone, day, incumbents=self.twin is None)
         if day == first_day(self.world):
             self.intercept = self._first_intercept(day)
         views = self._views(day, 0)
@@ -164,9 +164,9 @@ class Run:
             self.counts = self.counts.after(self.scene, events_of_tick)
             events.append(events_of_tick)
         all_events = in_time(np.concatenate(events))
-        gone = self.readers.gone.copy()
+        gone = self.states.gone.copy()
         self._evening(day, all_events, tally)
-        state = State.of(self.people, self.readers, self.world.incumbents, day, gone)
+        state = State.of(self.people, self.states, self.world.incumbents, day, gone)
         n_visits = int(visits.number.sum())
         today = day_of(self.world, day, all_events, n_visits, morning, traffic, state)
         if self.policy is not None and not isinstance(self.policy, Oracle):
@@ -180,8 +180,8 @@ class Run:
         view, _ = self._views(day, 0)
         sample = np.arange(min(self.people.n, _INTERCEPT_SAMPLE))
         request = request_of(self.scene, sample, day, 0, 0)
-        feeds, _ = serve(self.scene, self.readers, view, request, None, self.threads)
-        return first_intercept(self.scene, self.readers, view, request, feeds)
+        feeds, _ = serve(self.scene, self.states, view, request, None, self.threads)
+        return first_intercept(self.scene, self.states, view, request, feeds)
 
     def _views(self, day: int, tick: int) -> tuple[View, View]:
         return views_of_both(self.scene, self.counts, self.intercept, day, tick)
@@ -195,13 +195,13 @@ class Run:
         wanted = visits.number > 0
         if self.audience is not None and day in self.audience.days:
             wanted[self.audience.users] = True
-        return rank_morning(self.scene, self.readers, views, self.rankers, np.flatnonzero(wanted))
+        return rank_morning(self.scene, self.states, views, self.rankers, np.flatnonzero(wanted))
 
     def _rankers(self, views: tuple[View, View]) -> Rankers:
         """This morning's fits. An oracle needs no fit, but serves from the same day on as one."""
         if isinstance(self.policy, Oracle):
             incumbents, newcomers = (
-                self.policy.bound(self.scene, self.readers, view) for view in views
+                self.policy.bound(self.scene, self.states, view) for view in views
             )
             return incumbents, newcomers
         if self.policy is None or not self.history:
@@ -212,14 +212,14 @@ class Run:
         """What the audience's feeds are made from, and in a closed loop the feeds themselves."""
         if self.audience is None or day not in self.audience.days:
             return None
-        served, readers = None, self.readers
+        served, states = None, self.states
         if ranked is not None:
-            served = serve_audience(self.scene, readers, views, self.audience, day, ranked)
+            served = serve_audience(self.scene, states, views, self.audience, day, ranked)
         return Morning(
             (views[0].shelves, views[1].shelves),
-            readers.follows.copy(),
-            readers.taste.copy(),
-            readers.skill.copy(),
+            states.follows.copy(),
+            states.taste.copy(),
+            states.skill.copy(),
             served,
         )
 
@@ -242,9 +242,9 @@ class Run:
         assert not isinstance(self.policy, Oracle)
         ranker = fit_without_newcomers(self.scene, self.policy, self.history, previous)
         users = self.audience.users[self.audience.users < self.world.incumbents]
-        ranked = rank_morning(self.scene, self.readers, views, (ranker, None), users)
+        ranked = rank_morning(self.scene, self.states, views, (ranker, None), users)
         audience = self.audience._replace(users=users)
-        return serve_audience(self.scene, self.readers, views, audience, day, ranked)
+        return serve_audience(self.scene, self.states, views, audience, day, ranked)
 
     # Through the day
 
@@ -272,11 +272,11 @@ class Run:
         ranked: Ranked | None,
     ) -> Round:
         """One round: all are served, then all respond."""
-        scene, readers = self.scene, self.readers
+        scene, states = self.scene, self.states
         request = request_of(scene, users, day, tick, visit)
         moods = moods_of(scene, request)
-        feeds, _ = serve(scene, readers, view, request, ranked, self.threads)
-        actions, rewards = respond(scene, readers, view, request, feeds, moods, self.threads)
+        feeds, _ = serve(scene, states, view, request, ranked, self.threads)
+        actions, rewards = respond(scene, states, view, request, feeds, moods, self.threads)
         return Round(tick, visit, users, feeds, actions, rewards)
 
     def _twins_events(self, day: int, tick: int) -> NDArray[np.int64]:
@@ -290,18 +290,18 @@ class Run:
 
         Where the gate of behaviour is closed, incumbents get the state of the twin's incumbents.
         """
-        world, readers, people = self.world, self.readers, self.people
+        world, states, people = self.world, self.states, self.people
         if day < -world.days_before:
             number = day - first_day(world)
             self.intercept = corrected(world.platform, self.intercept, tally, number)
-            rated = readers.satisfaction[~np.isnan(readers.satisfaction)]
+            rated = states.satisfaction[~np.isnan(states.satisfaction)]
             self.average = float(rated.mean()) if rated.size else 0.0
         else:
             u = draw(self.scene.seed, Stream.DISCONTENT, people.address, 0, int(moment(day)))
             here = (people.arrival <= day) & (day < people.departure)
-            leave(readers, world.behaviour, self.average, here, u)
+            leave(states, world.behaviour, self.average, here, u)
         if self.twin is not None:
-            readers.overwrite_first(self.twin[day].readers)
+            states.overwrite_first(self.twin[day].states)
         if self.record is not None:
             n = world.incumbents
-            self.record[day] = Twin(events[events[:, 0] < n], readers.first(n))
+            self.record[day] = Twin(events[events[:, 0] < n], states.first(n))

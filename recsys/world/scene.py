@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 from recsys.config.world import World
 from recsys.world.arms import INCUMBENTS, NEWCOMERS, Arm
 from recsys.world.people.draws import stacked
-from recsys.world.people.notes import (
-    NoteTable,
-    adapted,
-    draw_incumbents_notes,
-    draw_newcomers_notes,
-)
 from recsys.world.people.population import People, draw_incumbents, draw_newcomers
+from recsys.world.people.posts import (
+    PostTable,
+    adapted,
+    draw_incumbents_posts,
+    draw_newcomers_posts,
+)
 from recsys.world.platform import house
 
 
@@ -26,7 +26,7 @@ class Scene(NamedTuple):
     """World seed."""
     arm: Arm
     people: People
-    given: tuple[NoteTable, NoteTable]
+    given: tuple[PostTable, PostTable]
     """All posts that may be published before the end, as incumbents and as newcomers get them. Both
     are the same table, unless the gate of adaptation is closed: then incumbents get the posts in
     the languages, and with the subtitles, of the twin."""
@@ -37,8 +37,8 @@ class Scene(NamedTuple):
     def before(cls, world: World, seed: int) -> "Scene":
         """The scene before the influx, the same for all arms: incumbents and their posts alone."""
         people = draw_incumbents(world)
-        notes = draw_incumbents_notes(world, people, seed)
-        return cls(world, seed, Arm("nobody"), people, *_given(notes, notes))
+        posts = draw_incumbents_posts(world, people, seed)
+        return cls(world, seed, Arm("nobody"), people, *_given(posts, posts))
 
     def joined(self, arm: Arm) -> "Scene":
         """The scene of an arm: its newcomers and their posts stand behind all others.
@@ -54,20 +54,20 @@ class Scene(NamedTuple):
             law, origin = laws.newcomers, world.influx.origin
         newcomers = draw_newcomers(world, law, seed, arm.variant, origin=origin)
         scene = self._replace(arm=arm, people=stacked(self.people, newcomers))
-        by_newcomers = draw_newcomers_notes(world, scene.people, law, seed, influx=scene.has_influx)
-        unadapted = notes = stacked(self.notes, by_newcomers)
+        by_newcomers = draw_newcomers_posts(world, scene.people, law, seed, influx=scene.has_influx)
+        unadapted = posts = stacked(self.posts, by_newcomers)
         if scene.has_influx:
-            by_incumbents = adapted(world, self.notes, newcomers, seed)
-            notes = notes._replace(
+            by_incumbents = adapted(world, self.posts, newcomers, seed)
+            posts = posts._replace(
                 language=np.concatenate([by_incumbents.language, by_newcomers.language]),
                 subtitled=np.concatenate([by_incumbents.subtitled, by_newcomers.subtitled]),
             )
-        for_incumbents = notes if arm.opens("adaptation", INCUMBENTS) else unadapted
-        given, orders = _given(for_incumbents, notes)
+        for_incumbents = posts if arm.opens("adaptation", INCUMBENTS) else unadapted
+        given, orders = _given(for_incumbents, posts)
         return scene._replace(given=given, orders=orders)
 
     @property
-    def notes(self) -> NoteTable:
+    def posts(self) -> PostTable:
         """All posts as they are published; newcomers always get this table."""
         return self.given[NEWCOMERS]
 
@@ -88,8 +88,8 @@ class Scene(NamedTuple):
 
 
 def _given(
-    incumbents: NoteTable, newcomers: NoteTable
-) -> tuple[tuple[NoteTable, NoteTable], tuple[house.Order, house.Order]]:
+    incumbents: PostTable, newcomers: PostTable
+) -> tuple[tuple[PostTable, PostTable], tuple[house.Order, house.Order]]:
     """`Scene.given` and `Scene.orders`; tables with the same languages are sorted only once."""
     order = house.Order.of(newcomers)
     same = np.array_equal(incumbents.language, newcomers.language)

@@ -25,8 +25,8 @@ from recsys.world.frames import Day, Morning, events_frame, items_frame, users_f
 from recsys.world.life import life_frame
 from recsys.world.people import behaviour
 from recsys.world.people.behaviour import Conditions
-from recsys.world.people.notes import NoteTable, first_day
 from recsys.world.people.population import People
+from recsys.world.people.posts import PostTable, first_day
 from recsys.world.platform.blend import blend, slot_pattern
 from recsys.world.platform.policy import Policy
 from recsys.world.run import Run
@@ -50,12 +50,12 @@ class Simulation:
     arm: Arm
     seed: int
     people: People
-    given: tuple[NoteTable, NoteTable]
+    given: tuple[PostTable, PostTable]
     intercept: float
     days: tuple[Day, ...]
 
     @property
-    def notes(self) -> NoteTable:
+    def posts(self) -> PostTable:
         """All posts as they are published."""
         return self.given[NEWCOMERS]
 
@@ -71,8 +71,8 @@ class Simulation:
 
     @property
     def from_newcomers(self) -> NDArray[np.bool_]:
-        """Bool (n_notes,): which posts are by newcomers."""
-        return np.asarray(self.notes.creator >= self.world.incumbents)
+        """Bool (n_posts,): which posts are by newcomers."""
+        return np.asarray(self.posts.creator >= self.world.incumbents)
 
     @lazy
     def log(self) -> InteractionLog:
@@ -102,8 +102,8 @@ class Simulation:
         return InteractionLog(self.log.users, self.log.items, events)
 
     def candidates(self, day: int) -> NDArray[np.bool_]:
-        """Bool (n_notes,): posts that can be served at the start of a day."""
-        return self.notes.live(day, self.world.notes.window_days)
+        """Bool (n_posts,): posts that can be served at the start of a day."""
+        return self.posts.live(day, self.world.posts.window_days)
 
     def morning(self, day: int) -> Morning:
         """What feeds are made from at the start of a day.
@@ -131,7 +131,7 @@ class Simulation:
             personal: int32 (n, p), rows of posts that were not seen, -1 at the end; p >= k.
             personal_sources: uint8 (n, p), positions in `recsys.logs.schema.SOURCES`.
             users: int (n,), rows of people of one cohort.
-            seen: bool (n_people, n_notes), which posts each person was shown before that day.
+            seen: bool (n_people, n_posts), which posts each person was shown before that day.
             day: a day of the audience, such as 6.
             k: depth, such as 20.
 
@@ -149,7 +149,7 @@ class Simulation:
             morning.follows,
             Seen.from_matrix(seen),
             morning.shelves[int(newcomers)],
-            self.notes.creator,
+            self.posts.creator,
             platform.per_creator,
             self.people.address,
             slot_pattern(platform.slots, k),
@@ -169,13 +169,13 @@ class Simulation:
         day: int,
         state: "Simulation | None" = None,
     ) -> NDArray[np.float32]:
-        """The true probability that a reader clicks a post when looking at it.
+        """The true probability that a user clicks a post when looking at it.
 
         Args:
             users: int (n,), rows of people.
             feeds: int32 (n, k), rows of this arm's posts, -1 where empty.
             day: a day of the audience, such as 6.
-            state: the arm from which the readers' state is taken, such as the twin; then there is
+            state: the arm from which the users' state is taken, such as the twin; then there is
                 no translation and no curiosity. None for this arm's own state on that day.
 
         Returns:

@@ -48,7 +48,7 @@ class Traffic(NamedTuple):
 
         Args:
             cohort: 0 for incumbents, 1 for newcomers.
-            language: int32 (n_notes,), language of each post.
+            language: int32 (n_posts,), language of each post.
             feeds: int32 (n, ranks), rows of posts, -1 from the end of a visit on.
             actions: uint16 (n, ranks), a bit for each kind of event.
         """
@@ -67,10 +67,10 @@ def _count(impressions, visits, language, feeds, actions, clicked):  # type: ign
     for visit in range(feeds.shape[0]):
         clicks = 0
         for rank in range(feeds.shape[1]):
-            note = feeds[visit, rank]
-            if note < 0:
+            post = feeds[visit, rank]
+            if post < 0:
                 break
-            impressions[language[note]] += 1
+            impressions[language[post]] += 1
             if actions[visit, rank] & clicked:
                 clicks += 1
         visits[clicks] += 1

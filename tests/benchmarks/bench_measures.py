@@ -1,6 +1,6 @@
 """Speed of all measures: pytest tests/benchmarks/bench_measures.py --benchmark-only
 
-100,000 readers × 20 days × 4 arms of 20 slots, every measure of the registry by reader, in at most
+100,000 users × 20 days × 4 arms of 20 slots, every measure of the registry by user, in at most
 60 seconds and 4 GiB; FRBO of a million pairs of 50 slots in at most .6 s, on two cores.
 """
 
@@ -14,7 +14,7 @@ import polars as pl
 from recsys.measures import FeedPair, frbo
 from recsys.measures.rows import headline_of, measures_of, rows_of
 
-N_READERS, N_DAYS, N_ARMS, DEPTH, N_ITEMS = 100_000, 20, 4, 20, 50_021
+N_USERS, N_DAYS, N_ARMS, DEPTH, N_ITEMS = 100_000, 20, 4, 20, 50_021
 SECONDS, BYTES = 60, 4 * 2**30
 _ATTRIBUTES = {"language": 2, "format": 3, "topic": 24, "product_tag": 2}
 """Values of each, as in a world."""
@@ -22,7 +22,7 @@ _ATTRIBUTES = {"language": 2, "format": 3, "topic": 24, "product_tag": 2}
 
 def feeds_of(rng: np.random.Generator) -> np.ndarray:
     """A run of items each, in a random step: distinct (their number is prime), quick to draw."""
-    start, step = rng.integers(1, N_ITEMS, (2, N_READERS, 1))
+    start, step = rng.integers(1, N_ITEMS, (2, N_USERS, 1))
     return ((start + step * np.arange(DEPTH)) % N_ITEMS).astype(np.int32)
 
 
@@ -33,7 +33,7 @@ def half_of(ids: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def bench_all_measures(benchmark) -> None:
-    """Rows of every reader, day and arm, and the headline of each arm."""
+    """Rows of every user, day and arm, and the headline of each arm."""
     rng = np.random.default_rng(0)
     n = 2 * N_ITEMS
     attributes = {
@@ -52,7 +52,7 @@ def bench_all_measures(benchmark) -> None:
         "relevance",
     )
     measures = measures_of(provides, attributes)
-    taste = rng.dirichlet(np.ones(_ATTRIBUTES["topic"]), N_READERS)
+    taste = rng.dirichlet(np.ones(_ATTRIBUTES["topic"]), N_USERS)
     codes = {name: own for name, (own, _) in attributes.items()}
     known = {
         "from_newcomers": np.arange(n) >= N_ITEMS,
@@ -65,7 +65,7 @@ def bench_all_measures(benchmark) -> None:
     arm = half_of(reference, rng)
     scores = -np.sort(rng.integers(0, 200, reference.shape)).astype(np.float64)
     relevance = rng.random(reference.shape, dtype=np.float32)
-    users = pl.Series(np.arange(N_READERS))
+    users = pl.Series(np.arange(N_USERS))
 
     def pair() -> FeedPair:
         return FeedPair(
@@ -102,7 +102,7 @@ def bench_all_measures(benchmark) -> None:
 
     frbo(reference[:10], arm[:10])
     cells = benchmark.pedantic(measure, rounds=1)
-    assert cells == N_READERS * (N_DAYS + 1) * N_ARMS
+    assert cells == N_USERS * (N_DAYS + 1) * N_ARMS
     assert benchmark.stats.stats.max <= SECONDS
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 <= BYTES
 

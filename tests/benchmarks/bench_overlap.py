@@ -12,7 +12,7 @@ N_ITEMS = 100_000
 
 
 def feeds_that_half_agree(n_pairs: int, depth: int) -> tuple[np.ndarray, np.ndarray]:
-    """Half of the slots get another note; the rest move by up to a few ranks."""
+    """Half of the slots get another post; the rest move by up to a few ranks."""
     rng = np.random.default_rng(0)
     start = rng.integers(0, N_ITEMS // 2, (n_pairs, 1))
     a = (start + 37 * np.arange(depth)) % (N_ITEMS // 2)

@@ -65,7 +65,7 @@ def rate_of_products(width: int, rounds: int = 5) -> float:
 
 @pytest.mark.parametrize("kind", [ALSModel, BPRModel])
 def bench_factors(benchmark, say, log, kind) -> None:
-    """5,120 users, 50,000 notes, 64 factors, the best 20 without what was seen."""
+    """5,120 users, 50,000 posts, 64 factors, the best 20 without what was seen."""
     rng = np.random.default_rng(2)
     width = FACTORS + (kind is BPRModel)
     x, y = (rng.standard_normal((n, width), dtype=np.float32) for n in (USERS, ITEMS))
@@ -85,7 +85,7 @@ def bench_factors(benchmark, say, log, kind) -> None:
 
 @pytest.mark.parametrize(("kind", "items"), [(ItemKNN, ITEMS), (EASE, 4_000)])
 def bench_items(benchmark, say, kind, items) -> None:
-    """A fit, and the best 20 notes of 5,120 users."""
+    """A fit, and the best 20 posts of 5,120 users."""
     log = a_log(USERS, items, SEEN)
     _ = log.interactions, log.seen
     start = time.perf_counter()

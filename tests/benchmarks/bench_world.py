@@ -52,13 +52,13 @@ def say(request, capsys):
 
 @pytest.mark.parametrize("incumbents", SIZES)
 def bench_respond(benchmark, say, incumbents) -> None:
-    """The response kernel, on visits of 40 notes by lot: notes are spread more than feeds are."""
+    """The response kernel, on visits of 40 posts by lot: posts are spread more than feeds are."""
     run = Run.start(a_world(incumbents), 0)
     view = view_of(INCUMBENTS, run.scene, run.counts, run.intercept, day=0, tick=0)
     random = np.random.default_rng(0)
     users = np.arange(incumbents)
-    notes = np.flatnonzero(view.candidates).astype(np.int32)
-    feeds = random.choice(notes, (incumbents, RANKS))
+    posts = np.flatnonzero(view.candidates).astype(np.int32)
+    feeds = random.choice(posts, (incumbents, RANKS))
     actions, rewards = np.zeros(feeds.shape, np.uint16), np.zeros(incumbents, np.float32)
     conditions = view.conditions._replace(intercept=-3.0)
     examine, when = behaviour.examination(run.world.platform), int(moment(0))
@@ -67,7 +67,7 @@ def bench_respond(benchmark, say, incumbents) -> None:
     def respond(block: slice) -> None:
         behaviour.respond(
             run.people,
-            run.readers,
+            run.users,
             view.notes,
             view.buzz,
             conditions,
@@ -85,7 +85,7 @@ def bench_respond(benchmark, say, incumbents) -> None:
     benchmark.pedantic(over_blocks, args=(respond, incumbents, THREADS, 1024), rounds=10)
     speed = feeds.size / benchmark.stats.stats.min / 1e6
     benchmark.extra_info["million impressions a second"] = speed
-    say(f"{incumbents:,} people, {notes.size:,} notes: {speed:.1f} M impressions/s")
+    say(f"{incumbents:,} people, {posts.size:,} posts: {speed:.1f} M impressions/s")
 
 
 _seconds: dict[tuple[int, int], float] = {}

@@ -6,15 +6,21 @@ import pytest
 
 import recsys
 from recsys.checks.proof.claims import CLAIMS, Found, judge
-from recsys.checks.proof.coverage import CONTRASTS, RECOMMENDERS, coverage, run_block, who_of_seed
+from recsys.checks.proof.coverage import (
+    CONTRASTS,
+    RECOMMENDERS,
+    composition_of_seed,
+    coverage,
+    run_block,
+)
 from recsys.checks.proof.offline import LEVELS, WAYS, compare, run_cell
 from recsys.checks.proof.planted import (
     DOSES,
     MEDIATORS,
+    composition_of_plant,
     dose_response,
     planted,
     run_plant,
-    who_of_plant,
 )
 from recsys.checks.proof.run import KINDS, Effort, plan, prove
 from recsys.config import Evaluation, Influx, World
@@ -64,8 +70,8 @@ def blocks_of(truth, *, n_blocks=40, studies=50, spread=0.3, error=1.0, claimed=
         frames.append(
             pl.DataFrame(rows).with_columns(
                 recommender=pl.lit("als"),
-                measure=pl.lit("notes"),
-                contrast=pl.lit("who"),
+                measure=pl.lit("posts"),
+                contrast=pl.lit("composition"),
                 seeds=pl.lit(100),
             )
         )
@@ -100,23 +106,23 @@ def block():
 
 
 def test_studies_of_a_block_are_the_estimator_s(block):
-    """Means over the block are over its seeds; a study of a tenth of the readers knows less."""
+    """Means over the block are over its seeds; a study of a tenth of the users knows less."""
     keys = block.select("recommender", "measure", "contrast").unique(maintain_order=True)
     assert keys.height == len(RECOMMENDERS) * len(PRIMARY) * len(CONTRASTS)
-    pool = np.stack([who_of_seed(seed) for seed in range(50, 59)], axis=-1)
+    pool = np.stack([composition_of_seed(seed) for seed in range(50, 59)], axis=-1)
     whole = block.filter(study=-1)["mean"].to_numpy().reshape(pool.shape[:3])
     np.testing.assert_allclose(whole, np.nanmean(pool, axis=-2).mean(-1), atol=1e-6)
-    some = block.filter(study=2, recommender="als", measure="notes", contrast="who").row(
+    some = block.filter(study=2, recommender="als", measure="posts", contrast="composition").row(
         0, named=True
     )
     inside = (some["ci_low"] < some["mean"]) & (some["mean"] < some["ci_high"])
     assert inside
     every = two_way_interval(pool[1, 0, 0])
-    assert some["ci_high"] - some["ci_low"] > float(every.high - every.low)  # a tenth of readers
+    assert some["ci_high"] - some["ci_low"] > float(every.high - every.low)  # a tenth of users
 
 
 def test_a_tiny_study_is_what_a_study_would_say():
-    """The same values as the arms of a study give, reader by reader."""
+    """The same values as the arms of a study give, user by user."""
     from recsys.checks.proof.coverage import _DAY, _K, _TINY
     from recsys.study.arms.measuring import measure
     from recsys.study.arms.open_loop import OpenLoop, house_worlds
@@ -127,7 +133,7 @@ def test_a_tiny_study_is_what_a_study_would_say():
     loop = OpenLoop(worlds, names, ("trending", "none"), Learned(Trending()))
     rows = measure(loop).per_user.filter(pl.col("day").is_null(), cohort="incumbent")
     influx, placebo = (rows.filter(arm=arm).sort("user_id") for arm in ("influx", "placebo"))
-    found = who_of_seed(3)[0, :, 0]
+    found = composition_of_seed(3)[0, :, 0]
     for place, name in enumerate(PRIMARY):
         expected = (influx[name] - placebo[name]).to_numpy()
         np.testing.assert_allclose(found[place], expected, atol=1e-6)
@@ -158,7 +164,7 @@ def test_adaptation_is_planted_alone():
     """What it changes is the same whatever else is open, and nothing is changed without it."""
     others = [name for name in GATES if name != "adaptation"]
     sets = [gates("adaptation"), gates("adaptation", "supply", "exposure"), gates(*others)]
-    alone, in_company, without = who_of_plant("adaptation", 0, sets)
+    alone, in_company, without = composition_of_plant("adaptation", 0, sets)
     assert alone == in_company > 0.05
     assert without == 0
 
@@ -166,7 +172,7 @@ def test_adaptation_is_planted_alone():
 def test_behaviour_is_planted_where_it_is_needed_whichever_way_newcomers_are_met():
     both = ("supply", "exposure")
     sets = [("behaviour",), both, ("behaviour", "supply"), ("behaviour", "exposure"), tuple(GATES)]
-    alone, met, *found = who_of_plant("behaviour", 0, [gates(*names) for names in sets])
+    alone, met, *found = composition_of_plant("behaviour", 0, [gates(*names) for names in sets])
     assert alone == 0
     assert 0 < met < min(found) / 2
     assert max(found) == found[-1] < 2 * min(found)
@@ -244,16 +250,16 @@ def test_a_cell_has_a_row_for_each_way_and_level(cell):
     assert cell["newcomers"].unique().to_list() == [round(0.4 * 0.4 * 200)]
 
 
-def test_hiding_their_notes_leaves_no_share_to_them(cell):
-    """The twin has no newcomers' notes, so the truth is the share; without notes none are left."""
+def test_hiding_their_posts_leaves_no_share_to_them(cell):
+    """The twin has no newcomers' posts, so the truth is the share; without posts none are left."""
     rows = cell.filter(level="newcomer_share")
     truth = rows["true_total"].to_list()
     told = dict(rows.select("way", "total").iter_rows())
     matched = rows["matched"][0]
     assert truth[0] > 0.01
-    assert told["events"] < told["events and notes"]
+    assert told["events"] < told["events and posts"]
     if matched == 1.0:
-        assert told["events and notes"] > 0.3 * truth[0]
+        assert told["events and posts"] > 0.3 * truth[0]
 
 
 def made_up_cells(factor, noise, seeds=4, *, luck=0.2):
@@ -291,9 +297,9 @@ def made_up_cells(factor, noise, seeds=4, *, luck=0.2):
         "seed",
         "level",
         "true_total",
-        "true_who",
+        "true_composition",
         "total",
-        "who",
+        "composition",
         "band",
         "p_value",
         "newcomers",
@@ -308,15 +314,15 @@ def test_a_log_that_tells_the_truth_is_believed():
     assert total["bias"].abs().max() < 1e-3
     assert total["pearson"].min() > 0.99
     assert total["within"].min() == 1.0
-    who = agreement.filter(recommender="all", figure="who")
-    assert who["disagree"].max() == 0
+    composition = agreement.filter(recommender="all", figure="composition")
+    assert composition["disagree"].max() == 0
     assert set(judge(found)["verdict"]) == {"holds"}
     assert by_size.height == len(WAYS) * len(LEVELS) * 3
 
 
 def test_a_log_that_tells_a_tenth_is_not():
     agreement, _, found = compare(made_up_cells(0.1, 1e-4))
-    total = agreement.filter(recommender="als", way="events", level="notes", figure="total")
+    total = agreement.filter(recommender="als", way="events", level="posts", figure="total")
     assert total["bias"].item() == pytest.approx(-0.9 * 0.17 * 1.3, abs=1e-3)
     verdicts = dict(judge(found).select("quantity", "verdict").iter_rows())
     assert verdicts["told of the true total, share"] == "fails"

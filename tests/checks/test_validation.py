@@ -16,7 +16,7 @@ from recsys.recommenders import ALS, Random, Trending
 
 ZIPF = "Zipf slope of clicks, top 1,000"
 ALIKE = "homogeneity of what people are shown"
-FEWER = "distinct notes recommended"
+FEWER = "distinct posts recommended"
 
 
 def a_study(*overrides):
@@ -91,7 +91,7 @@ def test_figures_of_a_platform_are_those_of_its_log():
     ).with_columns(day=(pl.col("timestamp") - world.start).dt.total_days())
     before = events.filter(pl.col("timestamp") < world.start)
     clicks = before.filter(pl.col("kind") == "click").group_by("item_id").len()["len"].to_numpy()
-    assert figures["Gini of clicks over clicked notes"] == pytest.approx(gini(clicks))
+    assert figures["Gini of clicks over clicked posts"] == pytest.approx(gini(clicks))
     first_week = events.filter(
         pl.col("timestamp") >= world.start,
         pl.col("day") < 7,
@@ -115,12 +115,12 @@ def test_figures_of_a_platform_are_those_of_its_log():
     assert figures["clicks per visit with a click: median"] == np.median(clicked)
 
 
-def test_newcomers_who_hear_of_no_reversal_do_not_leave():
+def test_newcomers_composition_hear_of_no_reversal_do_not_leave():
     world = a_study("world.influx.reversal_day=null").world
     assert not [name for name in measure_platform(world, 0) if name.startswith("newcomers active")]
 
 
-def test_feedback_means_nothing_to_one_who_does_not_learn():
+def test_feedback_means_nothing_to_one_composition_does_not_learn():
     """Random never looks at a log, so both worlds are the same to the bit."""
     figures = measure_feedback(a_study().world, Random(), seed=1)
     assert set(figures.values()) == {0.0}

@@ -129,7 +129,7 @@ def test_fields_of_a_moment_do_not_collide():
     assert values.max() < 2**32
 
 
-@pytest.mark.parametrize("stream", [Stream.USER_KEY, Stream.NOTE_KEY])
+@pytest.mark.parametrize("stream", [Stream.USER_KEY, Stream.POST_KEY])
 def test_stable_keys(stream):
     ids = np.arange(N)
     keys = stable_keys(stream, ids)

@@ -79,7 +79,13 @@ TRAININGS = (
 TRAIN = ("k=10", "tracking.enabled=false")
 SKIPPED = {"timings", "measures", "arrived", "wave", "study", "notes"}
 """Run times, sentences, and what is no frame."""
-RENAMED: dict[str, str] = {}
+RENAMED: dict[str, str] = {
+    "notes": "posts",
+    "gini_notes": "gini_posts",
+    "drift_who": "drift_composition",
+    **{f"who{end}": f"composition{end}" for end in ("", "_ci_low", "_ci_high")},
+    **{f"who_band_{end}": f"composition_band_{end}" for end in ("low", "high")},
+}
 """Old name: new name, of columns, tables and whole values of text columns."""
 
 

@@ -5,14 +5,14 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 import pytest
+from recsys.world.people.users import Users
 
-from recsys.config import Influx, Notes, World
+from recsys.config import Influx, Posts, World
 from recsys.recommenders import RECOMMENDERS
 from recsys.study.arms.policy import RecommenderPolicy
 from recsys.world.arms import GATES, Arm, Audience
 from recsys.world.day.oracle import Oracle
 from recsys.world.day.serving import serve_audience
-from recsys.world.people.readers import Readers
 from recsys.world.run import Run
 from recsys.world.simulate import Simulation, simulate
 
@@ -29,11 +29,11 @@ SEED = 1
 LONGER, LATER = {"days_after": 6}, Audience(np.arange(60), (0, 2, 5), 12)
 NAMES = ["house", "oracle", *RECOMMENDERS]
 BY_LANGUAGE = ["house", "oracle"]
-"""Who ranks new notes by their language; others learn what it is worth, or never look at it."""
-NEW_NOTES = ["house", "oracle", "random", "content"]
-"""Who serves notes that nobody clicked; others recommend what somebody they learn from clicked."""
+"""Who ranks new posts by their language; others learn what it is worth, or never look at it."""
+NEW_POSTS = ["house", "oracle", "random", "content"]
+"""Who serves posts that nobody clicked; others recommend what somebody they learn from clicked."""
 ALL, NONE = frozenset(GATES), frozenset()
-ANSWERS = Notes(per_creator_day=0.4, posted_across=0.3, adaptation_days=0.1)
+ANSWERS = Posts(per_creator_day=0.4, posted_across=0.3, adaptation_days=0.1)
 """Newcomers who are there are answered in their language from their second day on."""
 
 
@@ -41,7 +41,7 @@ def a_world(**changes):
     """150 incumbents who answer 40 newcomers, most of whom post; 3 + 3 days."""
     influx = {"newcomers": 40, "arrivals": (0.5, 0.5), "posting": 0.8, **changes.pop("influx", {})}
     sizes = {"incumbents": 150, "days_before": 3, "days_after": 3, "burn_in_days": 1}
-    return World(**{**sizes, "influx": Influx(**influx), "notes": ANSWERS, **changes})
+    return World(**{**sizes, "influx": Influx(**influx), "posts": ANSWERS, **changes})
 
 
 def policy_of(name):
@@ -54,10 +54,10 @@ def policy_of(name):
 
 
 class Outcome(NamedTuple):
-    """An arm that has run, and its readers when it was over."""
+    """An arm that has run, and its users when it was over."""
 
     simulation: Simulation
-    readers: Readers
+    users: Users
 
     @property
     def n(self):
@@ -83,7 +83,7 @@ def alone(name, arm, world=None, *, seed=SEED, threads=1, audience=AUDIENCE):
         made = morning(self, day, both, ranked)
         if made is None or made.served:
             return made
-        served = serve_audience(self.scene, self.readers, both, self.audience, day, None)
+        served = serve_audience(self.scene, self.users, both, self.audience, day, None)
         return made._replace(served=served)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -92,7 +92,7 @@ def alone(name, arm, world=None, *, seed=SEED, threads=1, audience=AUDIENCE):
         simulation = simulate(
             world or a_world(), arm, seed, policy_of(name), audience=audience, threads=threads
         )
-    return Outcome(simulation, forks[-1].readers)
+    return Outcome(simulation, forks[-1].users)
 
 
 def differences(one, other, days=AUDIENCE.days):
@@ -104,8 +104,8 @@ def differences(one, other, days=AUDIENCE.days):
             assert mine.size
             if not np.array_equal(mine, theirs):
                 found.add("feeds")
-    for field in Readers._fields:
-        mine, theirs = (getattr(arm.readers, field)[: arm.n] for arm in (one, other))
+    for field in Users._fields:
+        mine, theirs = (getattr(arm.users, field)[: arm.n] for arm in (one, other))
         if not np.array_equal(mine, theirs, equal_nan=mine.dtype.kind == "f"):
             found.add(field)
     return found

@@ -6,8 +6,8 @@ import numpy as np
 
 from recsys.config import World
 from recsys.world.people.draws import stacked
-from recsys.world.people.notes import draw_incumbents_notes, draw_newcomers_notes, is_creator
 from recsys.world.people.population import draw_incumbents, draw_newcomers
+from recsys.world.people.posts import draw_incumbents_posts, draw_newcomers_posts, is_creator
 from tests.kit.fields import NEWCOMERS, SEED
 
 
@@ -23,12 +23,12 @@ def people_of(world, newcomers=False):
     return _people(world.model_dump_json(), newcomers)
 
 
-def notes_of(world, newcomers=False):
+def posts_of(world, newcomers=False):
     people = people_of(world)
     if not newcomers:
-        return draw_incumbents_notes(world, people, SEED)
+        return draw_incumbents_posts(world, people, SEED)
     everybody = stacked(people, people_of(world, NEWCOMERS))
-    return draw_newcomers_notes(world, everybody, world.population.newcomers, SEED, influx=True)
+    return draw_newcomers_posts(world, everybody, world.population.newcomers, SEED, influx=True)
 
 
 def people(read, newcomers=False):
@@ -36,12 +36,12 @@ def people(read, newcomers=False):
     return lambda world: read(people_of(world, newcomers))
 
 
-def notes(read, newcomers=False):
-    """Something about each note by an incumbent, or newcomer."""
-    return lambda world: read(notes_of(world, newcomers))
+def posts(read, newcomers=False):
+    """Something about each post by an incumbent, or newcomer."""
+    return lambda world: read(posts_of(world, newcomers))
 
 
-def notes_a_creator(world, wanted=slice(None)):
-    """How many of the wanted notes each creator has."""
+def posts_a_creator(world, wanted=slice(None)):
+    """How many of the wanted posts each creator has."""
     creators = is_creator(world, people_of(world))
-    return np.bincount(notes_of(world).creator[wanted], minlength=creators.size)[creators]
+    return np.bincount(posts_of(world).creator[wanted], minlength=creators.size)[creators]

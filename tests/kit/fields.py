@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from recsys.config import Behaviour, Influx, Notes, Part, Platform, Population, World
+from recsys.config import Behaviour, Influx, Part, Platform, Population, Posts, World
 from recsys.config.world import Slots
 from recsys.logs.schema import KINDS
 from recsys.world.arms import Arm
-from recsys.world.people.notes import first_day
+from recsys.world.people.posts import first_day
 from recsys.world.run import Run
 
 SEED = 0
@@ -35,7 +35,7 @@ MANY = World(
     days_after=14,
     burn_in_days=2,
     population=Population(creators=0.1, follows=8.0),
-    notes=Notes(per_creator_day=0.15),
+    posts=Posts(per_creator_day=0.15),
     behaviour=Behaviour(taste=4.0, curiosity=1.0, unfamiliarity=0.1, familiar_visits=6.0),
     platform=Platform(formats=(0.30, 0.10, 0.60)),
 )

@@ -1,22 +1,22 @@
-"""One reader and one post, for tests of how people act."""
+"""One user and one post, for tests of how people act."""
 
 from functools import cache
 
 import numpy as np
+from recsys.world.people.users import Users
 
 from recsys.core.noise import moment
 from recsys.world.people import behaviour
 from recsys.world.people.behaviour import Conditions
-from recsys.world.people.notes import NoteTable
 from recsys.world.people.population import draw_incumbents
-from recsys.world.people.readers import Readers
+from recsys.world.people.posts import PostTable
 from tests.kit.fields import EN, SEED, SMALL, change
 
 
-def a_note(n=1, **columns):
-    """English notes by a newcomer, on the first topic."""
+def a_post(n=1, **columns):
+    """English posts by a newcomer, on the first topic."""
     zeros = np.zeros(n, np.int32)
-    table = NoteTable(
+    table = PostTable(
         key=np.arange(n, dtype=np.uint64),
         creator=zeros,
         published=np.zeros(n),
@@ -38,12 +38,12 @@ def a_person():
 
 
 def blank(them):
-    """Readers who follow nobody."""
-    return Readers.fresh(them, np.full((them.n, 16), -1, np.int32), 64, 48)
+    """Users who follow nobody."""
+    return Users.fresh(them, np.full((them.n, 16), -1, np.int32), 64, 48)
 
 
 def logit(world, day=0, *, taste=0.0, likeness=0.0, trend=0.0, skill=1.0, curious=False, seen=0):
-    """x of one reader and one English note by a newcomer that has buzz 1; b is 0."""
+    """x of one user and one English post by a newcomer that has buzz 1; b is 0."""
     person = a_person()._replace(
         taste=np.array([[taste] + [0] * 23], np.float32),
         latent=np.ones((1, 1), np.float32),
@@ -52,13 +52,13 @@ def logit(world, day=0, *, taste=0.0, likeness=0.0, trend=0.0, skill=1.0, curiou
         trend=np.array([trend], np.float32),
         curious=np.array([curious]),
     )
-    readers = blank(person)
-    readers.seen_today[:] = seen
-    note = a_note(latent=np.full((1, 1), likeness, np.float32))
+    users = blank(person)
+    users.seen_today[:] = seen
+    post = a_post(latent=np.full((1, 1), likeness, np.float32))
     x = behaviour.logits(
         person,
-        readers,
-        note,
+        users,
+        post,
         np.ones(1, np.float32),
         Conditions.on(world, 0.0, day, influx=True),
         np.zeros(1, np.int64),

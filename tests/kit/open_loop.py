@@ -1,6 +1,6 @@
 """The arms of an open loop on simulations that share nothing."""
 
-from recsys.config import Evaluation, Influx, Notes, World
+from recsys.config import Evaluation, Influx, Posts, World
 from recsys.recommenders import RECOMMENDERS
 from recsys.study.arms import measuring
 from recsys.study.arms.open_loop import OpenLoop
@@ -17,7 +17,7 @@ SMALL = {
 }
 EVALUATION = Evaluation(days=(1, 2), k=10, panel=80, training_days=6)
 NEVER_HERE = (0.0,) * 3 + (1.0,)
-ANSWERS = Notes(posted_across=0.3, adaptation_days=0.1)
+ANSWERS = Posts(posted_across=0.3, adaptation_days=0.1)
 """Newcomers who are there are answered in their language from their second day on."""
 
 
@@ -27,7 +27,7 @@ def make(name):
 
 def a_world(**influx):
     given = {"newcomers": 60, "arrivals": (0.3, 0.7), **influx}
-    return World(incumbents=300, days_before=5, days_after=3, influx=Influx(**given), notes=ANSWERS)
+    return World(incumbents=300, days_before=5, days_after=3, influx=Influx(**given), posts=ANSWERS)
 
 
 def worlds_of(world, simulations):

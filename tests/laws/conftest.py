@@ -6,7 +6,7 @@ from recsys.core.threads import single_threaded_blas
 from recsys.study.arms import worlds as world_module
 from tests.kit.closed_loop import alone
 
-HELD = ("notes", "language_format", "utility")
+HELD = ("posts", "language_format", "utility")
 """Measures on which intervals are checked."""
 
 

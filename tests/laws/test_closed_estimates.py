@@ -42,7 +42,7 @@ def a_world(**changes):
 
 @dataclass(frozen=True)
 class Renumbered:
-    """A policy that is shown everybody and every note under another row number."""
+    """A policy that is shown everybody and every post under another row number."""
 
     policy: RecommenderPolicy
     incumbents: int
@@ -85,7 +85,7 @@ class RenumberedRanker:
 
 @pytest.mark.parametrize("name", RENUMBERED)
 def test_numbers_of_rows_mean_nothing(name):
-    """Relabelled users and notes get the same feeds, and so the same platform, to the bit."""
+    """Relabelled users and posts get the same feeds, and so the same platform, to the bit."""
     world, audience = a_world(), Audience(np.arange(60), (0, 1, 2), 12)
     policy = RecommenderPolicy(make(name), training_days=7)
     plain, other = (
@@ -106,7 +106,7 @@ SEEDS = range(4)
 
 
 def covered(name, repetitions, measures):
-    """How many of the repetitions' 95 % intervals of who cover 0, by measure."""
+    """How many of the repetitions' 95 % intervals of composition cover 0, by measure."""
     counts = dict.fromkeys(measures, 0)
     arms = {
         "control": ARMS["control"],
@@ -132,8 +132,8 @@ def covered(name, repetitions, measures):
                 headline.filter(pl.col("arm") == arm)[measure].to_numpy().reshape(len(SEEDS), -1).T
                 for arm in ("influx", "placebo")
             ]
-            who = two_way_interval(y[0] - y[1])
-            counts[measure] += bool(who.low <= 0 <= who.high)
+            composition = two_way_interval(y[0] - y[1])
+            counts[measure] += bool(composition.low <= 0 <= composition.high)
     return counts
 
 
@@ -150,7 +150,7 @@ def test_a_second_placebo_is_no_influx_where_recommenders_serve(held_measures, n
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["trending", "als"])
 def test_a_second_placebo_is_no_influx_in_many_repetitions(held_measures, name):
-    """The 95 % interval of who covers 0 in about 95 % of repetitions.
+    """The 95 % intervals of composition covers 0 in about 95 % of repetitions.
 
     Of 16, fewer than 12 have a chance below 1 in 1,000 if each has .95.
     """

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recsys.config import Behaviour, Notes
+from recsys.config import Behaviour, Posts
 from recsys.config.world import Actions
 from recsys.world.arms import INCUMBENTS, NEWCOMERS, Arm
 from recsys.world.day import views
@@ -13,7 +13,7 @@ from tests.kit.closed_loop import (
     LATER,
     LONGER,
     NAMES,
-    NEW_NOTES,
+    NEW_POSTS,
     NONE,
     a_world,
     alone,
@@ -21,8 +21,8 @@ from tests.kit.closed_loop import (
     plant,
 )
 
-MUTE = Notes(per_creator_day=0.4)
-"""The same notes, and only subtitles answer."""
+MUTE = Posts(per_creator_day=0.4)
+"""The same posts, and only subtitles answer."""
 
 
 @pytest.mark.parametrize("newcomers", ["influx", "placebo"])
@@ -34,9 +34,9 @@ def test_with_all_gates_closed_active_newcomers_change_nothing(name, newcomers, 
     assert newcomers_events["user"].n_unique() == 40
     assert (newcomers_events["kind"] == "click").sum() > 10
     theirs = closed.simulation.from_newcomers
-    across = ~theirs & (closed.simulation.notes.language == 1)
+    across = ~theirs & (closed.simulation.posts.language == 1)
     assert across.any() == (newcomers == "influx")
-    if newcomers == "influx" and name in NEW_NOTES:
+    if newcomers == "influx" and name in NEW_POSTS:
         assert across[newcomers_events["item"].to_numpy()].any()
     assert theirs[newcomers_events["item"].to_numpy()].any()
     assert theirs[closed.served(2)[1][0]].any()
@@ -59,16 +59,16 @@ def test_a_placebo_is_not_answered(name, gates, control):
 
 @pytest.mark.parametrize("gates", [{"adaptation"}, {"behaviour", "adaptation"}])
 @pytest.mark.parametrize("name", ["house", "als"])
-def test_subtitles_and_translation_matter_only_with_newcomers_notes(name, gates):
-    """To who does not rank by whether a note has subtitles, as content may."""
-    world = a_world(notes=MUTE, behaviour=Behaviour(translation_day=0))
+def test_subtitles_and_translation_matter_only_with_newcomers_posts(name, gates):
+    """To who does not rank by whether a post has subtitles, as content may."""
+    world = a_world(posts=MUTE, behaviour=Behaviour(translation_day=0))
     arm = alone(name, Arm("influx", gates=frozenset(gates)), world)
     assert differences(alone(name, "control", world), arm) == set()
 
 
 @pytest.mark.parametrize("name", [*BY_LANGUAGE, "content"])
 def test_posts_in_another_language_reach_feeds_with_nothing_else_open(name):
-    """And, where readers may act on it, what they do; days enough to learn from some clicks."""
+    """And, where users may act on it, what they do; days enough to learn from some clicks."""
     world = a_world(**LONGER)
     twin, adaptation, both = (
         alone(name, arm, world, audience=LATER)
@@ -88,14 +88,14 @@ def test_with_all_gates_open_newcomers_change_feeds(name, control):
 
 
 TO_INCUMBENTS = {
-    "notes": lambda scene, view: view._replace(notes=scene.given[NEWCOMERS]),
+    "posts": lambda scene, view: view._replace(posts=scene.given[NEWCOMERS]),
     "order": lambda scene, view: view._replace(order=scene.orders[NEWCOMERS]),
 }
 
 
-@pytest.mark.parametrize(("part", "changed"), [("notes", "satisfaction"), ("order", "clicks")])
+@pytest.mark.parametrize(("part", "changed"), [("posts", "satisfaction"), ("order", "clicks")])
 def test_what_is_known_of_a_post_leaks_and_is_found(part, changed, monkeypatch):
-    """Its language as readers meet it, and as the platform counts their clicks."""
+    """Its language as users meet it, and as the platform counts their clicks."""
     world, arm, view_of = (
         a_world(**LONGER),
         Arm("influx", gates=frozenset({"behaviour"})),
@@ -114,7 +114,7 @@ def test_what_is_known_of_a_post_leaks_and_is_found(part, changed, monkeypatch):
 
 
 def said_of_incumbents(arm, n):
-    """What a study reads of them: their notes, shelves, life, and what a feed is worth to them."""
+    """What a study reads of them: their posts, shelves, life, and what a feed is worth to them."""
     made = arm.simulation
     feeds = np.tile(np.arange(n - 40, n, dtype=np.int32), (60, 1))
     life = made.life.filter(pl.col("cohort") == "incumbent")
@@ -123,7 +123,7 @@ def said_of_incumbents(arm, n):
         "average": pl.DataFrame(made.morning(5).shelves[0].average),
         "shown": life.select("english_share"),
         "acts": life.select("comments_across", "follows_across"),
-        "worth": pl.DataFrame(made.click_probability(LATER.users, feeds, 5)),
+        "utility": pl.DataFrame(made.click_probability(LATER.users, feeds, 5)),
     }
 
 
@@ -132,7 +132,7 @@ def test_what_is_said_of_incumbents_passes_the_gate(monkeypatch):
     talk = Behaviour(actions=Actions(comment=1.0, comment_across=1.0))
     world, arm = a_world(behaviour=talk, **LONGER), Arm("influx", gates=frozenset({"behaviour"}))
     control = alone("house", "control", world, audience=LATER)
-    n = control.simulation.notes.n  # newcomers' notes are behind these
+    n = control.simulation.posts.n  # newcomers' posts are behind these
     twin = said_of_incumbents(control, n)
     closed = said_of_incumbents(alone("house", arm, world, audience=LATER), n)
     for name, frame in twin.items():

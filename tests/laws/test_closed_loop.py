@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recsys.config import Notes
+from recsys.config import Posts
 from recsys.measures import tv
 from recsys.world.arms import Audience
 from recsys.world.day import blocks, views
@@ -63,7 +63,7 @@ def test_threads_and_repetition_change_no_bit_and_another_seed_does(name, monkey
 
 
 MOST = {"content": 0.05}
-"""It serves a new note at once, to all whom its topic and language suit: a slot of their twenty."""
+"""It serves a new post at once, to all whom its topic and language suit: a slot of their twenty."""
 
 
 @pytest.mark.parametrize("seed", [2, 4])
@@ -71,7 +71,7 @@ MOST = {"content": 0.05}
 def test_one_more_newcomer_changes_little_in_a_day(name, seed):
     """The same log up to the day before, then a day with 80 or 81 newcomers, who all post.
 
-    One posts at most 3 of some 1,600 notes, and clicks a few times among 800 readers' clicks: less
+    One posts at most 3 of some 1,600 posts, and clicks a few times among 800 users' clicks: less
     than one slot in a hundred may change its language or format.
     """
     mixes = []
@@ -80,13 +80,13 @@ def test_one_more_newcomer_changes_little_in_a_day(name, seed):
             incumbents=800,
             days_before=2,
             days_after=2,
-            notes=Notes(per_creator_day=0.5),
+            posts=Posts(per_creator_day=0.5),
             influx={"newcomers": newcomers, "arrivals": (1.0,), "posting": 1.0},
         )
         audience = Audience(np.arange(200), (1,), 20)
         arm = alone(name, "influx", world, seed=seed, audience=audience)
-        feeds, notes = arm.served(1)[0][0], arm.simulation.notes
-        code = notes.language * 3 + notes.format
+        feeds, posts = arm.served(1)[0][0], arm.simulation.posts
+        code = posts.language * 3 + posts.format
         mixes.append(((code[feeds][..., None] == np.arange(6)) & (feeds >= 0)[..., None]).sum(1))
         last = arm.simulation.log.dense.filter(pl.col("user") == 800 + 80)
     assert last.height > 20

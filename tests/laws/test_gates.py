@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recsys.config import Behaviour, Notes
+from recsys.config import Behaviour, Posts
 from recsys.logs.schema import SOURCES
 from recsys.recommenders import RECOMMENDERS
 from recsys.world.arms import GATES, Arm
@@ -17,7 +17,7 @@ from tests.kit.closed_loop import (
     LATER,
     LONGER,
     NAMES,
-    NEW_NOTES,
+    NEW_POSTS,
     NONE,
     SEED,
     a_world,
@@ -29,7 +29,7 @@ from tests.kit.closed_loop import (
 TRAINED = [name for name in RECOMMENDERS if name != "random"]
 OPENED = [
     *[("adaptation", name, "influx") for name in BY_LANGUAGE],
-    *[("supply", name, "influx") for name in NEW_NOTES],
+    *[("supply", name, "influx") for name in NEW_POSTS],
     *[("exposure", name, "influx") for name in NAMES],
     ("training", "house", "placebo"),  # averages of those whose app is in the same language
     *[("training", name, "influx") for name in TRAINED],
@@ -46,7 +46,7 @@ def test_a_leak_through_a_gate_reaches_feeds(gate, name, newcomers, control, mon
 
 
 NEIGHBOURS = {
-    # what incumbents do, and what helps them read, matter only with newcomers' notes before them
+    # what incumbents do, and what helps them read, matter only with newcomers' posts before them
     "behaviour": frozenset({"supply", "exposure"}),
     "adaptation": frozenset({"supply", "exposure", "behaviour"}),
 }
@@ -69,15 +69,15 @@ SHELVES = {
     "trending": "exposure",
     "ring": "exposure",
     "average": "training",
-    "freshness": "none: a note's age",
+    "freshness": "none: a post's age",
 }
 """The gate of each shelf, by the first word of its name."""
 
 
 def gates_of_changed_shelves(one, other, day):
-    """Gates whose shelves differ for incumbents; rows of newcomers and their notes are left out."""
+    """Gates whose shelves differ for incumbents; rows of newcomers and their posts are left out."""
     mine, theirs = (arm.simulation.morning(day).shelves[0] for arm in (one, other))
-    common = {"freshness": one.simulation.notes.n, "creator_start": one.n + 1}
+    common = {"freshness": one.simulation.posts.n, "creator_start": one.n + 1}
     return {
         SHELVES[field.split("_")[0]]
         for field in mine._fields
@@ -103,7 +103,7 @@ def test_a_gate_alone_changes_its_own_shelves(gate, newcomers, control):
             for runs in [(control("house"), arm)]
             for row in (0, 1)
         )
-        assert zh  # an average is taken over readers whose app is in one language
+        assert zh  # an average is taken over users whose app is in one language
         assert not en
 
 
@@ -112,7 +112,7 @@ MAY_HOLD = {"supply": {"personal", "following"}, "exposure": {"trending", "fresh
 
 @pytest.mark.parametrize("gate", GATES)
 @pytest.mark.parametrize("name", NAMES)
-def test_a_gate_alone_lets_newcomers_notes_into_its_own_slots(name, gate):
+def test_a_gate_alone_lets_newcomers_posts_into_its_own_slots(name, gate):
     arm = alone(name, Arm("influx", gates=frozenset({gate})))
     sources = set()
     for day in AUDIENCE.days:
@@ -120,7 +120,7 @@ def test_a_gate_alone_lets_newcomers_notes_into_its_own_slots(name, gate):
         theirs = (feeds >= 0) & arm.simulation.from_newcomers[feeds]
         sources |= {SOURCES.categories[int(code)] for code in codes[theirs]}
     assert sources <= MAY_HOLD.get(gate, set())
-    if gate == "exposure" or (gate == "supply" and name in NEW_NOTES):
+    if gate == "exposure" or (gate == "supply" and name in NEW_POSTS):
         assert sources
 
 
@@ -138,18 +138,18 @@ def test_newcomers_are_served_behind_open_gates(gate):
     there = [
         [
             name
-            for name in ("bucket_notes", "trending", "ring_notes")
-            if (getattr(side, name) >= first_note_of_newcomers()).any()
+            for name in ("bucket_posts", "trending", "ring_posts")
+            if (getattr(side, name) >= first_post_of_newcomers()).any()
         ]
         for side in shelves
     ]
-    everything = ["bucket_notes", "trending", "ring_notes"]
+    everything = ["bucket_posts", "trending", "ring_posts"]
     without = {"supply": everything[1:], "exposure": everything[:1]}
     assert there == [without.get(gate, everything), everything]
 
 
 @pytest.mark.parametrize("name", ["house", "als", "content"])
-def test_how_incumbents_are_given_notes_is_nothing_to_newcomers(name):
+def test_how_incumbents_are_given_posts_is_nothing_to_newcomers(name):
     """Incumbents do what the twin does; newcomers are served and respond as if all were open."""
     closed, answered = (
         alone(name, Arm("influx", gates=frozenset(gates)), a_world(**LONGER), audience=LATER)
@@ -164,12 +164,12 @@ def test_how_incumbents_are_given_notes_is_nothing_to_newcomers(name):
     np.testing.assert_array_equal(*averages)
 
 
-def first_note_of_newcomers():
-    return int(alone("house", "control").simulation.notes.n)
+def first_post_of_newcomers():
+    return int(alone("house", "control").simulation.posts.n)
 
 
 class ReadsAttributes:
-    """A policy that ranks notes by what the log says about them: those with subtitles first."""
+    """A policy that ranks posts by what the log says about them: those with subtitles first."""
 
     training_days = 7
     impressions = False
@@ -191,9 +191,9 @@ class ReadsAttributes:
         return ranking, np.zeros(ranking.shape, dtype=np.uint8)
 
 
-def test_what_the_log_says_about_notes_passes_a_gate():
+def test_what_the_log_says_about_posts_passes_a_gate():
     """Subtitles answer the newcomers: with all gates closed no fit for incumbents knows of them."""
-    world = a_world(notes=Notes(subtitled=0.5, adaptation_days=0.5))
+    world = a_world(posts=Posts(subtitled=0.5, adaptation_days=0.5))
     control, closed = (
         simulate(world, arm, SEED, ReadsAttributes(), audience=AUDIENCE).morning(2).served
         for arm in ("control", Arm("influx", gates=NONE))

@@ -218,7 +218,7 @@ def test_idle_newcomers_make_a_total_of_exactly_nothing(influx, loop):
     few = STUDY["mitigations"][:3] if loop == "closed" else STUDY["mitigations"]
     config = {**STUDY, "mitigations": few}
     nobody = run(load_study(config, [f"world.influx.{influx}", "seeds=1", f"loop={loop}"]))
-    for part in ("total", "volume", "who"):
+    for part in ("total", "volume", "composition"):
         assert nobody.drift[part].to_list() == [0.0] * nobody.drift.height
 
 
@@ -264,9 +264,9 @@ def test_snapshots_say_under_which_mitigation():
 
 def test_the_model_before_the_influx_is_shared_by_all_arms(result):
     """Anchored to one model, a retrained arm differs less from control than one trained anew."""
-    notes = result.drift.filter(pl.col("day").is_null(), pl.col("measure") == "notes")
+    posts = result.drift.filter(pl.col("day").is_null(), pl.col("measure") == "posts")
     anchored, plain = (
-        notes.filter(pl.col("recommender") == "als", pl.col("mitigation") == name)["retrain"].item()
+        posts.filter(pl.col("recommender") == "als", pl.col("mitigation") == name)["retrain"].item()
         for name in ("anchor + calibrated", "none")
     )
     assert 0 < anchored < plain

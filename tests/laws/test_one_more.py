@@ -1,12 +1,12 @@
 """One more newcomer changes little: what an influx does comes from many, not from one's chance.
 
-One step: the log up to yesterday, today's notes, a fit with one newcomer's events and a fit without
+One step: the log up to yesterday, today's posts, a fit with one newcomer's events and a fit without
 them, and today's feeds of a panel of incumbents. Whoever the newcomer is, 1 - FRBO may be .02 in
 the mean over the panel, and the TV over language × format .01.
 
 It is a law about one among many. Among 5,000 incumbents the busiest newcomer does one in 2,000 of
 the things that a fit learns from, and als, which moves most, comes to .018. Among 1,200 it is one
-in 500, and als comes to .05; and where two notes are next to equal at the top of a list that all
+in 500, and als comes to .05; and where two posts are next to equal at the top of a list that all
 share, as trending's is, one click swaps them for all, which is .04. `test_closed_loop` holds the
 mix to the same bound after a day on which one more newcomer also reads and posts.
 
@@ -88,7 +88,7 @@ def todays_feeds(simulation, fit):
 
 def change(simulation, reference, feeds):
     """Means over the panel of 1 - FRBO, and of the TV over language × format."""
-    kind = simulation.notes.language * 3 + simulation.notes.format
+    kind = simulation.posts.language * 3 + simulation.posts.format
     mixes = tv(feed_mix(reference, kind, 6), feed_mix(feeds, kind, 6))
     return 1 - frbo(reference, feeds).mean(), mixes.mean()
 
@@ -111,8 +111,8 @@ def test_one_more_newcomer_changes_little(name, loop):
     for newcomer in newcomers[[0, 1, newcomers.size // 2, -1]]:
         without = log.without_users(np.array([newcomer]))
         feeds = todays_feeds(simulation, serving.policy.fit(without, seed, previous))
-        notes, mix = change(simulation, reference, feeds)
-        assert 0 <= notes <= MOST.get(name, 0.02)
+        posts, mix = change(simulation, reference, feeds)
+        assert 0 <= posts <= MOST.get(name, 0.02)
         assert 0 <= mix <= 0.01
 
 
@@ -133,6 +133,6 @@ def test_another_training_seed_breaks_the_law(name):
     """So fits with and without somebody have to be compared on one training seed."""
     simulation, serving, (log, seed, _) = morning(name, "open")
     one, other = (todays_feeds(simulation, serving.policy.fit(log, seed + n, None)) for n in (0, 1))
-    notes, mix = change(simulation, one, other)
-    assert notes > 0.1
+    posts, mix = change(simulation, one, other)
+    assert posts > 0.1
     assert mix > 0.02

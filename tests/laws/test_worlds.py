@@ -62,7 +62,7 @@ def test_no_influx_is_measured_as_none(idle, name):
     incumbents = rows.filter(pl.col("cohort") == "incumbent")
     influx = incumbents.filter(pl.col("arm") == "influx")
     assert influx["day"].to_list().count(None) == EVALUATION.panel
-    for measure in ("notes", "slots_changed", "language_format", "topic", "displaced"):
+    for measure in ("posts", "slots_changed", "language_format", "topic", "displaced"):
         assert influx[measure].to_list() == [0.0] * influx.height
     control = incumbents.filter(pl.col("arm") == "control")
     assert control["utility"].to_list() == influx["utility"].to_list()
@@ -74,10 +74,10 @@ def test_the_influx_does_change_feeds(name):
     worlds = alone(a_world(), seed=5)
     rows = rows_of(worlds, name)
     influx = rows.filter(pl.col("arm") == "influx", pl.col("cohort") == "incumbent")
-    assert influx["notes"].mean() > 0.01
+    assert influx["posts"].mean() > 0.01
     assert influx["newcomer_slots"].mean() > 0
     simulation = worlds.simulations["influx"]
-    assert (simulation.notes.language[~simulation.from_newcomers] == 1).any()
+    assert (simulation.posts.language[~simulation.from_newcomers] == 1).any()
 
 
 @pytest.mark.usefixtures("one_training_seed")
@@ -104,7 +104,7 @@ def test_retraining_drifts_only_with_a_training_seed(name):
     if make(name).deterministic:
         assert retrain.is_empty()
     else:
-        assert retrain["notes"].mean() > 0
+        assert retrain["posts"].mean() > 0
 
 
 SEEDS = range(4)
@@ -125,7 +125,7 @@ def second_placebo(repetition):
 
 
 def covered(name, repetitions, measures):
-    """How many of the repetitions' 95 % intervals of who cover 0, by measure."""
+    """How many of the repetitions' 95 % intervals of composition cover 0, by measure."""
     counts = dict.fromkeys(measures, 0)
     for repetition in range(repetitions):
         arms = ("control", "influx", "placebo")
@@ -139,8 +139,8 @@ def covered(name, repetitions, measures):
                 .T
                 for arm in ("influx", "placebo")
             }
-            who = two_way_interval(y["influx"] - y["placebo"])
-            counts[measure] += bool(who.low <= 0 <= who.high)
+            composition = two_way_interval(y["influx"] - y["placebo"])
+            counts[measure] += bool(composition.low <= 0 <= composition.high)
     return counts
 
 
@@ -159,7 +159,7 @@ def test_a_second_placebo_is_no_influx(held_measures, name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RECOMMENDERS)
 def test_a_second_placebo_is_no_influx_in_many_repetitions(held_measures, name):
-    """The 95 % interval of who covers 0 in about 95 % of repetitions, whatever makes the feeds.
+    """The 95 % interval of composition covers 0 in about 95 % of repetitions, whoever ranks.
 
     28 repetitions of 3 measures that hang together: at 95 % each, fewer than 22 of 28 covered has
     probability 4e-4, and fewer than 8 of 12 2e-4, for the slowest; some 15 measures times
@@ -189,7 +189,7 @@ def test_drift_grows_with_the_influx(name):
         headline = pl.concat(rows).filter(
             pl.col("day").is_null(), pl.col("arm") == "influx", pl.col("cohort") == "incumbent"
         )
-        drifts.append(headline["notes"].to_numpy().reshape(3, -1).T)
+        drifts.append(headline["posts"].to_numpy().reshape(3, -1).T)
     for smaller, larger in pairwise(drifts):
         step = two_way_interval(larger - smaller)
         assert step.mean > -2 * np.sqrt(step.variance)

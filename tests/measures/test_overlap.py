@@ -152,7 +152,7 @@ def cut(a: list[int], b: list[int]) -> tuple[list[int], list[int]]:
 
 def shared(a: list[int], b: list[int], d: int) -> int:
     """Multiset intersection: the set one where ids are distinct."""
-    return sum(min(a[:d].count(note), b[:d].count(note)) for note in set(a[:d]))
+    return sum(min(a[:d].count(post), b[:d].count(post)) for post in set(a[:d]))
 
 
 def slow_frbo(a: list[int], b: list[int], p: float) -> float:
@@ -192,7 +192,7 @@ def slow_kendall(a: list[int], b: list[int], p: float) -> float:
     total = 0.0
     for index, i in enumerate(union):
         for j in union[index + 1 :]:
-            holds = [{note for note in (i, j) if note in feed} for feed in (a, b)]
+            holds = [{post for post in (i, j) if post in feed} for feed in (a, b)]
             if holds[0] == holds[1]:
                 total += (a.index(i) < a.index(j)) != (b.index(i) < b.index(j))
             elif len(holds[0]) == len(holds[1]) == 1:
@@ -236,9 +236,9 @@ def test_against_slow_implementations(depth: int) -> None:
     flags = np.arange(depth + 6) % 3 == 0
     account = slot_accounting(first, second, flags)
     for row, (x, y) in enumerate(cut(*pair) for pair in pairs):
-        new = [note for note in y if note not in x]
-        assert account.displaced[row] == sum(flags[note] for note in new)
-        assert account.reshuffled[row] == sum(not flags[note] for note in new)
+        new = [post for post in y if post not in x]
+        assert account.displaced[row] == sum(flags[post] for post in new)
+        assert account.reshuffled[row] == sum(not flags[post] for post in new)
         assert account.kept[row] == len(y) - len(new)
 
 
@@ -267,7 +267,7 @@ def test_identical_feeds_are_exactly_one(feed: list[int], depth: int) -> None:
 
 @given(feeds_of.filter(len), feeds_of)
 def test_disjoint_feeds_are_exactly_zero(a: list[int], b: list[int]) -> None:
-    first, second = [padded(a, 12)], [padded([note + 31 for note in b], 12)]
+    first, second = [padded(a, 12)], [padded([post + 31 for post in b], 12)]
     assert all(similarity(first, second)[0] == 0.0 for similarity in SIMILARITIES)
 
 

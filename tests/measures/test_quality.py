@@ -12,7 +12,7 @@ from recsys.measures import ndcg, recall, utility
 def test_ndcg_equals_scikit_learns() -> None:
     rng = np.random.default_rng(7)
     relevant = rng.random((300, 40)) < 0.15
-    relevant[:, 0] = True  # scikit-learn calls a reader without relevant items 0
+    relevant[:, 0] = True  # scikit-learn calls a user without relevant items 0
     depth = 10
     descending = np.arange(40, 0, -1.0)  # items served in the order of their number
     expected = [ndcg_score([row], [descending], k=depth) for row in relevant.astype(float)]

@@ -1,4 +1,4 @@
-"""Measures of pairs against slow ones: dicts, loops and definitions, 10,000 random readers each."""
+"""Measures of pairs against slow ones: dicts, loops and definitions, 10,000 random users each."""
 
 from __future__ import annotations
 
@@ -67,11 +67,11 @@ def shares(ids: list[int], values) -> dict:
 
 
 def slow(name: str, pair: FeedPair, row: int) -> float:
-    """One reader's value, by the formula in words."""
+    """One user's value, by the formula in words."""
     a, b = filled(pair.reference[row]), filled(pair.feeds[row])
     n = min(len(a), len(b))
     nan = float("nan")
-    if name in ("notes", "creators", "turnover", "slots_changed", "average_overlap", "one_step"):
+    if name in ("posts", "creators", "turnover", "slots_changed", "average_overlap", "one_step"):
         others = {"turnover": pair.previous, "one_step": pair.without}
         other = filled(others[name][row]) if name in others else a
         n = min(len(other), len(b))
@@ -157,7 +157,7 @@ ELSEWHERE = {"rbo_ext", "rbo_ext_ties", "kendall"}
 
 
 @pytest.mark.parametrize("name", [name for name in MEASURES if name not in ELSEWHERE])
-def test_ten_thousand_readers(name: str, pair: FeedPair) -> None:
+def test_ten_thousand_users(name: str, pair: FeedPair) -> None:
     expected = [slow(name, pair, row) for row in range(N)]
     np.testing.assert_allclose(MEASURES[name](pair), expected, rtol=1e-9, atol=1e-12)
 

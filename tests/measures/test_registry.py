@@ -36,7 +36,7 @@ N_USERS, DEPTH, N_ITEMS = 300, 8, 60
 
 
 EMPTY = {
-    **dict.fromkeys(("notes", "jaccard", "average_overlap", "slots_changed", "one_step"), (0, 1)),
+    **dict.fromkeys(("posts", "jaccard", "average_overlap", "slots_changed", "one_step"), (0, 1)),
     **dict.fromkeys(("rbo_ext", "rbo_ext_ties", "kendall", "creators", "turnover"), (0, 1)),
     **dict.fromkeys(("displaced", "reshuffled"), (0, np.nan)),
 }
@@ -169,7 +169,7 @@ def test_available() -> None:
 def test_the_ladder_has_one_measure_a_rung() -> None:
     rungs = {measure.rung: name for name, measure in MEASURES.items() if measure.rung is not None}
     assert rungs == {
-        "notes": "notes",
+        "posts": "posts",
         "creators": "creators",
         "topics": "topic",
         "language x format": "language_format",
@@ -192,7 +192,7 @@ def test_a_mix_measure_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
     measure = mix_measure("mood", ("mood",), "hellinger")
     at_once = measure(pair)
     assert np.nanmax(at_once) > 0
-    monkeypatch.setattr("recsys.measures.mix_drift._CELLS_AT_ONCE", 50)  # 7 readers at a time
+    monkeypatch.setattr("recsys.measures.mix_drift._CELLS_AT_ONCE", 50)  # 7 users at a time
     np.testing.assert_array_equal(measure(pair), at_once)
 
 
@@ -204,12 +204,12 @@ def test_what_measures_share_is_of_one_pair() -> None:
     backwards = {name: MEASURES[name](pair.afresh()) for name in reversed(MEASURES)}
     for name in MEASURES:
         np.testing.assert_array_equal(forwards[name], backwards[name])
-    assert np.nanmax(MEASURES["notes"](other)) == 0.0
+    assert np.nanmax(MEASURES["posts"](other)) == 0.0
 
 
 @pytest.mark.parametrize("depth", [1, 2, DEPTH])
 def test_one_pass_says_what_each_function_says(depth: int) -> None:
-    """FRBO, average overlap, RBO_ext and Kendall come from one match of a pair's notes."""
+    """FRBO, average overlap, RBO_ext and Kendall come from one match of a pair's posts."""
     whole = sample_pair(3)
     names = (
         "reference",
@@ -226,7 +226,7 @@ def test_one_pass_says_what_each_function_says(depth: int) -> None:
     a, b, p = pair.reference, pair.feeds, default_persistence(max(depth, 2))
     scores = (pair.reference_scores, pair.scores)
     drift = {
-        "notes": 1 - frbo(a, b),
+        "posts": 1 - frbo(a, b),
         "jaccard": 1 - jaccard(a, b),
         "average_overlap": 1 - average_overlap(a, b),
         "rbo_ext": 1 - rbo_ext(a, b, p),

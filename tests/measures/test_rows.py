@@ -1,4 +1,4 @@
-"""Rows of measures: the same whether readers are measured at once or block by block."""
+"""Rows of measures: the same whether users are measured at once or block by block."""
 
 from dataclasses import replace
 
@@ -55,7 +55,7 @@ def random_pair(seed):
 
 
 @pytest.mark.parametrize("at_once", [1, 7, 49])
-def test_blocks_of_readers_change_no_bit(at_once, monkeypatch):
+def test_blocks_of_users_change_no_bit(at_once, monkeypatch):
     pairs = [random_pair(seed) for seed in (1, 2)]
     labels = {
         name: (codes, [str(v) for v in range(VALUES[name])])
@@ -71,7 +71,7 @@ def test_blocks_of_readers_change_no_bit(at_once, monkeypatch):
         return pl.concat([headline_of(days, pairs, measures), *days])
 
     together = frames()
-    monkeypatch.setattr("recsys.measures.rows._READERS_AT_ONCE", at_once)
+    monkeypatch.setattr("recsys.measures.rows._USERS_AT_ONCE", at_once)
     assert_frame_equal(frames(), together, check_exact=True)
 
 
@@ -85,9 +85,9 @@ def test_a_mean_over_days_does_not_depend_on_the_order_of_rows():
     days[1] = days[1][::-1]
     assert_frame_equal(headline_of(days, [], measures), short, check_exact=True)
     mean = np.nanmean(
-        np.stack([day["notes"].to_numpy() for day in (days[0], days[1][::-1], days[2])]), 0
+        np.stack([day["posts"].to_numpy() for day in (days[0], days[1][::-1], days[2])]), 0
     )
-    np.testing.assert_allclose(short["notes"].to_numpy(), mean, rtol=1e-14)
+    np.testing.assert_allclose(short["posts"].to_numpy(), mean, rtol=1e-14)
 
 
 def test_parts_share_what_is_of_the_items():
@@ -105,8 +105,8 @@ def test_parts_share_what_is_of_the_items():
 
 
 def test_an_error_in_a_block_is_raised(monkeypatch):
-    monkeypatch.setattr("recsys.measures.rows._READERS_AT_ONCE", 10)
+    monkeypatch.setattr("recsys.measures.rows._USERS_AT_ONCE", 10)
     pair = random_pair(4)
-    pair.feeds[33] = 7  # the same note six times
+    pair.feeds[33] = 7  # the same post six times
     with pytest.raises(ValueError, match="expected each id once in a feed"):
         rows_of(pair, measures_of([], {}), pl.Series(np.arange(N)), KEYS)

@@ -125,7 +125,7 @@ def test_a_stronger_pull_moves_less(log, before):
     assert moved[-1] < moved[0] / 2
 
 
-def test_frozen_keeps_old_notes_to_the_bit_and_folds_in_the_rest(log, before):
+def test_frozen_keeps_old_posts_to_the_bit_and_folds_in_the_rest(log, before):
     als = small_als()
     previous = als.fit(before)
     model = under(als, "frozen").fit(log, previous=previous)
@@ -313,8 +313,8 @@ def test_a_cap_keeps_the_order_and_wastes_no_room(log):
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.3])
-def test_a_gate_is_greedy_for_each_reader(log, share):
-    """By hand: the first of the full ranking that the bound on this reader's notes lets in."""
+def test_a_gate_is_greedy_for_each_user(log, share):
+    """By hand: the first of the full ranking that the bound on this user's posts lets in."""
     got = under(Random(), "language_gate", share=share, skill=0.7).fit(log).rank(EVERYBODY, 12)
     full = Random().fit(log).rank(EVERYBODY, N_ITEMS)
     own, written = log.users["language"].to_numpy(), log.items["language"].to_numpy()
@@ -492,7 +492,7 @@ def test_the_history_ends_when_newcomers_come_and_is_passed_on(log, before):
     assert not anew.history.kept
 
 
-def test_who_has_no_history_is_served_as_without(log, before):
+def test_composition_has_no_history_is_served_as_without(log, before):
     recommender = under(ItemKNN(), "calibrated", strength=1.0, history_days=1)
     newcomers = np.arange(FIRST_NEWCOMER, N_USERS)
     got = recommender.fit(log, previous=recommender.fit(before)).rank(newcomers, 10)
@@ -504,7 +504,7 @@ def test_who_has_no_history_is_served_as_without(log, before):
 FRESH = list(SOURCES.categories).index("fresh")
 
 
-def test_shown_and_clicked_count_readers():
+def test_shown_and_clicked_count_users():
     log = InteractionLog.from_frames(
         {
             "user_id": [1, 1, 2, 3, 3],
@@ -517,7 +517,7 @@ def test_shown_and_clicked_count_readers():
     assert clicked.tolist() == [2, 0]
 
 
-def test_the_slot_holds_a_note_that_few_have_seen(log):
+def test_the_slot_holds_a_post_that_few_have_seen(log):
     model = under(ItemKNN(), "fresh_slot", slot=3, graduate=60).fit(log)
     plain, got = ItemKNN().fit(log).rank(EVERYBODY, 10), model.rank(EVERYBODY, 10)
     served = plain.item_ids[:, 0] >= 0
@@ -539,7 +539,7 @@ def test_the_slot_holds_a_note_that_few_have_seen(log):
 
 
 def test_the_slot_is_thompsons(log):
-    """By hand: of the notes that are neither seen nor above the slot, the one drawn highest."""
+    """By hand: of the posts that are neither seen nor above the slot, the one drawn highest."""
     model = under(ItemKNN(), "fresh_slot", slot=3, graduate=60).fit(log)
     plain, got = ItemKNN().fit(log).rank(EVERYBODY, 10), model.rank(EVERYBODY, 10)
     seen = log.withheld.toarray()
@@ -563,17 +563,17 @@ def test_the_slot_is_thompsons(log):
 
 
 def test_draws_follow_the_posterior(log):
-    """32 draws a note of a Beta: their mean within 5 standard errors, both sides."""
+    """32 draws a post of a Beta: their mean within 5 standard errors, both sides."""
     model = under(ItemKNN(), "fresh_slot", samples=1024).fit(log)
-    notes = np.arange(10, dtype=np.int32)
-    rates = model._rates(notes)
-    a, b = 1.0 + model.clicked[notes], 9.0 + (model.shown - model.clicked)[notes]
+    posts = np.arange(10, dtype=np.int32)
+    rates = model._rates(posts)
+    a, b = 1.0 + model.clicked[posts], 9.0 + (model.shown - model.clicked)[posts]
     mean, sd = a / (a + b), np.sqrt(a * b / (a + b + 1)) / (a + b)
     assert rates.shape == (1024, 10)
     assert (abs(rates.mean(axis=0) - mean) < 5 * sd / np.sqrt(1024)).all()
     # the sd of a standard deviation is about sd/√(2n)
     assert (abs(rates.std(axis=0) - sd) < 5 * sd / np.sqrt(2 * 1024) + 0.02 * sd).all()
-    assert (model._rates(notes[3:5]) == rates[:, 3:5]).all()  # addressed: whoever else is there
+    assert (model._rates(posts[3:5]) == rates[:, 3:5]).all()  # addressed: whoever else is there
 
 
 # Warm start

@@ -20,8 +20,8 @@ from recsys.world.frames import users_frame
 from recsys.world.simulate import simulate, simulate_arms
 
 TARGET = Path("data/tiny-influx-seed-0")
-RICH = "world.notes.per_creator_day=1"
-"""So many notes that no visit is empty."""
+RICH = "world.posts.per_creator_day=1"
+"""So many posts that no visit is empty."""
 
 
 def _bytes(place: Path) -> dict[str, bytes]:
@@ -133,7 +133,7 @@ def test_counts(sheet: dict, log: recsys.InteractionLog) -> None:
     assert counts["events"] == log.dense.height
     assert counts["impressions"] == counts["events_by_kind"]["impression"]
     for name in ("language", "format", "topic"):
-        by = {key: n for key, n in counts[f"notes_by_{name}"].items() if n}
+        by = {key: n for key, n in counts[f"posts_by_{name}"].items() if n}
         assert by == dict(log.items[name].cast(pl.String).value_counts().rows())
     assert counts["creators"] == log.items["creator_id"].n_unique()
     creators = log.users.filter(pl.col("user_id").is_in(log.items["creator_id"].implode()))
@@ -200,15 +200,15 @@ def test_comments_across_languages(fresh: Path) -> None:
     items = pl.read_parquet(fresh / TARGET / "items.parquet")
     said = (
         events.filter(pl.col("kind") == "comment")
-        .join(users.rename({"language": "reader"}), on="user_id")
+        .join(users.rename({"language": "user"}), on="user_id")
         .join(items.select("item_id", "language", "topic"), on="item_id")
     )
-    across = said.filter(pl.col("reader").cast(pl.String) != pl.col("language").cast(pl.String))
+    across = said.filter(pl.col("user").cast(pl.String) != pl.col("language").cast(pl.String))
     assert sheet["comments"] == said.height
     assert sheet["across"] == across.height > 0
-    for reader, note in (("zh", "en"), ("en", "zh")):
-        theirs = across.filter((pl.col("reader") == reader) & (pl.col("language") == note))
-        name = f"{reader} reader on {note} note"
+    for user, post in (("zh", "en"), ("en", "zh")):
+        theirs = across.filter((pl.col("user") == user) & (pl.col("language") == post))
+        name = f"{user} user on {post} post"
         assert sheet["by_direction"][name] == theirs.height
         by_topic = {topic: n for topic, n in sheet["by_direction_and_topic"][name].items() if n}
         assert by_topic == dict(theirs["topic"].cast(pl.String).value_counts().rows())

@@ -192,7 +192,7 @@ def test_what_variants_do_not_share_is_told_of_each(results: list[StudyResult]) 
     calm, busy = results
     study = busy.study.model_copy(update={"seeds": 8, "recommenders": busy.study.recommenders[:1]})
     drift = busy.drift.filter(pl.col("recommender") == "trending")
-    new = dataclasses.replace(busy, study=study, notes=("New.",)).with_tables(drift=drift)
+    new = dataclasses.replace(busy, study=study, posts=("New.",)).with_tables(drift=drift)
     text = _printed([calm, new])
     assert "over 2 seeds" not in text
     assert "Note: calm: 2 seeds" in text

@@ -80,7 +80,7 @@ def test_without_times_nothing_is_earlier():
 
 
 def confounded(n_users=300, n_items=60, days=4):
-    """Good notes are clicked twice as often as bad ones in the same slot, but most of them stand
+    """Good posts are clicked twice as often as bad ones in the same slot, but most of them stand
     far down, where few look: of all looks those at bad ones have more clicks."""
     rng = np.random.default_rng(3)
     n = n_users * days * 8

@@ -14,7 +14,7 @@ TOPICS = ("pets", "food", "cars")
 
 
 def a_log(n_users=30, n_items=40, **changes):
-    """Readers like notes of one topic of three; the last ten notes are liked by nobody."""
+    """Users like posts of one topic of three; the last ten posts are liked by nobody."""
     rng = np.random.default_rng(7)
     user = np.repeat(np.arange(n_users), 8)
     item = 3 * rng.integers(0, (n_items - 10) // 3, user.size) + user % 3
@@ -31,7 +31,7 @@ def a_log(n_users=30, n_items=40, **changes):
     )
 
 
-def test_new_notes_of_the_readers_topic_come_first():
+def test_new_posts_of_the_users_topic_come_first():
     log = a_log()
     model = Content().fit(log)
     new = np.arange(40) >= 30
@@ -41,7 +41,7 @@ def test_new_notes_of_the_readers_topic_come_first():
 
 
 def test_people_of_whom_only_attributes_are_known():
-    """They are served what readers of the same app like; nobody is served what nobody knows."""
+    """They are served what users of the same app like; nobody is served what nobody knows."""
     log = a_log()
     model = Content().fit(log)
     warm = np.arange(30, 36)
@@ -51,7 +51,7 @@ def test_people_of_whom_only_attributes_are_known():
 
 
 def test_weights_are_those_of_ridge_regression():
-    """With scikit-learn's: likes on centred features, for a reader without anybody's average."""
+    """With scikit-learn's: likes on centred features, for a user without anybody's average."""
     log = a_log()
     model = Content(regularization=2.0, shrinkage=0.0).fit(log)
     hot = log.interactions
@@ -64,7 +64,7 @@ def test_weights_are_those_of_ridge_regression():
         np.testing.assert_allclose(got - got.mean(), expected - expected.mean(), atol=1e-12)
 
 
-def test_short_histories_lean_on_similar_readers():
+def test_short_histories_lean_on_similar_users():
     log = a_log()
     model = Content(shrinkage=5.0).fit(log)
     mine = model.counts[model.hot_row[4]].toarray()[0]

@@ -21,14 +21,13 @@ from recsys.recommenders.item_knn import bm25, similarities, tfidf
 def slow_similarities(liked, neighbours, shrinkage):
     """Set by set: the strongest `neighbours` of each item, of equal ones the first columns."""
     n_items = liked.shape[1]
-    readers = [set(np.flatnonzero(liked[:, item])) for item in range(n_items)]
+    users = [set(np.flatnonzero(liked[:, item])) for item in range(n_items)]
     out = np.zeros((n_items, n_items))
     for i in range(n_items):
         row = {
-            j: len(readers[i] & readers[j])
-            / (sqrt(len(readers[i])) * sqrt(len(readers[j])) + shrinkage)
+            j: len(users[i] & users[j]) / (sqrt(len(users[i])) * sqrt(len(users[j])) + shrinkage)
             for j in range(n_items)
-            if j != i and readers[i] & readers[j]
+            if j != i and users[i] & users[j]
         }
         for j in sorted(row, key=lambda j: (-row[j], j))[:neighbours]:
             out[i, j] = row[j]
@@ -48,7 +47,7 @@ def test_against_a_slow_reference(neighbours, shrinkage, n_items, density):
 
 
 def test_worked_by_hand():
-    # readers: a {1, 2}, b {1, 2, 3}, c {3}
+    # users: a {1, 2}, b {1, 2, 3}, c {3}
     log = InteractionLog.from_frames(
         {"user_id": [1, 1, 2, 2, 3, 3], "item_id": ["a", "b", "a", "b", "b", "c"]}
     )

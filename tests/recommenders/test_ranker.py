@@ -16,9 +16,9 @@ SMALL = {"factors": 8, "candidates": 30, "iterations": 30}
 
 
 def a_log(*, impressions=True):
-    """Everybody is shown notes of all kinds and clicks short ones; long ones are never clicked.
+    """Everybody is shown posts of all kinds and clicks short ones; long ones are never clicked.
 
-    Half of the notes, of either length, are clicked by everybody on the first day, so that nothing
+    Half of the posts, of either length, are clicked by everybody on the first day, so that nothing
     but what is shown later says that long ones are disliked.
     """
     rng = np.random.default_rng(1)
@@ -103,7 +103,7 @@ def test_features_against_slow_references():
         got = dict(zip(names, pairs.features[place], strict=True))
         mine = likes.filter(user=user)["item"].unique()
         by = items["creator_id"].gather(mine)
-        assert got["likes of the reader"] == pytest.approx(np.log1p(len(mine)))
+        assert got["likes of the user"] == pytest.approx(np.log1p(len(mine)))
         assert got["taste for creator_id"] == pytest.approx(
             (by == items["creator_id"][int(item)]).sum() / len(mine)
         )
@@ -136,8 +136,8 @@ def test_each_source_proposes_its_best_unseen():
             np.testing.assert_array_equal(found, expected[row][expected[row] >= 0])
 
 
-def test_new_notes_of_creators_whom_the_reader_clicked():
-    """Nobody has clicked note 9; its creator's other notes were clicked by user 0."""
+def test_new_posts_of_creators_whom_the_user_clicked():
+    """Nobody has clicked post 9; its creator's other posts were clicked by user 0."""
     log = InteractionLog.from_frames(
         {"user_id": [0, 0, 1, 1], "item_id": [1, 2, 3, 4]},
         items={"item_id": [1, 2, 3, 4, 9], "creator_id": ["a", "a", "b", "b", "a"]},

@@ -213,8 +213,8 @@ def test_nested_covers_when_the_population_is_redrawn():
 def test_parts_add_up_exactly(drift):
     # Multiples of 1/1024 are exact in binary, so equality is equality.
     split = parts(*(drift / 1024))
-    assert list(split) == ["total", "volume", "who"]
-    assert (split["total"] == split["volume"] + split["who"]).all()
+    assert list(split) == ["total", "volume", "composition"]
+    assert (split["total"] == split["volume"] + split["composition"]).all()
     assert (split["total"] == (drift[0] - drift[2]) / 1024).all()
 
 
@@ -241,7 +241,7 @@ def test_shares_that_few_make_by_hand():
 
 @pytest.mark.parametrize("prob", [0.002, 0.005, 0.01])
 def test_shares_that_few_make_are_covered(prob):
-    """A trait of 200 readers that few have: a t interval, often a point, covers it far too
+    """A trait of 200 users that few have: a t interval, often a point, covers it far too
     seldom."""
     y = np.random.default_rng(23).random((2000, 200, 1)) < prob
     y = np.repeat(y, 8, axis=2).astype(float)
@@ -253,7 +253,7 @@ def test_parts_of_any_floats_add_up_to_rounding():
     influx, placebo, retrain = np.random.default_rng(0).random((3, 50, 4))
     split = parts(influx, placebo, retrain)
     # Three roundings of numbers below 1.
-    gap = split["total"] - (split["volume"] + split["who"])
+    gap = split["total"] - (split["volume"] + split["composition"])
     np.testing.assert_allclose(gap, 0.0, rtol=0, atol=4 * np.finfo(float).eps)
 
 

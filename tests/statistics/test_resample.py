@@ -1,4 +1,4 @@
-"""Resampling readers and seeds at once."""
+"""Resampling users and seeds at once."""
 
 import numpy as np
 import pytest

@@ -193,16 +193,16 @@ def test_a_file(file):
 name: small
 world:
   influx: {kind: rednote_2025, newcomers: 10}
-  notes: {quality_scale: 1e-3}
+  posts: {quality_scale: 1e-3}
 recommenders: [trending, {kind: als, factors: 8, regularization: 1e-3}]
 """)
     )
     assert study.world.influx.newcomers == 10
-    assert study.world.notes.quality_scale == 1e-3
+    assert study.world.posts.quality_scale == 1e-3
     assert study.recommenders[1].options["regularization"] == 1e-3
     assert study == load_study(
         {
-            **world(notes={"quality_scale": 1e-3}),
+            **world(posts={"quality_scale": 1e-3}),
             "recommenders": ["trending", {"kind": "als", "factors": 8, "regularization": 1e-3}],
         }
     )
@@ -270,7 +270,7 @@ def test_overrides():
             "evaluation.k=10",
             "seeds=2",
             "world.influx.newcomers=7",
-            "world.notes.quality_scale=1e-3",
+            "world.posts.quality_scale=1e-3",
             "evaluation.days=[0,2]",
             "recommenders=[random,{kind: als, factors: 4}]",
             "world.influx.reversal_day=null",
@@ -283,7 +283,7 @@ def test_overrides():
     assert list(study.seed_range()) == [0, 1]
     assert study.world.influx.newcomers == 7
     assert study.world.influx.reversal_day is None
-    assert study.world.notes.quality_scale == 1e-3
+    assert study.world.posts.quality_scale == 1e-3
     assert str(study.world.start) == "2025-02-01"
     assert [spec.name for spec in study.recommenders] == ["random", "als"]
     assert study.tracking.enabled is False

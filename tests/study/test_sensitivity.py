@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 import recsys
-from recsys.config import Behaviour, Influx, Notes, Platform, Population, World
+from recsys.config import Behaviour, Influx, Platform, Population, Posts, World
 from recsys.config.world import Actions, Cohort, Drive, Slots
 from recsys.core.errors import ConfigError
 from recsys.study.sensitivity import CONCLUSIONS, sensitivity
@@ -16,10 +16,18 @@ from recsys.study.sensitivity import CONCLUSIONS, sensitivity
 CONFIG = Path(__file__).parents[2] / "configs" / "sensitivity.yaml"
 
 
-def found(mix_who=(0.02, 0.01, 0.03), worth=(0.2, 0.19, 0.21), newcomers=(0.1, 0.09, 0.11)):
+def found(
+    mix_composition=(0.02, 0.01, 0.03), utility=(0.2, 0.19, 0.21), newcomers=(0.1, 0.09, 0.11)
+):
     """A study in which one figure of drift and two levels are known."""
     drift = {"recommender": "als", "mitigation": "none", "day": None, "measure": "language_format"}
-    parts = dict(zip(("who", "who_ci_low", "who_ci_high"), mix_who, strict=True))
+    parts = dict(
+        zip(
+            ("composition", "composition_ci_low", "composition_ci_high"),
+            mix_composition,
+            strict=True,
+        )
+    )
     levels = [
         {
             "recommender": "als",
@@ -30,7 +38,7 @@ def found(mix_who=(0.02, 0.01, 0.03), worth=(0.2, 0.19, 0.21), newcomers=(0.1, 0
             "measure": "utility",
             **dict(zip(("mean", "ci_low", "ci_high"), level, strict=True)),
         }
-        for cohort, level in (("incumbent", worth), ("newcomer", newcomers))
+        for cohort, level in (("incumbent", utility), ("newcomer", newcomers))
     ]
     return SimpleNamespace(
         drift=pl.DataFrame([{**drift, **parts}], schema_overrides={"day": pl.Int32}),
@@ -51,7 +59,7 @@ def test_signs_are_compared_with_the_references():
         "other": found((-0.02, -0.03, -0.01)),
         "one seed": found((0.02, None, None)),
     }
-    assert verdicts(results, "mix_who") == {
+    assert verdicts(results, "mix_composition") == {
         "default": "reference",
         "same": "keeps",
         "wide": "unclear",
@@ -62,13 +70,13 @@ def test_signs_are_compared_with_the_references():
 
 def test_what_the_reference_does_not_conclude():
     results = {"default": found((0.0, -0.1, 0.1)), "a": found(), "b": found((0, -1, 1))}
-    assert verdicts(results, "mix_who") == {"default": "reference", "a": "new", "b": "none"}
+    assert verdicts(results, "mix_composition") == {"default": "reference", "a": "new", "b": "none"}
 
 
-def test_newcomers_worth_is_a_difference_of_levels():
+def test_newcomers_utility_is_a_difference_of_levels():
     results = {"default": found(), "close": found(newcomers=(0.185, 0.17, 0.20))}
-    assert verdicts(results, "newcomers_worth") == {"default": "reference", "close": "unclear"}
-    row = sensitivity(results, "default").filter(conclusion="newcomers_worth").row(0, named=True)
+    assert verdicts(results, "newcomers_utility") == {"default": "reference", "close": "unclear"}
+    row = sensitivity(results, "default").filter(conclusion="newcomers_utility").row(0, named=True)
     assert row["mean"] == pytest.approx(-0.1)
     assert (row["ci_low"], row["ci_high"]) == pytest.approx((0.09 - 0.21, 0.11 - 0.19))
     assert row["sign"] == -1
@@ -77,7 +85,7 @@ def test_newcomers_worth_is_a_difference_of_levels():
 def test_unmeasured_conclusions_are_unclear():
     rows = sensitivity({"default": found()}, "default")
     assert rows["conclusion"].to_list() == list(CONCLUSIONS)
-    assert rows.filter(conclusion="slots_who")["mean"].item() is None
+    assert rows.filter(conclusion="slots_composition")["mean"].item() is None
 
 
 def test_the_reference_is_one_of_the_variants():
@@ -92,7 +100,7 @@ ASSUMED = {
     "world.influx": Influx,
     "world.population": Population,
     "world.population.incumbents": Cohort,
-    "world.notes": Notes,
+    "world.posts": Posts,
     "world.behaviour": Behaviour,
     "world.behaviour.actions": Actions,
     "world.platform": Platform,

@@ -57,7 +57,7 @@ def test_frames_have_the_columns_of_the_contract(result):
     assert result.per_user.columns[:8] == keys
     parts = [
         f"{part}{edge}"
-        for part in ("total", "volume", "who")
+        for part in ("total", "volume", "composition")
         for edge in ("", "_ci_low", "_ci_high")
     ]
     assert result.drift.columns == [
@@ -69,8 +69,8 @@ def test_frames_have_the_columns_of_the_contract(result):
         "placebo",
         "retrain",
         *parts,
-        "who_band_low",
-        "who_band_high",
+        "composition_band_low",
+        "composition_band_high",
         "p_value",
         "p_adjusted",
         "saturated",
@@ -115,9 +115,9 @@ def test_parts_add_up(result):
     drift = result.drift
     np.testing.assert_allclose(drift["total"], drift["influx"] - drift["retrain"], atol=1e-12)
     np.testing.assert_allclose(drift["volume"], drift["placebo"] - drift["retrain"], atol=1e-12)
-    np.testing.assert_allclose(drift["who"] + drift["volume"], drift["total"], atol=1e-12)
-    assert (drift["who_ci_low"] <= drift["who"]).all()
-    assert (drift["who"] <= drift["who_ci_high"]).all()
+    np.testing.assert_allclose(drift["composition"] + drift["volume"], drift["total"], atol=1e-12)
+    assert (drift["composition_ci_low"] <= drift["composition"]).all()
+    assert (drift["composition"] <= drift["composition_ci_high"]).all()
 
 
 def test_drift_is_the_mean_of_the_users(result):
@@ -125,9 +125,9 @@ def test_drift_is_the_mean_of_the_users(result):
     users = result.per_user.filter(cell, pl.col("arm") == "influx", pl.col("day") == 2)
     incumbents = users.filter(pl.col("cohort") == "incumbent")
     row = result.drift.filter(cell, pl.col("day") == 2)
-    notes = row.filter(pl.col("measure") == "notes")
-    assert notes["influx"].item() == pytest.approx(incumbents["notes"].mean(), abs=1e-12)
-    assert notes["n_users"].item() == 60
+    posts = row.filter(pl.col("measure") == "posts")
+    assert posts["influx"].item() == pytest.approx(incumbents["posts"].mean(), abs=1e-12)
+    assert posts["n_users"].item() == 60
     # a level counts by its difference to the control arm
     control = result.per_user.filter(
         cell, pl.col("arm") == "control", pl.col("day") == 2, pl.col("cohort") == "incumbent"
@@ -143,8 +143,8 @@ def test_headline_is_the_mean_over_days_and_pools_mixes(result):
     ).filter(pl.col("recommender") == "trending")
     headline = rows.filter(pl.col("day").is_null()).sort("user_id")
     days = rows.filter(pl.col("day").is_not_null()).sort("user_id", "day")
-    for measure in ("notes", "utility", "language:en"):
-        # a reader who has seen every note has an empty feed on that day, and no value
+    for measure in ("posts", "utility", "language:en"):
+        # a user who has seen every post has an empty feed on that day, and no value
         mean = np.nanmean(days[measure].to_numpy().reshape(-1, 3), axis=1)
         np.testing.assert_allclose(headline[measure].to_numpy(), mean, atol=1e-12)
     daily = np.nanmean(days["topic"].to_numpy().reshape(-1, 3), axis=1)
@@ -253,34 +253,34 @@ def test_store_and_progress(study, result):
 def test_deterministic_recommenders_do_not_drift_by_retraining(result):
     drift = result.drift
     assert (drift.filter(pl.col("recommender") == "trending")["retrain"] == 0).all()
-    als = drift.filter(pl.col("recommender") == "als", pl.col("measure") == "notes")
+    als = drift.filter(pl.col("recommender") == "als", pl.col("measure") == "posts")
     assert (als["retrain"] > 0).all()
 
 
 def test_random_feeds_are_saturated_where_their_floor_is_high(result):
-    notes = result.drift.filter(pl.col("measure") == "notes", pl.col("day").is_null())
-    floor = notes.select(pl.max_horizontal("placebo", "retrain")).to_series()
-    assert notes["saturated"].to_list() == (floor >= 0.8).to_list()
+    posts = result.drift.filter(pl.col("measure") == "posts", pl.col("day").is_null())
+    floor = posts.select(pl.max_horizontal("placebo", "retrain")).to_series()
+    assert posts["saturated"].to_list() == (floor >= 0.8).to_list()
     # seven tenths of the slots are drawn anew; the platform's own slots stay
-    assert notes.filter(pl.col("recommender") == "random")["retrain"].item() > 0.5
+    assert posts.filter(pl.col("recommender") == "random")["retrain"].item() > 0.5
 
 
 def test_arms_may_be_left_out():
     bare = run(load_study(CONFIG, ["arms=[control,influx]", "seeds=1"]))
-    assert bare.drift["who"].null_count() == bare.drift.height
+    assert bare.drift["composition"].null_count() == bare.drift.height
     assert bare.drift["influx"].null_count() == 0
-    assert "One seed" in bare.notes[0]
+    assert "One seed" in bare.posts[0]
 
 
 def test_newcomers_are_served_too(result):
     newcomers = result.summary.filter(pl.col("cohort") == "newcomer", pl.col("arm") == "influx")
     assert newcomers.filter(pl.col("measure") == "utility")["mean"].is_between(0, 1).all()
-    assert "notes" not in newcomers["measure"].to_list()  # there is no twin to drift from
+    assert "posts" not in newcomers["measure"].to_list()  # there is no twin to drift from
 
 
 def test_a_depth_beyond_the_pool_is_refused_before_anything_runs():
-    with pytest.raises(ConfigError, match=r"evaluation\.k: 200 is more than the \d+ notes"):
-        plan(load_study(CONFIG, ["evaluation.k=200", "world.notes.window_days=2"]))
+    with pytest.raises(ConfigError, match=r"evaluation\.k: 200 is more than the \d+ posts"):
+        plan(load_study(CONFIG, ["evaluation.k=200", "world.posts.window_days=2"]))
 
 
 def test_public_names():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from recsys.config import World
-from recsys.world.people.notes import first_day
+from recsys.world.people.posts import first_day
 from tests.kit.drawn import people_of
 from tests.kit.fields import (
     SMALL,
@@ -60,14 +60,14 @@ def test_the_calendar():
 # Nothing is left out
 
 HERE = "tests/world/test_fields.py"
-READERS = "tests/world/people/test_readers.py"
+USERS = "tests/world/people/test_users.py"
 PEOPLE = "tests/world/people/test_population.py"
 ELSEWHERE = {
     "days_before": f"{HERE}::test_the_calendar",
     "days_after": f"{HERE}::test_the_calendar",
     "start": f"{HERE}::test_the_calendar",
-    "ticks": f"{READERS}::test_people_come_in_their_own_part_of_the_day",
-    "home_tick": f"{READERS}::test_people_come_in_their_own_part_of_the_day",
+    "ticks": f"{USERS}::test_people_come_in_their_own_part_of_the_day",
+    "home_tick": f"{USERS}::test_people_come_in_their_own_part_of_the_day",
     "population_seed": f"{PEOPLE}::test_another_population_seed_draws_other_people",
 }
 SIZES = {

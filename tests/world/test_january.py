@@ -8,7 +8,7 @@ import numpy as np
 
 from recsys import load_study
 from recsys.world.arms import Arm
-from recsys.world.people.notes import first_day
+from recsys.world.people.posts import first_day
 from recsys.world.run import Run
 from tests.kit.fields import EN, NOTHING, SEED, ZH
 
@@ -46,11 +46,11 @@ class Story(NamedTuple):
 def story(place, arm, seed=SEED):
     clicks, content, visits = np.zeros((3750, 2), dtype=int), [], []
     for run, day in evenings(january({"reversal_day": None}, platform=place), arm, seed):
-        language = run.notes.language[day.item[day.is_click]]
+        language = run.posts.language[day.item[day.is_click]]
         np.add.at(clicks, (day.user[day.is_click], language), 1)
-        satisfaction = run.readers.satisfaction
+        satisfaction = run.states.satisfaction
         content.append(satisfaction / np.nanmean(satisfaction[:3000]))
-        visits.append(run.readers.visits.copy())
+        visits.append(run.states.visits.copy())
     return Story(run, clicks, np.array(content), np.array(visits))
 
 
@@ -79,9 +79,9 @@ def test_four_in_ten_incumbents_come_on_a_day():
 
 
 def test_people_learn_the_language_that_they_click():
-    """The more notes clicked in the other language, the more of it is known, on either side."""
+    """The more posts clicked in the other language, the more of it is known, on either side."""
     run, clicks, *_ = story("rednote", "influx")
-    learned = run.readers.skill - run.people.skill
+    learned = run.states.skill - run.people.skill
     for them, other, least in ((slice(3000), EN, 0.0005), (slice(3000, None), ZH, 0.005)):
         gained, n = learned[them, other], clicks[them, other]
         assert (n > 0).sum() > 100

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from recsys.config.world import Actions, Behaviour, Notes
+from recsys.config.world import Actions, Behaviour, Posts
 from recsys.world.life import LIFE, life_frame
 from recsys.world.simulate import simulate, simulate_arms
 from tests.kit.small_world import small_world
@@ -18,8 +18,8 @@ EAGER = Actions(
 def restless_world():
     """People act on what they click, many leave, and no visit finds nothing new."""
     behaviour = Behaviour(actions=EAGER, leaving=-4.0)
-    notes = Notes(per_creator_day=1.0)
-    return small_world(behaviour=behaviour, notes=notes, influx={"reversal_day": 2})
+    posts = Posts(per_creator_day=1.0)
+    return small_world(behaviour=behaviour, posts=posts, influx={"reversal_day": 2})
 
 
 @pytest.fixture(scope="module")
@@ -30,15 +30,15 @@ def restless():
 @pytest.fixture(scope="module")
 def events(restless):
     """The log's events by day, with who and what they are about."""
-    users = restless.users.select("user_id", "cohort", reader=pl.col("language").cast(pl.String))
-    notes = restless.items.select("item_id", "topic", language=pl.col("language").cast(pl.String))
+    users = restless.users.select("user_id", "cohort", user=pl.col("language").cast(pl.String))
+    posts = restless.items.select("item_id", "topic", language=pl.col("language").cast(pl.String))
     start = pl.lit(restless.world.start)
     return (
         restless.log.events.join(users, on="user_id")
-        .join(notes, on="item_id")
+        .join(posts, on="item_id")
         .with_columns(
             day=(pl.col("timestamp").dt.date() - start).dt.total_days().cast(pl.Int32),
-            across=pl.col("reader") != pl.col("language"),
+            across=pl.col("user") != pl.col("language"),
         )
     )
 
@@ -102,7 +102,7 @@ def test_rates_are_per_impression(restless, events, column, scale, condition):
     assert part.sum() > 0
 
 
-def test_who_comes(restless, events):
+def test_composition_comes(restless, events):
     shown = events.filter(pl.col("kind") == "impression")
     begins = pl.col("timestamp").dt.epoch("ms") - 8000 * (pl.col("rank").cast(pl.Int64) - 1)
     visits = shown.group_by("day", "cohort").agg(
@@ -115,7 +115,7 @@ def test_who_comes(restless, events):
     assert (restless.life["active"] <= restless.life["there"]).all()
 
 
-def test_who_is_there_has_not_left(restless):
+def test_composition_is_there_has_not_left(restless):
     """One who leaves at night was there that day; one who departs at the reversal did not leave."""
     people, life = restless.people, restless.life
     for cohort, rows in enumerate((slice(0, 400), slice(400, None))):
@@ -134,7 +134,7 @@ def test_who_is_there_has_not_left(restless):
     assert [day.state.members.tolist() for day in restless.days][-1] == [400, members[-1]]
 
 
-def test_satisfaction_is_of_those_who_have_visited(restless):
+def test_satisfaction_is_of_those_composition_have_visited(restless):
     newcomers = restless.life.filter(pl.col("cohort") == "newcomer")
     before = newcomers["day"] < 0
     assert newcomers.filter(before)["satisfaction"].null_count() == 4

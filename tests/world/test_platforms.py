@@ -12,8 +12,8 @@ from recsys.study.arms.policy import RecommenderPolicy
 from recsys.world.arms import Arm, Audience
 from recsys.world.day.serving import serve_audience
 from recsys.world.people.behaviour import Conditions, examination, logits
-from recsys.world.people.notes import first_day
 from recsys.world.people.population import FORMATS
+from recsys.world.people.posts import first_day
 from recsys.world.platform.blend import PERSONAL
 from recsys.world.platform.house import freshness
 from recsys.world.run import Run
@@ -44,7 +44,7 @@ def served():
 
     def of(name):
         if name not in made:
-            world = load(platform=name, notes={"per_creator_day": 2.0})
+            world = load(platform=name, posts={"per_creator_day": 2.0})
             policy = RecommenderPolicy(Random(), training_days=3)
             made[name] = simulate(world, "control", 1, policy, audience=AUDIENCE)
         return made[name]
@@ -106,7 +106,7 @@ def test_people_click_as_often_as_on_their_platform(name, rate):
     world = load(platform=name, incumbents=1500)
     days = [day for day in simulate(world, "control", 1).days if day.day < 0]
     shown, clicks = (sum(int((day.kind == kind).sum()) for day in days) for kind in (0, 1))
-    # a day hangs on the few notes at its top: over four days of a small world, within a fifth
+    # a day hangs on the few posts at its top: over four days of a small world, within a fifth
     assert abs(clicks / shown / rate - 1) < 0.2
 
 
@@ -125,10 +125,10 @@ def test_sources_fill_their_share_of_slots(name, served):
 def test_people_post_in_the_formats_of_their_platform(served):
     for name in PLATFORMS:
         simulation = served(name)
-        shares = np.bincount(simulation.notes.format, minlength=3) / simulation.notes.n
+        shares = np.bincount(simulation.posts.format, minlength=3) / simulation.posts.n
         expected = np.array(simulation.world.platform.formats)
-        # binomial over some 2,900 notes: 4 standard deviations
-        sd = np.sqrt(expected * (1 - expected) / simulation.notes.n)
+        # binomial over some 2,900 posts: 4 standard deviations
+        sd = np.sqrt(expected * (1 - expected) / simulation.posts.n)
         assert (abs(shares - expected) <= 4 * sd).all()
     assert load(platform="tiktok").platform.formats[SHORT_VIDEO] > 0.8
     assert load(platform="pinterest").platform.formats[IMAGES] > 0.9
@@ -153,20 +153,20 @@ def test_freshness_falls_at_the_pace_of_the_platform():
 
 
 def ages_on(name, seed):
-    """Mean age of the notes that the house serves: in personal slots, and in all."""
-    run = run_to(load(platform=name, notes={"per_creator_day": 2.0}), "nobody", 1, seed)
+    """Mean age of the posts that the house serves: in personal slots, and in all."""
+    run = run_to(load(platform=name, posts={"per_creator_day": 2.0}), "nobody", 1, seed)
     audience = Audience(np.arange(300), (2,), 20)
     _, feeds, sources = serve_audience(
-        run.scene, run.readers, run._views(2, 0), audience, 2, ranked=None
+        run.scene, run.states, run._views(2, 0), audience, 2, ranked=None
     )
-    age = 2 - run.notes.published[feeds]
+    age = 2 - run.posts.published[feeds]
     return age[(sources == PERSONAL) & (feeds >= 0)].mean(), age[feeds >= 0].mean()
 
 
-def test_notes_served_are_younger_where_they_age_sooner():
+def test_posts_served_are_younger_where_they_age_sooner():
     """Where there is much to choose from; pairs of one seed.
 
-    Trending notes are some days old, and tiktok gives them three slots in ten; so over all slots
+    Trending posts are some days old, and tiktok gives them three slots in ten; so over all slots
     only pinterest stands apart.
     """
     tiktok, rednote, pinterest = (
@@ -187,9 +187,9 @@ def test_buzz_pulls_most_where_trends_drive():
         x = [
             logits(
                 run.people,
-                run.readers,
-                run.notes,
-                np.full(run.notes.n, buzz, "f4"),
+                run.states,
+                run.posts,
+                np.full(run.posts.n, buzz, "f4"),
                 conditions,
                 users,
                 feeds,
@@ -268,8 +268,8 @@ def test_newcomers_are_less_content_than_at_home():
     """Formed on tiktok, on rednote: a language they cannot read, and a place they do not know."""
     abroad = load(influx={"kind": "step", "from": "tiktok", "to": "rednote"})
     for seed in range(2):
-        there = run_to(abroad, "influx", 1, seed).readers.satisfaction[300:]
-        at_home = run_to(load(platform="tiktok"), "nobody", 1, seed).readers.satisfaction
+        there = run_to(abroad, "influx", 1, seed).states.satisfaction[300:]
+        at_home = run_to(load(platform="tiktok"), "nobody", 1, seed).states.satisfaction
         assert not np.isnan(there).any()
         assert there.mean() < np.nanmean(at_home) - 0.1
 
@@ -281,11 +281,11 @@ def test_unfamiliarity_costs_newcomers_their_satisfaction_and_fades():
         run_to(load(behaviour={**settings, "leaving_slope": 0.0}, days_after=10), "influx", 9)
         for settings in (steep, {**steep, "unfamiliarity": 0.0})
     )
-    np.testing.assert_array_equal(strangers.readers.visits, natives.readers.visits)
-    lacking = natives.readers.satisfaction - strangers.readers.satisfaction
+    np.testing.assert_array_equal(strangers.states.visits, natives.states.visits)
+    lacking = natives.states.satisfaction - strangers.states.satisfaction
     known = ~np.isnan(lacking[:300])
     assert (lacking[:300][known] == 0).all()
-    visits = strangers.readers.visits[300:]
+    visits = strangers.states.visits[300:]
     once, often = lacking[300:][visits == 1], lacking[300:][visits >= 8]
     np.testing.assert_allclose(once, 0.1, atol=1e-6)
     assert often.size > 5

@@ -6,7 +6,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import recsys
-from recsys.config import Behaviour, Notes
+from recsys.config import Behaviour, Posts
 from recsys.core.errors import ConfigError
 from recsys.logs.schema import KINDS
 from recsys.world.day import blocks
@@ -58,7 +58,7 @@ def test_days_come_one_by_one(world, arms):
 def test_a_longer_run_begins_like_a_shorter_one(world, arms):
     longer = simulate(small_world(days_after=6), "control", seed=3)
     short = arms["control"].log.events
-    # notes are renumbered by what will be posted later; their keys are not
+    # posts are renumbered by what will be posted later; their keys are not
     keys = arms["control"].log.items["key"].gather(short["item_id"])
     same = longer.log.events.head(short.height)
     assert longer.log.items["key"].gather(same["item_id"]).equals(keys)
@@ -82,7 +82,7 @@ def test_a_planted_leak_is_found(monkeypatch):
     def leaky(self, arm, twin=None):
         run = fork(self, arm, twin)
         if arm.newcomers != "nobody":
-            run.counts = run.counts._replace(last=run.counts.last + np.arange(run.notes.n) % 2)
+            run.counts = run.counts._replace(last=run.counts.last + np.arange(run.posts.n) % 2)
         return run
 
     monkeypatch.setattr(Run, "fork", leaky)
@@ -101,7 +101,7 @@ def test_inert_newcomers_change_no_incumbents_day(arm):
     served = ["user", "item", "timestamp", "kind", "rank"]
     if arm == "placebo":
         assert_frame_equal(control.log.dense, other.log.dense)
-    else:  # creators who expect newcomers add subtitles, which readers of their language ignore
+    else:  # creators who expect newcomers add subtitles, which users of their language ignore
         assert_frame_equal(control.log.dense.select(served), other.log.dense.select(served))
 
 
@@ -109,7 +109,7 @@ def test_newcomers_are_nested(world):
     few = simulate(small_world(influx={"newcomers": 30}), "influx", seed=3)
     many = simulate(world, "influx", seed=3)
     np.testing.assert_array_equal(few.people.taste, many.people.taste[: few.people.n])
-    np.testing.assert_array_equal(few.notes.key, many.notes.key[: few.notes.n])
+    np.testing.assert_array_equal(few.posts.key, many.posts.key[: few.posts.n])
 
 
 # What is served
@@ -123,13 +123,13 @@ def test_nothing_is_shown_twice_or_to_its_creator_or_dead(arms):
     for simulation in arms.values():
         served = shown(simulation)
         assert served.select("user", "item").is_duplicated().sum() == 0
-        creators = simulation.notes.creator[served["item"].to_numpy()]
+        creators = simulation.posts.creator[served["item"].to_numpy()]
         assert (creators != served["user"].to_numpy()).all()
         tick = (served["timestamp"].dt.epoch("ms").to_numpy() / 43_200_000) // 1 / 2
         start = np.datetime64(simulation.world.start, "D").astype(int)
-        age = tick - start - simulation.notes.published[served["item"].to_numpy()]
+        age = tick - start - simulation.posts.published[served["item"].to_numpy()]
         assert (age > 0).all()
-        assert (age < simulation.world.notes.window_days).all()
+        assert (age < simulation.world.posts.window_days).all()
 
 
 def test_ranks_run_from_one_without_gaps(arms):
@@ -144,7 +144,7 @@ def test_click_rate_is_near_the_platforms(arms):
     names = list(KINDS.categories)
     impressions = (kinds == names.index("impression")).sum()
     rate = (kinds == names.index("click")).sum() / impressions
-    # a day's rate hangs on the few notes at the top: over the days of small worlds, within a fifth
+    # a day's rate hangs on the few posts at the top: over the days of small worlds, within a fifth
     assert abs(rate / 0.086 - 1) < 0.2
 
 
@@ -160,23 +160,23 @@ def test_newcomers_visit_only_while_they_are_there(arms):
 def test_english_reaches_feeds_with_the_influx_alone(arms):
     def english(arm):
         served = shown(arms[arm]).filter(pl.col("user") < 400)
-        return arms[arm].notes.language[served["item"].to_numpy()].mean()
+        return arms[arm].posts.language[served["item"].to_numpy()].mean()
 
     assert english("control") == english("placebo") == 0
     assert english("influx") > 0.01
 
 
-def test_affinities_learn_what_a_reader_clicks():
-    """Where there is much to choose from and taste decides, readers see more of their topic."""
+def test_affinities_learn_what_a_user_clicks():
+    """Where there is much to choose from and taste decides, users see more of their topic."""
     world = small_world(
-        days_before=12, notes=Notes(per_creator_day=2.0), behaviour=Behaviour(taste=20.0)
+        days_before=12, posts=Posts(per_creator_day=2.0), behaviour=Behaviour(taste=20.0)
     )
     late, early = [], []
     for seed in range(3):
         control = simulate(world, "control", seed=seed)
         favourite = control.people.taste.argmax(axis=1)
         served = shown(control)
-        hit = control.notes.topic[served["item"].to_numpy()] == favourite[served["user"].to_numpy()]
+        hit = control.posts.topic[served["item"].to_numpy()] == favourite[served["user"].to_numpy()]
         half = (served["timestamp"] > served["timestamp"].median()).to_numpy()
         late.append(hit[half].mean())
         early.append(hit[~half].mean())

@@ -10,7 +10,7 @@ from recsys.checks.verdicts import QUANTITIES, VERDICTS, Quantity, row_of
 _INF = float("inf")
 
 TITLES = {
-    1: "Coverage: intervals of who hold the truth, and a second placebo is seldom news",
+    1: "Coverage: intervals of composition hold the truth, and a second placebo is seldom news",
     2: "Recovery: what was planted is found, and more newcomers do more",
     3: "Offline against truth: leaving newcomers out of the log, against a world without them",
     4: "Published facts",
@@ -21,9 +21,9 @@ _PUBLISHED = (
     "homogeneity of what people are shown",
     "homogeneity gained beyond utility",
     "popularity of what is recommended",
-    "distinct notes recommended",
+    "distinct posts recommended",
     "newcomers' utility, less incumbents'",
-    "newcomers' notes in own language",
+    "newcomers' posts in own language",
     "lists of two training seeds, 1 - FRBO",
     "utility of two training seeds",
 )
@@ -33,7 +33,7 @@ _SHOWN = ("theory", "as designed")
 CLAIMS: dict[str, Quantity] = {
     claim.name: claim
     for claim in (
-        Quantity(1, "95 % intervals of who that hold it", "0.95", 0.93, 0.97, _SHOWN[0]),
+        Quantity(1, "95 % intervals of composition that hold it", "0.95", 0.93, 0.97, _SHOWN[0]),
         Quantity(1, "second placebo called significant", "0.05", 0.0, 0.06, _SHOWN[0]),
         Quantity(2, "planted part, less the next largest", "> 0", 0, _INF, _SHOWN[1], True),
         Quantity(2, "closing a planted mediator saves", "> 0", 0, _INF, _SHOWN[1], True),
@@ -45,8 +45,8 @@ CLAIMS: dict[str, Quantity] = {
         Quantity(3, "alarms where the truth is above 0", ">= 0.95", 0.95, 1.0, "new"),
         Quantity(3, "truth above 0 without an alarm", "<= 0.2", 0.0, 0.2, "new"),
         *(QUANTITIES[name]._replace(check=4) for name in _PUBLISHED),
-        Quantity(4, "English readers' mix drift, less others'", "> 0", 0, _INF, "Mansoury", True),
-        Quantity(4, "newcomers' notes in English readers' feeds", "> 0", 0, _INF, "WIRED", True),
+        Quantity(4, "English users' mix drift, less others'", "> 0", 0, _INF, "Mansoury", True),
+        Quantity(4, "newcomers' posts in English users' feeds", "> 0", 0, _INF, "WIRED", True),
     )
 }
 """By name. Those of part 3 say what one would wish: that a platform's log could tell the truth."""
@@ -73,7 +73,7 @@ class Found(NamedTuple):
 def judge(found: Sequence[Found]) -> pl.DataFrame:
     """Verdicts, as `recsys.checks.validation.run.judge` gives them, in the order of `CLAIMS`.
 
-    >>> found = Found("second placebo called significant", "als, notes", 0.051, 0.04, 0.06, 3000)
+    >>> found = Found("second placebo called significant", "als, posts", 0.051, 0.04, 0.06, 3000)
     >>> judge([found])["verdict"].to_list()
     ['holds']
     """

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from recsys.checks.proof.claims import Found
 from recsys.config import Evaluation, Influx, World
-from recsys.config.world import Notes
+from recsys.config.world import Posts
 from recsys.core.noise import Stream, uniforms
 from recsys.measures.registry import MEASURES
 from recsys.recommenders import ALS, Recommender, Trending
@@ -30,7 +30,7 @@ RECOMMENDERS: Mapping[str, Recommender] = {
     "als": ALS(factors=4, iterations=3),
 }
 """Who is studied: one without and one with a training seed."""
-CONTRASTS = ("who", "second placebo")
+CONTRASTS = ("composition", "second placebo")
 """Influx less placebo; placebo drawn from another stream less placebo, which is 0 in truth."""
 _ARMS = ("control", "influx", "placebo", "placebo_2")
 _SEEDS, _PANEL = 8, 30
@@ -42,7 +42,7 @@ _TINY: dict[str, Any] = {
     "burn_in_days": 1,
     "ticks": 1,
     "influx": Influx(newcomers=60, arrivals=(1.0,), reversal_day=None),
-    "notes": Notes(per_creator_day=0.5),  # else who comes often has seen them all
+    "posts": Posts(per_creator_day=0.5),  # else who comes often has seen them all
 }
 _KEYS = ("recommender", "measure", "contrast")
 
@@ -69,7 +69,7 @@ def drifts(source: OpenLoop) -> NDArray[np.float64]:
     return values[:, 1:]
 
 
-def who_of_seed(seed: int) -> NDArray[np.float32]:
+def composition_of_seed(seed: int) -> NDArray[np.float32]:
     """What one seed of the tiny world gives each incumbent.
 
     Args:
@@ -95,13 +95,13 @@ def run_block(first: int, seeds: int, studies: int) -> pl.DataFrame:
     Args:
         first: the first of its seeds.
         seeds: how many it has, at least 8.
-        studies: how many studies draw from it, each 8 seeds and 30 readers, by lot.
+        studies: how many studies draw from it, each 8 seeds and 30 users, by lot.
 
     Returns:
         recommender · measure · contrast · study · mean · ci_low · ci_high · p_value · seeds; study
         -1 is the mean over all incumbents and seeds of the block.
     """
-    pool = np.stack([who_of_seed(seed) for seed in range(first, first + seeds)], axis=-1)
+    pool = np.stack([composition_of_seed(seed) for seed in range(first, first + seeds)], axis=-1)
     frames = [_rows(-1, np.nanmean(pool, axis=-2, dtype=np.float64).mean(axis=-1))]
     for study in range(studies):
         chosen = _lot(first, study, 0, seeds)[:_SEEDS]
@@ -149,7 +149,7 @@ def coverage(blocks: Sequence[pl.DataFrame]) -> tuple[pl.DataFrame, list[Found]]
         row, figures = _judged(group)
         rows.append({**named, **row})
         of = f"{named['recommender']}, {named['measure']}"
-        claim = "95 % intervals of who that hold it", "second placebo called significant"
+        claim = "95 % intervals of composition that hold it", "second placebo called significant"
         second = named["contrast"] == CONTRASTS[1]
         found.append(Found(claim[second], of, *figures[second], n_seeds=row["seeds"]))
     return pl.DataFrame(rows), found

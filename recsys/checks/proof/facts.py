@@ -19,8 +19,8 @@ from recsys.study.tables.drift import drifts_by_arm
 from recsys.world.people.population import LANGUAGES
 
 _MEASURES = {
-    "language_format": "English readers' mix drift, less others'",
-    "newcomer_share": "newcomers' notes in English readers' feeds",
+    "language_format": "English users' mix drift, less others'",
+    "newcomer_share": "newcomers' posts in English users' feeds",
 }
 _READS = 0.5
 """Skill in the newcomers' language from which an incumbent reads it."""

@@ -37,26 +37,28 @@ SIZES = (0.01, 0.03, 0.1, 0.25, 0.4)
 DRAWS = 20
 """Matched groups left out: a quick look, whose p cannot be below .048."""
 LEVELS = {
-    "notes": "notes",
-    "one_step": "notes",
+    "posts": "posts",
+    "one_step": "posts",
     "language_format": "language_format",
     "newcomer_share": "newcomer_share",
 }
 """What is measured in truth, and what stands for it in the log."""
-WAYS = ("events", "events and notes")
+WAYS = ("events", "events and posts")
 """What is left out of the log: what people did, or that and what they posted."""
 _LEVEL = 0.05
 """Largest p of an alarm."""
 _DAILY = 0.4
 """Share of incumbents who come on a day."""
 _NAME = ("x", "none")
-_FIGURES = ("total", "who")
+_FIGURES = ("total", "composition")
 _CELL: dict[str, Any] = {
     "way": pl.String,
     "size": pl.Float64,
     "seed": pl.Int64,
     "level": pl.String,
-    **dict.fromkeys(("true_total", "true_who", "total", "who", "band", "p_value"), pl.Float64),
+    **dict.fromkeys(
+        ("true_total", "true_composition", "total", "composition", "band", "p_value"), pl.Float64
+    ),
     "newcomers": pl.Int64,
     "matched": pl.Float64,
 }
@@ -143,9 +145,9 @@ class _Platform:
     def _hidden(self, gone: NDArray[np.int64]) -> csr_matrix:
         """What people were shown, and for the panel these people's posts: so they cannot come."""
         shown = self.day.log.seen
-        theirs = np.flatnonzero(np.isin(self.day.world.simulation.notes.creator, gone))
-        user, note = (axis.ravel() for axis in np.meshgrid(self.day.panel, theirs))
-        more = csr_matrix((np.ones(user.size, np.bool_), (user, note)), shape=shown.shape)
+        theirs = np.flatnonzero(np.isin(self.day.world.simulation.posts.creator, gone))
+        user, post = (axis.ravel() for axis in np.meshgrid(self.day.panel, theirs))
+        more = csr_matrix((np.ones(user.size, np.bool_), (user, post)), shape=shown.shape)
         return csr_matrix(shown.astype(np.bool_) + more)
 
     def drift(self, recommender: Recommender) -> pl.DataFrame:
@@ -173,8 +175,9 @@ def run_cell(
         seed: world seed.
 
     Returns:
-        A row for each of `WAYS` and `LEVELS`: way · size · seed · level · true_total · true_who ·
-        total · who · band (upper edge of the placebos' band, above their mean) · p_value ·
+        A row for each of `WAYS` and `LEVELS`: way · size · seed · level · true_total ·
+        true_composition · total · composition · band (upper edge of the placebos' band, above
+        their mean) · p_value ·
         newcomers · matched (of those who did anything, which share has its like among the
         incumbents; the others stay in the log). No row where no newcomer has clicked yet.
     """
@@ -201,7 +204,7 @@ def run_cell(
         true, told = truth[level], tale[way, stands_in]
         # Of a level, what leaving them out takes away is what the newcomers have brought.
         sign = -1 if is_level(stands_in) else 1
-        edge = told["who_ci_low"] if sign > 0 else told["who_ci_high"]
+        edge = told["composition_ci_low"] if sign > 0 else told["composition_ci_high"]
         rows.append(
             {
                 "way": way,
@@ -209,10 +212,10 @@ def run_cell(
                 "seed": seed,
                 "level": level,
                 "true_total": true["total"],
-                "true_who": true["who"],
+                "true_composition": true["composition"],
                 "total": sign * told["total"],
-                "who": sign * told["who"],
-                "band": sign * (told["who"] - edge),
+                "composition": sign * told["composition"],
+                "band": sign * (told["composition"] - edge),
                 "p_value": told["p_value"],
                 "newcomers": newcomers,
                 "matched": matching.newcomer_users / matching.newcomer_users_before,
@@ -234,17 +237,19 @@ def compare(cells: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, list[Found
     Returns:
         Two frames, and the figures that are claimed.
 
-        The first, by recommender (`all` too) · way · level · figure (`total`, `who`): cells · truth
-        · told (means) · bias (told less truth) with bias_ci_low, bias_ci_high · pearson · spearman
-        · within (mean of spearman over seeds, within each recommender and size); and for who, over
+        The first, by recommender (`all` too) · way · level · figure (`total`, `composition`):
+        cells ·
+        truth · told (means) · bias (told less truth) with bias_ci_low, bias_ci_high · pearson ·
+        spearman · within (mean of spearman over seeds, within each recommender and size); and for
+        composition, over
         cells: alarms (told above 0, with p <= .05) · alarms_right (of these, where the
         truth is above 0) · silent (of the cells whose truth is above 0, those without an alarm) ·
         disagree (an alarm where the truth is not above 0, or none where it is).
 
         The second, by recommender · way · level · size: means with intervals over seeds of
-        true_total, true_who, total and who, and the share of alarms.
+        true_total, true_composition, total and composition, and the share of alarms.
     """
-    keyed = cells.with_columns(alarm=(pl.col("who") > 0) & (pl.col("p_value") <= _LEVEL))
+    keyed = cells.with_columns(alarm=(pl.col("composition") > 0) & (pl.col("p_value") <= _LEVEL))
     keyed = keyed.with_columns(recommender_=pl.col("recommender"))
     both = pl.concat([keyed, keyed.with_columns(recommender=pl.lit("all"))])
     keys = ("recommender", "way", "level")
@@ -278,7 +283,7 @@ def _agreement(group: pl.DataFrame, figure: str) -> dict[str, Any]:
         "spearman": float(spearmanr(truth, told).statistic) if varied else None,
         "within": _within(group, figure),
     }
-    if figure == "who":
+    if figure == "composition":
         alarm, real = group["alarm"].to_numpy(), truth > 0
         row |= {
             "alarms": alarm.mean(),
@@ -321,7 +326,7 @@ def _by_seed(group: pl.DataFrame, name: str) -> NDArray[np.float64]:
 
 def _means(part: pl.DataFrame) -> dict[str, Any]:
     row: dict[str, Any] = {"newcomers": part["newcomers"][0], "seeds": part.height}
-    for name in ("true_total", "true_who", "total", "who"):
+    for name in ("true_total", "true_composition", "total", "composition"):
         y = nested_interval(_by_seed(part, name))
         row |= {
             name: float(y.mean),
@@ -363,12 +368,14 @@ def _claimed(cells: pl.DataFrame, agreement: pl.DataFrame) -> list[Found]:
                 seeds,
             )
         )
-        who = agreement.filter(recommender="all", way=way, level="language_format", figure="who")
+        composition = agreement.filter(
+            recommender="all", way=way, level="language_format", figure="composition"
+        )
         for name, column in (
             ("alarms where the truth is above 0", "alarms_right"),
             ("truth above 0 without an alarm", "silent"),
         ):
-            value = who[column].item()
+            value = composition[column].item()
             if value is not None:
                 found.append(Found(name, of, float(value), np.nan, np.nan, seeds))
     return found

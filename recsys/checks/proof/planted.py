@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from recsys.checks.proof.claims import Found
 from recsys.config import Evaluation, Influx, World
-from recsys.config.world import NEWCOMERS, Behaviour, Notes, Platform, Population, Slots
+from recsys.config.world import NEWCOMERS, Behaviour, Platform, Population, Posts, Slots
 from recsys.recommenders import Content, ItemKNN, Random, Recommender
 from recsys.statistics import nested_interval, shapley
 from recsys.study.arms.closed_loop import ClosedLoop, served_worlds
@@ -50,7 +50,7 @@ class Plant:
 
 
 PLANTS: dict[str, Plant] = {
-    # Notes by lot, in personal slots alone: nothing is learned, nothing is in fashion.
+    # Posts by lot, in personal slots alone: nothing is learned, nothing is in fashion.
     "supply": Plant(
         Random(),
         "language_format",
@@ -69,7 +69,7 @@ PLANTS: dict[str, Plant] = {
             ),
         },
     ),
-    # Trending and fresh notes alone; the few gaps are filled by lot, from all notes.
+    # Trending and fresh posts alone; the few gaps are filled by lot, from all posts.
     "exposure": Plant(
         Random(),
         "language_format",
@@ -83,14 +83,14 @@ PLANTS: dict[str, Plant] = {
             "population": _QUIET,
             "platform": Platform(slots=_PERSONAL),
             "influx": _SILENT,
-            "notes": Notes(
+            "posts": Posts(
                 per_creator_day=1.0, window_days=3, posted_across=0.8, adaptation_days=0.1
             ),
         },
     ),
-    # Newcomers' notes are few, and unlike others in nothing but their format: many like them lie
+    # Newcomers' posts are few, and unlike others in nothing but their format: many like them lie
     # there unread. Whoever meets one, be it in a fresh slot or by taste, clicks it out of
-    # curiosity; more than has been clicked otherwise, so that it makes the reader's profile.
+    # curiosity; more than has been clicked otherwise, so that it makes the user's profile.
     "behaviour": Plant(
         Content(shrinkage=1.0, features=30),
         "language_format",
@@ -106,7 +106,7 @@ PLANTS: dict[str, Plant] = {
             "platform": Platform(slots=_EXPLORING, formats=(0.1, 0.0, 0.9), click_rate=0.03),
             "behaviour": Behaviour(curiosity=12.0, curiosity_days=90.0),
             "influx": Influx(newcomers=20, arrivals=(1.0,), posting=0.8, reversal_day=None),
-            "notes": Notes(per_creator_day=1.0, subtitled=0.0),
+            "posts": Posts(per_creator_day=1.0, subtitled=0.0),
         },
     ),
 }
@@ -134,10 +134,10 @@ def run_plant(name: str, seed: int) -> pl.DataFrame:
         seed: world seed.
 
     Returns:
-        plant · seed · channel · shapley · first_in · last_in: parts of *who* in the plant's
+        plant · seed · channel · shapley · first_in · last_in: parts of *composition* in the plant's
         measure, the panel's mean.
     """
-    shares = shapley([0.0, *who_of_plant(name, seed, range(1, COALITIONS))])
+    shares = shapley([0.0, *composition_of_plant(name, seed, range(1, COALITIONS))])
     return pl.DataFrame(
         {
             "plant": name,
@@ -150,13 +150,13 @@ def run_plant(name: str, seed: int) -> pl.DataFrame:
     )
 
 
-def who_of_plant(name: str, seed: int, coalitions: Sequence[int]) -> list[float]:
-    """Mean *who* of the panel in a plant's measure, for each set of open gates.
+def composition_of_plant(name: str, seed: int, coalitions: Sequence[int]) -> list[float]:
+    """Mean *composition* of the panel in a plant's measure, for each set of open gates.
 
     Args:
         name: a key of `PLANTS`.
         seed: world seed.
-        coalitions: see `recsys.study.arms.gated.gates_of`; readers with a value in all of them
+        coalitions: see `recsys.study.arms.gated.gates_of`; users with a value in all of them
             count.
     """
     plant = PLANTS[name]
@@ -168,9 +168,9 @@ def who_of_plant(name: str, seed: int, coalitions: Sequence[int]) -> list[float]
         rows.filter(arm=arm)[plant.measure].to_numpy().reshape(len(coalitions), -1)
         for arm in CHANNEL_ARMS
     )
-    who = influx - placebo
-    known = ~np.isnan(who).any(axis=0)  # who has an empty feed in some world is left out
-    return [float(mean) for mean in who[:, known].mean(axis=1)]
+    composition = influx - placebo
+    known = ~np.isnan(composition).any(axis=0)  # who has an empty feed in some world is left out
+    return [float(mean) for mean in composition[:, known].mean(axis=1)]
 
 
 def run_dose(newcomers: int, seed: int) -> pl.DataFrame:

@@ -59,9 +59,9 @@ def measure_feedback(
         "homogeneity of what people are shown": likeness_gain,
         "homogeneity gained beyond utility": likeness_gain - float(utility_gain[0]),
         "popularity of what is recommended": float(np.log(own.popularity / other.popularity)),
-        "distinct notes recommended": float(np.log(own.distinct / other.distinct)),
+        "distinct posts recommended": float(np.log(own.distinct / other.distinct)),
         "newcomers' utility, less incumbents'": float(utility_gain[1] - utility_gain[0]),
-        "newcomers' notes in own language": own.local - other.local,
+        "newcomers' posts in own language": own.local - other.local,
     }
 
 
@@ -116,8 +116,8 @@ def _figures_of_day(
     """`popularity`, `distinct`, `utility` and `local` of the feeds of one day."""
     served, n = simulation.morning(day).served, simulation.world.incumbents
     assert served is not None
-    worth = simulation.click_probability(served.users, served.feeds, day)
-    value = utility(worth, examination(simulation.world.platform, _K))
+    probability = simulation.click_probability(served.users, served.feeds, day)
+    value = utility(probability, examination(simulation.world.platform, _K))
     newcomer = served.users >= n
     to_incumbents, to_newcomers = served.feeds[~newcomer], served.feeds[newcomer]
     to_incumbents = to_incumbents[to_incumbents >= 0]
@@ -128,14 +128,14 @@ def _figures_of_day(
         float((clicks / clicks.sum())[to_incumbents].mean()),
         float(np.unique(to_incumbents).size),
         np.array([np.nanmean(value[~newcomer]), np.nanmean(value[newcomer])]),
-        float((simulation.notes.language[to_newcomers] == language).mean()),
+        float((simulation.posts.language[to_newcomers] == language).mean()),
     )
 
 
 def _clicks(simulation: Simulation, day: int) -> NDArray[np.int64]:
-    """Int64 (n_notes,): clicks on each post in the 14 days before a day."""
+    """Int64 (n_posts,): clicks on each post in the 14 days before a day."""
     days = [past for past in simulation.days if day - _TRAINING_DAYS <= past.day < day]
-    n = simulation.notes.n
+    n = simulation.posts.n
     counts = [np.bincount(past.item[past.is_click], minlength=n) for past in days]
     return np.asarray(np.sum(counts, axis=0))
 

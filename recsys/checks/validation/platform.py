@@ -11,7 +11,7 @@ from recsys.logs.schema import KINDS
 from recsys.measures.exposure import gini
 from recsys.world.arms import ARMS
 from recsys.world.frames import Day
-from recsys.world.people.notes import first_day
+from recsys.world.people.posts import first_day
 from recsys.world.platform.policy import Policy
 from recsys.world.run import Run
 
@@ -65,18 +65,18 @@ def _joined(run: Run, size: float) -> Run:
 
 def _popularity(run: Run, days: list[Day]) -> dict[str, float]:
     """Check 1."""
-    clicks, shown = (_per_note(days, kind, run.notes.n) for kind in (_CLICK, _IMPRESSION))
+    clicks, shown = (_per_post(days, kind, run.posts.n) for kind in (_CLICK, _IMPRESSION))
     descending = np.sort(clicks[clicks > 0])[::-1]
     head = descending[:_HEAD]
     slope = np.polyfit(np.log(np.arange(1, head.size + 1)), np.log(head), 1)[0]
-    follows = run.readers.follows
+    follows = run.states.follows
     followers = np.bincount(follows[follows >= 0], minlength=run.people.n)
-    creators = np.unique(run.notes.creator)
+    creators = np.unique(run.posts.creator)
     small = followers <= np.quantile(followers[creators], _SMALL)
     return {
         "Zipf slope of clicks, top 1,000": float(slope),
-        "Gini of clicks over clicked notes": float(gini(descending)),
-        "impressions to small creators": float(shown[small[run.notes.creator]].sum() / shown.sum()),
+        "Gini of clicks over clicked posts": float(gini(descending)),
+        "impressions to small creators": float(shown[small[run.posts.creator]].sum() / shown.sum()),
     }
 
 
@@ -99,7 +99,7 @@ def _heavy_tail(run: Run) -> dict[str, float]:
     for day in run.run_days(0, _WEEK):
         counted = (day.kind == _IMPRESSION) & (day.user < n)
         shown += np.bincount(day.user[counted], minlength=n)
-        by_newcomers += np.bincount(day.user[counted & run.notes.influx[day.item]], minlength=n)
+        by_newcomers += np.bincount(day.user[counted & run.posts.influx[day.item]], minlength=n)
     descending, total = np.sort(by_newcomers)[::-1], by_newcomers.sum()
     top_percent = descending[: n // 100].mean() / by_newcomers.mean()
     return {
@@ -115,7 +115,7 @@ def _surge(influx: Run, control: Run) -> dict[str, float]:
     end = influx.world.days_after if reversal is None else reversal + _WEEK + 1
     days = list(influx.run_days(0, end))
     figures = {
-        "Gini of exposure of fresh notes": _fresh_gini(influx, days)
+        "Gini of exposure of fresh posts": _fresh_gini(influx, days)
         - _fresh_gini(control, control.run_days(0, _WEEK))
     }
     if reversal is None:
@@ -131,19 +131,19 @@ def _surge(influx: Run, control: Run) -> dict[str, float]:
 
 def _fresh_gini(run: Run, days: Iterable[Day]) -> float:
     """Gini of incumbents' impressions in the first week, over the posts that were fresh then."""
-    shown = np.zeros(run.notes.n)
+    shown = np.zeros(run.posts.n)
     for day in days:
         if day.day < _WEEK:
             counted = (day.kind == _IMPRESSION) & (day.user < run.world.incumbents)
-            age = day.day + 1 - run.notes.published[day.item]
+            age = day.day + 1 - run.posts.published[day.item]
             fresh = counted & (age <= run.world.platform.fresh_days)
-            shown += np.bincount(day.item[fresh], minlength=run.notes.n)
-    published = run.notes.published
+            shown += np.bincount(day.item[fresh], minlength=run.posts.n)
+    published = run.posts.published
     candidates = (published > -run.world.platform.fresh_days) & (published < _WEEK)
     return float(gini(shown[candidates]))
 
 
-def _per_note(days: list[Day], kind: int, n: int) -> NDArray[np.int64]:
+def _per_post(days: list[Day], kind: int, n: int) -> NDArray[np.int64]:
     """Int64 (n,): number of events of a kind on each post."""
     counts = [np.bincount(day.item[day.kind == kind], minlength=n) for day in days]
     return np.asarray(np.sum(counts, axis=0))

@@ -35,8 +35,8 @@ def measure_training_seeds(
     for training_seed in _TRAINING_SEEDS:
         model = recommender.fit(log, seed=training_seed)
         lists.append(model.rank(users, _K, candidates).item_ids)
-        worth = platform.click_probability(users, lists[-1], 0)
-        values.append(float(np.nanmean(utility(worth, examine))))
+        probability = platform.click_probability(users, lists[-1], 0)
+        values.append(float(np.nanmean(utility(probability, examine))))
     return {
         "lists of two training seeds, 1 - FRBO": float(1 - np.nanmean(frbo(lists[0], lists[1]))),
         "utility of two training seeds": abs(values[0] / values[1] - 1),

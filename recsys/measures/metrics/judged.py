@@ -19,12 +19,12 @@ class Judged:
         item_ids: int32 (n, k), best first, -1 for empty slots.
         hits: bool (n, k), where the user liked the item later.
         n_relevant: int64 (n,), items that the user liked later, recommended or not.
-        readers: int64 (n_items,), users of the training log who liked an item.
-        n_readers: users of the training log who liked anything.
+        users: int64 (n_items,), users of the training log who liked an item.
+        n_users: users of the training log who liked anything.
         n_candidates: items that could have been recommended.
         consumed: float64 (n,), mean popularity of what the user liked in the training log; NaN
             where that is nothing.
-        worth: float (n, k), in a world the true chance that the user clicks the item when looking
+        utility: float (n, k), in a world the true chance that the user clicks the item when looking
             at it, NaN for empty slots; None where nobody knows.
         looks: float (k,), in a world the chance that a rank is looked at.
     """
@@ -32,11 +32,11 @@ class Judged:
     item_ids: NDArray[np.int32]
     hits: NDArray[np.bool_]
     n_relevant: NDArray[np.int64]
-    readers: NDArray[np.int64]
-    n_readers: int
+    likers: NDArray[np.int64]
+    n_users: int
     n_candidates: int
     consumed: NDArray[np.float64]
-    worth: NDArray[np.floating[Any]] | None = None
+    utility: NDArray[np.floating[Any]] | None = None
     looks: NDArray[np.floating[Any]] | None = None
 
     def only(self, rows: NDArray[Any]) -> Judged:
@@ -51,7 +51,7 @@ class Judged:
             hits=self.hits[rows],
             n_relevant=self.n_relevant[rows],
             consumed=self.consumed[rows],
-            worth=None if self.worth is None else self.worth[rows],
+            utility=None if self.utility is None else self.utility[rows],
         )
 
 
@@ -117,13 +117,13 @@ def judge(
     if relevant.shape != liked.shape:
         raise ValueError(f"relevant has shape {relevant.shape} and liked {liked.shape}")
     hits, n_relevant = hits_of(item_ids, relevant[users])
-    readers = np.bincount(liked.indices, minlength=liked.shape[1]).astype(np.int64)
-    n_readers = int((np.diff(liked.indptr) > 0).sum())
+    likers = np.bincount(liked.indices, minlength=liked.shape[1]).astype(np.int64)
+    n_users = int((np.diff(liked.indptr) > 0).sum())
     ones = csr_matrix((np.ones(liked.nnz), liked.indices, liked.indptr), shape=liked.shape)
     counts = np.diff(liked.indptr)[users]
-    total = (ones @ (readers / max(n_readers, 1)))[users]
+    total = (ones @ (likers / max(n_users, 1)))[users]
     consumed = np.divide(total, counts, out=np.full(counts.size, np.nan), where=counts > 0)
-    return Judged(item_ids, hits, n_relevant, readers, n_readers, n_candidates, consumed)
+    return Judged(item_ids, hits, n_relevant, likers, n_users, n_candidates, consumed)
 
 
 def hits_of(

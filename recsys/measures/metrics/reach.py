@@ -6,15 +6,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
-def novelty(item_ids: ArrayLike, readers: ArrayLike, n_readers: int) -> NDArray[np.float64]:
-    """Novelty: mean self-information of the recommended items, -log2(readers_i / n_readers).
+def novelty(item_ids: ArrayLike, likers: ArrayLike, n_users: int) -> NDArray[np.float64]:
+    """Novelty: mean self-information of the recommended items, -log2(users_i / n_users).
 
     An item that nobody liked counts as one that a single user did.
 
     Args:
         item_ids: integer ids (n, k), -1 for empty slots.
-        readers: users who liked each item, integers (n_items,).
-        n_readers: users who liked anything, at least 1.
+        users: users who liked each item, integers (n_items,).
+        n_users: users who liked anything, at least 1.
 
     Returns:
         Bits, float64 (n,); 0 where everybody knows everything; NaN where nothing is recommended.
@@ -27,12 +27,12 @@ def novelty(item_ids: ArrayLike, readers: ArrayLike, n_readers: int) -> NDArray[
         PNAS 107(10).
 
     Example:
-        >>> novelty([[0, 1], [1, -1]], [8, 2], n_readers=8).tolist()
+        >>> novelty([[0, 1], [1, -1]], [8, 2], n_users=8).tolist()
         [1.0, 2.0]
     """
-    if n_readers < 1:
-        raise ValueError(f"n_readers is {n_readers}; expected at least 1")
-    information = -np.log2(np.maximum(np.asarray(readers), 1) / n_readers)
+    if n_users < 1:
+        raise ValueError(f"n_users is {n_users}; expected at least 1")
+    information = -np.log2(np.maximum(np.asarray(likers), 1) / n_users)
     return _mean_over_slots(item_ids, information)
 
 

@@ -21,14 +21,14 @@ def _coverage(judged: Judged) -> NDArray[np.float64]:
 
 
 def _popularity_lift(judged: Judged) -> NDArray[np.float64]:
-    popularity = judged.readers / max(judged.n_readers, 1)
+    popularity = judged.likers / max(judged.n_users, 1)
     return np.array(popularity_lift(mean_popularity(judged.item_ids, popularity), judged.consumed))
 
 
 def _utility(judged: Judged) -> NDArray[np.float64]:
-    if judged.worth is None or judged.looks is None:
+    if judged.utility is None or judged.looks is None:
         return np.full(judged.item_ids.shape[0], np.nan)
-    return 100 * utility(judged.worth, judged.looks)
+    return 100 * utility(judged.utility, judged.looks)
 
 
 METRICS: dict[str, Metric] = {
@@ -92,9 +92,9 @@ METRICS: dict[str, Metric] = {
         name="novelty",
         title="novelty",
         unit="bits",
-        formula="mean of -log2(readers_i / n_readers) over the slots",
+        formula="mean of -log2(users_i / n_users) over the slots",
         kind="user",
-        function=lambda judged: novelty(judged.item_ids, judged.readers, max(judged.n_readers, 1)),
+        function=lambda judged: novelty(judged.item_ids, judged.likers, max(judged.n_users, 1)),
     ),
     "coverage": Metric(
         name="coverage",

@@ -115,10 +115,10 @@ class Learned:
 
 
 class TrueRankings(Part):
-    """The rankings of the oracle: the most that feeds could be worth to their readers.
+    """The rankings of the oracle: the highest utility that feeds could have.
 
     In an open loop it ranks by the true utility that feeds are measured by: no recommender's feeds
-    can be worth more in the slots that a recommender fills. In a closed loop it serves the
+    can have more utility in the slots that a recommender fills. In a closed loop it serves the
     platform.
     """
 

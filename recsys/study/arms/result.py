@@ -53,7 +53,7 @@ class CellResult:
         timings: seconds a step.
         life: what people lived through; no row for a log.
         feeds: the feeds that were measured; no row unless `evaluation.snapshots` asks for them.
-        exposure: how attention falls on notes and creators, columns as in `EXPOSURE`.
+        exposure: how attention falls on posts and creators, columns as in `EXPOSURE`.
         games: values a user with some gates open; no row unless `channels` asks for them.
         removals: `REMOVALS`, exact removal of a log's newcomers beside a new fit; no row where the
             recommender has none, or of a world.

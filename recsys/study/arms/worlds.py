@@ -21,7 +21,7 @@ from recsys.recommenders import Model, Ranking, Trending
 from recsys.study.arms.measuring import INCUMBENT, NEWCOMER, ArmDay, ArmFeeds, Group
 from recsys.world.day.oracle import best_of
 from recsys.world.people.behaviour import examination
-from recsys.world.people.notes import draw_follows
+from recsys.world.people.posts import draw_follows
 from recsys.world.platform.blend import PERSONAL
 from recsys.world.simulate import Simulation
 
@@ -137,11 +137,11 @@ class MeasuredWorld:
     def vectors(self) -> NDArray[np.float32]:
         """The posts' true places: topic, language and format (a one each) and hidden factors, which
         weigh as much as one of these."""
-        notes = self.simulation.notes
+        posts = self.simulation.posts
         codes = (self.attributes[name][0] for name in _IN_SPACE)
         ones = [np.eye(int(c.max(initial=0)) + 1, dtype=np.float32)[c] for c in codes]
-        spread = float(np.sqrt((notes.latent**2).sum(axis=1).mean())) or 1.0
-        return np.concatenate([*ones, notes.latent / spread], axis=1)
+        spread = float(np.sqrt((posts.latent**2).sum(axis=1).mean())) or 1.0
+        return np.concatenate([*ones, posts.latent / spread], axis=1)
 
     @lazy
     def followers(self) -> NDArray[np.float64]:
@@ -220,7 +220,7 @@ class MeasuredDay:
 
     @lazy
     def popularity(self) -> NDArray[np.float64]:
-        """Share of the users who liked each post before, float64 (n_notes,)."""
+        """Share of the users who liked each post before, float64 (n_posts,)."""
         return popularity_of(self.log)
 
     @lazy
@@ -241,7 +241,7 @@ class MeasuredDay:
         simulation = self.world.simulation
         return Pool(
             simulation.candidates(self.day),
-            simulation.notes.creator,
+            simulation.posts.creator,
             self.popularity,
             liked_popularity(self.log, users, self.popularity),
             self.world.followers,
@@ -279,7 +279,7 @@ class MeasuredDay:
         Args:
             users: dense ids (n,) of one cohort.
             depth: how many posts each, such as 68.
-            candidates: bool (n_notes,), what may be served.
+            candidates: bool (n_posts,), what may be served.
         """
         ids, scores = best_of(
             self.utility,
@@ -287,7 +287,7 @@ class MeasuredDay:
             depth,
             candidates,
             Seen.from_matrix(self.log.seen),
-            self.world.simulation.notes.key,
+            self.world.simulation.posts.key,
         )
         return Ranking(ids, scores, np.full(ids.shape, PERSONAL, dtype=np.uint8))
 
@@ -316,7 +316,7 @@ class MeasuredDay:
             attributes={name: codes for name, (codes, _) in world.attributes.items()},
             from_newcomers=world.simulation.from_newcomers,
             examine=world.beside.examine,
-            creators=world.simulation.notes.creator,
+            creators=world.simulation.posts.creator,
             popularity=self.popularity,
             vectors=world.vectors,
             reference_scores=reference.scores.astype(np.float64) if scored else None,

@@ -7,7 +7,7 @@ from recsys.study.tables.table import Column, Columns, common, schema_of
 
 COLUMNS: Columns = {
     **common("recommender", "mitigation", "arm", "day", "cohort"),
-    "measure": Column(pl.String, "what of the attention is measured, such as `gini_notes`"),
+    "measure": Column(pl.String, "what of the attention is measured, such as `gini_posts`"),
     **common("mean", "ci_low", "ci_high"),
     "n_users": Column(pl.Int64, "number of measured feeds, in the seed with the fewest"),
     **common("n_seeds"),

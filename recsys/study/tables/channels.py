@@ -1,8 +1,8 @@
 """Through which channels newcomers change incumbents' feeds: estimates of each channel's part.
 
-For each reader and seed, v(W) is a measure in the influx less the same in the placebo, with the
-gates W open. Its Shapley values, which are linear in v, are taken reader by reader; intervals are
-those of their means over readers and seeds.
+For each user and seed, v(W) is a measure in the influx less the same in the placebo, with the
+gates W open. Its Shapley values, which are linear in v, are taken user by user; intervals are
+those of their means over users and seeds.
 """
 
 from collections.abc import Iterator, Sequence
@@ -33,7 +33,7 @@ _HEADLINE = -1
 
 
 def channels(games: pl.DataFrame) -> pl.DataFrame:
-    """Each channel's part of *who*, by recommender, day and measure.
+    """Each channel's part of *composition*, by recommender, day and measure.
 
     Args:
         games: recommender · mitigation · arm · gates · seed · day · user_id · and a column for each

@@ -1,4 +1,4 @@
-"""From per-user values to estimates: means by arm, and drift as total, volume and who.
+"""From per-user values to estimates: means by arm, and drift as total, volume and composition.
 
 Means over users and seeds are taken here and nowhere else. A row without a day is the headline,
 over all evaluation days.
@@ -37,15 +37,15 @@ SATURATED = 0.8
 """A rung on which placebo or retrain drift by this much leaves no room for anything else."""
 
 
-PRIMARY = ("notes", "language_format", "utility")
-"""The measures on which a study of a world stands: note level, mix level, harm. Others' p
+PRIMARY = ("posts", "language_format", "utility")
+"""The measures on which a study of a world stands: post level, mix level, harm. Others' p
 are adjusted. Of a log: `primaries_of_log`."""
 
 
 _PARTS = {
     "total": "influx - retrain: all that the newcomers change",
     "volume": "placebo - retrain: what as many more incumbents would change",
-    "who": "influx - placebo: what changes because the newcomers are others than the incumbents",
+    "composition": "influx - placebo: what changes because of who the newcomers are",
 }
 _EDGES = {"": "", "_ci_low": "lower end of the interval of `{}`", "_ci_high": "upper end of it"}
 
@@ -63,11 +63,11 @@ COLUMNS: Columns = {
         for part, meaning in _PARTS.items()
         for edge, words in _EDGES.items()
     },
-    "who_band_low": Column(
-        pl.Float64, "lower end of a band that holds `who` of all days at once, with 95 %"
+    "composition_band_low": Column(
+        pl.Float64, "lower end of a band that holds `composition` of all days at once, with 95 %"
     ),
-    "who_band_high": Column(pl.Float64, "upper end of it"),
-    "p_value": Column(pl.Float64, "p-value of `who`, not adjusted"),
+    "composition_band_high": Column(pl.Float64, "upper end of it"),
+    "p_value": Column(pl.Float64, "p-value of `composition`, not adjusted"),
     "p_adjusted": Column(
         pl.Float64,
         "over all days: `p_value` of a primary measure; else allowing for the number of measures",
@@ -85,7 +85,7 @@ _Adjust = Callable[[list[dict[str, Any]]], NDArray[np.float64]]
 
 
 def primaries_of_log(attributes: Iterable[str]) -> tuple[str, ...]:
-    """The measures on which a study of a log stands: notes, the first mix, quality.
+    """The measures on which a study of a log stands: posts, the first mix, quality.
 
     Args:
         attributes: names under `log.attributes`, in their order.
@@ -95,13 +95,13 @@ def primaries_of_log(attributes: Iterable[str]) -> tuple[str, ...]:
 
     Example:
         >>> primaries_of_log(["format", "topic"]), primaries_of_log([])
-        (('notes', 'format', 'ndcg'), ('notes', 'ndcg'))
+        (('posts', 'format', 'ndcg'), ('posts', 'ndcg'))
     """
-    return ("notes", *list(attributes)[:1], "ndcg")
+    return ("posts", *list(attributes)[:1], "ndcg")
 
 
 def drift_of_world(per_user: pl.DataFrame, arms: tuple[str, ...]) -> pl.DataFrame:
-    """Drift of incumbents by recommender, day and measure: total, volume and who.
+    """Drift of incumbents by recommender, day and measure: total, volume and composition.
 
     A level measure counts by its difference to the control arm. A recommender without a training
     seed has no retrain arm: there its drift is exactly 0.
@@ -144,13 +144,13 @@ def drifts_by_arm(
 
 
 def drift_of_log(
-    per_user: pl.DataFrame, crowding: float, primary: Iterable[str] = ("notes", "ndcg")
+    per_user: pl.DataFrame, crowding: float, primary: Iterable[str] = ("posts", "ndcg")
 ) -> pl.DataFrame:
     """Drift of a log's panel: the newcomers' removal beside the placebos' band.
 
-    The interval of `who` is the distance to the placebos' band, which covers 95 %, of fewer than
-    39 draws less (`inference.band_level`); p is the share of placebos, with the newcomers among
-    them, that drift at least as much.
+    The interval of `composition` is the distance to the placebos' band, which covers 95 %, of
+    fewer than 39 draws less (`statistics.band_level`); p is the share of placebos, with the
+    newcomers among them, that drift at least as much.
 
     Args:
         per_user: as in `StudyResult.per_user`; `draw` numbers the placebo groups.
@@ -187,7 +187,7 @@ def _world_row(y: Mapping[str, NDArray[np.float64]]) -> dict[str, Any]:
     ends = {
         "total": ("influx", "retrain"),
         "volume": ("placebo", "retrain"),
-        "who": ("influx", "placebo"),
+        "composition": ("influx", "placebo"),
     }
     for name, difference in parts(influx, placebo, retrain).items():
         interval = two_way_interval(difference)
@@ -197,19 +197,19 @@ def _world_row(y: Mapping[str, NDArray[np.float64]]) -> dict[str, Any]:
             f"{name}_ci_low": interval.low,
             f"{name}_ci_high": interval.high,
         }
-        if name == "who":
-            row |= {"p_value": interval.p_value, "_who": difference}
+        if name == "composition":
+            row |= {"p_value": interval.p_value, "_composition": difference}
     return {**row, "n_users": influx.shape[0], "n_seeds": influx.shape[1]}
 
 
 def _widen(rows: list[dict[str, Any]]) -> None:
-    """Adds to the days' rows a band of who that all days lie in at once: Bonferroni's."""
+    """Adds to the days' rows a band of composition that all days lie in at once: Bonferroni's."""
     days = [row for row in rows if row["day"] is not None]
     for row in days:
-        band = two_way_interval(row.pop("_who"), level=1 - 0.05 / len(days))
-        row |= {"who_band_low": band.low, "who_band_high": band.high}
+        band = two_way_interval(row.pop("_composition"), level=1 - 0.05 / len(days))
+        row |= {"composition_band_low": band.low, "composition_band_high": band.high}
     for row in rows:
-        row.pop("_who", None)
+        row.pop("_composition", None)
 
 
 def _log_row(
@@ -241,9 +241,9 @@ def _log_row(
         "volume": centre - retrain,
         "volume_ci_low": low - retrain,
         "volume_ci_high": high - retrain,
-        "who": influx - centre,
-        "who_ci_low": influx - high,
-        "who_ci_high": influx - low,
+        "composition": influx - centre,
+        "composition_ci_low": influx - high,
+        "composition_ci_high": influx - low,
         "p_value": p_value,
         "n_users": max(rows.height for rows in arms.values()),
         "n_seeds": 1,

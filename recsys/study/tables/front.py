@@ -2,7 +2,7 @@
 
 A mitigation is dominated by another of the same recommender if that is better in one respect, by
 more than a margin and beyond doubt, and beyond doubt worse in none by more than the margin; both by
-intervals of paired differences: same readers, same seeds.
+intervals of paired differences: same users, same seeds.
 """
 
 from collections.abc import Iterator, Mapping
@@ -42,18 +42,18 @@ class Quantity:
 
 
 QUANTITIES: dict[str, Quantity] = {
-    "drift_total": Quantity("notes", less="retrain", sign=-1, margin=0.01),
-    "drift_with_noise": Quantity("notes", sign=-1, margin=0.01),
-    "drift_who": Quantity("notes", less="placebo", sign=0),
+    "drift_total": Quantity("posts", less="retrain", sign=-1, margin=0.01),
+    "drift_with_noise": Quantity("posts", sign=-1, margin=0.01),
+    "drift_composition": Quantity("posts", less="placebo", sign=0),
     "utility_change": Quantity("utility", less="control", sign=0),
     "utility": Quantity("utility", margin=0.01),
     "newcomers_utility": Quantity("utility", cohort="newcomer"),
     "newcomers_exposure": Quantity("newcomer_share"),
 }
 """By name. A list that changes by training anyway has less room left to change, so taking the noise
-away may raise `drift_total` while readers see less change: `drift_with_noise` is what they see.
-Neither side of `drift_who` is the better one, and `utility` holds what its change leaves: a
-mitigation that lowers worth with and without the influx changes nothing."""
+away may raise `drift_total` while users see less change: `drift_with_noise` is what they see.
+Neither side of `drift_composition` is the better one, and `utility` holds what its change leaves: a
+mitigation that lowers utility with and without the influx changes nothing."""
 
 COLUMNS: Columns = {
     **common("recommender", "mitigation"),

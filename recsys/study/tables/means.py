@@ -30,11 +30,11 @@ COLUMNS: Columns = common(
 
 
 _SHARES = ("noticeable4", "influx_heavy")
-"""Measures that are 0 or 1 for a reader."""
+"""Measures that are 0 or 1 for a user."""
 
 
 _FEW = 5
-"""Readers on one side of a share, below which a t interval of it is too narrow."""
+"""Users on one side of a share, below which a t interval of it is too narrow."""
 
 
 _NO_NEWCOMERS = ("control", "retrain")
@@ -45,7 +45,7 @@ def summarise(per_user: pl.DataFrame) -> pl.DataFrame:
     """Mean of each measure in each arm, with its interval over users and seeds.
 
     Incumbents are the same people in every seed; newcomers are others, so that theirs is a mean of
-    the seeds' means, over whoever has a value. A share of readers (`noticeable4`, `influx_heavy`)
+    the seeds' means, over whoever has a value. A share of users (`noticeable4`, `influx_heavy`)
     on one side of which there are fewer than 5 has the ends of `share_interval`, unless it is 0
     because the arm has no newcomers.
 
@@ -82,7 +82,7 @@ def summarise(per_user: pl.DataFrame) -> pl.DataFrame:
 
 
 def _few(y: NDArray[np.float64], keys: Mapping[str, str]) -> bool:
-    """Whether fewer than `_FEW` readers have a value above 0, or below 1; newcomers are others in
+    """Whether fewer than `_FEW` users have a value above 0, or below 1; newcomers are others in
     each seed."""
     people = y.reshape(-1, 1) if keys["cohort"] == "newcomer" else y
     people = people[~np.isnan(people).any(axis=1)]

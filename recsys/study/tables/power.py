@@ -21,24 +21,25 @@ _MARGIN = 0.01
 
 COLUMNS: Columns = {
     **common("recommender", "mitigation", "measure"),
-    "who": Column(pl.Float64, "estimate of who, as in `drift`"),
+    "composition": Column(pl.Float64, "estimate of composition, as in `drift`"),
     "detectable": Column(
-        pl.Float64, "smallest true who that 4 in 5 such studies would tell from 0, rather too large"
+        pl.Float64,
+        "smallest true composition that 4 in 5 such studies would tell from 0, rather too large",
     ),
     "margin": Column(
         pl.Float64, "a change that matters: .01 of drift, 1 % of the utility without the influx"
     ),
     "seeds_needed": Column(
         pl.Float64,
-        "seeds to tell a who of the margin's size from 0 in 4 of 5 studies; empty above 200, and "
-        "below 8 seeds, which are too few to plan with",
+        "seeds to tell a composition of the margin's size from 0 in 4 of 5 studies; null above 200, "
+        "and below 8 seeds, which are too few to plan with",
     ),
     **common("n_users", "n_seeds"),
 }
 
 
 def power_of_world(per_user: pl.DataFrame, arms: tuple[str, ...]) -> pl.DataFrame:
-    """What a study of this size could have seen of *who*, in the primary measures' headline.
+    """How small a *composition* a study of this size could have seen, for primary measures.
 
     Args:
         per_user, arms: as for `drift_of_world`.
@@ -62,7 +63,7 @@ def power_of_world(per_user: pl.DataFrame, arms: tuple[str, ...]) -> pl.DataFram
             {
                 **keys,
                 "measure": measure,
-                "who": interval.mean,
+                "composition": interval.mean,
                 "detectable": minimum_detectable_effect(interval),
                 "margin": margin,
                 "seeds_needed": needed if np.isfinite(needed) else None,

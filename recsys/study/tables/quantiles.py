@@ -30,8 +30,8 @@ COLUMNS: Columns = {
 def quantiles(per_user: pl.DataFrame) -> pl.DataFrame:
     """Quantiles over the users of each seed, averaged over the seeds.
 
-    A mean hides whom it strikes: newcomers' notes may be a hundredth of all that is shown, and a
-    quarter of what one bilingual reader gets.
+    A mean hides whom it strikes: newcomers' posts may be a hundredth of all that is shown, and a
+    quarter of what one bilingual user gets.
 
     Args:
         per_user: as in `StudyResult.per_user`. A log's placebo groups count as seeds do: quantiles

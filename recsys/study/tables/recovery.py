@@ -1,10 +1,10 @@
 """Do the feeds come back? Days from the reversal until drift is small again.
 
-Two events, by mean curves over readers and seeds: total drift is *inside*, that is no larger than
+Two events, by mean curves over users and seeds: total drift is *inside*, that is no larger than
 the placebo's that day but for a margin; and it is at most *half* of the largest total drift of all
 days. A curve of few seeds dips below any bar by luck, and the first of many days would be told too
 early; so a day counts if the next measured day is below the bar too. Curves are not means over
-readers of anything, so intervals come from resampling readers and seeds, both
+users of anything, so intervals come from resampling users and seeds, both
 (`recsys.statistics.resampled_means`).
 """
 
@@ -21,13 +21,13 @@ from recsys.study.tables.table import Column, Columns, Rows, common, schema_of
 
 Curves = NDArray[np.float64]
 
-RECOVERING = ("notes", "language_format", "topic")
+RECOVERING = ("posts", "language_format", "topic")
 """The measures whose recovery is told: a drift that an influx makes larger."""
 EVENTS = ("inside", "half")
 NEAR_SHARE, NEAR = 0.1, 0.005
 """How far above the placebo's total drift is still as small as the placebo's: a tenth of it, which
 is little beside what an influx leaves, and half a point, half of what `PRIMARY` measures count as a
-change that matters. Neither depends on how many seeds or readers there are: a bar at the end of an
+change that matters. Neither depends on how many seeds or users there are: a bar at the end of an
 interval is the lower, the more seeds there are, so that fewer make it easier to come back."""
 _NEVER = np.inf
 COLUMNS: Columns = {

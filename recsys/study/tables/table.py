@@ -34,7 +34,7 @@ COMMON: Columns = {
     "day": Column(pl.Int32, "day, 0 being the first of the influx; empty: over all days"),
     "cohort": Column(pl.String, "cohort of the users, `incumbent` or `newcomer`"),
     "user_id": Column(None, "the log's own id of the user"),
-    "measure": Column(pl.String, "name of the measure, such as `notes`"),
+    "measure": Column(pl.String, "name of the measure, such as `posts`"),
     "mean": Column(pl.Float64, "estimate"),
     "ci_low": Column(pl.Float64, "lower end of its 95 % interval; empty where there is none"),
     "ci_high": Column(pl.Float64, "upper end of its 95 % interval; empty where there is none"),
@@ -184,7 +184,7 @@ class Table:
 
         >>> columns = common("measure", "mean")
         >>> table = Table("wins", "a measure", columns, make=lambda rows: rows.per_user)
-        >>> table.mistakes(pl.DataFrame({"measure": ["notes"], "mean": [1]}))
+        >>> table.mistakes(pl.DataFrame({"measure": ["posts"], "mean": [1]}))
         ['wins: mean is Int64, not Float64']
         """
         declared, found = list(self.columns), list(frame.columns)

@@ -12,11 +12,11 @@ from recsys.study.tables.cubes import cubes_of
 from recsys.study.tables.table import Column, Columns, common, schema_of
 
 WORTH = ("utility", "ndcg", "recall")
-"""Measures of which more is better for the reader."""
+"""Measures of which more is better for the user."""
 
 
 _SAME = 1e-6
-"""Worth that differs by less is a tie: float32 adds noise in the last places."""
+"""Utility that differs by less is a tie: float32 adds noise in the last places."""
 
 
 COLUMNS: Columns = {
@@ -40,7 +40,7 @@ COLUMNS: Columns = {
 
 
 def wins_of(per_user: pl.DataFrame) -> pl.DataFrame:
-    """Shares of incumbents whose feeds are worth more, less and as much with the newcomers.
+    """Shares of incumbents who gain utility with the newcomers, lose it, or neither.
 
     A mean loss of 1 % may be everybody's small loss or a tenth's large one.
 
@@ -50,7 +50,7 @@ def wins_of(per_user: pl.DataFrame) -> pl.DataFrame:
     Returns:
         The columns of `COLUMNS`. Each user counts once a seed. In a log a win is
         one of the feeds *with* the newcomers; each placebo group is compared by itself and shares
-        are means over groups, since the mean of many feeds' worth is hardly ever 0, or one feed's.
+        are means over groups, since the mean utility of many feeds is hardly ever 0, or one feed's.
         The balance has an interval only with two seeds and where signs differ.
     """
     rows = []

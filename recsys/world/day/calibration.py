@@ -13,7 +13,7 @@ from recsys.world.day.serving import Request
 from recsys.world.day.views import View
 from recsys.world.frames import Round
 from recsys.world.people import behaviour
-from recsys.world.people.readers import Readers
+from recsys.world.people.user_states import UserStates
 from recsys.world.scene import Scene
 
 
@@ -35,7 +35,7 @@ class Tally(NamedTuple):
 
 def first_intercept(
     scene: Scene,
-    readers: Readers,
+    states: UserStates,
     view: View,
     request: Request,
     feeds: NDArray[np.int32],
@@ -43,7 +43,7 @@ def first_intercept(
     """A first intercept from feeds that some people would be served; `corrected` improves it.
 
     Args:
-        scene, readers, view: the platform on its first morning.
+        scene, users, view: the platform on its first morning.
         request: who would come.
         feeds: int32 (n, ranks), rows of posts that they would be served, -1 where empty.
 
@@ -51,7 +51,7 @@ def first_intercept(
         ConfigError: people look at too few impressions to reach the platform's click rate.
     """
     platform, plain = scene.world.platform, view.with_intercept(0.0).conditions
-    x = behaviour.logits(scene.people, readers, view.notes, view.buzz, plain, request.users, feeds)
+    x = behaviour.logits(scene.people, states, view.posts, view.buzz, plain, request.users, feeds)
     x += moods_of(scene, request)[:, None].astype(np.float32)
     try:
         return behaviour.solve_intercept(x, behaviour.examination(platform), platform.click_rate)

@@ -14,23 +14,23 @@ class Counts(NamedTuple):
     """Clicks by the cohort that made them: incumbents, then newcomers."""
 
     last: NDArray[np.float64]
-    """(2, n_notes) clicks in the last tick, by cohort and post."""
+    """(2, n_posts) clicks in the last tick, by cohort and post."""
     trending: NDArray[np.float64]
-    """(2, n_notes) clicks so far, decayed, by cohort and post."""
+    """(2, n_posts) clicks so far, decayed, by cohort and post."""
     buckets: NDArray[np.float64]
     """(2, 2, languages, buckets) clicks so far. Axes: the cohort whose table of posts gives the
     buckets (the cohorts' tables may differ in language, see `Scene.given`), the cohort that
-    clicked, the reader's app language, and topic × language."""
+    clicked, the user's app language, and topic × language."""
 
     @classmethod
-    def none(cls, n_notes: int, n_buckets: int) -> "Counts":
+    def none(cls, n_posts: int, n_buckets: int) -> "Counts":
         """The counts before anybody has clicked."""
-        per_note, per_bucket = (2, n_notes), (2, 2, len(LANGUAGES), n_buckets)
-        return cls(np.zeros(per_note), np.zeros(per_note), np.zeros(per_bucket))
+        per_post, per_bucket = (2, n_posts), (2, 2, len(LANGUAGES), n_buckets)
+        return cls(np.zeros(per_post), np.zeros(per_post), np.zeros(per_bucket))
 
-    def with_room_for(self, n_notes: int) -> "Counts":
-        """The same clicks with zeros for more posts, `n_notes` in all."""
-        more = ((0, 0), (0, n_notes - self.last.shape[1]))
+    def with_room_for(self, n_posts: int) -> "Counts":
+        """The same clicks with zeros for more posts, `n_posts` in all."""
+        more = ((0, 0), (0, n_posts - self.last.shape[1]))
         return self._replace(last=np.pad(self.last, more), trending=np.pad(self.trending, more))
 
     def after(self, scene: Scene, events: NDArray[np.int64]) -> "Counts":
@@ -40,16 +40,16 @@ class Counts(NamedTuple):
             scene: the people and posts.
             events: int64 (n, 5), the tick's events, as `recsys.world.frames.collect` returns them.
         """
-        user, note = events[events[:, 2] == KIND_CODES["click"], :2].T
+        user, post = events[events[:, 2] == KIND_CODES["click"], :2].T
         cohort = (user >= scene.world.incumbents).astype(np.int64)
-        per_note = np.bincount(cohort * scene.notes.n + note, minlength=self.last.size)
-        last = per_note.reshape(self.last.shape).astype(np.float64)
+        per_post = np.bincount(cohort * scene.posts.n + post, minlength=self.last.size)
+        last = per_post.reshape(self.last.shape).astype(np.float64)
         half_life = scene.world.platform.trending_half_life_days * scene.world.ticks
         _, cohorts, languages, n_buckets = self.buckets.shape
         app = scene.people.app_language[user].astype(np.int64)
         offset, size = (cohort * languages + app) * n_buckets, cohorts * languages * n_buckets
         per_bucket = np.stack(
-            [np.bincount(offset + order.buckets[note], minlength=size) for order in scene.orders]
+            [np.bincount(offset + order.buckets[post], minlength=size) for order in scene.orders]
         )
         return Counts(
             last,

@@ -12,7 +12,7 @@ from recsys.world.day.serving import Request
 from recsys.world.day.views import View
 from recsys.world.people import behaviour
 from recsys.world.people.behaviour import CLICKED, FOLLOWED
-from recsys.world.people.readers import Learning, Readers, remember
+from recsys.world.people.user_states import Learning, UserStates, remember
 from recsys.world.scene import Scene
 
 
@@ -32,14 +32,14 @@ def request_of(scene: Scene, users: NDArray[np.int64], day: int, tick: int, visi
 
 
 def moods_of(scene: Scene, request: Request) -> NDArray[np.float64]:
-    """Float64 (n,): a logit for each visit that all its posts share, the reader's mood."""
+    """Float64 (n,): a logit for each visit that all its posts share, the user's mood."""
     address = scene.people.address[request.users]
     return behaviour.moods(scene.world.behaviour.mood, scene.seed, address, request.when)
 
 
 def respond(
     scene: Scene,
-    readers: Readers,
+    states: UserStates,
     view: View,
     request: Request,
     feeds: NDArray[np.int32],
@@ -50,7 +50,7 @@ def respond(
 
     Args:
         scene: the platform.
-        readers: changed: what they see, click and follow is recorded in them.
+        users: changed: what they see, click and follow is recorded in them.
         view: what the cohort was served from.
         request: whose feeds they are.
         feeds: int32 (n, ranks), rows of posts, -1 where empty.
@@ -69,8 +69,8 @@ def respond(
     def act(block: slice) -> None:
         behaviour.respond(
             scene.people,
-            readers,
-            view.notes,
+            states,
+            view.posts,
             view.buzz,
             view.conditions,
             examine,
@@ -83,9 +83,9 @@ def respond(
             rewards[block],
         )
         remember(
-            readers,
+            states,
             scene.people,
-            view.notes,
+            view.posts,
             view.order.buckets,
             learning,
             users[block],
@@ -96,5 +96,5 @@ def respond(
             FOLLOWED,
         )
 
-    over_blocks(act, users.size, threads, block_size(scene.notes.n))
+    over_blocks(act, users.size, threads, block_size(scene.posts.n))
     return actions, rewards

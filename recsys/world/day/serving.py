@@ -16,7 +16,7 @@ from recsys.world.day.blocks import block_size, over_blocks
 from recsys.world.day.fits import Rankers
 from recsys.world.day.views import View
 from recsys.world.frames import Served
-from recsys.world.people.readers import Readers
+from recsys.world.people.user_states import UserStates
 from recsys.world.platform import house
 from recsys.world.platform.blend import blend, slot_pattern
 from recsys.world.scene import Scene
@@ -44,7 +44,7 @@ class Ranked(NamedTuple):
 
     row: NDArray[np.int64]
     """(n_people,) the row of each person's ranking, -1 where there is none."""
-    notes: NDArray[np.int32]
+    posts: NDArray[np.int32]
     """(n, width) rows of posts, -1 where nothing is left."""
     sources: NDArray[np.uint8]
     """(n, width) positions in `recsys.logs.schema.SOURCES`."""
@@ -52,7 +52,7 @@ class Ranked(NamedTuple):
 
 def rank_morning(
     scene: Scene,
-    readers: Readers,
+    states: UserStates,
     views: tuple[View, View],
     rankers: Rankers,
     users: NDArray[np.int64],
@@ -60,32 +60,32 @@ def rank_morning(
     """Personal rankings by the morning's fits, or by the house before the first fit.
 
     Args:
-        scene, readers: the platform.
+        scene, users: the platform.
         views: what incumbents and newcomers are served from.
         rankers: the fits for incumbents and for newcomers.
         users: int (n,), sorted rows of people.
     """
-    width, seen = scene.world.platform.visit_ranks + _SPARE, readers.shown()
+    width, seen = scene.world.platform.visit_ranks + _SPARE, states.shown()
     row = np.full(scene.people.n, -1, dtype=np.int64)
     row[users] = np.arange(users.size)
-    notes = np.full((users.size, width), -1, dtype=np.int32)
-    sources = np.zeros(notes.shape, dtype=np.uint8)
+    posts = np.full((users.size, width), -1, dtype=np.int32)
+    sources = np.zeros(posts.shape, dtype=np.uint8)
     for view, ranker, part in zip(views, rankers, scene.cohorts(users), strict=True):
         members = users[part]
         if members.size == 0:
             continue
         if ranker is None:
             depth = np.full(members.size, width, dtype=np.int32)
-            notes[part] = _by_house(scene, readers, seen, view, members, depth, width)
+            posts[part] = _by_house(scene, states, seen, view, members, depth, width)
         else:
             k = min(width, int(view.candidates.sum()))
-            notes[part, :k], sources[part, :k] = ranker.rank(members, k, view.candidates, seen)
-    return Ranked(row, notes, sources)
+            posts[part, :k], sources[part, :k] = ranker.rank(members, k, view.candidates, seen)
+    return Ranked(row, posts, sources)
 
 
 def serve(
     scene: Scene,
-    readers: Readers,
+    states: UserStates,
     view: View,
     request: Request,
     ranked: Ranked | None,
@@ -94,7 +94,7 @@ def serve(
     """Makes feeds: personal rankings, blended with the platform's own slots.
 
     Args:
-        scene, readers: the platform.
+        scene, users: the platform.
         view: what the cohort is served from.
         request: the feeds that are asked for.
         ranked: the morning's rankings; None to let the house rank now.
@@ -104,7 +104,7 @@ def serve(
         int32 (n, ranks) rows of posts, -1 past the depth or where nothing is left, and uint8
         (n, ranks) their sources.
     """
-    (users, depth, ranks, when), platform, seen = request, scene.world.platform, readers.shown()
+    (users, depth, ranks, when), platform, seen = request, scene.world.platform, states.shown()
     pattern = slot_pattern(platform.slots, ranks)
     feeds = np.empty((users.size, ranks), dtype=np.int32)
     sources = np.zeros(feeds.shape, dtype=np.uint8)
@@ -112,18 +112,18 @@ def serve(
     def fill(block: slice) -> None:
         if ranked is None:
             deeper = depth[block] + np.int32(_SPARE)
-            personal = _by_house(scene, readers, seen, view, users[block], deeper, ranks + _SPARE)
+            personal = _by_house(scene, states, seen, view, users[block], deeper, ranks + _SPARE)
             personal_sources = np.zeros(personal.shape, dtype=np.uint8)
         else:
             rows = ranked.row[users[block]]
-            personal, personal_sources = ranked.notes[rows], ranked.sources[rows]
+            personal, personal_sources = ranked.posts[rows], ranked.sources[rows]
         blend(
             personal,
             personal_sources,
-            readers.follows,
+            states.follows,
             seen,
             view.shelves,
-            scene.notes.creator,
+            scene.posts.creator,
             platform.per_creator,
             scene.people.address,
             pattern,
@@ -135,13 +135,13 @@ def serve(
             sources[block],
         )
 
-    over_blocks(fill, users.size, threads, block_size(scene.notes.n))
+    over_blocks(fill, users.size, threads, block_size(scene.posts.n))
     return feeds, sources
 
 
 def serve_audience(
     scene: Scene,
-    readers: Readers,
+    states: UserStates,
     views: tuple[View, View],
     audience: Audience,
     day: int,
@@ -154,13 +154,13 @@ def serve_audience(
     for view, part in zip(views, scene.cohorts(users), strict=True):
         depth = np.full(users[part].size, k, dtype=np.int32)
         request = Request(users[part], depth, k, int(moment(day)))
-        feeds[part], sources[part] = serve(scene, readers, view, request, ranked)
+        feeds[part], sources[part] = serve(scene, states, view, request, ranked)
     return Served(users, feeds, sources)
 
 
 def _by_house(
     scene: Scene,
-    readers: Readers,
+    states: UserStates,
     seen: Seen,
     view: View,
     users: NDArray[np.int64],
@@ -170,7 +170,7 @@ def _by_house(
     """Personal rankings by the house policy, int32 (n, width); -1 past each depth."""
     ranking = np.empty((users.size, width), dtype=np.int32)
     house.rank(
-        readers.clicks,
+        states.clicks,
         seen,
         view.shelves,
         scene.people.app_language,

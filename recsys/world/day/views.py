@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from recsys.world.arms import INCUMBENTS, NEWCOMERS, Gate
 from recsys.world.day.counts import Counts
 from recsys.world.people.behaviour import Conditions
-from recsys.world.people.notes import NoteTable
+from recsys.world.people.posts import PostTable
 from recsys.world.platform import house
 from recsys.world.platform.blend import Shelves
 from recsys.world.scene import Scene
@@ -23,15 +23,15 @@ class View(NamedTuple):
     shelves: Shelves
     """Sorted lists of posts for each source."""
     buzz: NDArray[np.float32]
-    """(n_notes,) log(1 + clicks in the last tick / mean clicks of a post)."""
+    """(n_posts,) log(1 + clicks in the last tick / mean clicks of a post)."""
     conditions: Conditions
     """Coefficients of the click logit on that day."""
-    notes: NoteTable
+    posts: PostTable
     """The posts as this cohort gets them; see `Scene.given`."""
     order: house.Order
     """The `Order` of these posts."""
     candidates: NDArray[np.bool_]
-    """(n_notes,) posts that personal slots may hold."""
+    """(n_posts,) posts that personal slots may hold."""
 
     def with_intercept(self, intercept: float) -> "View":
         """The same view with another intercept of the click logit, such as -2.5."""
@@ -61,17 +61,17 @@ def view_of(
         day, tick: the time, such as 1 and 0.
     """
     world, arm = scene.world, scene.arm
-    notes, order = scene.given[cohort], scene.orders[cohort]
+    posts, order = scene.given[cohort], scene.orders[cohort]
     now = day + tick / world.ticks
-    live = notes.live(now, world.notes.window_days)
-    by_incumbents = notes.creator < world.incumbents
+    live = posts.live(now, world.posts.window_days)
+    by_incumbents = posts.creator < world.incumbents
     supplied = live if arm.opens("supply", cohort) else live & by_incumbents
     exposed = live if arm.opens("exposure", cohort) else live & by_incumbents
     last = clicks_seen(scene, counts.last, "exposure", cohort)
     mean = last[exposed].mean() if exposed.any() else 0.0
     return View(
         house.shelve(
-            notes,
+            posts,
             order,
             scene.people.n,
             supplied,
@@ -89,7 +89,7 @@ def view_of(
             influx=scene.has_influx,
             adapted=arm.opens("adaptation", cohort),
         ),
-        notes,
+        posts,
         order,
         supplied,
     )

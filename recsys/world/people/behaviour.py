@@ -127,7 +127,7 @@ def moods(
 
 @njit(nogil=True, cache=True)
 def _visit_logits(  # type: ignore[no-untyped-def]
-    people, taste, skill, notes, buzz, conditions, user, row, shown, out
+    people, taste, skill, posts, buzz, conditions, user, row, shown, out
 ):
     """x of a user and each post shown, without fatigue; NaN where the slot is empty.
 
@@ -137,55 +137,55 @@ def _visit_logits(  # type: ignore[no-untyped-def]
     taste, skill, latent = taste[row], skill[row], people.latent[user]
     pull, commerce = people.format_pull[user], people.commerce[user]
     curious, bent = people.curious[user], people.trend[user]
-    language_of, topic_of, format_of = notes.language, notes.topic, notes.format
-    subtitled = notes.subtitled
-    quality, tagged, influx, factors = notes.quality, notes.tagged, notes.influx, notes.latent
+    language_of, topic_of, format_of = posts.language, posts.topic, posts.format
+    subtitled = posts.subtitled
+    quality, tagged, influx, factors = posts.quality, posts.tagged, posts.influx, posts.latent
     intercept, weight, penalty = conditions.intercept, conditions.taste, conditions.penalty
     translation, curiosity = conditions.translation, conditions.curiosity
     interest, trend, similarity = conditions.drive
     for rank in range(shown.size):
-        note = shown[rank]
-        if note < 0:
+        post = shown[rank]
+        if post < 0:
             out[rank] = np.nan
             continue
-        language = language_of[note]
+        language = language_of[post]
         fluency = skill[language]
         aid = translation
-        if subtitled[note]:
+        if subtitled[post]:
             aid = max(aid, skill[1 - language])
         comprehension = fluency + (1.0 - fluency) * aid
         x = (
             intercept
-            + interest * weight * taste[topic_of[note]]
-            + pull[format_of[note]]
-            + quality[note]
-            + trend * bent * buzz[note]
+            + interest * weight * taste[topic_of[post]]
+            + pull[format_of[post]]
+            + quality[post]
+            + trend * bent * buzz[post]
             - penalty * (1.0 - comprehension)
         )
         product = np.float32(0.0)
         for factor in range(latent.size):
-            product += latent[factor] * factors[note, factor]
+            product += latent[factor] * factors[post, factor]
         x += similarity * product
-        if tagged[note]:
+        if tagged[post]:
             x += commerce
-        if influx[note] and curious:
+        if influx[post] and curious:
             x += curiosity
         out[rank] = x
 
 
 @njit(nogil=True, cache=True)
-def logits(people, readers, notes, buzz, conditions, users, feeds):  # type: ignore[no-untyped-def]
+def logits(people, states, posts, buzz, conditions, users, feeds):  # type: ignore[no-untyped-def]
     """x of each served slot with fatigue, float32 (n, ranks); NaN where the slot is empty."""
     out = np.full(feeds.shape, np.nan, dtype=np.float32)
-    topic_of, x = notes.topic, np.empty(feeds.shape[1])
+    topic_of, x = posts.topic, np.empty(feeds.shape[1])
     for visit in range(feeds.shape[0]):
         user = users[visit]
-        today = readers.seen_today[user].copy()
+        today = states.seen_today[user].copy()
         _visit_logits(
             people,
-            readers.taste,
-            readers.skill,
-            notes,
+            states.taste,
+            states.skill,
+            posts,
             buzz,
             conditions,
             user,
@@ -194,10 +194,10 @@ def logits(people, readers, notes, buzz, conditions, users, feeds):  # type: ign
             x,
         )
         for rank in range(feeds.shape[1]):
-            note = feeds[visit, rank]
-            if note < 0:
+            post = feeds[visit, rank]
+            if post < 0:
                 continue
-            topic = topic_of[note]
+            topic = topic_of[post]
             out[visit, rank] = x[rank] - conditions.fatigue * today[topic]
             today[topic] += 1
     return out
@@ -206,8 +206,8 @@ def logits(people, readers, notes, buzz, conditions, users, feeds):  # type: ign
 @njit(nogil=True, cache=True)
 def respond(  # type: ignore[no-untyped-def]
     people,
-    readers,
-    notes,
+    states,
+    posts,
     buzz,
     conditions,
     examine,
@@ -219,12 +219,12 @@ def respond(  # type: ignore[no-untyped-def]
     actions,
     rewards,
 ):
-    """Draws what each user does with each served post, and what the visit was worth.
+    """Draws what each user does with each served post, and the utility of the visit.
 
     Args:
-        people, readers: People, Readers; `readers.seen_today` is changed.
-        notes: NoteTable, as these users are given it.
-        buzz: float32 (n_notes,), log-buzz.
+        people, users: People, Users; `users.seen_today` is changed.
+        posts: PostTable, as these users are given it.
+        buzz: float32 (n_posts,), log-buzz.
         conditions: Conditions.
         examine: float64 (ranks,).
         moods: float64 (n,), logits that all posts of a visit share.
@@ -235,20 +235,20 @@ def respond(  # type: ignore[no-untyped-def]
         actions: uint16 (n, ranks) out: a bit for each kind of event, 0 where nothing was shown.
         rewards: float32 (n,) out: Σ examine·sigmoid(x) / Σ examine over what was shown.
     """
-    keys, topic_of, tagged, rates = notes.key, notes.topic, notes.tagged, conditions.rates
-    language_of, app_of = notes.language, people.app_language
+    keys, topic_of, tagged, rates = posts.key, posts.topic, posts.tagged, conditions.rates
+    language_of, app_of = posts.language, people.app_language
     fatigue, moment_ = conditions.fatigue, np.uint64(when)
     x = np.empty(feeds.shape[1])
     words = np.empty((4, feeds.shape[1]), dtype=np.uint64)
     for visit in range(feeds.shape[0]):
         user, shown, done_here = users[visit], feeds[visit], actions[visit]
         first_language = app_of[user]
-        today, entity = readers.seen_today[user], np.uint64(people.address[user])
+        today, entity = states.seen_today[user], np.uint64(people.address[user])
         _visit_logits(
             people,
-            readers.taste,
-            readers.skill,
-            notes,
+            states.taste,
+            states.skill,
+            posts,
             buzz,
             conditions,
             user,
@@ -257,32 +257,32 @@ def respond(  # type: ignore[no-untyped-def]
             x,
         )
         _first_words(words, keys, shown, entity, moment_, seed)
-        worth, looks, mood = 0.0, 0.0, moods[visit]
+        utility, looks, mood = 0.0, 0.0, moods[visit]
         for rank in range(shown.size):
-            note = shown[rank]
-            if note < 0:
+            post = shown[rank]
+            if post < 0:
                 done_here[rank] = 0
                 continue
-            topic = topic_of[note]
+            topic = topic_of[post]
             done = SHOWN
             odds = 1.0 + math.exp(-(x[rank] + mood - fatigue * today[topic]))
             if today[topic] < 255:
                 today[topic] += 1
-            worth += examine[rank] / odds
+            utility += examine[rank] / odds
             looks += examine[rank]
             if unit(words[0, rank]) * odds < examine[rank]:
-                across = np.int64(language_of[note] != first_language)
+                across = np.int64(language_of[post] != first_language)
                 done |= CLICKED | _after_click(
                     words[:, rank],
                     rates[across],
-                    tagged[note],
-                    keys[note],
+                    tagged[post],
+                    keys[post],
                     entity,
                     moment_,
                     seed,
                 )
             done_here[rank] = done
-        rewards[visit] = worth / max(looks, 1e-9)
+        rewards[visit] = utility / max(looks, 1e-9)
 
 
 @njit(nogil=True, cache=True)
@@ -341,7 +341,7 @@ def solve_intercept(
     values = x[shown].astype(np.float64)
     if seen.size == 0 or seen.mean() <= click_rate:
         raise ValueError(
-            f"a click rate of {click_rate} cannot be reached: readers look at "
+            f"a click rate of {click_rate} cannot be reached: users look at "
             f"{seen.mean() if seen.size else 0:.3f} of the impressions; lower click_rate, or "
             "examination, or let more people visit"
         )
@@ -354,15 +354,15 @@ def solve_intercept(
 
 
 @njit(nogil=True, cache=True)
-def click_probability(people, taste, skill, notes, conditions, users, feeds):  # type: ignore[no-untyped-def]
+def click_probability(people, taste, skill, posts, conditions, users, feeds):  # type: ignore[no-untyped-def]
     """sigmoid(x) of each slot without fatigue and buzz, float32 (n, ranks), NaN where empty.
 
     `taste` and `skill` have a row for each of `users`, in whatever state users are asked about.
     """
     out = np.full(feeds.shape, np.nan, dtype=np.float32)
-    buzz, x = np.zeros(notes.key.size, dtype=np.float32), np.empty(feeds.shape[1])
+    buzz, x = np.zeros(posts.key.size, dtype=np.float32), np.empty(feeds.shape[1])
     for row in range(feeds.shape[0]):
-        _visit_logits(people, taste, skill, notes, buzz, conditions, users[row], row, feeds[row], x)
+        _visit_logits(people, taste, skill, posts, buzz, conditions, users[row], row, feeds[row], x)
         for rank in range(feeds.shape[1]):
             if feeds[row, rank] >= 0:
                 out[row, rank] = 1.0 / (1.0 + math.exp(-x[rank]))

@@ -71,7 +71,7 @@ def posts_by_day(
     influx = world.influx
     u = uniforms(seed, Stream.POSTING, address)
     posts = u[:, 0] < influx.posting
-    first = 1 + np.floor(u[:, 1] * influx.first_day_notes)
+    first = 1 + np.floor(u[:, 1] * influx.first_day_posts)
     more_days = _days_until(influx.posting_hazard, u[:, 2])
     since = np.arange(world.days_after) - people.arrival[:, None]
     there = (since >= 0) & (np.arange(world.days_after) < people.departure[:, None])

@@ -179,7 +179,7 @@ def latent_factors(
     Args:
         world: its population gives the number of dimensions and the scale.
         seed: a population seed or a world seed, such as 0.
-        stream: `Stream.LATENT` for people, `Stream.NOTE_LATENT` for posts.
+        stream: `Stream.LATENT` for people, `Stream.POST_LATENT` for posts.
         address: (n,), addresses of their draws.
         variant: another number draws other factors.
 

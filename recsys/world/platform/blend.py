@@ -31,22 +31,22 @@ class Shelves(NamedTuple):
     """The day's live posts, sorted for each source."""
 
     bucket_start: NDArray[np.int64]
-    """(buckets + 1,) where each topic × language begins in `bucket_notes`."""
-    bucket_notes: NDArray[np.int32]
+    """(buckets + 1,) where each topic × language begins in `bucket_posts`."""
+    bucket_posts: NDArray[np.int32]
     """Live posts by topic × language, freshest first."""
     bucket_freshness: NDArray[np.float64]
     """Their freshness, in that order."""
     freshness: NDArray[np.float64]
-    """(n_notes,) 1 when new, falling with age."""
+    """(n_posts,) 1 when new, falling with age."""
     creator_start: NDArray[np.int64]
-    """(n_people + 1,) where each creator begins in `creator_notes`."""
-    creator_notes: NDArray[np.int32]
+    """(n_people + 1,) where each creator begins in `creator_posts`."""
+    creator_posts: NDArray[np.int32]
     """Live posts by creator, newest first."""
     trending: NDArray[np.int32]
-    """Notes with most decayed clicks, best first."""
+    """Posts with most decayed clicks, best first."""
     ring: NDArray[np.float64]
     """Positions of the fresh posts on the unit ring, sorted."""
-    ring_notes: NDArray[np.int32]
+    ring_posts: NDArray[np.int32]
     """The fresh posts in that order."""
     average: NDArray[np.float64]
     """(languages, buckets) share of the clicks by users whose app is in that language."""
@@ -103,13 +103,13 @@ def blend(  # type: ignore[no-untyped-def]
     """Fills the feeds of some users.
 
     Args:
-        personal: int32 (n, p), each reader's personal ranking without what was seen, -1 at the end;
+        personal: int32 (n, p), each user's personal ranking without what was seen, -1 at the end;
             p >= depth, so that it can fill whatever the other sources cannot.
         personal_sources: uint8 (n, p).
         follows: int32 (n_people, follows), rows of creators, -1 where there is none.
         seen: Seen.
         shelves: Shelves.
-        creators: int32 (n_notes,), rows of the people who made them.
+        creators: int32 (n_posts,), rows of the people who made them.
         per_creator: most posts of one creator in a feed.
         address: uint32 (n_people,), addresses of the people's draws.
         pattern: int32 (ranks,) from `slot_pattern`.
@@ -130,13 +130,13 @@ def blend(  # type: ignore[no-untyped-def]
         next_personal, next_trending = 0, 0
         for rank in range(depth[visit]):
             source = pattern[rank]
-            note = np.int32(-1)
+            post = np.int32(-1)
             if source == FOLLOWING:
-                note = _following(follows[user], shelves, taken, full, visit)
+                post = _following(follows[user], shelves, taken, full, visit)
             elif source == TRENDING:
                 next_trending = _skip(trending, next_trending, taken, creators, full, visit)
                 if next_trending < trending.size:
-                    note = trending[next_trending]
+                    post = trending[next_trending]
             elif source == FRESH:
                 word = philox4x32(
                     np.uint64(_FRESH_STREAM),
@@ -145,19 +145,19 @@ def blend(  # type: ignore[no-untyped-def]
                     np.uint64(when),
                     seed,
                 )[0]
-                note = _explore(shelves, taken, creators, full, visit, unit(word))
-            if note < 0:
+                post = _explore(shelves, taken, creators, full, visit, unit(word))
+            if post < 0:
                 next_personal = _skip(mine, next_personal, taken, creators, full, visit)
                 if next_personal == mine.size:
                     break
-                note = mine[next_personal]
+                post = mine[next_personal]
                 source = mine_sources[next_personal]
-                if note < 0:
+                if post < 0:
                     break
-            taken[note] = visit
-            feed[rank] = note
+            taken[post] = visit
+            feed[rank] = post
             source_of[rank] = source
-            creator = creators[note]
+            creator = creators[post]
             count[creator] += 1
             if count[creator] == per_creator:
                 full[creator] = visit
@@ -173,19 +173,19 @@ def blend(  # type: ignore[no-untyped-def]
 @njit(nogil=True, cache=True)
 def mark_taken(taken, visit, user, seen, shelves):  # type: ignore[no-untyped-def]
     """Marks what a user may not be served: what was seen, and the user's own posts."""
-    items, notes = seen.items, shelves.creator_notes
+    items, posts = seen.items, shelves.creator_posts
     for place in range(seen.start[user], seen.end[user]):
         taken[items[place]] = visit
     for place in range(shelves.creator_start[user], shelves.creator_start[user + 1]):
-        taken[notes[place]] = visit
+        taken[posts[place]] = visit
 
 
 @njit(nogil=True, cache=True)
-def _skip(notes, place, taken, creators, full, visit):  # type: ignore[no-untyped-def]
+def _skip(posts, place, taken, creators, full, visit):  # type: ignore[no-untyped-def]
     """The next place in a list whose post may be served; its end if there is none."""
-    while place < notes.size and notes[place] >= 0:
-        note = notes[place]
-        if taken[note] != visit and full[creators[note]] != visit:
+    while place < posts.size and posts[place] >= 0:
+        post = posts[place]
+        if taken[post] != visit and full[creators[post]] != visit:
             break
         place += 1
     return place
@@ -194,16 +194,16 @@ def _skip(notes, place, taken, creators, full, visit):  # type: ignore[no-untype
 @njit(nogil=True, cache=True)
 def _following(follows, shelves, taken, full, visit):  # type: ignore[no-untyped-def]
     """The freshest post that may be served by anybody whom the user follows; -1 if none."""
-    start, notes, freshness = shelves.creator_start, shelves.creator_notes, shelves.freshness
+    start, posts, freshness = shelves.creator_start, shelves.creator_posts, shelves.freshness
     freshest, best = np.int32(-1), -1.0
     for creator in follows:
         if creator < 0 or full[creator] == visit:
             continue
         for place in range(start[creator], start[creator + 1]):
-            note = notes[place]
-            if taken[note] != visit:
-                if freshness[note] > best:
-                    freshest, best = note, freshness[note]
+            post = posts[place]
+            if taken[post] != visit:
+                if freshness[post] > best:
+                    freshest, best = post, freshness[post]
                 break
     return freshest
 
@@ -211,10 +211,10 @@ def _following(follows, shelves, taken, full, visit):  # type: ignore[no-untyped
 @njit(nogil=True, cache=True)
 def _explore(shelves, taken, creators, full, visit, point):  # type: ignore[no-untyped-def]
     """The next fresh post on the ring from a point that may be served; -1 if none."""
-    ring, notes = shelves.ring, shelves.ring_notes
+    ring, posts = shelves.ring, shelves.ring_posts
     start = np.searchsorted(ring, point)
     for step in range(ring.size):
-        note = notes[(start + step) % ring.size]
-        if taken[note] != visit and full[creators[note]] != visit:
-            return note
+        post = posts[(start + step) % ring.size]
+        if taken[post] != visit and full[creators[post]] != visit:
+            return post
     return np.int32(-1)

@@ -22,7 +22,7 @@ class Ranker(Protocol):
         Args:
             users: int (n,), rows of people.
             k: depth, such as 148.
-            candidates: bool (n_notes,), which posts can be ranked.
+            candidates: bool (n_posts,), which posts can be ranked.
             seen: what each person was shown; it is not ranked again.
 
         Returns:

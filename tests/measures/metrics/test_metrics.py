@@ -75,9 +75,9 @@ def test_what_describes_items_is_what_counting_gives(case):
     rankings, relevant, liked = case
     judged = judge(rankings, np.arange(N_USERS), relevant, liked, N_ITEMS)
     sets = [set(liked[user].indices.tolist()) for user in range(N_USERS)]
-    readers = sum(1 for items in sets if items)
-    share = [sum(item in items for items in sets) / readers for item in range(N_ITEMS)]
-    surprise = [-math.log2(max(s, 1 / readers)) for s in share]
+    likers = sum(1 for items in sets if items)
+    share = [sum(item in items for items in sets) / likers for item in range(N_ITEMS)]
+    surprise = [-math.log2(max(s, 1 / likers)) for s in share]
     shown = [[item for item in row.tolist() if item >= 0] for row in rankings]
 
     def mean(values):
@@ -148,10 +148,10 @@ def test_utility_is_of_worlds_alone(case):
     assert np.isnan(METRICS["utility"].function(judged)).all()
     rng = np.random.default_rng(3)
     looks = np.linspace(1, 0.5, rankings.shape[1])
-    worth = np.where(rankings >= 0, rng.random(rankings.shape), np.nan)
-    known = replace(judged, worth=worth, looks=looks)
+    utility = np.where(rankings >= 0, rng.random(rankings.shape), np.nan)
+    known = replace(judged, utility=utility, looks=looks)
     got = METRICS["utility"].function(known)
-    for row, values in enumerate(worth):
+    for row, values in enumerate(utility):
         there = ~np.isnan(values)
         if there.any():
             expected = 100 * (values * looks)[there].sum() / looks[there].sum()
@@ -162,7 +162,7 @@ def test_utility_is_of_worlds_alone(case):
     np.testing.assert_array_equal(METRICS["utility"].function(known.only(some)), got[some])
 
 
-def test_a_groups_figure_is_the_mean_of_those_who_have_one(case):
+def test_a_groups_figure_is_the_mean_of_those_composition_have_one(case):
     rankings, relevant, liked = case
     judged = judge(rankings, np.arange(N_USERS), relevant, liked, N_ITEMS)
     for metric in METRICS.values():
@@ -179,12 +179,12 @@ def test_a_groups_figure_is_the_mean_of_those_who_have_one(case):
 
 
 def test_popularity_of_items():
-    assert novelty([[0]], [4], n_readers=4).tolist() == [0.0]
-    assert novelty([[0, 1]], [0, 1], n_readers=8).tolist() == [3.0]  # nobody counts as one
+    assert novelty([[0]], [4], n_users=4).tolist() == [0.0]
+    assert novelty([[0, 1]], [0, 1], n_users=8).tolist() == [3.0]  # nobody counts as one
     assert mean_popularity([[1, -1]], [0.0, 0.25]).tolist() == [0.25]
     assert math.isnan(popularity_lift([], []))
-    with pytest.raises(ValueError, match="n_readers is 0"):
-        novelty([[0]], [4], n_readers=0)
+    with pytest.raises(ValueError, match="n_users is 0"):
+        novelty([[0]], [4], n_users=0)
     with pytest.raises(ValueError, match="item_ids must be -1 to 1"):
         mean_popularity([[2]], [0.0, 0.25])
     with pytest.raises(ValueError, match="expected integers"):

@@ -78,7 +78,7 @@ def test_bands_are_shaded_where_there_is_a_course(
     )
     # slots and mix of two recommenders: an area each, with two edges of five days
     assert sum(area.count("L") >= 9 for area in areas) == 4
-    assert "who of all these days lies within its band at once" in text
+    assert "composition of all these days lies within its band at once" in text
 
 
 def test_a_log_has_a_page(log_result: StudyResult, tmp_path: Path) -> None:

@@ -9,14 +9,14 @@ from pipelines.report.recovery import power_lines, recovery_sections
 
 
 def _study(**columns: Any) -> Any:
-    rows = {"measure": "notes", "detectable": [0.058, 0.194], "seeds_needed": None, "n_seeds": 3}
+    rows = {"measure": "posts", "detectable": [0.058, 0.194], "seeds_needed": None, "n_seeds": 3}
     return SimpleNamespace(power=pl.DataFrame([rows | columns]).explode("detectable"))
 
 
 def test_power_is_an_estimate_and_few_seeds_do_not_plan() -> None:
     (line,) = power_lines(_study())
     assert line == (
-        "Estimated: a who of 5.8 to 19.4 points of notes would be seen in 4 of 5 such studies; "
+        "Estimated: a who of 5.8 to 19.4 points of posts would be seen in 4 of 5 such studies; "
         "run 8 seeds to learn how many 1 point takes."
     )
     (line,) = power_lines(_study(detectable=[0.666, 3.3]))
@@ -33,7 +33,7 @@ def test_recovery_claims_no_more_than_was_shown() -> None:
         return {
             "recommender": "als",
             "mitigation": "none",
-            "measure": "notes",
+            "measure": "posts",
             "event": event,
             "days": None,
             "ci_low": None,

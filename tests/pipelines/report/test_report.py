@@ -53,9 +53,7 @@ def test_world_fits_one_screen(world_result: StudyResult) -> None:
 def test_how_many_gain_and_lose(world_result: StudyResult) -> None:
     """Against the retrain arm, if there is one: the same training seed."""
     lines = _printed(world_result).splitlines()
-    start = lines.index(
-        "To how many are they worth more?  (% of incumbents; with the influx or without)"
-    )
+    start = lines.index("How many users gain, how many lose?  (% of incumbents)")
     shown = {line.split()[0]: line.split()[1:4] for line in lines[start + 2 : start + 4]}
     whole = world_result.wins.filter(pl.col("day").is_null(), measure="utility")
     for recommender, against in (("trending", "control"), ("als", "retrain")):
@@ -71,7 +69,7 @@ def test_how_attention_falls(world_result: StudyResult) -> None:
     (title,) = (line for line in lines if line.startswith("How does incumbents' attention fall?"))
     row = next(line for line in lines[lines.index(title) :] if line.startswith("als"))
     whole = world_result.exposure.filter(
-        pl.col("day").is_null(), recommender="als", measure="gini_notes", cohort="incumbent"
+        pl.col("day").is_null(), recommender="als", measure="gini_posts", cohort="incumbent"
     )
     gini = dict(whole.select("arm", "mean").iter_rows())
     assert f"{100 * gini['control']:.1f} → {100 * gini['influx']:.1f}" in row
@@ -98,7 +96,7 @@ def test_whom_it_strikes_if_asked(world_result: StudyResult, finished: Path) -> 
     assert table[-1] == "The rest is in report.html and groups.csv."
     first = table[2].split()[0]
     row = result.groups.filter(
-        recommender=first, attribute="posts", group="false", measure="notes"
+        recommender=first, attribute="posts", group="false", measure="posts"
     ).row(0, named=True)
     assert table[3].split()[:4] == [
         "posts",
@@ -126,7 +124,7 @@ def test_life_without_and_with_the_influx(world_result: StudyResult) -> None:
     assert table[2].split()[4:] == [f"{100 * rate:.1f}" for rate in shown]
 
 
-def test_life_of_each_who_serves(world_result: StudyResult) -> None:
+def test_life_of_each_composition_serves(world_result: StudyResult) -> None:
     """A world without a topic has no line for it; without newcomers there is a dash."""
     study = world_result.study.model_copy(update={"loop": "closed"})
     life = world_result.life.filter(pl.col("cohort") == "incumbent").with_columns(
@@ -159,10 +157,12 @@ def test_days_one_by_one_where_there_are_enough(world_result: StudyResult) -> No
     assert row[0] == "27"
     spread = [english[name].item() for name in ("mean", "p50", "p90", "top_tenth")]
     assert row[-4:] == [f"{100 * share:.1f}" for share in spread]
-    who = result.drift.filter(recommender="als", day=27, measure="slots_changed").row(0, named=True)
-    band = [f"{100 * who[f'who_band_{edge}']:.1f}" for edge in ("low", "high")]
+    composition = result.drift.filter(recommender="als", day=27, measure="slots_changed").row(
+        0, named=True
+    )
+    band = [f"{100 * composition[f'composition_band_{edge}']:.1f}" for edge in ("low", "high")]
     assert f"[{band[0]}, {band[1]}]" in " ".join(row)
-    assert "".join(lines).count("who of all these days lies within its band at once") == 1
+    assert "".join(lines).count("composition of all these days lies within its band at once") == 1
     assert "†" not in "".join(lines)
     full = _printed(_with_drift(result, "als", saturated=True))
     assert "27 †" in full
@@ -237,13 +237,13 @@ def test_one_seed_has_no_brackets(world_result: StudyResult) -> None:
     ).with_tables(
         drift=world_result.drift.with_columns(
             pl.lit(None, pl.Float64).alias(f"{part}_ci_{edge}")
-            for part in ("total", "volume", "who")
+            for part in ("total", "volume", "composition")
             for edge in ("low", "high")
         ),
         wins=world_result.wins.with_columns(
             pl.lit(None, pl.Float64).alias(f"balance_ci_{edge}") for edge in ("low", "high")
         ),
-        notes=("One seed.",),
+        posts=("One seed.",),
     )
     text = _printed(one)
     assert "there are no intervals" in text
@@ -269,7 +269,7 @@ def test_log_shows_the_placebos(log_result: StudyResult) -> None:
         ),
         ({"p_value": 0.0499}, "their removal is beyond most placebos"),
         (
-            {"p_value": 1.0, "who_ci_high": -0.01},
+            {"p_value": 1.0, "composition_ci_high": -0.01},
             "item_knn: no evidence that newcomers did it; removing as many others moves feeds more",
         ),
         ({"p_value": None}, "item_knn: cannot be told"),
@@ -283,35 +283,35 @@ def test_log_has_a_verdict(
         log = study.log.model_copy(update={"placebo_draws": 99})
         study = study.model_copy(update={"log_": log})
     result = _with_drift(
-        dataclasses.replace(log_result, study=study), "item_knn", "notes", **values
+        dataclasses.replace(log_result, study=study), "item_knn", "posts", **values
     )
     assert words in _printed(result)
 
 
-def test_a_log_s_verdict_and_its_p_are_of_notes(log_result: StudyResult) -> None:
-    result = _with_drift(log_result, "item_knn", "notes", p_value=0.0312, who=0.0471)
-    result = _with_drift(result, "item_knn", p_value=0.777, who=0.123)
+def test_a_log_s_verdict_and_its_p_are_of_posts(log_result: StudyResult) -> None:
+    result = _with_drift(log_result, "item_knn", "posts", p_value=0.0312, composition=0.0471)
+    result = _with_drift(result, "item_knn", p_value=0.777, composition=0.123)
     text = _printed(result)
-    assert "p (notes)" in text
+    assert "p (posts)" in text
     assert "0.031" in next(line for line in text.splitlines() if line.startswith("item_knn  "))
-    assert "all placebos, 4.7 points of drift of notes above their mean" in " ".join(text.split())
+    assert "all placebos, 4.7 points of drift of posts above their mean" in " ".join(text.split())
     assert "0.777" not in text
 
 
 def test_log_says_in_one_sentence_what_holds_of_all(log_result: StudyResult) -> None:
     nothing = _with_drift(
-        _with_drift(log_result, "item_knn", "notes", p_value=0.5), "trending", "notes", p_value=0.3
+        _with_drift(log_result, "item_knn", "posts", p_value=0.5), "trending", "posts", p_value=0.3
     )
     assert "No evidence that newcomers did it, whichever recommender:" in _printed(nothing)
-    one = _with_drift(nothing, "trending", "notes", p_value=0.01)
+    one = _with_drift(nothing, "trending", "posts", p_value=0.01)
     assert "whichever recommender" not in _printed(one)
     assert "item_knn: no evidence that newcomers did it" in _printed(one)
     assert "trending: evidence that newcomers did it" in _printed(one)
-    unmatched = dataclasses.replace(one, notes=("5 newcomers; NOT MATCHED to 5%, so volume …",))
+    unmatched = dataclasses.replace(one, posts=("5 newcomers; NOT MATCHED to 5%, so volume …",))
     assert "the placebos are NOT MATCHED (see the note): volume may explain it" in _printed(
         unmatched
     )
-    calm = dataclasses.replace(nothing, notes=unmatched.notes)
+    calm = dataclasses.replace(nothing, posts=unmatched.posts)
     assert "volume may explain" not in _printed(calm)
 
 
@@ -393,7 +393,7 @@ def test_whereabouts_name_the_run() -> None:
 def test_figures_are_plain() -> None:
     assert number(-0.0001) == "0.0"
     assert number(None) == "–"
-    assert interval({"who": -0.1, "who_ci_low": -0.2, "who_ci_high": 0.0}, "who") == (
-        "-10.0 [-20.0, 0.0]"
-    )
-    assert interval({"who": 0.1, "who_ci_low": None}, "who") == "10.0"
+    assert interval(
+        {"composition": -0.1, "composition_ci_low": -0.2, "composition_ci_high": 0.0}, "composition"
+    ) == ("-10.0 [-20.0, 0.0]")
+    assert interval({"composition": 0.1, "composition_ci_low": None}, "composition") == "10.0"

@@ -81,11 +81,11 @@ def test_metrics_by_day_are_those_of_the_drift_frame(
     client: MlflowClient, runs: dict[str, list[Run]], world_result: StudyResult
 ) -> None:
     als = next(run for run in runs["recommender"] if run.info.run_name == "als")
-    history = client.get_metric_history(als.info.run_id, "drift/incumbent/notes/who")
+    history = client.get_metric_history(als.info.run_id, "drift/incumbent/posts/who")
     rows = world_result.drift.filter(
-        pl.col("recommender") == "als", pl.col("measure") == "notes", pl.col("day").is_not_null()
+        pl.col("recommender") == "als", pl.col("measure") == "posts", pl.col("day").is_not_null()
     )
-    assert {m.step: m.value for m in history} == dict(rows.select("day", "who").iter_rows())
+    assert {m.step: m.value for m in history} == dict(rows.select("day", "composition").iter_rows())
     assert "quality/newcomer/utility" in als.data.metrics
     assert "drift/incumbent/slots_changed/volume_ci_low" in als.data.metrics
 
@@ -151,13 +151,13 @@ def test_wins_groups_and_exposure_are_recorded(world_result: StudyResult, finish
         pl.col("day").is_null(),
         recommender="als",
         arm="influx",
-        measure="gini_notes",
+        measure="gini_posts",
         cohort="newcomer",
     )
-    assert found["exposure/influx/newcomer/gini_notes"] == gini["mean"][0]
-    groups = result.groups.filter(recommender="als", measure="notes", attribute="activity")
+    assert found["exposure/influx/newcomer/gini_posts"] == gini["mean"][0]
+    groups = result.groups.filter(recommender="als", measure="posts", attribute="activity")
     low = groups.filter(pl.col("group").str.starts_with("low: ")).row(0, named=True)
-    assert found[f"groups/activity/{records._plain(low['group'])}/notes/who"] == low["who"]
+    assert found[f"groups/activity/{records._plain(low['group'])}/posts/who"] == low["composition"]
     assert not any(
         name.startswith("groups/")
         for name in (v.name for v in records.child_values(world_result, "als", "none"))
@@ -276,7 +276,7 @@ def test_log_is_recorded_with_its_data(
     study = next(run for run in runs["study"] if run.info.run_name == "tiny_log")
     assert study.inputs.dataset_inputs[0].dataset.name == "tiny_log log"
     knn = next(run for run in runs["recommender"] if run.info.run_name == "item_knn")
-    assert {"headline/slots_changed_p", "headline/notes_p"} <= knn.data.metrics.keys()
+    assert {"headline/slots_changed_p", "headline/posts_p"} <= knn.data.metrics.keys()
     assert "headline/ndcg" in knn.data.metrics
     assert len(runs["seed"]) == 4  # the world's; a log has none
 
@@ -360,15 +360,15 @@ def test_processes_can_make_the_database_at_once(fresh: Path) -> None:
 
 def test_what_is_no_number_is_left_out(world_result: StudyResult) -> None:
     rows = world_result.per_user.with_columns(
-        notes=pl.lit(float("nan")), jaccard=pl.lit(float("inf")), topic=pl.lit(None, pl.Float64)
+        posts=pl.lit(float("nan")), jaccard=pl.lit(float("inf")), topic=pl.lit(None, pl.Float64)
     )
     names = {value.name.rpartition("/")[2] for value in records.seed_values(rows)}
-    assert not names & {"notes", "jaccard", "topic"}
+    assert not names & {"posts", "jaccard", "topic"}
     assert "slots_changed" in names
 
 
 def test_names_are_what_mlflow_takes(world_result: StudyResult) -> None:
-    rows = world_result.per_user.rename({"notes": "odd @ name/../x", "topic": "language:xx"})
+    rows = world_result.per_user.rename({"posts": "odd @ name/../x", "topic": "language:xx"})
     names = {value.name for value in records.seed_values(rows)}
     assert "mean/influx/incumbent/language_xx" in names
     assert "mean/influx/incumbent/odd_name_.._x" in names

@@ -100,7 +100,7 @@ def clicking_log(seed, less, people=400):
 
 
 @pytest.mark.parametrize("less", [0.5, 0.8])
-def test_who_clicks_less_is_not_left_out_for_it(less):
+def test_composition_clicks_less_is_not_left_out_for_it(less):
     """20 logs: the told difference is the true one, and its interval holds it.
 
     Likes demanded after the arrival too had told .4 of .8 and less, and held it in 0 of 20.
@@ -121,7 +121,7 @@ def test_who_clicks_less_is_not_left_out_for_it(less):
     assert held >= 17  # at 95 %, fewer have a chance of 1.6 %
 
 
-def test_who_is_lost_to_a_mix_is_counted_by_third():
+def test_composition_is_lost_to_a_mix_is_counted_by_third():
     found = view(*clicking_log(0, 0.9, people=900)[:1], least=5)
     row = found.table.filter(~pl.col("check"), outcome="topic").row(0, named=True)
     lost = [
@@ -138,7 +138,7 @@ def test_who_is_lost_to_a_mix_is_counted_by_third():
     assert rate["n_high"] == row["n_high"] + row["lost_high"]
 
 
-def test_who_sees_nothing_afterwards_has_no_rate():
+def test_composition_sees_nothing_afterwards_has_no_rate():
     own, kind, _, _ = clicking_log(1, 0.0, people=900)
     gone = np.flatnonzero(kind == 2)[::3]
     events = own.log.dense
@@ -184,7 +184,7 @@ def test_what_changed_before_is_no_effect_of_newcomers():
     found = view(own_log(1, topic_before=1.0, incumbents=900))
     check = found.table.filter(pl.col("check"), pl.col("outcome") == "topic").row(0, named=True)
     assert check["p_value"] < 0.001
-    assert any("the check fails for topic" in note for note in found.notes)
+    assert any("the check fails for topic" in post for post in found.notes)
 
 
 def test_newcomers_and_bystanders_are_not_compared():
@@ -224,14 +224,14 @@ def test_no_view_and_why(change, reason):
 def test_no_view_of_too_few():
     assert (
         "too few incumbents have 40 likes in each of two windows"
-        in view(own_log(5), least=40).notes[0]
+        in view(own_log(5), least=40).posts[0]
     )
 
 
 def test_no_view_without_times_or_anything_to_compare():
     log = InteractionLog.from_frames({"user_id": [1, 2], "item_id": [7, 8]})
     nobody = np.zeros(2, dtype=np.bool_)
-    assert "the log has no times" in view(DatedLog(log, nobody, ARRIVED)).notes[0]
+    assert "the log has no times" in view(DatedLog(log, nobody, ARRIVED)).posts[0]
     clicks = own_log(6).log
     clicks = clicks.only((clicks.dense["weight"] > 0).to_numpy())
     found = view(DatedLog(clicks, np.zeros(clicks.n_users, dtype=np.bool_), ARRIVED), {})

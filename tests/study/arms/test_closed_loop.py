@@ -60,17 +60,25 @@ def test_a_study_runs_from_config_to_estimates(result):
     assert result.study.loop == "closed"
     assert result.drift["recommender"].unique(maintain_order=True).to_list() == NAMES
     assert set(result.drift["day"].to_list()) == {None, 1, 2}
-    for column in ("influx", "placebo", "total", "volume", "who", "who_ci_low", "who_ci_high"):
+    for column in (
+        "influx",
+        "placebo",
+        "total",
+        "volume",
+        "composition",
+        "composition_ci_low",
+        "composition_ci_high",
+    ):
         assert result.drift[column].null_count() == 0
     drift = result.drift
     np.testing.assert_allclose(drift["total"], drift["influx"] - drift["retrain"], atol=1e-12)
-    np.testing.assert_allclose(drift["volume"] + drift["who"], drift["total"], atol=1e-12)
+    np.testing.assert_allclose(drift["volume"] + drift["composition"], drift["total"], atol=1e-12)
     assert (result.timings["serve_s"] >= 0).all()
 
 
 def test_a_closed_loop_drifts(result):
-    notes = result.drift.filter(pl.col("measure") == "notes", pl.col("day").is_null())
-    assert notes["influx"].is_between(0.01, 1).all()
+    posts = result.drift.filter(pl.col("measure") == "posts", pl.col("day").is_null())
+    assert posts["influx"].is_between(0.01, 1).all()
 
 
 def test_each_recommender_has_a_life_of_its_own(study, result):
@@ -101,7 +109,7 @@ def test_retrain_is_an_arm_only_where_a_seed_trains(result, name):
     rows = result.per_user.filter(pl.col("recommender") == name)
     arms = {"control", "influx", "placebo"} | ({"retrain"} if name == "als" else set())
     assert set(rows["arm"].unique()) == arms
-    retrain = result.drift.filter(pl.col("recommender") == name, pl.col("measure") == "notes")
+    retrain = result.drift.filter(pl.col("recommender") == name, pl.col("measure") == "posts")
     if name == "als":
         assert (retrain["retrain"] > 0).all()
     else:
@@ -141,7 +149,7 @@ def test_newcomers_rows_are_their_own(study, name):
     assert theirs["user_id"].to_list() == users.tolist()
     served = simulation.morning(2).served
     feeds = served.feeds[[np.flatnonzero(served.users == user)[0] for user in users]]
-    english = ((simulation.notes.language[feeds] == 1) & (feeds >= 0)).sum(axis=1)
+    english = ((simulation.posts.language[feeds] == 1) & (feeds >= 0)).sum(axis=1)
     shares = english / np.maximum((feeds >= 0).sum(axis=1), 1)
     filled = (feeds >= 0).any(axis=1)
     np.testing.assert_allclose(theirs["language:en"].to_numpy()[filled], shares[filled])
@@ -168,9 +176,9 @@ def test_without_newcomers_the_total_is_exactly_nothing(seed):
     assert result.per_user.filter(pl.col("cohort") == "newcomer").is_empty()
 
 
-def test_newcomers_who_never_come_make_a_total_of_exactly_nothing():
+def test_newcomers_composition_never_come_make_a_total_of_exactly_nothing():
     result = run(load_study(CONFIG, ["world.influx.arrivals=[0,0,0,1]", "seeds=1"]))
-    for part in ("total", "volume", "who"):
+    for part in ("total", "volume", "composition"):
         assert result.drift[part].to_list() == [0.0] * result.drift.height
 
 
@@ -222,7 +230,7 @@ def test_recommenders_make_different_logs(study):
     assert not events[0].equals(events[1])
 
 
-def test_who_learns_from_impressions_is_given_them(monkeypatch):
+def test_composition_learns_from_impressions_is_given_them(monkeypatch):
     """The ranker's log holds what was shown and not clicked; that of als does not."""
     held = {}
     for kind in (Ranker, ALS):
@@ -252,9 +260,9 @@ def test_the_oracle_serves_beside_mitigated_recommenders():
         pl.col("arm") == "influx",
         pl.col("cohort") == "incumbent",
     )
-    worth = {
+    utility = {
         (row["recommender"], row["mitigation"]): row["mean"]
         for row in headline.iter_rows(named=True)
     }
-    assert set(worth) == {("trending", "none"), ("trending", "cap"), ("oracle", "none")}
-    assert worth["oracle", "none"] > 1.5 * worth["trending", "none"]
+    assert set(utility) == {("trending", "none"), ("trending", "cap"), ("oracle", "none")}
+    assert utility["oracle", "none"] > 1.5 * utility["trending", "none"]

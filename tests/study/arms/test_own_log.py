@@ -69,14 +69,14 @@ def write_log(folder, *, different, times=True, seed=0):
 @pytest.mark.parametrize("times", [True, False])
 def test_a_planted_cause_is_found(tmp_path, times):
     result = run(load_study(write_log(tmp_path, different=True, times=times)))
-    notes = result.drift.filter(pl.col("measure") == "notes")
-    assert (notes["p_value"] == 1 / 40).all()
-    assert (notes["who_ci_low"] > 0).all()
-    np.testing.assert_allclose(notes["volume"] + notes["who"], notes["total"], atol=1e-12)
-    assert set(result.drift["measure"]) >= {"notes", "format", "format:video", "ndcg", "recall"}
+    posts = result.drift.filter(pl.col("measure") == "posts")
+    assert (posts["p_value"] == 1 / 40).all()
+    assert (posts["composition_ci_low"] > 0).all()
+    np.testing.assert_allclose(posts["volume"] + posts["composition"], posts["total"], atol=1e-12)
+    assert set(result.drift["measure"]) >= {"posts", "format", "format:video", "ndcg", "recall"}
     assert "newcomer_slots" not in result.drift["measure"].to_list()  # creators are not known
     assert result.summary.filter(pl.col("measure") == "ndcg")["mean"].is_between(0, 1).all()
-    assert any("p cannot be below 0.025" in note for note in result.notes)
+    assert any("p cannot be below 0.025" in post for post in result.notes)
 
 
 def test_newcomers_like_anybody_are_not_accused(tmp_path):
@@ -89,7 +89,7 @@ def test_newcomers_like_anybody_are_not_accused(tmp_path):
     for seed in range(16):
         config = write_log(tmp_path, different=False, seed=seed)
         drift = run(load_study({**config, "recommenders": ["item_knn"]})).drift
-        small += drift.filter(pl.col("measure") == "notes")["p_value"].item() <= 0.05
+        small += drift.filter(pl.col("measure") == "posts")["p_value"].item() <= 0.05
     assert small <= 4
 
 
@@ -123,8 +123,8 @@ def test_placebo_summary_is_the_mean_over_draws(tmp_path):
     cell = (pl.col("recommender") == "ease") & (pl.col("arm") == "placebo")
     rows = result.per_user.filter(cell)
     assert rows["draw"].n_unique() == 39
-    mean = result.summary.filter(cell, pl.col("measure") == "notes")["mean"].item()
-    assert mean == pytest.approx(rows["notes"].mean(), abs=1e-12)
+    mean = result.summary.filter(cell, pl.col("measure") == "posts")["mean"].item()
+    assert mean == pytest.approx(rows["posts"].mean(), abs=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -210,16 +210,16 @@ def test_a_wave_is_found_and_its_part_in_the_feeds(wave):
     assert result.arrived == date(2025, 2, 20)  # day 50
     assert result.wave.found
     assert result.arrivals.filter("wave").height >= 2
-    knn = result.drift.filter(pl.col("measure") == "notes", pl.col("recommender") == "item_knn")
+    knn = result.drift.filter(pl.col("measure") == "posts", pl.col("recommender") == "item_knn")
     assert knn["p_value"].item() == 1 / 40
     assert result.notes[1].startswith("auto: arrivals rise on 2025-02-20. By the day, ")
-    assert any("Newcomers: " in note for note in result.notes)
+    assert any("Newcomers: " in post for post in result.notes)
     assert set(result.exposed["outcome"]) == {"topic", "click rate"}
     assert result.exposed["check"].to_list().count(True) == 2
-    assert any("parallel trends" in note for note in result.notes)
+    assert any("parallel trends" in post for post in result.notes)
 
 
-def test_who_came_later_is_not_measured_and_in_no_placebo(wave):
+def test_composition_came_later_is_not_measured_and_in_no_placebo(wave):
     log = {**wave["log"], "newcomers": {"first_seen": {"from": "2025-02-20", "to": "2025-02-22"}}}
     study = load_study({**wave, "log": log, "evaluation": {"k": 8, "panel": 280}})
     arms = Sources(study).log
@@ -248,10 +248,10 @@ def test_exact_removal_stands_beside_retraining(wave, few, monkeypatch):
     assert row["largest_difference"] < 1e-12
     assert (row["slots"], row["slots_that_differ"]) == (800, 0)
     assert row["draws_by_removal"] == (few > 0)
-    (note,) = (note for note in result.notes if "exact removal" in note)
+    (post,) = (post for post in result.notes if "exact removal" in post)
     way = "exact removal" if few else "retraining, which costs less here"
-    assert "agrees with retraining: largest |ΔB| " in note
-    assert f"0 of 800 slots differ. Placebo groups by {way}." in note
+    assert "agrees with retraining: largest |ΔB| " in post
+    assert f"0 of 800 slots differ. Placebo groups by {way}." in post
     monkeypatch.setattr(ease, "_FEW", 100.0 - few)
     again = run(load_study(wave))
     assert_frame_equal(again.drift, result.drift, abs_tol=1e-9)
@@ -261,7 +261,7 @@ def test_two_models_that_memory_does_not_hold_are_not_compared(wave):
     small = {"kind": "ease", "memory_gb": 2e-4}  # 80 items take 1.4e-4
     result = run(load_study({**wave, "recommenders": [small]}))
     assert result.removals.is_empty()
-    assert any("ease: exact removal is not checked" in note for note in result.notes)
+    assert any("ease: exact removal is not checked" in post for post in result.notes)
 
 
 def test_disagreement_is_said(wave, monkeypatch):
@@ -272,9 +272,9 @@ def test_disagreement_is_said(wave, monkeypatch):
         EASE, "removed", lambda self, m, log, users: real(self, m, m.log, users[:5])
     )
     result = run(load_study({**wave, "recommenders": ["ease"]}))
-    (note,) = (note for note in result.notes if "exact removal" in note)
-    assert "does NOT agree with retraining" in note
-    assert "raise regularization" in note
+    (post,) = (post for post in result.notes if "exact removal" in post)
+    assert "does NOT agree with retraining" in post
+    assert "raise regularization" in post
 
 
 def test_real_log_without_a_wave_is_refused():
@@ -305,12 +305,12 @@ def test_real_logs(name):
         [*paths, "log.placebo_draws=20", "log.min_item_events=40", "evaluation.panel=200"],
     )
     result = run(study)
-    notes = result.drift.filter(pl.col("measure") == "notes")
-    assert notes.height == 3
-    assert notes["influx"].is_between(0, 1).all()
-    assert (notes["p_value"] >= 1 / 21).all()
+    posts = result.drift.filter(pl.col("measure") == "posts")
+    assert posts.height == 3
+    assert posts["influx"].is_between(0, 1).all()
+    assert (posts["p_value"] >= 1 / 21).all()
     # removing anybody's data moves feeds: the placebo is far from 0 where feeds are personal
-    personal = notes.filter(pl.col("recommender") != "trending")
+    personal = posts.filter(pl.col("recommender") != "trending")
     assert (personal["placebo"] > 0.05).all()
     ndcg = result.summary.filter(pl.col("measure") == "ndcg", pl.col("arm") == "full")
     assert (ndcg["mean"] > 0.01).all()
@@ -337,8 +337,8 @@ def test_mitigations_of_a_log(tmp_path):
         ("als", "ensemble"),
     ]
     assert result.front.is_empty()  # there is no worth to hold against drift
-    notes = result.drift.filter(pl.col("measure") == "notes")
-    assert notes.select("influx", "placebo", "retrain").null_count().sum_horizontal().item() == 0
+    posts = result.drift.filter(pl.col("measure") == "posts")
+    assert posts.select("influx", "placebo", "retrain").null_count().sum_horizontal().item() == 0
 
 
 @pytest.mark.parametrize("kind", ["warm_start", "anchor", "frozen", "calibrated"])

@@ -11,8 +11,8 @@ from recsys.measures.items import creators_of, sizes_of
 from recsys.measures.rows import KEYS
 from recsys.study.tables.attention import exposure_summary
 from recsys.world.people.behaviour import examination
-from recsys.world.people.notes import draw_follows
 from recsys.world.people.population import draw_incumbents
+from recsys.world.people.posts import draw_follows
 from recsys.world.simulate import simulate_arms
 from tests.kit.small_study import CONFIG
 
@@ -59,7 +59,7 @@ def test_exposure_of_a_study(result):
     of = {(r["recommender"], r["measure"]): r["mean"] for r in means.iter_rows(named=True)}
     # one list for all is less even, and more alike, than lists of one's own
     assert of["trending", "homogenisation"] > of["als", "homogenisation"]
-    assert of["trending", "gini_notes"] > of["als", "gini_notes"]
+    assert of["trending", "gini_posts"] > of["als", "gini_posts"]
     assert of["trending", "coverage"] < of["als", "coverage"]
     bounded = result.exposure.filter(pl.col("measure") != "popularity_lift")["mean"]
     assert bounded.is_between(0, 1).all()
@@ -82,10 +82,10 @@ def test_exposure_by_creator_size_by_hand():
     examine = examination(world.platform, 8)
     for cohort in ("incumbent", "newcomer"):
         feeds = result.feeds.filter(arm="influx", recommender="als", cohort=cohort)
-        creator = simulation.notes.creator[feeds["item_id"].to_numpy()]
+        creator = simulation.posts.creator[feeds["item_id"].to_numpy()]
         looks = np.bincount(creator, examine[feeds["rank"].to_numpy() - 1], minlength=330)
         there = np.zeros(330, dtype=bool)
-        there[simulation.notes.creator[simulation.candidates(1)]] = True
+        there[simulation.posts.creator[simulation.candidates(1)]] = True
         there[people.n :] = False  # newcomers are not ranked
         ranked = np.flatnonzero(there)
         of = {

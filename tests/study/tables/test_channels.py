@@ -47,7 +47,7 @@ def headline(frame, **chosen):
     return frame.filter(pl.col("day").is_null(), **chosen)
 
 
-def test_parts_sum_to_who(result):
+def test_parts_sum_to_composition(result):
     """The same who as the study's own arms, which are simulated apart."""
     for measure in ("language_format", "newcomer_share"):
         total = headline(result.channels, measure=measure, part="total").row(0, named=True)
@@ -56,8 +56,8 @@ def test_parts_sum_to_who(result):
         assert total["n_users"] == drift["n_users"] == 40
         assert parts["channel"].to_list() == list(GATES)
         assert parts["mean"].sum() == pytest.approx(total["mean"], abs=1e-12)
-        assert total["mean"] == pytest.approx(drift["who"], abs=1e-12)
-        assert total["ci_low"] == pytest.approx(drift["who_ci_low"], abs=1e-12)
+        assert total["mean"] == pytest.approx(drift["composition"], abs=1e-12)
+        assert total["ci_low"] == pytest.approx(drift["composition_ci_low"], abs=1e-12)
         assert abs(total["mean"]) > 0.001
 
 
@@ -71,7 +71,7 @@ def test_days_too_are_split(result):
 def test_the_frames_are_as_documented(result):
     keys = ["recommender", "mitigation", "arm", "gates", "seed", "day", "user_id"]
     assert result.games.columns == [*keys, *RUNGS]
-    assert result.games.height == 2 * 31 * 2 * 3 * 40  # arms, gates, seeds, days, readers
+    assert result.games.height == 2 * 31 * 2 * 3 * 40  # arms, gates, seeds, days, users
     assert result.games["gates"].n_unique() == COALITIONS - 1
     assert set(result.channels["measure"]) <= set(result.measures["measure"])  # with formulas
     counts = result.channels.group_by("part").agg(pl.col("channel").n_unique())
@@ -131,7 +131,7 @@ def test_channels_need_a_closed_loop(change):
         recsys.load_study(content, ["seeds=1"])
 
 
-def test_readers_without_a_value_in_some_world_do_not_count(result):
+def test_users_without_a_value_in_some_world_do_not_count(result):
     """Else parts would be means over others than the total is."""
     first = (pl.col("user_id") == result.games["user_id"][0]) & (pl.col("seed") == 0)
     one = first & (pl.col("gates").cast(pl.String) == "supply")
@@ -152,7 +152,7 @@ def test_an_incomplete_set_of_worlds_is_refused(result):
 def test_planted_values_are_split_as_they_were_planted():
     """Each open gate adds its own amount to the influx, two of them something together."""
     rng = np.random.default_rng(3)
-    worth = dict(zip(GATES, (0.10, 0.05, 0.02, 0.0, -0.03), strict=True))
+    utility = dict(zip(GATES, (0.10, 0.05, 0.02, 0.0, -0.03), strict=True))
     rows = []
     for coalition in range(1, COALITIONS):
         gates = gates_of(coalition)
@@ -161,7 +161,7 @@ def test_planted_values_are_split_as_they_were_planted():
             for seed in range(4):
                 luck = rng.normal(0, 0.2)  # shared by the arms: pairing takes it out
                 for arm in ("influx", "placebo"):
-                    effect = sum(worth[gate] for gate in gates) + both
+                    effect = sum(utility[gate] for gate in gates) + both
                     value = luck + effect * (arm == "influx")
                     rows.append((arm, name_of(coalition), seed, None, user, value))
     schema = ["arm", "gates", "seed", "day", "user_id", "language_format"]
@@ -173,7 +173,7 @@ def test_planted_values_are_split_as_they_were_planted():
     )
     found = channels(frame)
     of = {(row["part"], row["channel"]): row["mean"] for row in found.iter_rows(named=True)}
-    assert of["total", "all"] == pytest.approx(sum(worth.values()) + 0.04)
+    assert of["total", "all"] == pytest.approx(sum(utility.values()) + 0.04)
     assert of["shapley", "supply"] == pytest.approx(0.10 + 0.02)
     assert of["shapley", "behaviour"] == pytest.approx(-0.03)
     assert of["first_in", "training"] == pytest.approx(0.05)

@@ -14,7 +14,7 @@ ARMS = ("control", "influx", "placebo")
 DAYS = (1, 2, 4, 8, 13)
 
 
-def per_user(influx, placebo, measure="notes"):
+def per_user(influx, placebo, measure="posts"):
     """Rows of a measure from float (days, users, seeds); the headline is the mean over days."""
     frames = []
     for arm, y in {
@@ -24,7 +24,7 @@ def per_user(influx, placebo, measure="notes"):
     }.items():
         for day, values in zip((None, *DAYS), (y.mean(axis=0), *y), strict=True):
             users, seeds = np.indices(values.shape)
-            drift = arm == "control" and measure == "notes"
+            drift = arm == "control" and measure == "posts"
             frames.append(
                 pl.DataFrame(
                     {
@@ -66,8 +66,8 @@ def test_bands_hold_on_all_days_at_once():
     banded, single = 0, 0
     for _ in range(150):
         days = drift_of_world(per_user(*drawn(rng)), ARMS).filter(pl.col("day").is_not_null())
-        banded += ((days["who_band_low"] > 0) | (days["who_band_high"] < 0)).any()
-        single += ((days["who_ci_low"] > 0) | (days["who_ci_high"] < 0)).any()
+        banded += ((days["composition_band_low"] > 0) | (days["composition_band_high"] < 0)).any()
+        single += ((days["composition_ci_low"] > 0) | (days["composition_ci_high"] < 0)).any()
     assert banded <= 14  # 5 % of 150 are 7.5; more than 14 has a chance below 1 %
     assert single > banded
 
@@ -75,16 +75,16 @@ def test_bands_hold_on_all_days_at_once():
 def test_bands_are_of_days_alone_and_wider():
     drift = drift_of_world(per_user(*drawn(np.random.default_rng(1))), ARMS)
     headline, days = drift.filter(pl.col("day").is_null()), drift.filter(pl.col("day") > 0)
-    assert headline["who_band_low"].item() is None
-    assert (days["who_band_low"] < days["who_ci_low"]).all()
-    assert (days["who_band_high"] > days["who_ci_high"]).all()
+    assert headline["composition_band_low"].item() is None
+    assert (days["composition_band_low"] < days["composition_ci_low"]).all()
+    assert (days["composition_band_high"] > days["composition_ci_high"]).all()
 
 
 def test_power_is_that_of_the_headline():
     influx, placebo = (y / 9 for y in drawn(np.random.default_rng(2), effect=0.05))
     row = power_of_world(per_user(influx, placebo), ARMS).row(0, named=True)
     y = (influx - placebo).mean(axis=0)
-    assert row["who"] == pytest.approx(y.mean())
+    assert row["composition"] == pytest.approx(y.mean())
     assert row["margin"] == 0.01
     needed = float(seeds_needed(y, 0.01))
     assert np.isfinite(needed)
@@ -191,7 +191,7 @@ def test_one_measure_of_a_log_is_found_among_many():
     planted = pl.when(pl.col("arm") == "influx").then(0.1).otherwise(0.0)
     rows = rows.with_columns(pl.col("creators", "ndcg") + planted)
     drift = drift_of_log(rows, 0.1, primaries_of_log(["topic"]))
-    rest = drift.filter(~pl.col("measure").is_in(["notes", "topic", "ndcg"]))
+    rest = drift.filter(~pl.col("measure").is_in(["posts", "topic", "ndcg"]))
     assert rest.height == len(names) - 2 >= 11
     by_holm = dict(zip(rest["measure"], holm(rest["p_value"]), strict=True))
     found = {row["measure"]: row for row in drift.iter_rows(named=True)}
@@ -199,14 +199,14 @@ def test_one_measure_of_a_log_is_found_among_many():
     assert by_holm["creators"] > 0.05
     assert (rest["p_adjusted"] >= rest["p_value"]).all()
     assert rest.filter(pl.col("measure") != "creators")["p_adjusted"].min() > 0.05
-    for name in ("notes", "topic", "ndcg"):
+    for name in ("posts", "topic", "ndcg"):
         assert found[name]["p_adjusted"] == found[name]["p_value"]
     assert found["ndcg"]["p_value"] == 1 / 200
 
 
 def test_what_ties_with_all_placebos_is_not_found():
     """Widening must not break ties in favour of the claim, for many measures either."""
-    rows = of_log(np.random.default_rng(7), ["notes", "creators", "jaccard"], draws=39)
+    rows = of_log(np.random.default_rng(7), ["posts", "creators", "jaccard"], draws=39)
     same = pl.when(pl.col("arm") == "placebo", pl.col("draw") > 2).then(0.0)
     rows = rows.with_columns(same.otherwise("creators").alias("creators"))
     rows = rows.with_columns(
@@ -217,5 +217,5 @@ def test_what_ties_with_all_placebos_is_not_found():
 
 
 def test_drift_of_nobody_has_columns():
-    rows = of_log(np.random.default_rng(8), ["notes"], draws=2)
+    rows = of_log(np.random.default_rng(8), ["posts"], draws=2)
     assert drift_of_log(rows.clear(), 0.1).columns == drift_of_log(rows, 0.1).columns

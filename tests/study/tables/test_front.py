@@ -14,9 +14,9 @@ def per_user(changes, recommender="als", noise=0.001):
     """Headline rows: values by arm and cohort, with a mitigation's changes to the influx arm."""
     rng = np.random.default_rng(0)
     luck = {
-        key: rng.normal(0, 0.02, (USERS, SEEDS)) for key in ("notes", "utility", "newcomer_share")
+        key: rng.normal(0, 0.02, (USERS, SEEDS)) for key in ("posts", "utility", "newcomer_share")
     }
-    base = {"notes": 0.4, "utility": 0.2, "newcomer_share": 0.05}
+    base = {"posts": 0.4, "utility": 0.2, "newcomer_share": 0.05}
     rows = []
     for mitigation, change in {"none": {}, **changes}.items():
         own = rng.normal(0, noise, (USERS, SEEDS))
@@ -30,7 +30,7 @@ def per_user(changes, recommender="als", noise=0.001):
                         if arm == "influx":
                             key = "newcomers_utility" if cohort == "newcomer" else "utility"
                             values["utility"] += change.get(key, 0) + own[user, seed]
-                            values["notes"] += 0.1 + change.get("drift", 0) + own[user, seed]
+                            values["posts"] += 0.1 + change.get("drift", 0) + own[user, seed]
                             values["newcomer_share"] += change.get("share", 0) + own[user, seed]
                         rows.append(
                             {
@@ -62,11 +62,11 @@ def test_what_is_better_and_no_worse_dominates():
     assert ("calm", "none") not in pairs
 
 
-def test_less_noise_is_worth_something_too():
-    """Steady: readers see less change in all, if more of it beyond the noise."""
+def test_less_noise_is_utility_something_too():
+    """Steady: users see less change in all, if more of it beyond the noise."""
     rows = per_user({"steady": {"drift": -0.05}})
     retrained = (pl.col("mitigation") == "steady") & (pl.col("arm") == "retrain")
-    steady = rows.with_columns(notes=pl.col("notes") - 0.2 * retrained)
+    steady = rows.with_columns(posts=pl.col("posts") - 0.2 * retrained)
     assert dominated(steady).is_empty()
     assert found(dominated(rows)) == {("none", "steady"): "drift_total, drift_with_noise"}
 

@@ -29,7 +29,7 @@ def per_user(curve, seeds=SEEDS, noise=0.02, luck=0.005, seed=0):
                     {
                         "seed": at.ravel(),
                         "user_id": users.ravel(),
-                        "notes": np.full(users.size, np.nan) if y is None else y.ravel(),
+                        "posts": np.full(users.size, np.nan) if y is None else y.ravel(),
                     }
                 ).select(
                     pl.lit("als").alias("recommender"),
@@ -40,7 +40,7 @@ def per_user(curve, seeds=SEEDS, noise=0.02, luck=0.005, seed=0):
                     pl.lit(int(day), pl.Int32).alias("day"),
                     pl.lit("incumbent").alias("cohort"),
                     "user_id",
-                    "notes",
+                    "posts",
                 )
             )
     return pl.concat(frames)

@@ -81,18 +81,21 @@ def test_placebo_groups_are_compared_one_by_one():
     assert row["balance_ci_low"] is row["balance_ci_high"] is None
 
 
-def test_nobody_wins_against_placebos_who_are_no_different():
+def test_nobody_wins_against_placebos_composition_are_no_different():
     """Mostly zeros, 40 groups like the whole: wins less losses is 0, give or take its error.
 
     Against the mean of the groups it is -.097 in this law.
     """
     rng = np.random.default_rng(5)
-    worth = (rng.normal(-1.5, 1, (1000, 1)) + rng.normal(0, 0.3, (1000, 42)) > 0).astype(float)
+    utility = (rng.normal(-1.5, 1, (1000, 1)) + rng.normal(0, 0.3, (1000, 42)) > 0).astype(float)
     frame = pl.concat(
         [
-            rows("full", 0, worth[:, 0].tolist()),
-            rows("influx", 0, worth[:, 1].tolist()),
-            *(rows("placebo", 0, worth[:, draw + 1].tolist(), draw=draw) for draw in range(1, 41)),
+            rows("full", 0, utility[:, 0].tolist()),
+            rows("influx", 0, utility[:, 1].tolist()),
+            *(
+                rows("placebo", 0, utility[:, draw + 1].tolist(), draw=draw)
+                for draw in range(1, 41)
+            ),
         ]
     )
     found = {row["against"]: row for row in wins_of(frame).iter_rows(named=True)}
@@ -119,11 +122,11 @@ def test_signs_that_are_all_equal_have_no_interval(gain):
 
 def test_a_balance_ends_at_all_and_none():
     """Seeds that contradict each other say little, but no more than that all may win or lose."""
-    worth = {0: [0.4] * 11 + [0.2], 1: [0.2] * 12}
+    utility = {0: [0.4] * 11 + [0.2], 1: [0.2] * 12}
     frame = pl.concat(
         [
             *(rows("control", seed, [0.3] * 12) for seed in (0, 1)),
-            *(rows("influx", seed, worth[seed]) for seed in (0, 1)),
+            *(rows("influx", seed, utility[seed]) for seed in (0, 1)),
         ]
     )
     (row,) = wins_of(frame).iter_rows(named=True)
@@ -159,7 +162,7 @@ def test_groups_are_traced_to_their_users(result):
         "level",
     ]
     for attribute in ("skill", "main_topic", "posts"):
-        of = result.groups.filter(attribute=attribute, measure="notes", recommender="als")
+        of = result.groups.filter(attribute=attribute, measure="posts", recommender="als")
         assert of["n_users"].sum() == panel.height
     topic = panel["main_topic"][0]
     ids = panel.filter(main_topic=topic)["user_id"]

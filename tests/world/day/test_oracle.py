@@ -1,4 +1,4 @@
-"""The oracle: nobody serves what readers like better."""
+"""The oracle: nobody serves what users like better."""
 
 import numpy as np
 import polars as pl
@@ -35,7 +35,7 @@ def test_best_of_against_a_slow_reference():
     ends = np.cumsum([len(items) for items in seen])
     shown = Seen(np.append(0, ends[:-1]), ends, np.concatenate(seen).astype(np.int32))
     users = rng.permutation(100)
-    notes, values = best_of(
+    posts, values = best_of(
         lambda rows, shown: np.take_along_axis(chance[rows], shown, 1).copy(),
         users,
         8,
@@ -46,7 +46,7 @@ def test_best_of_against_a_slow_reference():
     for row, user in enumerate(users):
         left = [n for n in range(30) if candidates[n] and n not in seen[user]]
         expected = sorted(left, key=lambda n: (-chance[user, n], keys[n]))[:8]
-        assert notes[row].tolist() == expected + [-1] * (8 - len(expected))
+        assert posts[row].tolist() == expected + [-1] * (8 - len(expected))
         np.testing.assert_array_equal(values[row, : len(expected)], chance[user, expected])
         assert np.isnan(values[row, len(expected) :]).all()
 
@@ -66,17 +66,19 @@ def test_it_serves_in_the_order_of_the_truth(seeing):
     assert personal.mean() > 0.5
 
 
-def test_nobody_is_shown_better_notes():
+def test_nobody_is_shown_better_posts():
     """Clicks expected per look, by the twin's truth: every recommender's feeds are worth less."""
     names = ("control", "influx")
     worlds = house_worlds(WORLD, Evaluation(days=(DAY,), k=10, panel=60), names, 3)
-    worth = {}
+    utility = {}
     for name, rankings in {"oracle": TrueRankings(), **CHEAP}.items():
         rows = measure(OpenLoop(worlds, names, (name, "none"), rankings)).per_user
         control = rows.filter(arm="control", cohort="incumbent")
-        worth[name] = control["utility"].mean()
-    assert max(worth, key=worth.get) == "oracle"
-    assert worth["oracle"] > 1.2 * max(value for name, value in worth.items() if name != "oracle")
+        utility[name] = control["utility"].mean()
+    assert max(utility, key=utility.get) == "oracle"
+    assert utility["oracle"] > 1.2 * max(
+        value for name, value in utility.items() if name != "oracle"
+    )
 
 
 CHEAP = {
@@ -113,7 +115,7 @@ def log_study():
 @pytest.mark.parametrize("loop", ["open", "closed"])
 def test_a_study_has_it_as_a_row(loop):
     world = WORLD.model_dump(
-        mode="json", exclude={"influx", "platform", "population", "notes", "behaviour", "start"}
+        mode="json", exclude={"influx", "platform", "population", "posts", "behaviour", "start"}
     )
     study = recsys.load_study(
         {
@@ -127,6 +129,6 @@ def test_a_study_has_it_as_a_row(loop):
     )
     result = recsys.run(study)
     assert result.drift["recommender"].unique().sort().to_list() == ["oracle", "trending"]
-    worth = result.per_user.filter(arm="control", cohort="incumbent")
-    means = dict(worth.group_by("recommender").agg(pl.col("utility").mean()).iter_rows())
+    utility = result.per_user.filter(arm="control", cohort="incumbent")
+    means = dict(utility.group_by("recommender").agg(pl.col("utility").mean()).iter_rows())
     assert means["oracle"] > 1.2 * means["trending"]

@@ -10,7 +10,7 @@ from recsys.core.noise import Stream, moment, philox
 from recsys.logs.schema import KINDS
 from recsys.world.people import behaviour
 from recsys.world.people.behaviour import Conditions, examination, scroll_depth, solve_intercept
-from recsys.world.people.readers import Readers
+from recsys.world.people.user_states import UserStates
 
 KIND = list(KINDS.categories)
 AFTER_A_CLICK = (
@@ -27,13 +27,13 @@ AFTER_A_CLICK = (
 
 @pytest.fixture(scope="module")
 def served(arms):
-    """Some feeds of the influx arm's notes, with holes at the end."""
+    """Some feeds of the influx arm's posts, with holes at the end."""
     influx = arms["influx"]
     rng = np.random.default_rng(0)
     users = rng.permutation(influx.people.n)[:60].astype(np.int64)
-    feeds = rng.integers(0, influx.notes.n, (60, 12)).astype(np.int32)
+    feeds = rng.integers(0, influx.posts.n, (60, 12)).astype(np.int32)
     feeds[::5, 9:] = -1
-    buzz = rng.random(influx.notes.n).astype(np.float32)
+    buzz = rng.random(influx.posts.n).astype(np.float32)
     return influx, users, feeds, buzz
 
 
@@ -41,82 +41,82 @@ def conditions(influx, day=7):
     return Conditions.on(influx.world, influx.intercept, day, influx=True)
 
 
-def readers(people):
-    return Readers.fresh(people, np.full((people.n, 16), -1, np.int32), 64, 48)
+def states(people):
+    return UserStates.fresh(people, np.full((people.n, 16), -1, np.int32), 64, 48)
 
 
-def slow_logit(people, notes, buzz, c, user, note):
-    """x of one reader and one post, without fatigue: the formula, in the order of the kernel's
+def slow_logit(people, posts, buzz, c, user, post):
+    """x of one user and one post, without fatigue: the formula, in the order of the kernel's
     sums."""
-    language = notes.language[note]
+    language = posts.language[post]
     skill = float(people.skill[user, language])
-    subtitle = float(notes.subtitled[note]) * float(people.skill[user, 1 - language])
+    subtitle = float(posts.subtitled[post]) * float(people.skill[user, 1 - language])
     comprehension = skill + (1 - skill) * max(subtitle, c.translation)
     interest, trend, similarity = c.drive
     x = c.intercept
-    x += interest * c.taste * float(people.taste[user, notes.topic[note]])
-    x += float(people.format_pull[user, notes.format[note]])
-    x += float(notes.quality[note])
-    x += trend * float(people.trend[user]) * float(buzz[note])
+    x += interest * c.taste * float(people.taste[user, posts.topic[post]])
+    x += float(people.format_pull[user, posts.format[post]])
+    x += float(posts.quality[post])
+    x += trend * float(people.trend[user]) * float(buzz[post])
     x -= c.penalty * (1 - comprehension)
     product = np.float32(0)
-    for of_user, of_post in zip(people.latent[user], notes.latent[note], strict=True):
+    for of_user, of_post in zip(people.latent[user], posts.latent[post], strict=True):
         product += of_user * of_post
     x += similarity * float(product)
-    x += float(people.commerce[user]) * float(notes.tagged[note])
-    return x + c.curiosity * float(notes.influx[note]) * float(people.curious[user])
+    x += float(people.commerce[user]) * float(posts.tagged[post])
+    return x + c.curiosity * float(posts.influx[post]) * float(people.curious[user])
 
 
-def slow_response(people, notes, buzz, c, examine, mood, seed, when, user, shown):
+def slow_response(people, posts, buzz, c, examine, mood, seed, when, user, shown):
     """Logits, actions (sets of kinds) and reward of one visit, slot by slot."""
-    seen_today, logits, actions, looks, worth = {}, [], [], 0.0, 0.0
-    for rank, note in enumerate(shown):
-        if note < 0:
+    seen_today, logits, actions, looks, utility = {}, [], [], 0.0, 0.0
+    for rank, post in enumerate(shown):
+        if post < 0:
             logits.append(np.float32(np.nan))
             actions.append(set())
             continue
-        topic = int(notes.topic[note])
+        topic = int(posts.topic[post])
         tired = c.fatigue * seen_today.get(topic, 0)
         seen_today[topic] = seen_today.get(topic, 0) + 1
-        x = slow_logit(people, notes, buzz, c, user, note)
+        x = slow_logit(people, posts, buzz, c, user, post)
         logits.append(np.float32(x - tired))
         odds = 1 + math.exp(-(x + mood - tired))
-        worth += examine[rank] / odds
+        utility += examine[rank] / odds
         looks += examine[rank]
         draws = [
             (float(word) + 0.5) / 2**32
             for draw in range(3)
             for word in philox(
-                seed, Stream.CLICK, notes.key[note], people.address[user], when + draw
+                seed, Stream.CLICK, posts.key[post], people.address[user], when + draw
             )
         ]
         done = {"impression"}
         if draws[0] * odds < examine[rank]:
-            across = int(notes.language[note] != people.app_language[user])
+            across = int(posts.language[post] != people.app_language[user])
             done |= {"click"} | {
                 kind
                 for kind, u, rate in zip(AFTER_A_CLICK, draws[1:], c.rates[across], strict=False)
-                if u < rate and (notes.tagged[note] or kind not in ("product_click", "purchase"))
+                if u < rate and (posts.tagged[post] or kind not in ("product_click", "purchase"))
             }
         actions.append(done)
-    return logits, actions, np.float32(worth / looks)
+    return logits, actions, np.float32(utility / looks)
 
 
 def test_kernels_equal_the_formula(served):
     influx, users, feeds, buzz = served
-    people, notes = influx.people, influx.notes
+    people, posts = influx.people, influx.posts
     c = conditions(influx)
     c = c._replace(rates=np.linspace(0.3, 0.6, 16).reshape(2, 8))  # so that all kinds occur
     examine = examination(influx.world.platform, 12)
     actions = np.zeros(feeds.shape, dtype=np.uint16)
     rewards = np.zeros(users.size, dtype=np.float32)
     when = int(moment(7, visit=2))
-    x = behaviour.logits(people, readers(people), notes, buzz, c, users, feeds)
+    x = behaviour.logits(people, states(people), posts, buzz, c, users, feeds)
     moods = behaviour.moods(1.5, 9, people.address[users], when)
     behaviour.respond(
         people,
-        readers(people),
-        notes,
+        states(people),
+        posts,
         buzz,
         c,
         examine,
@@ -131,7 +131,7 @@ def test_kernels_equal_the_formula(served):
     occurred = set()
     for row, user in enumerate(users):
         expected = slow_response(
-            people, notes, buzz, c, examine, moods[row], 9, when, user, feeds[row]
+            people, posts, buzz, c, examine, moods[row], 9, when, user, feeds[row]
         )
         np.testing.assert_array_equal(x[row], expected[0])
         for bits, kinds in zip(actions[row].tolist(), expected[1], strict=True):
@@ -182,20 +182,20 @@ def test_rates_after_a_click(arms):
         ({"curiosity": 3.0}, 1),
     ],
 )
-def test_terms_move_clicks_on_newcomers_notes_the_right_way(arms, change, direction):
+def test_terms_move_clicks_on_newcomers_posts_the_right_way(arms, change, direction):
     influx = arms["influx"]
     few = np.arange(200)
-    theirs = np.flatnonzero(influx.notes.influx)[:20].astype(np.int32)
+    theirs = np.flatnonzero(influx.posts.influx)[:20].astype(np.int32)
     feeds = np.tile(theirs, (200, 1))
     base = influx.world
-    buzz = np.zeros(influx.notes.n, dtype=np.float32)
+    buzz = np.zeros(influx.posts.n, dtype=np.float32)
 
     def mean(world):
         c = Conditions.on(world, influx.intercept, 6, influx=True)
         return behaviour.logits(
             influx.people,
-            readers(influx.people),
-            influx.notes,
+            states(influx.people),
+            influx.posts,
             buzz,
             c,
             few,
@@ -255,7 +255,7 @@ def test_intercept_meets_the_rate_and_refuses_what_cannot_be():
 def test_click_probability_in_the_twins_state_and_in_ones_own(arms, calm):
     influx, control = arms["influx"], arms["control"]
     users = np.arange(30)
-    feeds = np.random.default_rng(1).integers(0, influx.notes.n, (30, 5)).astype(np.int32)
+    feeds = np.random.default_rng(1).integers(0, influx.posts.n, (30, 5)).astype(np.int32)
     feeds[0, 3:] = -1
     got = influx.click_probability(users, feeds, 3, control if calm else None)
     state = (control if calm else influx).morning(3)
@@ -264,11 +264,11 @@ def test_click_probability_in_the_twins_state_and_in_ones_own(arms, calm):
         taste=np.resize(state.taste, (rows, 24)), skill=np.resize(state.skill, (rows, 2))
     )
     c = Conditions.on(influx.world, influx.intercept, 3, influx=not calm)
-    nothing = np.zeros(influx.notes.n, dtype=np.float32)
+    nothing = np.zeros(influx.posts.n, dtype=np.float32)
     for row in range(30):
         for rank in range(5):
             if feeds[row, rank] < 0:
                 assert np.isnan(got[row, rank])
                 continue
-            x = slow_logit(people, influx.notes, nothing, c, row, feeds[row, rank])
+            x = slow_logit(people, influx.posts, nothing, c, row, feeds[row, rank])
             assert got[row, rank] == pytest.approx(1 / (1 + math.exp(-x)), abs=1e-5)

@@ -4,13 +4,14 @@ import math
 
 import numpy as np
 import pytest
+from tests.kit.one_user import a_person, a_post, blank, depths, gain, logit
 
 from recsys.config.world import Actions
 from recsys.core.noise import moment
 from recsys.world.people import behaviour
 from recsys.world.people.behaviour import CLICKED, Conditions
-from recsys.world.people.readers import Learning, remember
-from tests.kit.drawn import notes_of, people_of
+from recsys.world.people.user_states import Learning, remember
+from tests.kit.drawn import people_of, posts_of
 from tests.kit.events import HASTY, STRANGERS, clicked, content_of_newcomers, taste_for_clicked
 from tests.kit.fields import (
     EN,
@@ -25,7 +26,6 @@ from tests.kit.fields import (
     check_nothing_is_left_out,
     check_off,
 )
-from tests.kit.one_reader import a_note, a_person, blank, depths, gain, logit
 
 # What is drawn or computed
 
@@ -35,12 +35,12 @@ def satisfaction_after(*rewards, foreign=False):
 
     def quantity(world):
         person = a_person()._replace(foreign=np.array([foreign]))
-        readers = blank(person)
+        states = blank(person)
         for reward in rewards:
             remember(
-                readers,
+                states,
                 person,
-                a_note(),
+                a_post(),
                 np.zeros(1, np.int32),
                 Learning.of(world.behaviour),
                 np.zeros(1, np.int64),
@@ -50,7 +50,7 @@ def satisfaction_after(*rewards, foreign=False):
                 CLICKED,
                 CLICKED,
             )
-        return float(readers.satisfaction[0])
+        return float(states.satisfaction[0])
 
     return quantity
 
@@ -66,10 +66,10 @@ def first_translated_day(world):
 
 
 def follow_up(kind, language=ZH):
-    """Whether each of many clicks by incumbents on tagged notes was followed by an action."""
+    """Whether each of many clicks by incumbents on tagged posts was followed by an action."""
 
     def quantity(world):
-        them, table = people_of(world), notes_of(world)
+        them, table = people_of(world), posts_of(world)
         spoken = np.full(table.n, language, np.int32)
         table = table._replace(tagged=np.ones(table.n, bool), language=spoken)
         feeds = np.tile(np.arange(50, dtype=np.int32), (them.n, 1))
@@ -141,22 +141,22 @@ def test_rates_after_a_click_are_those_of_their_source():
 
 # What is run
 
-english_clicks = clicked(lambda it, user, note: it.run.notes.language[note] == EN, False)
+english_clicks = clicked(lambda it, user, post: it.run.posts.language[post] == EN, False)
 taste_learned = clicked(
-    lambda it, user, note: (it.run.readers.taste - it.run.people.taste)[
-        user, it.run.notes.topic[note]
+    lambda it, user, post: (it.run.states.taste - it.run.people.taste)[
+        user, it.run.posts.topic[post]
     ]
 )
 
 
 def later_clicks_on_newcomers(it):
-    return it.run.notes.influx[it.item[it.did("click", False) & (it.day >= 2)]].mean()
+    return it.run.posts.influx[it.item[it.did("click", False) & (it.day >= 2)]].mean()
 
 
 def clicks_of_the_curious(it):
-    """Share of them on newcomers' notes."""
+    """Share of them on newcomers' posts."""
     curious = it.run.people.curious[it.user]
-    return it.run.notes.influx[it.item[it.did("click", False) & curious]].mean()
+    return it.run.posts.influx[it.item[it.did("click", False) & curious]].mean()
 
 
 def repeated_topics(it):
@@ -164,21 +164,21 @@ def repeated_topics(it):
     mine = it.did("click")
     own = it.user[mine].astype(np.int64) * 100 + it.day[mine] + 50
     _, n = np.unique(own, return_counts=True)
-    _, same = np.unique(own * 100 + it.run.notes.topic[it.item[mine]], return_counts=True)
+    _, same = np.unique(own * 100 + it.run.posts.topic[it.item[mine]], return_counts=True)
     return (same * (same - 1)).sum() / (n * (n - 1)).sum()
 
 
 def english_learned(it):
-    return (it.run.readers.skill - it.run.people.skill)[: it.run.world.incumbents, EN].mean()
+    return (it.run.states.skill - it.run.people.skill)[: it.run.world.incumbents, EN].mean()
 
 
 def gone(it):
-    return it.run.readers.gone[: it.run.world.incumbents].mean()
+    return it.run.states.gone[: it.run.world.incumbents].mean()
 
 
 def content_of_the_gone(it):
     """Satisfaction of those who left, over that of those who stayed."""
-    satisfaction, left = it.run.readers.satisfaction, it.run.readers.gone
+    satisfaction, left = it.run.states.satisfaction, it.run.states.gone
     return np.nanmean(satisfaction[left]) - np.nanmean(satisfaction[~left])
 
 
@@ -254,7 +254,7 @@ def test_off_is_off(path):
 
 MOODS = "tests/world/people/test_behaviour.py::test_moods_are_normal_and_one_a_visit"
 UNCHANGED = (
-    "tests/world/people/test_readers.py::"
+    "tests/world/people/test_users.py::"
     "test_switched_off_nothing_is_learned_and_nobody_is_a_stranger"
 )
 OFF_ELSEWHERE = {

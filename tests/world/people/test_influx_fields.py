@@ -32,7 +32,7 @@ def posts_on(day):
 
 LAWS = {
     "influx.posting": Law((0.0, 0.3, 1.0), lambda w: posts_on(0)(w) > 0),
-    "influx.first_day_notes": Law(
+    "influx.first_day_posts": Law(
         (1, 3, 9), posts_on(0), lambda most: (1 + most) / 2, {"influx.posting": 1.0}
     ),
     "influx.posting_hazard": Law(
@@ -90,7 +90,7 @@ OFF = {
     "influx.origin": Off(
         None, "behaviour.unfamiliarity", (0.0, 0.5), HASTY, usual=STRANGERS["influx.origin"]
     ),
-    "influx.posting": Off(0.0, "influx.first_day_notes", (1, 9)),
+    "influx.posting": Off(0.0, "influx.first_day_posts", (1, 9)),
     "influx.reversal_day": Off(None, "influx.reversal_hazard", (0.0, 1.0), usual=2),
 }
 
@@ -113,7 +113,7 @@ ELSEWHERE = {
 }
 SIZES = {
     "influx.arrivals",
-    "influx.first_day_notes",
+    "influx.first_day_posts",
     "influx.kind",
 }
 """How many, how long, which: nothing that could be switched off."""

@@ -7,12 +7,12 @@ import pytest
 from scipy.stats import norm, poisson
 
 from recsys.config.world import INCUMBENT_TOPICS, NEWCOMER_TOPICS
-from recsys.world.people.notes import draw_follows, is_creator
-from tests.kit.drawn import notes, notes_of, people, people_of
+from recsys.world.people.posts import draw_follows, is_creator
+from tests.kit.drawn import people, people_of, posts, posts_of
 from tests.kit.events import (
     STRANGERS,
     clicked,
-    inequality_of_notes,
+    inequality_of_posts,
     likeness_of_clicked,
     newcomers_short_clicks,
 )
@@ -57,13 +57,13 @@ def positive_part(law):
 
 
 def products(world, n=3000):
-    """p·q of n pairs of a person and a note."""
-    return (people_of(world).latent[:n] * notes_of(world).latent[:n]).sum(axis=1)
+    """p·q of n pairs of a person and a post."""
+    return (people_of(world).latent[:n] * posts_of(world).latent[:n]).sum(axis=1)
 
 
 def dimensions(world):
     """The rank of a matrix of p·q."""
-    p, q = people_of(world).latent[:80], notes_of(world).latent[:80]
+    p, q = people_of(world).latent[:80], posts_of(world).latent[:80]
     return int(np.linalg.matrix_rank((p @ q.T).astype(np.float64), tol=1e-4))
 
 
@@ -89,10 +89,10 @@ LAWS = {
         share_of("cat tax"),
     ),
     "population.incumbents.language": Law(
-        ("zh", "en"), notes(lambda n: n.language == EN), lambda language: float(language == "en")
+        ("zh", "en"), posts(lambda n: n.language == EN), lambda language: float(language == "en")
     ),
     "population.newcomers.language": Law(
-        ("zh", "en"), notes(lambda n: n.language == EN, NEWCOMERS), lambda v: float(v == "en")
+        ("zh", "en"), posts(lambda n: n.language == EN, NEWCOMERS), lambda v: float(v == "en")
     ),
     "population.incumbents.bilingual": Law(
         (0.0, 0.15, 1.0), people(lambda p: p.skill[:, EN] >= 0.6)
@@ -123,17 +123,17 @@ LAWS = {
     ),
     "population.incumbents.formats": Law(
         (None, (0.9, 0.1, 0.0)),
-        notes(lambda n: n.format == SHORT),
+        posts(lambda n: n.format == SHORT),
         lambda formats: 0.30 if formats is None else formats[SHORT],
     ),
     "population.newcomers.formats": Law(
         (None, (0.65, 0.05, 0.30)),
-        notes(lambda n: n.format == SHORT, NEWCOMERS),
+        posts(lambda n: n.format == SHORT, NEWCOMERS),
         lambda formats: 0.30 if formats is None else formats[SHORT],
     ),
-    "population.incumbents.product_tags": Law((0.0, 0.12, 1.0), notes(lambda n: n.tagged)),
+    "population.incumbents.product_tags": Law((0.0, 0.12, 1.0), posts(lambda n: n.tagged)),
     "population.newcomers.product_tags": Law(
-        (0.0, 0.01, 0.5), notes(lambda n: n.tagged, NEWCOMERS)
+        (0.0, 0.01, 0.5), posts(lambda n: n.tagged, NEWCOMERS)
     ),
     "population.taste_concentration": Law(
         (10.0, 1000.0), people(lambda p: (p.taste**2).sum(axis=1)), concentrated
@@ -184,15 +184,15 @@ def test_a_quantity_is_what_the_formula_says(path):
 
 # What is run
 
-tagged_clicks = clicked(lambda it, user, note: it.run.notes.tagged[note], False)
-clicks_on_newcomers = clicked(lambda it, user, note: it.run.notes.influx[note], False)
+tagged_clicks = clicked(lambda it, user, post: it.run.posts.tagged[post], False)
+clicks_on_newcomers = clicked(lambda it, user, post: it.run.posts.influx[post], False)
 
 
 def spread_of_formats(it):
     """Deviation, over people with many clicks, of their share of clicks on images."""
     mine = it.did("click")
     n = np.bincount(it.user[mine], minlength=it.run.people.n)
-    images = it.run.notes.format[it.item[mine]] == IMAGES
+    images = it.run.posts.format[it.item[mine]] == IMAGES
     return (np.bincount(it.user[mine], images, minlength=n.size)[n > 8] / n[n > 8]).std()
 
 
@@ -203,7 +203,7 @@ EFFECTS = {
     "population.latent_scale": Effect((0.1, 2.0), likeness_of_clicked),
     "population.format_pull": Effect((0.0, 2.0), newcomers_short_clicks, STRANGERS),
     "population.format_scale": Effect((0.0, 3.0), spread_of_formats),
-    "population.trend": Effect(((0.0, 0.0), (2.0, 0.0)), inequality_of_notes),
+    "population.trend": Effect(((0.0, 0.0), (2.0, 0.0)), inequality_of_posts),
     "population.commerce": Effect(((0.0, 0.0), (3.0, 0.0)), tagged_clicks),
     "population.curious": Effect((0.0, 1.0), clicks_on_newcomers, {"behaviour.curiosity": 4.0}),
 }

@@ -13,7 +13,7 @@ from recsys.world.platform.blend import FOLLOWING, FRESH, PERSONAL, TRENDING, bl
 
 @pytest.fixture(scope="module")
 def morning(arms):
-    """Day 2 of the influx arm, and what its readers had seen by then."""
+    """Day 2 of the influx arm, and what its users had seen by then."""
     influx = arms["influx"]
     morning = influx.morning(2)
     return (
@@ -24,20 +24,20 @@ def morning(arms):
 
 
 def taken_by(user, simulation, seen):
-    own = np.flatnonzero(simulation.notes.creator == user)
+    own = np.flatnonzero(simulation.posts.creator == user)
     return set(seen.items[seen.start[user] : seen.end[user]].tolist()) | set(own.tolist())
 
 
 def test_personal_ranking_is_affinity_times_freshness(morning):
     simulation, (shelves, _), seen = morning
-    people, notes = simulation.people, simulation.notes
+    people, posts = simulation.people, simulation.posts
     rng = np.random.default_rng(2)
     clicks = rng.integers(0, 5, (people.n, shelves.average.shape[1])).astype(np.float32)
     users = np.array([3, 17, 250, people.n - 1])
     ranking = np.empty((4, 30), dtype=np.int32)
     depth = np.array([30, 10, 30, 30], dtype=np.int32)
     house.rank(clicks, seen, shelves, people.app_language, 10.0, users, depth, ranking)
-    buckets = house.note_buckets(notes)
+    buckets = house.post_buckets(posts)
     live = np.flatnonzero(simulation.candidates(2))
     for row, user in enumerate(users):
         affinity = clicks[user] + 10.0 * shelves.average[people.app_language[user]]
@@ -48,13 +48,13 @@ def test_personal_ranking_is_affinity_times_freshness(morning):
         assert (ranking[row, depth[row] :] == -1).all()
 
 
-def test_shelves_hold_the_live_notes(morning):
+def test_shelves_hold_the_live_posts(morning):
     simulation, (shelves, _), _ = morning
     live = np.flatnonzero(simulation.candidates(2))
-    assert sorted(shelves.bucket_notes.tolist()) == live.tolist()
-    assert sorted(shelves.creator_notes.tolist()) == live.tolist()
-    fresh = live[2 - simulation.notes.published[live] < 2]
-    assert sorted(shelves.ring_notes.tolist()) == fresh.tolist()
+    assert sorted(shelves.bucket_posts.tolist()) == live.tolist()
+    assert sorted(shelves.creator_posts.tolist()) == live.tolist()
+    fresh = live[2 - simulation.posts.published[live] < 2]
+    assert sorted(shelves.ring_posts.tolist()) == fresh.tolist()
     assert (np.diff(shelves.ring) >= 0).all()
     np.testing.assert_allclose(shelves.average.sum(axis=1), 1)
 
@@ -79,39 +79,39 @@ def slow_blend(simulation, morning, seen, personal, user, pattern, seed, when, d
     """One feed, slot by slot, with Python sets."""
     shelves, follows = morning
     taken, feed = taken_by(user, simulation, seen), []
-    creator_of = simulation.notes.creator
+    creator_of = simulation.posts.creator
 
-    def first(notes):
-        for note in notes:
-            of_creator = sum(creator_of[n] == creator_of[note] for n, _ in feed)
-            if note >= 0 and note not in taken and of_creator < per_creator:
-                return note
+    def first(posts):
+        for post in posts:
+            of_creator = sum(creator_of[n] == creator_of[post] for n, _ in feed)
+            if post >= 0 and post not in taken and of_creator < per_creator:
+                return post
         return -1
 
     for rank in range(depth):
-        note, source = -1, pattern[rank]
+        post, source = -1, pattern[rank]
         if source == FOLLOWING:
             followed = [c for c in follows[user] if c >= 0]
             heads = []
             for creator in followed:
                 part = slice(shelves.creator_start[creator], shelves.creator_start[creator + 1])
-                head = first(shelves.creator_notes[part])
+                head = first(shelves.creator_posts[part])
                 if head >= 0:
                     heads.append(head)
-            note = max(heads, key=lambda n: shelves.freshness[n], default=-1)
+            post = max(heads, key=lambda n: shelves.freshness[n], default=-1)
         elif source == TRENDING:
-            note = first(shelves.trending)
+            post = first(shelves.trending)
         elif source == FRESH:
             address = simulation.people.address[user]
             point = uniforms(seed, Stream.FRESH, address, rank, when)[0]
             start = np.searchsorted(shelves.ring, point)
-            note = first(np.roll(shelves.ring_notes, -start))
-        if note < 0:
-            note, source = first(personal), PERSONAL
-        if note < 0:
+            post = first(np.roll(shelves.ring_posts, -start))
+        if post < 0:
+            post, source = first(personal), PERSONAL
+        if post < 0:
             break
-        taken.add(note)
-        feed.append((int(note), int(source)))
+        taken.add(post)
+        feed.append((int(post), int(source)))
     return feed
 
 
@@ -136,7 +136,7 @@ def test_blend_equals_a_slow_reference(morning, per_creator):
         day[1],
         seen,
         day[0],
-        simulation.notes.creator,
+        simulation.posts.creator,
         per_creator,
         simulation.people.address,
         pattern,
@@ -158,7 +158,7 @@ def test_blend_equals_a_slow_reference(morning, per_creator):
         assert (feeds[row, len(expected) :] == -1).all()
 
 
-def test_one_more_fresh_note_moves_few_explorations(morning):
+def test_one_more_fresh_post_moves_few_explorations(morning):
     simulation, (shelves, follows), seen = morning
     users = np.arange(simulation.people.n)
     pattern = np.full(1, FRESH, dtype=np.int32)
@@ -172,7 +172,7 @@ def test_one_more_fresh_note_moves_few_explorations(morning):
             follows,
             seen,
             these,
-            simulation.notes.creator,
+            simulation.posts.creator,
             200,
             simulation.people.address,
             pattern,
@@ -185,7 +185,7 @@ def test_one_more_fresh_note_moves_few_explorations(morning):
         )
         return feeds[:, 0]
 
-    without = shelves._replace(ring=shelves.ring[1:], ring_notes=shelves.ring_notes[1:])
+    without = shelves._replace(ring=shelves.ring[1:], ring_posts=shelves.ring_posts[1:])
     changed = explored(shelves) != explored(without)
-    assert (explored(shelves)[changed] == shelves.ring_notes[0]).all()
+    assert (explored(shelves)[changed] == shelves.ring_posts[0]).all()
     assert changed.mean() < 10 / shelves.ring.size

@@ -2,18 +2,19 @@
 
 import numpy as np
 import pytest
+from tests.kit.one_user import a_post, depths, gain
 
 from recsys.logs.log import Seen
 from recsys.world.people import behaviour
-from recsys.world.people.notes import first_day
+from recsys.world.people.posts import first_day
 from recsys.world.platform import house
 from recsys.world.run import Run
-from tests.kit.drawn import notes_a_creator, notes_of
+from tests.kit.drawn import posts_a_creator, posts_of
 from tests.kit.events import (
     FRESH,
     PLENTY,
     age,
-    inequality_of_notes,
+    inequality_of_posts,
     likeness_of_clicked,
     taste_for_clicked,
 )
@@ -30,15 +31,14 @@ from tests.kit.fields import (
     check_nothing_is_left_out,
     check_off,
 )
-from tests.kit.one_reader import a_note, depths, gain
 
 # What is drawn or computed
 
 
 def shelves_of(world):
-    """The house's shelves when day 0 begins and each note has had a click."""
-    table = notes_of(world)
-    live = table.live(0, world.notes.window_days)
+    """The house's shelves when day 0 begins and each post has had a click."""
+    table = posts_of(world)
+    live = table.live(0, world.posts.window_days)
     return house.shelve(
         table,
         house.Order.of(table),
@@ -58,7 +58,7 @@ def freshness_at(age):
 
 def clicks_needed(world):
     """Clicks on a topic from which on it comes before one that holds half of others' clicks."""
-    table = a_note(2, topic=np.array([0, 1], np.int32), creator=np.ones(2, np.int32))
+    table = a_post(2, topic=np.array([0, 1], np.int32), creator=np.ones(2, np.int32))
     others, everything = np.zeros((2, 48)), np.ones(2, dtype=bool)
     others[:, 2 + EN] = 48  # of 96 that the house counts, with one in each topic and language
     shelves = house.shelve(
@@ -98,7 +98,7 @@ def trending_left(world):
     run = Run.start(world, SEED)
     list(run.run_days(first_day(world), 0))
     before = run.counts.trending.sum()
-    run.readers.gone[:] = True
+    run.states.gone[:] = True
     list(run.run_days(0, 1))
     return float(run.counts.trending.sum() / before)
 
@@ -120,7 +120,7 @@ LAWS = {
     "platform.tail": Law((0.0, 0.02, 1.0), freshness_at(5000)),
     "platform.fresh_days": Law(
         (0.5, 2.0, 10.0),
-        lambda w: notes_a_creator(w, shelves_of(w).ring_notes),
+        lambda w: posts_a_creator(w, shelves_of(w).ring_posts),
         lambda days: 0.15 * days,
     ),
     "platform.affinity_prior": Law((1.0, 10.0, 100.0), clicks_needed, lambda prior: prior / 2),
@@ -146,7 +146,7 @@ def rank_of_clicks(it):
 def repeats(it):
     """Share of impressions of what the same person was shown before."""
     shown = it.did("impression")
-    pairs = it.user[shown].astype(np.int64) * it.run.notes.n + it.item[shown]
+    pairs = it.user[shown].astype(np.int64) * it.run.posts.n + it.item[shown]
     return 1 - np.unique(pairs).size / pairs.size
 
 
@@ -157,7 +157,7 @@ EFFECTS = {
     "platform.fresh_days": Effect((0.5, 10.0), age, FRESH),
     "platform.seen_memory": Effect((64, 1024), repeats, rises=False),
     "platform.drive.interest": Effect((0.0, 3.0), taste_for_clicked),
-    "platform.drive.trend": Effect((0.0, 8.0), inequality_of_notes),
+    "platform.drive.trend": Effect((0.0, 8.0), inequality_of_posts),
     "platform.drive.similarity": Effect((0.0, 2.5), likeness_of_clicked),
 }
 
@@ -169,7 +169,7 @@ def test_a_world_answers_in_the_right_direction(path):
 
 # What is off
 
-QUICK = {"notes.per_creator_day": 2.0, "platform.fresh_days": 10.0, "platform.visit_ranks": 4}
+QUICK = {"posts.per_creator_day": 2.0, "platform.fresh_days": 10.0, "platform.visit_ranks": 4}
 
 OFF = {
     "platform.slots.personal": Off(
@@ -195,7 +195,7 @@ def test_off_is_off(path):
 
 HERE = "tests/world/test_fields.py"
 PLATFORMS = "tests/world/test_platforms.py"
-READERS = "tests/world/people/test_readers.py"
+USERS = "tests/world/people/test_users.py"
 ELSEWHERE = {
     "platform.kind": f"{HERE}::test_a_kind_is_a_label",
     "platform.click_rate": f"{PLATFORMS}::test_people_click_as_often_as_on_their_platform",
@@ -203,7 +203,7 @@ ELSEWHERE = {
     "platform.slots.following": f"{PLATFORMS}::test_sources_fill_their_share_of_slots",
     "platform.slots.trending": f"{PLATFORMS}::test_sources_fill_their_share_of_slots",
     "platform.slots.fresh": f"{PLATFORMS}::test_sources_fill_their_share_of_slots",
-    "platform.per_creator": f"{READERS}::test_no_visit_shows_more_of_a_creator_than_it_may",
+    "platform.per_creator": f"{USERS}::test_no_visit_shows_more_of_a_creator_than_it_may",
     "platform.formats": f"{PLATFORMS}::test_people_post_in_the_formats_of_their_platform",
 }
 SIZES = {

@@ -5,15 +5,15 @@ import pytest
 
 from recsys.config import Influx, World
 from recsys.world.people.draws import stacked
-from recsys.world.people.notes import (
+from recsys.world.people.population import draw_incumbents, draw_newcomers
+from recsys.world.people.posts import (
     adaptation,
     adapted,
     draw_follows,
-    draw_incumbents_notes,
-    draw_newcomers_notes,
+    draw_incumbents_posts,
+    draw_newcomers_posts,
     is_creator,
 )
-from recsys.world.people.population import draw_incumbents, draw_newcomers
 
 WORLD = World(incumbents=20_000, influx=Influx(newcomers=3_000, arrivals=(1.0,)))
 
@@ -24,60 +24,60 @@ def people():
 
 
 @pytest.fixture(scope="module")
-def notes(people):
-    return draw_incumbents_notes(WORLD, people, seed=0)
+def posts(people):
+    return draw_incumbents_posts(WORLD, people, seed=0)
 
 
-def test_posting_rate_and_attributes(people, notes):
+def test_posting_rate_and_attributes(people, posts):
     creators = is_creator(WORLD, people)
     assert abs(creators.mean() - 0.10) < 4.5 * np.sqrt(0.09 / 20_000)
-    days = WORLD.days_after + WORLD.days_before + WORLD.burn_in_days + WORLD.notes.window_days
+    days = WORLD.days_after + WORLD.days_before + WORLD.burn_in_days + WORLD.posts.window_days
     expected = creators.sum() * days * 0.15
-    assert abs(notes.n - expected) < 4.5 * np.sqrt(expected)
+    assert abs(posts.n - expected) < 4.5 * np.sqrt(expected)
     for code, share in enumerate(WORLD.platform.formats):
-        assert abs((notes.format == code).mean() - share) < 4.5 * np.sqrt(0.25 / notes.n)
-    assert abs(notes.tagged.mean() - 0.12) < 4.5 * np.sqrt(0.1056 / notes.n)
-    assert abs(notes.quality.std() - 0.5) < 4.5 * 0.5 / np.sqrt(2 * notes.n)
-    assert not notes.influx.any()
-    assert creators[notes.creator].all()
+        assert abs((posts.format == code).mean() - share) < 4.5 * np.sqrt(0.25 / posts.n)
+    assert abs(posts.tagged.mean() - 0.12) < 4.5 * np.sqrt(0.1056 / posts.n)
+    assert abs(posts.quality.std() - 0.5) < 4.5 * 0.5 / np.sqrt(2 * posts.n)
+    assert not posts.influx.any()
+    assert creators[posts.creator].all()
 
 
-def test_topics_follow_the_creators_taste(people, notes):
-    expected = people.taste[notes.creator].mean(axis=0)
-    observed = np.bincount(notes.topic, minlength=24) / notes.n
-    assert np.abs(observed - expected).max() < 4.5 * np.sqrt(0.25 * 0.25 / notes.n)
+def test_topics_follow_the_creators_taste(people, posts):
+    expected = people.taste[posts.creator].mean(axis=0)
+    observed = np.bincount(posts.topic, minlength=24) / posts.n
+    assert np.abs(observed - expected).max() < 4.5 * np.sqrt(0.25 * 0.25 / posts.n)
 
 
-def test_subtitles_follow_the_audience_and_go_back(people, notes):
-    assert not notes.subtitled.any()
+def test_subtitles_follow_the_audience_and_go_back(people, posts):
+    assert not posts.subtitled.any()
     influx = WORLD.influx.model_copy(update={"newcomers": 3_000, "reversal_day": None})
     settled = WORLD.model_copy(update={"influx": influx})
     newcomers = draw_newcomers(settled, WORLD.population.newcomers, 0)
-    answers = adapted(settled, notes, newcomers, 0)
-    assert not answers.subtitled[notes.published < 0].any()
-    late = notes.published > 8  # a_inf = .10, times 1 - exp(-4) and more
+    answers = adapted(settled, posts, newcomers, 0)
+    assert not answers.subtitled[posts.published < 0].any()
+    late = posts.published > 8  # a_inf = .10, times 1 - exp(-4) and more
     assert abs(answers.subtitled[late].mean() - 0.0993) < 4.5 * np.sqrt(0.09 / late.sum())
-    for name in set(notes._fields) - {"subtitled"}:
-        np.testing.assert_array_equal(getattr(answers, name), getattr(notes, name))
+    for name in set(posts._fields) - {"subtitled"}:
+        np.testing.assert_array_equal(getattr(answers, name), getattr(posts, name))
 
 
-def test_posts_in_the_newcomers_language_are_drawn_apart_from_subtitles(people, notes):
+def test_posts_in_the_newcomers_language_are_drawn_apart_from_subtitles(people, posts):
     """The subtitles stay those of a world without such posts, and one says nothing of the other."""
     influx = WORLD.influx.model_copy(update={"newcomers": 3_000, "reversal_day": None})
-    both = WORLD.notes.model_copy(update={"subtitled": 0.5, "posted_across": 0.4})
+    both = WORLD.posts.model_copy(update={"subtitled": 0.5, "posted_across": 0.4})
     one = both.model_copy(update={"posted_across": 0.0})
     newcomers = draw_newcomers(
         WORLD.model_copy(update={"influx": influx}), WORLD.population.newcomers, 0
     )
     mixed, plain = (
-        adapted(WORLD.model_copy(update={"influx": influx, "notes": law}), notes, newcomers, 0)
+        adapted(WORLD.model_copy(update={"influx": influx, "posts": law}), posts, newcomers, 0)
         for law in (both, one)
     )
     np.testing.assert_array_equal(mixed.subtitled, plain.subtitled)
-    np.testing.assert_array_equal(plain.language, notes.language)
-    assert mixed.language.dtype == notes.language.dtype
-    assert not mixed.language[notes.published < 0].any()
-    late = notes.published > 8  # shares of .5 and .4, times 1 - exp(-4) and more
+    np.testing.assert_array_equal(plain.language, posts.language)
+    assert mixed.language.dtype == posts.language.dtype
+    assert not mixed.language[posts.published < 0].any()
+    late = posts.published > 8  # shares of .5 and .4, times 1 - exp(-4) and more
     english, subtitled = mixed.language[late] == 1, mixed.subtitled[late]
     error = np.sqrt(0.25 / late.sum())
     assert abs(english.mean() - 0.4 * 0.993) < 4.5 * error
@@ -92,21 +92,21 @@ def test_adaptation_has_its_lag():
     np.testing.assert_allclose(gone[5:], gone[5] * np.exp(-(days[5:] - 5) / 2), rtol=1e-12)
 
 
-def test_a_longer_run_keeps_the_notes_of_a_shorter_one(people, notes):
-    shorter = draw_incumbents_notes(WORLD.model_copy(update={"days_after": 3}), people, 0)
-    both = np.isin(notes.key, shorter.key)
+def test_a_longer_run_keeps_the_posts_of_a_shorter_one(people, posts):
+    shorter = draw_incumbents_posts(WORLD.model_copy(update={"days_after": 3}), people, 0)
+    both = np.isin(posts.key, shorter.key)
     assert both.sum() == shorter.n
     for name in ("key", "creator", "published", "topic", "quality"):
-        np.testing.assert_array_equal(getattr(notes, name)[both], getattr(shorter, name))
+        np.testing.assert_array_equal(getattr(posts, name)[both], getattr(shorter, name))
 
 
-def test_newcomers_notes_are_nested_and_as_many_in_a_placebo(people):
+def test_newcomers_posts_are_nested_and_as_many_in_a_placebo(people):
     def drawn(count, law, influx):
         world = WORLD.model_copy(
             update={"influx": WORLD.influx.model_copy(update={"newcomers": count})}
         )
         everybody = stacked(people, draw_newcomers(world, law, 0))
-        return draw_newcomers_notes(world, everybody, law, 0, influx=influx)
+        return draw_newcomers_posts(world, everybody, law, 0, influx=influx)
 
     laws = WORLD.population
     all_of_them = drawn(3_000, laws.newcomers, True)
@@ -129,7 +129,7 @@ def test_follows(people):
     assert abs(count.mean() - 7.99) < 4.5 * np.sqrt(8 / 20_000)
     creators = is_creator(WORLD, people)
     assert creators[follows[follows >= 0]].all()
-    # readers with a pronounced topic follow creators who have more of it
+    # users with a pronounced topic follow creators who have more of it
     topic = people.taste.argmax(axis=1)
     followed = people.taste[follows[:, 0], topic][follows[:, 0] >= 0].mean()
     assert followed > 1.3 * people.taste[np.flatnonzero(creators)][:, topic].mean()
@@ -142,8 +142,8 @@ def test_nobody_follows_where_nobody_posts(people):
     assert (draw_follows(quiet, people) == -1).all()
 
 
-def test_live_notes(notes):
-    live = notes.live(3, window_days=10)
-    assert (notes.published[live] < 3).all()
-    assert (notes.published[live] > -7).all()
-    assert live.sum() == ((notes.published < 3) & (notes.published > -7)).sum()
+def test_live_posts(posts):
+    live = posts.live(3, window_days=10)
+    assert (posts.published[live] < 3).all()
+    assert (posts.published[live] > -7).all()
+    assert live.sum() == ((posts.published < 3) & (posts.published > -7)).sum()

@@ -1,4 +1,4 @@
-"""How readers change, against a slow reference; who leaves; the parts of a day."""
+"""How users change, against a slow reference; who leaves; the parts of a day."""
 
 import math
 from itertools import pairwise
@@ -7,14 +7,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recsys.config import Behaviour, Influx, Notes, Platform, Population, World
+from recsys.config import Behaviour, Influx, Platform, Population, Posts, World
 from recsys.logs.schema import KINDS
 from recsys.world import run as run_module
 from recsys.world.arms import Arm
 from recsys.world.people.behaviour import CLICKED, SHOWN
-from recsys.world.people.notes import draw_follows, draw_incumbents_notes, first_day
 from recsys.world.people.population import MAX_FOLLOWS, draw_incumbents
-from recsys.world.people.readers import Learning, Readers, leave, remember
+from recsys.world.people.posts import draw_follows, draw_incumbents_posts, first_day
+from recsys.world.people.user_states import Learning, UserStates, leave, remember
 from recsys.world.platform import house
 from recsys.world.run import Run
 from recsys.world.simulate import simulate
@@ -28,7 +28,7 @@ FAST = {"language_learning": 0.3, "taste_drift": 0.2, "unfamiliarity": 0.4}
 
 @pytest.fixture(scope="module")
 def community():
-    """40 people, every other one from elsewhere, and notes in both languages."""
+    """40 people, every other one from elsewhere, and posts in both languages."""
     world = World(
         incumbents=40,
         influx=Influx(newcomers=0, arrivals=(1.0,)),
@@ -36,24 +36,24 @@ def community():
     )
     people = draw_incumbents(world)
     people = people._replace(foreign=np.arange(40) % 2 == 1)
-    notes = draw_incumbents_notes(world, people, 0)
-    notes = notes._replace(language=np.arange(notes.n, dtype=np.int32) % 2)
-    return world, people, notes
+    posts = draw_incumbents_posts(world, people, 0)
+    posts = posts._replace(language=np.arange(posts.n, dtype=np.int32) % 2)
+    return world, people, posts
 
 
 def fresh(community):
     world, people, _ = community
     buckets = 2 * len(world.population.incumbents.topics)
-    return Readers.fresh(people, draw_follows(world, people), MEMORY, buckets)
+    return UserStates.fresh(people, draw_follows(world, people), MEMORY, buckets)
 
 
 def rounds_of(community):
     """Visits of most people: feeds, actions and rewards, drawn at random."""
-    _, people, notes = community
+    _, people, posts = community
     rng = np.random.default_rng(7)
     for _ in range(ROUNDS):
         users = np.sort(rng.choice(people.n, 30, replace=False))
-        feeds = rng.integers(0, notes.n, (30, RANKS)).astype(np.int32)
+        feeds = rng.integers(0, posts.n, (30, RANKS)).astype(np.int32)
         feeds[np.arange(RANKS) >= rng.integers(0, RANKS + 1, (30, 1))] = -1
         actions = np.where(feeds >= 0, SHOWN, 0).astype(np.uint16)
         clicked = (feeds >= 0) & (rng.random(feeds.shape) < 0.4)
@@ -63,15 +63,15 @@ def rounds_of(community):
 
 
 def play(community, behaviour):
-    """Readers after all rounds."""
-    _, people, notes = community
-    readers = fresh(community)
+    """Users after all rounds."""
+    _, people, posts = community
+    states = fresh(community)
     for users, feeds, actions, rewards in rounds_of(community):
         remember(
-            readers,
+            states,
             people,
-            notes,
-            house.note_buckets(notes),
+            posts,
+            house.post_buckets(posts),
             Learning.of(behaviour),
             users,
             feeds,
@@ -80,12 +80,12 @@ def play(community, behaviour):
             CLICKED,
             FOLLOWED,
         )
-    return readers
+    return states
 
 
 def slow_play(community, behaviour):
-    """The same, person by person and note by note, as the formulas are written."""
-    _, people, notes = community
+    """The same, person by person and post by post, as the formulas are written."""
+    _, people, posts = community
     start = fresh(community)
     seen = [[] for _ in range(people.n)]
     follows = [[int(c) for c in row if c >= 0] for row in start.follows]
@@ -94,12 +94,12 @@ def slow_play(community, behaviour):
     clicks = np.zeros_like(start.clicks)
     for users, feeds, actions, rewards in rounds_of(community):
         for user, feed, done, reward in zip(users, feeds, actions, rewards, strict=True):
-            for note, action in zip(feed, done, strict=True):
-                if note < 0:
+            for post, action in zip(feed, done, strict=True):
+                if post < 0:
                     continue
-                seen[user].append(int(note))
+                seen[user].append(int(post))
                 if action & CLICKED:
-                    topic, language = notes.topic[note], notes.language[note]
+                    topic, language = posts.topic[post], posts.language[post]
                     clicks[user, 2 * topic + language] += 1
                     s = float(skill[user, language])
                     skill[user, language] = s + behaviour.language_learning * (1 - s)
@@ -108,16 +108,16 @@ def slow_play(community, behaviour):
                     x = x + behaviour.taste_drift * (1 - x) * (target - x)
                     taste[user] = x / x.sum()
                 if action & FOLLOWED:
-                    creator = int(notes.creator[note])
+                    creator = int(posts.creator[post])
                     if creator not in follows[user][-MAX_FOLLOWS:]:
                         follows[user].append(creator)
-            worth = float(reward)
+            utility = float(reward)
             if people.foreign[user]:
                 fading = math.exp(-visits[user] / behaviour.familiar_visits)
-                worth -= behaviour.unfamiliarity * fading
-            before = worth if math.isnan(satisfaction[user]) else satisfaction[user]
+                utility -= behaviour.unfamiliarity * fading
+            before = utility if math.isnan(satisfaction[user]) else satisfaction[user]
             keep = behaviour.satisfaction_memory
-            satisfaction[user] = keep * before + (1 - keep) * worth
+            satisfaction[user] = keep * before + (1 - keep) * utility
             visits[user] += 1
     return seen, follows, skill, taste, satisfaction, visits, clicks
 
@@ -126,59 +126,59 @@ SETTINGS = [{}, FAST, OFF, {"satisfaction_memory": 0.0}, {"familiar_visits": 0.5
 
 
 @pytest.mark.parametrize("settings", SETTINGS)
-def test_readers_change_as_the_slow_reference_does(community, settings):
+def test_users_change_as_the_slow_reference_does(community, settings):
     behaviour = Behaviour(**settings)
-    readers = play(community, behaviour)
+    states = play(community, behaviour)
     seen, follows, skill, taste, satisfaction, visits, clicks = slow_play(community, behaviour)
-    np.testing.assert_array_equal(readers.skill, skill)
-    np.testing.assert_array_equal(readers.visits, visits)
-    np.testing.assert_array_equal(readers.clicks, clicks)
-    # single precision holds 2^-24 a step; some 60 clicks a reader
-    np.testing.assert_allclose(readers.taste, taste, rtol=1e-5)
-    np.testing.assert_allclose(readers.satisfaction, satisfaction, atol=1e-6)
+    np.testing.assert_array_equal(states.skill, skill)
+    np.testing.assert_array_equal(states.visits, visits)
+    np.testing.assert_array_equal(states.clicks, clicks)
+    # single precision holds 2^-24 a step; some 60 clicks a user
+    np.testing.assert_allclose(states.taste, taste, rtol=1e-5)
+    np.testing.assert_allclose(states.satisfaction, satisfaction, atol=1e-6)
     for user in range(community[1].n):
         ring = [-1] * MEMORY
-        for place, note in enumerate(seen[user]):
-            ring[place % MEMORY] = note
-        assert readers.seen[user].tolist() == ring
-        assert readers.n_seen[user] == len(seen[user])
+        for place, post in enumerate(seen[user]):
+            ring[place % MEMORY] = post
+        assert states.seen[user].tolist() == ring
+        assert states.n_seen[user] == len(seen[user])
         ring = [-1] * MAX_FOLLOWS
         for place, creator in enumerate(follows[user]):
             ring[place % MAX_FOLLOWS] = creator
-        assert readers.follows[user].tolist() == ring
-        assert readers.n_follows[user] == len(follows[user])
-    assert max(len(notes) for notes in seen) > MEMORY
+        assert states.follows[user].tolist() == ring
+        assert states.n_follows[user] == len(follows[user])
+    assert max(len(posts) for posts in seen) > MEMORY
     assert max(len(creators) for creators in follows) > MAX_FOLLOWS
 
 
 def test_what_was_seen_is_what_the_ring_holds(community):
-    readers = play(community, Behaviour())
-    shown = readers.shown()
-    for user in range(readers.visits.size):
+    states = play(community, Behaviour())
+    shown = states.shown()
+    for user in range(states.visits.size):
         held = shown.items[shown.start[user] : shown.end[user]]
-        assert held.size == min(readers.n_seen[user], MEMORY)
-        assert sorted(held) == sorted(readers.seen[user][readers.seen[user] >= 0])
+        assert held.size == min(states.n_seen[user], MEMORY)
+        assert sorted(held) == sorted(states.seen[user][states.seen[user] >= 0])
 
 
 def test_switched_off_nothing_is_learned_and_nobody_is_a_stranger(community):
-    before, readers = fresh(community), play(community, Behaviour(**OFF))
-    np.testing.assert_array_equal(readers.skill, before.skill)
-    np.testing.assert_array_equal(readers.taste, before.taste)
+    before, states = fresh(community), play(community, Behaviour(**OFF))
+    np.testing.assert_array_equal(states.skill, before.skill)
+    np.testing.assert_array_equal(states.taste, before.taste)
     at_home = community[1]._replace(foreign=np.zeros(40, dtype=np.bool_))
     same = play((community[0], at_home, community[2]), Behaviour(**FAST))
-    np.testing.assert_array_equal(same.satisfaction, readers.satisfaction)
+    np.testing.assert_array_equal(same.satisfaction, states.satisfaction)
 
 
 def test_taste_moves_toward_what_is_clicked(community):
-    _, people, notes = community
-    before, readers = fresh(community), fresh(community)
+    _, people, posts = community
+    before, states = fresh(community), fresh(community)
     users = np.arange(40)
-    liked = notes.topic[0]
+    liked = posts.topic[0]
     remember(
-        readers,
+        states,
         people,
-        notes,
-        house.note_buckets(notes),
+        posts,
+        house.post_buckets(posts),
         Learning.of(Behaviour()),
         users,
         np.zeros((40, 1), np.int32),
@@ -187,24 +187,24 @@ def test_taste_moves_toward_what_is_clicked(community):
         CLICKED,
         FOLLOWED,
     )
-    np.testing.assert_allclose(readers.taste.sum(axis=1), 1, rtol=1e-6)
-    moved = readers.taste - before.taste
+    np.testing.assert_allclose(states.taste.sum(axis=1), 1, rtol=1e-6)
+    moved = states.taste - before.taste
     assert (moved[:, liked] > 0).all()
     assert (np.delete(moved, liked, axis=1) <= 1e-7).all()
 
 
 def test_only_strangers_miss_something_and_less_at_each_visit(community):
     """With no memory, satisfaction is what the last visit was worth: reward - .4·e^(-visits/6)."""
-    _, people, notes = community
-    readers, behaviour = fresh(community), Behaviour(unfamiliarity=0.4, satisfaction_memory=0.0)
+    _, people, posts = community
+    states, behaviour = fresh(community), Behaviour(unfamiliarity=0.4, satisfaction_memory=0.0)
     users, nothing = np.arange(40), np.full((40, 1), -1, np.int32)
     lacking = []
     for visit in range(20):
         remember(
-            readers,
+            states,
             people,
-            notes,
-            house.note_buckets(notes),
+            posts,
+            house.post_buckets(posts),
             Learning.of(behaviour),
             users,
             nothing,
@@ -213,7 +213,7 @@ def test_only_strangers_miss_something_and_less_at_each_visit(community):
             CLICKED,
             FOLLOWED,
         )
-        missed = 0.5 - readers.satisfaction
+        missed = 0.5 - states.satisfaction
         np.testing.assert_array_equal(missed[~people.foreign], 0)
         np.testing.assert_allclose(missed[people.foreign], 0.4 * math.exp(-visit / 6), atol=1e-6)
         lacking.append(missed[people.foreign].mean())
@@ -234,20 +234,20 @@ def lived():
 
 
 def test_skill_is_what_the_log_taught(lived):
-    """1 - s shrinks by 5 % with each note that was clicked, in its language."""
+    """1 - s shrinks by 5 % with each post that was clicked, in its language."""
     run, days = lived
     clicks = np.zeros((run.people.n, 2))
     for day in days:
-        language = run.notes.language[day.item[day.is_click]]
+        language = run.posts.language[day.item[day.is_click]]
         np.add.at(clicks, (day.user[day.is_click], language), 1)
     expected = 1 - (1 - run.people.skill) * 0.95**clicks
-    np.testing.assert_allclose(run.readers.skill, expected, atol=1e-5)
-    practised = run.readers.skill[400:, 0] - run.people.skill[400:, 0]
+    np.testing.assert_allclose(run.states.skill, expected, atol=1e-5)
+    practised = run.states.skill[400:, 0] - run.people.skill[400:, 0]
     assert (practised > 0.05).any()
 
 
-def test_newcomers_do_not_change_who_people_were(lived):
-    """What a run changes is the readers' state; people stay as they were drawn."""
+def test_newcomers_do_not_change_composition_people_were(lived):
+    """What a run changes is the users' state; people stay as they were drawn."""
     run, _ = lived
     fresh_people = draw_incumbents(run.world)
     np.testing.assert_array_equal(run.people.taste[:400], fresh_people.taste)
@@ -260,12 +260,12 @@ def test_newcomers_do_not_change_who_people_were(lived):
 def hazards(satisfaction, behaviour, average=0.5):
     """The share of many people alike who leave in a night."""
     n = 40_000
-    state = {name: np.zeros(n) for name in Readers._fields}
+    state = {name: np.zeros(n) for name in UserStates._fields}
     state["satisfaction"] = np.full(n, satisfaction, dtype=np.float32)
     state["gone"] = np.zeros(n, dtype=np.bool_)
-    readers = Readers(**state)
-    leave(readers, behaviour, average, np.ones(n, dtype=bool), np.random.default_rng(1).random(n))
-    return readers.gone.mean()
+    states = UserStates(**state)
+    leave(states, behaviour, average, np.ones(n, dtype=bool), np.random.default_rng(1).random(n))
+    return states.gone.mean()
 
 
 @pytest.mark.parametrize("satisfaction", [0.0, 0.2, 0.5, 0.9, np.nan])
@@ -292,18 +292,18 @@ def test_leaving_can_be_switched_off(leaving):
     assert hazards(0.0, Behaviour(leaving=leaving)) == 0
 
 
-def test_who_is_gone_does_not_come_back():
+def test_composition_is_gone_does_not_come_back():
     world = small_world(behaviour=Behaviour(leaving=-1.5))
     run = Run.start(world, 3)
     list(run.run_days(first_day(world), 0))
     run = run.fork(Arm("influx"))
-    gone = run.readers.gone.copy()
+    gone = run.states.gone.copy()
     assert gone[:400].mean() > 0.3
     for day in range(world.days_after):
         (done,) = run.run_days(day, day + 1)
         assert not gone[done.user].any()
-        assert run.readers.gone[gone].all()
-        gone = run.readers.gone.copy()
+        assert run.states.gone[gone].all()
+        gone = run.states.gone.copy()
 
 
 def test_nobody_leaves_before_they_arrive():
@@ -351,7 +351,7 @@ def test_events_lie_in_their_tick(ticks, ranks, monkeypatch):
         platform=Platform(visit_ranks=ranks, per_creator=200),
         behaviour=Behaviour(depth_rho=0.1),
         incumbents=200,
-        notes=Notes(per_creator_day=3.0),
+        posts=Posts(per_creator_day=3.0),
     )
     collect, checked = run_module.collect, []
 
@@ -374,7 +374,7 @@ def test_events_lie_in_their_tick(ticks, ranks, monkeypatch):
 def test_no_visit_shows_more_of_a_creator_than_it_may(most):
     influx = simulate(small_world(platform=Platform(per_creator=most)), "influx", seed=3)
     shown = influx.log.dense.filter(pl.col("kind") == "impression")
-    creator = influx.notes.creator[shown["item"].to_numpy()]
+    creator = influx.posts.creator[shown["item"].to_numpy()]
     # 8 s a rank: a visit is known by its person and when it began
     began = pl.col("timestamp").dt.epoch("ms") - 8000 * (pl.col("rank").cast(pl.Int64) - 1)
     visits = shown.with_columns(began=began, creator=pl.Series(creator))

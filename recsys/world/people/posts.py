@@ -27,7 +27,7 @@ _MAX_PER_DAY = 16
 """Most posts of one creator on one day."""
 
 
-class NoteTable(NamedTuple):
+class PostTable(NamedTuple):
     """All posts, one row each, whether they have been published yet or not."""
 
     key: NDArray[np.uint64]
@@ -80,7 +80,7 @@ def is_creator(world: World, people: People) -> NDArray[np.bool_]:
     return np.asarray(u[:, 0] < world.population.creators)
 
 
-def draw_incumbents_notes(world: World, people: People, seed: int) -> NoteTable:
+def draw_incumbents_posts(world: World, people: People, seed: int) -> PostTable:
     """Draws all posts of the incumbents, from `window_days` before the first day to the last day.
 
     Args:
@@ -89,22 +89,22 @@ def draw_incumbents_notes(world: World, people: People, seed: int) -> NoteTable:
         seed: world seed, such as 0.
     """
     creators = np.flatnonzero(is_creator(world, people))
-    days = np.arange(first_day(world) - world.notes.window_days, world.days_after)
+    days = np.arange(first_day(world) - world.posts.window_days, world.days_after)
     u = uniforms(seed, Stream.POSTING, people.address[creators][:, None], 0, moment(days))[..., 0]
-    return _draw_notes(
+    return _draw_posts(
         world,
         people,
         world.population.incumbents,
         creators,
         days,
-        _poisson(world.notes.per_creator_day, u),
+        _poisson(world.posts.per_creator_day, u),
         seed,
     )
 
 
-def draw_newcomers_notes(
+def draw_newcomers_posts(
     world: World, people: People, law: Cohort, seed: int, *, influx: bool
-) -> NoteTable:
+) -> PostTable:
     """Draws all posts of the newcomers; their number is the same under every law.
 
     Args:
@@ -112,7 +112,7 @@ def draw_newcomers_notes(
         people: incumbents, then newcomers; rows from `world.incumbents` on are the creators.
         law: the law from which the newcomers were drawn.
         seed: world seed, such as 0.
-        influx: whether readers recognise these posts as the newcomers'; False in a placebo.
+        influx: whether users recognise these posts as the newcomers'; False in a placebo.
     """
     newcomers = np.arange(world.incumbents, people.n)
     schedule = Schedule(
@@ -122,7 +122,7 @@ def draw_newcomers_notes(
     )
     counts = posts_by_day(world, people.address[newcomers], schedule, seed)
     days = np.arange(world.days_after)
-    table = _draw_notes(world, people, law, newcomers, days, counts, seed)
+    table = _draw_posts(world, people, law, newcomers, days, counts, seed)
     return table._replace(influx=np.full(table.n, influx))
 
 
@@ -157,7 +157,7 @@ def draw_follows(world: World, people: People) -> NDArray[np.int32]:
     return follows
 
 
-def _draw_notes(
+def _draw_posts(
     world: World,
     people: People,
     law: Cohort,
@@ -165,11 +165,11 @@ def _draw_notes(
     days: NDArray[np.int64],
     counts: NDArray[np.int64],
     seed: int,
-) -> NoteTable:
+) -> PostTable:
     """Posts in the order of creator, day and number on that day.
 
     Args:
-        world, people, law, seed: as in `draw_newcomers_notes`.
+        world, people, law, seed: as in `draw_newcomers_posts`.
         creators: int (c,), rows of people.
         days: int (d,).
         counts: int (c, d), number of posts.
@@ -181,11 +181,11 @@ def _draw_notes(
     )
     creator, day = creators[row], days[column]
     key = stable_keys(
-        Stream.NOTE_KEY, people.address[creator], (day + 2**15) * _MAX_PER_DAY + number
+        Stream.POST_KEY, people.address[creator], (day + 2**15) * _MAX_PER_DAY + number
     )
-    u = uniforms(seed, Stream.NOTE, key, 0)
-    v = uniforms(seed, Stream.NOTE, key, 1)
-    return NoteTable(
+    u = uniforms(seed, Stream.POST, key, 0)
+    v = uniforms(seed, Stream.POST, key, 1)
+    return PostTable(
         key=key,
         creator=creator.astype(np.int32),
         published=day + u[:, 0],
@@ -197,9 +197,9 @@ def _draw_notes(
         subtitled=np.zeros(key.size, dtype=np.bool_),
         tagged=u[:, 3] < law.product_tags,
         quality=(
-            world.notes.quality_scale * np.sqrt(-2 * np.log(v[:, 0])) * np.cos(2 * np.pi * v[:, 1])
+            world.posts.quality_scale * np.sqrt(-2 * np.log(v[:, 0])) * np.cos(2 * np.pi * v[:, 1])
         ).astype(np.float32),
-        latent=latent_factors(world, seed, Stream.NOTE_LATENT, key),
+        latent=latent_factors(world, seed, Stream.POST_LATENT, key),
         influx=np.zeros(key.size, dtype=np.bool_),
     )
 
@@ -236,34 +236,34 @@ def _audience(world: World, newcomers: People) -> NDArray[np.float64]:
     """
     days = np.arange(world.days_after)[:, None]
     there = ((newcomers.arrival <= days) & (days < newcomers.departure)).sum(axis=1)
-    enough = world.notes.adaptation_audience * world.incumbents
+    enough = world.posts.adaptation_audience * world.incumbents
     peak = there.max(initial=0)
     return np.asarray(there / max(peak, 1) * min(peak / enough, 1.0))
 
 
-def adapted(world: World, notes: NoteTable, newcomers: People, seed: int) -> NoteTable:
+def adapted(world: World, posts: PostTable, newcomers: People, seed: int) -> PostTable:
     """Incumbents' posts as creators adapt to an influx: some get subtitles, some its language.
 
     Subtitles and language are two separate draws for each post.
 
     Args:
-        world: its `notes` say how many posts are adapted, and how soon.
-        notes: the incumbents' posts.
+        world: its `posts` say how many posts are adapted, and how soon.
+        posts: the incumbents' posts.
         newcomers: the people who arrive.
         seed: world seed, such as 0.
     """
-    audience, settings = _audience(world, newcomers), world.notes
-    day = np.floor(notes.published).astype(np.int64)
+    audience, settings = _audience(world, newcomers), world.posts
+    day = np.floor(posts.published).astype(np.int64)
 
     def is_adapted(most: float, draw: int) -> NDArray[np.bool_]:
         shares = np.append(adaptation(audience, most, settings.adaptation_days), 0.0)
         share = np.where(day >= 0, shares[np.clip(day, 0, world.days_after)], 0.0)
-        return np.asarray(uniforms(seed, Stream.NOTE, notes.key, draw)[:, 0] < share)
+        return np.asarray(uniforms(seed, Stream.POST, posts.key, draw)[:, 0] < share)
 
     language = np.int32(LANGUAGES.index(world.population.newcomers.language))
-    return notes._replace(
+    return posts._replace(
         subtitled=is_adapted(settings.subtitled, 2),
-        language=np.where(is_adapted(settings.posted_across, 3), language, notes.language),
+        language=np.where(is_adapted(settings.posted_across, 3), language, posts.language),
     )
 
 

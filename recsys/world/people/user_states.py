@@ -1,6 +1,6 @@
-"""The state of readers, and how visits change it: what they saw, clicked and follow, skill, taste.
+"""The state of users, and how visits change it: what they saw, clicked and follow, skill, taste.
 
-Each row of the arrays in `Readers` belongs to one person, so threads that work on the visits of
+Each row of the arrays in `Users` belongs to one person, so threads that work on the visits of
 different people never write to the same place.
 """
 # mypy: disallow-untyped-decorators=False
@@ -17,7 +17,7 @@ from recsys.world.people.draws import stacked
 from recsys.world.people.population import MAX_FOLLOWS, People
 
 
-class Readers(NamedTuple):
+class UserStates(NamedTuple):
     """State of people that changes from visit to visit; one row per person."""
 
     seen: NDArray[np.int32]
@@ -25,7 +25,7 @@ class Readers(NamedTuple):
     n_seen: NDArray[np.int64]
     """Number of posts shown so far, those that have left the buffer included."""
     clicks: NDArray[np.float32]
-    """(n, buckets) clicks by topic × language: what the house policy knows of a reader."""
+    """(n, buckets) clicks by topic × language: what the house policy knows of a user."""
     follows: NDArray[np.int32]
     """(n, MAX_FOLLOWS) ring buffer of followed creators: rows of people, -1 where there is none."""
     n_follows: NDArray[np.int32]
@@ -74,20 +74,20 @@ class Readers(NamedTuple):
         start = np.arange(self.n_seen.size, dtype=np.int64) * memory
         return Seen(start, start + np.minimum(self.n_seen, memory), self.seen.reshape(-1))
 
-    def first(self, n: int) -> "Readers":
+    def first(self, n: int) -> "UserStates":
         """A copy of the first n rows."""
-        return Readers._make([array[:n].copy() for array in self])
+        return UserStates._make([array[:n].copy() for array in self])
 
-    def overwrite_first(self, others: "Readers") -> None:
+    def overwrite_first(self, others: "UserStates") -> None:
         """Overwrites the first rows with those of others."""
         for name in self._fields:
             target, source = getattr(self, name), getattr(others, name)
             target[: source.shape[0]] = source
 
-    def with_newcomers(self, newcomers: People) -> "Readers":
+    def with_newcomers(self, newcomers: People) -> "UserStates":
         """A copy with newcomers, who have no visits and no follows, in rows behind the others."""
         follows = np.full((newcomers.n, MAX_FOLLOWS), -1, dtype=np.int32)
-        fresh = Readers.fresh(newcomers, follows, self.seen.shape[1], self.clicks.shape[1])
+        fresh = UserStates.fresh(newcomers, follows, self.seen.shape[1], self.clicks.shape[1])
         return stacked(self, fresh)
 
 
@@ -105,33 +105,33 @@ class State(NamedTuple):
 
     @classmethod
     def of(
-        cls, people: People, readers: Readers, incumbents: int, day: int, gone: NDArray[np.bool_]
+        cls, people: People, states: UserStates, incumbents: int, day: int, gone: NDArray[np.bool_]
     ) -> Self:
         """The state at the end of a day.
 
         Args:
             people: all people.
-            readers: their state, after it is decided who leaves that night.
+            users: their state, after it is decided who leaves that night.
             incumbents: number of incumbents.
             day: the day, such as 3.
             gone: bool (n_people,), who had left dissatisfied before that day.
         """
         member = (people.arrival <= day) & (day < people.departure)
         there = member & ~gone
-        rated = there & ~np.isnan(readers.satisfaction)
+        rated = there & ~np.isnan(states.satisfaction)
         cohorts = slice(0, incumbents), slice(incumbents, None)
 
         def count(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
             return np.array([mask[rows].sum() for rows in cohorts])
 
-        total = [readers.satisfaction[r][rated[r]].sum(dtype=np.float64) for r in cohorts]
+        total = [states.satisfaction[r][rated[r]].sum(dtype=np.float64) for r in cohorts]
         n = count(rated)
         mean = np.where(n > 0, np.array(total) / np.maximum(n, 1), np.nan)
-        return cls(count(member), count(there), count(readers.gone), mean)
+        return cls(count(member), count(there), count(states.gone), mean)
 
 
 class Learning(NamedTuple):
-    """Coefficients by which visits change readers, as the kernel takes them; see `Behaviour`."""
+    """Coefficients by which visits change users, as the kernel takes them; see `Behaviour`."""
 
     language: float
     taste: float
@@ -153,15 +153,15 @@ class Learning(NamedTuple):
 
 @njit(nogil=True, cache=True)
 def remember(  # type: ignore[no-untyped-def]
-    readers, people, notes, buckets, learning, users, feeds, actions, rewards, clicked, followed
+    states, people, posts, buckets, learning, users, feeds, actions, rewards, clicked, followed
 ):
-    """Writes a round of visits into the readers' state.
+    """Writes a round of visits into the users' state.
 
     Args:
-        readers: Readers; changed.
+        users: Users; changed.
         people: People.
-        notes: NoteTable.
-        buckets: int32 (n_notes,), topic × language of each post.
+        posts: PostTable.
+        buckets: int32 (n_posts,), topic × language of each post.
         learning: Learning.
         users: int (n,), rows of people, each at most once.
         feeds: int32 (n, ranks), rows of posts, -1 where empty.
@@ -169,37 +169,37 @@ def remember(  # type: ignore[no-untyped-def]
         rewards: float32 (n,), the utility of each visit.
         clicked, followed: the bits of these kinds.
     """
-    memory = readers.seen.shape[1]
-    topic_of, language_of, creator_of = notes.topic, notes.language, notes.creator
+    memory = states.seen.shape[1]
+    topic_of, language_of, creator_of = posts.topic, posts.language, posts.creator
     for visit in range(feeds.shape[0]):
         user, feed, done = users[visit], feeds[visit], actions[visit]
-        seen, clicks, follows = readers.seen[user], readers.clicks[user], readers.follows[user]
-        skill, taste = readers.skill[user], readers.taste[user]
-        n_seen, n_follows = readers.n_seen[user], readers.n_follows[user]
+        seen, clicks, follows = states.seen[user], states.clicks[user], states.follows[user]
+        skill, taste = states.skill[user], states.taste[user]
+        n_seen, n_follows = states.n_seen[user], states.n_follows[user]
         for rank in range(feed.size):
-            note = feed[rank]
-            if note < 0:
+            post = feed[rank]
+            if post < 0:
                 continue
-            seen[n_seen % memory] = note
+            seen[n_seen % memory] = post
             n_seen += 1
             if done[rank] & clicked:
-                clicks[buckets[note]] += 1
-                _learn(skill, taste, learning, topic_of[note], language_of[note])
+                clicks[buckets[post]] += 1
+                _learn(skill, taste, learning, topic_of[post], language_of[post])
             if done[rank] & followed:
-                creator = creator_of[note]
+                creator = creator_of[post]
                 if not (follows == creator).any():
                     follows[n_follows % follows.size] = creator
                     n_follows += 1
-        readers.n_seen[user], readers.n_follows[user] = n_seen, n_follows
+        states.n_seen[user], states.n_follows[user] = n_seen, n_follows
         reward = rewards[visit]
         if people.foreign[user]:
-            fading = np.exp(-readers.visits[user] / learning.familiar_visits)
+            fading = np.exp(-states.visits[user] / learning.familiar_visits)
             reward -= learning.unfamiliarity * fading
-        before = readers.satisfaction[user]
+        before = states.satisfaction[user]
         if np.isnan(before):
             before = reward
-        readers.satisfaction[user] = learning.memory * before + (1 - learning.memory) * reward
-        readers.visits[user] += 1
+        states.satisfaction[user] = learning.memory * before + (1 - learning.memory) * reward
+        states.visits[user] += 1
 
 
 @njit(nogil=True, cache=True)
@@ -219,7 +219,7 @@ def _learn(skills, tastes, learning, topic, language):  # type: ignore[no-untype
 
 
 def leave(
-    readers: Readers,
+    states: UserStates,
     behaviour: Behaviour,
     average: float,
     here: NDArray[np.bool_],
@@ -228,13 +228,13 @@ def leave(
     """Decides who leaves for good tonight: the hazard falls with satisfaction.
 
     Args:
-        readers: their `gone` is changed.
+        users: their `gone` is changed.
         behaviour: its `leaving` and `leaving_slope` are base and slope of the hazard's logit.
-        average: satisfaction at which the hazard is the base, such as .1. Readers who have not
+        average: satisfaction at which the hazard is the base, such as .1. Users who have not
             visited yet count as having it.
         here: bool (n_people,), who has arrived and not departed.
         u: float64 (n_people,), one uniform per person.
     """
-    satisfaction = np.where(np.isnan(readers.satisfaction), average, readers.satisfaction)
+    satisfaction = np.where(np.isnan(states.satisfaction), average, states.satisfaction)
     logit = behaviour.leaving - behaviour.leaving_slope * (satisfaction - average)
-    readers.gone[:] |= here & (np.log(u) - np.log1p(-u) < logit)
+    states.gone[:] |= here & (np.log(u) - np.log1p(-u) < logit)
