@@ -67,7 +67,7 @@ def bench_respond(benchmark, say, incumbents) -> None:
     def respond(block: slice) -> None:
         behaviour.respond(
             run.people,
-            run.users,
+            run.states,
             view.notes,
             view.buzz,
             conditions,

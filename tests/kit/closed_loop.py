@@ -5,7 +5,6 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 import pytest
-from recsys.world.people.users import Users
 
 from recsys.config import Influx, Posts, World
 from recsys.recommenders import RECOMMENDERS
@@ -13,6 +12,7 @@ from recsys.study.arms.policy import RecommenderPolicy
 from recsys.world.arms import GATES, Arm, Audience
 from recsys.world.day.oracle import Oracle
 from recsys.world.day.serving import serve_audience
+from recsys.world.people.user_states import UserStates
 from recsys.world.run import Run
 from recsys.world.simulate import Simulation, simulate
 
@@ -57,7 +57,7 @@ class Outcome(NamedTuple):
     """An arm that has run, and its users when it was over."""
 
     simulation: Simulation
-    users: Users
+    states: UserStates
 
     @property
     def n(self):
@@ -83,7 +83,7 @@ def alone(name, arm, world=None, *, seed=SEED, threads=1, audience=AUDIENCE):
         made = morning(self, day, both, ranked)
         if made is None or made.served:
             return made
-        served = serve_audience(self.scene, self.users, both, self.audience, day, None)
+        served = serve_audience(self.scene, self.states, both, self.audience, day, None)
         return made._replace(served=served)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -92,7 +92,7 @@ def alone(name, arm, world=None, *, seed=SEED, threads=1, audience=AUDIENCE):
         simulation = simulate(
             world or a_world(), arm, seed, policy_of(name), audience=audience, threads=threads
         )
-    return Outcome(simulation, forks[-1].users)
+    return Outcome(simulation, forks[-1].states)
 
 
 def differences(one, other, days=AUDIENCE.days):
@@ -104,8 +104,8 @@ def differences(one, other, days=AUDIENCE.days):
             assert mine.size
             if not np.array_equal(mine, theirs):
                 found.add("feeds")
-    for field in Users._fields:
-        mine, theirs = (getattr(arm.users, field)[: arm.n] for arm in (one, other))
+    for field in UserStates._fields:
+        mine, theirs = (getattr(arm.states, field)[: arm.n] for arm in (one, other))
         if not np.array_equal(mine, theirs, equal_nan=mine.dtype.kind == "f"):
             found.add(field)
     return found

@@ -47,7 +47,7 @@ def inequality_of_posts(it):
 
 
 def content_of_newcomers(it):
-    return np.nanmean(it.run.users.satisfaction[it.run.world.incumbents :])
+    return np.nanmean(it.run.states.satisfaction[it.run.world.incumbents :])
 
 
 def age(it):

@@ -31,7 +31,7 @@ COLUMNS: Columns = {
     ),
     "seeds_needed": Column(
         pl.Float64,
-        "seeds to tell a composition of the margin's size from 0 in 4 of 5 studies; null above 200, "
+        "seeds to tell a composition of the margin's size from 0 in 4 of 5 studies; null above 200 "
         "and below 8 seeds, which are too few to plan with",
     ),
     **common("n_users", "n_seeds"),

@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import pytest
-from tests.kit.one_user import a_person, a_post, blank, depths, gain, logit
 
 from recsys.config.world import Actions
 from recsys.core.noise import moment
@@ -26,6 +25,7 @@ from tests.kit.fields import (
     check_nothing_is_left_out,
     check_off,
 )
+from tests.kit.one_user import a_person, a_post, blank, depths, gain, logit
 
 # What is drawn or computed
 

@@ -3,13 +3,13 @@
 from functools import cache
 
 import numpy as np
-from recsys.world.people.users import Users
 
 from recsys.core.noise import moment
 from recsys.world.people import behaviour
 from recsys.world.people.behaviour import Conditions
 from recsys.world.people.population import draw_incumbents
 from recsys.world.people.posts import PostTable
+from recsys.world.people.user_states import UserStates
 from tests.kit.fields import EN, SEED, SMALL, change
 
 
@@ -39,7 +39,7 @@ def a_person():
 
 def blank(them):
     """Users who follow nobody."""
-    return Users.fresh(them, np.full((them.n, 16), -1, np.int32), 64, 48)
+    return UserStates.fresh(them, np.full((them.n, 16), -1, np.int32), 64, 48)
 
 
 def logit(world, day=0, *, taste=0.0, likeness=0.0, trend=0.0, skill=1.0, curious=False, seen=0):
