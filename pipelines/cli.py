@@ -122,11 +122,11 @@ def tune(
     return execute([config, *(changes or ())], output)
 
 
-def _seed(given: str | int) -> int:
+def _seed(word: str | int) -> int:
     """The seed of a word, or of the default, which is a number already."""
-    if not str(given).isdecimal() or int(given) >= 2**62:
-        raise typer.BadParameter(f"{given} is not a whole number from 0 to 2**62 - 1")
-    return int(given)
+    if not str(word).isdecimal() or int(word) >= 2**62:
+        raise typer.BadParameter(f"{word} is not a whole number from 0 to 2**62 - 1")
+    return int(word)
 
 
 @app.command()

@@ -59,14 +59,14 @@ def execute(
     """
 
     def work() -> Outcome:
-        given = {
+        arguments = {
             "k": k,
             "columns": _pairs("--columns", columns),
             "cohort": cohort,
             "attributes": _pairs("--attributes", attributes),
             "groups": list(groups),
         }
-        options = {option: value for option, value in given.items() if value not in (None, [], {})}
+        options = {name: value for name, value in arguments.items() if value not in (None, [], {})}
         return _evaluate(paths, output, name, experiment if tracking else None, options)
 
     return carried_out(work, output)

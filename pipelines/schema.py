@@ -31,8 +31,8 @@ def schema(of: str = "study") -> dict[str, Any]:
     Args:
         of: the kind of config, `study` or `training`.
 
-    >>> schema()["properties"]["seeds"]["description"][:34]
-    'How many times a world is run, eac'
+    >>> schema()["required"], schema()["properties"]["seeds"]["type"]
+    (['name'], 'integer')
     """
     whole = _MODELS[of].model_json_schema()
     parts = whole["$defs"]
@@ -56,7 +56,7 @@ def _spec(registry: Mapping[str, type[BaseModel]], *more: str) -> dict[str, Any]
     The options of a class from elsewhere, `package.module:Class`, are not checked.
     """
     named = {"name": {"type": "string"}, "options": {"type": "object"}}
-    own = [
+    kinds = [
         {
             **(model := kind.model_json_schema()),
             "required": ["kind"],
@@ -67,7 +67,7 @@ def _spec(registry: Mapping[str, type[BaseModel]], *more: str) -> dict[str, Any]
     ]
     free = {"anyOf": [{"enum": list(more)}, _ELSEWHERE]}
     mapping = {"type": "object", "properties": {"kind": free}, "required": ["kind"]}
-    return {"anyOf": [{"enum": [*registry, *more]}, _ELSEWHERE, *own, mapping]}
+    return {"anyOf": [{"enum": [*registry, *more]}, _ELSEWHERE, *kinds, mapping]}
 
 
 main = way_in("schema")

@@ -86,5 +86,5 @@ def _box(place: Place, name: str) -> _Box:
     return place.x, right, place.y - _LINE / 2 + 0.5, place.y + _LINE / 2 - 0.5
 
 
-def _meet(one: _Box, other: _Box) -> bool:
-    return one[0] < other[1] and other[0] < one[1] and one[2] < other[3] and other[2] < one[3]
+def _meet(a: _Box, b: _Box) -> bool:
+    return a[0] < b[1] and b[0] < a[1] and a[2] < b[3] and b[2] < a[3]

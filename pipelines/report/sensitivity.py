@@ -28,11 +28,11 @@ def sensitivity_sections(variants: Mapping[str, Headline], reference: str) -> It
     for (recommender, mitigation, conclusion), part in conclusions.group_by(
         *keys, maintain_order=True
     ):
-        own = part.filter(verdict="reference").row(0, named=True)
+        here = part.filter(verdict="reference").row(0, named=True)
         name = name_of((str(recommender), str(mitigation)))
         title = CONCLUSIONS[str(conclusion)].title
         rows += [(name, *[""] * 5)] if name != before else []
-        rows.append((f"  {title}", _figure(own), *_counts(own["sign"], part, others)))
+        rows.append((f"  {title}", _figure(here), *_counts(here["sign"], part, others)))
         before = name
         turned += [
             (f"{name}, {title}", str(row["variant"]), _figure(row))

@@ -140,9 +140,9 @@ def options_params(options: Mapping[str, Any]) -> dict[str, str]:
 
 def child_params(spec: RecommenderSpec, chain: Chain) -> dict[str, str]:
     """Kind and options of a recommender, and those of its mitigations, such as `anchor.mu`."""
-    own = {"recommender": spec.name, "kind": spec.kind, "mitigation": chain.name}
+    names = {"recommender": spec.name, "kind": spec.kind, "mitigation": chain.name}
     parts = {part.name: {"kind": part.kind, **part.options} for part in chain.parts}
-    return _as_params({**own, **spec.options, **parts})
+    return _as_params({**names, **spec.options, **parts})
 
 
 def child_values(result: StudyResult, recommender: str, mitigation: str) -> list[Value]:

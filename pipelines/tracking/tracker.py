@@ -217,9 +217,9 @@ class Tracker:
                     _log(store, run_id, values, params)
             best = trials.sort(training.tune.metric, descending=True, maintain_order=True)
             value = records.Value("best/value", best[training.tune.metric][0])
-            own = records.study_params(training)
+            params = records.study_params(training)
             chosen = {f"best.{option}": best[option][0] for option in options}
-            _log(store, store.run_id, [value], {**own, **records.options_params(chosen)})
+            _log(store, store.run_id, [value], {**params, **records.options_params(chosen)})
             for file in ("trials.csv", "best.yaml"):
                 store.client.log_artifact(store.run_id, str(folder / file))
         return _recorded(store)
@@ -280,11 +280,11 @@ def _recorded(store: _Store) -> Recorded:
     return Recorded(store.uri, mlflow_store.is_local(), store.experiment_id, store.run_id)
 
 
-def _open(name: str, role: str, experiment: str, own: dict[str, str], started: int) -> _Store:
+def _open(name: str, role: str, experiment: str, more_tags: dict[str, str], started: int) -> _Store:
     """Imports MLflow, finds or makes the experiment, and starts the parent run."""
     uri = mlflow_store.address()
     client, experiment_id = mlflow_store.connect(experiment)
-    tags = {**git_tags(), **version_tags(), **own, "mlflow.source.name": _PROGRAMS[role]}
+    tags = {**git_tags(), **version_tags(), **more_tags, "mlflow.source.name": _PROGRAMS[role]}
     run = client.create_run(experiment_id, started, tags={**tags, "role": role}, run_name=name)
     return _Store(client, uri, experiment_id, run.info.run_id, tags)
 

@@ -269,12 +269,12 @@ def test_log_shows_the_placebos(log_result: StudyResult) -> None:
         ({"p_value": 0.5}, "item_knn: no evidence that newcomers did it"),
         (
             {"p_value": 1 / 21},
-            "item_knn: evidence that newcomers did it; removing them changes feeds more than any placebo",
+            "evidence that newcomers did it; removing them changes feeds more than any placebo",
         ),
         ({"p_value": 0.0499}, "changes feeds more than most placebos"),
         (
             {"p_value": 1.0, "composition_ci_high": -0.01},
-            "item_knn: no evidence that newcomers did it; removing as many others changes feeds more",
+            "no evidence that newcomers did it; removing as many others changes feeds more",
         ),
         ({"p_value": None}, "item_knn: no verdict"),
     ],
