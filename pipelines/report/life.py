@@ -31,7 +31,7 @@ _LINES = (
     _Line("left dissatisfied", "left"),
 )
 _COLUMNS = {
-    "long-time users without": ("control", "incumbent"),
+    "long-time users without influx": ("control", "incumbent"),
     "with influx": ("influx", "incumbent"),
     "newcomers": ("influx", "newcomer"),
 }

@@ -129,12 +129,13 @@ def _opening(study: Study) -> Section:
     return Section(
         f"{study.name}: would long-time users see different feeds without the newcomers?",
         lines=(
-            f"Compared: the first {evaluation.k} slots of {evaluation.panel:,} long-time users' "
-            "feeds, trained with and",
-            "without the newcomers. As a yardstick, training also leaves out an equally active",
-            f"group of other long-time users (a placebo), {study.log.placebo_draws:,} times.",
-            "p: how often removing such a group changes feeds at least as much; the newcomers",
-            "count as one group. The verdict rests on p (posts), of the drift of posts (FRBO).",
+            f"The first {evaluation.k} slots of {evaluation.panel:,} long-time users' feeds after "
+            "training with and without the newcomers.",
+            "Yardstick: training without an equally active group of other long-time users (a "
+            f"placebo), {study.log.placebo_draws:,} times.",
+            "p: how often removing such a group changes feeds at least as much; the newcomers are "
+            "one such group.",
+            "The verdict rests on p (posts), the p of the drift of posts (FRBO).",
         ),
     )
 

@@ -13,6 +13,7 @@ from recsys.served.compare import FeedComparison
 
 _HEADLINES = ("slots_changed", "posts", "creators", "language_format", "topic", "embedding")
 _MOST_DAYS = 14
+_PEOPLE = {"all": "users in all", "incumbent": "long-time users", "newcomer": "newcomers"}
 _FLOORS = {
     "reference": "the reference's drift from A",
     "turnover": "A's own drift from one day to the next",
@@ -46,7 +47,7 @@ def served_sections(name: str, result: FeedComparison) -> Iterator[Section]:
     whole = result.drift.filter(pl.col("day").is_null())
     cohorts = whole["cohort"].unique(maintain_order=True).to_list()
     people = whole.group_by("cohort", maintain_order=True).agg(pl.col("n_users").max())
-    users = ", ".join(f"{n:,} {_everybody(cohort)}" for cohort, n in people.iter_rows())
+    users = ", ".join(f"{n:,} {_people(cohort)}" for cohort, n in people.iter_rows())
     yield Section(
         f"{name}: how far are B's feeds from A's?",
         lines=(
@@ -68,8 +69,8 @@ def served_sections(name: str, result: FeedComparison) -> Iterator[Section]:
     yield _words(result)
 
 
-def _everybody(cohort: str) -> str:
-    return "users in all" if cohort == "all" else f"{cohort} users"
+def _people(cohort: str) -> str:
+    return _PEOPLE.get(cohort, f"{cohort} users")
 
 
 def _drift(result: FeedComparison, rows: pl.DataFrame) -> Section:

@@ -137,7 +137,8 @@ def _utility(figures: Headline, order: list[Variant]) -> Section:
         parts = (interval(change, "total"), interval(change, "composition"))
         rows.append((name_of(variant), number(before), *parts, number(newcomers_utility)))
     return Section(
-        "How useful are the feeds?  (utility: clicks per 100 looks; its total, composition: in %)",
+        "How useful are the feeds?  "
+        "(utility: clicks per 100 looks; total and composition: change in %)",
         ("recommender", "without influx", "total", "composition", "newcomers get"),
         tuple(rows),
     )
@@ -164,6 +165,7 @@ def words(figures: Headline, order: list[Variant]) -> Section:
         "volume       the part of total that as many newcomers like the long-time users cause too",
         "composition  the other part, due to who the newcomers are: total - volume. Below 0, they",
         "             change less than as many newcomers like the long-time users would",
+        "newcomers'   slots that hold a newcomer's post",
     ]
     rows = [
         figures.drift(variant, measure)
