@@ -91,14 +91,14 @@ def group_sections(
         lines += (row for _, _, row in shown)
     columns = [part for title in primaries.values() for part in (title, "composition")]
     what = " and of the mix" if len(primaries) > 1 else ""
+    placebos: tuple[str, ...] = ()
+    if isinstance(source, OwnLog):
+        placebos = (_PLACEBOS.format(100 * band_level(source.placebo_draws)),)
     yield Section(
         f"Whose feeds change most?  (total drift of posts{what}, and its composition; in points)",
         ("recommender", "users", *columns),
         tuple(lines),
-        (
-            *((_PLACEBOS.format(100 * band_level(source.placebo_draws)),) if source else ()),
-            *(("The rest is in report.html and groups.csv.",) if cut else ()),
-        ),
+        (*placebos, *(("The rest is in report.html and groups.csv.",) if cut else ())),
     )
 
 

@@ -123,7 +123,7 @@ def test_the_command_in_the_config_makes_it_again(place: Path) -> None:
         (["--a", "a.parquet", "--b", "none.parquet"], "--b: no file at"),
         ([*WORDS, "--columns", "user_id"], "--columns: 'user_id' is not of the form ours=theirs"),
         ([*WORDS, "--attributes", "=x"], "--attributes: '=x' is not of the form"),
-        ([*WORDS, "--name", "../up"], "--name: '../up' names no folder"),
+        ([*WORDS, "--name", "../up"], "--name: '../up' cannot be the name of a folder"),
         ([*WORDS, "--groups", "age"], "groups: users have no 'age'"),
         (["--a", "a.parquet", "--b", "i.csv"], "b: no column 'user_id', 'rank'"),
     ],
