@@ -47,6 +47,14 @@ def blocks(document, language):
             yield "\n" * text.count("\n", 0, found.start(2)) + found[2]
 
 
+def write_files(path, folder):
+    """The blocks of a document that begin with a file's name, as files in a folder."""
+    for code in blocks(path, "python"):
+        named = FILE.match(code.lstrip("\n"))
+        if named:
+            (folder / named[1]).write_text(code, encoding="utf-8")
+
+
 @pytest.fixture
 def somewhere(tmp_path, monkeypatch):
     """An empty directory but for the configs, as where a user tries things out."""
@@ -73,10 +81,7 @@ WITH_TESTS = [path for path in DOCUMENTS if "# test_" in path.read_text(encoding
 
 @pytest.mark.parametrize("document", WITH_TESTS, ids=lambda path: path.name)
 def test_tests_in_documents_pass(document, somewhere):
-    for code in blocks(document, "python"):
-        named = FILE.match(code.lstrip("\n"))
-        if named:
-            (somewhere / named[1]).write_text(code, encoding="utf-8")
+    write_files(document, somewhere)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."],
         capture_output=True,
@@ -127,8 +132,9 @@ def commands(path):
 
 
 @pytest.mark.parametrize("path", [*DOCUMENTS, *CONFIGS], ids=lambda path: path.name)
-def test_commands_work_as_printed(path):
+def test_commands_work_as_printed(path, somewhere):
     """Their words are those of a program, their configs are there and have the keys they change."""
+    write_files(path, somewhere)
     programs = typer.main.get_command(cli.app).commands
     for name, *words in commands(path):
         if name == "--help":
