@@ -134,5 +134,5 @@ def _title(result: FeedComparison, row: dict[str, Any]) -> str:
 def _words(result: FeedComparison) -> Section:
     lines = ["excess  drift - floor of each user: what B changes beyond what changes anyway"]
     if result.drift["saturated"].any():
-        lines.append("†       the floor is 80 or more, so that the part of B cannot show")
+        lines.append("†       the floor is 80 or more, which leaves no room for B's part")
     return Section("", lines=tuple(lines))
