@@ -23,8 +23,8 @@ _PLACEBOS = (
 )
 _ATTENTION = {"gini_posts": "Gini", "coverage": "posts shown"}
 _GINI = "Gini: 0 if all posts get equally many looks, 100 if one post gets all looks."
-_POSTS_SHOWN = "posts shown: share of servable posts that are in at least one feed."
-_NEWCOMERS_POSTS = "newcomers' posts: share of looks that fall on them."
+_POSTS_SHOWN = "posts shown: share of servable posts that are in any feed."
+_NEWCOMERS_POSTS = " newcomers' posts: share of looks on them."
 
 
 def wins_sections(figures: Headline, order: list[Variant]) -> Iterator[Section]:
@@ -173,5 +173,5 @@ def exposure_sections(figures: Headline, order: list[Variant]) -> Iterator[Secti
         f"How is long-time users' attention spread over posts?  (in %; without → with the {added})",
         columns if is_log else (*columns, "newcomers' posts"),
         tuple(lines),
-        (_GINI, _POSTS_SHOWN) if is_log else (_GINI, _POSTS_SHOWN, _NEWCOMERS_POSTS),
+        (_GINI, _POSTS_SHOWN if is_log else _POSTS_SHOWN + _NEWCOMERS_POSTS),
     )

@@ -45,8 +45,8 @@ def daily_sections(result: StudyResult, order: list[Variant]) -> Iterator[Sectio
 def _words(slots: pl.DataFrame) -> tuple[str, ...]:
     """What the columns mean, below the last table."""
     full = (
-        f"†            the placebo or training noise changes {SATURATED:.0%} or more, which leaves "
-        "no room for composition"
+        f"†            the placebo or training noise changes {SATURATED:.0%} or more, which "
+        "leaves no room for composition"
     )
     return (
         "placebo      slots that as many newcomers like the long-time users change",

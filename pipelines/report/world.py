@@ -176,8 +176,8 @@ def words(figures: Headline, order: list[Variant]) -> Section:
         lines.append("*            most of what changed is training noise")
     if any(_FULL in _mark(row) for row in rows):
         lines.append(
-            f"†            the placebo or training noise changes {SATURATED:.0%} or more: "
-            "no room for composition is left"
+            f"†            the placebo or training noise changes {SATURATED:.0%} or more, which "
+            "leaves no room for composition"
         )
     if any(DASH in row for row in slots(figures, order).rows):
         lines.append(f"{DASH}            not measured: the study has no arm for it")

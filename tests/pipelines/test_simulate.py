@@ -261,7 +261,7 @@ def test_a_world_without_newcomers_has_a_page_too(fresh: Path) -> None:
         (["nowhere.yaml"], "there is no such file"),
         (["tiny.yaml", "world.incumbent=3"], "did you mean 'incumbents'"),
         (["tiny.yaml", "--out", "taken"], "taken exists already; --force replaces it"),
-        (["tiny.yaml", "--out", "taken", "--force"], "is no data set of this program"),
+        (["tiny.yaml", "--out", "taken", "--force"], "is not a data set of this program"),
         (["tiny.yaml", "--out", "tiny.yaml/below"], "cannot write to"),
     ],
 )

@@ -351,9 +351,9 @@ def test_a_feed_of_somebody_unknown(there, folder, capsys):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["nowhere", "3"], "nowhere: no run of that id at sqlite:"),
-        (["FOLDER", "ann"], "USER: 'ann' is no whole number"),
-        (["FOLDER", "3", "--k", "0"], "--k: 0 is not 1 to"),
+        (["nowhere", "3"], "nowhere: neither the id of a run at sqlite:"),
+        (["FOLDER", "ann"], "USER: 'ann' is not a whole number"),
+        (["FOLDER", "3", "--k", "0"], "--k: 0 is not between 1 and"),
     ],
 )
 def test_mistakes_of_a_feed(arguments, words, there, folder, capsys):
