@@ -222,7 +222,7 @@ OLD_SENSES = {
 ORDINARY = re.compile(
     r"Note:|^notes$|`notes`|\.notes?\b|notes\.txt|class=\"note\"|notes of the result"
     r"|\b[Tt]he notes?\b(?! (?:of|by|in|that|from)\b)"  # sentences beside a result
-    r"|placebo or retrain drift",  # of two arms, "retrain" names one
+    r"|[Pp]lacebo or retrain drift",  # of two arms, "retrain" names one
     re.MULTILINE,
 )
 """What is said of other things with the same words."""
