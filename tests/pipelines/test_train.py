@@ -110,7 +110,7 @@ def test_the_table_is_that_of_the_library(there, folder, capsys):
     result = recsys.train(recsys.load_training("small.yaml"))
     line = next(line for line in printed.splitlines() if line.startswith("everybody"))
     assert line.split()[1:3] == [str(result.per_user.height), f"{result.figure('ndcg'):.3f}"]
-    for word in ("incumbents", "newcomers", "hot", "warm", "NDCG", "users"):
+    for word in ("long-time users", "newcomers", "hot", "warm", "NDCG", "users"):
         assert word in printed
     assert max(len(line) for line in printed.splitlines() if "  " in line) <= 100
     assert f".venv/bin/recsys feed data/training/{folder.name}" in printed

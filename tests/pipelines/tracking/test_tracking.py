@@ -81,7 +81,7 @@ def test_metrics_by_day_are_those_of_the_drift_frame(
     client: MlflowClient, runs: dict[str, list[Run]], world_result: StudyResult
 ) -> None:
     als = next(run for run in runs["recommender"] if run.info.run_name == "als")
-    history = client.get_metric_history(als.info.run_id, "drift/incumbent/posts/who")
+    history = client.get_metric_history(als.info.run_id, "drift/incumbent/posts/composition")
     rows = world_result.drift.filter(
         pl.col("recommender") == "als", pl.col("measure") == "posts", pl.col("day").is_not_null()
     )
@@ -157,7 +157,10 @@ def test_wins_groups_and_exposure_are_recorded(world_result: StudyResult, finish
     assert found["exposure/influx/newcomer/gini_posts"] == gini["mean"][0]
     groups = result.groups.filter(recommender="als", measure="posts", attribute="activity")
     low = groups.filter(pl.col("group").str.starts_with("low: ")).row(0, named=True)
-    assert found[f"groups/activity/{records._plain(low['group'])}/posts/who"] == low["composition"]
+    assert (
+        found[f"groups/activity/{records._plain(low['group'])}/posts/composition"]
+        == low["composition"]
+    )
     assert not any(
         name.startswith("groups/")
         for name in (v.name for v in records.child_values(world_result, "als", "none"))
