@@ -42,7 +42,7 @@ class Run:
 
     Attributes:
         scene: the people and posts; only `fork` changes them.
-        users: the state of people.
+        states: the state of people.
         counts: clicks so far.
         threads: number of threads that serve and respond; it changes no bit.
         policy: the recommender or the oracle that serves; None for the house.

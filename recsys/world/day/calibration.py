@@ -43,7 +43,7 @@ def first_intercept(
     """A first intercept from feeds that some people would be served; `corrected` improves it.
 
     Args:
-        scene, users, view: the platform on its first morning.
+        scene, states, view: the platform on its first morning.
         request: who would come.
         feeds: int32 (n, ranks), rows of posts that they would be served, -1 where empty.
 

@@ -195,7 +195,7 @@ def test_off_is_off(path):
 
 HERE = "tests/world/test_fields.py"
 PLATFORMS = "tests/world/test_platforms.py"
-USERS = "tests/world/people/test_users.py"
+USERS = "tests/world/people/test_user_states.py"
 ELSEWHERE = {
     "platform.kind": f"{HERE}::test_a_kind_is_a_label",
     "platform.click_rate": f"{PLATFORMS}::test_people_click_as_often_as_on_their_platform",
