@@ -125,8 +125,8 @@ def coverage(ids: ArrayLike, n_items: int) -> float:
 def homogenisation(ids: ArrayLike, n_items: int) -> float:
     """How alike feeds are: the mean share of its slots that a feed has in common with another's.
 
-    Σ_i c_i (c_i - 1) / ((n - 1) Σ_i c_i), c_i being the number of users who are shown item i: the chance
-    that another user, drawn at random, is shown what stands in a slot drawn at random.
+    Σ_i c_i (c_i - 1) / ((n - 1) Σ_i c_i), with c_i the number of users who are shown item i: the
+    chance that another user, drawn at random, is shown what stands in a slot drawn at random.
 
     Args:
         ids: feeds, integer ids (n, k), -1 for empty slots; no id twice in a feed.

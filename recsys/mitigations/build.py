@@ -9,7 +9,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from recsys.config import Chain, MitigationSpec, Part, RecommenderSpec
-from recsys.config.explain import _explain
+from recsys.config.explain import explain
 from recsys.core.errors import ConfigError, nearest
 from recsys.mitigations import MITIGATIONS, Mitigation, WarmStart, mitigated
 from recsys.mitigations.base import Place
@@ -88,7 +88,7 @@ def made(kind: type[P], spec: RecommenderSpec | MitigationSpec) -> P:
         return kind.model_validate_json(json.dumps(dict(spec.options)))
     except ValidationError as error:
         what = "mitigation" if isinstance(spec, MitigationSpec) else "recommender"
-        lines = (f"{what} {spec.name}: {line}" for line in _explain(error, kind))
+        lines = (f"{what} {spec.name}: {line}" for line in explain(error, kind))
         raise ConfigError("\n".join(lines)) from error
 
 

@@ -178,6 +178,6 @@ def test_a_topic_that_the_world_does_not_have_is_null():
 
 
 def test_no_day_is_an_empty_frame(restless):
-    life = life_frame(restless.world, [], restless.people, restless.given)
+    life = life_frame(restless.world, [], restless.people, restless.posts_for)
     assert dict(life.schema) == LIFE
     assert life.is_empty()

@@ -10,8 +10,8 @@ from recsys.config.world import Platform
 from recsys.core.errors import ConfigError
 from recsys.world.day.rounds import moods_of
 from recsys.world.day.serving import Request
+from recsys.world.day.values import Round
 from recsys.world.day.views import View
-from recsys.world.frames import Round
 from recsys.world.people import behaviour
 from recsys.world.people.user_states import UserStates
 from recsys.world.scene import Scene

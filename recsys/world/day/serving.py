@@ -14,8 +14,8 @@ from recsys.logs.log import Seen
 from recsys.world.arms import Audience
 from recsys.world.day.blocks import block_size, over_blocks
 from recsys.world.day.fits import Rankers
+from recsys.world.day.values import Served
 from recsys.world.day.views import View
-from recsys.world.frames import Served
 from recsys.world.people.user_states import UserStates
 from recsys.world.platform import house
 from recsys.world.platform.blend import blend, slot_pattern
