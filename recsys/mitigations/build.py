@@ -92,13 +92,13 @@ def made(kind: type[P], spec: RecommenderSpec | MitigationSpec) -> P:
         raise ConfigError("\n".join(lines)) from error
 
 
-def _class(kind: str, known: Mapping[str, type[P]], base: type[P]) -> type[P]:
-    """The class of a kind: a key of `known`, or `package.module:Class`."""
+def _class(kind: str, registry: Mapping[str, type[P]], base: type[P]) -> type[P]:
+    """The class of a kind: a key of `registry`, or `package.module:Class`."""
     where = f"{base.__name__.lower()}s"
     if ":" not in kind:
-        if kind not in known:
-            raise ConfigError(f"{where}: no kind {kind!r}; {nearest(kind, known)}")
-        return known[kind]
+        if kind not in registry:
+            raise ConfigError(f"{where}: no kind {kind!r}; {nearest(kind, registry)}")
+        return registry[kind]
     module, _, name = kind.partition(":")
     try:
         loaded = getattr(import_module(module), name)

@@ -80,10 +80,10 @@ def _metrics_of(training: Training) -> tuple[str, ...]:
     return tuple(name for name in METRICS if name != "utility" or knows)
 
 
-def _check_metric(training: Training, name: str, key: str, known: Iterable[str]) -> None:
-    """Raises unless a metric is known and can be computed."""
-    if name not in known:
-        raise ConfigError(f"{key}: there is no {name!r}; {nearest(name, known)}")
+def _check_metric(training: Training, name: str, key: str, possible: Iterable[str]) -> None:
+    """Raises unless a metric is one of the possible ones and can be computed."""
+    if name not in possible:
+        raise ConfigError(f"{key}: there is no {name!r}; {nearest(name, possible)}")
     if name not in _metrics_of(training):
         raise ConfigError(
             f"{key}: {name} needs a world whose last days are held out; "
