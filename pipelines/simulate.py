@@ -26,7 +26,8 @@ from pipelines.storage.files import StorageError
 from recsys.config import OwnLog, Study, World
 from recsys.core.errors import ConfigError
 from recsys.world.arms import ARMS
-from recsys.world.frames import Day, events_frame, items_frame, users_frame
+from recsys.world.day.values import Day
+from recsys.world.frames import events_frame, items_frame, users_frame
 from recsys.world.people.posts import first_day
 from recsys.world.run import Run
 
@@ -128,7 +129,7 @@ def _write(part: Path, whence: Whence, threads: int, progress: StudyProgress) ->
     progress.total = world.days_before + world.days_after
     with progress:
         for number, (run, day) in enumerate(_days(whence, threads), 1):
-            tally.add(day, run.people, run.scene.given)
+            tally.add(day, run.people, run.scene.posts_for)
             frame = events_frame([day]).select(
                 pl.col("user").cast(pl.Int64).alias("user_id"),
                 pl.col("item").cast(pl.Int64).alias("item_id"),

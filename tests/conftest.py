@@ -4,10 +4,14 @@ import resource
 import time
 
 import pytest
+from hypothesis import settings
 from numba.core import event
 
 LONG = 10.0
 """Seconds of CPU time, without what numba compiles, from which on a test is marked `slow`."""
+
+settings.register_profile("recsys", deadline=None)  # else a busy machine fails a test
+settings.load_profile("recsys")
 
 pytest.register_assert_rewrite("tests.kit")  # its checks say what they compared, as tests do
 
@@ -34,10 +38,7 @@ event.register("numba:compile", compiling)
 
 def cpu_seconds():
     """Of this process and of those that it has waited for, without numba's compiler."""
-    used = [
-        resource.getrusage(composition)
-        for composition in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    ]
+    used = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(each.ru_utime + each.ru_stime for each in used) - compiling.seconds
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pipelines.storage.provenance import git_tags, version_tags
 from recsys.config.world import World
 from recsys.logs.schema import KINDS
-from recsys.world.frames import Day
+from recsys.world.day.values import Day
 from recsys.world.life import Acts, life_rows
 from recsys.world.people.population import FORMATS, LANGUAGES, People
 from recsys.world.people.posts import PostTable
@@ -62,15 +62,15 @@ class Tally:
         self.visits_by_clicks = np.zeros((2, ranks + 1), dtype=np.int64)
         self.comments = np.zeros((languages, languages, topics), dtype=np.int64)
 
-    def add(self, day: Day, people: People, given: tuple[PostTable, PostTable]) -> None:
+    def add(self, day: Day, people: People, posts_for: tuple[PostTable, PostTable]) -> None:
         """Counts a day.
 
         Args:
             day: what happened on the day.
             people: everybody on the platform so far.
-            given: the posts as incumbents and as newcomers get them, up to this day.
+            posts_for: the posts as incumbents and as newcomers get them, up to this day.
         """
-        acts, traffic = Acts.of(self.world, day, people, given), day.traffic
+        acts, traffic = Acts.of(self.world, day, people, posts_for), day.traffic
         self.kinds += acts.kinds
         self.impressions += traffic.impressions
         self.visits_by_clicks += traffic.visits_by_clicks

@@ -9,7 +9,7 @@ from recsys.config.world import Population
 from recsys.core.errors import ConfigError, nearest
 
 
-def _expand(raw: dict[str, Any]) -> dict[str, Any]:
+def expand(raw: dict[str, Any]) -> dict[str, Any]:
     """The content of a config with presets filled in and short forms written out."""
     raw = dict(raw)
     if isinstance(raw.get("world"), dict):
@@ -24,7 +24,7 @@ def _expand(raw: dict[str, Any]) -> dict[str, Any]:
             world["population"] = _whole_cohorts(world["population"])
         raw["world"] = world
     if isinstance(raw.get("recommenders"), list):
-        raw["recommenders"] = [_spec(entry) for entry in raw["recommenders"]]
+        raw["recommenders"] = [spec_of(entry) for entry in raw["recommenders"]]
     if isinstance(raw.get("mitigations"), list):
         raw["mitigations"] = [_chain(entry) for entry in raw["mitigations"]]
     return raw
@@ -75,7 +75,7 @@ def _kind_of(platform: Any) -> Any:
     return platform.get("kind", "rednote") if isinstance(platform, dict) else platform
 
 
-def _spec(entry: Any) -> Any:
+def spec_of(entry: Any) -> Any:
     """A recommender or mitigation: `als`, or `{kind: als, factors: 32}`, with its options apart."""
     if isinstance(entry, str):
         entry = {"kind": entry}
@@ -90,5 +90,5 @@ def _chain(entry: Any) -> Any:
     """A chain of mitigations: `cap`, `[anchor, cap]`, or `{parts: [anchor], only: [als]}`."""
     if isinstance(entry, dict) and "parts" in entry:
         parts = entry["parts"]
-        return {**entry, "parts": [_spec(p) for p in parts] if isinstance(parts, list) else parts}
-    return {"parts": [_spec(part) for part in (entry if isinstance(entry, list) else [entry])]}
+        return {**entry, "parts": [spec_of(p) for p in parts] if isinstance(parts, list) else parts}
+    return {"parts": [spec_of(part) for part in (entry if isinstance(entry, list) else [entry])]}

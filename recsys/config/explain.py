@@ -10,7 +10,7 @@ from recsys.config.study import Study
 from recsys.core.errors import nearest
 
 
-def _explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
+def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
     """One line for each mistake: the path of the key, what is wrong, and what is expected.
 
     Args:

@@ -15,7 +15,7 @@ from recsys.config.presets import INFLUXES, PLATFORMS
 from recsys.core.errors import ConfigError, nearest
 
 
-def _name_of(source: str | PathLike[str] | Mapping[str, Any]) -> str:
+def name_of(source: str | PathLike[str] | Mapping[str, Any]) -> str:
     """What messages call a source: its path, or "config" for a mapping."""
     return "config" if isinstance(source, Mapping) else str(source)
 

@@ -54,7 +54,7 @@ class DatedLog:
         arrivals: the users first seen in each period, columns as in `ARRIVALS`; without rows unless
             newcomers were found by `auto`.
         wave: the wave of arrivals that `auto` found; None otherwise.
-        notes: sentences on the cohorts that a reader of the figures must know.
+        notes: sentences on the cohorts that say how to read the figures.
     """
 
     log: InteractionLog

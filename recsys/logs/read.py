@@ -240,9 +240,9 @@ def _check_cohorts(log: InteractionLog, newcomers: str | Newcomers) -> None:
     by_condition = isinstance(newcomers, str)
     how, what = (repr(newcomers), "the condition") if by_condition else ("first_seen", "its dates")
     active = log.users[log.dense["user"].unique().cast(pl.UInt32)]["cohort"]
-    for cohort, composition in (("newcomer", "nobody"), ("incumbent", "everybody")):
+    for cohort, who in (("newcomer", "nobody"), ("incumbent", "everybody")):
         if (active == cohort).sum() == 0:
             raise LogError(
-                f"log.newcomers: {composition} with events is a newcomer by {how}, so there are "
+                f"log.newcomers: {who} with events is a newcomer by {how}, so there are "
                 f"no {cohort}s to compare; change {what}"
             )

@@ -115,9 +115,9 @@ def checked(frame: pl.DataFrame, name: str, called: str | None = None) -> pl.Dat
     _, failures = _subschema(name, tuple(present)).filter(frame.select(present), cast=True)
     for rule, count in sorted(failures.counts().items()):
         column, _, broken = rule.partition("|")
-        post = f" ({_MEANING[column]})" if column in _MEANING else ""
+        meaning = f" ({_MEANING[column]})" if column in _MEANING else ""
         raise LogError(
-            f"{called}: {column} breaks '{broken}' in {count:,} row{'s' * (count > 1)}{post}"
+            f"{called}: {column} breaks '{broken}' in {count:,} row{'s' * (count > 1)}{meaning}"
         )
     return frame
 

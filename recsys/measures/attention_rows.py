@@ -7,17 +7,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recsys.logs.schema import COHORTS
 from recsys.measures.exposure import attention, gini, homogenisation, share_by_size
+from recsys.measures.rows import KEY_TYPES
 
 EXPOSURE: dict[str, Any] = {
-    "recommender": pl.String,
-    "mitigation": pl.String,
-    "arm": pl.String,
-    "seed": pl.Int64,
-    "draw": pl.Int32,
-    "day": pl.Int32,
-    "cohort": COHORTS,
+    **KEY_TYPES,
     "measure": pl.String,
     "value": pl.Float64,
     "n_users": pl.Int64,

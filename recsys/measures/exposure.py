@@ -125,8 +125,8 @@ def coverage(ids: ArrayLike, n_items: int) -> float:
 def homogenisation(ids: ArrayLike, n_items: int) -> float:
     """How alike feeds are: the mean share of its slots that a feed has in common with another's.
 
-    Σ_i c_i (c_i - 1) / ((n - 1) Σ_i c_i), c_i being the users who are shown item i: the chance
-    that another user, drawn at random, is shown what stands in a slot drawn at random.
+    Σ_i c_i (c_i - 1) / ((n - 1) Σ_i c_i), with c_i the number of users who are shown item i: the
+    chance that another user, drawn at random, is shown what stands in a slot drawn at random.
 
     Args:
         ids: feeds, integer ids (n, k), -1 for empty slots; no id twice in a feed.
@@ -151,11 +151,11 @@ def homogenisation(ids: ArrayLike, n_items: int) -> float:
         raise ValueError(f"n_items is {n_items}; expected at least 1")
     feeds = np.asarray(ids)
     position_weights(feeds, None, n_items)
-    users = np.bincount(feeds[feeds >= 0], minlength=n_items).astype(np.float64)
-    slots = users.sum()
+    audience = np.bincount(feeds[feeds >= 0], minlength=n_items).astype(np.float64)
+    slots = audience.sum()
     if feeds.shape[0] < 2 or slots == 0:
         return float("nan")
-    return float((users * (users - 1)).sum() / ((feeds.shape[0] - 1) * slots))
+    return float((audience * (audience - 1)).sum() / ((feeds.shape[0] - 1) * slots))
 
 
 def attention(ids: ArrayLike, weights: ArrayLike | None, n_items: int) -> NDArray[np.float64]:

@@ -151,14 +151,14 @@ class FeedPair:
             self._of_items[key] = make()
         return cast(T, self._of_items[key])
 
-    def parts(self, users: int) -> Iterator[FeedPair]:
+    def parts(self, size: int) -> Iterator[FeedPair]:
         """Cuts the pair into pairs of a few users each.
 
         A measure looks at one user at a time, so its values on the parts are those on the whole, to
         the bit.
 
         Args:
-            users: most users of a part, such as 8000; at least 1.
+            size: most users of a part, such as 8000; at least 1.
 
         Example:
             >>> feeds = np.zeros((5, 2), dtype=np.int32)
@@ -167,8 +167,8 @@ class FeedPair:
             [2, 2, 1]
         """
         rows = self.feeds.shape[0]
-        for start in range(0, rows, users):
-            block = slice(start, start + users)
+        for start in range(0, rows, size):
+            block = slice(start, start + size)
             cut: dict[str, Any] = {
                 name: None if (own := getattr(self, name)) is None else own[block]
                 for name in _PER_USER

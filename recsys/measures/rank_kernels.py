@@ -4,8 +4,11 @@ All follow from one question: where in b is the post at rank i of a? A hash tabl
 answers it, in time linear in the depth. No row looks at another, so any split of the rows gives
 the same bits.
 
-`_each_row` is the loop over the rows; every comparison is a function of one row that the loop is
-given. The public kernels join the two:
+`_match` reads and matches a row, for all comparisons. A kernel calls it row by row and writes what
+its comparison makes of the match. The opposite, a loop that hands each row to a function of the
+kernel, is slower by up to a quarter: numba then counts references to each array, row by row.
+
+The arguments of the kernels:
 
     a, b: int32 (n, k), item ids by rank, -1 in empty slots (at the end of a row).
     weights: float64 (k,), weight of each depth d.
@@ -26,7 +29,7 @@ forbidden repeat, an id without a flag), or -1.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import njit, types
@@ -48,21 +51,6 @@ SCORES = readonly(types.float64, 2)
 FLAGS = readonly(types.boolean, 1)
 COUNTS = types.int32[::1]
 VALUES = types.float64[::1]
-
-
-class _Scratch(NamedTuple):
-    """Room that the rows use one after another, k being the depth."""
-
-    keys: NDArray[np.int64]
-    """(buckets,) the posts of b in their buckets; see `_match`."""
-    places: NDArray[np.int32]
-    """(buckets,) rank in b of the post in a bucket, or `ABSENT` once it is matched."""
-    partner: NDArray[np.int32]
-    """(k,) rank in b of the post at each rank of a, or `ABSENT`."""
-    arrivals: NDArray[np.int32]
-    """(k,) posts that both feeds hold from this rank on, and not before."""
-    spare: NDArray[np.int32]
-    """(k,) for the comparison."""
 
 
 @njit(nogil=True, cache=True)
@@ -99,32 +87,40 @@ def _match(
     b: NDArray[np.int32],
     row: int,
     number: int,
-    length_a: int,
-    length_b: int,
+    cut: bool,
     distinct: bool,
     keys: NDArray[np.int64],
     places: NDArray[np.int32],
     partner: NDArray[np.int32],
-) -> bool:
-    """Writes the rank in b of each post of a to `partner`; False at a repeat that is forbidden.
+) -> tuple[int, int]:
+    """Reads the feeds of a row, and writes the rank in b of each post of a to `partner`.
+
+    Returns the lengths of both feeds, or -1 for each if they cannot be read or if a forbidden
+    repeat is met. With `cut`, posts are matched down to the end of the shorter feed only.
 
     A bucket of `keys` holds an int64: the number of the match in its high half, the post's id in
     its low half. Buckets start at -1, and numbers at 0. Each match has a number of its own, so a
     bucket with another number is free, and nothing is ever cleared.
     """
+    length_a, length_b = _length(a, row), _length(b, row)
+    if length_a < 0 or length_b < 0:
+        return -1, -1
+    upto_a, upto_b = length_a, length_b
+    if cut:
+        upto_a = upto_b = min(length_a, length_b)
     mask = keys.shape[0] - 1
     this_match = number << 32
-    for rank in range(length_b):
+    for rank in range(upto_b):
         key = this_match | b[row, rank]
         bucket = _bucket(b[row, rank], mask)
         while (keys[bucket] ^ key) >> 32 == 0:
             if distinct and keys[bucket] == key:
-                return False
+                return -1, -1
             bucket = (bucket + 1) & mask
         keys[bucket] = key
         places[bucket] = rank
 
-    for rank in range(length_a):
+    for rank in range(upto_a):
         key = this_match | a[row, rank]
         bucket = _bucket(a[row, rank], mask)
         while (keys[bucket] ^ key) >> 32 == 0:
@@ -133,7 +129,7 @@ def _match(
             bucket = (bucket + 1) & mask
         if keys[bucket] == key:
             if places[bucket] == ABSENT:
-                return False
+                return -1, -1
             partner[rank] = places[bucket]
             places[bucket] = ABSENT
         else:
@@ -141,48 +137,14 @@ def _match(
             if distinct:  # so that a later copy of this post is noticed
                 keys[bucket] = key
                 places[bucket] = ABSENT
-    return True
+    return length_a, length_b
 
 
-@njit(nogil=True, inline="always")
-def _each_row(  # type: ignore[no-untyped-def]
-    compare_row, a, b, cut, distinct, given, results
-) -> int:
-    """Reads and matches the feeds of each row, and hands the row to a function.
-
-    Args:
-        compare_row: called as compare_row(a, b, row, length_a, length_b, scratch, given, results);
-            False if it cannot read the row.
-        a, b: feeds.
-        cut: whether posts are matched down to the end of the shorter feed only.
-        distinct: whether an id that stands twice in a feed is an error.
-        given: what else `compare_row` reads, a tuple.
-        results: what `compare_row` writes to, a tuple.
-
-    Returns:
-        The first row that cannot be read, or -1.
-    """
-    depth, size = a.shape[1], _table_size(a.shape[1])
-    scratch = _Scratch(
-        np.full(size, -1, np.int64),
-        np.empty(size, np.int32),
-        np.empty(depth, np.int32),
-        np.empty(depth, np.int32),
-        np.empty(depth, np.int32),
-    )
-    keys, places, partner = scratch.keys, scratch.places, scratch.partner
-    for row in range(a.shape[0]):
-        length_a, length_b = _length(a, row), _length(b, row)
-        if length_a < 0 or length_b < 0:
-            return row
-        upto_a, upto_b = length_a, length_b
-        if cut:
-            upto_a = upto_b = min(length_a, length_b)
-        if not _match(a, b, row, row, upto_a, upto_b, distinct, keys, places, partner):
-            return row
-        if not compare_row(a, b, row, length_a, length_b, scratch, given, results):
-            return row
-    return -1
+@njit(nogil=True, cache=True)
+def _table(depth: int) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
+    """Room for matches at this depth: empty buckets (`keys`, `places`) and `partner`."""
+    size = _table_size(depth)
+    return np.full(size, -1, np.int64), np.empty(size, np.int32), np.empty(depth, np.int32)
 
 
 @njit(nogil=True, cache=True)
@@ -232,24 +194,6 @@ def _displaced(
     return count
 
 
-@njit(nogil=True, inline="always")
-def _compare_row(a, b, row, length_a, length_b, scratch, given, results):  # type: ignore[no-untyped-def]
-    weights, from_newcomers = given
-    agreement, kept, displaced, slots = results
-    length = min(length_a, length_b)
-    slots[row] = length
-    kept[row] = 0
-    displaced[row] = 0
-    if length == 0:
-        agreement[row] = 1.0 if length_a == length_b else 0.0
-        return True
-    _count_arrivals(scratch.partner, length, length, scratch.arrivals)
-    kept[row], agreement[row], _ = _agreements(scratch.arrivals, length, weights)
-    if from_newcomers.shape[0] > 0:
-        displaced[row] = _displaced(a, b, row, length, scratch.partner, from_newcomers)
-    return displaced[row] >= 0
-
-
 @njit(
     types.int64(FEEDS, FEEDS, WEIGHTS, FLAGS, types.boolean, VALUES, COUNTS, COUNTS, COUNTS),
     nogil=True,
@@ -271,8 +215,26 @@ def compare_rows(
     Feeds are cut to the shorter one. The weights are added in one order above and below the
     fraction bar, so identical feeds give 1.0 exactly.
     """
-    given, results = (weights, from_newcomers), (agreement, kept, displaced, slots)
-    return _each_row(_compare_row, a, b, True, distinct, given, results)
+    keys, places, partner = _table(a.shape[1])
+    arrivals = np.empty(a.shape[1], np.int32)
+    for row in range(a.shape[0]):
+        length_a, length_b = _match(a, b, row, row, True, distinct, keys, places, partner)
+        if length_a < 0:
+            return row
+        length = min(length_a, length_b)
+        slots[row] = length
+        kept[row] = 0
+        displaced[row] = 0
+        if length == 0:
+            agreement[row] = 1.0 if length_a == length_b else 0.0
+            continue
+        _count_arrivals(partner, length, length, arrivals)
+        kept[row], agreement[row], _ = _agreements(arrivals, length, weights)
+        if from_newcomers.shape[0] > 0:
+            displaced[row] = _displaced(a, b, row, length, partner, from_newcomers)
+        if displaced[row] < 0:
+            return row
+    return -1
 
 
 @njit(nogil=True, cache=True)
@@ -300,18 +262,6 @@ def _extrapolated(
     return float(total / (normaliser + tails[longer - 1]))
 
 
-@njit(nogil=True, inline="always")
-def _extrapolate_row(a, b, row, length_a, length_b, scratch, given, results):  # type: ignore[no-untyped-def]
-    (weights, tails), (similarity,) = given, results
-    shorter, longer = min(length_a, length_b), max(length_a, length_b)
-    if shorter == 0:
-        similarity[row] = 1.0 if longer == 0 else 0.0
-        return True
-    _count_arrivals(scratch.partner, length_a, longer, scratch.arrivals)
-    similarity[row] = _extrapolated(scratch.arrivals, shorter, longer, weights, tails)
-    return True
-
-
 @njit(types.int64(FEEDS, FEEDS, WEIGHTS, WEIGHTS, VALUES), nogil=True, cache=True)
 def extrapolate_rows(
     a: NDArray[np.int32],
@@ -326,7 +276,19 @@ def extrapolate_rows(
     (Webber 2010, eq. 32), kept over the common denominator s d so that full agreement is 1.0
     exactly.
     """
-    return _each_row(_extrapolate_row, a, b, False, True, (weights, tails), (similarity,))
+    keys, places, partner = _table(a.shape[1])
+    arrivals = np.empty(a.shape[1], np.int32)
+    for row in range(a.shape[0]):
+        length_a, length_b = _match(a, b, row, row, False, True, keys, places, partner)
+        if length_a < 0:
+            return row
+        shorter, longer = min(length_a, length_b), max(length_a, length_b)
+        if shorter == 0:
+            similarity[row] = 1.0 if longer == 0 else 0.0
+            continue
+        _count_arrivals(partner, length_a, longer, arrivals)
+        similarity[row] = _extrapolated(arrivals, shorter, longer, weights, tails)
+    return -1
 
 
 @njit(nogil=True, cache=True)
@@ -380,55 +342,6 @@ def _share_of_others(
     return total / count
 
 
-@njit(nogil=True, inline="always")
-def _extrapolate_tied_row(a, b, row, length_a, length_b, scratch, given, results):  # type: ignore[no-untyped-def]
-    scores_a, scores_b, weights, tails, top_a, bottom_a, top_b, bottom_b, whole, part = given
-    (similarity,) = results
-    partner, back = scratch.partner, scratch.spare
-    shorter, longer = min(length_a, length_b), max(length_a, length_b)
-    if shorter == 0:
-        similarity[row] = 1.0 if longer == 0 else 0.0
-        return True
-    _tie_groups(scores_a, row, length_a, top_a, bottom_a)
-    _tie_groups(scores_b, row, length_b, top_b, bottom_b)
-    whole[:longer] = 0
-    part[:longer] = 0.0
-    back[:longer] = ABSENT
-    for rank in range(length_a):
-        other = partner[rank]
-        if other == ABSENT:
-            continue
-        back[other] = rank
-        first = max(top_a[rank], top_b[other])
-        last = max(bottom_a[rank], bottom_b[other])
-        for d in range(first, last):
-            part[d] += _weight_at(d, top_a[rank], bottom_a[rank]) * _weight_at(
-                d, top_b[other], bottom_b[other]
-            )
-        whole[last] += 1
-    shared, agreement_at_shorter = 0, 0.0
-    total, normaliser, agreement = 0.0, 0.0, 0.0
-    for rank in range(longer):
-        shared += whole[rank]
-        d = rank + 1
-        seen = shared + part[rank]
-        if d <= shorter:
-            agreement = seen / d
-            agreement_at_shorter = seen
-        else:
-            if length_a > length_b:
-                share = _share_of_others(rank, partner, top_a, bottom_a, longer)
-            else:
-                share = _share_of_others(rank, back, top_b, bottom_b, longer)
-            unshared = agreement_at_shorter * (d - shorter) * share
-            agreement = (seen * shorter + unshared) / (shorter * d)
-        total += weights[rank] * agreement
-        normaliser += weights[rank]
-    total += tails[longer - 1] * agreement
-    similarity[row] = total / (normaliser + tails[longer - 1])
-    return True
-
-
 @njit(types.int64(FEEDS, FEEDS, SCORES, SCORES, WEIGHTS, WEIGHTS, VALUES), nogil=True, cache=True)
 def extrapolate_tied_rows(
     a: NDArray[np.int32],
@@ -449,12 +362,56 @@ def extrapolate_tied_rows(
     it does not hold, by its agreement A_s at the end times the mean share of these posts at d.
     """
     depth = a.shape[1]
+    keys, places, partner = _table(depth)
     top_a, bottom_a = np.empty(depth, np.int32), np.empty(depth, np.int32)
     top_b, bottom_b = np.empty(depth, np.int32), np.empty(depth, np.int32)
-    whole, part = np.empty(depth, np.int64), np.empty(depth, np.float64)
-    groups = (top_a, bottom_a, top_b, bottom_b, whole, part)
-    given = (scores_a, scores_b, weights, tails, *groups)
-    return _each_row(_extrapolate_tied_row, a, b, False, True, given, (similarity,))
+    back, whole, part = np.empty(depth, np.int32), np.empty(depth, np.int64), np.empty(depth)
+    for row in range(a.shape[0]):
+        length_a, length_b = _match(a, b, row, row, False, True, keys, places, partner)
+        if length_a < 0:
+            return row
+        shorter, longer = min(length_a, length_b), max(length_a, length_b)
+        if shorter == 0:
+            similarity[row] = 1.0 if longer == 0 else 0.0
+            continue
+        _tie_groups(scores_a, row, length_a, top_a, bottom_a)
+        _tie_groups(scores_b, row, length_b, top_b, bottom_b)
+        whole[:longer] = 0
+        part[:longer] = 0.0
+        back[:longer] = ABSENT
+        for rank in range(length_a):
+            other = partner[rank]
+            if other == ABSENT:
+                continue
+            back[other] = rank
+            first = max(top_a[rank], top_b[other])
+            last = max(bottom_a[rank], bottom_b[other])
+            for d in range(first, last):
+                part[d] += _weight_at(d, top_a[rank], bottom_a[rank]) * _weight_at(
+                    d, top_b[other], bottom_b[other]
+                )
+            whole[last] += 1
+        shared, agreement_at_shorter = 0, 0.0
+        total, normaliser, agreement = 0.0, 0.0, 0.0
+        for rank in range(longer):
+            shared += whole[rank]
+            d = rank + 1
+            seen = shared + part[rank]
+            if d <= shorter:
+                agreement = seen / d
+                agreement_at_shorter = seen
+            else:
+                if length_a > length_b:
+                    share = _share_of_others(rank, partner, top_a, bottom_a, longer)
+                else:
+                    share = _share_of_others(rank, back, top_b, bottom_b, longer)
+                unshared = agreement_at_shorter * (d - shorter) * share
+                agreement = (seen * shorter + unshared) / (shorter * d)
+            total += weights[rank] * agreement
+            normaliser += weights[rank]
+        total += tails[longer - 1] * agreement
+        similarity[row] = total / (normaliser + tails[longer - 1])
+    return -1
 
 
 @njit(nogil=True, cache=True)
@@ -506,50 +463,23 @@ def _kendall_of_nothing(longer: int, penalty: float) -> float:
     return longer * longer + penalty * longer * (longer - 1)
 
 
-@njit(nogil=True, inline="always")
-def _kendall_row(a, b, row, length_a, length_b, scratch, given, results):  # type: ignore[no-untyped-def]
-    (penalty,), (distance,) = given, results
-    length = min(length_a, length_b)
-    if length == 0:
-        distance[row] = _kendall_of_nothing(max(length_a, length_b), penalty)
-    else:
-        distance[row] = _kendall(scratch.partner, length, penalty, scratch.spare)
-    return True
-
-
 @njit(types.int64(FEEDS, FEEDS, types.float64, VALUES), nogil=True, cache=True)
 def kendall_rows(
     a: NDArray[np.int32], b: NDArray[np.int32], penalty: float, distance: NDArray[np.float64]
 ) -> int:
     """Fagin's K^(p): pairs of posts on whose order the two feeds disagree; cut to the shorter."""
-    return _each_row(_kendall_row, a, b, True, True, (penalty,), (distance,))
-
-
-@njit(nogil=True, inline="always")
-def _pair_row(a, b, row, length_a, length_b, scratch, given, results):  # type: ignore[no-untyped-def]
-    weights, tails, penalty, from_newcomers = given
-    agreement, average, extended, kendall, kept, displaced, slots = results
-    partner, arrivals = scratch.partner, scratch.arrivals
-    length, longer = min(length_a, length_b), max(length_a, length_b)
-    slots[row] = length
-    kept[row] = 0
-    displaced[row] = 0
-    if length == 0:
-        agreement[row] = average[row] = extended[row] = 1.0 if longer == 0 else 0.0
-        kendall[row] = _kendall_of_nothing(longer, penalty)
-        return True
-    _count_arrivals(partner, length, length, arrivals)
-    kept[row], agreement[row], average[row] = _agreements(arrivals, length, weights)
-    kendall[row] = _kendall(partner, length, penalty, scratch.spare)
-    if from_newcomers.shape[0] > 0:
-        displaced[row] = _displaced(a, b, row, length, partner, from_newcomers)
-    if longer > length:  # RBO_ext cuts nothing: match again, to the end of both
-        keys, places, number = scratch.keys, scratch.places, a.shape[0] + row
-        if not _match(a, b, row, number, length_a, length_b, True, keys, places, partner):
-            return False
-        _count_arrivals(partner, length_a, longer, arrivals)
-    extended[row] = _extrapolated(arrivals, length, longer, weights, tails)
-    return displaced[row] >= 0
+    keys, places, partner = _table(a.shape[1])
+    spare = np.empty(a.shape[1], np.int32)
+    for row in range(a.shape[0]):
+        length_a, length_b = _match(a, b, row, row, True, True, keys, places, partner)
+        if length_a < 0:
+            return row
+        length = min(length_a, length_b)
+        if length == 0:
+            distance[row] = _kendall_of_nothing(max(length_a, length_b), penalty)
+        else:
+            distance[row] = _kendall(partner, length, penalty, spare)
+    return -1
 
 
 @njit(
@@ -591,6 +521,32 @@ def pair_rows(
     `agreement` and the counts are those of `compare_rows`, `average` its agreement with weights of
     1, `extended` that of `extrapolate_rows`, `kendall` that of `kendall_rows`.
     """
-    given = (weights, tails, penalty, from_newcomers)
-    results = (agreement, average, extended, kendall, kept, displaced, slots)
-    return _each_row(_pair_row, a, b, True, True, given, results)
+    keys, places, partner = _table(a.shape[1])
+    arrivals, spare = np.empty(a.shape[1], np.int32), np.empty(a.shape[1], np.int32)
+    for row in range(a.shape[0]):
+        length_a, length_b = _match(a, b, row, row, True, True, keys, places, partner)
+        if length_a < 0:
+            return row
+        length, longer = min(length_a, length_b), max(length_a, length_b)
+        slots[row] = length
+        kept[row] = 0
+        displaced[row] = 0
+        if length == 0:
+            agreement[row] = average[row] = extended[row] = 1.0 if longer == 0 else 0.0
+            kendall[row] = _kendall_of_nothing(longer, penalty)
+            continue
+        _count_arrivals(partner, length, length, arrivals)
+        kept[row], agreement[row], average[row] = _agreements(arrivals, length, weights)
+        kendall[row] = _kendall(partner, length, penalty, spare)
+        if from_newcomers.shape[0] > 0:
+            displaced[row] = _displaced(a, b, row, length, partner, from_newcomers)
+        if longer > length:  # RBO_ext cuts nothing: match again, to the end of both
+            number = a.shape[0] + row
+            length_a, length_b = _match(a, b, row, number, False, True, keys, places, partner)
+            if length_a < 0:
+                return row
+            _count_arrivals(partner, length_a, longer, arrivals)
+        extended[row] = _extrapolated(arrivals, length, longer, weights, tails)
+        if displaced[row] < 0:
+            return row
+    return -1

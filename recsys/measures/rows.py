@@ -19,7 +19,18 @@ from recsys.measures.mix_drift import mix_measure, share_measure
 from recsys.measures.pair import FeedPair, Measure
 from recsys.measures.registry import MEASURES, available
 
-KEYS = ("recommender", "mitigation", "arm", "seed", "draw", "day", "cohort", "user_id")
+KEY_TYPES: dict[str, Any] = {
+    "recommender": pl.String,
+    "mitigation": pl.String,
+    "arm": pl.String,
+    "seed": pl.Int64,
+    "draw": pl.Int32,
+    "day": pl.Int32,
+    "cohort": COHORTS,
+}
+"""Columns that say which feeds a row is about, and their types."""
+
+KEYS = (*KEY_TYPES, "user_id")
 """Columns that say what a row is about; all other columns are measures."""
 
 _MOST_SHARES = 6
@@ -129,7 +140,7 @@ def rows_of(
     computed = _values_of(pair, computable)
     values = {name: computed.get(name) for name in measures}
     return pl.DataFrame({"user_id": user_ids}).select(
-        *(pl.lit(keys[name]).cast(_DTYPES[name]).alias(name) for name in KEYS[:-1]),
+        *(pl.lit(keys[name]).cast(KEY_TYPES[name]).alias(name) for name in KEYS[:-1]),
         "user_id",
         *(
             pl.lit(None, dtype=pl.Float64).alias(name)
@@ -234,14 +245,3 @@ def _end_to_end(pairs: Sequence[FeedPair]) -> FeedPair:
         examine=np.concatenate([pair.examine for pair in pairs]),
         history=pairs[-1].history,
     )
-
-
-_DTYPES: dict[str, Any] = {
-    "recommender": pl.String,
-    "mitigation": pl.String,
-    "arm": pl.String,
-    "seed": pl.Int64,
-    "draw": pl.Int32,
-    "day": pl.Int32,
-    "cohort": COHORTS,
-}

@@ -9,7 +9,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from recsys.config import Chain, MitigationSpec, Part, RecommenderSpec
-from recsys.config.explain import _explain
+from recsys.config.explain import explain
 from recsys.core.errors import ConfigError, nearest
 from recsys.mitigations import MITIGATIONS, Mitigation, WarmStart, mitigated
 from recsys.mitigations.base import Place
@@ -88,17 +88,17 @@ def made(kind: type[P], spec: RecommenderSpec | MitigationSpec) -> P:
         return kind.model_validate_json(json.dumps(dict(spec.options)))
     except ValidationError as error:
         what = "mitigation" if isinstance(spec, MitigationSpec) else "recommender"
-        lines = (f"{what} {spec.name}: {line}" for line in _explain(error, kind))
+        lines = (f"{what} {spec.name}: {line}" for line in explain(error, kind))
         raise ConfigError("\n".join(lines)) from error
 
 
-def _class(kind: str, known: Mapping[str, type[P]], base: type[P]) -> type[P]:
-    """The class of a kind: a key of `known`, or `package.module:Class`."""
+def _class(kind: str, registry: Mapping[str, type[P]], base: type[P]) -> type[P]:
+    """The class of a kind: a key of `registry`, or `package.module:Class`."""
     where = f"{base.__name__.lower()}s"
     if ":" not in kind:
-        if kind not in known:
-            raise ConfigError(f"{where}: no kind {kind!r}; {nearest(kind, known)}")
-        return known[kind]
+        if kind not in registry:
+            raise ConfigError(f"{where}: no kind {kind!r}; {nearest(kind, registry)}")
+        return registry[kind]
     module, _, name = kind.partition(":")
     try:
         loaded = getattr(import_module(module), name)

@@ -22,6 +22,7 @@ from recsys.core.errors import LogError
 from recsys.core.lazy import lazy
 from recsys.core.threads import single_threaded_blas
 from recsys.logs.log import InteractionLog, Seen
+from recsys.logs.times import DAY
 from recsys.recommenders.attributes import attribute_names
 from recsys.recommenders.kernels import fill_gaps, top_k
 from recsys.recommenders.ranking import FALLBACK, PERSONAL, Ranking
@@ -30,8 +31,6 @@ BLOCK = 256
 """Number of users that are scored together; the last block is padded to this size."""
 HALF_LIFE_DAYS = 2.0
 """Days in which an event loses half of its weight in trending lists."""
-DAY = 86_400_000
-"""Milliseconds in a day; the times of a log are in milliseconds."""
 HOT, WARM, COLD = "hot", "warm", "cold"
 """A user with positive events; one with known attributes alone; one with neither."""
 

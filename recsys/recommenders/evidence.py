@@ -15,8 +15,9 @@ from scipy.sparse import csr_matrix
 
 from recsys.core.lazy import lazy
 from recsys.logs.log import InteractionLog, Seen
+from recsys.logs.times import DAY
 from recsys.recommenders.attributes import Attribute, attribute_names, categories
-from recsys.recommenders.base import DAY, Model, Users, binary
+from recsys.recommenders.base import Model, Users, binary
 from recsys.recommenders.kernels import top_k
 
 SOURCES = ("als", "item_knn", "trending", "following")

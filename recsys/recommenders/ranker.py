@@ -13,6 +13,7 @@ from recsys.core.lazy import lazy
 from recsys.core.noise import Stream, integer_seed, pair_words, uniforms
 from recsys.core.threads import single_threaded_blas, single_threaded_openmp
 from recsys.logs.log import InteractionLog
+from recsys.logs.times import DAY
 from recsys.recommenders.als import ALS
 from recsys.recommenders.base import BLOCK, Model, ModelNumber, Recommender, Scores, Users
 from recsys.recommenders.circumstances import circumstances, served
@@ -25,7 +26,6 @@ _FEWEST = 20
 """Least number of examples with a click, and of examples without, from which trees are learned."""
 _HELD_OUT = 0.2
 """Share of the pairs that the trees learn to predict in a log without times."""
-_DAY = 86_400_000
 
 
 class Ranker(Recommender):
@@ -159,7 +159,7 @@ class Ranker(Recommender):
         """Bool (n_events,), the events that are to be predicted; and the moment they begin at."""
         if log.has_times:
             time = log.dense["timestamp"].to_physical().to_numpy()
-            cut = _last_like(log) - self.label_days * _DAY
+            cut = _last_like(log) - self.label_days * DAY
             if (liked & (time <= cut)).any():
                 return time > cut, cut
         lots = _lots(log, seed, log.dense["user"].to_numpy(), log.dense["item"].to_numpy(), draw=0)

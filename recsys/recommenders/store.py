@@ -105,8 +105,8 @@ def load_model(
         _check_known(record["recommender"], recommenders, place)
         with (place / _ARRAYS).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             classes = _classes(recommenders, record["recommender"])
-            user = _User(classes, dict(arrays), place)
-        model = user.decoded(record["model"])
+            reader = _Reader(classes, dict(arrays), place)
+        model = reader.decoded(record["model"])
     except ModelError:
         raise
     except _UNREADABLE as error:
@@ -198,7 +198,7 @@ class _Writer:
 
 
 @dataclass
-class _User:
+class _Reader:
     """Turns JSON back into a model."""
 
     classes: Mapping[str, type[Any]]

@@ -57,7 +57,7 @@ class FeedComparison:
             n_users.
         groups: attribute · group · measure and the columns of `drift` from a on; over all days.
         measures: measure · title · kind · unit · formula.
-        notes: sentences that a reader of the figures must know.
+        notes: sentences that say how to read the figures.
     """
 
     k: int

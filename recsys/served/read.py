@@ -154,9 +154,9 @@ def _with_ids(tables: Mapping[str, pl.DataFrame], column: str) -> dict[str, pl.D
     """The tables with a column of ids as `plain_ids`, of the same type in all."""
     kinds = {name: _kind(table[column]) for name, table in tables.items()}
     if len(set(kinds.values())) > 1:
-        found = ", ".join(f"{kind} in {name}" for name, kind in kinds.items())
+        types = ", ".join(f"{kind} in {name}" for name, kind in kinds.items())
         raise LogError(
-            f"{column}: {found}, so no two ids can be equal; cast one of them, "
+            f"{column}: {types}, so no two ids can be equal; cast one of them, "
             f"such as with polars.col({column!r}).cast(polars.String)"
         )
     return {
@@ -188,8 +188,8 @@ def _with_days(tables: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
             raise LogError(f"{name}: {nulls:,} of {table.height:,} rows have no day; fill them in")
     dates = {name: table["day"].dtype == pl.Date for name, table in tables.items()}
     if len(set(dates.values())) > 1:
-        found = ", ".join(f"{'dates' if date else 'integers'} in {n}" for n, date in dates.items())
-        raise LogError(f"day: {found}; give all frames the same type")
+        types = ", ".join(f"{'dates' if date else 'integers'} in {n}" for n, date in dates.items())
+        raise LogError(f"day: {types}; give all frames the same type")
     common = pl.Date() if all(dates.values()) else pl.Int32()
     return {name: table.with_columns(pl.col("day").cast(common)) for name, table in tables.items()}
 

@@ -185,7 +185,7 @@ def match_newcomers(
     pool_means = _stratum_means(counts, in_pool, stratum, supply)
     direct = np.minimum(need, available)
     loans = _borrow(need, available, position)
-    n_loans = _loans_utility_keeping(direct, loans, newcomer_means, pool_means, tolerance)
+    n_loans = _loans_worth_keeping(direct, loans, newcomer_means, pool_means, tolerance)
     loans = loans[:n_loans]
     kept = direct + np.bincount(loans[:, 0], minlength=len(need))
     quota = direct + np.bincount(loans[:, 1], minlength=len(need))
@@ -366,7 +366,7 @@ def _borrow(need: Ints, available: Ints, position: Floats) -> Ints:
     return np.repeat(pairs, [row[2] for row in rows], axis=0)
 
 
-def _loans_utility_keeping(
+def _loans_worth_keeping(
     direct: Ints, loans: Ints, newcomer_means: Floats, pool_means: Floats, tolerance: float
 ) -> int:
     """Largest number of loans, nearest first, that keeps a draw within the tolerance.

@@ -16,9 +16,9 @@ from recsys.config import (
     OwnLog,
     Study,
 )
-from recsys.config.expand import _expand
-from recsys.config.explain import _explain
-from recsys.config.overrides import _name_of, contents
+from recsys.config.expand import expand
+from recsys.config.explain import explain
+from recsys.config.overrides import contents, name_of
 from recsys.core.errors import ConfigError, nearest
 from recsys.mitigations.build import ORACLE, make_mitigation
 from recsys.study.arms.rankings import make_rankings
@@ -44,7 +44,7 @@ def load_study(
     ...     "recommenders": ["trending"]}, ["world.influx.newcomers=5"]).world.influx.newcomers
     5
     """
-    where = _name_of(source)
+    where = name_of(source)
     found = contents(source, overrides, where)
     if len(found) > 1:
         raise ConfigError(
@@ -78,7 +78,7 @@ def load_studies(
     >>> [(study.name, study.world.influx.newcomers) for study in load_studies(waves, ["seeds=8"])]
     [('waves-small', 5), ('waves-large', 500)]
     """
-    where = _name_of(source)
+    where = name_of(source)
     return _studies(contents(source, overrides, where), where)
 
 
@@ -118,13 +118,13 @@ def _join(names: Sequence[str | None]) -> str:
 
 def _study(content: dict[str, Any]) -> Study:
     try:
-        expanded = _expand(content)
+        expanded = expand(content)
         if "log" in expanded:
             expanded.setdefault("seeds", 1)
         raw = json.dumps(expanded, default=str)
         return _with_options(Study.model_validate_json(raw))
     except ValidationError as error:
-        raise ConfigError("\n".join(_explain(error, Study))) from error
+        raise ConfigError("\n".join(explain(error, Study))) from error
 
 
 def _with_options(study: Study) -> Study:

@@ -8,9 +8,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from recsys.config import Range, Training, World
-from recsys.config.expand import _expand, _spec
-from recsys.config.explain import _explain
-from recsys.config.overrides import _name_of, contents
+from recsys.config.expand import expand, spec_of
+from recsys.config.explain import explain
+from recsys.config.overrides import contents, name_of
 from recsys.core.errors import ConfigError, nearest
 from recsys.measures.metrics.registry import METRICS
 from recsys.mitigations.build import make_recommender
@@ -40,7 +40,7 @@ def load_training(
     >>> run.recommender.options["factors"]
     8
     """
-    where = _name_of(source)
+    where = name_of(source)
     by_variant = contents(source, overrides, where)
     if None not in by_variant:
         raise ConfigError(
@@ -55,15 +55,15 @@ def load_training(
 
 def _training(content: dict[str, Any]) -> Training:
     """The checked config of a training run from the content of a file."""
-    raw = _expand(content)
+    raw = expand(content)
     if raw.get("test_days") is None and raw.get("test_share") is None:
         raw["test_share"] = _TEST_SHARE
     if "recommender" in raw:
-        raw["recommender"] = _spec(raw["recommender"])
+        raw["recommender"] = spec_of(raw["recommender"])
     try:
         training = Training.model_validate_json(json.dumps(raw, default=str))
     except ValidationError as error:
-        raise ConfigError("\n".join(_explain(error, Training))) from error
+        raise ConfigError("\n".join(explain(error, Training))) from error
     names = training.metrics or _metrics_of(training)
     for name in names:
         _check_metric(training, name, "metrics", METRICS)
@@ -80,10 +80,10 @@ def _metrics_of(training: Training) -> tuple[str, ...]:
     return tuple(name for name in METRICS if name != "utility" or knows)
 
 
-def _check_metric(training: Training, name: str, key: str, known: Iterable[str]) -> None:
-    """Raises unless a metric is known and can be computed."""
-    if name not in known:
-        raise ConfigError(f"{key}: there is no {name!r}; {nearest(name, known)}")
+def _check_metric(training: Training, name: str, key: str, possible: Iterable[str]) -> None:
+    """Raises unless a metric is one of the possible ones and can be computed."""
+    if name not in possible:
+        raise ConfigError(f"{key}: there is no {name!r}; {nearest(name, possible)}")
     if name not in _metrics_of(training):
         raise ConfigError(
             f"{key}: {name} needs a world whose last days are held out; "

@@ -64,7 +64,7 @@ class TrainingResult:
         feeds: the recommended lists: user_id · rank · item_id · score · source.
         timings: one row, users · fit_s · serve_s · users_per_s, in seconds. Serving is timed after
             a first block of users, in which everything is computed that is computed once.
-        posts: sentences that a reader of the figures must know.
+        notes: sentences that say how to read the figures.
     """
 
     training: Training

@@ -85,7 +85,7 @@ class Twin(NamedTuple):
     """What incumbents did on one day of the twin, and their state after it."""
 
     events: NDArray[np.int64]
-    """(n, 5), as `recsys.world.frames.collect` returns them."""
+    """(n, 5), as `recsys.world.day.events.collect` returns them."""
     states: UserStates
 
     def events_in(self, tick: int, ticks: int) -> NDArray[np.int64]:

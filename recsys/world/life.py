@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from recsys.config.world import World
 from recsys.logs.schema import COHORTS, KIND_CODES
 from recsys.world.arms import INCUMBENTS
-from recsys.world.frames import Day
+from recsys.world.day.values import Day
 from recsys.world.people.population import LANGUAGES, People
 from recsys.world.people.posts import PostTable
 
@@ -67,14 +67,16 @@ class Acts(NamedTuple):
     """Creators followed from a post, by the same axes as `comments`."""
 
     @classmethod
-    def of(cls, world: World, day: Day, people: People, given: tuple[PostTable, PostTable]) -> Self:
+    def of(
+        cls, world: World, day: Day, people: People, posts_for: tuple[PostTable, PostTable]
+    ) -> Self:
         """Counts a day's events.
 
         Args:
             world: the config.
             day: the day.
             people: the people of its run; rows behind those who act do not matter.
-            given: its posts as incumbents and as newcomers get them; see `Scene.given`.
+            posts_for: its posts as incumbents and as newcomers get them; see `Scene.posts_for`.
         """
         cohort = (day.user >= world.incumbents).astype(np.int64)
         n_kinds = len(KIND_CODES)
@@ -85,10 +87,10 @@ class Acts(NamedTuple):
             mask = day.kind == KIND_CODES[kind]
             user, post = day.user[mask], day.item[mask]
             shape = (2, len(LANGUAGES), len(LANGUAGES), n_topics)
-            for_incumbents, for_newcomers = (posts.language[post] for posts in given)
+            for_incumbents, for_newcomers = (posts.language[post] for posts in posts_for)
             language = np.where(cohort[mask] == INCUMBENTS, for_incumbents, for_newcomers)
             cell = np.ravel_multi_index(
-                (cohort[mask], people.app_language[user], language, given[0].topic[post]), shape
+                (cohort[mask], people.app_language[user], language, posts_for[0].topic[post]), shape
             )
             return np.bincount(cell, minlength=int(np.prod(shape))).reshape(shape)
 
@@ -111,7 +113,7 @@ def life_rows(world: World, day: Day, acts: Acts) -> list[dict[str, Any]]:
 
 
 def life_frame(
-    world: World, days: Iterable[Day], people: People, given: tuple[PostTable, PostTable]
+    world: World, days: Iterable[Day], people: People, posts_for: tuple[PostTable, PostTable]
 ) -> pl.DataFrame:
     """The table for several days of one run: a row per day and cohort, columns as in `LIFE`.
 
@@ -119,10 +121,10 @@ def life_frame(
         world: the config.
         days: the days.
         people: all people of the run.
-        given: all posts as incumbents and as newcomers get them; see `Scene.given`.
+        posts_for: all posts as incumbents and as newcomers get them; see `Scene.posts_for`.
     """
     rows = [
-        row for day in days for row in life_rows(world, day, Acts.of(world, day, people, given))
+        row for day in days for row in life_rows(world, day, Acts.of(world, day, people, posts_for))
     ]
     return pl.DataFrame(rows, schema=LIFE)
 

@@ -15,13 +15,14 @@ from recsys.core.noise import Stream, moment
 from recsys.world.arms import INCUMBENTS, Arm, Audience, Twin
 from recsys.world.day.calibration import Tally, corrected, first_intercept
 from recsys.world.day.counts import Counts
+from recsys.world.day.events import collect, day_of, in_time
 from recsys.world.day.fits import Rankers, fit, fit_without_newcomers
 from recsys.world.day.oracle import Oracle
 from recsys.world.day.rounds import moods_of, request_of, respond
 from recsys.world.day.serving import Ranked, rank_morning, serve, serve_audience
+from recsys.world.day.values import Day, Morning, Round, Served
 from recsys.world.day.views import View, views_of_both
 from recsys.world.day.visits import Visits, draw_visits
-from recsys.world.frames import Day, Morning, Round, Served, collect, day_of, in_time
 from recsys.world.people.draws import draw
 from recsys.world.people.population import LANGUAGES, People
 from recsys.world.people.posts import PostTable, draw_follows, first_day
@@ -42,7 +43,7 @@ class Run:
 
     Attributes:
         scene: the people and posts; only `fork` changes them.
-        users: the state of people.
+        states: the state of people.
         counts: clicks so far.
         threads: number of threads that serve and respond; it changes no bit.
         policy: the recommender or the oracle that serves; None for the house.
@@ -155,7 +156,7 @@ class Run:
             rounds = list(self._rounds(day, tick, views, visits, ranked))
             for done in rounds:
                 cohort = int(done.users[0] >= self.world.incumbents)
-                traffic.add(cohort, self.scene.given[cohort].language, done.feeds, done.actions)
+                traffic.add(cohort, self.scene.posts_for[cohort].language, done.feeds, done.actions)
                 tally = tally.plus(self.world.platform, done)
             drawn = collect(
                 self.world, self.people, self.scene.seed, day, rounds, impressions=self.impressions

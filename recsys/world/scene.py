@@ -26,7 +26,7 @@ class Scene(NamedTuple):
     """World seed."""
     arm: Arm
     people: People
-    given: tuple[PostTable, PostTable]
+    posts_for: tuple[PostTable, PostTable]
     """All posts that may be published before the end, as incumbents and as newcomers get them. Both
     are the same table, unless the gate of adaptation is closed: then incumbents get the posts in
     the languages, and with the subtitles, of the twin."""
@@ -38,7 +38,7 @@ class Scene(NamedTuple):
         """The scene before the influx, the same for all arms: incumbents and their posts alone."""
         people = draw_incumbents(world)
         posts = draw_incumbents_posts(world, people, seed)
-        return cls(world, seed, Arm("nobody"), people, *_given(posts, posts))
+        return cls(world, seed, Arm("nobody"), people, *_posts_for(posts, posts))
 
     def joined(self, arm: Arm) -> "Scene":
         """The scene of an arm: its newcomers and their posts stand behind all others.
@@ -63,13 +63,13 @@ class Scene(NamedTuple):
                 subtitled=np.concatenate([by_incumbents.subtitled, by_newcomers.subtitled]),
             )
         for_incumbents = posts if arm.opens("adaptation", INCUMBENTS) else unadapted
-        given, orders = _given(for_incumbents, posts)
-        return scene._replace(given=given, orders=orders)
+        posts_for, orders = _posts_for(for_incumbents, posts)
+        return scene._replace(posts_for=posts_for, orders=orders)
 
     @property
     def posts(self) -> PostTable:
         """All posts as they are published; newcomers always get this table."""
-        return self.given[NEWCOMERS]
+        return self.posts_for[NEWCOMERS]
 
     @property
     def newcomers(self) -> People:
@@ -87,10 +87,10 @@ class Scene(NamedTuple):
         return slice(0, edge), slice(edge, users.size)
 
 
-def _given(
+def _posts_for(
     incumbents: PostTable, newcomers: PostTable
 ) -> tuple[tuple[PostTable, PostTable], tuple[house.Order, house.Order]]:
-    """`Scene.given` and `Scene.orders`; tables with the same languages are sorted only once."""
+    """`Scene.posts_for` and `Scene.orders`; tables with the same languages are sorted only once."""
     order = house.Order.of(newcomers)
     same = np.array_equal(incumbents.language, newcomers.language)
     return (incumbents, newcomers), (order if same else house.Order.of(incumbents), order)

@@ -21,7 +21,8 @@ from recsys.core.noise import moment
 from recsys.logs.log import InteractionLog, Seen
 from recsys.world.arms import ARMS, INCUMBENTS, NEWCOMERS, Arm, Audience, Twin
 from recsys.world.day.oracle import Oracle
-from recsys.world.frames import Day, Morning, events_frame, items_frame, users_frame
+from recsys.world.day.values import Day, Morning
+from recsys.world.frames import events_frame, items_frame, users_frame
 from recsys.world.life import life_frame
 from recsys.world.people import behaviour
 from recsys.world.people.behaviour import Conditions
@@ -41,7 +42,7 @@ class Simulation:
         arm: the arm.
         seed: world seed.
         people: all people.
-        given: all posts as incumbents and as newcomers get them; see `recsys.world.scene.Scene`.
+        posts_for: all posts as incumbents and as newcomers get them; see `Scene.posts_for`.
         intercept: intercept of the click logit.
         days: the days after the burn-in.
     """
@@ -50,14 +51,14 @@ class Simulation:
     arm: Arm
     seed: int
     people: People
-    given: tuple[PostTable, PostTable]
+    posts_for: tuple[PostTable, PostTable]
     intercept: float
     days: tuple[Day, ...]
 
     @property
     def posts(self) -> PostTable:
         """All posts as they are published."""
-        return self.given[NEWCOMERS]
+        return self.posts_for[NEWCOMERS]
 
     @lazy
     def users(self) -> pl.DataFrame:
@@ -67,7 +68,7 @@ class Simulation:
     @lazy
     def items(self) -> pl.DataFrame:
         """The items of the log: all posts that may be published, as incumbents get them."""
-        return items_frame(self.world, self.given[INCUMBENTS])
+        return items_frame(self.world, self.posts_for[INCUMBENTS])
 
     @property
     def from_newcomers(self) -> NDArray[np.bool_]:
@@ -82,7 +83,7 @@ class Simulation:
     @lazy
     def life(self) -> pl.DataFrame:
         """Visits, clicks, satisfaction and more: a row per day and cohort, columns as in `LIFE`."""
-        return life_frame(self.world, self.days, self.people, self.given)
+        return life_frame(self.world, self.days, self.people, self.posts_for)
 
     def log_before(self, day: int, training_days: int | None = None) -> InteractionLog:
         """The log up to the start of a day, to train on.
@@ -200,7 +201,7 @@ class Simulation:
                 self.people,
                 morning.taste[members],
                 morning.skill[members],
-                self.given[cohort],
+                self.posts_for[cohort],
                 conditions,
                 members,
                 feeds[mask],
@@ -296,7 +297,7 @@ class Shared:
             chosen,
             self._run.scene.seed,
             run.people,
-            run.scene.given,
+            run.scene.posts_for,
             run.intercept,
             days,
         )

@@ -68,7 +68,7 @@ def bench_respond(benchmark, say, incumbents) -> None:
         behaviour.respond(
             run.people,
             run.states,
-            view.notes,
+            view.posts,
             view.buzz,
             conditions,
             examine,

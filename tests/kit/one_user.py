@@ -52,12 +52,12 @@ def logit(world, day=0, *, taste=0.0, likeness=0.0, trend=0.0, skill=1.0, curiou
         trend=np.array([trend], np.float32),
         curious=np.array([curious]),
     )
-    users = blank(person)
-    users.seen_today[:] = seen
+    states = blank(person)
+    states.seen_today[:] = seen
     post = a_post(latent=np.full((1, 1), likeness, np.float32))
     x = behaviour.logits(
         person,
-        users,
+        states,
         post,
         np.ones(1, np.float32),
         Conditions.on(world, 0.0, day, influx=True),

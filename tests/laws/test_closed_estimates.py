@@ -150,7 +150,7 @@ def test_a_second_placebo_is_no_influx_where_recommenders_serve(held_measures, n
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["trending", "als"])
 def test_a_second_placebo_is_no_influx_in_many_repetitions(held_measures, name):
-    """The 95 % intervals of composition covers 0 in about 95 % of repetitions.
+    """The 95 % interval of composition covers 0 in about 95 % of repetitions.
 
     Of 16, fewer than 12 have a chance below 1 in 1,000 if each has .95.
     """

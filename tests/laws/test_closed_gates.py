@@ -88,7 +88,7 @@ def test_with_all_gates_open_newcomers_change_feeds(name, control):
 
 
 TO_INCUMBENTS = {
-    "posts": lambda scene, view: view._replace(posts=scene.given[NEWCOMERS]),
+    "posts": lambda scene, view: view._replace(posts=scene.posts_for[NEWCOMERS]),
     "order": lambda scene, view: view._replace(order=scene.orders[NEWCOMERS]),
 }
 

@@ -103,7 +103,7 @@ def test_days_begin_where_the_log_is():
     ],
     ids=["dates", "texts", "times"],
 )
-def test_composition_has_joined_is_known_before_the_first_event(joined):
+def test_who_has_joined_is_known_before_the_first_event(joined):
     log = log_of([("a", 20, 1), ("b", 20, 1), ("c", 20, 1)], joined=joined)
     own = by_time(log, source(window("2025-01-12", date(2025, 1, 13))))
     assert own.log.newcomers.tolist() == [False, True, False]
@@ -217,7 +217,7 @@ def test_logs_too_short():
         by_time(arriving(25, np.full(25, 3)), source("auto"))
 
 
-def test_composition_joined_needs_no_burn_in():
+def test_who_joined_needs_no_burn_in():
     """Whoever has a date of joining was not first seen because the log began."""
     per_day = np.full(60, 3)
     per_day[40:43] = 60

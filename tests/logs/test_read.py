@@ -13,16 +13,16 @@ from recsys.study import plan
 
 EVENTS = pl.DataFrame(
     {
-        "composition": ["ann", "ann", "bob", "cem", "bob"],
+        "who": ["ann", "ann", "bob", "cem", "bob"],
         "video": [1, 2, 1, 3, 2],
         "when": ["2025-01-01", "2025-01-02", "2025-01-02", "2025-01-03", "2025-01-04"],
         "watched": [1, 0, 1, 1, 0],
         "liked": [1, 0, 0, 1, 0],
     }
 )
-USERS = pl.DataFrame({"composition": ["ann", "bob", "cem", "dee"], "days": [500, None, 5, 1]})
+USERS = pl.DataFrame({"who": ["ann", "bob", "cem", "dee"], "days": [500, None, 5, 1]})
 ITEMS = pl.DataFrame({"video": [1, 2, 3, 4], "genre": ["pets", "food", "pets", None]})
-COLUMNS = {"user_id": "composition", "item_id": "video", "timestamp": "when"}
+COLUMNS = {"user_id": "who", "item_id": "video", "timestamp": "when"}
 
 
 @pytest.fixture(params=["parquet", "csv"])
@@ -93,7 +93,7 @@ def test_a_column_that_has_our_name_already_gives_way(tmp_path):
             ConfigError,
             "log.columns.item_id: no file has a column 'film'. The files have events: who, video",
         ),
-        ({"columns": {"user_id": "composition"}}, LogError, "no column 'item_id'"),
+        ({"columns": {"user_id": "who"}}, LogError, "no column 'item_id'"),
         ({"newcomers": "days <"}, ConfigError, "log.newcomers: cannot evaluate 'days <'"),
         ({"newcomers": ""}, ConfigError, "log.newcomers: cannot evaluate ''"),
         ({"newcomers": "age < 5"}, ConfigError, 'unable to find column "age"'),

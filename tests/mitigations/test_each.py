@@ -492,7 +492,7 @@ def test_the_history_ends_when_newcomers_come_and_is_passed_on(log, before):
     assert not anew.history.kept
 
 
-def test_composition_has_no_history_is_served_as_without(log, before):
+def test_who_has_no_history_is_served_as_without(log, before):
     recommender = under(ItemKNN(), "calibrated", strength=1.0, history_days=1)
     newcomers = np.arange(FIRST_NEWCOMER, N_USERS)
     got = recommender.fit(log, previous=recommender.fit(before)).rank(newcomers, 10)

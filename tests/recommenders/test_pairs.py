@@ -97,7 +97,7 @@ def test_the_order_of_steps_is_the_same_without_some_users():
     assert len(theirs) < len(mine)
 
 
-def test_composition_likes_everything_learns_from_nothing():
+def test_who_likes_everything_learns_from_nothing():
     log = InteractionLog.from_frames({"user_id": [1, 1, 2], "item_id": [7, 8, 7]})
     steps, items = drawn(log, n=20)
     whose = log.interactions.users[steps.user]

@@ -83,11 +83,11 @@ def test_names_and_order_of_rows_change_nothing():
     assert_frame_equal(compare_feeds(A, *narrow[1:]).drift, as_given.drift)
 
 
-def test_composition_stands_alone_is_left_out_and_counted():
+def test_who_stands_alone_is_left_out_and_counted():
     more = pl.concat([B, frame({4: [1, 2], 5: [3]})])
     result = compare_feeds(A, more, C.filter(pl.col("user_id") != 1))
     assert headline(result, "posts")["n_users"] == 2
-    assert any("on the day: 1 of a, 3 of b" in post for post in result.notes)
+    assert any("on the day: 1 of a, 3 of b" in note for note in result.notes)
     with pytest.raises(LogError, match="no user has a feed in every frame; do the ids"):
         compare_feeds(A, frame({7: [1]}))
 
@@ -126,7 +126,7 @@ def test_turnover_is_the_floor_where_there_are_days():
     assert (row["drift"], row["floor"], row["excess"], row["n_users"]) == (0.5, 0.75, -0.25, 1)
     first = headline(result, "slots_changed", day=0)
     assert (first["drift"], first["floor"], first["n_users"]) == (0.5, None, 2)
-    assert any("turnover" in post for post in result.notes)
+    assert any("turnover" in note for note in result.notes)
 
 
 def test_excess_over_turnover_is_of_days_that_have_both():
@@ -146,9 +146,9 @@ def test_excess_over_turnover_is_of_days_that_have_both():
     assert row["drift"] == pytest.approx((2 * (1 + 3 / 4) / 4 + (1 + 1 / 2 + 1 / 4) / 3) / 3)
     assert row["excess"] == pytest.approx((0 + 0 + 1 / 4) / 3)
     assert row["n_users"] == 3
-    assert any("mean over the 3 of 4 days" in post for post in result.notes)
+    assert any("mean over the 3 of 4 days" in note for note in result.notes)
     earlier = compare_feeds(frame(a), frame(b).filter(pl.col("day") > 0))
-    assert not any("mean over the" in post for post in earlier.posts)
+    assert not any("mean over the" in note for note in earlier.notes)
 
 
 def test_turnover_of_each_frame_by_hand():
@@ -190,7 +190,7 @@ def test_before_and_after_as_far_apart_as_the_floor():
     assert (row["drift"], row["floor"], row["excess"], row["n_users"]) == (0.25, 0.5, -0.25, 2)
     far = frame({(1, 9): [4, 6]})
     assert compare_feeds(DAILY, far).floor is None
-    assert any("No floor" in post for post in compare_feeds(DAILY, far).posts)
+    assert any("No floor" in note for note in compare_feeds(DAILY, far).notes)
 
 
 def test_dates_are_days():
@@ -209,7 +209,7 @@ def test_a_reference_counts_on_the_days_that_it_has():
     result = compare_feeds(DAILY, DAILY, some)
     assert result.per_user["day"].unique().sort().to_list() == [None, 0, 1]
     assert any(
-        "Days left out, because not all frames have them: 1" in post for post in result.notes
+        "Days left out, because not all frames have them: 1" in note for note in result.notes
     )
     after = frame({(1, 4): [4, 6], (2, 4): [7, 8]})
     on_the_last_day = DAILY.filter(pl.col("day") == 2).with_columns(item_id=pl.col("item_id") + 1)
@@ -263,7 +263,7 @@ def test_cohorts_groups_and_newcomers_items():
         ("unknown", 1, 1.0),
     ]
     assert {"language:zh", "language:en", "language"} <= set(result.measures["measure"])
-    assert any("2 items have no row in the items frame" in post for post in result.notes)
+    assert any("2 items have no row in the items frame" in note for note in result.notes)
     assert set(result.quantiles["cohort"]) == {"incumbent", "newcomer", "all"}
 
 

@@ -38,7 +38,7 @@ def test_intervals_cover_the_truth():
     assert 922 <= covered <= 978
 
 
-def test_composition_is_not_known_is_left_out():
+def test_who_is_not_known_is_left_out():
     exposure = np.repeat([0.0, 0.5, 1.0], [31, 28, 31])
     change = np.tile([0.0, 1.0, 2.0], 30)
     whole = by_exposure(change, exposure)

@@ -145,7 +145,7 @@ def test_a_pool_smaller_than_the_wave_is_said_to_be_crowded():
     assert spare.pool_event_fraction == pytest.approx(0.2)
 
 
-def test_heavy_users_composition_are_in_every_draw_show_in_the_event_fraction():
+def test_heavy_users_who_are_in_every_draw_show_in_the_event_fraction():
     events = np.array([1000, 5, 1000] + [5] * 99)
     newcomer = np.arange(102) < 2
     matching = match_newcomers(

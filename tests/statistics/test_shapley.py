@@ -70,12 +70,12 @@ def test_axioms():
     np.testing.assert_allclose(same.shapley[0], same.shapley[1])
 
 
-def test_players_composition_only_add_do_not_interact():
-    utility = np.array([0.3, -0.2, 0.05, 0.0, 1.0])
+def test_players_who_only_add_do_not_interact():
+    effects = np.array([0.3, -0.2, 0.05, 0.0, 1.0])
     bits = np.arange(32)[:, None] >> np.arange(5) & 1
-    found = shapley(bits @ utility)
+    found = shapley(bits @ effects)
     for part in (found.shapley, found.first_in, found.last_in):
-        np.testing.assert_allclose(part, utility, atol=1e-12)
+        np.testing.assert_allclose(part, effects, atol=1e-12)
     np.testing.assert_allclose(found.interaction, 0, atol=1e-12)
 
 

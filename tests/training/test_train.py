@@ -155,14 +155,14 @@ def test_feeds_hold_candidates_that_were_not_seen(result, world_log):
     assert per_user.min() == per_user.max() == 10
 
 
-def test_composition_cannot_be_served_is_marked(result):
+def test_who_cannot_be_served_is_marked(result):
     cold = result.per_user.filter(pl.col("status") != "hot")["user_id"]
     assert len(cold)
     sources = result.feeds.filter(pl.col("user_id").is_in(cold.implode()))["source"]
     assert sources.unique().to_list() == ["fallback"]
 
 
-def test_timings_and_posts(result):
+def test_timings_and_notes(result):
     timings = result.timings.row(0, named=True)
     assert timings["users"] == result.per_user.height
     assert timings["users_per_s"] == pytest.approx(timings["users"] / timings["serve_s"])
@@ -218,7 +218,7 @@ def test_utility_is_the_truth_on_the_day_of_the_cut(cut):
     assert math.isnan(blind.figure("utility"))
 
 
-def test_the_oracles_list_is_utility_most():
+def test_the_oracles_list_is_worth_most():
     training = load_training({**CONFIG, "recommender": "random"})
     log, simulation = source_of(training)
     split = split_for_test(training, log)
@@ -249,8 +249,8 @@ def test_a_log_without_times(log_config):
     assert got.figure("recall") > train(
         load_training({**log_config, "recommender": "random"})
     ).figure("recall")
-    assert got.posts[0].endswith("could be recommended.")
-    assert "drawn by lot" in got.posts[0]
+    assert got.notes[0].endswith("could be recommended.")
+    assert "drawn by lot" in got.notes[0]
     assert got.figure("ndcg", "cohort", "newcomer") > 0
 
 

@@ -60,7 +60,7 @@ def test_the_calendar():
 # Nothing is left out
 
 HERE = "tests/world/test_fields.py"
-USERS = "tests/world/people/test_users.py"
+USERS = "tests/world/people/test_user_states.py"
 PEOPLE = "tests/world/people/test_population.py"
 ELSEWHERE = {
     "days_before": f"{HERE}::test_the_calendar",

@@ -102,7 +102,7 @@ def test_rates_are_per_impression(restless, events, column, scale, condition):
     assert part.sum() > 0
 
 
-def test_composition_comes(restless, events):
+def test_who_comes(restless, events):
     shown = events.filter(pl.col("kind") == "impression")
     begins = pl.col("timestamp").dt.epoch("ms") - 8000 * (pl.col("rank").cast(pl.Int64) - 1)
     visits = shown.group_by("day", "cohort").agg(
@@ -115,7 +115,7 @@ def test_composition_comes(restless, events):
     assert (restless.life["active"] <= restless.life["there"]).all()
 
 
-def test_composition_is_there_has_not_left(restless):
+def test_who_is_there_has_not_left(restless):
     """One who leaves at night was there that day; one who departs at the reversal did not leave."""
     people, life = restless.people, restless.life
     for cohort, rows in enumerate((slice(0, 400), slice(400, None))):
@@ -134,7 +134,7 @@ def test_composition_is_there_has_not_left(restless):
     assert [day.state.members.tolist() for day in restless.days][-1] == [400, members[-1]]
 
 
-def test_satisfaction_is_of_those_composition_have_visited(restless):
+def test_satisfaction_is_of_those_who_have_visited(restless):
     newcomers = restless.life.filter(pl.col("cohort") == "newcomer")
     before = newcomers["day"] < 0
     assert newcomers.filter(before)["satisfaction"].null_count() == 4
@@ -178,6 +178,6 @@ def test_a_topic_that_the_world_does_not_have_is_null():
 
 
 def test_no_day_is_an_empty_frame(restless):
-    life = life_frame(restless.world, [], restless.people, restless.given)
+    life = life_frame(restless.world, [], restless.people, restless.posts_for)
     assert dict(life.schema) == LIFE
     assert life.is_empty()

@@ -10,7 +10,7 @@ from recsys.config import World
 from recsys.logs.schema import KINDS
 from recsys.measures.exposure import gini
 from recsys.world.arms import ARMS
-from recsys.world.frames import Day
+from recsys.world.day.values import Day
 from recsys.world.people.posts import first_day
 from recsys.world.platform.policy import Policy
 from recsys.world.run import Run

@@ -19,8 +19,8 @@ class Judged:
         item_ids: int32 (n, k), best first, -1 for empty slots.
         hits: bool (n, k), where the user liked the item later.
         n_relevant: int64 (n,), items that the user liked later, recommended or not.
-        users: int64 (n_items,), users of the training log who liked an item.
-        n_users: users of the training log who liked anything.
+        likers: int64 (n_items,), number of users of the training log who liked an item.
+        n_users: number of users of the training log who liked anything.
         n_candidates: items that could have been recommended.
         consumed: float64 (n,), mean popularity of what the user liked in the training log; NaN
             where that is nothing.

@@ -7,14 +7,14 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def novelty(item_ids: ArrayLike, likers: ArrayLike, n_users: int) -> NDArray[np.float64]:
-    """Novelty: mean self-information of the recommended items, -log2(users_i / n_users).
+    """Novelty: mean self-information of the recommended items, -log2(likers_i / n_users).
 
     An item that nobody liked counts as one that a single user did.
 
     Args:
         item_ids: integer ids (n, k), -1 for empty slots.
-        users: users who liked each item, integers (n_items,).
-        n_users: users who liked anything, at least 1.
+        likers: number of users who liked each item, integers (n_items,), such as [8, 2].
+        n_users: number of users who liked anything, such as 8; at least 1.
 
     Returns:
         Bits, float64 (n,); 0 where everybody knows everything; NaN where nothing is recommended.

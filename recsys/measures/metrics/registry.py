@@ -92,7 +92,7 @@ METRICS: dict[str, Metric] = {
         name="novelty",
         title="novelty",
         unit="bits",
-        formula="mean of -log2(users_i / n_users) over the slots",
+        formula="mean of -log2(likers_i / n_users) over the slots",
         kind="user",
         function=lambda judged: novelty(judged.item_ids, judged.likers, max(judged.n_users, 1)),
     ),

@@ -10,8 +10,8 @@ from recsys.config.world import Platform
 from recsys.core.errors import ConfigError
 from recsys.world.day.rounds import moods_of
 from recsys.world.day.serving import Request
+from recsys.world.day.values import Round
 from recsys.world.day.views import View
-from recsys.world.frames import Round
 from recsys.world.people import behaviour
 from recsys.world.people.user_states import UserStates
 from recsys.world.scene import Scene
@@ -43,7 +43,7 @@ def first_intercept(
     """A first intercept from feeds that some people would be served; `corrected` improves it.
 
     Args:
-        scene, users, view: the platform on its first morning.
+        scene, states, view: the platform on its first morning.
         request: who would come.
         feeds: int32 (n, ranks), rows of posts that they would be served, -1 where empty.
 

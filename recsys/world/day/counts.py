@@ -19,7 +19,7 @@ class Counts(NamedTuple):
     """(2, n_posts) clicks so far, decayed, by cohort and post."""
     buckets: NDArray[np.float64]
     """(2, 2, languages, buckets) clicks so far. Axes: the cohort whose table of posts gives the
-    buckets (the cohorts' tables may differ in language, see `Scene.given`), the cohort that
+    buckets (the cohorts' tables may differ in language, see `Scene.posts_for`), the cohort that
     clicked, the user's app language, and topic × language."""
 
     @classmethod
@@ -38,7 +38,7 @@ class Counts(NamedTuple):
 
         Args:
             scene: the people and posts.
-            events: int64 (n, 5), the tick's events, as `recsys.world.frames.collect` returns them.
+            events: int64 (n, 5), events of the tick; see `recsys.world.day.events.collect`.
         """
         user, post = events[events[:, 2] == KIND_CODES["click"], :2].T
         cohort = (user >= scene.world.incumbents).astype(np.int64)

@@ -7,7 +7,8 @@ import polars as pl
 from recsys.core.noise import integer_seed
 from recsys.logs.log import InteractionLog
 from recsys.world.arms import INCUMBENTS, NEWCOMERS
-from recsys.world.frames import Day, events_frame, items_frame, users_frame
+from recsys.world.day.values import Day
+from recsys.world.frames import events_frame, items_frame, users_frame
 from recsys.world.platform.policy import Policy, Ranker
 from recsys.world.scene import Scene
 
@@ -51,7 +52,7 @@ def _fit(
     scene: Scene, policy: Policy, events: pl.DataFrame, previous: Rankers, cohort: int
 ) -> Ranker:
     """A fit to these events that serves one cohort, from the posts as this cohort gets them."""
-    users, items = users_frame(scene.world, scene.people), scene.given[cohort]
+    users, items = users_frame(scene.world, scene.people), scene.posts_for[cohort]
     log = InteractionLog(users, items_frame(scene.world, items), events)
     seed = integer_seed(scene.seed, 1 if scene.arm.retrained else 0)
     return policy.fit(log, seed, previous[cohort])

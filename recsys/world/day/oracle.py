@@ -55,7 +55,7 @@ class Oracle:
 
         Args:
             scene: the people and posts.
-            users: the state of people, read when `rank` is called.
+            states: the state of people, read when `rank` is called.
             view: what the cohort is served from, and the coefficients of its responses.
         """
 

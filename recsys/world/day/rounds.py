@@ -50,7 +50,7 @@ def respond(
 
     Args:
         scene: the platform.
-        users: changed: what they see, click and follow is recorded in them.
+        states: changed: what they see, click and follow is recorded in them.
         view: what the cohort was served from.
         request: whose feeds they are.
         feeds: int32 (n, ranks), rows of posts, -1 where empty.

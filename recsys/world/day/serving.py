@@ -14,8 +14,8 @@ from recsys.logs.log import Seen
 from recsys.world.arms import Audience
 from recsys.world.day.blocks import block_size, over_blocks
 from recsys.world.day.fits import Rankers
+from recsys.world.day.values import Served
 from recsys.world.day.views import View
-from recsys.world.frames import Served
 from recsys.world.people.user_states import UserStates
 from recsys.world.platform import house
 from recsys.world.platform.blend import blend, slot_pattern
@@ -60,7 +60,7 @@ def rank_morning(
     """Personal rankings by the morning's fits, or by the house before the first fit.
 
     Args:
-        scene, users: the platform.
+        scene, states: the platform.
         views: what incumbents and newcomers are served from.
         rankers: the fits for incumbents and for newcomers.
         users: int (n,), sorted rows of people.
@@ -94,7 +94,7 @@ def serve(
     """Makes feeds: personal rankings, blended with the platform's own slots.
 
     Args:
-        scene, users: the platform.
+        scene, states: the platform.
         view: what the cohort is served from.
         request: the feeds that are asked for.
         ranked: the morning's rankings; None to let the house rank now.

@@ -27,7 +27,7 @@ class View(NamedTuple):
     conditions: Conditions
     """Coefficients of the click logit on that day."""
     posts: PostTable
-    """The posts as this cohort gets them; see `Scene.given`."""
+    """The posts as this cohort gets them; see `Scene.posts_for`."""
     order: house.Order
     """The `Order` of these posts."""
     candidates: NDArray[np.bool_]
@@ -61,7 +61,7 @@ def view_of(
         day, tick: the time, such as 1 and 0.
     """
     world, arm = scene.world, scene.arm
-    posts, order = scene.given[cohort], scene.orders[cohort]
+    posts, order = scene.posts_for[cohort], scene.orders[cohort]
     now = day + tick / world.ticks
     live = posts.live(now, world.posts.window_days)
     by_incumbents = posts.creator < world.incumbents

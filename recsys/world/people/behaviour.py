@@ -222,7 +222,7 @@ def respond(  # type: ignore[no-untyped-def]
     """Draws what each user does with each served post, and the utility of the visit.
 
     Args:
-        people, users: People, Users; `users.seen_today` is changed.
+        people, states: People, UserStates; `states.seen_today` is changed.
         posts: PostTable, as these users are given it.
         buzz: float32 (n_posts,), log-buzz.
         conditions: Conditions.

@@ -1,6 +1,6 @@
 """The state of users, and how visits change it: what they saw, clicked and follow, skill, taste.
 
-Each row of the arrays in `Users` belongs to one person, so threads that work on the visits of
+Each row of the arrays in `UserStates` belongs to one person, so threads that work on the visits of
 different people never write to the same place.
 """
 # mypy: disallow-untyped-decorators=False
@@ -111,7 +111,7 @@ class State(NamedTuple):
 
         Args:
             people: all people.
-            users: their state, after it is decided who leaves that night.
+            states: their state, after it is decided who leaves that night.
             incumbents: number of incumbents.
             day: the day, such as 3.
             gone: bool (n_people,), who had left dissatisfied before that day.
@@ -158,7 +158,7 @@ def remember(  # type: ignore[no-untyped-def]
     """Writes a round of visits into the users' state.
 
     Args:
-        users: Users; changed.
+        states: UserStates; changed.
         people: People.
         posts: PostTable.
         buckets: int32 (n_posts,), topic × language of each post.
@@ -228,7 +228,7 @@ def leave(
     """Decides who leaves for good tonight: the hazard falls with satisfaction.
 
     Args:
-        users: their `gone` is changed.
+        states: their `gone` is changed.
         behaviour: its `leaving` and `leaving_slope` are base and slope of the hazard's logit.
         average: satisfaction at which the hazard is the base, such as .1. Users who have not
             visited yet count as having it.

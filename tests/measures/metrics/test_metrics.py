@@ -75,9 +75,9 @@ def test_what_describes_items_is_what_counting_gives(case):
     rankings, relevant, liked = case
     judged = judge(rankings, np.arange(N_USERS), relevant, liked, N_ITEMS)
     sets = [set(liked[user].indices.tolist()) for user in range(N_USERS)]
-    likers = sum(1 for items in sets if items)
-    share = [sum(item in items for items in sets) / likers for item in range(N_ITEMS)]
-    surprise = [-math.log2(max(s, 1 / likers)) for s in share]
+    n_users = sum(1 for items in sets if items)
+    share = [sum(item in items for items in sets) / n_users for item in range(N_ITEMS)]
+    surprise = [-math.log2(max(s, 1 / n_users)) for s in share]
     shown = [[item for item in row.tolist() if item >= 0] for row in rankings]
 
     def mean(values):
@@ -162,7 +162,7 @@ def test_utility_is_of_worlds_alone(case):
     np.testing.assert_array_equal(METRICS["utility"].function(known.only(some)), got[some])
 
 
-def test_a_groups_figure_is_the_mean_of_those_composition_have_one(case):
+def test_a_groups_figure_is_the_mean_of_those_who_have_one(case):
     rankings, relevant, liked = case
     judged = judge(rankings, np.arange(N_USERS), relevant, liked, N_ITEMS)
     for metric in METRICS.values():

@@ -254,7 +254,7 @@ def test_off_is_off(path):
 
 MOODS = "tests/world/people/test_behaviour.py::test_moods_are_normal_and_one_a_visit"
 UNCHANGED = (
-    "tests/world/people/test_users.py::"
+    "tests/world/people/test_user_states.py::"
     "test_switched_off_nothing_is_learned_and_nobody_is_a_stranger"
 )
 OFF_ELSEWHERE = {

@@ -69,7 +69,7 @@ def test_positive_parts(incumbents):
     assert within(incumbents.curious, 0.3, np.sqrt(0.21))
 
 
-def test_people_do_not_depend_on_composition_else_is_there(incumbents):
+def test_people_do_not_depend_on_who_else_is_there(incumbents):
     fewer = World(incumbents=50, influx=Influx(newcomers=7, arrivals=(1.0, 3.0)))
     for mine, theirs in zip(draw_incumbents(fewer), incumbents, strict=True):
         np.testing.assert_array_equal(mine, theirs[:50])

@@ -246,7 +246,7 @@ def test_skill_is_what_the_log_taught(lived):
     assert (practised > 0.05).any()
 
 
-def test_newcomers_do_not_change_composition_people_were(lived):
+def test_newcomers_do_not_change_who_people_were(lived):
     """What a run changes is the users' state; people stay as they were drawn."""
     run, _ = lived
     fresh_people = draw_incumbents(run.world)
@@ -292,7 +292,7 @@ def test_leaving_can_be_switched_off(leaving):
     assert hazards(0.0, Behaviour(leaving=leaving)) == 0
 
 
-def test_composition_is_gone_does_not_come_back():
+def test_who_is_gone_does_not_come_back():
     world = small_world(behaviour=Behaviour(leaving=-1.5))
     run = Run.start(world, 3)
     list(run.run_days(first_day(world), 0))

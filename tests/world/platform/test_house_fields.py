@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from tests.kit.one_user import a_post, depths, gain
 
 from recsys.logs.log import Seen
 from recsys.world.people import behaviour
@@ -31,6 +30,7 @@ from tests.kit.fields import (
     check_nothing_is_left_out,
     check_off,
 )
+from tests.kit.one_user import a_post, depths, gain
 
 # What is drawn or computed
 
@@ -195,7 +195,7 @@ def test_off_is_off(path):
 
 HERE = "tests/world/test_fields.py"
 PLATFORMS = "tests/world/test_platforms.py"
-USERS = "tests/world/people/test_users.py"
+USERS = "tests/world/people/test_user_states.py"
 ELSEWHERE = {
     "platform.kind": f"{HERE}::test_a_kind_is_a_label",
     "platform.click_rate": f"{PLATFORMS}::test_people_click_as_often_as_on_their_platform",
