@@ -12,7 +12,7 @@ from recsys.core.errors import nearest
 from recsys.logs.newcomers import ARRIVALS
 from recsys.statistics.arrivals import Wave
 from recsys.study.arms.by_exposure import EXPOSED
-from recsys.study.arms.own_log import MeasuredLog
+from recsys.study.arms.measured_log import MeasuredLog
 from recsys.study.arms.result import CellResult, feeds_in_one
 from recsys.study.notes import notes_on_log, notes_on_removals, notes_on_seeds
 from recsys.study.sources import Sources

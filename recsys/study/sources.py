@@ -11,8 +11,9 @@ from recsys.core.lazy import lazy
 from recsys.mitigations.build import make_recommender
 from recsys.study.arms.closed_loop import ClosedLoop, served_worlds
 from recsys.study.arms.gated import GatedLoop, GatedSeed
+from recsys.study.arms.measured_log import MeasuredLog
 from recsys.study.arms.open_loop import OpenLoop, house_worlds
-from recsys.study.arms.own_log import LogFeeds, MeasuredLog, Reference
+from recsys.study.arms.own_log import LogFeeds, Reference
 from recsys.study.arms.rankings import make_rankings
 from recsys.study.arms.worlds import Worlds
 from recsys.study.cell import Cell

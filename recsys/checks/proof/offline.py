@@ -25,9 +25,10 @@ from recsys.measures.rows import is_level
 from recsys.recommenders import Model, Ranking, Recommender, Trending, with_fallback
 from recsys.statistics import Matching, nested_interval
 from recsys.study.arms.closed_loop import ClosedLoop, served_worlds
+from recsys.study.arms.measured_log import matching_of
 from recsys.study.arms.measuring import Group, measure
 from recsys.study.arms.open_loop import SPARE
-from recsys.study.arms.own_log import LogFeeds, Reference, Removals, matching_of
+from recsys.study.arms.own_log import LogFeeds, Reference, Removals
 from recsys.study.arms.rankings import Learned
 from recsys.study.arms.worlds import MeasuredDay
 from recsys.study.tables.drift import drift_of_log, drift_of_world
@@ -118,16 +119,16 @@ class _Platform:
         """Attention is not compared."""
 
     def serve(
-        self, model: Model, log: InteractionLog, gone: NDArray[np.int64], arm: str
+        self, model: Model, log: InteractionLog, left_out: NDArray[np.int64], arm: str
     ) -> Ranking:
         """The panel's feeds by a fit without some people's events."""
         return self._served(model, log, self.day.log.seen)
 
     def serve_without_posts(
-        self, model: Model, log: InteractionLog, gone: NDArray[np.int64], arm: str
+        self, model: Model, log: InteractionLog, left_out: NDArray[np.int64], arm: str
     ) -> Ranking:
         """The same, without these people's posts too."""
-        return self._served(model, log, self._hidden(gone))
+        return self._served(model, log, self._hidden(left_out))
 
     def _served(self, model: Model, log: InteractionLog, seen: csr_matrix) -> Ranking:
         simulation, panel, k = (

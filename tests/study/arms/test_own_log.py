@@ -248,10 +248,10 @@ def test_exact_removal_stands_beside_retraining(wave, few, monkeypatch):
     assert row["largest_difference"] < 1e-12
     assert (row["slots"], row["slots_that_differ"]) == (800, 0)
     assert row["draws_by_removal"] == (few > 0)
-    (post,) = (post for post in result.notes if "exact removal" in post)
-    way = "exact removal" if few else "retraining, which costs less here"
-    assert "agrees with retraining: largest |ΔB| " in post
-    assert f"0 of 800 slots differ. Placebo groups by {way}." in post
+    (note,) = (note for note in result.notes if "exactly agrees" in note)
+    way = "removed exactly, too" if few else "left out by retraining, which costs less here"
+    assert "agrees with retraining without them. The largest difference of a weight is " in note
+    assert f"0 of 800 slots differ. Placebo groups are {way}." in note
     monkeypatch.setattr(ease, "_FEW", 100.0 - few)
     again = run(load_study(wave))
     assert_frame_equal(again.drift, result.drift, abs_tol=1e-9)
@@ -261,10 +261,10 @@ def test_two_models_that_memory_does_not_hold_are_not_compared(wave):
     small = {"kind": "ease", "memory_gb": 2e-4}  # 80 items take 1.4e-4
     result = run(load_study({**wave, "recommenders": [small]}))
     assert result.removals.is_empty()
-    assert any("ease: exact removal is not checked" in post for post in result.notes)
+    assert any("ease: exact removal was not checked" in note for note in result.notes)
 
 
-def test_disagreement_is_said(wave, monkeypatch):
+def test_a_note_says_where_exact_removal_disagrees(wave, monkeypatch):
     from recsys.recommenders.ease import EASE
 
     real = EASE.removed
@@ -272,9 +272,8 @@ def test_disagreement_is_said(wave, monkeypatch):
         EASE, "removed", lambda self, m, log, users: real(self, m, m.log, users[:5])
     )
     result = run(load_study({**wave, "recommenders": ["ease"]}))
-    (post,) = (post for post in result.notes if "exact removal" in post)
-    assert "does NOT agree with retraining" in post
-    assert "raise regularization" in post
+    (note,) = (note for note in result.notes if "does NOT agree with retraining" in note)
+    assert "Raise its regularization." in note
 
 
 def test_real_log_without_a_wave_is_refused():
