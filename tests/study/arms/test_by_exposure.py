@@ -224,14 +224,14 @@ def test_no_view_and_why(change, reason):
 def test_no_view_of_too_few():
     assert (
         "too few incumbents have 40 likes in each of two windows"
-        in view(own_log(5), least=40).posts[0]
+        in view(own_log(5), least=40).notes[0]
     )
 
 
 def test_no_view_without_times_or_anything_to_compare():
     log = InteractionLog.from_frames({"user_id": [1, 2], "item_id": [7, 8]})
     nobody = np.zeros(2, dtype=np.bool_)
-    assert "the log has no times" in view(DatedLog(log, nobody, ARRIVED)).posts[0]
+    assert "the log has no times" in view(DatedLog(log, nobody, ARRIVED)).notes[0]
     clicks = own_log(6).log
     clicks = clicks.only((clicks.dense["weight"] > 0).to_numpy())
     found = view(DatedLog(clicks, np.zeros(clicks.n_users, dtype=np.bool_), ARRIVED), {})

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from tests.kit.one_user import a_post, depths, gain
 
 from recsys.logs.log import Seen
 from recsys.world.people import behaviour
@@ -31,6 +30,7 @@ from tests.kit.fields import (
     check_nothing_is_left_out,
     check_off,
 )
+from tests.kit.one_user import a_post, depths, gain
 
 # What is drawn or computed
 
