@@ -130,8 +130,8 @@ def test_composition_is_lost_to_a_mix_is_counted_by_third():
     assert lost[1] > lost[0] + 0.2
     assert (
         f"View by exposure, topic: after the arrival {100 * lost[0]:.0f} % of the least and "
-        f"{100 * lost[1]:.0f} % of the most exposed have too few likes; compared are those who "
-        "went on liking."
+        f"{100 * lost[1]:.0f} % of the most exposed have too few likes. The comparison is of those "
+        "who went on liking."
     ) in found.notes
     rate = found.table.filter(~pl.col("check"), outcome=CLICK_RATE).row(0, named=True)
     assert rate["n_low"] == row["n_low"] + row["lost_low"]
@@ -148,7 +148,9 @@ def test_composition_sees_nothing_afterwards_has_no_rate():
     row = found.table.filter(~pl.col("check")).row(0, named=True)
     assert row["lost_low"] == 0
     assert row["lost_high"] / (row["lost_high"] + row["n_high"]) == pytest.approx(1 / 3, abs=0.06)
-    assert any("have seen nothing; compared are those who went on coming" in n for n in found.notes)
+    assert any(
+        "have seen nothing. The comparison is of those who went on coming" in n for n in found.notes
+    )
 
 
 def view(own, attributes=None, least=3):
@@ -207,7 +209,7 @@ def test_windows_are_as_long_as_the_log_allows():
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"arrived": None}, "it is not known when the newcomers of a condition arrived"),
+        ({"arrived": None}, "it is not known when the newcomers arrived"),
         ({"arrived": date(2024, 12, 3)}, "the log has 1 days before 2024-12-03"),
         ({"arrived": date(2025, 3, 1)}, "and 0 from it on; three windows before and one after"),
     ],
