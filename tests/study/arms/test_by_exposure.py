@@ -211,7 +211,10 @@ def test_windows_are_as_long_as_the_log_allows():
     [
         ({"arrived": None}, "it is not known when the newcomers arrived"),
         ({"arrived": date(2024, 12, 3)}, "the log has 1 days before 2024-12-03"),
-        ({"arrived": date(2025, 3, 1)}, "and 0 from it on; three windows before and one after"),
+        (
+            {"arrived": date(2025, 3, 1)},
+            "and 0 from it on; it needs three windows before and one after",
+        ),
     ],
 )
 def test_no_view_and_why(change, reason):
@@ -225,7 +228,7 @@ def test_no_view_and_why(change, reason):
 
 def test_no_view_of_too_few():
     assert (
-        "too few incumbents have 40 likes in each of two windows"
+        "too few incumbents have 40 likes in each of the two windows"
         in view(own_log(5), least=40).notes[0]
     )
 

@@ -7,8 +7,8 @@ import pytest
 from recsys.measures import MEASURES
 from recsys.statistics import holm, seeds_needed, two_way_interval
 from recsys.study.tables.drift import drift_of_log, drift_of_world, primaries_of_log
-from recsys.study.tables.means import summarise
 from recsys.study.tables.power import power_of_world
+from recsys.study.tables.summary import summarise
 
 ARMS = ("control", "influx", "placebo")
 DAYS = (1, 2, 4, 8, 13)
