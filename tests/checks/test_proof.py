@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 import recsys
-from recsys.checks.proof.claims import CLAIMS, Found, judge
+from recsys.checks.proof.claims import CLAIMS, Figure, judge
 from recsys.checks.proof.coverage import (
     CONTRASTS,
     RECOMMENDERS,
@@ -343,7 +343,7 @@ def test_to_know_sizes_is_not_to_know_more():
 
 
 def test_every_claim_can_be_judged():
-    found = [Found(name, "x", 1.0, 0.9, 1.1, 8) for name in reversed(CLAIMS)]
+    found = [Figure(name, "x", 1.0, 0.9, 1.1, 8) for name in reversed(CLAIMS)]
     verdicts = judge(found)
     assert verdicts["quantity"].to_list() == list(CLAIMS)
     assert verdicts["check"].is_sorted()

@@ -115,12 +115,12 @@ def test_figures_of_a_platform_are_those_of_its_log():
     assert figures["clicks per visit with a click: median"] == np.median(clicked)
 
 
-def test_newcomers_composition_hear_of_no_reversal_do_not_leave():
+def test_newcomers_who_hear_of_no_reversal_do_not_leave():
     world = a_study("world.influx.reversal_day=null").world
     assert not [name for name in measure_platform(world, 0) if name.startswith("newcomers active")]
 
 
-def test_feedback_means_nothing_to_one_composition_does_not_learn():
+def test_feedback_means_nothing_to_a_recommender_that_does_not_learn():
     """Random never looks at a log, so both worlds are the same to the bit."""
     figures = measure_feedback(a_study().world, Random(), seed=1)
     assert set(figures.values()) == {0.0}

@@ -100,7 +100,7 @@ def clicking_log(seed, less, people=400):
 
 
 @pytest.mark.parametrize("less", [0.5, 0.8])
-def test_composition_clicks_less_is_not_left_out_for_it(less):
+def test_users_who_click_less_are_not_left_out_for_it(less):
     """20 logs: the told difference is the true one, and its interval holds it.
 
     Likes demanded after the arrival too had told .4 of .8 and less, and held it in 0 of 20.
@@ -121,7 +121,7 @@ def test_composition_clicks_less_is_not_left_out_for_it(less):
     assert held >= 17  # at 95 %, fewer have a chance of 1.6 %
 
 
-def test_composition_is_lost_to_a_mix_is_counted_by_third():
+def test_users_who_are_lost_to_a_mix_are_counted_by_third():
     found = view(*clicking_log(0, 0.9, people=900)[:1], least=5)
     row = found.table.filter(~pl.col("check"), outcome="topic").row(0, named=True)
     lost = [
@@ -138,7 +138,7 @@ def test_composition_is_lost_to_a_mix_is_counted_by_third():
     assert rate["n_high"] == row["n_high"] + row["lost_high"]
 
 
-def test_composition_sees_nothing_afterwards_has_no_rate():
+def test_users_who_see_nothing_afterwards_have_no_rate():
     own, kind, _, _ = clicking_log(1, 0.0, people=900)
     gone = np.flatnonzero(kind == 2)[::3]
     events = own.log.dense

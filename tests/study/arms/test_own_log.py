@@ -219,7 +219,7 @@ def test_a_wave_is_found_and_its_part_in_the_feeds(wave):
     assert any("parallel trends" in post for post in result.notes)
 
 
-def test_composition_came_later_is_not_measured_and_in_no_placebo(wave):
+def test_users_who_came_later_are_not_measured_and_in_no_placebo(wave):
     log = {**wave["log"], "newcomers": {"first_seen": {"from": "2025-02-20", "to": "2025-02-22"}}}
     study = load_study({**wave, "log": log, "evaluation": {"k": 8, "panel": 280}})
     arms = Sources(study).log

@@ -81,7 +81,7 @@ def test_placebo_groups_are_compared_one_by_one():
     assert row["balance_ci_low"] is row["balance_ci_high"] is None
 
 
-def test_nobody_wins_against_placebos_composition_are_no_different():
+def test_nobody_wins_against_placebos_who_are_no_different():
     """Mostly zeros, 40 groups like the whole: wins less losses is 0, give or take its error.
 
     Against the mean of the groups it is -.097 in this law.
