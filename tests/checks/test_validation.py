@@ -147,7 +147,7 @@ def test_training_seeds_of_a_deterministic_recommender_agree():
 
 
 def test_parts_measure_every_quantity():
-    """And training seeds are compared only where there are any."""
+    """Training seeds are compared only where they change anything."""
     study = a_study()
     parts = plan(study)
     assert [part.name for part in parts] == [
@@ -179,6 +179,6 @@ def test_what_is_stored_is_not_measured_again():
         (["world.days_after=10"], r"world\.days_after: 10 days end before .* give 16 or more"),
     ],
 )
-def test_what_cannot_be_validated_is_said_before_it_starts(overrides, message):
+def test_what_cannot_be_validated_is_refused_before_it_starts(overrides, message):
     with pytest.raises(ConfigError, match=message):
         plan(a_study(*overrides))

@@ -1,4 +1,4 @@
-"""The view by exposure: a planted effect is found, none is not, and what it cannot do it says."""
+"""The view by exposure finds a planted effect, finds no other, and says where it cannot be made."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -61,7 +61,7 @@ def own_log(seed, effect=0.0, *, before=3, incumbents=300, newcomers=80, topic_b
 
 
 def clicking_log(seed, less, people=400):
-    """Three kinds of incumbents, whose things newcomers like not, a little and much.
+    """Three kinds of incumbents: newcomers like none, some, or most of what they like.
 
     Half of the third kind click less by the share `less`, once newcomers are there.
 
@@ -101,7 +101,7 @@ def clicking_log(seed, less, people=400):
 
 @pytest.mark.parametrize("less", [0.5, 0.8])
 def test_users_who_click_less_are_not_left_out_for_it(less):
-    """20 logs: the told difference is the true one, and its interval holds it.
+    """In 20 logs the estimated difference is the true one, and its interval holds it.
 
     Likes demanded after the arrival too had told .4 of .8 and less, and held it in 0 of 20.
     """
@@ -182,11 +182,11 @@ def test_without_an_effect_intervals_hold_0():
 
 
 def test_what_changed_before_is_no_effect_of_newcomers():
-    """A turn in the window before: the check says so."""
+    """If tastes turn in the window before the arrival, the check fails."""
     found = view(own_log(1, topic_before=1.0, incumbents=900))
     check = found.table.filter(pl.col("check"), pl.col("outcome") == "topic").row(0, named=True)
     assert check["p_value"] < 0.001
-    assert any("the check fails for topic" in post for post in found.notes)
+    assert any("the check fails for topic" in note for note in found.notes)
 
 
 def test_newcomers_and_bystanders_are_not_compared():

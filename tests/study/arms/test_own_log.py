@@ -1,4 +1,4 @@
-"""Studies of an own log: a planted cause is found, its absence is said, real logs run."""
+"""Studies of an own log: they find a planted cause, and nothing without one; real logs run."""
 
 import sys
 from datetime import date
@@ -76,7 +76,7 @@ def test_a_planted_cause_is_found(tmp_path, times):
     assert set(result.drift["measure"]) >= {"posts", "format", "format:video", "ndcg", "recall"}
     assert "newcomer_slots" not in result.drift["measure"].to_list()  # creators are not known
     assert result.summary.filter(pl.col("measure") == "ndcg")["mean"].is_between(0, 1).all()
-    assert any("p cannot be below 0.025" in post for post in result.notes)
+    assert any("p cannot be below 0.025" in note for note in result.notes)
 
 
 def test_newcomers_like_anybody_are_not_accused(tmp_path):
@@ -213,10 +213,10 @@ def test_a_wave_is_found_and_its_part_in_the_feeds(wave):
     knn = result.drift.filter(pl.col("measure") == "posts", pl.col("recommender") == "item_knn")
     assert knn["p_value"].item() == 1 / 40
     assert result.notes[1].startswith("auto: arrivals rise on 2025-02-20. By the day, ")
-    assert any("Newcomers: " in post for post in result.notes)
+    assert any("Newcomers: " in note for note in result.notes)
     assert set(result.exposed["outcome"]) == {"topic", "click rate"}
     assert result.exposed["check"].to_list().count(True) == 2
-    assert any("parallel trends" in post for post in result.notes)
+    assert any("parallel trends" in note for note in result.notes)
 
 
 def test_users_who_came_later_are_not_measured_and_in_no_placebo(wave):
@@ -236,7 +236,7 @@ def test_users_who_came_later_are_not_measured_and_in_no_placebo(wave):
 
 @pytest.mark.parametrize("few", [0.0, 100.0])
 def test_exact_removal_stands_beside_retraining(wave, few, monkeypatch):
-    """Whichever the placebos use, the figures are the same."""
+    """Figures are the same whether placebo groups are removed exactly or by new fits."""
     from recsys.recommenders import ease
 
     monkeypatch.setattr(ease, "_FEW", few)
@@ -335,7 +335,7 @@ def test_mitigations_of_a_log(tmp_path):
         ("als", "downweight"),
         ("als", "ensemble"),
     ]
-    assert result.front.is_empty()  # there is no worth to hold against drift
+    assert result.front.is_empty()  # a log has no utility to compare with drift
     posts = result.drift.filter(pl.col("measure") == "posts")
     assert posts.select("influx", "placebo", "retrain").null_count().sum_horizontal().item() == 0
 
