@@ -1,1 +1,1 @@
-"""Programs around the library: a config file in; files, MLflow runs and a summary out."""
+"""Programs that read a config file and give files, MLflow runs and a summary."""

@@ -1,6 +1,6 @@
-"""The command `recsys`: what each subcommand takes; `pipelines/NAME.py` has what it does.
+"""The command `recsys`: the arguments of each subcommand NAME, which `pipelines/NAME.py` runs.
 
-Programs are imported where they start, so that help comes at once.
+Each program is imported when it starts, so that help is printed at once.
 """
 
 import os
@@ -21,7 +21,7 @@ Examples, after `make run`:
 
 
 def _exit(code: int) -> None:
-    """What a program returns is the exit code."""
+    """Makes the number that a program returns the exit code."""
     raise typer.Exit(code)
 
 
@@ -48,12 +48,12 @@ Changes = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="key=value",
-        help="Changes to the config, dots for nested keys: seeds=8 evaluation.k=10",
+        help="Changes to the config, with dots for nested keys: seeds=8 evaluation.k=10",
         show_default=False,
     ),
 ]
 Quiet = Annotated[
-    bool, typer.Option("--quiet", help="Print nothing but errors and, at the end, the folder.")
+    bool, typer.Option("--quiet", help="Print only errors and, at the end, the folder.")
 ]
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object: name, folder, MLflow run, headline.")
@@ -72,10 +72,10 @@ def run(
     as_json: Json = False,
     full: Full = False,
 ) -> int:
-    """Run a study: how far do newcomers move the feeds of others?
+    """Run a study: how much do newcomers change others' feeds?
 
-    A config with variants is run once for each, and they are compared. Finished cells stay in
-    data/cells: a study that was stopped goes on from there.
+    A config with variants is run once for each, and the variants are compared. Finished cells stay
+    in data/cells, so that a study that was stopped continues from there.
     """
     output = _output(quiet, as_json, full)
     from pipelines.run import execute
@@ -91,9 +91,10 @@ def train(
     as_json: Json = False,
     full: Full = False,
 ) -> int:
-    """Train one recommender and test it on what people liked later.
+    """Train one recommender and test it on what users liked later.
 
-    The log is that of a synthetic platform or your own. A config: configs/train/als.yaml
+    The log is your own or that of a synthetic platform. A config to start from:
+    configs/train/als.yaml
     """
     output = _output(quiet, as_json, full)
     from pipelines.train import execute
@@ -111,8 +112,9 @@ def tune(
 ) -> int:
     """Search for a recommender's hyper-parameters.
 
-    Trials are judged on a validation part of the log and stay in data/tuning: a search that was
-    stopped goes on from there, and so does one with more trials. A config: configs/tune/als.yaml
+    Trials are judged on a validation part of the log. They stay in data/tuning, so that a search
+    that was stopped, or one with more trials, continues from there. A config to start from:
+    configs/tune/als.yaml
     """
     output = _output(quiet, as_json, full)
     from pipelines.tune import execute
@@ -120,11 +122,11 @@ def tune(
     return execute([config, *(changes or ())], output)
 
 
-def _seed(given: str | int) -> int:
-    """From a word; the default comes through here too."""
-    if not str(given).isdecimal() or int(given) >= 2**62:
-        raise typer.BadParameter(f"{given} is no whole number of 0 to 2**62 - 1")
-    return int(given)
+def _seed(word: str | int) -> int:
+    """The seed of a word, or of the default, which is a number already."""
+    if not str(word).isdecimal() or int(word) >= 2**62:
+        raise typer.BadParameter(f"{word} is not a whole number from 0 to 2**62 - 1")
+    return int(word)
 
 
 @app.command()
@@ -135,28 +137,26 @@ def simulate(
         Literal["control", "influx", "placebo", "placebo_2"], typer.Option(help="Who arrives.")
     ] = "influx",
     seed: Annotated[
-        int, typer.Option(parser=_seed, metavar="N", help="Draws everybody's luck.")
+        int, typer.Option(parser=_seed, metavar="N", help="The seed of everybody's luck.")
     ] = 0,
     impressions: Annotated[
         bool,
-        typer.Option(
-            "--impressions", help="Write what was shown too: about ten times as many rows."
-        ),
+        typer.Option("--impressions", help="Write impressions too: about ten times as many rows."),
     ] = False,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Where to; data/NAME-ARM-seed-SEED by default."),
+        typer.Option(metavar="DIR", help="The folder; data/NAME-ARM-seed-SEED by default."),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace a data set that is there.")
+        bool, typer.Option("--force", help="Replace a data set in that folder.")
     ] = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> int:
     """Write a synthetic platform's log as a data set.
 
-    Users, items and events are Parquet files, with a datasheet. The house policy serves, whatever
-    the config's recommenders.
+    Users, items and events become Parquet files, with a datasheet. The house policy ranks the
+    posts; the config's recommenders are not used.
     """
     output = _output(quiet, as_json)
     from pipelines.simulate import execute
@@ -169,53 +169,57 @@ def simulate(
 @app.command()
 def evaluate(
     a: Annotated[
-        str, typer.Option(metavar="FILE", help="The reference feeds: before, or control.")
+        str,
+        typer.Option(metavar="FILE", help="The reference feeds, such as those before a change."),
     ],
     b: Annotated[str, typer.Option(metavar="FILE", help="The feeds under test.")],
     reference: Annotated[
         str | None,
         typer.Option(
             metavar="FILE",
-            help="A second realisation of A, whose drift from A is the floor; without it, A's "
-            "turnover from day to day is.",
+            help="A second realisation of A; its drift from A is the floor. Without it, the floor "
+            "is A's drift from one day to the next.",
         ),
     ] = None,
     users: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="user_id, cohort, attributes to group by."),
+        typer.Option(
+            metavar="FILE", help="A table of users: user_id, cohort, attributes to group by."
+        ),
     ] = None,
     items: Annotated[
         str | None,
         typer.Option(
             metavar="FILE",
-            help="item_id, attributes (language, format, topic …), creator_id or creator_cohort, "
-            "popularity, embedding.",
+            help="A table of items: item_id, attributes (language, format, topic …), creator_id "
+            "or creator_cohort, popularity, embedding.",
         ),
     ] = None,
     k: Annotated[
-        int | None, typer.Option(metavar="N", help="Ranks to compare; the deepest feed's if none.")
+        int | None,
+        typer.Option(metavar="N", help="Number of ranks to compare; by default all."),
     ] = None,
     columns: Annotated[
         list[str] | None,
-        typer.Option(metavar="OURS=THEIRS...", help="Your names of columns."),
+        typer.Option(metavar="OURS=THEIRS...", help="Your names of our columns."),
     ] = None,
     cohort: Annotated[
-        str, typer.Option(metavar="COLUMN", help="The users' column of cohorts.")
+        str, typer.Option(metavar="COLUMN", help="The column of users that holds their cohort.")
     ] = "cohort",
     attributes: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME...", help="Items' columns to measure mixes by: NAME or NAME=COLUMN."
+            metavar="NAME...", help="Columns of items to measure mixes of: NAME or NAME=COLUMN."
         ),
     ] = None,
     groups: Annotated[
         list[str] | None,
         typer.Option(
             metavar="COLUMN...",
-            help="Users' columns to break the headline down by; numbers are cut into thirds.",
+            help="Columns of users to split the headline by; numbers are cut into thirds.",
         ),
     ] = None,
-    name: Annotated[str, typer.Option(help="What the results are filed under.")] = "feeds",
+    name: Annotated[str, typer.Option(help="The name of the results.")] = "feeds",
     experiment: Annotated[
         str, typer.Option(metavar="NAME", help="The MLflow experiment.")
     ] = "recsys",
@@ -228,8 +232,8 @@ def evaluate(
 ) -> int:
     """Compare feeds that you have served: B's with A's.
 
-    It says how far B's feeds are from A's, beyond what moves anyway. Frames are Parquet or CSV, a
-    row a slot: user_id, rank (1 = top), item_id and, where there are any, day and score.
+    It shows how far B's feeds are from A's, beyond what changes anyway. Files are Parquet or CSV
+    with a row for each slot: user_id, rank (1 = top), item_id and, optionally, day and score.
     """
     output = _output(quiet, as_json, full)
     from pipelines.evaluate import execute
@@ -254,11 +258,11 @@ def feed(
     run: Annotated[
         str,
         typer.Argument(
-            metavar="RUN", help="The folder that `train` wrote, or the id of its MLflow run."
+            metavar="RUN", help="The folder that `recsys train` wrote, or its MLflow run's id."
         ),
     ],
     user: Annotated[str, typer.Argument(metavar="USER", help="The user's id, as in the log.")],
-    k: Annotated[int, typer.Option(metavar="K", help="How many slots.")] = 20,
+    k: Annotated[int, typer.Option(metavar="K", help="Number of slots.")] = 20,
     as_json: Json = False,
 ) -> int:
     """Print one user's feed from a trained model."""
@@ -277,8 +281,8 @@ def validate(
 ) -> int:
     """Check a platform against what is known of real ones.
 
-    The config is configs/validate.yaml if none is named. Parts that are done stay in
-    data/validations: what was stopped goes on from there.
+    The config is configs/validate.yaml if none is named. Finished parts stay in data/validations,
+    so that a validation that was stopped continues from there.
     """
     output = _output(quiet, as_json, full)
     from pipelines.validate import execute
@@ -292,10 +296,10 @@ def prove(
     changes: Changes = None,
     parts: Annotated[
         str,
-        typer.Option(metavar="PART,PART", help="Some of the parts; an unknown one lists them."),
+        typer.Option(metavar="PART,PART", help="Run only these parts; an unknown name lists all."),
     ] = "",
     quick: Annotated[
-        bool, typer.Option("--quick", help="Check that it runs, not what it finds.")
+        bool, typer.Option("--quick", help="A quick test that it runs; the figures mean nothing.")
     ] = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -303,8 +307,8 @@ def prove(
 ) -> int:
     """Check the tool's own figures where the truth is known.
 
-    The config is configs/prove.yaml if none is named. Parts that are done stay in data/proofs:
-    what was stopped goes on from there.
+    The config is configs/prove.yaml if none is named. Finished parts stay in data/proofs, so that
+    a proof that was stopped continues from there.
     """
     output = _output(quiet, as_json, full)
     from pipelines.prove import execute
@@ -326,7 +330,7 @@ def schema(
 
 @app.command()
 def ui(
-    port: Annotated[int, typer.Option(metavar="N", help="Where the pages are served.")] = 5000,
+    port: Annotated[int, typer.Option(metavar="N", help="The port of the pages.")] = 5000,
 ) -> int:
     """Browse the runs with MLflow, on this machine only."""
     from pipelines.ui import execute
@@ -338,8 +342,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs a subcommand.
 
     Args:
-        argv: words after `recsys`, such as `["run", "configs/demo.yaml"]`; None for those of this
-            process.
+        argv: words after `recsys`, such as `["run", "configs/demo.yaml"]`; None takes them from
+            the command line.
 
     Returns:
         The exit code: 0 done · 1 done, but MLflow did not take it · 2 a mistake that the user can
@@ -354,7 +358,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def script() -> int:
-    """The console command: modules in the working directory are found, as by `python -m`."""
+    """The console command, which finds modules in the working directory, as `python -m` does."""
     if not sys.flags.safe_path:
         sys.path.insert(0, os.getcwd())
     return main()
@@ -362,7 +366,9 @@ def script() -> int:
 
 def _output(quiet: bool, as_json: bool, full: bool = False) -> Output:
     if quiet + as_json + full > 1:
-        raise typer.BadParameter("--quiet, --json and --full exclude one another; give one.")
+        raise typer.BadParameter(
+            "--quiet, --json and --full exclude one another; give one of them."
+        )
     return Output(quiet, as_json, full)
 
 
@@ -370,7 +376,7 @@ _SEVERAL = ("--columns", "--attributes", "--groups")
 
 
 def _spread(words: Sequence[str]) -> list[str]:
-    """`--groups a b` as `--groups a --groups b`, which is how typer takes several values.
+    """Turns `--groups a b` into `--groups a --groups b`, as typer takes several values.
 
     >>> _spread(["evaluate", "--groups", "age", "city", "--k", "5"])
     ['evaluate', '--groups', 'age', '--groups', 'city', '--k', '5']

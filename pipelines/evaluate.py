@@ -1,7 +1,7 @@
 """Compares feeds you have served: `recsys evaluate --a A.parquet --b B.parquet …`.
 
-It reads the frames, compares them, prints what was found, writes the files to data/evaluations and
-logs both to MLflow. Nothing is trained, and there is no world.
+It reads the frames, compares them, prints the summary, writes files to data/evaluations and logs
+them to MLflow. Nothing is trained or simulated.
 """
 
 import re
@@ -42,31 +42,31 @@ def execute(
     attributes: Sequence[str] = (),
     groups: Sequence[str] = (),
 ) -> int:
-    """Compares the frames in files, and prints what was found.
+    """Compares the frames in files, and prints the summary.
 
     Args:
-        paths: files by what they hold: `a`, `b` and, where there are any, `reference`, `users`,
-            `items`.
+        paths: files by name of frame: `a`, `b` and, if they exist, `reference`, `users`, `items`.
+            Such as `{"a": "before.parquet", "b": "after.parquet"}`.
         output: how much is printed.
-        name: what the results are filed under.
-        experiment: of MLflow.
-        tracking: whether MLflow is to have it.
-        k, cohort, groups: as of `recsys.compare_feeds`.
-        columns, attributes: the same as texts, `ours=theirs`.
+        name: name of the comparison, which the folder of its files begins with.
+        experiment: the MLflow experiment.
+        tracking: whether the results are logged to MLflow.
+        k, cohort, groups: as in `recsys.compare_feeds`.
+        columns, attributes: as in `recsys.compare_feeds`, but as texts: `["user_id=member"]`.
 
     Returns:
         The exit code.
     """
 
     def work() -> Outcome:
-        given = {
+        arguments = {
             "k": k,
             "columns": _pairs("--columns", columns),
             "cohort": cohort,
             "attributes": _pairs("--attributes", attributes),
             "groups": list(groups),
         }
-        options = {option: value for option, value in given.items() if value not in (None, [], {})}
+        options = {name: value for name, value in arguments.items() if value not in (None, [], {})}
         return _evaluate(paths, output, name, experiment if tracking else None, options)
 
     return carried_out(work, output)
@@ -80,7 +80,9 @@ def _evaluate(
     options: Mapping[str, Any],
 ) -> Outcome:
     if not _NAME.fullmatch(name):
-        raise ConfigError(f"--name: {name!r} names no folder; give letters, digits, - and _")
+        raise ConfigError(
+            f"--name: {name!r} cannot be the name of a folder; give letters, digits, - and _"
+        )
     frames: dict[str, Any] = {
         frame: read_frame(path, f"--{frame}", f"--{frame} FILE") for frame, path in paths.items()
     }
@@ -107,7 +109,7 @@ def _evaluate(
 
 
 def _pairs(option: str, words: Sequence[str]) -> dict[str, str]:
-    """`ours=theirs`; of attributes, one word stands for both."""
+    """Names by our name, from words `ours=theirs`; an attribute may be given as `name` alone."""
     pairs = {}
     for word in words:
         ours, equals, theirs = word.partition("=")
@@ -118,7 +120,7 @@ def _pairs(option: str, words: Sequence[str]) -> dict[str, str]:
 
 
 def _command(config: Mapping[str, Any]) -> str:
-    """What makes these files again."""
+    """The command that makes these files again."""
     words = [COMMAND, "evaluate"]
     for name, value in config.items():
         values = [value]

@@ -31,15 +31,15 @@ def execute(run: str, user: str, k: int, output: Output) -> int:
 
     Args:
         run: the folder that `recsys train` wrote, or the id of its MLflow run.
-        user: an id as it stands in the log, as text.
-        k: how many slots.
+        user: the id of a user in the log, as text, such as "17".
+        k: number of slots.
         output: how much is printed.
 
     Returns:
         The exit code.
     """
     return carried_out(
-        lambda: _feed(run, user, k), output, lambda: "Interrupted; no feed was made."
+        lambda: _feed(run, user, k), output, lambda: "Interrupted before the feed was made."
     )
 
 
@@ -48,7 +48,9 @@ def _feed(run: str, user: str, k: int) -> Outcome:
         model, candidates = read_model(find_model(run, Path(copies)))
     most = int(candidates.sum())
     if not 1 <= k <= most:
-        raise ConfigError(f"--k: {k} is not 1 to {most}, the posts to choose from")
+        raise ConfigError(
+            f"--k: {k} is not between 1 and {most}, the number of posts to choose from"
+        )
     feed = model.recommend([_user(model, user)], k, candidates)
     folder = Path(run) if Path(run).is_dir() else None
     return Outcome(
@@ -61,24 +63,26 @@ def _feed(run: str, user: str, k: int) -> Outcome:
 
 
 def _user(model: Model, text: str) -> Any:
-    """An id as it stands in the log."""
+    """A user id with the type that ids have in the log."""
     if not model.log.users["user_id"].dtype.is_integer():
         return text
     try:
         return int(text)
     except ValueError as error:
-        raise ConfigError(f"USER: {text!r} is no whole number, as ids are in this log") from error
+        raise ConfigError(
+            f"USER: {text!r} is not a whole number, as the user ids of this log are"
+        ) from error
 
 
 def _print(console: Console, model: Model, user: str, feed: pl.DataFrame) -> None:
-    """A line about the user, and a row a slot with what is known of its item."""
-    people = model.log.users.with_row_index("row")
-    known = people.filter(pl.col("user_id").cast(pl.String) == user).to_dicts()
-    said = "not in the log, so this is what anybody unknown gets"
-    if known:
-        row = known[0].pop("row")
-        attributes = {name: known[0][name] for name in known[0] if name not in _NOT_SHOWN}
-        said = ", ".join([*model.status([row]), *_described(attributes, named=True)])
+    """A line about the user, and a row for each slot with what is known of its item."""
+    users = model.log.users.with_row_index("row")
+    matching = users.filter(pl.col("user_id").cast(pl.String) == user).to_dicts()
+    description = "not in the log, so this is the feed of every unknown user"
+    if matching:
+        row = matching[0].pop("row")
+        attributes = {name: value for name, value in matching[0].items() if name not in _NOT_SHOWN}
+        description = ", ".join([*model.status([row]), *_described(attributes, named=True)])
     kind = type(model).__name__.removesuffix("Model")
     items = model.log.items
     columns = [name for name in ("published", "creator_id") if name in items.columns]
@@ -96,11 +100,11 @@ def _print(console: Console, model: Model, user: str, feed: pl.DataFrame) -> Non
         for slot in slots.iter_rows(named=True)
     )
     titles = ("rank", "item", "what it is", *columns, "score", "source")
-    print_section(console, Section(f"{kind}'s feed for user {user}: {said}.", titles, rows))
+    print_section(console, Section(f"{kind}'s feed for user {user}: {description}.", titles, rows))
 
 
 def _described(attributes: dict[str, Any], *, named: bool) -> list[str]:
-    """What is known, without what is not; a flag by its name alone."""
+    """Attributes as text, without those that are not known; a true flag is shown by its name."""
     words = []
     for name, value in attributes.items():
         title = name.replace("_", " ")

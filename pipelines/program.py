@@ -1,6 +1,6 @@
-"""What all programs share: where a config stands among words, what is printed, and exit codes.
+"""What all programs share: finding the config among words, printing, and exit codes.
 
-A program hands back an `Outcome`; `carried_out` prints it as the `Output` says and gives the exit
+A program returns an `Outcome`; `carried_out` prints it as the `Output` says and gives the exit
 code: 0 done · 1 done, but MLflow did not take it · 2 a mistake that the user can mend ·
 130 interrupted.
 """
@@ -34,9 +34,9 @@ class Output:
     """How much a program prints.
 
     Attributes:
-        quiet: nothing but errors and, at the end, the folder of the results.
-        as_json: one JSON object and no progress.
-        full: every row of every table.
+        quiet: whether only errors and, at the end, the folder of the results are printed.
+        as_json: whether one JSON object is printed, without progress.
+        full: whether every row of every table is printed.
     """
 
     quiet: bool = False
@@ -44,30 +44,30 @@ class Output:
     full: bool = False
 
     def progress(self, what: str = "cells") -> "StudyProgress":
-        """A progress that counts `what`, such as `days`; silent where only the end matters."""
+        """A progress that counts `what`, such as `days`; it is silent if `quiet` or `as_json`."""
         from pipelines.report.progress import StudyProgress
 
         return StudyProgress(what, silent=self.quiet or self.as_json)
 
     @property
     def flags(self) -> list[str]:
-        """The options that ask for it: `["--quiet"]`."""
+        """The options of the command that ask for this output, such as `["--quiet"]`."""
         asked = {"--quiet": self.quiet, "--json": self.as_json, "--full": self.full}
         return [flag for flag, given in asked.items() if given]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a program did.
+    """The outcome of a program.
 
     Attributes:
-        name: of the study or training run, such as `demo`.
-        folder: where its files are; None if it wrote none.
-        headline: the figures that matter most, a mapping a row.
-        show: prints all that was found.
-        run_id: of the MLflow run; None if there is none.
-        troubles: why MLflow did not take it.
-        more: what the JSON object says beside these.
+        name: name of the study or training run, such as `demo`.
+        folder: folder of its files; None if it wrote none.
+        headline: the figures that matter most, with a mapping for each row.
+        show: prints the whole summary.
+        run_id: id of the MLflow run; None if there is none.
+        troubles: messages on why MLflow did not take the results.
+        more: more entries of the JSON object.
     """
 
     name: str
@@ -84,12 +84,12 @@ def carried_out(
     output: Output,
     interrupted: Callable[[], str] = lambda: "Interrupted; nothing was written.",
 ) -> int:
-    """Does the work of a program, prints what came of it, and gives the exit code.
+    """Does the work of a program, prints the outcome, and gives the exit code.
 
     Args:
-        work: reads, computes, writes files; a `UserError` becomes its message.
+        work: reads, computes and writes files. If it raises a `UserError`, the message is printed.
         output: how much is printed.
-        interrupted: what to say after Ctrl-C.
+        interrupted: makes the message that is printed after Ctrl-C.
     """
     try:
         outcome = work()
@@ -116,16 +116,16 @@ def recorded_by(
     folder: Path,
     off: str = "tracking.enabled=false",
 ) -> tuple["Recorded | None", tuple[str, ...]]:
-    """Where MLflow has the results, or why it has not: what is finished is shown either way.
+    """Records results in MLflow. If that fails, the message is returned, not raised.
 
     Args:
-        tracker: None if nothing is to be recorded.
-        record: what it is asked to do.
-        folder: of the files, which are written already.
-        off: what the user may say to do without MLflow.
+        tracker: the tracker; None if nothing is to be recorded.
+        record: records with the tracker.
+        folder: folder of the files, which are already written.
+        off: the option that switches MLflow off, such as `--no-tracking`.
 
     Returns:
-        The record, if there is one, and troubles: no or one message.
+        The record, or None; and the messages on what went wrong: none or one.
     """
     from pipelines.tracking.tracker import TrackingError
 
@@ -140,11 +140,11 @@ def recorded_by(
 def config_in(words: Sequence[str], default: str | None = None) -> tuple[str, list[str]]:
     """The config among the words of a command, and the changes to it, in their order.
 
-    The config is the first word that has no `=` in it or is a file.
+    The config is the first word that contains no `=` or is the name of a file.
 
     Args:
-        words: such as `["seeds=8", "configs/demo.yaml"]`.
-        default: the config where none is named.
+        words: words of a command, such as `["seeds=8", "configs/demo.yaml"]`.
+        default: the config if none is named.
 
     Raises:
         ConfigError: no config is named, and there is no default.
@@ -163,7 +163,9 @@ def config_in(words: Sequence[str], default: str | None = None) -> tuple[str, li
 
 
 def command(*words: str) -> str:
-    """What to type for `recsys WORDS`: begun as it was this time, else as `make` installs it.
+    """The command line of `recsys WORDS`, to be shown to the user.
+
+    The command begins as this program was started, or as `make` installs it.
 
     >>> command("run", "my study.yaml")
     ".venv/bin/recsys run 'my study.yaml'"
@@ -173,21 +175,25 @@ def command(*words: str) -> str:
 
 
 def goes_on(progress: "StudyProgress", where: str, *words: str) -> str:
-    """What to say after Ctrl-C where finished parts are kept, with the command that goes on.
+    """The message after Ctrl-C if finished parts are kept, with the command that continues.
 
     Args:
-        progress: how far it got.
-        where: the folder of what is done, such as `data/cells`.
-        words: after `recsys`.
+        progress: the progress of the program.
+        where: the folder of finished parts, such as `data/cells`.
+        words: the words after `recsys`, such as `"run", "configs/demo.yaml"`.
     """
     return (
         f"Interrupted with {progress.done} of {progress.total} {progress.what} done. They are kept "
-        f"in {where}; the same command goes on from there:\n  {command(*words)}"
+        f"in {where}. The same command continues from there:\n  {command(*words)}"
     )
 
 
 def way_in(name: str) -> Callable[[Sequence[str] | None], int]:
-    """A `main` that does what `recsys NAME` does, for `python -m pipelines.NAME`."""
+    """The `main` of `pipelines/NAME.py`: `python -m pipelines.NAME` does what `recsys NAME` does.
+
+    Args:
+        name: a subcommand, such as `run`.
+    """
 
     def main(argv: Sequence[str] | None = None) -> int:
         from pipelines import cli
@@ -209,11 +215,11 @@ def _json(outcome: Outcome) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Values that JSON has: null for what is no finite number, text for paths and dates."""
+    """A value that JSON can hold: null for infinite numbers and NaN, text for paths and dates."""
     if isinstance(value, Mapping):
-        return {str(name): _plain(one) for name, one in value.items()}
+        return {str(name): _plain(entry) for name, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [_plain(entry) for entry in value]
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     return value if value is None or isinstance(value, str | bool | int) else str(value)

@@ -1,8 +1,8 @@
 """Checks the tool itself: `recsys prove [CONFIG] [key=value ...] [--parts ...]`.
 
 It runs the parts of `recsys.checks.proof`, prints each claim with its figures and verdicts, writes
-them with tables and plots to data/proofs and logs them to MLflow. Parts that are done are kept: the
-same command goes on from there. The exit code is 0 whatever the verdicts.
+them with tables and plots to data/proofs and logs them to MLflow. Finished parts are kept, so that
+the same command continues from there. The exit code is 0 for all verdicts.
 """
 
 import sys
@@ -33,8 +33,8 @@ def execute(words: Sequence[str], output: Output, *, parts: str = "", quick: boo
     Args:
         words: a config, configs/prove.yaml if there is none, and changes to it.
         output: how much is printed.
-        parts: some of `KINDS`, with commas between: `offline,dose`; all if empty.
-        quick: whether it is only to be seen that the parts run.
+        parts: some of `KINDS`, joined by commas, such as `offline,dose`; all parts if empty.
+        quick: whether this is a quick test that the parts run, with figures that mean nothing.
 
     Returns:
         The exit code, whatever the verdicts.

@@ -1,7 +1,7 @@
 """Runs a study, or each variant of one: `recsys run CONFIG [key=value ...]`.
 
 It reads the config, runs the cells that are not on disk yet, writes the results, records them in
-MLflow and prints a summary, of variants a comparison.
+MLflow, and prints a summary. Several variants get a comparison instead.
 """
 
 import signal
@@ -38,7 +38,7 @@ from recsys.study.result import StudyResult
 
 
 class _Finished(NamedTuple):
-    """A study that was run: what was found, its files, its MLflow run or why there is none."""
+    """A finished study: its result, its files, and its MLflow run or why there is none."""
 
     result: StudyResult
     folder: Path
@@ -51,7 +51,7 @@ main = way_in("run")
 
 
 def execute(words: Sequence[str], output: Output, *, each: bool = False) -> int:
-    """Runs a study, or all variants of one, and prints what was found.
+    """Runs a study, or all its variants, and prints the summary.
 
     Args:
         words: a config and changes to it, such as `["configs/demo.yaml", "seeds=8"]`.
@@ -92,7 +92,7 @@ def _alone(finished: _Finished, output: Output) -> Outcome:
 
 
 def _compared(finished: Sequence[_Finished], output: Output, each: bool) -> Outcome:
-    """Writes the variants beside one another; what is printed are their summaries too if asked."""
+    """Writes the comparison of variants; if `each`, the summary of each is printed too."""
     results = [study.result for study in finished]
     folder = save_comparison(results)
 
@@ -128,7 +128,7 @@ def _run_id(recorded: Recorded | None) -> str | None:
 
 
 def _cells(study: Study) -> int:
-    """How many there are, once it is checked that they can run."""
+    """The number of cells of a study, after a check that they can run."""
     try:
         return len(plan(study))
     except UserError as error:
@@ -157,7 +157,7 @@ def _finish(study: Study, report: Callable[[int, int, str], None]) -> _Finished:
 
 
 def _headline(result: StudyResult) -> list[dict[str, Any]]:
-    """What MLflow shows as `headline/…`, a row a recommender and mitigation."""
+    """The metrics that MLflow shows as `headline/…`, for each recommender and mitigation."""
     start = "headline/"
     rows: list[dict[str, Any]] = []
     for recommender, mitigation in records.variants(result):
@@ -168,7 +168,7 @@ def _headline(result: StudyResult) -> list[dict[str, Any]]:
 
 
 def _light(finished: _Finished) -> _Finished:
-    """Without the rows a user, which are on disk: many variants' need not fit into memory."""
+    """The study without its rows for each user, so that many variants fit into memory."""
     result = finished.result
     light = result.with_tables(per_user=result.per_user.clear(), feeds=result.feeds.clear())
     return finished._replace(result=light)
@@ -176,10 +176,10 @@ def _light(finished: _Finished) -> _Finished:
 
 @contextmanager
 def _announced_interrupt() -> Iterator[None]:
-    """Says at once that Ctrl-C was heard: cells that have begun are finished first."""
+    """Confirms Ctrl-C at once, since cells that have begun are finished first."""
 
     def announce(number: int, frame: FrameType | None) -> None:
-        print("Stopping: the cells that have begun are finished first.", file=sys.stderr)
+        print("Stopping as soon as the cells that have begun are finished.", file=sys.stderr)
         raise KeyboardInterrupt
 
     try:

@@ -1,6 +1,6 @@
 """The JSON schema of config files, for editors: `recsys schema [study|training]`.
 
-A file may say less than what it becomes: presets fill in values, and names stand for parts.
+A config file may leave out what presets and defaults fill in, and may give a name for a part.
 """
 
 import json
@@ -20,7 +20,7 @@ _ELSEWHERE = {"type": "string", "pattern": r"^[\w.]+:\w+$", "description": "pack
 _ANY = {"type": ["object", "string", "null"]}
 _VARIANTS = {
     "type": "object",
-    "description": "By name, what each changes of the rest: nested keys or a list of key=value.",
+    "description": "What each variant changes, by its name: nested keys or a list of key=value.",
     "additionalProperties": {"type": ["object", "array", "null"]},
 }
 
@@ -29,10 +29,10 @@ def schema(of: str = "study") -> dict[str, Any]:
     """JSON schema (draft 2020-12) of a config file.
 
     Args:
-        of: study or training.
+        of: the kind of config, `study` or `training`.
 
-    >>> schema()["properties"]["seeds"]["description"][:34]
-    'How many times a world is run, eac'
+    >>> schema()["required"], schema()["properties"]["seeds"]["type"]
+    (['name'], 'integer')
     """
     whole = _MODELS[of].model_json_schema()
     parts = whole["$defs"]
@@ -46,25 +46,28 @@ def schema(of: str = "study") -> dict[str, Any]:
         parts["MitigationSpec"] = part = _spec(MITIGATIONS)
         parts["Chain"] = {"anyOf": [parts["Chain"], {"type": "array", "items": part}, part]}
         whole["properties"]["variants"] = _VARIANTS
-        whole["required"] = ["name"]  # the rest may stand in variants
+        whole["required"] = ["name"]  # variants may hold the other keys
     return whole
 
 
-def _spec(known: Mapping[str, type[BaseModel]], *more: str) -> dict[str, Any]:
-    """A kind, or a mapping with its options beside it; options of kinds elsewhere are not known."""
+def _spec(registry: Mapping[str, type[BaseModel]], *more: str) -> dict[str, Any]:
+    """The schema of a kind, or of a mapping with the kind and its options.
+
+    The options of a class from elsewhere, `package.module:Class`, are not checked.
+    """
     named = {"name": {"type": "string"}, "options": {"type": "object"}}
-    own = [
+    kinds = [
         {
             **(model := kind.model_json_schema()),
             "required": ["kind"],
             "additionalProperties": False,
             "properties": {"kind": {"const": name}, **named, **model.get("properties", {})},
         }
-        for name, kind in known.items()
+        for name, kind in registry.items()
     ]
     free = {"anyOf": [{"enum": list(more)}, _ELSEWHERE]}
     mapping = {"type": "object", "properties": {"kind": free}, "required": ["kind"]}
-    return {"anyOf": [{"enum": [*known, *more]}, _ELSEWHERE, *own, mapping]}
+    return {"anyOf": [{"enum": [*registry, *more]}, _ELSEWHERE, *kinds, mapping]}
 
 
 main = way_in("schema")

@@ -1,7 +1,7 @@
 """Writes a synthetic platform's log for others to train on: `recsys simulate CONFIG`.
 
-Days go to disk as they are over, so memory does not grow with their number. Everything is written
-under another name beside the target and renamed when whole.
+Each day is written to disk when it is over, so that memory does not grow with the number of days.
+Everything is written under another name beside the target and renamed when it is complete.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ from recsys.world.run import Run
 _SHEET = "datasheet.json"
 _SUMS = "SHA256SUMS"
 _ROWS = 2**18
-"""Rows of a group within a part: fixed, so that bytes depend on no machine."""
+"""Rows of a row group in a Parquet file: fixed, so that bytes do not depend on the machine."""
 
 
 main = way_in("simulate")
@@ -52,9 +52,9 @@ def execute(
     """Writes a data set and prints where it is.
 
     Args:
-        words: a config with a world, and changes to it.
+        words: a config with a world, and changes to it, such as `["configs/demo.yaml"]`.
         output: how much is printed.
-        arm, seed, impressions, out, force: as of `write`.
+        arm, seed, impressions, out, force: as in `write`.
 
     Returns:
         The exit code.
@@ -90,28 +90,28 @@ def write(
     force: bool = False,
     progress: StudyProgress,
 ) -> Path:
-    """Runs a world and writes what it logged.
+    """Runs a world and writes its log.
 
     Args:
-        study: names the world; `workers` threads run it, which change no byte.
-        arm: a key of `recsys.world.simulate.ARMS`.
-        seed: draws everybody's luck.
-        command: what the datasheet names as its origin.
+        study: a study of a world. `workers` is the number of threads, which changes no byte.
+        arm: a key of `recsys.world.arms.ARMS`, such as `influx`.
+        seed: the world seed, which draws everybody's luck, such as 0.
+        command: the command that makes the data set again, for the datasheet.
         impressions: whether impressions are written too.
-        out: where to; data/NAME-ARM-seed-SEED by default.
-        force: whether a data set that is there already is replaced.
-        progress: told of each day.
+        out: the folder to write; data/NAME-ARM-seed-SEED by default.
+        force: whether a data set in that folder is replaced.
+        progress: shows each day that is done.
 
     Returns:
-        The directory.
+        The folder.
 
     Raises:
-        ConfigError: a study without a world, or a target that is taken.
-        StorageError: a place that cannot be written to.
+        ConfigError: if the study has no world, or the folder exists.
+        StorageError: if the folder cannot be written.
     """
     if isinstance(study.source, OwnLog):
         raise ConfigError(
-            f"{study.name}: a study of a log has no world to simulate; name one that has"
+            f"{study.name}: a study of a log has no world to simulate; name a config with a world"
         )
     place = out if out is not None else Path("data") / f"{study.name}-{arm}-seed-{seed}"
     _check_free(place, force=force)
@@ -122,7 +122,7 @@ def write(
 
 
 def _write(part: Path, whence: Whence, threads: int, progress: StudyProgress) -> None:
-    """Everything into an empty directory."""
+    """Writes all files of a data set into an empty folder."""
     world, tally = whence.world, Tally(whence.world)
     (part / "events").mkdir()
     progress.total = world.days_before + world.days_after
@@ -149,7 +149,7 @@ def _write(part: Path, whence: Whence, threads: int, progress: StudyProgress) ->
 
 
 def _days(whence: Whence, threads: int) -> Iterator[tuple[Run, Day]]:
-    """The log's days, each with the run that made it; the last run holds everybody."""
+    """The days of the log, each with the run that made it; the last run holds all people."""
     world = whence.world
     run = Run.start(world, whence.seed, threads, impressions=whence.impressions)
     for day in run.run_days(first_day(world), 0):
@@ -161,7 +161,7 @@ def _days(whence: Whence, threads: int) -> Iterator[tuple[Run, Day]]:
 
 
 def _date(world: World, day: Day) -> str:
-    """Dates sort as text does, so a glob of the parts is in the order of time."""
+    """The date of a day as YYYY-MM-DD, so that files sorted by name are sorted by time."""
     return (world.start + timedelta(days=day.day)).isoformat()
 
 
@@ -170,7 +170,7 @@ def _parquet(frame: pl.DataFrame, path: Path) -> None:
 
 
 def _sums(part: Path) -> str:
-    """Writes SHA256SUMS of all Parquet files; returns its own sum."""
+    """Writes SHA256SUMS with the sums of all Parquet files; returns the sum of SHA256SUMS."""
     lines = []
     for path in sorted(part.rglob("*.parquet")):
         with path.open("rb") as file:
@@ -182,7 +182,7 @@ def _sums(part: Path) -> str:
 
 
 def _check_free(place: Path, *, force: bool) -> None:
-    """Only a data set of ours is ever replaced, and only if asked."""
+    """Raises unless the folder is free, or holds a data set that `force` allows to replace."""
     if not (place.exists() or place.is_symlink()):
         return
     if not force:
@@ -191,14 +191,14 @@ def _check_free(place: Path, *, force: bool) -> None:
         )
     if place.is_symlink() or not (place / _SHEET).is_file():
         raise ConfigError(
-            f"{place} is no data set of this program ({_SHEET} is missing); "
-            "it is left alone: name another place with --out"
+            f"{place} is not a data set of this program ({_SHEET} is missing), so it is not "
+            "replaced; name another folder with --out"
         )
 
 
 @contextmanager
 def _whole(place: Path) -> Iterator[Path]:
-    """A directory to write to; it appears at `place` at the end of the block, or not at all."""
+    """A folder to write to, which appears at `place` complete at the end of the block, or not."""
     part = place.absolute().parent / f".part-{uuid4().hex}"
     try:
         part.mkdir(parents=True)
@@ -207,7 +207,7 @@ def _whole(place: Path) -> Iterator[Path]:
     except OSError as error:
         raise StorageError(
             f"cannot write to {place.absolute()}: {error.strerror or error}; "
-            "free space there, or name another place with --out"
+            "free space there, or name another folder with --out"
         ) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)

@@ -20,7 +20,7 @@ from pipelines.storage.results import save_training
 from pipelines.tracking.tracker import Recorded, tracked
 
 _PATH = 'PATH="$PWD/.venv/bin:$PATH"'
-"""MLflow starts another program of the environment, by its name alone."""
+"""MLflow starts other programs of the environment by name, so they must be on the path."""
 
 
 main = way_in("train")
@@ -59,9 +59,9 @@ def _train(words: Sequence[str], output: Output) -> Outcome:
 
 
 def _print_use(console: Console, folder: Path, recorded: Recorded | None, user: str) -> None:
-    """How to go on from here."""
+    """Prints the commands that use the model."""
     if not (folder / MODEL).is_dir():
-        console.print("The model is not stored: only those of recsys.RECOMMENDERS are.")
+        console.print("The model is not stored: only models of recsys.RECOMMENDERS can be.")
         return
     name = str(folder) if recorded is None else recorded.run_id
     console.print(f"Feed    {command('feed', name, user)}", soft_wrap=True)

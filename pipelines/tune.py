@@ -1,8 +1,8 @@
 """Searches for hyper-parameters: `recsys tune CONFIG [key=value ...]`.
 
-Each setting is trained on a part of what `recsys train` trains on and judged on the rest of it;
-what `recsys train` tests on is not looked at. Trials are kept in data/tuning: a search that was
-stopped goes on from there.
+Each trial trains on one part of the training data of `recsys train` and is judged on the other
+part. The test data of `recsys train` are not used. Trials are kept in data/tuning, so that a search
+that was stopped continues from there.
 """
 
 import sys
@@ -95,16 +95,17 @@ def _tune(search: Search, output: Output, progress: StudyProgress) -> Outcome:
 
 
 def _print(console: Console, search: Search, trials: pl.DataFrame, most: int) -> None:
-    """The best trials, best first."""
+    """Prints the best trials, best first."""
     metric, options = search.tune.metric, list(search.tune.space)
     rows = tuple(
         (f"{row['trial']}", *(_number(row[name]) for name in (*options, metric, "fit_s")))
         for row in trials.head(most).iter_rows(named=True)
     )
     columns = ("trial", *options, f"{METRICS[metric].title}@{search.training.k}", "fit s")
-    said = f"{min(most, trials.height)} of {trials.height} trials, on the validation part."
-    title = f"{search.training.name}: which options of {search.training.recommender.name}?"
-    print_section(console, Section(title, columns, rows, ("", said)))
+    shown = min(most, trials.height)
+    line = f"The best {shown} of {trials.height} trials, judged on the validation part of the log."
+    title = f"{search.training.name}: which options suit {search.training.recommender.name} best?"
+    print_section(console, Section(title, columns, rows, ("", line)))
 
 
 def _number(value: Any) -> str:

@@ -1,7 +1,7 @@
-"""A search for hyper-parameters with Optuna; trials are kept, and one that was stopped goes on.
+"""A search for hyper-parameters with Optuna, which keeps its trials and continues if stopped.
 
-The suggestion for a trial depends on the config's seed, the trial's number among those done and
-their values alone, so a resumed search makes the same trials as one that was never stopped.
+The suggestion for a trial depends only on the config's seed, on the number of the trial and on the
+values of the trials before it. So a resumed search makes the same trials as one that never stopped.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,14 +27,14 @@ Figures = Mapping[str, float]
 
 
 class Search:
-    """The trials of a tuning, on disk.
+    """A search and its trials on disk.
 
     Args:
-        training: names the space, the metric and the number of trials.
-        root: where searches live.
+        training: a training config whose `tune` has the space, the metric and the number of trials.
+        root: the folder of all searches.
 
     Raises:
-        ConfigError: a config without a space.
+        ConfigError: if the config has no `tune`.
     """
 
     def __init__(self, training: Training, root: Path = TUNINGS) -> None:
@@ -54,8 +54,9 @@ class Search:
         """Runs the trials that are not done yet.
 
         Args:
-            evaluate: the figures of a recommender on the validation part, by metric, and seconds.
-            progress: told of trials done, trials in all, and the last one.
+            evaluate: gives figures of a recommender on the validation part, by name: metrics, and
+                the seconds `fit_s`.
+            progress: is called with the trials done, the trials in all, and the last trial as text.
         """
         study = self._study()
         while (done := len(self._complete(study))) < self.tune.trials:
@@ -65,12 +66,12 @@ class Search:
             figures = evaluate(make_recommender(self._spec(options)))
             trial.set_user_attr("figures", dict(figures))
             study.tell(trial, figures[self.tune.metric])
-            said = ", ".join(f"{name}={_short(value)}" for name, value in options.items())
-            progress(done + 1, self.tune.trials, f"{said}: {figures[self.tune.metric]:.4f}")
+            trial_name = ", ".join(f"{name}={_short(value)}" for name, value in options.items())
+            progress(done + 1, self.tune.trials, f"{trial_name}: {figures[self.tune.metric]:.4f}")
 
     @property
     def trials(self) -> pl.DataFrame:
-        """A row a trial, in order: trial · the options of the space · figures."""
+        """A row for each trial, in order, with columns trial · options of the space · figures."""
         rows = [
             {"trial": number, **trial.params, **trial.user_attrs["figures"]}
             for number, trial in enumerate(self._complete(self._study())[: self.tune.trials])
@@ -79,18 +80,18 @@ class Search:
 
     @property
     def done(self) -> int:
-        """How many trials are done."""
+        """The number of finished trials."""
         return len(self._complete(self._study()))
 
     def best(self) -> Training:
-        """The training run with the best options; of equal ones the first."""
+        """The training config with the best options; the first of several equal trials."""
         trials = self.trials.sort(self.tune.metric, descending=True, maintain_order=True)
         row = trials.row(0, named=True)
         spec = self._spec({name: row[name] for name in self.tune.space})
         return self.training.model_copy(update={"recommender": spec, "tune": None})
 
     def save(self) -> None:
-        """Writes trials.csv, and best.yaml to train with."""
+        """Writes trials.csv, and best.yaml: the training config with the best options."""
         best = self.best()
         with explained(self.folder):
             with whole(self.folder / "trials.csv") as part:
@@ -104,7 +105,7 @@ class Search:
         return spec.model_copy(update={"options": {**spec.options, **options}})
 
     def _study(self) -> "optuna.Study":
-        """The search as it stands; a trial that was cut off is given up."""
+        """The search so far; a trial that was cut off counts as failed."""
         import optuna
         from optuna.storages import JournalStorage
         from optuna.storages.journal import JournalFileBackend
@@ -121,12 +122,12 @@ class Search:
                 study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
         waiting = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,))
         if not self._complete(study) and not waiting:
-            own = {
+            configured = {
                 name: self.training.recommender.options[name]
                 for name, choices in self.tune.space.items()
                 if _holds(choices, self.training.recommender.options[name])
             }
-            study.enqueue_trial(own)
+            study.enqueue_trial(configured)
         return study
 
     def _complete(self, study: "optuna.Study") -> list[Any]:
@@ -136,7 +137,7 @@ class Search:
 
 
 def _sampler(seed: int) -> "optuna.samplers.BaseSampler":
-    """Tree-structured Parzen estimators, after Bergstra et al. 2011; the first ten at random."""
+    """Tree-structured Parzen estimators (Bergstra et al. 2011), after ten random trials."""
     from optuna.samplers import TPESampler
 
     return TPESampler(seed=seed % 2**32, constant_liar=False)

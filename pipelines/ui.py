@@ -1,4 +1,4 @@
-"""Opens MLflow's pages on the runs in `mlruns/`, for this machine alone: `recsys ui`."""
+"""Serves MLflow's pages of the runs in `mlruns/` to this machine alone: `recsys ui`."""
 
 import os
 import sys
@@ -12,10 +12,10 @@ main = way_in("ui")
 
 
 def execute(port: int = 5000) -> int:
-    """Becomes the process of `mlflow ui`, which serves until Ctrl-C.
+    """Replaces this process by `mlflow ui`, which serves until Ctrl-C.
 
     Args:
-        port: where it listens on 127.0.0.1.
+        port: the port on 127.0.0.1, such as 5000.
     """
     _STORE.mkdir(exist_ok=True)
     store = f"sqlite:///{(_STORE / 'mlflow.db').as_posix()}"

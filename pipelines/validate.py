@@ -1,8 +1,8 @@
 """Checks a platform against real ones: `recsys validate [CONFIG] [key=value ...]`.
 
 It runs the checks of `recsys.checks.validation` on a config's world, prints each figure with its
-target, tolerance and verdict, writes them to data/validations and logs them to MLflow. Parts that
-are done are kept: the same command goes on from there. The exit code is 0 whatever the verdicts.
+target, tolerance and verdict, writes them to data/validations and logs them to MLflow. Finished
+parts are kept, so that the same command continues from there. The exit code is 0 for all verdicts.
 """
 
 import sys

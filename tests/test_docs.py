@@ -1,5 +1,7 @@
-"""The documents are true: their Python runs, their configs load, and what they name is there."""
+"""The documents are true: their Python runs, their configs load, what they name is there, and they
+keep to the words of docs/words.md."""
 
+import ast
 import doctest
 import os
 import re
@@ -45,6 +47,14 @@ def blocks(document, language):
             yield "\n" * text.count("\n", 0, found.start(2)) + found[2]
 
 
+def write_files(path, folder):
+    """The blocks of a document that begin with a file's name, as files in a folder."""
+    for code in blocks(path, "python"):
+        named = FILE.match(code.lstrip("\n"))
+        if named:
+            (folder / named[1]).write_text(code, encoding="utf-8")
+
+
 @pytest.fixture
 def somewhere(tmp_path, monkeypatch):
     """An empty directory but for the configs, as where a user tries things out."""
@@ -71,10 +81,7 @@ WITH_TESTS = [path for path in DOCUMENTS if "# test_" in path.read_text(encoding
 
 @pytest.mark.parametrize("document", WITH_TESTS, ids=lambda path: path.name)
 def test_tests_in_documents_pass(document, somewhere):
-    for code in blocks(document, "python"):
-        named = FILE.match(code.lstrip("\n"))
-        if named:
-            (somewhere / named[1]).write_text(code, encoding="utf-8")
+    write_files(document, somewhere)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."],
         capture_output=True,
@@ -125,8 +132,9 @@ def commands(path):
 
 
 @pytest.mark.parametrize("path", [*DOCUMENTS, *CONFIGS], ids=lambda path: path.name)
-def test_commands_work_as_printed(path):
+def test_commands_work_as_printed(path, somewhere):
     """Their words are those of a program, their configs are there and have the keys they change."""
+    write_files(path, somewhere)
     programs = typer.main.get_command(cli.app).commands
     for name, *words in commands(path):
         if name == "--help":
@@ -201,3 +209,107 @@ def test_every_column_of_a_table_is_explained():
     for part in ["\n".join(shared), *(table.described() for table in TABLES.values())]:
         assert part in section, f"docs/measures.md must say:\n\n{part}"
     assert re.findall(r"^### (\w+)", section, re.MULTILINE) == list(TABLES)
+
+
+WORDS = ROOT / "docs" / "words.md"
+DATED = {ROOT / "docs" / "log.md", ROOT / "CHANGELOG.md"}
+"""Documents that go on saying what was said at the time."""
+OLD_SENSES = {
+    "who": r"[*`]who[*`]|\b(?:a|the|true) who\b|[-+−=] who\b|\bwho [-+−=]|\| who(?:,| \|)"
+    r"|\bwho:|\bwho {2,}"
+}
+"""How a word is found that has another, ordinary sense."""
+ORDINARY = re.compile(
+    r"Note:|^notes$|`notes`|\.notes?\b|notes\.txt|class=\"note\"|notes of the result"
+    r"|\b[Tt]he notes?\b(?! (?:of|by|in|that|from)\b)"  # sentences beside a result
+    r"|placebo or retrain drift",  # of two arms, "retrain" names one
+    re.MULTILINE,
+)
+"""What is said of other things with the same words."""
+
+
+def old_words():
+    """Each word that docs/words.md has as not said, the pattern that finds it, and its new word."""
+    rows = re.findall(r"^\| ([^|]+) \|[^|]+\|([^|]+)\|$", WORDS.read_text(encoding="utf-8"), re.M)
+    for new, cell in rows[1:]:
+        for old in filter(None, map(str.strip, cell.split(","))):
+            pattern = OLD_SENSES.get(old, rf"\b{old}s?\b")
+            yield old, re.compile(pattern, re.IGNORECASE | re.MULTILINE), new
+
+
+def said_otherwise(text):
+    """Places of a text that say an old word, each with the word that docs/words.md has instead."""
+    text = ORDINARY.sub("", text)
+    return [
+        f"{text[max(0, found.start() - 30) : found.end() + 30]!r}: say {new}"
+        for _, pattern, new in old_words()
+        for found in pattern.finditer(text)
+    ]
+
+
+def strings(path):
+    """All strings of a module but the docstrings of its functions, classes and itself."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    with_docstrings = ast.Module | ast.ClassDef | ast.FunctionDef
+    bodies = [node.body for node in ast.walk(tree) if isinstance(node, with_docstrings)]
+    docstrings = {id(body[0].value) for body in bodies if body and isinstance(body[0], ast.Expr)}
+    constants = (node for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    return [
+        node.value
+        for node in constants
+        if isinstance(node.value, str) and id(node) not in docstrings
+    ]
+
+
+@pytest.mark.parametrize(
+    ("said", "wrong"),
+    [
+        ("Means over readers come after.", True),
+        ("A reader's feed", True),
+        ("What are the feeds worth?", True),
+        ("*who*, influx less placebo", True),
+        ("total = volume + who", True),
+        ("Estimated: a who of 12.2 points", True),
+        ("who     the part due to who came", True),
+        ("| composition of | who, mix |", True),
+        ("what changes because of who the newcomers are", False),
+        ("users who came before", False),
+        ("drift of notes", True),
+        ("a note that few have seen", True),
+        ("the notes of newcomers", True),
+        ("Note: 3 seeds: intervals are rough.", False),
+        ("the notes say how many rows each concerned", False),
+        ("print(*result.notes)", False),
+    ],
+)
+def test_an_old_word_is_found_in_its_old_sense_alone(said, wrong):
+    assert bool(said_otherwise(said)) is wrong
+
+
+def test_all_old_words_are_read():
+    assert [old for old, *_ in old_words()] == ["note", "reader", "retrain drift", "who", "worth"]
+
+
+@pytest.mark.parametrize(
+    "document", sorted({*DOCUMENTS} - DATED - {WORDS}), ids=lambda path: path.name
+)
+def test_documents_keep_to_the_words(document):
+    assert said_otherwise(document.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_comments_of_configs_keep_to_the_words(path):
+    comments = re.findall(r"#.*", path.read_text(encoding="utf-8"))
+    assert said_otherwise("\n".join(comments)) == []
+
+
+@pytest.mark.parametrize("folder", ["recsys", "pipelines"])
+def test_what_is_printed_keeps_to_the_words(folder):
+    """Texts of the code, and what each command says of itself."""
+    said = {
+        f"{path.relative_to(ROOT)}": said_otherwise("\n".join(strings(path)))
+        for path in sorted((ROOT / folder).rglob("*.py"))
+    }
+    commands = typer.main.get_command(cli.app).commands
+    said |= {f"recsys {name}": said_otherwise(commands[name].help) for name in commands}
+    assert {where: places for where, places in said.items() if places} == {}

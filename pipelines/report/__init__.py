@@ -1,1 +1,1 @@
-"""What a study found, for people."""
+"""Results as text, tables and plots for people."""

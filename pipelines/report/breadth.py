@@ -1,4 +1,4 @@
-"""Beyond means: how many users gain or lose, who they are, and how attention is spread."""
+"""More than means: how many users gain or lose, which groups change, where attention goes."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,38 +12,39 @@ from recsys.statistics import band_level
 from recsys.study.result import StudyResult
 
 _MOST_ROWS, _MOST_GROUPS = 24, 8
-"""Rows of groups in a terminal, and groups of an attribute; a page and groups.csv have all."""
+"""Most rows of groups, and most groups of an attribute, on a terminal. The page has all."""
 _CLICKS = "ndcg"
 _WITHOUT = "without newcomers"
-_UNTESTED = "Not tested: p above says whether leaving out as many others matters as much."
+_UNTESTED = (
+    "These shares are not tested. The p above compares the newcomers with equally active groups."
+)
 _PLACEBOS = (
-    "composition: less the placebos' mean; in brackets, less the ends of {:.0f} % of the placebos."
+    "composition: total less the placebos' mean; brackets: total less the ends of {:.0f} % of them."
 )
-_FALL = {"gini_posts": "Gini", "coverage": "posts shown"}
-_FALL_WORDS = (
-    "Gini: how unevenly posts are looked at, 0 all alike, 100 one has all. posts shown: those that",
-    "are in any feed, of those that can be served.",
-)
-_THEIRS = " newcomers': looks that fall on their posts."
+_ATTENTION = {"gini_posts": "Gini", "coverage": "posts shown"}
+_GINI = "Gini: 0 if all posts get equally many looks, 100 if one post gets all looks."
+_POSTS_SHOWN = "posts shown: share of servable posts that are in at least one feed."
+_NEWCOMERS_POSTS = "newcomers' posts: share of looks that fall on them."
 
 
 def wins_sections(figures: Headline, order: list[Variant]) -> Iterator[Section]:
-    """A line for each of what is compared: how many gain and lose, and the balance.
+    """How many users gain and how many lose under each recommender, and the balance of both.
 
-    In a world, against the retrain arm where there is one: both are trained with the same seed.
+    In a world the influx arm is compared with the retrain arm, if there is one, since both are
+    trained with the same seed.
 
     Args:
-        figures: of a study.
-        order: as in the other sections.
+        figures: figures of a study.
+        order: recommenders and mitigations, in the order of the other sections.
     """
     rows = _wins(figures.result)
     words: tuple[str, ...]
     if isinstance(figures.result.study.source, World):
         measure, twin, words = "utility", ("retrain", "control"), ()
-        title = "How many users gain, how many lose?  (% of incumbents)"
+        title = "How many users gain, how many lose?  (% of long-time users)"
     else:
         measure, twin, words = _CLICKS, (_WITHOUT,), (_UNTESTED,)
-        title = "How many are served better with the newcomers?  (% of the panel, by NDCG)"
+        title = "How many users gain from the newcomers, how many lose?  (% of the panel, by NDCG)"
     lines = []
     for variant in order:
         row = next((rows[k] for a in twin if (k := (variant, measure, a)) in rows), None)
@@ -51,7 +52,7 @@ def wins_sections(figures: Headline, order: list[Variant]) -> Iterator[Section]:
             shares = (number(row[name]) for name in ("wins", "losses", "ties"))
             lines.append((name_of(variant), *shares, interval(row, "balance")))
     if lines:
-        columns = ("recommender", "more", "less", "as much", "more - less")
+        columns = ("recommender", "gain", "lose", "neither", "gain - lose")
         yield Section(title, columns, tuple(lines), words)
 
 
@@ -65,12 +66,12 @@ def _wins(result: StudyResult) -> dict[tuple[Variant, str, str], Mapping[str, An
 def group_sections(
     figures: Headline, order: list[Variant], *, whole: bool = False
 ) -> Iterator[Section]:
-    """The primaries of each group that `evaluation.groups` asks for, below each recommender.
+    """The primary measures of each group of `evaluation.groups`, below each recommender.
 
     Args:
-        figures: of a study.
-        order: as in the other sections.
-        whole: all rows, not only as many as a terminal holds.
+        figures: figures of a study.
+        order: recommenders and mitigations, in the order of the other sections.
+        whole: whether all rows are given, and not only as many as fit on a terminal.
     """
     groups, source = figures.result.groups, figures.result.study.source
     if groups.is_empty():
@@ -80,37 +81,37 @@ def group_sections(
     lines: list[tuple[str, ...]] = []
     cut = False
     for variant in order:
-        every = _of_variant(groups, variant, tuple(primaries))
-        its = every if whole else _largest(every)
-        if lines and not whole and len(lines) + len(its) >= _MOST_ROWS:
+        all_groups = _of_variant(groups, variant, tuple(primaries))
+        shown = all_groups if whole else _largest(all_groups)
+        if lines and not whole and len(lines) + len(shown) >= _MOST_ROWS:
             cut = True
             break
-        cut |= len(its) < len(every)
+        cut |= len(shown) < len(all_groups)
         lines.append((name_of(variant), *[""] * (2 * len(primaries) + 1)))
-        lines += (row for _, _, row in its)
+        lines += (row for _, _, row in shown)
     columns = [part for title in primaries.values() for part in (title, "composition")]
-    what = "total drift of posts and mix" if len(primaries) > 1 else "total drift of posts"
+    what = " and of the mix" if len(primaries) > 1 else ""
+    placebos: tuple[str, ...] = ()
+    if isinstance(source, OwnLog):
+        placebos = (_PLACEBOS.format(100 * band_level(source.placebo_draws)),)
     yield Section(
-        f"Whom does it strike?  ({what}, and composition of it, in points)",
-        ("recommender", "people", *columns),
+        f"Whose feeds change most?  (total drift of posts{what}, and its composition; in points)",
+        ("recommender", "users", *columns),
         tuple(lines),
-        (
-            *((_PLACEBOS.format(100 * band_level(source.placebo_draws)),) if source else ()),
-            *(("The rest is in report.html and groups.csv.",) if cut else ()),
-        ),
+        (*placebos, *(("The rest is in report.html and groups.csv.",) if cut else ())),
     )
 
 
 _Group = tuple[str, int, tuple[str, ...]]
-"""Attribute, people and cells of a group."""
+"""Attribute, number of users, and cells of a group."""
 
 
 def _largest(groups: list[_Group]) -> list[_Group]:
-    """The groups with the most people of each attribute, in their order."""
+    """The groups of each attribute that have the most users, in their order."""
     sizes: dict[str, list[int]] = {}
-    for attribute, people, _ in groups:
-        sizes.setdefault(attribute, []).append(people)
-    least = {name: sorted(of)[-_MOST_GROUPS:][0] for name, of in sizes.items()}
+    for attribute, n_users, _ in groups:
+        sizes.setdefault(attribute, []).append(n_users)
+    least = {name: sorted(counts)[-_MOST_GROUPS:][0] for name, counts in sizes.items()}
     return [group for group in groups if group[1] >= least[group[0]]]
 
 
@@ -119,19 +120,20 @@ def _of_variant(groups: pl.DataFrame, variant: Variant, measures: tuple[str, ...
     chosen = groups.filter(recommender=recommender, mitigation=mitigation)
     lines = []
     for (attribute, group), rows in chosen.group_by("attribute", "group", maintain_order=True):
-        found = {row["measure"]: row for row in rows.iter_rows(named=True)}
-        people = max((found[name]["n_users"] for name in measures if name in found), default=0)
-        cells = [number(people, 1, 0)]
+        by_measure = {row["measure"]: row for row in rows.iter_rows(named=True)}
+        measured = [by_measure[name] for name in measures if name in by_measure]
+        n_users = max((row["n_users"] for row in measured), default=0)
+        cells = [number(n_users, 1, 0)]
         for name in measures:
-            row = found.get(name, {})
+            row = by_measure.get(name, {})
             mark = " †" if row.get("saturated") else ""
             cells += [number(row.get("total")), interval(row, "composition") + mark]
-        lines.append((str(attribute), people, (f"  {attribute} {_short(str(group))}", *cells)))
+        lines.append((str(attribute), n_users, (f"  {attribute} {_short(str(group))}", *cells)))
     return lines
 
 
 def _short(group: str) -> str:
-    """Without what its edges say.
+    """The name of a group of numbers, reduced to its edges.
 
     >>> _short("low: up to 2"), _short("middle: above 2 to 4"), _short("high: above 4")
     ('up to 2', '2 to 4', 'above 4')
@@ -143,32 +145,33 @@ def _short(group: str) -> str:
 
 
 def exposure_sections(figures: Headline, order: list[Variant]) -> Iterator[Section]:
-    """How incumbents' attention falls on posts, without and with the influx.
+    """How incumbents' attention is spread over posts, without and with the influx.
 
     Args:
-        figures: of a study.
-        order: as in the other sections.
+        figures: figures of a study.
+        order: recommenders and mitigations, in the order of the other sections.
     """
     is_log = isinstance(figures.result.study.source, OwnLog)
     arms = ("influx", "full") if is_log else ("control", "influx")
     whole = figures.result.exposure.filter(pl.col("day").is_null(), cohort="incumbent")
     keys = ("recommender", "mitigation", "arm", "measure")
-    found = {row[:-1]: row[-1] for row in whole.select(*keys, "mean").iter_rows()}
-    known = [name for name in _FALL if any(key[-1] == name for key in found)]
+    means = {row[:-1]: row[-1] for row in whole.select(*keys, "mean").iter_rows()}
+    measured = [name for name in _ATTENTION if any(key[-1] == name for key in means)]
     lines = []
     for variant in order:
         cells = [
-            " → ".join(number(found.get((*variant, arm, name))) for arm in arms) for name in known
+            " → ".join(number(means.get((*variant, arm, name))) for arm in arms)
+            for name in measured
         ]
-        theirs = figures.level(variant, "influx", "newcomer_share")
-        lines.append((name_of(variant), *cells, *([] if is_log else [number(theirs)])))
-    if not known or all(set(line[1:]) <= {DASH, f"{DASH} → {DASH}"} for line in lines):
+        newcomers_posts = figures.level(variant, "influx", "newcomer_share")
+        lines.append((name_of(variant), *cells, *([] if is_log else [number(newcomers_posts)])))
+    if not measured or all(set(line[1:]) <= {DASH, f"{DASH} → {DASH}"} for line in lines):
         return
-    composition = "newcomers" if is_log else "influx"
-    first, last = _FALL_WORDS
+    added = "newcomers" if is_log else "influx"
+    columns = ("recommender", *(_ATTENTION[name] for name in measured))
     yield Section(
-        f"How does incumbents' attention fall?  (in %; without → with the {composition})",
-        ("recommender", *(_FALL[name] for name in known), *([] if is_log else ["newcomers'"])),
+        f"How is long-time users' attention spread over posts?  (in %; without → with the {added})",
+        columns if is_log else (*columns, "newcomers' posts"),
         tuple(lines),
-        (first, last if is_log else last + _THEIRS),
+        (_GINI, _POSTS_SHOWN) if is_log else (_GINI, _POSTS_SHOWN, _NEWCOMERS_POSTS),
     )

@@ -1,4 +1,4 @@
-"""Through which channels newcomers changed incumbents' feeds, in words and in a plot."""
+"""The channels by which newcomers changed incumbents' feeds, as tables and as a plot."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,23 +17,23 @@ _TITLES = {
     "one_step": "posts, one step (points of 1 - FRBO)",
 }
 _SEEN = 0.0005
-"""Less is printed as 0."""
+"""Smaller interactions would be printed as 0, so they are left out."""
 _PARTS = ("shapley", "first_in", "last_in")
 _WORDS = (
-    "part      Shapley value: the mean of what a channel adds, over all orders of opening them;",
-    "          parts sum to composition, influx - placebo",
-    "first in  what it does with all the others closed",
-    "last in   what closing it alone would take away",
+    "part       Shapley value: what a channel adds on average, over all orders of opening the",
+    "           channels. The parts sum to composition, which is influx - placebo",
+    "first in   what the channel does while all the others are closed",
+    "last in    what closing this channel alone would take away",
     *(f"{gate:<11}{what}" for gate, what in GATES.items()),
 )
 
 
 def channel_sections(result: StudyResult, order: list[Variant]) -> Iterator[Section]:
-    """The channels' parts of a study that splits them; nothing of another.
+    """The parts of the channels, if the study splits the effect by channel.
 
     Args:
-        result: of a study of a world.
-        order: recommenders and mitigations, as in the other sections.
+        result: the result of a study of a world.
+        order: recommenders and mitigations, in the order of the other sections.
     """
     if result.channels.is_empty():
         return
@@ -42,7 +42,7 @@ def channel_sections(result: StudyResult, order: list[Variant]) -> Iterator[Sect
         lines = [line for variant in order for line in _lines(rows, variant, measure)]
         if lines:
             yield Section(
-                f"Through which channels?  ({title})",
+                f"Through which channels do newcomers act?  ({title})",
                 ("channel", "part", "first in", "last in"),
                 tuple(lines),
                 _strongest(rows, order, measure),
@@ -71,20 +71,20 @@ def _lines(rows: Mapping[Any, Mapping[str, Any]], variant: Variant, measure: str
 def _strongest(
     rows: Mapping[Any, Mapping[str, Any]], order: list[Variant], measure: str
 ) -> tuple[str, ...]:
-    """The pairs that do most together, or most in each other's stead, and are told from 0."""
+    """The three strongest interactions of two channels whose adjusted p-value is at most .05."""
     lines = []
     for variant in order:
-        known = [
+        pairs = [
             row
-            for (of, what, part, _), row in rows.items()
-            if (of, what, part) == (variant, measure, "interaction")
+            for (*key, _), row in rows.items()
+            if key == [variant, measure, "interaction"]
             and row["p_holm"] is not None
             and row["p_holm"] <= 0.05
             and abs(row["mean"]) >= _SEEN
         ]
-        known.sort(key=lambda row: -abs(row["mean"]))
-        told = ", ".join(f"{row['channel']} {row['mean'] * 100:+.1f}" for row in known[:3])
-        lines.append(f"{name_of(variant)}: interactions beyond chance: {told or 'none'}")
+        pairs.sort(key=lambda row: -abs(row["mean"]))
+        listed = ", ".join(f"{row['channel']} {row['mean'] * 100:+.1f}" for row in pairs[:3])
+        lines.append(f"{name_of(variant)}: interactions beyond chance: {listed or 'none'}")
     return tuple(lines)
 
 
@@ -97,11 +97,11 @@ def _with_ends(row: Mapping[str, Any]) -> str:
 
 
 def save_channels_plot(result: StudyResult, path: Path) -> None:
-    """Writes the channels' parts as one HTML page that needs no network.
+    """Writes a plot of the channels' parts as one HTML page that needs no network.
 
     Args:
-        result: of a study that splits them.
-        path: of the page.
+        result: the result of a study that splits the effect by channel.
+        path: the file to write, such as `channels.html`.
     """
     import altair as alt
 
@@ -116,9 +116,11 @@ def save_channels_plot(result: StudyResult, path: Path) -> None:
     up = alt.Y("channel:N", sort=list(GATES), title=None)
     shift = alt.YOffset("part:N", sort=["part", "first in", "last in"])
     colour = alt.Color("part:N", sort=["part", "first in", "last in"], title=None)
-    told = ["channel:N", "part:N", "mean:Q", "ci_low:Q", "ci_high:Q", "p_holm:Q"]
+    tooltip = ["channel:N", "part:N", "mean:Q", "ci_low:Q", "ci_high:Q", "p_holm:Q"]
     ends = base.mark_rule().encode(alt.X("ci_low:Q"), alt.X2("ci_high:Q"), up, shift, colour)
-    points = base.mark_point(filled=True, size=50).encode(across, up, shift, colour, tooltip=told)
+    points = base.mark_point(filled=True, size=50).encode(
+        across, up, shift, colour, tooltip=tooltip
+    )
     zero = base.mark_rule(color="#999", strokeDash=[3, 3]).encode(x=alt.datum(0))
     chart = (
         alt.layer(zero, ends, points)
@@ -130,8 +132,8 @@ def save_channels_plot(result: StudyResult, path: Path) -> None:
         .resolve_scale(x="independent")
         .properties(
             title=alt.TitleParams(
-                f"{result.study.name}: through which channels?",
-                subtitle=["Parts (Shapley values) sum to composition. Lines: 95 % intervals."],
+                f"{result.study.name}: through which channels do newcomers act?",
+                subtitle=["The parts (Shapley values) sum to composition. Lines: 95 % intervals."],
             )
         )
     )

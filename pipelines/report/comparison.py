@@ -1,4 +1,4 @@
-"""Variants of a study beside one another: what the influx did to each recommender on each world."""
+"""The variants of a study side by side: what the influx did to each recommender in each."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -11,19 +11,20 @@ from recsys.config import OwnLog, Study, World
 
 
 def comparison_sections(variants: Mapping[str, Headline]) -> Iterator[Section]:
-    """The comparison, part by part; each table has a row a recommender and variant.
+    """The parts of the comparison; each table has a row for each recommender and variant.
 
-    With a `reference`, what becomes of its conclusions instead.
+    A study with a `reference` gets another comparison: whether the conclusions of the reference
+    hold in the other variants.
 
     Args:
-        variants: figures of each, by what it is called.
+        variants: figures of each variant, by its name.
     """
     worlds = {
         name: figures
         for name, figures in variants.items()
         if isinstance(figures.result.study.source, World)
     }
-    logs = {name: found for name, found in variants.items() if name not in worlds}
+    logs = {name: figures for name, figures in variants.items() if name not in worlds}
     yield _opening([figures.result.study for figures in variants.values()])
     reference = next(iter(variants.values())).result.study.reference
     if reference is not None and worlds:
@@ -40,7 +41,7 @@ def comparison_sections(variants: Mapping[str, Headline]) -> Iterator[Section]:
 
 
 def _opening(studies: Sequence[Study]) -> Section:
-    """What the variants share; what they differ in, their configs say."""
+    """What all variants share; their configs say in what they differ."""
     title = f"{studies[0].group}: {len(studies)} variants"
     if any(isinstance(study.source, OwnLog) for study in studies):
         return Section(title)
@@ -53,16 +54,16 @@ def _opening(studies: Sequence[Study]) -> Section:
 
 
 def _across(variants: Mapping[str, Headline], table: Callable[[Headline], Section]) -> Section:
-    """One table of all variants': below each recommender a row a variant, to be read downwards.
+    """One table of all variants, which has below each recommender a row for each variant.
 
     Args:
-        variants: figures of each, by what it is called.
-        table: a variant's own, with a row a recommender in the order of the config.
+        variants: figures of each variant, by its name.
+        table: makes the table of one variant, with a row for each recommender in config order.
     """
     tables = {name: table(figures) for name, figures in variants.items()}
     title, columns, _, lines = next(iter(tables.values()))
     rows: list[tuple[str, ...]] = []
-    for recommender in dict.fromkeys(one for f in variants.values() for one in f.variants):
+    for recommender in dict.fromkeys(row for f in variants.values() for row in f.variants):
         rows.append((name_of(recommender), *[""] * (len(columns) - 1)))
         for name, figures in variants.items():
             if recommender in figures.variants:
@@ -73,7 +74,7 @@ def _across(variants: Mapping[str, Headline], table: Callable[[Headline], Sectio
 
 
 def _slots(figures: Headline) -> Section:
-    """Without its last column, newcomers' slots: it would not fit, and English stands below."""
+    """The table of slots without its last column, newcomers' slots, which would not fit."""
     title, columns, rows, lines = slots(figures, figures.variants)
     return Section(title, columns[:-1], tuple(row[:-1] for row in rows), lines)
 
@@ -94,13 +95,13 @@ def _mix_and_utility(figures: Headline) -> Section:
             )
         )
     return Section(
-        "What became of their mix and of their utility?",
-        ("recommender", "mix moved", "total", "English", "utility", "change", "newcomers get"),
+        "How did the mix and the utility of long-time users' feeds change?",
+        ("recommender", "mix", "total", "English", "utility", "change", "newcomers get"),
         tuple(rows),
         (
             "mix: % of slots of another language or format. English: % of slots, without → with "
-            "influx.",
-            "utility: clicks per 100 looks without influx; change in % of that. Levels are their "
-            "world's own.",
+            "the influx.",
+            "utility: clicks per 100 looks without the influx. change: what the influx adds to it, "
+            "in %.",
         ),
     )

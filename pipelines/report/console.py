@@ -1,4 +1,4 @@
-"""Sections as they stand on a terminal, in a pipe or in a file."""
+"""Prints sections as plain text, on a terminal, in a pipe or into a file."""
 
 import sys
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ _MOST_ROWS = 50
 
 
 def stdout() -> Console:
-    """100 columns where nobody looks: in a pipe or a file."""
+    """The console that programs print to; in a pipe or a file, lines have 100 columns."""
     width = None if sys.stdout.isatty() else 100
     return Console(width=width, highlight=False, emoji=False, markup=False)
 
@@ -23,10 +23,10 @@ def print_section(
     """Prints a title, a table and sentences.
 
     Args:
-        console: where to.
-        section: what.
-        name_width: the first column is folded beyond it.
-        full: whether all rows of a long table are printed, and not the first 50.
+        console: the console to print to.
+        section: the section to print.
+        name_width: greatest width of the first column, such as 28; longer names are folded.
+        full: whether all rows of a long table are printed, and not only the first 50.
     """
     if section.title:
         console.print(section.title, style="bold")
@@ -42,7 +42,7 @@ def print_section(
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], name_width: int) -> Table:
-    """The first column holds names, the others figures; what is too wide is folded, never cut."""
+    """A table of names and figures, in which a cell that is too wide is folded, never cut."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     longest = max(len(row[0]) for row in rows)
     table.add_column(

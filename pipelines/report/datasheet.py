@@ -1,7 +1,7 @@
-"""What a data set says about itself: counts and rates, as numbers for programs and a page to read.
+"""The datasheet of a synthetic data set: counts and rates, as JSON and as a page to read.
 
-Everything is counted day by day while a world runs, so nothing but the counts is held; impressions
-are counted whether or not they are written.
+Everything is counted day by day while a world runs, so that only the counts stay in memory.
+Impressions are counted whether or not they are written.
 """
 
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ _KINDS = tuple(KINDS.categories)
 
 @dataclass(frozen=True)
 class Whence:
-    """What made a data set: enough to make it again, byte for byte, with the same code."""
+    """The origin of a data set: enough to make it again, byte for byte, with the same code."""
 
     name: str
     arm: str
@@ -63,7 +63,13 @@ class Tally:
         self.comments = np.zeros((languages, languages, topics), dtype=np.int64)
 
     def add(self, day: Day, people: People, given: tuple[PostTable, PostTable]) -> None:
-        """Counts a day; `people` and posts as they are `given` to cohorts are the run's, so far."""
+        """Counts a day.
+
+        Args:
+            day: what happened on the day.
+            people: everybody on the platform so far.
+            given: the posts as incumbents and as newcomers get them, up to this day.
+        """
         acts, traffic = Acts.of(self.world, day, people, given), day.traffic
         self.kinds += acts.kinds
         self.impressions += traffic.impressions
@@ -88,13 +94,14 @@ class Tally:
 def datasheet(
     whence: Whence, tally: Tally, users: pl.DataFrame, items: pl.DataFrame, digest: str
 ) -> dict[str, Any]:
-    """All that is known of a data set, as JSON has it.
+    """The datasheet as values for JSON.
 
     Args:
-        whence: what made it.
-        tally: of all its days.
-        users, items: its frames.
-        digest: sha256 of SHA256SUMS, and so of every part.
+        whence: the origin of the data set.
+        tally: the counts over all its days.
+        users: its frame of users.
+        items: its frame of items.
+        digest: sha256 of SHA256SUMS, and thereby of every file.
     """
     world, incumbents = whence.world, _incumbents(users)
     creators = users.filter(pl.col("user_id").is_in(items["creator_id"].unique().implode()))
@@ -134,21 +141,21 @@ def datasheet(
 
 
 def _incumbents(users: pl.DataFrame) -> int:
-    """How many of some users are incumbents."""
+    """Number of incumbents among some users."""
     return int((users["cohort"] == "incumbent").sum())
 
 
 def _rates(tally: Tally) -> dict[str, Any]:
-    """Rates of all users and of each cohort; null where nothing was counted."""
-    both = {"all": slice(None), "incumbent": slice(0, 1), "newcomer": slice(1, 2)}
-    return {composition: _rates_of(tally, composition, part) for composition, part in both.items()}
+    """Rates of all users and of each cohort; None if nothing was counted."""
+    cohorts = {"all": slice(None), "incumbent": slice(0, 1), "newcomer": slice(1, 2)}
+    return {name: _rates_of(tally, name, part) for name, part in cohorts.items()}
 
 
-def _rates_of(tally: Tally, composition: str, part: slice) -> dict[str, Any]:
+def _rates_of(tally: Tally, name: str, part: slice) -> dict[str, Any]:
     kinds = dict(zip(_KINDS, tally.kinds[part].sum(axis=0).tolist(), strict=True))
     shown = int(tally.impressions[part].sum())
     by_clicks = tally.visits_by_clicks[part].sum(axis=0)
-    cohorts = _COHORTS if composition == "all" else (composition,)
+    cohorts = _COHORTS if name == "all" else (name,)
     person_days = sum(day["there"][cohort] for day in tally.days for cohort in cohorts)
     active_days = sum(day["active"][cohort] for day in tally.days for cohort in cohorts)
     return {
@@ -162,9 +169,9 @@ def _rates_of(tally: Tally, composition: str, part: slice) -> dict[str, Any]:
 
 
 def _spread(visits_by_clicks: NDArray[np.int64]) -> dict[str, float | int | None]:
-    """Median, mean and 90th percentile of clicks, over visits with at least one.
+    """Median, mean and 90th percentile of the clicks of a visit, over visits with a click.
 
-    A percentile is the least number of clicks that so many visits do not exceed.
+    A percentile is the smallest number of clicks that this share of the visits does not exceed.
     """
     visits = visits_by_clicks.copy()
     visits[0] = 0
@@ -180,7 +187,7 @@ def _spread(visits_by_clicks: NDArray[np.int64]) -> dict[str, float | int | None
 
 
 def _crossed(tally: Tally) -> dict[str, Any]:
-    """Comments by users on posts in a language that is not their first."""
+    """Counts of comments by users on posts that are not in their first language."""
     topics = tuple(tally.world.population.incumbents.topics)
     directions = {
         f"{user} user on {post} post": tally.comments[row, column]
@@ -200,10 +207,10 @@ def _crossed(tally: Tally) -> dict[str, Any]:
 
 
 def readme(sheet: dict[str, Any]) -> str:
-    """The page that stands beside the data; every number in it is the datasheet's.
+    """The README.md of a data set, with numbers from its datasheet.
 
     Args:
-        sheet: from `datasheet`.
+        sheet: the datasheet, from `datasheet`.
     """
     parts = (_opening(sheet), _FILES, _numbers(sheet), _by_day(sheet), _origin(sheet), _LIMITS)
     return "\n".join(parts)
@@ -211,13 +218,15 @@ def readme(sheet: dict[str, Any]) -> str:
 
 def _opening(sheet: dict[str, Any]) -> str:
     world, days = sheet["world"], sheet["days"]
-    written = "are written" if sheet["impressions_written"] else "are counted here, not written"
+    written = (
+        "are events too" if sheet["impressions_written"] else "are counted here, but not written"
+    )
     return f"""# {sheet["name"]}, arm {sheet["arm"]}, seed {sheet["seed"]}
 
-The log of a **synthetic** platform of the kind `{world["platform"]["kind"]}`: who is there, what is
-posted, and what people do with what they are shown, from {days[0]["date"]} to {days[-1]["date"]}.
-Day 0, {world["start"]}, is the first day of the influx. The house policy ranks; impressions
-{written}. {sheet["licence"]}
+This is the log of a **synthetic** platform of the kind `{world["platform"]["kind"]}` from
+{days[0]["date"]} to {days[-1]["date"]}: its users, their posts, and what users do with the posts
+they see. Day 0, {world["start"]}, is the first day of the influx. The house policy ranks the posts.
+Impressions {written}. {sheet["licence"]}
 """
 
 
@@ -226,12 +235,12 @@ _FILES = """## Files
 | file | a row is | columns |
 |---|---|---|
 | `users.parquet` | a person | user_id · cohort · joined (newcomers) · key · language (first, and of the app) · skill_in_other_language (at the start) |
-| `items.parquet` | a post that was posted | item_id · published · creator_id (a user_id) · key · topic · language · format · product_tag · subtitled |
-| `events/DATE.parquet` | an event, in the order of time | user_id · item_id · timestamp (UTC) · kind · rank (1 = top of the visit's feed) · weight (what it adds to interest) |
-| `datasheet.json` | – | all numbers below and more, and the whole config of the world |
-| `SHA256SUMS` | a file | `sha256sum -c SHA256SUMS` checks every part |
+| `items.parquet` | a published post | item_id · published · creator_id (a user_id) · key · topic · language · format · product_tag · subtitled |
+| `events/DATE.parquet` | an event, in time order | user_id · item_id · timestamp (UTC) · kind · rank (1 = top of the visit's feed) · weight (how much interest it shows) |
+| `datasheet.json` | – | all numbers below, more numbers, and the whole config of the world |
+| `SHA256SUMS` | a file | `sha256sum -c SHA256SUMS` checks every file |
 
-`key` is stable: it names a person or a post whatever else a run holds; ids are rows of one run.
+`key` names the same person or post in every arm of a world. Ids are row numbers of this run.
 
 ```python
 import polars as pl, recsys
@@ -251,9 +260,9 @@ def _numbers(sheet: dict[str, Any]) -> str:
         ("", "all", "incumbents", "newcomers"),
         [
             ("users", counts["users"], *counts["users_by_cohort"].values()),
-            ("who post", counts["creators"], *counts["creators_by_cohort"].values()),
+            ("users who post", counts["creators"], *counts["creators_by_cohort"].values()),
             *(
-                (name.replace("_", " "), *(rates[composition][name] for composition in rates))
+                (name.replace("_", " "), *(rates[cohort][name] for cohort in rates))
                 for name in rates["all"]
             ),
         ],
@@ -269,9 +278,9 @@ def _numbers(sheet: dict[str, Any]) -> str:
 - {crossed["across"]:,} of {crossed["comments"]:,} comments are on a post that is not in the
   user's first language: {_listed(crossed["by_direction"])}
 
-Rates are over all days of the log. Visits per person and day, and the share active a day, count
-whoever is there: incumbents always (also those who have stopped coming), newcomers from arrival to
-departure.
+Rates are over all days of the log. Visits per person and day, and the share active a day, are
+relative to the users who are there. Incumbents are always there, even if they have stopped coming.
+Newcomers are there from their arrival to their departure.
 """
 
 
@@ -305,16 +314,17 @@ def _origin(sheet: dict[str, Any]) -> str:
 {sheet["command"]}
 ```
 
-with {made}. The same command with the same versions gives the same bytes, whatever the number of
-threads. Digest (sha256 of `SHA256SUMS`): `{sheet["digest"]}`.
+The versions were {made}. The same command gives the same bytes with the same versions, for any
+number of threads. Digest (sha256 of `SHA256SUMS`): `{sheet["digest"]}`.
 """
 
 
 _LIMITS = """## Limits
 
-The behaviour follows a model with assumed coefficients (`world` in `datasheet.json`); it shows what
-such a platform does, not what any real platform or person did. `items.parquet` also holds posts
-that grew too old to be shown before the log begins: they could be shown in the days before it.
+Users behave as a model with assumed coefficients says (`world` in `datasheet.json`). The data show
+what such a platform does, not what any real platform or person did. `items.parquet` also holds
+posts that were too old to be shown when the log begins: they could be shown on earlier days, which
+the log leaves out.
 """
 
 
@@ -351,7 +361,7 @@ def _ratio(part: Any, whole: Any) -> float | None:
 
 
 def _plain(tags: dict[str, str]) -> dict[str, str]:
-    """MLflow's names of tags, without its prefixes."""
+    """Tags without the prefix `version.`, and without those that MLflow reserves."""
     return {
         name.removeprefix("version."): value
         for name, value in tags.items()

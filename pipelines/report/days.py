@@ -1,4 +1,4 @@
-"""How drift goes on from day to day, where enough days were measured to see a course."""
+"""Drift day by day, as tables and as a plot, for studies that measure at least five days."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,20 +12,19 @@ from recsys.study.result import StudyResult
 from recsys.study.tables.drift import SATURATED
 
 DAILY = "Day by day"
-"""What the titles of these sections begin with."""
+"""The beginning of the titles of these sections."""
 _ENOUGH = 5
 _ENGLISH = "language:en"
 _SPREAD = {"mean": "English", "p50": "median", "p90": "p90", "top_tenth": "top tenth"}
 _PLOTTED = {"slots_changed": "% of slots", "language_format": "mix: % of slots of another kind"}
-_BAND = "with 95 %, composition of all these days lies within its band at once"
 
 
 def daily_sections(result: StudyResult, order: list[Variant]) -> Iterator[Section]:
-    """A section for each recommender; none where only a few days were measured.
+    """A section for each recommender; none if fewer than five days were measured.
 
     Args:
-        result: of a study of a world.
-        order: recommenders, as in the other sections.
+        result: the result of a study of a world.
+        order: recommenders and mitigations, in the order of the other sections.
     """
     if len(result.study.evaluation.days) < _ENOUGH:
         return
@@ -33,7 +32,7 @@ def daily_sections(result: StudyResult, order: list[Variant]) -> Iterator[Sectio
     for variant in order:
         english = _english(result, variant)
         yield Section(
-            f"{DAILY}: {name_of(variant)}  (% of incumbents' slots; English with the influx)",
+            f"{DAILY}: {name_of(variant)}  (% of long-time users' slots)",
             ("day", "changed", "noise", "placebo", "composition", "band", *_SPREAD.values()),
             tuple(
                 _row(row, english.get(row["day"], {}))
@@ -46,14 +45,16 @@ def daily_sections(result: StudyResult, order: list[Variant]) -> Iterator[Sectio
 def _words(slots: pl.DataFrame) -> tuple[str, ...]:
     """What the columns mean, below the last table."""
     full = (
-        f"†          placebo or training noise is {SATURATED:.0%} or more: composition has no room"
+        f"†            the placebo or training noise changes {SATURATED:.0%} or more, which leaves "
+        "no room for composition"
     )
     return (
-        "placebo    what as many more incumbents would change; changed - placebo = composition",
-        f"band       {_BAND}: for a",
-        "           day that you picked because it stands out, read the band, not the interval",
-        "English    % of slots: mean over the incumbents, median, 90th percentile, and the mean of",
-        "top tenth  the tenth of the incumbents with the most English in their feeds",
+        "placebo      slots that as many newcomers like the long-time users change",
+        "composition  changed - placebo",
+        "band         in 95 % of studies, the bands hold the true composition of all days at once.",
+        "             Read it, not the interval, for a day that you picked because it stands out",
+        "English      % of slots in English with the influx: mean over long-time users, median and",
+        "             90th percentile. top tenth: mean of the tenth of users with the most English",
         *([full] if slots["saturated"].any() else []),
     )
 
@@ -71,7 +72,7 @@ def _band(drift: Mapping[str, Any]) -> str:
 
 
 def _english(result: StudyResult, variant: Variant) -> dict[int, dict[str, Any]]:
-    """How the share of English is spread over the incumbents, by day, with the influx."""
+    """Quantiles of incumbents' share of English in the influx arm, by day."""
     rows = result.quantiles.filter(
         _of(variant),
         pl.col("arm") == "influx",
@@ -87,14 +88,14 @@ def _of(variant: Variant) -> pl.Expr:
 
 
 def daily_plot(result: StudyResult, order: list[Variant]) -> str:
-    """Total drift and *composition* over the days, with the band of *composition* shaded: SVG.
+    """A plot of total drift and composition by day, with the band of composition shaded.
 
     Args:
-        result: of a study of a world.
-        order: recommenders, as in the other sections.
+        result: the result of a study of a world.
+        order: recommenders and mitigations, in the order of the other sections.
 
     Returns:
-        A row of plots for each recommender; empty where only a few days were measured.
+        SVG with a row of plots for each recommender; "" if fewer than five days were measured.
     """
     world = result.study.world
     if len(result.study.evaluation.days) < _ENOUGH:
@@ -118,7 +119,7 @@ def daily_plot(result: StudyResult, order: list[Variant]) -> str:
 
 
 def _panel(alt: Any, drift: pl.DataFrame, unit: str, reversal: int | None) -> Any:
-    """One measure of one recommender; both curves in points."""
+    """The plot of one measure of one recommender, with both curves in points."""
     columns = (
         "total",
         "composition",

@@ -1,4 +1,4 @@
-"""Mitigations beside one another: drift against utility, in words and in a plot."""
+"""Mitigations side by side: their drift and their utility, as tables and as a plot."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,34 +15,35 @@ _STABLE = {
     "drift_composition": "composition",
 }
 _SERVED = {
-    "utility": "incumbents get",
+    "utility": "long-time users get",
     "utility_change": "change",
     "newcomers_utility": "newcomers get",
     "newcomers_exposure": "their exposure",
 }
 _STABLE_WORDS = (
-    "total drift      of posts, 0 to 100 (1 - FRBO), beyond the noise of training",
-    "with noise       what users see: a list that changes by training anyway has less room left",
-    "                 to change, so that less noise can mean more total drift",
+    "total drift   how far posts drift beyond training noise, 0 to 100 (1 - FRBO)",
+    "with noise    the same with training noise, which is what users see. A list that training",
+    "              changes anyway has less room left, so that less noise can mean more total drift",
+    "composition   drift in the influx arm less drift in the placebo arm",
 )
 _SERVED_WORDS = (
-    "get              utility of their feeds, clicks per 100 looks",
-    "change           of that for incumbents, by the influx",
-    "their exposure   % of incumbents' looks that fall on newcomers' posts",
+    "get             utility of the feeds, in clicks per 100 looks",
+    "change          how much the influx changes the utility of long-time users' feeds",
+    "their exposure  % of long-time users' looks that fall on newcomers' posts",
 )
 _WORDS = {
     "drift_total": "less total drift",
     "drift_with_noise": "less drift with noise",
-    "utility": "utility of incumbents' feeds",
-    "newcomers_utility": "utility of newcomers' feeds",
+    "utility": "more utility for long-time users",
+    "newcomers_utility": "more utility for newcomers",
     "newcomers_exposure": "more exposure of newcomers' creators",
 }
 _ACROSS = {
-    "drift_composition": "excess drift (composition): beyond as many like the incumbents",
-    "drift_total": "total drift: beyond the noise of training",
+    "drift_composition": "composition: drift beyond that of the placebo",
+    "drift_total": "total drift: drift beyond training noise",
 }
 _UP = {
-    "utility_change": "change for incumbents (clicks per 100 looks)",
+    "utility_change": "change for long-time users (clicks per 100 looks)",
     "newcomers_utility": "newcomers get (clicks per 100 looks)",
     "newcomers_exposure": "exposure of newcomers' creators (% of looks)",
 }
@@ -51,11 +52,12 @@ _WIDTH, _HEIGHT = 340, 240
 
 
 def front_sections(result: StudyResult, order: list[Variant]) -> Iterator[Section]:
-    """The front of a study with mitigations; nothing without any.
+    """Drift and utility under each mitigation; nothing if the study has no mitigations.
 
     Args:
-        result: of a study of a world.
-        order: as in the other sections; each recommender is kept together.
+        result: the result of a study of a world.
+        order: recommenders and mitigations, in the order of the other sections. Here the rows of a
+            recommender stand together.
     """
     if result.front.is_empty():
         return
@@ -66,8 +68,11 @@ def front_sections(result: StudyResult, order: list[Variant]) -> Iterator[Sectio
         rows.setdefault(variant, {})[row["quantity"]] = row
     ordered = sorted(order, key=lambda variant: recommenders.index(variant[0]))
     questions = {
-        "How stable are the incumbents' feeds under each mitigation?": (_STABLE, _STABLE_WORDS),
-        "Who is served how well?  (with the influx)": (_SERVED, _SERVED_WORDS),
+        "How stable are long-time users' feeds under each mitigation?": (_STABLE, _STABLE_WORDS),
+        "How well are long-time users and newcomers served?  (with the influx)": (
+            _SERVED,
+            _SERVED_WORDS,
+        ),
     }
     for title, (titles, words) in questions.items():
         lines = [
@@ -75,32 +80,30 @@ def front_sections(result: StudyResult, order: list[Variant]) -> Iterator[Sectio
             for variant in ordered
         ]
         yield Section(title, ("recommender", *titles.values()), tuple(lines), words)
-    yield Section("Which can be left out?", lines=tuple(_verdicts(result)))
+    yield Section("Which mitigations can be left out?", lines=tuple(_verdicts(result)))
 
 
 def _verdicts(result: StudyResult) -> Iterator[str]:
-    """Who is dominated, in plain words."""
+    """Which mitigations are dominated, and by which."""
     if result.study.seeds == 1:
-        yield "One seed: nothing can be said about which is better."
+        yield "One seed cannot show which mitigation is better."
         return
-    found = result.dominated
-    for (recommender, mitigation), rows in found.group_by(
+    dominated = result.dominated
+    for (recommender, mitigation), rows in dominated.group_by(
         "recommender", "mitigation", maintain_order=True
     ):
         name = name_of((str(recommender), str(mitigation)))
         first = rows.row(0, named=True)
         better = ", ".join(_WORDS[what] for what in first["better_in"].split(", "))
         others = ["no mitigation" if by == "none" else by for by in rows["by"][1:]]
-        too = f" Also by {', '.join(others)}." if others else ""
+        also = f" It is also dominated by {', '.join(others)}." if others else ""
         by = "no mitigation" if first["by"] == "none" else first["by"]
-        yield f"{name} is dominated by {by}: {better}, at no clear cost.{too}"
-    every = set(result.front_variants)
-    left = every - set(found.select("recommender", "mitigation").iter_rows())
-    if len(left) == len(every):
-        yield "None is clearly dominated: each is better in something, or too like the others."
-    yield "Dominated: another of the same recommender is better in one respect and worse in none,"
-    yield "by more than 1 point of drift, 1 % of incumbents' or 5 % of newcomers' figures, as far"
-    yield "as the 95 % intervals of paired differences say."
+        yield f"{name} is dominated by {by}: {better}, at no clear cost.{also}"
+    if dominated.is_empty():
+        yield "No row is dominated: each is better in some respect, or too much like the others."
+    yield "A row is dominated if another of the same recommender is clearly better in one respect"
+    yield "and clearly worse in none. Clearly: by the 95 % interval of the paired difference, and"
+    yield "by more than 1 point of drift, 1 % of long-time users' or 5 % of newcomers' figures."
 
 
 def _with_ends(row: Mapping[str, Any] | None) -> str:
@@ -113,11 +116,11 @@ def _with_ends(row: Mapping[str, Any] | None) -> str:
 
 
 def save_front_plot(result: StudyResult, path: Path) -> None:
-    """Writes the front as one HTML page that needs no network.
+    """Writes a plot of drift against utility as one HTML page that needs no network.
 
     Args:
-        result: of a study with mitigations.
-        path: of the page.
+        result: the result of a study with mitigations.
+        path: the file to write, such as `front.html`.
     """
     import altair as alt
 
@@ -127,14 +130,14 @@ def save_front_plot(result: StudyResult, path: Path) -> None:
         of_one = rows.setdefault(row["recommender"], {})
         of_one.setdefault(row["mitigation"], {})[row["quantity"]] = row
     blocks = []
-    for recommender, found in rows.items():
+    for recommender, by_mitigation in rows.items():
         for across, title in _ACROSS.items():
             panels = []
             for up, utility in _UP.items():
-                points = list(_points(found, across, up))
+                points = list(_points(by_mitigation, across, up))
                 for point in points:
-                    lost = (recommender, point["name"]) in dominated
-                    point["state"] = "none" if point["name"] == "none" else _STATES[lost]
+                    is_dominated = (recommender, point["name"]) in dominated
+                    point["state"] = "none" if point["name"] == "none" else _STATES[is_dominated]
                 if points:
                     panels.append(_panel(alt, points, title, utility))
             if panels:
@@ -144,9 +147,9 @@ def save_front_plot(result: StudyResult, path: Path) -> None:
         title=alt.TitleParams(
             f"{result.study.name}: drift against utility",
             subtitle=[
-                "Up is better. Drift is 100 (1 - FRBO). Lines: 95 % intervals; luck is "
-                "shared, so differences are surer than these (less_none in front.csv).",
-                "Black: no mitigation. Grey: dominated by another of the same recommender.",
+                "Up is better. Drift is 100 (1 - FRBO). Lines: 95 % intervals. Mitigations share "
+                "their luck, so their differences (less_none in front.csv) are surer.",
+                "Black: no mitigation. Grey: dominated by another row of the same recommender.",
             ],
             anchor="start",
         )
@@ -155,10 +158,10 @@ def save_front_plot(result: StudyResult, path: Path) -> None:
 
 
 def _points(
-    found: Mapping[str, Mapping[str, Mapping[str, Any]]], across: str, up: str
+    by_mitigation: Mapping[str, Mapping[str, Mapping[str, Any]]], across: str, up: str
 ) -> Iterator[dict[str, Any]]:
-    """What stands in a panel; figures in hundredths, as in the terminal."""
-    for mitigation, figures in found.items():
+    """The points of a panel, with figures in hundredths, as on the terminal."""
+    for mitigation, figures in by_mitigation.items():
         point: dict[str, Any] = {"name": mitigation}
         for axis, quantity in (("x", across), ("y", up)):
             row = figures.get(quantity, {})
@@ -170,14 +173,14 @@ def _points(
 
 
 def _panel(alt: Any, points: list[dict[str, Any]], across: str, up: str) -> Any:
-    """Drift against utility, with both intervals and a name beside each point."""
+    """A panel of drift and utility, with both intervals and a name beside each point."""
     names = [point["name"] for point in points]
     ends = {axis: [p[axis + end] for p in points for end in ("", "_low", "_high")] for axis in "xy"}
-    known = {
+    finite = {
         axis: [value for value in values if value is not None] for axis, values in ends.items()
     }
-    x = Scale.around(known["x"], _WIDTH, 12, 12 + max(map(width_of, names)))
-    y = Scale.around(known["y"], _HEIGHT, 14, 14)
+    x = Scale.around(finite["x"], _WIDTH, 12, 12 + max(map(width_of, names)))
+    y = Scale.around(finite["y"], _HEIGHT, 14, 14)
     places = placed([(x.pixel(p["x"]), y.pixel(p["y"])) for p in points], names, _HEIGHT)
     for point, place in zip(points, places, strict=True):
         point["name_x"], point["name_y"] = x.value(place.x), y.value(place.y)
@@ -188,7 +191,7 @@ def _panel(alt: Any, points: list[dict[str, Any]], across: str, up: str) -> Any:
     }
     colours = alt.Scale(domain=["none", *_STATES], range=["black", "#2f6fb0", "#9a9a9a"])
     colour = alt.Color("state:N", scale=colours, legend=None)
-    told = ["name:N", *(alt.Tooltip(f"{f}:Q", format=".2f") for f in ("x", "y"))]
+    tooltip = ["name:N", *(alt.Tooltip(f"{f}:Q", format=".2f") for f in ("x", "y"))]
     layers = [
         base.mark_rule(opacity=0.35).encode(
             alt.X("x_low:Q"), axes["y"], colour, alt.X2("x_high:Q")
@@ -200,7 +203,7 @@ def _panel(alt: Any, points: list[dict[str, Any]], across: str, up: str) -> Any:
             axes["x"], axes["y"], colour, alt.X2("name_x:Q"), alt.Y2("name_y:Q")
         ),
         base.mark_point(filled=True, size=45, opacity=1).encode(
-            axes["x"], axes["y"], colour, tooltip=told
+            axes["x"], axes["y"], colour, tooltip=tooltip
         ),
         base.mark_text(align="left", fontSize=10).encode(
             alt.X("name_x:Q"), alt.Y("name_y:Q"), colour, text="name:N"

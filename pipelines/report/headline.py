@@ -1,4 +1,4 @@
-"""Headline figures of a study by name, and how they are written."""
+"""The headline figures of a study by name, and figures as text."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,20 +23,20 @@ class Headline:
 
     @lazy
     def variants(self) -> list[Variant]:
-        """What is compared, in the order of the config."""
+        """Recommenders and mitigations, in the order of the config."""
         rows = self.result.drift.select("recommender", "mitigation").unique(maintain_order=True)
         return list(rows.iter_rows())
 
     def drift(self, variant: Variant, measure: str) -> Mapping[str, Any]:
-        """The row of `drift` over all days: influx, placebo, total …; empty where not measured."""
+        """The row of `drift` over all days; empty if the variant was not measured by `measure`."""
         return self._drift.get((*variant, measure), {})
 
     def level(self, variant: Variant, arm: str, measure: str, cohort: str = "incumbent") -> Any:
-        """A mean in an arm; None where not measured."""
+        """The mean of a measure in an arm; None if it was not measured."""
         return self._levels.get((*variant, arm, cohort, measure))
 
     def has(self, measure: str) -> bool:
-        """Whether any recommender was measured by it."""
+        """Whether any variant was measured by `measure`."""
         return any(self.drift(variant, measure) for variant in self.variants)
 
     @lazy
@@ -52,13 +52,17 @@ class Headline:
 
 
 def name_of(variant: Variant) -> str:
-    """What a row is called."""
+    """The name of a row.
+
+    >>> name_of(("als", "none")), name_of(("als", "cap"))
+    ('als', 'als + cap')
+    """
     recommender, mitigation = variant
     return recommender if mitigation == "none" else f"{recommender} + {mitigation}"
 
 
 def number(value: float | None, scale: float = 100, digits: int = 1) -> str:
-    """A figure, in hundredths unless told otherwise.
+    """A figure as text, times `scale`: in hundredths by default.
 
     >>> number(0.1234), number(1234, 1, 0), number(None)
     ('12.3', '1,234', '–')
@@ -70,7 +74,7 @@ def number(value: float | None, scale: float = 100, digits: int = 1) -> str:
 
 
 def interval(row: Mapping[str, Any], part: str, scale: float = 100) -> str:
-    """A part of drift with its 95 % interval, where there is one.
+    """A part of drift with its 95 % interval, if it has one.
 
     >>> row = {"composition": 0.1, "composition_ci_low": 0.05, "composition_ci_high": 0.15}
     >>> interval(row, "composition")

@@ -1,14 +1,14 @@
-"""Where the names of points stand in a plot, so that none covers another."""
+"""Places for the names of points in a plot, so that no name covers another."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 _LETTER, _LINE, _GAP, _DOT = 5.6, 12.0, 9.0, 5.0
-"""Pixels: a letter's width, a line's height, from a point to its name, half of a point."""
+"""In pixels: width of a letter, height of a line, gap from point to name, radius of a point."""
 
 
 class Scale(NamedTuple):
-    """Data to pixels along an axis, from its left or lower end."""
+    """An axis of a plot: maps values to pixels from its left or lower end, and back."""
 
     low: float
     high: float
@@ -16,7 +16,7 @@ class Scale(NamedTuple):
 
     @classmethod
     def around(cls, values: Sequence[float], pixels: float, before: float, after: float) -> "Scale":
-        """Holds all values, with so many pixels free before and after them.
+        """The scale that holds all values and leaves some pixels free before and after them.
 
         >>> Scale.around([1.0, 3.0], 400, 100, 100)
         Scale(low=0.0, high=4.0, pixels=400)
@@ -28,23 +28,23 @@ class Scale(NamedTuple):
         return cls(least - before * unit, most + after * unit, pixels)
 
     def pixel(self, value: float) -> float:
-        """Where a value stands."""
+        """The pixel of a value."""
         return (value - self.low) / (self.high - self.low) * self.pixels
 
     def value(self, pixel: float) -> float:
-        """What stands at a pixel."""
+        """The value at a pixel."""
         return self.low + pixel / self.pixels * (self.high - self.low)
 
 
 class Place(NamedTuple):
-    """Where a name begins, in pixels; its middle in height."""
+    """The left end of a name, at its middle height, in pixels."""
 
     x: float
     y: float
 
 
 def width_of(name: str) -> float:
-    """Pixels that a name takes, and its distance from its point.
+    """The width of a name in pixels, with the gap between the name and its point.
 
     >>> width_of("cap") < width_of("calibrated")
     True
@@ -55,27 +55,27 @@ def width_of(name: str) -> float:
 def placed(
     points: Sequence[tuple[float, float]], names: Sequence[str], height: float
 ) -> list[Place]:
-    """A place for each name: right of its point, as little above or below it as leaves all legible.
+    """A place for each name: right of its point, moved up or down as far as it must be.
 
     Args:
-        points: in pixels.
-        names: of the points.
-        height: of the plot; names stay inside.
+        points: x and y of each point, in pixels.
+        names: the name of each point.
+        height: height of the plot in pixels; names stay inside.
 
     >>> [place.y for place in placed([(10, 50), (10, 50), (200, 50)], ["a", "b", "c"], 100)]
     [50.0, 62.0, 50.0]
     """
     taken = [(x - _DOT, x + _DOT, y - _DOT, y + _DOT) for x, y in points]
-    found: dict[int, Place] = {}
+    chosen: dict[int, Place] = {}
     for number in sorted(range(len(points)), key=lambda n: (points[n][1], points[n][0])):
         (x, y), name = points[number], names[number]
         steps = [sign * step for step in range(2 * len(points) + 2) for sign in (1, -1)]
         options = [Place(x + _GAP, y + _LINE * step) for step in steps]
         inside = [o for o in options if _LINE / 2 <= o.y <= height - _LINE / 2] or options[:1]
         free = (o for o in inside if not any(_meet(_box(o, name), other) for other in taken))
-        found[number] = next(free, inside[0])
-        taken.append(_box(found[number], name))
-    return [Place(float(found[n].x), float(found[n].y)) for n in range(len(points))]
+        chosen[number] = next(free, inside[0])
+        taken.append(_box(chosen[number], name))
+    return [Place(float(chosen[n].x), float(chosen[n].y)) for n in range(len(points))]
 
 
 _Box = tuple[float, float, float, float]
@@ -86,5 +86,5 @@ def _box(place: Place, name: str) -> _Box:
     return place.x, right, place.y - _LINE / 2 + 0.5, place.y + _LINE / 2 - 0.5
 
 
-def _meet(one: _Box, other: _Box) -> bool:
-    return one[0] < other[1] and other[0] < one[1] and one[2] < other[3] and other[2] < one[3]
+def _meet(a: _Box, b: _Box) -> bool:
+    return a[0] < b[1] and b[0] < a[1] and a[2] < b[3] and b[2] < a[3]

@@ -1,4 +1,4 @@
-"""What the platform's people lived through, without and with the influx."""
+"""What people did on the platform and how content they were, without and with the influx."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -28,24 +28,26 @@ _LINES = (
     _Line("  on language exchange", "across_language_exchange"),
     _Line("  on homework help", "across_homework_help"),
     _Line("satisfaction", "satisfaction", 1, 2),
-    _Line("left for discontent", "left"),
+    _Line("left dissatisfied", "left"),
 )
 _COLUMNS = {
-    "incumbents without": ("control", "incumbent"),
+    "long-time users without influx": ("control", "incumbent"),
     "with influx": ("influx", "incumbent"),
     "newcomers": ("influx", "newcomer"),
 }
 
 
 def life_sections(result: StudyResult, order: list[Variant]) -> Iterator[Section]:
-    """A section for each who serves a platform: the house, or in a closed loop a recommender.
+    """A section for each that serves the platform: the house policy, or each recommender.
+
+    Recommenders serve the platform in a closed loop, the house policy serves it in an open loop.
 
     Args:
-        result: of a study of a world.
-        order: recommenders, as in the other sections.
+        result: the result of a study of a world.
+        order: recommenders and mitigations, in the order of the other sections.
     """
     whole = over_seeds(over_days(result.life))
-    found = {
+    by_arm = {
         (row["recommender"], row["mitigation"], row["arm"], row["cohort"]): row
         for row in whole.iter_rows(named=True)
     }
@@ -54,12 +56,12 @@ def life_sections(result: StudyResult, order: list[Variant]) -> Iterator[Section
     world, seeds = result.study.world, result.study.seeds
     averaged = f"  (mean of {seeds} seeds)" if seeds > 1 else ""
     for server in sorted(servers, key=lambda name: place.get(name, 0)):
-        rows = [found.get((*server, *at), {}) for at in _COLUMNS.values()]
+        rows = [by_arm.get((*server, *at), {}) for at in _COLUMNS.values()]
         yield Section(
             f"Life on the platform, days 0 to {world.days_after - 1}, served by "
-            f"{'the house' if result.study.loop == 'open' else name_of(server)}{averaged}",
+            f"{'the house policy' if result.study.loop == 'open' else name_of(server)}{averaged}",
             ("", *_COLUMNS),
-            tuple(_cells(line, rows) for line in _LINES if _is_known(line, rows)),
+            tuple(_cells(line, rows) for line in _LINES if _is_measured(line, rows)),
         )
 
 
@@ -68,6 +70,6 @@ def _cells(line: _Line, rows: list[Row]) -> tuple[str, ...]:
     return (line.name, *figures)
 
 
-def _is_known(line: _Line, rows: list[Row]) -> bool:
-    """A world may not have a topic, nor anybody who has visited."""
+def _is_measured(line: _Line, rows: list[Row]) -> bool:
+    """Whether any row has a value: a world may lack a topic, or have no visits."""
     return any(row.get(line.column) is not None for row in rows)

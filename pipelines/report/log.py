@@ -1,4 +1,4 @@
-"""What the newcomers of a platform's own log did to the incumbents' feeds."""
+"""The summary of a study of your own log: what its newcomers did to incumbents' feeds."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -14,26 +14,26 @@ from recsys.study.result import StudyResult
 
 _EVIDENCE = 0.05
 _PRIMARY, _P = "posts", "p (posts)"
-"""Whose p the verdict stands on, and the title of its column."""
+"""The measure whose p-value decides the verdict, and the title of its column."""
 _QUALITY = {"ndcg": "NDCG", "recall": "recall"}
 _NONE = "no evidence that newcomers did it"
 _AROUND = 3
-"""Periods shown before a wave, and after its start."""
+"""Number of periods that are shown before the start of a wave and after it."""
 
 
 def log_sections(figures: Headline, *, whole: bool = False) -> Iterator[Section]:
-    """The summary, part by part.
+    """The parts of the summary.
 
     Args:
-        figures: of a study of a log.
-        whole: every row, not only as many as a terminal holds.
+        figures: figures of a study of a log.
+        whole: whether all rows are given, and not only as many as fit on a terminal.
     """
     result = figures.result
     yield _opening(result.study)
     if result.wave is not None:
         yield _arrivals(result)
     yield removal(figures)
-    yield Section("So:", lines=tuple(_verdicts(figures)))
+    yield Section("Did the newcomers do it?", lines=tuple(_verdicts(figures)))
     if any(figures.has(measure) for measure in _QUALITY):
         yield _quality(figures)
     yield from wins_sections(figures, figures.variants)
@@ -55,18 +55,19 @@ def _arrivals(result: StudyResult) -> Section:
         for row in shown.iter_rows(named=True)
     )
     return Section(
-        f"When did newcomers arrive?  (found: from {result.arrived} on)",
-        (unit, "first seen", "wave"),
+        f"When did newcomers arrive?  (found in the log: from {result.arrived} on)",
+        (unit, "new users", "wave"),
         rows,
         (
-            f"{number(wave.during, 1)} a {unit} after {number(wave.before, 1)} before; p = "
-            f"{wave.p_value:.3g}; penalised gain {number(wave.gain - wave.penalty, 1)}.",
+            f"New users a {unit}: {number(wave.before, 1)} before the wave, "
+            f"{number(wave.during, 1)} in it; p = {wave.p_value:.3g}; penalised gain "
+            f"{number(wave.gain - wave.penalty, 1)}.",
         ),
     )
 
 
 def _exposed(table: pl.DataFrame) -> Section:
-    """The most exposed incumbents less the least exposed, and the same before anybody came."""
+    """The most exposed incumbents less the least exposed, after and before the arrival."""
     checks = {row["outcome"]: row for row in table.filter("check").iter_rows(named=True)}
     rows, lines = [], []
     for row in table.filter(~pl.col("check")).iter_rows(named=True):
@@ -76,15 +77,14 @@ def _exposed(table: pl.DataFrame) -> Section:
         rows.append((row["outcome"], *cells, p, _difference(check), _lost(row)))
         lines.append(_by_exposure(row, check))
     return Section(
-        "A second view: did the incumbents most exposed to newcomers change more?  (points)",
+        "A second view: did the long-time users most exposed to newcomers change more?  (points)",
         ("change of", "least", "most", "difference", "p", "check: before they came", "lost"),
         tuple(rows),
         (
             *lines,
-            "lost: % of the least and most exposed who did too little afterwards; compared are "
-            "those who went on",
-            "(of a mix: who went on liking).",
-            "Assumed: parallel trends. Without newcomers, both would have changed alike.",
+            "least, most: the least and the most exposed third of the long-time users.",
+            "lost: % of each third who did (of a mix: liked) too little afterwards to compare.",
+            "Assumption (parallel trends): both thirds would have changed alike without newcomers.",
         ),
     )
 
@@ -104,43 +104,44 @@ def _lost(row: Mapping[str, Any]) -> str:
 def _by_exposure(row: Mapping[str, Any], check: Mapping[str, Any]) -> str:
     name = row["outcome"]
     if check and check["p_value"] <= _EVIDENCE:
-        return f"{name}: cannot be told; the two differed before anybody came."
+        return f"{name}: no verdict, since the two thirds already changed differently before."
     if row["p_value"] > _EVIDENCE:
         return f"{name}: {_NONE}, by this view."
-    unchecked = "" if check else "; unchecked before they came"
+    unchecked = "" if check else " (not checked before they came)"
     way = "more" if row["difference"] > 0 else "less"
     return f"{name}: the most exposed changed {way}, as if newcomers did it{unchecked}."
 
 
 def _verdicts(figures: Headline) -> Iterator[str]:
-    """A sentence in all where it is the same of all, then one for each recommender."""
+    """The verdict on each recommender, after a sentence on all if there is no evidence at all."""
     each = [_verdict(figures, variant, figures.result.study) for variant in figures.variants]
     if len(each) > 1 and all(_NONE in line for line in each):
         yield f"{_NONE.capitalize()}, whichever recommender:"
     yield from each
-    if any("NOT MATCHED" in post for post in figures.result.notes) and any(
+    if any("NOT MATCHED" in note for note in figures.result.notes) and any(
         _NONE not in line for line in each
     ):
-        yield "But the placebos are NOT MATCHED (see the note): volume may explain it."
+        yield "But the placebos are NOT MATCHED (see the note), so that volume may explain it."
 
 
 def _opening(study: Study) -> Section:
+    evaluation = study.evaluation
     return Section(
-        f"{study.name}: would the incumbents' feeds be others without the newcomers?",
+        f"{study.name}: would long-time users see different feeds without the newcomers?",
         lines=(
-            f"Measured on {study.evaluation.panel:,} incumbents: the first {study.evaluation.k} "
-            "slots of their feeds when the recommender is trained",
-            "without the newcomers, and without as many other incumbents who did as much (a "
-            f"placebo, {study.log.placebo_draws:,} times).",
-            "p: share of placebos, the newcomers counted among them, that move feeds as far by the "
-            "drift of posts",
-            "(FRBO; on it the verdict stands), or quality as far either way.",
+            f"The first {evaluation.k} slots of {evaluation.panel:,} long-time users' feeds after "
+            "training with and without the newcomers.",
+            "Yardstick: training without an equally active group of other long-time users (a "
+            f"placebo), {study.log.placebo_draws:,} times.",
+            "p: how often removing such a group changes feeds at least as much; the newcomers are "
+            "one such group.",
+            "The verdict rests on p (posts), the p of the drift of posts (FRBO).",
         ),
     )
 
 
 def removal(figures: Headline) -> Section:
-    """Slots that change without the newcomers, and without as many others; p is the verdict's."""
+    """Slots that change without the newcomers and without a placebo; p is the verdict's."""
     log = figures.result.study.log
     rows = []
     for variant in figures.variants:
@@ -149,23 +150,23 @@ def removal(figures: Headline) -> Section:
         again, p = number(row.get("retrain")), figures.drift(variant, _PRIMARY).get("p_value")
         rows.append((name_of(variant), *cells, again, number(p, 1, 3)))
     return Section(
-        "How much of the incumbents' feeds changes without …  (% of slots)",
-        ("recommender", "newcomers", "placebos", _covered(log.placebo_draws), "another seed", _P),
+        "How much of long-time users' feeds changes without …  (% of slots)",
+        ("recommender", "newcomers", "a placebo", _covered(log.placebo_draws), "another seed", _P),
         tuple(rows),
     )
 
 
 def _covered(draws: int) -> str:
-    """What share of groups like the placebos their band holds.
+    """The title of the column with the placebos' band, which holds this share of them.
 
     >>> _covered(199), _covered(20)
-    ('95 % of these', '90 % of these')
+    ('95 % of placebos', '90 % of placebos')
     """
-    return f"{100 * band_level(draws):.0f} % of these"
+    return f"{100 * band_level(draws):.0f} % of placebos"
 
 
 def _band(row: Mapping[str, Any]) -> str:
-    """Where the placebos lie; `composition` is the distance to them."""
+    """The band that holds most placebos; composition is the distance from its ends."""
     influx, low, high = (
         row.get(name) for name in ("influx", "composition_ci_low", "composition_ci_high")
     )
@@ -175,27 +176,27 @@ def _band(row: Mapping[str, Any]) -> str:
 
 
 def _verdict(figures: Headline, variant: Variant, study: Study) -> str:
-    """One sentence: whether the newcomers' part is more than their number, by the primary."""
+    """One sentence: whether removing the newcomers changes more than removing as many others."""
     row = figures.drift(variant, _PRIMARY)
     p, composition, again = row.get("p_value"), row.get("composition"), row.get("retrain")
     name = name_of(variant)
     if p is None or composition is None:
-        return f"{name}: cannot be told."
+        return f"{name}: no verdict, since p is not known."
     if p > _EVIDENCE:
         noise = " So does another training seed." if again and again >= row["influx"] else ""
         less = row["composition_ci_high"] is not None and row["composition_ci_high"] < 0
         if less:
-            return f"{name}: {_NONE}; removing as many others moves feeds more."
-        return f"{name}: {_NONE}; removing as many others moves feeds as much.{noise}"
-    beyond = "all" if p * (study.log.placebo_draws + 1) < 1.5 else "most"
+            return f"{name}: {_NONE}; removing as many others changes feeds more."
+        return f"{name}: {_NONE}; removing as many others changes feeds as much.{noise}"
+    placebos = "any placebo does" if p * (study.log.placebo_draws + 1) < 1.5 else "most placebos do"
     return (
-        f"{name}: evidence that newcomers did it; their removal is beyond {beyond} placebos, "
-        f"{number(composition)} points of drift of posts above their mean."
+        f"{name}: evidence that newcomers did it; removing them changes feeds more than "
+        f"{placebos}, by {number(composition)} points of drift of posts on average."
     )
 
 
 def _quality(figures: Headline) -> Section:
-    """Quality on the held-out clicks, trained with and without the newcomers."""
+    """Quality on held-out clicks after training with and without the newcomers."""
     measures = [measure for measure in _QUALITY if figures.has(measure)]
     rows = []
     for variant in figures.variants:
@@ -212,4 +213,5 @@ def _quality(figures: Headline) -> Section:
         "Do the newcomers make the feeds better?  (on the panel's held-out clicks, 0 to 1)",
         ("recommender", *titles),
         tuple(rows),
+        ("p: how often removing a placebo group changes quality at least as much, up or down.",),
     )

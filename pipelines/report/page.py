@@ -1,6 +1,7 @@
 """The summary of a study as one HTML page that needs no network and runs no script.
 
-It holds what a terminal shows, uncut, and a plot of the days where enough were measured.
+The page holds all rows of the tables on the terminal, and a plot of drift by day if at least five
+days were measured.
 """
 
 from collections.abc import Iterator
@@ -28,20 +29,20 @@ pre {font: 13px/1.45 ui-monospace, monospace; white-space: pre-wrap; margin: .6r
 .note {background: #fff6dd; padding: .4rem .7rem} svg {max-width: 100%; height: auto}
 """
 _PLOT = (
-    "Grey: total drift. Blue: composition, influx less placebo, with its 95 % interval each day. "
-    "Shaded: the band of composition; with 95 %, composition of all these days lies within its "
-    "band at once. So a day whose band leaves out 0 counts even if you picked it because it stands "
-    "out."
+    "The grey line is total drift. The blue line is composition, with its 95 % interval on each "
+    "day. The shaded area is the band of composition: in 95 % of studies, the band holds the true "
+    "composition of all days at once. So a day whose band leaves out 0 counts, even if you picked "
+    "the day because it stands out."
 )
-_DASHED = " Dashed: the day on which newcomers begin to leave."
+_DASHED = " The dashed line is the day on which newcomers begin to leave."
 
 
 def save_page(result: StudyResult, path: Path) -> None:
     """Writes the page.
 
     Args:
-        result: of a world or of a log.
-        path: of the page.
+        result: the result of a study of a world or of a log.
+        path: the file to write, such as `report.html`.
     """
     path.write_text("\n".join(_page(result)), encoding="utf-8")
 
@@ -62,15 +63,15 @@ def _page(result: StudyResult) -> Iterator[str]:
         yield f'<p class="note">{escape(note)}</p>'
     plots = {"front": result.front, "channels": result.channels}
     for name in (name for name, rows in plots.items() if not rows.is_empty()):
-        yield f'<p>More plots, beside this page: <a href="{name}.html">{name}.html</a>.</p>'
+        yield f'<p>More plots are in <a href="{name}.html">{name}.html</a>, beside this page.</p>'
     yield (
-        "<p>Every figure with its arms, days, users and seeds is in the .csv files beside this "
-        "page; measures.csv has the formulas, config.yaml what was run.</p></html>"
+        "<p>The .csv files beside this page hold every figure with its arms, days, users and "
+        "seeds. measures.csv holds the formulas, config.yaml the config of this run.</p></html>"
     )
 
 
 def _dashed(result: StudyResult) -> str:
-    """What the dashed line is, where there may be one."""
+    """The explanation of the dashed line, if the plot can have one."""
     source = result.study.source
     turns_back = isinstance(source, World) and source.influx.reversal_day is not None
     return _DASHED if turns_back else ""

@@ -1,4 +1,4 @@
-"""How far a study is, on stderr: a bar on a terminal, plain lines anywhere else."""
+"""The progress of a study on stderr: a bar on a terminal, plain lines anywhere else."""
 
 import time
 from collections.abc import Callable
@@ -21,12 +21,12 @@ class StudyProgress:
 
     Args:
         what: what is counted, such as `cells`.
-        silent: whether nothing is to be seen of it.
+        silent: whether nothing is printed.
 
     Attributes:
         what: what is counted.
-        done: how many are finished.
-        total: how many there are; set it before the block begins.
+        done: number that are finished.
+        total: number that there are; set it before the block begins.
     """
 
     def __init__(self, what: str = "cells", *, silent: bool = False) -> None:
@@ -64,7 +64,13 @@ class StudyProgress:
         self._bar.stop()
 
     def __call__(self, done: int, total: int, name: str) -> None:
-        """Says that one more is done."""
+        """Shows that one more is done.
+
+        Args:
+            done: number that are finished.
+            total: number that there are.
+            name: the one that was finished last, such as `als-seed-0`.
+        """
         self.done = done
         if self._console.is_terminal:
             self._bar.update(self._task, completed=done, last=name)
@@ -73,7 +79,11 @@ class StudyProgress:
             self._console.print(line, markup=False, soft_wrap=True)
 
     def part(self, prefix: str) -> Callable[[int, int, str], None]:
-        """A progress for one study of several: counts on from what is done, names begin so."""
+        """The progress of one study of several, which counts on from what is done.
+
+        Args:
+            prefix: text before the names that are shown, such as `calm: `.
+        """
         before = self.done
         return lambda done, total, name: self(before + done, self.total, f"{prefix}{name}")
 

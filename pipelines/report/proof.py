@@ -1,4 +1,4 @@
-"""Plots of a proof: what a log tells against the truth, as pictures for a page."""
+"""Plots of a proof: the drift that a log shows, against the true drift."""
 
 from typing import Any
 
@@ -15,14 +15,14 @@ _TITLES = {
 
 
 def plots_of(proof: Proof) -> dict[str, str]:
-    """Plots as SVG by name; none if the log's tale was not looked at.
+    """Plots as SVG, by name; none if the proof has no offline part.
 
     Args:
-        proof: as `recsys.checks.proof.run.prove` gives it.
+        proof: the result of `recsys.checks.proof.run.prove`.
 
     Returns:
-        `offline-cells`: each cell, told against true; `offline-sizes`: means by size of the influx;
-        `offline-who`: the same of composition.
+        `offline-cells`: total drift of each cell by the log and in truth. `offline-sizes`: mean
+        total drift by size of the influx. `offline-composition`: mean composition by that size.
     """
     if "cells" not in proof.tables:
         return {}
@@ -31,14 +31,17 @@ def plots_of(proof: Proof) -> dict[str, str]:
     charts = {
         "offline-cells": _cells(alt, proof.tables["cells"]),
         "offline-sizes": _sizes(alt, proof.tables["offline"], "total"),
-        "offline-who": _sizes(alt, proof.tables["offline"], "composition"),
+        "offline-composition": _sizes(alt, proof.tables["offline"], "composition"),
     }
     small = {"aria": False, "axis": {"grid": False, "tickCount": 5}}
     return {name: svg_of(chart.configure(**small)) for name, chart in charts.items()}
 
 
 def _cells(alt: Any, cells: pl.DataFrame) -> Any:
-    """Total: told over true, one panel a level and way; on the line the log would be right."""
+    """Total drift by the log over true total drift, a panel for each level and way of removal.
+
+    On the dashed line the log is right.
+    """
     panels = []
     for way in WAYS:
         row = []
@@ -52,34 +55,36 @@ def _cells(alt: Any, cells: pl.DataFrame) -> Any:
                 line.mark_line(color="grey", strokeDash=[4, 3]).encode(x="x:Q", y="y:Q")
                 + points.encode(
                     alt.X("true_total:Q", title=f"truth: {title}"),
-                    alt.Y("total:Q", title=f"told, without {way}"),
+                    alt.Y("total:Q", title=f"log without {way}"),
                     alt.Color("recommender:N"),
                     alt.Size("size:Q", title="size", scale={"range": [10, 90]}),
                 )
             )
         panels.append(alt.hconcat(*(panel.properties(width=190, height=170) for panel in row)))
-    return alt.vconcat(*panels).properties(title="Total drift that a log tells, against the truth")
+    return alt.vconcat(*panels).properties(
+        title="Total drift by the log, against the true total drift"
+    )
 
 
 def _sizes(alt: Any, offline: pl.DataFrame, figure: str) -> Any:
-    """Means by size with intervals over seeds: the truth, and each way of leaving people out."""
+    """Means by size with intervals over seeds: the truth, and the log for each way of removal."""
     means = offline.filter(pl.col("level").is_in(_TITLES))
     keys = ("recommender", "level", "size")
-    first = means.filter(way=WAYS[0]).select(
+    truth = means.filter(way=WAYS[0]).select(
         *keys,
         pl.lit("truth").alias("figure"),
         *(pl.col(f"true_{figure}{edge}").alias(f"y{edge}") for edge in ("", "_ci_low", "_ci_high")),
     )
-    told = means.select(
+    by_log = means.select(
         *keys,
         pl.concat_str(pl.lit("log without "), "way").alias("figure"),
         *(pl.col(f"{figure}{edge}").alias(f"y{edge}") for edge in ("", "_ci_low", "_ci_high")),
     )
-    every = pl.concat([first, told]).fill_nan(None)  # one seed has no interval
+    all_figures = pl.concat([truth, by_log]).fill_nan(None)  # one seed has no interval
     rows = []
     for level, title in _TITLES.items():
         panels = []
-        for (recommender,), part in every.filter(level=level).group_by(
+        for (recommender,), part in all_figures.filter(level=level).group_by(
             "recommender", maintain_order=True
         ):
             base = alt.Chart(alt.Data(values=part.drop("level", "recommender").to_dicts())).encode(
@@ -96,4 +101,4 @@ def _sizes(alt: Any, offline: pl.DataFrame, figure: str) -> Any:
             )
             panels.append((ends + line).properties(width=190, height=140))
         rows.append(alt.hconcat(*panels))
-    return alt.vconcat(*rows).properties(title=f"{figure}: the truth, and what a log tells of it")
+    return alt.vconcat(*rows).properties(title=f"{figure}: the truth, and the figure by the log")

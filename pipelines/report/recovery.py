@@ -1,4 +1,4 @@
-"""Whether the feeds came back after the reversal, and what a study of this size could have seen."""
+"""When the feeds came back after the reversal, and the smallest effect a study can detect."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,26 +11,27 @@ from recsys.study.result import StudyResult
 _ENOUGH = 3
 _TITLES = {"language_format": "mix", "topic": "topics", "posts": "posts"}
 _WORDS = (
-    "half    days from the reversal until total drift was half of its peak or less",
-    "inside  until it was about the placebo's or less; both on two measured days in a row",
+    "half    days from the reversal until total drift is half of its peak or less",
+    "inside  days until total drift is about the placebo's or less",
+    "        (both: on two measured days in a row)",
 )
 
 
 def recovery_sections(result: StudyResult, order: list[Variant]) -> Iterator[Section]:
-    """A table of days, where enough of them were measured after the reversal.
+    """A table of days until recovery, if at least three days were measured after the reversal.
 
     Args:
-        result: of a study of a world.
-        order: recommenders and mitigations, as in the other sections.
+        result: the result of a study of a world.
+        order: recommenders and mitigations, in the order of the other sections.
     """
-    found, reversal = result.recovery, result.study.world.influx.reversal_day
-    if found.is_empty() or reversal is None:
+    recovery, reversal = result.recovery, result.study.world.influx.reversal_day
+    if recovery.is_empty() or reversal is None:
         return
     if sum(day >= reversal for day in result.study.evaluation.days) < _ENOUGH:
         return
     rows = {
         (row["recommender"], row["mitigation"], row["measure"], row["event"]): row
-        for row in found.iter_rows(named=True)
+        for row in recovery.iter_rows(named=True)
     }
     lines = []
     for variant in order:
@@ -50,7 +51,7 @@ def recovery_sections(result: StudyResult, order: list[Variant]) -> Iterator[Sec
 
 
 def _days(row: Mapping[str, Any]) -> str:
-    """`4 [2, 9]`; `≥ 19` where it did not come before the last day."""
+    """Days with an interval, `4 [2, 9]`; `≥ 19` if it did not happen by the last day, 19."""
     beyond = f"≥ {row['last_day']}"
     middle = beyond if row["days"] is None else number(row["days"], 1, 0)
     if row["reached"] is None:
@@ -62,21 +63,22 @@ def _days(row: Mapping[str, Any]) -> str:
 
 
 def power_lines(result: StudyResult) -> Iterator[str]:
-    """How small a *composition* the study could have told from none, over all its recommenders."""
+    """The smallest composition that the study can tell from 0, over all its recommenders."""
     for measure, title in {"posts": "posts", "language_format": "mix"}.items():
         rows = result.power.filter(measure=measure) if result.power.width else result.power
         if rows.is_empty():
             continue
-        told = ["more than 100" if x >= 1 else number(x) for x in rows["detectable"].sort()]
+        points = ["more than 100" if x >= 1 else number(x) for x in rows["detectable"].sort()]
+        seeds = rows["n_seeds"].min()
         line = (
-            f"Estimated: a composition of {_range(told)} points of {title} would be seen in 4 of 5 "
-            "such studies"
+            f"Smallest composition that {seeds} seeds detect in 4 of 5 studies, as estimated: "
+            f"{_range(points)} points of {title}."
         )
-        if rows["n_seeds"].min() >= MIN_SEEDS_FOR_CLAIMS:
+        if seeds >= MIN_SEEDS_FOR_CLAIMS:
             needed = [_seeds(x) for x in rows["seeds_needed"].sort(nulls_last=True)]
-            yield f"{line}; 1 point takes {_range(needed)} seeds."
+            yield f"{line} To detect 1 point takes {_range(needed)} seeds."
         else:
-            yield f"{line}; run {MIN_SEEDS_FOR_CLAIMS} seeds to learn how many 1 point takes."
+            yield f"{line} Use seeds={MIN_SEEDS_FOR_CLAIMS} or more for smaller ones."
 
 
 def _range(texts: list[str]) -> str:

@@ -1,10 +1,10 @@
-"""A part of a summary: a question, the table that answers it, and what to make of that."""
+"""A part of a summary: a question, the table that answers it, and how to read the table."""
 
 from typing import NamedTuple
 
 
 class Section(NamedTuple):
-    """Plain text; whoever prints it decides what it looks like.
+    """The plain text of a part of a summary; the console and the page lay it out.
 
     Attributes:
         title: a question, with the unit of the figures; may be empty.

@@ -1,4 +1,4 @@
-"""Which conclusions keep their sign when what is assumed is changed."""
+"""Which conclusions keep their sign under other assumptions."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,24 +11,28 @@ from recsys.study.sensitivity import CONCLUSIONS, sensitivity
 
 
 def sensitivity_sections(variants: Mapping[str, Headline], reference: str) -> Iterator[Section]:
-    """A table of conclusions, and below it the assumptions that some of them hang on.
+    """A table of conclusions, and a table of those that turn under another assumption.
 
     Args:
-        variants: figures of each, by what it is called.
-        reference: the one whose conclusions are checked.
+        variants: figures of each variant, by its name.
+        reference: the name of the variant whose conclusions are checked.
     """
-    found = sensitivity({name: figures.result for name, figures in variants.items()}, reference)
+    conclusions = sensitivity(
+        {name: figures.result for name, figures in variants.items()}, reference
+    )
     others = len(variants) - 1
     rows: list[tuple[str, ...]] = []
     turned: list[tuple[str, ...]] = []
     keys = ("recommender", "mitigation", "conclusion")
     before = ""
-    for (recommender, mitigation, conclusion), part in found.group_by(*keys, maintain_order=True):
-        known = part.filter(verdict="reference").row(0, named=True)
+    for (recommender, mitigation, conclusion), part in conclusions.group_by(
+        *keys, maintain_order=True
+    ):
+        here = part.filter(verdict="reference").row(0, named=True)
         name = name_of((str(recommender), str(mitigation)))
         title = CONCLUSIONS[str(conclusion)].title
         rows += [(name, *[""] * 5)] if name != before else []
-        rows.append((f"  {title}", _figure(known), *_told(known["sign"], part, others)))
+        rows.append((f"  {title}", _figure(here), *_counts(here["sign"], part, others)))
         before = name
         turned += [
             (f"{name}, {title}", str(row["variant"]), _figure(row))
@@ -39,22 +43,24 @@ def sensitivity_sections(variants: Mapping[str, Headline], reference: str) -> It
         ("recommender", "figure", "sign", "keeps", "unclear", "turns"),
         tuple(rows),
         (
-            "figure   points of slots, of the mix; utility in clicks per 100 looks, newcomers'",
-            "         less incumbents'; [95 % interval]",
-            "unclear  the interval holds 0 there; turns: it lies on the other side",
-            "?        it holds 0 here: how many worlds say +, how many -",
+            "figure   with its 95 % interval: points of slots or of the mix; for utility, clicks",
+            "         per 100 looks; for newcomers' utility, what it exceeds long-time users' by",
+            "unclear  worlds where the interval holds 0. turns: worlds with the other sign",
+            "?        the interval holds 0 here; keeps: how many worlds say +, how many say -",
         ),
     )
     if turned:
         yield Section(
-            "What turns, and where", ("conclusion", "assumption", "figure"), tuple(turned)
+            "Which conclusions turn, and under which assumption?",
+            ("conclusion", "assumption", "figure"),
+            tuple(turned),
         )
     else:
-        yield Section("", lines=("No conclusion turns in any of them.",))
+        yield Section("", lines=("No conclusion turns in any of these worlds.",))
 
 
-def _told(sign: int, part: pl.DataFrame, others: int) -> tuple[str, str, str, str]:
-    """Whether a conclusion holds, and in how many worlds it keeps, loses or turns its sign."""
+def _counts(sign: int, part: pl.DataFrame, others: int) -> tuple[str, str, str, str]:
+    """The sign of a conclusion, and in how many worlds the sign is kept, unclear or turned."""
     if sign == 0:
         new = part.filter(verdict="new")["sign"]
         return "?", f"+ {(new > 0).sum()}, - {(new < 0).sum()}", "", ""

@@ -1,4 +1,4 @@
-"""What two frames of served feeds differ by, and how much of that is no more than usual."""
+"""The summary of a comparison of served feeds: their drift, and how much of it is usual."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,22 +11,23 @@ from pipelines.report.headline import DASH, interval, number
 from pipelines.report.section import Section
 from recsys.served.compare import FeedComparison
 
-_HEADLINES = ("slots_changed", "notes", "creators", "language_format", "topic", "embedding")
+_HEADLINES = ("slots_changed", "posts", "creators", "language_format", "topic", "embedding")
 _MOST_DAYS = 14
+_PEOPLE = {"all": "users in all", "incumbent": "long-time users", "newcomer": "newcomers"}
 _FLOORS = {
     "reference": "the reference's drift from A",
-    "turnover": "A's own, from day to day",
-    None: "not known",
+    "turnover": "A's own drift from one day to the next",
+    None: "not known, since there is neither a reference nor a second day",
 }
 
 
 def print_served(console: Console, name: str, result: FeedComparison, *, full: bool = True) -> None:
-    """Prints what a comparison found.
+    """Prints the result of a comparison.
 
     Args:
-        console: where to.
-        name: what it is called.
-        result: what `recsys.compare_feeds` gave.
+        console: the console to print to.
+        name: the name of the comparison, such as `feeds`.
+        result: the result of `recsys.compare_feeds`.
         full: whether all rows of long tables are printed.
     """
     for section in served_sections(name, result):
@@ -37,21 +38,22 @@ def print_served(console: Console, name: str, result: FeedComparison, *, full: b
 
 
 def served_sections(name: str, result: FeedComparison) -> Iterator[Section]:
-    """The summary, part by part.
+    """The parts of the summary.
 
     Args:
-        name: what the comparison is called.
-        result: what `recsys.compare_feeds` gave.
+        name: the name of the comparison, such as `feeds`.
+        result: the result of `recsys.compare_feeds`.
     """
     whole = result.drift.filter(pl.col("day").is_null())
     cohorts = whole["cohort"].unique(maintain_order=True).to_list()
     people = whole.group_by("cohort", maintain_order=True).agg(pl.col("n_users").max())
-    users = ", ".join(f"{n:,} {_everybody(cohort)}" for cohort, n in people.iter_rows())
+    users = ", ".join(f"{n:,} {_people(cohort)}" for cohort, n in people.iter_rows())
     yield Section(
         f"{name}: how far are B's feeds from A's?",
         lines=(
-            f"The first {result.k} slots of {users}. [95 % intervals] over users.",
-            f"Floor: {_FLOORS[result.floor]}.",
+            f"Compared: the first {result.k} slots of {users}.",
+            "Brackets hold 95 % intervals over users.",
+            f"Floor (what changes anyway): {_FLOORS[result.floor]}.",
         ),
     )
     everybody = whole.filter(cohort=cohorts[-1])
@@ -67,15 +69,15 @@ def served_sections(name: str, result: FeedComparison) -> Iterator[Section]:
     yield _words(result)
 
 
-def _everybody(cohort: str) -> str:
-    return "users in all" if cohort == "all" else f"{cohort} users"
+def _people(cohort: str) -> str:
+    return _PEOPLE.get(cohort, f"{cohort} users")
 
 
 def _drift(result: FeedComparison, rows: pl.DataFrame) -> Section:
     kinds = dict(result.measures.select("measure", "kind").iter_rows())
     chosen = [row for row in rows.iter_rows(named=True) if kinds[row["measure"]] == "drift"]
     return Section(
-        "How far?  (drift in hundredths)",
+        "How far?  (drift, 0 to 100)",
         ("measure", "drift", "floor", "excess"),
         tuple(_parts(_title(result, row), row) for row in chosen),
     )
@@ -90,24 +92,24 @@ def _levels(result: FeedComparison, rows: pl.DataFrame) -> Section:
     lines = []
     for row in rows.iter_rows(named=True):
         if row["a"] is not None:
-            known = (interval(row, "drift"), number(row["floor"]), interval(row, "excess"))
-            lines.append((_title(result, row), number(row["a"]), number(row["b"]), *known))
+            parts = (interval(row, "drift"), number(row["floor"]), interval(row, "excess"))
+            lines.append((_title(result, row), number(row["a"]), number(row["b"]), *parts))
     return Section(
-        "What is in them?  (levels in hundredths)",
+        "What is in the feeds?  (levels in hundredths)",
         ("measure", "A", "B", "B - A", "floor", "excess"),
         tuple(lines),
     )
 
 
 def _by_day(rows: pl.DataFrame) -> Section:
-    known = [name for name in _HEADLINES if name in rows["measure"].to_list()]
+    measured = [name for name in _HEADLINES if name in rows["measure"].to_list()]
     lines = []
     for day in rows["day"].unique().sort():
         of_day = {row["measure"]: row for row in rows.filter(day=day).iter_rows(named=True)}
         users = f"{max(row['n_users'] for row in of_day.values()):,}"
-        cells = [number(of_day[name]["drift"]) if name in of_day else DASH for name in known]
+        cells = [number(of_day[name]["drift"]) if name in of_day else DASH for name in measured]
         lines.append((str(day), users, *cells))
-    return Section("Day by day: drift  (hundredths)", ("day", "users", *known), tuple(lines))
+    return Section("Day by day: drift  (0 to 100)", ("day", "users", *measured), tuple(lines))
 
 
 def _groups(cohorts: pl.DataFrame, groups: pl.DataFrame) -> Section:
@@ -122,7 +124,7 @@ def _groups(cohorts: pl.DataFrame, groups: pl.DataFrame) -> Section:
         for row in chosen.iter_rows(named=True)
     ]
     columns = ("group", "users", "drift", "floor", "excess")
-    return Section("Whom does it strike?  (% of slots changed)", columns, tuple(lines))
+    return Section("Whose feeds differ most?  (% of slots changed)", columns, tuple(lines))
 
 
 def _title(result: FeedComparison, row: dict[str, Any]) -> str:
@@ -130,7 +132,7 @@ def _title(result: FeedComparison, row: dict[str, Any]) -> str:
 
 
 def _words(result: FeedComparison) -> Section:
-    lines = ["excess  drift - floor, user by user: what B changes beyond what moves anyway"]
+    lines = ["excess  drift - floor of each user: what B changes beyond what changes anyway"]
     if result.drift["saturated"].any():
-        lines.append("†       the floor is 80 or more: no room is left to see B's part")
+        lines.append("†       the floor is 80 or more, which leaves no room for B's part")
     return Section("", lines=tuple(lines))

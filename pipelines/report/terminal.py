@@ -1,6 +1,6 @@
-"""What stands at the end of a run: what changed, why, and what to make of it, in one screen.
+"""What a program prints at the end of a run: the summary, and where files and MLflow run are.
 
-Of one study its summary, of several variants their comparison.
+One study gets a summary, several variants get a comparison.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,11 +22,11 @@ _MOST_FOLDERS = 8
 
 
 def print_summary(console: Console, result: StudyResult, *, full: bool = True) -> None:
-    """Prints what a study found.
+    """Prints the summary of a study.
 
     Args:
-        console: where to.
-        result: of a world or of a log.
+        console: the console to print to.
+        result: the result of a study of a world or of a log.
         full: whether all rows of long tables are printed.
     """
     sections = world_sections if isinstance(result.study.source, World) else log_sections
@@ -38,11 +38,11 @@ def print_summary(console: Console, result: StudyResult, *, full: bool = True) -
 def print_comparison(
     console: Console, results: Sequence[StudyResult], *, full: bool = True
 ) -> None:
-    """Prints what was found in the variants of a study, side by side.
+    """Prints the variants of a study side by side.
 
     Args:
-        console: where to.
-        results: of one group, in its order.
+        console: the console to print to.
+        results: the results of all variants, in the order of the config.
         full: whether all rows of long tables are printed.
     """
     for section in comparison_sections({str(r.study.variant): Headline(r) for r in results}):
@@ -51,10 +51,10 @@ def print_comparison(
 
 
 def _shared_notes(results: Sequence[StudyResult]) -> Iterator[str]:
-    """Each note once, with the variants that it holds of unless it holds of all."""
+    """Each note once; the variants that it is about stand before it, unless these are all."""
     for note in dict.fromkeys(note for result in results for note in result.notes):
-        its = [str(result.study.variant) for result in results if note in result.notes]
-        yield note if len(its) == len(results) else f"{', '.join(its)}: {note}"
+        variants = [str(result.study.variant) for result in results if note in result.notes]
+        yield note if len(variants) == len(results) else f"{', '.join(variants)}: {note}"
 
 
 def print_whereabouts(
@@ -66,10 +66,10 @@ def print_whereabouts(
     """Prints where the files are, and how to open the MLflow run.
 
     Args:
-        console: where to.
-        folder: of the files.
-        recorded: where MLflow has them, if it has.
-        files: names of some.
+        console: the console to print to.
+        folder: the folder of the files.
+        recorded: the MLflow run; None if there is none.
+        files: names of some files, such as `drift.csv, config.yaml …`.
     """
     console.print(f"Files   {folder}/  ({files})", soft_wrap=True)
     if recorded is None:
@@ -89,11 +89,11 @@ def print_group_whereabouts(
     """Prints where the files of a comparison and of its variants are, and how to find the runs.
 
     Args:
-        console: where to.
-        folder: of the comparison.
-        folders: of the variants.
-        results: of the variants.
-        recorded: where MLflow has them, those that it has.
+        console: the console to print to.
+        folder: the folder of the comparison.
+        folders: the folders of the variants.
+        results: the results of the variants.
+        recorded: the MLflow run of each variant; None for a variant without one.
     """
     console.print(f"Files   {folder}/  (comparison.csv)", soft_wrap=True)
     many = len(folders) > _MOST_FOLDERS
@@ -101,15 +101,15 @@ def print_group_whereabouts(
         console.print(f"        {folders[0].parent}/{results[0].study.group}-…/  ({len(folders)})")
     for variant in () if many else folders:
         console.print(f"        {variant}/  (drift.csv, config.yaml …)", soft_wrap=True)
-    known = next(filter(None, recorded), None)
-    if known is not None:
-        place = _page(known, f"#/experiments/{known.experiment_id}") or known.uri
+    first = next(filter(None, recorded), None)
+    if first is not None:
+        place = _page(first, f"#/experiments/{first.experiment_id}") or first.uri
         query = f"tags.group = '{results[0].study.group}'"
         console.print(f"MLflow  {place}, runs with {query}", soft_wrap=True)
 
 
 def _page(recorded: Recorded, page: str) -> str | None:
-    """How to open a page of the store; None if it has none."""
+    """How to open a page of the MLflow store; None if the store has no pages."""
     if recorded.is_local:
         return f"{command('ui')}, then http://127.0.0.1:5000/{page}"
     if recorded.uri.startswith("http"):

@@ -1,4 +1,4 @@
-"""What a training run found: metrics for everybody, by cohort, and by what was known of a user."""
+"""The summary of a training run: metrics of all users, by cohort, and by what is known of them."""
 
 import polars as pl
 from rich.console import Console
@@ -11,7 +11,7 @@ from recsys.training.train import TrainingResult
 
 _ROWS = (
     ("all", "all", "everybody"),
-    ("cohort", "incumbent", "incumbents"),
+    ("cohort", "incumbent", "long-time users"),
     ("cohort", "newcomer", "newcomers"),
     ("status", "hot", "hot"),
     ("status", "warm", "warm"),
@@ -20,15 +20,15 @@ _ROWS = (
 
 
 _SHORT = {"precision": "prec.", "hit_rate": "hits", "popularity_lift": "lift", "coverage": "cover"}
-"""Headings that would not fit otherwise."""
+"""Short headings, so that the table fits."""
 
 
 def print_training(console: Console, result: TrainingResult, *, full: bool = True) -> None:
     """Prints the metrics of a training run.
 
     Args:
-        console: where to.
-        result: what `recsys.train` gave.
+        console: the console to print to.
+        result: the result of `recsys.train`.
         full: whether all rows of long tables are printed.
     """
     for section in training_sections(result):
@@ -36,15 +36,15 @@ def print_training(console: Console, result: TrainingResult, *, full: bool = Tru
 
 
 def training_sections(result: TrainingResult) -> tuple[Section, ...]:
-    """The summary: what was tested, the table, seconds."""
+    """The parts of the summary: what was tested and how long it took, and the table of metrics."""
     training, timings = result.training, result.timings.row(0, named=True)
     names = training.metrics or tuple(METRICS)
     rows = []
     for by, group, title in _ROWS:
-        theirs = result.summary.filter(pl.col("by") == by, pl.col("group") == group)
-        if theirs.height:
-            values = dict(theirs.select("metric", "value").iter_rows())
-            users = f"{theirs['n_users'].max():,}"
+        group_rows = result.summary.filter(pl.col("by") == by, pl.col("group") == group)
+        if group_rows.height:
+            values = dict(group_rows.select("metric", "value").iter_rows())
+            users = f"{group_rows['n_users'].max():,}"
             rows.append((title, users, *(_number(values[name]) for name in names)))
     spec = training.recommender
     options = ", ".join(f"{name} {value}" for name, value in spec.options.items())
@@ -61,13 +61,16 @@ def training_sections(result: TrainingResult) -> tuple[Section, ...]:
             f"The first {training.k} slots",
             ("", "users", *(_SHORT.get(name, METRICS[name].title) for name in names)),
             tuple(rows),
-            ("", "hot: liked something before; warm: attributes are known; cold: nothing is"),
+            (
+                "",
+                "hot: has likes in the training log; warm: has attributes only; cold: neither",
+            ),
         ),
     )
 
 
 def _number(value: float | None) -> str:
-    """Three figures."""
+    """A figure with three decimals, or one if it is 10 or more."""
     if value is None:
         return DASH
     return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"

@@ -1,4 +1,4 @@
-"""Verdicts of a validation or a proof as tables, one for each check."""
+"""The verdicts of a validation or a proof as tables, one for each check."""
 
 import math
 from collections import Counter
@@ -14,8 +14,8 @@ from pipelines.report.section import Section
 from recsys.checks.verdicts import CHECKS
 
 _LEGEND = (
-    "holds    the mean is within the tolerance; the whole interval, where the target is > 0 or < 0",
-    "unclear  the interval has 0 in it, or there is none",
+    "holds    the mean is within the tolerance; if the target is > 0 or < 0, the whole interval is",
+    "unclear  the interval contains 0, or there is no interval",
 )
 
 
@@ -27,13 +27,13 @@ def print_verdicts(
     *,
     full: bool = True,
 ) -> None:
-    """Prints each figure with target, tolerance, 95 % interval over seeds, and verdict.
+    """Prints each figure with its target, tolerance, 95 % interval over seeds, and verdict.
 
     Args:
-        console: where to.
-        verdicts: as `recsys.checks.validation.run.judge` gives them.
-        titles: of the checks, by number.
-        of: what tells one figure of a quantity from another.
+        console: the console to print to.
+        verdicts: the result of `recsys.checks.verdicts.judge`.
+        titles: titles of the checks, by number.
+        of: heading of the column that tells the figures of a quantity apart, such as `served by`.
         full: whether all rows of long tables are printed.
     """
     columns = ("figure", of, "target", "tolerance", "measured", "verdict")
@@ -46,8 +46,8 @@ def print_verdicts(
     total = f"{counts['holds']} hold, {counts['fails']} fail, {counts['unclear']} are unclear"
     fewest, most = (end(row["n_seeds"] for row in rows) for end in (min, max))
     seeds = f"{most}" if fewest == most else f"{fewest} to {most:,}"
-    said = f"Of {len(rows)} figures, each the mean over {seeds} seeds, {total}."
-    print_section(console, Section("", lines=(said, "", *_LEGEND)))
+    counted = f"Of {len(rows)} figures, each the mean over {seeds} seeds, {total}."
+    print_section(console, Section("", lines=(counted, "", *_LEGEND)))
 
 
 def _line(row: dict[str, Any]) -> tuple[str, ...]:
@@ -74,5 +74,5 @@ def _measured(row: dict[str, Any]) -> str:
 
 
 def _number(value: float) -> str:
-    """Three figures; thousandths of what is below 1."""
+    """A number with three digits; below 1, with three decimals."""
     return f"{value:.3f}" if abs(value) < 1 else f"{value:.3g}"

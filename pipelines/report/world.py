@@ -1,4 +1,4 @@
-"""What an influx did to the incumbents of a synthetic platform."""
+"""The summary of a study of a synthetic platform: what the influx did to its long-time users."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -16,14 +16,15 @@ from recsys.study.tables.drift import SATURATED
 
 _DROWNED, _FULL = " *", " †"
 _ENGLISH = "language:en"
+_SORTED = "Rows are sorted by utility lost, then by slots changed."
 
 
 def world_sections(figures: Headline, *, whole: bool = False) -> Iterator[Section]:
-    """The summary, part by part; recommenders stand in the same order in each.
+    """The parts of the summary, each with the recommenders in the same order.
 
     Args:
-        figures: of a study of a world.
-        whole: every row, not only as many as a terminal holds.
+        figures: figures of a study of a world.
+        whole: whether all rows are given, and not only as many as fit on a terminal.
     """
     order = in_order(figures)
     yield _opening(figures.result.study)
@@ -47,12 +48,12 @@ def world_sections(figures: Headline, *, whole: bool = False) -> Iterator[Sectio
 
 
 def in_order(figures: Headline) -> list[Variant]:
-    """Who costs incumbents least comes first, then whose slots change least."""
+    """The variants, sorted by the utility that incumbents lose, then by the slots that change."""
     return sorted(figures.variants, key=lambda variant: _harm(figures, variant))
 
 
 def _harm(figures: Headline, variant: Variant) -> tuple[float, float]:
-    """What a row is sorted by: utility lost, to a tenth of a per cent, then slots changed."""
+    """The sort key of a variant: utility lost, to a tenth of a per cent, then slots changed."""
     lost = -(relative(figures, variant).get("total") or 0.0)
     return round(lost, 3), figures.drift(variant, "slots_changed").get("influx") or 0.0
 
@@ -60,53 +61,53 @@ def _harm(figures: Headline, variant: Variant) -> tuple[float, float]:
 def _opening(study: Study) -> Section:
     return Section(
         f"{study.name}: {people(study)}",
-        lines=(measured(study), f"{luck(study)} Sorted by utility lost, then slots changed."),
+        lines=(measured(study), f"{luck(study)} {_SORTED}"),
     )
 
 
 def people(study: Study) -> str:
-    """How many come and how many are there."""
+    """How many newcomers join how many incumbents."""
     newcomers, incumbents = study.world.influx.newcomers, study.world.incumbents
-    return f"{newcomers:,} newcomers join {incumbents:,} incumbents"
+    return f"{newcomers:,} newcomers join {incumbents:,} long-time users"
 
 
 def measured(study: Study) -> str:
-    """Whose feeds are measured, when and how deep."""
+    """Which feeds are measured: days, number of slots, number of users."""
     evaluation = study.evaluation
     days = ", ".join(str(day) for day in evaluation.days)
     return (
-        f"Measured: the first {evaluation.k} slots of {evaluation.panel:,} incumbents' feeds, "
-        f"days {days} (0: the first arrivals)."
+        f"Measured on days {days} (0: first arrivals): the first {evaluation.k} slots of "
+        f"{evaluation.panel:,} long-time users' feeds."
     )
 
 
 def luck(study: Study) -> str:
-    """What intervals cover."""
+    """Whether there are intervals, and over what."""
     if study.seeds == 1:
         return "One seed, so there are no intervals."
-    return f"[95 % intervals] over {study.seeds} seeds."
+    return f"Brackets hold 95 % intervals over {study.seeds} seeds."
 
 
 def slots(figures: Headline, order: list[Variant]) -> Section:
-    """Slots that hold another post, in parts."""
+    """Share of slots that show a different post than without the influx, and its parts."""
     rows = []
-    brief = not figures.result.front.is_empty()  # names are long, and the front has intervals
+    brief = not figures.result.front.is_empty()  # long names leave no room for intervals
     for variant in order:
         row = figures.drift(variant, "slots_changed")
         newcomers = figures.level(variant, "influx", "newcomer_slots")
-        of_sums = (number(row.get(p)) if brief else interval(row, p) for p in ("total", "volume"))
-        parts = (*of_sums, interval(row, "composition"))
+        sums = (number(row.get(p)) if brief else interval(row, p) for p in ("total", "volume"))
+        parts = (*sums, interval(row, "composition"))
         cells = (number(row.get("influx")), number(row.get("retrain")))
         rows.append((name_of(variant) + _mark(row), *cells, *parts, number(newcomers)))
     return Section(
-        "How much of the incumbents' feeds did the influx change?  (% of slots)",
+        "How much of long-time users' feeds did the influx change?  (% of slots)",
         ("recommender", "changed", "noise", "total", "volume", "composition", "newcomers'"),
         tuple(rows),
     )
 
 
 def _mix(figures: Headline, order: list[Variant]) -> Section:
-    columns: tuple[str, ...] = ("recommender", "moved", "total", "volume", "composition")
+    columns: tuple[str, ...] = ("recommender", "changed", "total", "volume", "composition")
     has_english = figures.has(_ENGLISH)
     rows = []
     for variant in order:
@@ -115,7 +116,7 @@ def _mix(figures: Headline, order: list[Variant]) -> Section:
         cells = (name_of(variant) + _mark(row), number(row.get("influx")), *parts)
         rows.append((*cells, english(figures, variant)) if has_english else cells)
     return Section(
-        "Did their mix of languages and formats move?  (% of slots of another kind)",
+        "Did the mix of languages and formats in their feeds change?  (% of slots of another kind)",
         (*columns, "English: without → with influx") if has_english else columns,
         tuple(rows),
     )
@@ -132,18 +133,19 @@ def _utility(figures: Headline, order: list[Variant]) -> Section:
     for variant in order:
         change = relative(figures, variant)
         before = figures.level(variant, "control", "utility")
-        theirs = figures.level(variant, "influx", "utility", "newcomer")
+        newcomers_utility = figures.level(variant, "influx", "utility", "newcomer")
         parts = (interval(change, "total"), interval(change, "composition"))
-        rows.append((name_of(variant), number(before), *parts, number(theirs)))
+        rows.append((name_of(variant), number(before), *parts, number(newcomers_utility)))
     return Section(
-        "What is the utility of the feeds?  (clicks per 100 looks; changes in % of that)",
+        "How useful are the feeds?  "
+        "(utility: clicks per 100 looks; total and composition: change in %)",
         ("recommender", "without influx", "total", "composition", "newcomers get"),
         tuple(rows),
     )
 
 
 def relative(figures: Headline, variant: Variant) -> Mapping[str, Any]:
-    """The change of utility as a share of its level without the influx."""
+    """The change of utility as a share of the utility without the influx."""
     row = figures.drift(variant, "utility")
     before = figures.level(variant, "control", "utility")
     if not row or not before:
@@ -155,14 +157,15 @@ def relative(figures: Headline, variant: Variant) -> Mapping[str, Any]:
 
 
 def words(figures: Headline, order: list[Variant]) -> Section:
-    """total, volume and composition in a sentence each, and what the marks mean."""
+    """What the columns and the marks mean."""
     lines = [
-        "noise   what training again with another seed changes; changed - noise = total",
-        "total   what the influx changed beyond that",
-        "volume  the part that as many newcomers like the incumbents would have changed too",
-        "who     the part due to who came: their languages, tastes, formats; below 0 they changed "
-        "less",
-        "        than as many like the incumbents would have. volume + composition = total",
+        "changed      slots that show a different post than this user would have seen that day",
+        "noise        slots that change because training starts from another seed",
+        "total        what the influx changes: changed - noise",
+        "volume       the part of total that as many newcomers like the long-time users cause too",
+        "composition  the other part, due to who the newcomers are: total - volume. Below 0, they",
+        "             change less than as many newcomers like the long-time users would",
+        "newcomers'   slots that hold a newcomer's post",
     ]
     rows = [
         figures.drift(variant, measure)
@@ -170,21 +173,22 @@ def words(figures: Headline, order: list[Variant]) -> Section:
         for measure in ("slots_changed", "language_format")
     ]
     if any(_DROWNED in _mark(row) for row in rows):
-        lines.append("*       most of what changed is the noise of training")
+        lines.append("*            most of what changed is training noise")
     if any(_FULL in _mark(row) for row in rows):
         lines.append(
-            f"†       placebo or training noise is {SATURATED:.0%} or more: composition has no room"
+            f"†            the placebo or training noise changes {SATURATED:.0%} or more, which leaves "
+            "no room for composition"
         )
     if any(DASH in row for row in slots(figures, order).rows):
-        lines.append(f"{DASH}       not known: the study leaves out the arm that it takes")
+        lines.append(f"{DASH}            not measured: the study has no arm for it")
     return Section("", lines=tuple(lines))
 
 
 def _mark(row: Mapping[str, Any]) -> str:
-    """Signs after a name: mostly training noise, or nothing is left to see."""
+    """Marks after a name: the change is mostly training noise, or the measure is saturated."""
     signs: list[tuple[str, Callable[[Mapping[str, Any]], bool]]] = [
         (_DROWNED, _is_drowned),
-        (_FULL, lambda found: bool(found.get("saturated"))),
+        (_FULL, lambda row: bool(row.get("saturated"))),
     ]
     return "".join(sign for sign, holds in signs if holds(row))
 

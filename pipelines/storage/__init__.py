@@ -1,1 +1,1 @@
-"""Files: finished cells, results, stored models, digests."""
+"""Files on disk: finished cells, results, models, and the digests that name them."""

@@ -1,4 +1,4 @@
-"""Finished cells on disk: a study that was stopped goes on from them."""
+"""Finished cells on disk, from which a study that was stopped continues."""
 
 import hashlib
 import json
@@ -12,32 +12,27 @@ from uuid import uuid4
 import polars as pl
 from polars.exceptions import PolarsError
 
-from pipelines.storage.digests import (
-    cell_digest,
-)
-from pipelines.storage.files import _remove, explained
+from pipelines.storage.digests import cell_digest
+from pipelines.storage.files import explained, remove
 from recsys.config import Study
 from recsys.study.arms.result import CellResult
 
 CELLS = Path("data/cells")
 
-
 _FRAMES = tuple(field.name for field in fields(CellResult))
-
-
 _RECORD = "cell.json"
 
 
 class CellStore(MutableMapping[str, CellResult]):
-    """Results of a study's cells by `Cell.identity`, each a directory under `root`.
+    """Results of a study's cells by `Cell.identity`, each in a folder of its own under `root`.
 
-    An entry holds a Parquet file for each frame of a `CellResult`, and cell.json: the identity, to
-    be read by people, and the checksums of the files. One that does not match them is as good as
-    none.
+    The folder of a cell holds a Parquet file for each frame of its `CellResult`, and cell.json with
+    the identity and the checksums of the files. A cell whose files do not match the checksums
+    counts as missing.
 
     Args:
-        study: the study whose cells are kept; its data and the code are part of their address.
-        root: where entries live.
+        study: the study whose cells are kept. Its data and the code are part of their address.
+        root: the folder of all cells.
     """
 
     def __init__(self, study: Study, root: Path = CELLS) -> None:
@@ -45,7 +40,7 @@ class CellStore(MutableMapping[str, CellResult]):
         self._root = root
 
     def path(self, identity: str) -> Path:
-        """The directory of a cell, whether it is there or not."""
+        """The folder of a cell, whether it exists or not."""
         return self._root / cell_digest(self._study, identity)
 
     def __getitem__(self, identity: str) -> CellResult:
@@ -68,7 +63,7 @@ class CellStore(MutableMapping[str, CellResult]):
     def __delitem__(self, identity: str) -> None:
         if identity not in self:
             raise KeyError(identity)
-        _remove(self.path(identity))
+        remove(self.path(identity))
 
     def __iter__(self) -> Iterator[str]:
         for record in sorted(self._root.glob(f"*/{_RECORD}")):
@@ -80,7 +75,7 @@ class CellStore(MutableMapping[str, CellResult]):
         return sum(1 for _ in self)
 
     def _publish(self, part: Path, identity: str) -> None:
-        """Renames a finished entry into place; a sound one that is there already may stay."""
+        """Renames a finished cell into place; a sound cell that is already there may stay."""
         place = self.path(identity)
         while True:
             try:
@@ -90,7 +85,7 @@ class CellStore(MutableMapping[str, CellResult]):
                     return
                 if not place.exists():
                     raise
-                _remove(place)
+                remove(place)
 
 
 def _write_cell(place: Path, identity: str, result: CellResult) -> None:
@@ -102,7 +97,7 @@ def _write_cell(place: Path, identity: str, result: CellResult) -> None:
 
 
 def _read_cell(place: Path, identity: str) -> CellResult:
-    """Raises ValueError, or what reading raises, unless every byte is as it was written."""
+    """The result of a cell; raises ValueError unless every byte is as it was written."""
     record = json.loads((place / _RECORD).read_text(encoding="utf-8"))
     if record["identity"] != json.loads(identity):
         raise ValueError(f"{place} holds another cell")

@@ -1,4 +1,4 @@
-"""What a result depends on, in one hash: the config's part, the code, the libraries, the data."""
+"""Hashes of all that a result depends on: its config, code, libraries and data."""
 
 import hashlib
 import json
@@ -13,19 +13,23 @@ import recsys
 from recsys.config import Study, Training, World
 
 _LIBRARIES = ("implicit", "numba", "numpy", "polars", "ruptures", "scikit-learn", "scipy")
-"""Another version of these may change figures in the last bits."""
+"""Libraries of which another version may change figures in the last bits."""
 
 
 def cell_digest(study: Study, identity: str) -> str:
-    """Where a cell is kept: a hash of its identity and all that `identity` leaves out."""
-    known = json.loads(identity)
-    foreign = [_foreign_code(part["kind"]) for part in known.get("mitigations", ())]
-    own = _foreign_code(known["recommender"]["kind"])
-    return _sha256(identity, code_digest(), data_digest(study), own, *foreign)
+    """A hash of a cell's identity, and of the code and data that the identity leaves out.
+
+    Args:
+        study: the study of the cell.
+        identity: `Cell.identity`, a JSON object.
+    """
+    cell = json.loads(identity)
+    kinds = [cell["recommender"]["kind"], *(part["kind"] for part in cell.get("mitigations", ()))]
+    return _sha256(identity, code_digest(), data_digest(study), *map(_foreign_code, kinds))
 
 
 def study_digest(study: Study) -> str:
-    """A hash of all that the figures of a study depend on; threads and tracking do not count."""
+    """A hash of all that the figures of a study depend on: not of threads and tracking."""
     left_out = {"workers", "tracking"} | (set() if study.mitigations else {"mitigations"})
     config = study.model_dump_json(exclude=left_out)
     parts = [part for chain in study.mitigations for part in chain.parts]
@@ -41,7 +45,7 @@ def training_digest(training: Training) -> str:
 
 
 def tuning_digest(training: Training) -> str:
-    """A hash of all that a search depends on, but for its length: a longer one goes on from it."""
+    """A hash of all that a search depends on but its length, so that a longer one continues it."""
     assert training.tune is not None
     return _sha256(training_digest(training), training.tune.model_dump_json(exclude={"trials"}))
 
@@ -52,14 +56,14 @@ def group_digest(studies: Sequence[Study]) -> str:
 
 
 def world_digest(study: Study | Training) -> str:
-    """A hash of the source alone: runs that share it met the same world, or the same log."""
+    """A hash of the source alone: runs with the same hash had the same world or the same log."""
     source = study.source.model_dump_json()
     is_world = isinstance(study.source, World)
     return _sha256(source) if is_world else _sha256(source, data_digest(study))
 
 
 def data_digest(study: Study | Training) -> str:
-    """A hash of the contents of the files that a log is read from; empty for a world."""
+    """A hash of the files that a log is read from; empty for a world."""
     if isinstance(study.source, World):
         return ""
     paths = (study.source.events, study.source.users, study.source.items)
@@ -67,7 +71,11 @@ def data_digest(study: Study | Training) -> str:
 
 
 def files_digest(paths: Mapping[str, str]) -> str:
-    """A hash of what some files hold, and of what each is."""
+    """A hash of the contents and the names of some files.
+
+    Args:
+        paths: files by name, such as `{"a": "a.parquet"}`.
+    """
     return _sha256(*(f"{name} {_file_digest(Path(path))}" for name, path in paths.items()))
 
 
@@ -75,8 +83,8 @@ def evaluation_digest(config: Mapping[str, Any], files: str) -> str:
     """A hash of all that a comparison of feeds depends on.
 
     Args:
-        config: its arguments.
-        files: from `files_digest`.
+        config: its arguments, by name.
+        files: the result of `files_digest`.
     """
     return _sha256(json.dumps(config, sort_keys=True), files, code_digest())
 
@@ -91,7 +99,7 @@ def code_digest() -> str:
 
 
 def _version(library: str) -> str:
-    """Empty where it is not installed: not every Python has all of them."""
+    """The version of a library; empty if it is not installed, as some are not on each Python."""
     try:
         return version(library)
     except PackageNotFoundError:
@@ -99,7 +107,7 @@ def _version(library: str) -> str:
 
 
 def _foreign_code(kind: str) -> str:
-    """The source of a recommender or mitigation from outside recsys, `package.module:Class`."""
+    """A hash of the source of a class from elsewhere, `package.module:Class`; empty for ours."""
     if ":" not in kind:
         return ""
     spec = find_spec(kind.partition(":")[0])
@@ -108,13 +116,13 @@ def _foreign_code(kind: str) -> str:
 
 
 def _file_digest(path: Path) -> str:
-    """Of a data file; hashed again only if its size or time of change are new."""
+    """The hash of a data file, which is hashed again only if its size or time of change is new."""
     status = path.stat()
-    return _known_file_digest(path.resolve(), status.st_size, status.st_mtime_ns)
+    return _cached_file_digest(path.resolve(), status.st_size, status.st_mtime_ns)
 
 
 @cache
-def _known_file_digest(path: Path, size: int, changed_ns: int) -> str:
+def _cached_file_digest(path: Path, size: int, changed_ns: int) -> str:
     return _hash_of(path)
 
 

@@ -1,9 +1,12 @@
-"""What a validation or a proof measures, on disk: parts that are done, and tables."""
+"""The files of a validation or a proof: finished parts, and tables."""
 
 import hashlib
 import json
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import polars as pl
 from polars.exceptions import PolarsError
@@ -18,97 +21,106 @@ from recsys.config import Study
 VALIDATIONS = Path("data/validations")
 PROOFS = Path("data/proofs")
 
+V = TypeVar("V")
 
-class FigureStore(MutableMapping[str, dict[str, float]]):
-    """Figures by identity of the part that they are of, a JSON file each under `root`/parts.
+_UNREADABLE = (OSError, PolarsError, ValueError, KeyError, TypeError, AttributeError)
+"""What reading a file raises that is missing or damaged."""
+
+
+class _PartStore(MutableMapping[str, V]):
+    """Values by the identity of the part that they belong to, a file each under `root`/parts.
+
+    The name of a file is a digest of the code and the identity. A file that cannot be read, or that
+    holds another identity, counts as missing.
+    """
+
+    _suffix: str
+
+    def __init__(self, root: Path) -> None:
+        self._root = root / "parts"
+
+    @abstractmethod
+    def _read(self, path: Path) -> tuple[str, V]:
+        """The identity and the value in a file."""
+
+    @abstractmethod
+    def _write(self, path: Path, identity: str, value: V) -> None:
+        """Writes a file."""
+
+    def _path(self, identity: str) -> Path:
+        digest = hashlib.sha256(f"{code_digest()} {identity}".encode()).hexdigest()
+        return self._root / f"{digest}{self._suffix}"
+
+    def __getitem__(self, identity: str) -> V:
+        try:
+            stored, value = self._read(self._path(identity))
+        except _UNREADABLE as error:
+            raise KeyError(identity) from error
+        if stored != identity:
+            raise KeyError(identity)
+        return value
+
+    def __setitem__(self, identity: str, value: V) -> None:
+        with explained(self._root):
+            self._root.mkdir(parents=True, exist_ok=True)
+            with whole(self._path(identity)) as part:
+                self._write(part, identity, value)
+
+    def __delitem__(self, identity: str) -> None:
+        if identity not in self:
+            raise KeyError(identity)
+        self._path(identity).unlink()
+
+    def __iter__(self) -> Iterator[str]:
+        for path in sorted(self._root.glob(f"*{self._suffix}")):
+            with suppress(*_UNREADABLE):
+                identity, _ = self._read(path)
+                if self._path(identity) == path:  # of this version of the code
+                    yield identity
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+class FigureStore(_PartStore[dict[str, float]]):
+    """The figures of a validation's parts, by identity: a JSON file each.
 
     Args:
-        root: where validations live.
+        root: the folder of all validations.
     """
+
+    _suffix = ".json"
 
     def __init__(self, root: Path = VALIDATIONS) -> None:
-        self._root = root / "parts"
+        super().__init__(root)
 
-    def _path(self, identity: str) -> Path:
-        digest = hashlib.sha256(f"{code_digest()} {identity}".encode()).hexdigest()
-        return self._root / f"{digest}.json"
+    def _read(self, path: Path) -> tuple[str, dict[str, float]]:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        figures = {str(name): float(value) for name, value in record["figures"].items()}
+        return json.dumps(record["identity"], sort_keys=True), figures
 
-    def __getitem__(self, identity: str) -> dict[str, float]:
-        try:
-            kept = json.loads(self._path(identity).read_text(encoding="utf-8"))
-            if kept["identity"] == json.loads(identity):
-                return {str(name): float(value) for name, value in kept["figures"].items()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise KeyError(identity) from error
-        raise KeyError(identity)
-
-    def __setitem__(self, identity: str, figures: dict[str, float]) -> None:
-        with explained(self._root):
-            self._root.mkdir(parents=True, exist_ok=True)
-            text = json.dumps({"identity": json.loads(identity), "figures": figures}, indent=2)
-            with whole(self._path(identity)) as part:
-                part.write_text(text, encoding="utf-8")
-
-    def __delitem__(self, identity: str) -> None:
-        if identity not in self:
-            raise KeyError(identity)
-        self._path(identity).unlink()
-
-    def __iter__(self) -> Iterator[str]:
-        for path in sorted(self._root.glob("*.json")):
-            identity = json.dumps(
-                json.loads(path.read_text(encoding="utf-8"))["identity"], sort_keys=True
-            )
-            if identity in self:
-                yield identity
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
+    def _write(self, path: Path, identity: str, value: dict[str, float]) -> None:
+        record = {"identity": json.loads(identity), "figures": value}
+        path.write_text(json.dumps(record, indent=2), encoding="utf-8")
 
 
-class RowStore(MutableMapping[str, pl.DataFrame]):
-    """Rows by identity of the part that they are of: Parquet files under `root`/parts.
-
-    A file holds its identity among its metadata; one that cannot be read is as good as none.
+class RowStore(_PartStore[pl.DataFrame]):
+    """The rows of a proof's parts, by identity: a Parquet file each, with the identity as metadata.
 
     Args:
-        root: where proofs live.
+        root: the folder of all proofs.
     """
 
+    _suffix = ".parquet"
+
     def __init__(self, root: Path = PROOFS) -> None:
-        self._root = root / "parts"
+        super().__init__(root)
 
-    def _path(self, identity: str) -> Path:
-        digest = hashlib.sha256(f"{code_digest()} {identity}".encode()).hexdigest()
-        return self._root / f"{digest}.parquet"
+    def _read(self, path: Path) -> tuple[str, pl.DataFrame]:
+        return pl.read_parquet_metadata(path)["identity"], pl.read_parquet(path)
 
-    def __getitem__(self, identity: str) -> pl.DataFrame:
-        try:
-            if pl.read_parquet_metadata(self._path(identity)).get("identity") == identity:
-                return pl.read_parquet(self._path(identity))
-        except (OSError, PolarsError) as error:
-            raise KeyError(identity) from error
-        raise KeyError(identity)
-
-    def __setitem__(self, identity: str, rows: pl.DataFrame) -> None:
-        with explained(self._root):
-            self._root.mkdir(parents=True, exist_ok=True)
-            with whole(self._path(identity)) as part:
-                rows.write_parquet(part, metadata={"identity": identity})
-
-    def __delitem__(self, identity: str) -> None:
-        if identity not in self:
-            raise KeyError(identity)
-        self._path(identity).unlink()
-
-    def __iter__(self) -> Iterator[str]:
-        for path in sorted(self._root.glob("*.parquet")):
-            identity = pl.read_parquet_metadata(path).get("identity", "")
-            if identity in self:
-                yield identity
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
+    def _write(self, path: Path, identity: str, value: pl.DataFrame) -> None:
+        value.write_parquet(path, metadata={"identity": identity})
 
 
 def save_verdicts(
@@ -117,12 +129,12 @@ def save_verdicts(
     """Writes the tables of a validation.
 
     Args:
-        study: what was validated.
-        verdicts, measured: as `recsys.checks.validation.run.validate` gives them.
-        root: where validations live.
+        study: the study whose world was validated.
+        verdicts, measured: the result of `recsys.checks.validation.run.validate`.
+        root: the folder of all validations.
 
     Returns:
-        The directory: verdicts.csv, measured.csv and config.yaml.
+        The folder. It holds verdicts.csv, measured.csv and config.yaml.
     """
     tables = {"verdicts": verdicts, "measured": measured}
     return _save(study, tables, root, "validate")
@@ -132,13 +144,13 @@ def save_proof(study: Study, proof: Proof, root: Path = PROOFS) -> Path:
     """Writes the tables and plots of a proof.
 
     Args:
-        study: what gave its world.
-        proof: as `recsys.checks.proof.run.prove` gives it.
-        root: where proofs live.
+        study: the study whose world the proof ran on.
+        proof: the result of `recsys.checks.proof.run.prove`.
+        root: the folder of all proofs.
 
     Returns:
-        The directory: verdicts.csv, a file for each of the proof's tables, plots if there are any,
-        and config.yaml.
+        The folder. It holds verdicts.csv, a file for each table of the proof, its plots, and
+        config.yaml.
     """
     place = _save(study, {"verdicts": proof.verdicts, **proof.tables}, root, "prove")
     with explained(place):

@@ -1,4 +1,4 @@
-"""Files are written whole under another name and then renamed; errors say which folder."""
+"""Writing files: complete under another name and then renamed, with errors that name the folder."""
 
 import os
 import shutil
@@ -11,11 +11,11 @@ from recsys.core.errors import UserError
 
 
 class StorageError(UserError):
-    """A place that results cannot be written to."""
+    """Results cannot be written to a folder."""
 
 
-def _remove(place: Path) -> None:
-    """Takes an entry out of sight in one step, then deletes it; another process may be faster."""
+def remove(place: Path) -> None:
+    """Deletes a folder, which is gone in one step; another process may have deleted it before."""
     aside = place.with_name(f".old-{uuid4().hex}")
     with suppress(FileNotFoundError):
         os.replace(place, aside)
@@ -24,7 +24,7 @@ def _remove(place: Path) -> None:
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A path to write to; what was written appears at `path` at the end of the block."""
+    """A path to write to; the file appears at `path` complete at the end of the block."""
     part = path.with_name(f".part-{uuid4().hex}{path.suffix}")
     try:
         yield part
@@ -35,11 +35,11 @@ def whole(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def explained(place: Path) -> Iterator[None]:
-    """Turns a full disk or a forbidden directory into a message."""
+    """Turns the error of a full disk or a forbidden folder into a `StorageError`."""
     try:
         yield
     except OSError as error:
         raise StorageError(
             f"cannot write to {place.resolve()}: {error.strerror or error}; "
-            "free space there, or run from a directory that you may write to"
+            "free space there, or run from a folder that you may write to"
         ) from error

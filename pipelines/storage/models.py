@@ -1,7 +1,6 @@
-"""A trained model in a folder, with the items that it may choose from."""
+"""A trained model in a folder, with the items that it may serve."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,37 +9,38 @@ from recsys.core.errors import ModelError
 from recsys.recommenders import Model
 from recsys.recommenders.store import load_model, save_model
 
-if TYPE_CHECKING:
-    pass
-
-
 MODEL = "model"
 """The folder of a model among the files of its run."""
-
 
 _CANDIDATES = "candidates.npy"
 
 
 def write_model(model: Model, candidates: NDArray[np.bool_], folder: Path) -> None:
-    """Stores a model and what it may serve.
+    """Stores a model and the items that it may serve.
 
     Args:
-        model: what to store.
-        candidates: bool (n_items,).
-        folder: where to; made if it is not there.
+        model: the model.
+        candidates: bool (n_items,); True for items that may be served.
+        folder: the folder to write, which is made if it does not exist.
 
     Raises:
-        ModelError: a model that cannot be stored.
+        ModelError: if the model cannot be stored.
     """
     save_model(model, folder)
     np.save(folder / _CANDIDATES, candidates, allow_pickle=False)
 
 
 def read_model(folder: Path) -> tuple[Model, NDArray[np.bool_]]:
-    """A stored model, and bool (n_items,) what it may serve.
+    """Reads a stored model.
+
+    Args:
+        folder: the folder that `write_model` wrote.
+
+    Returns:
+        The model, and bool (n_items,) with True for items that may be served.
 
     Raises:
-        ModelError: there is none, or it is damaged.
+        ModelError: if there is no model, or it is damaged.
     """
     model = load_model(folder)
     try:

@@ -1,4 +1,4 @@
-"""Which code made a result: git commit, versions."""
+"""The code that made a result: git commit and versions."""
 
 import platform
 import subprocess
@@ -11,14 +11,14 @@ _LIBRARIES = ("implicit", "mlflow", "numpy", "polars")
 
 
 def version_tags() -> dict[str, str]:
-    """Versions of recsys, Python and the libraries that count."""
+    """Versions of recsys, Python and the main libraries, as MLflow tags."""
     libraries = {f"version.{name}": version(name) for name in _LIBRARIES}
     own = {"version.recsys": recsys.__version__, "version.python": platform.python_version()}
     return {**own, **libraries}
 
 
 def git_tags() -> dict[str, str]:
-    """Commit of the source and whether it was changed since; empty outside a git repository."""
+    """The git commit of the source and whether files differ from it; empty outside a repository."""
     commit = _git("rev-parse", "--verify", "HEAD")
     if commit is None:
         return {}

@@ -1,7 +1,7 @@
-"""Finished cells and results on disk.
+"""The files of results: of studies, comparisons, training runs and served feeds.
 
-Everything is written whole under another name and then renamed, so that a user, another process
-or the next run after a crash finds a file complete or not at all.
+Each file is written under another name and then renamed, so that another process, or the next run
+after a crash, finds it complete or not at all.
 """
 
 import os
@@ -15,7 +15,7 @@ import polars as pl
 import yaml
 
 from pipelines.storage.digests import evaluation_digest, group_digest, study_digest, training_digest
-from pipelines.storage.files import _remove, explained, whole
+from pipelines.storage.files import explained, remove, whole
 from pipelines.storage.models import MODEL, write_model
 from recsys.config import Study, Training
 from recsys.served.compare import FeedComparison
@@ -26,35 +26,28 @@ from recsys.study.tables.table import Table
 from recsys.training.train import TrainingResult
 
 STUDIES = Path("data/studies")
-
-
 EVALUATIONS = Path("data/evaluations")
-
-
 TRAININGS = Path("data/training")
-
-
 TUNINGS = Path("data/tuning")
-
 
 _WRITERS: dict[str, Callable[[pl.DataFrame, Path], Any]] = {
     "parquet": lambda frame, path: frame.write_parquet(path),
     "csv": lambda frame, path: frame.write_csv(path),
 }
-"""How a frame is written, by the ending of the file."""
+"""How to write a frame, by the ending of the file."""
 
 
 def save_result(result: StudyResult, root: Path = STUDIES) -> Path:
     """Writes the files of a finished study.
 
     Args:
-        result: what `recsys.run` gave.
-        root: where studies live.
+        result: the result of `recsys.run`.
+        root: the folder of all studies.
 
     Returns:
-        The directory: config.yaml, notes.txt, and the files of each table of
+        The folder. It holds config.yaml, notes.txt, and the files of each table of
         `recsys.study.tables.registry.TABLES` that the study has. The same study has the same
-        directory and, but for the timings, the same bytes.
+        folder and, but for the timings, the same bytes.
     """
     place = root / f"{result.study.name}-{study_digest(result.study)[:12]}"
     with explained(place):
@@ -71,7 +64,7 @@ def save_result(result: StudyResult, root: Path = STUDIES) -> Path:
 
 
 def written_tables(result: StudyResult) -> list[Table]:
-    """The tables of a study that have files."""
+    """The tables of a study that are written to files."""
     return [
         table
         for name, table in TABLES.items()
@@ -83,13 +76,13 @@ def save_comparison(results: Sequence[StudyResult], root: Path = STUDIES) -> Pat
     """Writes the drift of all variants of a study as one long table.
 
     Args:
-        results: of one group, in its order.
-        root: where studies live.
+        results: the results of all variants, in the order of the config.
+        root: the folder of all studies.
 
     Returns:
-        The directory: comparison.csv, which is `drift` with the column `variant` before it, and
-        with a reference sensitivity.csv. The same variants have the same directory and the same
-        bytes.
+        The folder. It holds comparison.csv, which is `drift` with the column `variant` before it,
+        and sensitivity.csv if the study has a reference. The same variants have the same folder
+        and the same bytes.
     """
     studies = [result.study for result in results]
     place = root / f"{studies[0].group}-{group_digest(studies)[:12]}"
@@ -109,17 +102,17 @@ def save_training(result: TrainingResult, root: Path = TRAININGS) -> Path:
     """Writes the files of a training run.
 
     Args:
-        result: what `recsys.train` gave.
-        root: where training runs live.
+        result: the result of `recsys.train`.
+        root: the folder of all training runs.
 
     Returns:
-        The directory: config.yaml, summary and timings as .csv, per_user.parquet, feeds.parquet,
-        notes.txt and the folder model. The same run has the same directory and, but for the
-        timings, the same bytes.
+        The folder. It holds config.yaml, summary.csv, timings.csv, per_user.parquet,
+        feeds.parquet, notes.txt and the folder model. The same run has the same folder and, but
+        for the timings, the same bytes.
 
     Raises:
-        ModelError: a model that cannot be stored; all else is written.
-        StorageError: a place that cannot be written to.
+        ModelError: if the model cannot be stored; the other files are written.
+        StorageError: if the folder cannot be written.
     """
     place = root / f"{result.training.name}-{training_digest(result.training)[:12]}"
     with explained(place):
@@ -149,19 +142,19 @@ def save_comparison_of_feeds(
     """Writes the files of a comparison of served feeds.
 
     Args:
-        result: what `recsys.compare_feeds` gave.
-        config: its arguments and where the frames were, with a name.
-        files: digest of the frames' files.
-        command: what makes these files again.
-        root: where comparisons live.
+        result: the result of `recsys.compare_feeds`.
+        config: its name, its arguments, and the paths of the frames.
+        files: the digest of the files of the frames.
+        command: the command that makes these files again.
+        root: the folder of all comparisons.
 
     Returns:
-        The directory: summary, drift, quantiles, groups and measures as .csv, per_user.parquet,
-        notes.txt, and config.yaml, which says what was compared. The same frames and arguments have
-        the same directory and the same bytes.
+        The folder. It holds summary, drift, quantiles, groups and measures as .csv,
+        per_user.parquet, notes.txt, and config.yaml, which says what was compared. The same frames
+        and arguments have the same folder and the same bytes.
 
     Raises:
-        StorageError: a place that cannot be written to.
+        StorageError: if the folder cannot be written.
     """
     place = root / f"{config['name']}-{evaluation_digest(config, files)[:12]}"
     with explained(place):
@@ -181,19 +174,25 @@ def save_comparison_of_feeds(
 
 
 def _save_model(result: TrainingResult, place: Path) -> None:
-    """Whole or not at all; one that was there before is replaced."""
+    """Writes the model complete or not at all, in place of one from before."""
     part = place.with_name(f".part-{uuid4().hex}")
     try:
         write_model(result.model, result.candidates, part)
         if place.exists():
-            _remove(place)
+            remove(place)
         os.replace(part, place)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
 
 def config_text(study: Study | Training, place: Path, program: str = "run") -> str:
-    """The config with every default written out; it can be run as it stands."""
+    """The config as YAML with every default, below the command that runs it.
+
+    Args:
+        study: the config.
+        place: the folder that config.yaml will be in.
+        program: the subcommand that reads it, such as `run`.
+    """
     command = f"# .venv/bin/recsys {program} {(place / 'config.yaml').as_posix()}\n"
     content = study.model_dump(mode="json", exclude_none=True)
     return command + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)

@@ -1,1 +1,1 @@
-"""MLflow: where runs are recorded, and what of a result."""
+"""Recording results and models in MLflow."""

@@ -1,6 +1,6 @@
-"""Where MLflow keeps runs: a database in `mlruns/`, unless MLFLOW_TRACKING_URI names another store.
+"""The store of MLflow runs: a database in `mlruns/`, unless MLFLOW_TRACKING_URI names another.
 
-MLflow is imported inside the functions, since that takes seconds.
+MLflow is imported inside the functions, since the import takes seconds.
 """
 
 import logging
@@ -18,20 +18,23 @@ _LOCAL = Path("mlruns")
 
 
 def address() -> str:
-    """Where runs go: absolute, since MLflow keeps the databases it has opened by address."""
+    """The address of the store: absolute, since MLflow caches open databases by their address."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{_LOCAL.absolute()}/mlflow.db"
 
 
 def is_local() -> bool:
-    """Whether runs go to `mlruns/` here, and not where MLFLOW_TRACKING_URI says."""
+    """Whether the store is `mlruns/` in the working directory."""
     return not os.environ.get("MLFLOW_TRACKING_URI")
 
 
 def connect(experiment: str) -> "tuple[MlflowClient, str]":
-    """Opens the store, quietly, and finds or makes an experiment.
+    """Opens the store and finds or makes an experiment.
+
+    Args:
+        experiment: its name, such as `recsys`.
 
     Returns:
-        A client and the experiment's id.
+        A client, and the id of the experiment.
     """
     client = open_client()
     if not is_local():
@@ -41,7 +44,7 @@ def connect(experiment: str) -> "tuple[MlflowClient, str]":
 
 
 def open_client() -> "MlflowClient":
-    """Opens the store, quietly."""
+    """Opens the store, without the messages that MLflow prints."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -56,9 +59,9 @@ def open_client() -> "MlflowClient":
 
 @contextmanager
 def _alone_in(place: Path) -> Iterator[None]:
-    """One process at a time: two that make the same database spoil each other's migrations.
+    """Lets in one process at a time, since two that make the same database would break it.
 
-    Without effect on Windows.
+    It has no effect on Windows.
     """
     place.mkdir(exist_ok=True)
     try:
@@ -72,20 +75,20 @@ def _alone_in(place: Path) -> Iterator[None]:
 
 
 _KIND = {"mlflow.experimentKind": "custom_model_development"}
-"""Opens the experiment on its table of runs, not on the pages for language models."""
+"""Tag by which MLflow shows an experiment as a table of runs, not as that of language models."""
 
 
 def _experiment(client: "MlflowClient", name: str) -> str:
     from mlflow.exceptions import MlflowException
 
     place = (_LOCAL / "artifacts").absolute().as_uri() if is_local() else None
-    known = client.get_experiment_by_name(name)
-    if known is not None:
-        return str(known.experiment_id)
+    existing = client.get_experiment_by_name(name)
+    if existing is not None:
+        return str(existing.experiment_id)
     try:
         return client.create_experiment(name, place, tags=_KIND)
-    except MlflowException:  # another process was faster
-        known = client.get_experiment_by_name(name)
-        if known is None:
+    except MlflowException:  # another process may have made it meanwhile
+        existing = client.get_experiment_by_name(name)
+        if existing is None:
             raise
-        return str(known.experiment_id)
+        return str(existing.experiment_id)

@@ -1,4 +1,4 @@
-"""Trained recommenders in folders and as MLflow models: logged with a run, found again by it."""
+"""Trained recommenders as MLflow models: logged with a run, and found again by the run."""
 
 import tempfile
 from importlib.metadata import version
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from pipelines.storage.models import MODEL
 from pipelines.tracking import mlflow_store
 from recsys.core.errors import ModelError
 from recsys.recommenders import Model
@@ -15,27 +16,23 @@ from recsys.training.train import TrainingResult
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.models import ModelSignature
-from pipelines.storage.models import MODEL
 
 _SERVING = Path(__file__).with_name("serving.py")
-
-
 _NEEDED = ("implicit", "mlflow", "numba", "numpy", "pandas", "polars", "pydantic", "scipy")
-
-
 _EXAMPLE_K = 5
 
 
 def log_model(
     client: "MlflowClient", experiment_id: str, run_id: str, result: TrainingResult, folder: Path
 ) -> str:
-    """Makes a stored model an MLflow model of a run.
+    """Logs a stored model as an MLflow model of a run.
 
     Args:
-        client: of the store.
-        experiment_id, run_id: what it belongs to.
-        result: whose model it is.
-        folder: where `write_model` put it.
+        client: a client of the store.
+        experiment_id: the experiment of the run.
+        run_id: the run.
+        result: the training run of the model.
+        folder: the folder that `write_model` wrote.
 
     Returns:
         The id of the logged model; `models:/<id>` is its address.
@@ -82,11 +79,11 @@ def find_model(name: str, copies: Path) -> Path:
     """The stored model of a run.
 
     Args:
-        name: id of an MLflow run, or a folder that `pipelines.train` wrote.
-        copies: where a copy may be put of a model that is kept elsewhere.
+        name: the id of an MLflow run, or a folder that `recsys train` wrote.
+        copies: a folder for a copy of a model that is not on this disk.
 
     Raises:
-        ModelError: there is no such run or folder, or it has no model.
+        ModelError: if there is no such run or folder, or it has no model.
     """
     for folder in (Path(name), Path(name) / MODEL):
         if (folder / "model.json").is_file():
@@ -99,19 +96,19 @@ def find_model(name: str, copies: Path) -> Path:
         ids = [model.model_id for model in run.outputs.model_outputs] if run.outputs else []
         if not ids:
             raise ModelError(
-                f"run {name} at {mlflow_store.address()} has no model; name one of pipelines.train"
+                f"run {name} at {mlflow_store.address()} has no model; name a run of recsys train"
             )
         logged = client.get_logged_model(ids[-1])
         place = _downloaded(logged.artifact_location, copies)
     except MlflowException as error:
         raise ModelError(
-            f"{name}: no run of that id at {mlflow_store.address()}, and no folder of a training "
-            f"run either ({error.message})"
+            f"{name}: neither the id of a run at {mlflow_store.address()} nor the folder of a "
+            f"training run ({error.message})"
         ) from error
-    found = sorted(place.rglob("model.json"))
-    if not found:
-        raise ModelError(f"run {name}: its model is none of recsys: model.json is missing")
-    return found[0].parent
+    records = sorted(place.rglob("model.json"))
+    if not records:
+        raise ModelError(f"run {name}: its model is not one of recsys: model.json is missing")
+    return records[0].parent
 
 
 def _downloaded(location: str, copies: Path) -> Path:
@@ -125,7 +122,7 @@ def _downloaded(location: str, copies: Path) -> Path:
 
 
 def _signature(model: Model) -> "ModelSignature":
-    """user_id, k -> user_id, rank, item_id, score, source; ids as they stand in the log."""
+    """From user_id and k to user_id, rank, item_id, score, source; ids have the log's type."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 

@@ -1,23 +1,23 @@
-"""What is recorded of a study: its params and metrics by name, without MLflow.
+"""The params and metrics of a run by name, as MLflow gets them.
 
 Metrics of a recommender:
 
-    headline/posts_composition                          a handful to compare in a table
+    headline/posts_composition                  a few metrics to compare in a table
     drift/incumbent/posts/{influx, placebo, retrain, total, volume, composition, …}
     quality/newcomer/utility                    a level in the influx arm
     front/drift_total/{mean, ci_low, ci_high, less_none}   of a study with mitigations
-    recovery/language_format/{half, inside}     days from the reversal, if it came
+    recovery/language_format/{half, inside}     days from the reversal, if it was reached
     channels/language_format/supply/{shapley, shapley_ci_low, …, first_in, last_in}
     wins/utility/{control, placebo, retrain}/{wins, losses, ties, balance, balance_ci_low, …}
-    groups/activity/low_up_to_2/language_format/{total, composition, …}   of the primaries
+    groups/activity/low_up_to_2/language_format/{total, composition, …}   primary measures only
     exposure/{control, influx}/incumbent/{gini_posts, coverage, …}
-    life/influx/newcomer/click_rate             a day of the platform that it serves
-    removal/largest_difference                  exact removal beside a new fit (a log, ease)
+    life/influx/newcomer/click_rate             of the platform that the recommender serves
+    removal/largest_difference                  exact removal against retraining (a log, ease)
 
-Drift, quality and life are by day (`step`), the rest over all days; what is not a number is left
-out. In an open loop the
-house serves the platform, and its life is recorded of the study. So are, of a log, who was first
-seen when (`arrivals/first_seen`, the period as the step), the evidence for a wave of newcomers
+Drift, quality and life have a value for each day (`step`), the others one over all days. Values
+that are not finite numbers are left out. In an open loop the house policy serves the platform, so
+the parent run has the metrics of life. The parent run of a log has the arrivals of new users
+(`arrivals/first_seen`, with the period as step), the evidence for a wave of newcomers
 (`arrivals/p_value`) and the view by exposure (`exposed/topic/difference`, `exposed/topic/check/…`).
 """
 
@@ -66,7 +66,7 @@ _HEADLINE_LEVEL = {
     "ndcg": ("incumbent", "ndcg"),
     "recall": ("incumbent", "recall"),
 }
-"""Metric: cohort and measure of a mean in the influx arm."""
+"""Cohort and measure of each metric that is a mean in the influx arm."""
 _SERVED = (
     "a",
     "b",
@@ -81,7 +81,7 @@ _LONGEST_NAME = 250
 
 
 class Value(NamedTuple):
-    """A metric: its name, value and evaluation day."""
+    """The name, value and evaluation day of a metric."""
 
     name: str
     value: float | None
@@ -89,113 +89,115 @@ class Value(NamedTuple):
 
 
 def variants(result: StudyResult) -> list[tuple[str, str]]:
-    """Recommender and mitigation of each row of the comparison, in the order of the results."""
+    """The recommenders and mitigations of a study, in the order of the config."""
     rows = result.drift.select("recommender", "mitigation").unique(maintain_order=True)
     return list(rows.iter_rows())
 
 
 def study_params(study: Study | Training) -> dict[str, str]:
-    """The config as `world.influx.newcomers: 750`; long values are left to config.yaml."""
+    """The config as params such as `world.influx.newcomers: 750`, without long values."""
     return _as_params(study.model_dump(mode="json", exclude_none=True))
 
 
 def study_tags(result: StudyResult) -> dict[str, str]:
-    """What was found and is no number: of a log, the day on which newcomers began to arrive."""
+    """Results that are not numbers: for a log, the day on which newcomers began to arrive."""
     return {} if result.arrived is None else {"arrived": result.arrived.isoformat()}
 
 
 def study_values(result: StudyResult) -> list[Value]:
-    """Metrics of a study as a whole: life on the platform that the house serves, or of a log."""
+    """Metrics of the parent run: life on the platform of the house policy; arrivals in a log."""
     life = _life(result.life) if result.study.loop == "open" else ()
     return _finite((*life, *_arrivals(result), *_exposed(result.exposed)))
 
 
 def training_values(result: TrainingResult) -> list[Value]:
-    """Metrics of a training run: `test/<all, cohort or status>/<metric>_at_20`, and its seconds."""
+    """Metrics of a training run: `test/<all, cohort or status>/<metric>_at_20`, and times."""
     k = result.training.k
-    found = [
+    values = [
         Value(f"test/{row['group']}/{_plain(row['metric'])}_at_{k}", row["value"])
         for row in result.summary.iter_rows(named=True)
     ]
     users = result.summary.group_by("group", maintain_order=True).agg(pl.col("n_users").max())
-    found += [Value(f"test/{group}/users", n) for group, n in users.iter_rows()]
+    values += [Value(f"test/{group}/users", n) for group, n in users.iter_rows()]
     timings = result.timings.row(0, named=True)
-    found += [Value(f"time/{name}", timings[name]) for name in ("fit_s", "serve_s", "users_per_s")]
-    return _finite(found)
+    values += [Value(f"time/{name}", timings[name]) for name in ("fit_s", "serve_s", "users_per_s")]
+    return _finite(values)
 
 
 def trial_values(figures: Mapping[str, float], k: int) -> list[Value]:
     """Metrics of a trial of a search: `validation/all/<metric>_at_20` and `time/fit_s`."""
-    found = []
+    values = []
     for name, value in figures.items():
         metric = f"time/{name}" if name.endswith("_s") else f"validation/all/{_plain(name)}_at_{k}"
-        found.append(Value(metric, value))
-    return _finite(found)
+        values.append(Value(metric, value))
+    return _finite(values)
 
 
 def options_params(options: Mapping[str, Any]) -> dict[str, str]:
-    """A recommender's options."""
+    """The options of a recommender as params."""
     return _as_params(options)
 
 
 def child_params(spec: RecommenderSpec, chain: Chain) -> dict[str, str]:
-    """A recommender's kind and options, and the mitigation with its own: `anchor.mu`."""
-    own = {"recommender": spec.name, "kind": spec.kind, "mitigation": chain.name}
+    """Kind and options of a recommender, and those of its mitigations, such as `anchor.mu`."""
+    names = {"recommender": spec.name, "kind": spec.kind, "mitigation": chain.name}
     parts = {part.name: {"kind": part.kind, **part.options} for part in chain.parts}
-    return _as_params({**own, **spec.options, **parts})
+    return _as_params({**names, **spec.options, **parts})
 
 
 def child_values(result: StudyResult, recommender: str, mitigation: str) -> list[Value]:
     """All metrics of a recommender under a mitigation."""
     chosen = (pl.col("recommender") == recommender) & (pl.col("mitigation") == mitigation)
     drift, summary = result.drift.filter(chosen), result.summary.filter(chosen)
-    found = (*_headline(drift, summary), *_drift(drift), *_quality(summary))
-    closed = result.study.loop == "closed"
-    life = result.life.filter(chosen, closed)
-    split = (
+    is_closed = result.study.loop == "closed"
+    values = (
+        *_headline(drift, summary),
+        *_drift(drift),
+        *_quality(summary),
         *_front(result, chosen),
         *_recovery(result, chosen),
         *_channels(result, chosen),
         *_wins(result, chosen),
         *_groups(result, chosen),
         *_exposure(result, chosen),
+        *_removals(result.removals.filter(pl.col("recommender") == recommender)),
+        *_life(result.life.filter(chosen, is_closed)),
     )
-    removals = _removals(result.removals.filter(pl.col("recommender") == recommender))
-    return _finite((*found, *split, *removals, *_life(life)))
+    return _finite(values)
 
 
 def verdict_values(verdicts: pl.DataFrame) -> list[Value]:
     """Metrics of a validation: `check_1/Gini_of_clicks/house` and its `_ci_low`, `_ci_high`.
 
-    And `verdicts/holds`, `verdicts/fails`, `verdicts/unclear`: how many figures do.
+    `verdicts/holds`, `verdicts/fails` and `verdicts/unclear` count the figures with each verdict.
     """
-    found = [
+    values = [
         Value(f"verdicts/{verdict}", (verdicts["verdict"] == verdict).sum())
         for verdict in ("holds", "fails", "unclear")
     ]
     for row in verdicts.iter_rows(named=True):
         name = f"check_{row['check']}/{_plain(row['quantity'])}/{_plain(row['served_by'])}"
-        found += [
+        values += [
             Value(f"{name}{edge}", row[column])
             for edge, column in (("", "mean"), ("_ci_low", "ci_low"), ("_ci_high", "ci_high"))
         ]
-    return _finite(found)
+    return _finite(values)
 
 
 def served_params(config: Mapping[str, Any]) -> dict[str, str]:
-    """Files and arguments of a comparison of served feeds."""
+    """Files and arguments of a comparison of served feeds, as params."""
     return _as_params(config)
 
 
 def served_values(result: FeedComparison) -> list[Value]:
     """Metrics of served feeds: `headline/…`, and `drift/<cohort>/<measure>/{drift, floor, excess}`.
 
-    A level also has `a` and `b`. The step is the place of the day among those compared, 1 being
-    the first; the mean over days is in the headline, of `all` where there are several cohorts.
+    A level also has `a` and `b`. The step is the number of the day among those compared, 1 for the
+    first. The headline holds means over days, of the cohort `all` if there are several cohorts.
     """
     whole = result.drift.filter(pl.col("day").is_null())
     cohort = whole["cohort"][-1]
-    found = [
+    values = [
         Value(f"headline/{_plain(row['measure'])}_{part}", row[part])
         for row in whole.filter(cohort=cohort).iter_rows(named=True)
         for part in ("drift", "floor", "excess")
@@ -206,24 +208,24 @@ def served_values(result: FeedComparison) -> list[Value]:
     ).iter_rows(named=True):
         step = days.index(row["day"]) + 1 if days else 0
         name = f"drift/{_plain(row['cohort'])}/{_plain(row['measure'])}"
-        found += [Value(f"{name}/{part}", row[part], step) for part in _SERVED]
-    return _finite(found)
+        values += [Value(f"{name}/{part}", row[part], step) for part in _SERVED]
+    return _finite(values)
 
 
 def seed_values(rows: pl.DataFrame) -> list[Value]:
-    """Means over a recommender's rows of one seed: `mean/influx/incumbent/posts`."""
+    """Means over the rows of a recommender and a seed: `mean/influx/incumbent/posts`."""
     measures = [name for name in rows.columns if name not in KEYS]
     whole, daily = pl.col("day").is_null(), pl.col("day").is_not_null()
     means = rows.group_by("arm", "cohort", maintain_order=True).agg(
         pl.coalesce(pl.col(name).filter(whole).mean(), pl.col(name).filter(daily).mean())
         for name in measures
     )
-    found = (
+    values = (
         Value(f"mean/{row['arm']}/{row['cohort']}/{_plain(measure)}", row[measure])
         for row in means.iter_rows(named=True)
         for measure in measures
     )
-    return _finite(found)
+    return _finite(values)
 
 
 def _arrivals(result: StudyResult) -> Iterator[Value]:
@@ -260,7 +262,7 @@ def _headline(drift: pl.DataFrame, summary: pl.DataFrame) -> Iterator[Value]:
 
 
 def _drift(drift: pl.DataFrame) -> Iterator[Value]:
-    """By day; a log has one day only, the headline's."""
+    """Drift by day; a log has one day only, that of the headline."""
     by_day = drift.filter(pl.col("day").is_not_null())
     for row in (drift if by_day.is_empty() else by_day).iter_rows(named=True):
         for column in _DRIFT:
@@ -269,7 +271,7 @@ def _drift(drift: pl.DataFrame) -> Iterator[Value]:
 
 
 def _front(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:
-    """Of a study with mitigations: what each quantity is, and is less without any."""
+    """Each quantity of the front, and its difference to the row without a mitigation."""
     if result.front.is_empty():
         return
     for row in result.front.filter(chosen).iter_rows(named=True):
@@ -286,7 +288,7 @@ def _recovery(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:
 
 
 def _channels(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:
-    """Of a study that splits them: each channel's part over all days, and of the total."""
+    """Parts of each channel over all days, with intervals of Shapley values and totals."""
     if result.channels.is_empty():
         return
     for row in result.channels.filter(chosen, pl.col("day").is_null()).iter_rows(named=True):
@@ -298,7 +300,7 @@ def _channels(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:
 
 
 def _wins(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:
-    """Over all days: how many users gain, lose, or neither."""
+    """Shares of users who gain, who lose, and who do neither, over all days."""
     columns = ("wins", "losses", "ties", "balance", "balance_ci_low", "balance_ci_high")
     for row in result.wins.filter(chosen, pl.col("day").is_null()).iter_rows(named=True):
         for column in columns:
@@ -307,7 +309,7 @@ def _wins(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:
 
 
 def _groups(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:
-    """The primaries of each group that `evaluation.groups` asks for."""
+    """The primary measures of each group of `evaluation.groups`."""
     source = result.study.source
     names = PRIMARY if isinstance(source, World) else primaries_of_log(source.attributes)
     primary = pl.col("measure").is_in(names)
@@ -318,14 +320,14 @@ def _groups(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:
 
 
 def _exposure(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:
-    """Over all days: how attention falls, without and with the newcomers."""
+    """How attention is spread over all days, without and with the newcomers."""
     arms = pl.col("arm").is_in(["control", "full", "influx"])
     for row in result.exposure.filter(chosen, arms, pl.col("day").is_null()).iter_rows(named=True):
         yield Value(f"exposure/{row['arm']}/{row['cohort']}/{row['measure']}", row["mean"])
 
 
 def _quality(summary: pl.DataFrame) -> Iterator[Value]:
-    """Levels: what the control arm, which drifts from nothing, has a value of too."""
+    """Levels: measures that the control arm has too, unlike drift."""
     levels = summary.filter(pl.col("arm").is_in(["control", "full"]))["measure"].unique()
     chosen = summary.filter(pl.col("measure").is_in(levels.implode()), _with_newcomers(summary))
     by_day = chosen.filter(pl.col("day").is_not_null())
@@ -335,7 +337,7 @@ def _quality(summary: pl.DataFrame) -> Iterator[Value]:
 
 
 def _life(life: pl.DataFrame) -> Iterator[Value]:
-    """Means over seeds by day, without the days on which nobody of a cohort is there."""
+    """Means over seeds by day, without days on which nobody of the cohort is there."""
     columns = [name for name in LIFE if name not in ("day", "cohort")]
     for row in over_seeds(life.filter(pl.col("there") > 0)).iter_rows(named=True):
         for column in columns:
@@ -343,7 +345,7 @@ def _life(life: pl.DataFrame) -> Iterator[Value]:
 
 
 def _with_newcomers(summary: pl.DataFrame) -> pl.Expr:
-    """The arm in which the newcomers are there: a log's is the full one."""
+    """The arm with the newcomers: `full` for a log, else `influx`."""
     return pl.col("arm") == ("full" if "full" in summary["arm"].to_list() else "influx")
 
 
@@ -374,5 +376,5 @@ def _text(value: Any) -> str:
 
 
 def _plain(name: str) -> str:
-    """A name that MLflow takes everywhere: letters, digits, `_`, `-` and `.`."""
+    """A name with only the characters that MLflow takes: letters, digits, `_`, `-` and `.`."""
     return re.sub(r"[^\w.\-]+", "_", name)

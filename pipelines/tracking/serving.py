@@ -1,7 +1,8 @@
 """The model that MLflow serves: user ids and k in, feeds out.
 
-MLflow copies this file beside a stored model and runs it to load that ("models from code"); it
-needs nothing but recsys. What it reads is data: see `recsys.recommenders.store`.
+MLflow copies this file beside a stored model and runs the copy to load the model ("models from
+code"). The file needs nothing but recsys. A stored model holds data and no code: see
+`recsys.recommenders.store`.
 """
 
 from pathlib import Path
@@ -20,10 +21,10 @@ DEFAULT_K = 20
 
 
 class FeedModel(PythonModel):
-    """Feeds of a trained recommender; somebody unknown gets the trending list."""
+    """Gives feeds of a trained recommender; an unknown user gets the trending list."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Reads the stored model, and what may be served."""
+        """Reads the stored model and the items that may be served."""
         folder = Path(context.artifacts["model"])
         self._model = recsys.load_model(folder)
         self._candidates = np.load(folder / "candidates.npy", allow_pickle=False)
@@ -34,12 +35,12 @@ class FeedModel(PythonModel):
         model_input: pd.DataFrame,
         params: dict[str, Any] | None = None,
     ) -> pd.DataFrame:
-        """A row a slot: user_id · rank (1 = top) · item_id · score · source.
+        """Feeds, with a row for each slot: user_id · rank (1 = top) · item_id · score · source.
 
         Args:
-            context: MLflow's; not used.
-            model_input: a frame with user_id and, if not 20, k; a row a feed, in this order.
-            params: MLflow's; not used.
+            context: given by MLflow; not used.
+            model_input: a frame with a row for each feed: user_id and, optionally, k (default 20).
+            params: given by MLflow; not used.
         """
         asks = pl.DataFrame({"user_id": pl.Series(model_input["user_id"].to_list())})
         depth = model_input.get("k", pd.Series([None] * len(model_input)))
@@ -53,11 +54,13 @@ class FeedModel(PythonModel):
             )
         feeds = [self._feeds(group, k) for (k,), group in asks.group_by("k")]
         if not feeds:
-            raise MlflowException.invalid_parameter_value("nobody is asked for; give user_id")
+            raise MlflowException.invalid_parameter_value(
+                "no feed is asked for; give at least one user_id"
+            )
         return pl.concat(feeds).sort("ask", "rank").drop("ask").to_pandas()
 
     def _feeds(self, asks: pl.DataFrame, k: int) -> pl.DataFrame:
-        """Feeds of one depth."""
+        """Feeds with k slots each."""
         try:
             users = asks["user_id"].unique(maintain_order=True)
             served = self._model.recommend(users, k, self._candidates)

@@ -1,7 +1,7 @@
-"""A study as MLflow runs: a parent, below it a run a recommender, below these a run a seed.
+"""A study as MLflow runs: a parent run, below it one for each recommender and one for each seed.
 
-`import mlflow` and the first look at a database take seconds, so `tracked` does both in a thread
-of its own while the cells run. What a run holds is then sent in one batch.
+Importing mlflow and opening a database take seconds, so `tracked` does both in a thread of its own
+while the cells run. The metrics and params of a run are then sent in one batch.
 """
 
 import json
@@ -28,26 +28,26 @@ if TYPE_CHECKING:
 
 
 PAGES = ("report.html", "front.html", "channels.html")
-"""Artifacts of a study beside its config and tables, where they are there."""
+"""Pages of a study, which become artifacts beside its config and tables if they exist."""
 _PROGRAMS = {
-    "evaluation": "pipelines.evaluate",
-    "study": "pipelines.run",
-    "training": "pipelines.train",
-    "tuning": "pipelines.tune",
-    "validation": "pipelines.validate",
-    "proof": "pipelines.prove",
+    "evaluation": "recsys evaluate",
+    "study": "recsys run",
+    "training": "recsys train",
+    "tuning": "recsys tune",
+    "validation": "recsys validate",
+    "proof": "recsys prove",
 }
-"""What starts a run of each role."""
+"""The command that makes runs of a role."""
 _MOST_METRICS = 1000
 _MOST_PARAMS = 100
 
 
 class TrackingError(Exception):
-    """MLflow cannot be reached or written to; the study's files do not need it."""
+    """MLflow cannot be reached or written to. The files of the study are complete without it."""
 
 
 class Recorded(NamedTuple):
-    """Where a study went: the store, and the ids of its experiment, parent run and model."""
+    """The place of results in MLflow: the store, and the ids of experiment, run and model."""
 
     uri: str
     is_local: bool
@@ -57,13 +57,13 @@ class Recorded(NamedTuple):
 
 
 class Subject(NamedTuple):
-    """What a run is about, where that is no study.
+    """The subject of a run that is not about a study.
 
     Attributes:
-        name: of the run.
-        role: tag of the run: a key of `_PROGRAMS`.
-        experiment: where it belongs.
-        digest: of the data.
+        name: name of the run, such as `feeds`.
+        role: role of the run: a key of `_PROGRAMS`.
+        experiment: the experiment of the run.
+        digest: hash of the data.
         source: a file that stands for the data.
     """
 
@@ -84,11 +84,12 @@ class _Store(NamedTuple):
 
 @contextmanager
 def tracked(study: Study | Training, role: str = "study") -> Iterator["Tracker | None"]:
-    """Opens the parent run in the background; it ends FAILED or KILLED if the block does.
+    """Opens the parent run in the background; the run ends FAILED or KILLED if the block does.
 
     Args:
-        study: where `tracking.enabled` is off, the block gets None and MLflow is never imported.
-        role: tag of the run: a key of `_PROGRAMS`.
+        study: the study. If its `tracking.enabled` is false, the block gets None and MLflow is not
+            imported.
+        role: role of the run: a key of `_PROGRAMS`.
     """
     tags = {"world_digest": world_digest(study)[:32], "study": study.name}
     if isinstance(study, Training):
@@ -101,11 +102,11 @@ def tracked(study: Study | Training, role: str = "study") -> Iterator["Tracker |
 
 @contextmanager
 def tracked_as(subject: Subject, *, enabled: bool = True) -> Iterator["Tracker | None"]:
-    """As `tracked`, for what is no study.
+    """As `tracked`, for a run that is not about a study.
 
     Args:
-        subject: what the run is about.
-        enabled: if not, the block gets None and MLflow is never imported.
+        subject: the subject of the run.
+        enabled: if false, the block gets None and MLflow is not imported.
     """
     tags = {"world_digest": subject.digest[:32], "study": subject.name}
     with _tracked(subject.name, subject.role, subject.experiment, tags, enabled) as tracker:
@@ -129,7 +130,7 @@ def _tracked(
 
 
 class Tracker:
-    """Records one study; `tracked` makes it."""
+    """Records one study or other subject; `tracked` and `tracked_as` make it."""
 
     def __init__(self, store: "Future[_Store]") -> None:
         self._store = store
@@ -139,10 +140,10 @@ class Tracker:
 
         Args:
             result: the finished study.
-            folder: where its files are; some of them become artifacts.
+            folder: the folder of its files, some of which become artifacts.
 
         Raises:
-            TrackingError: whatever went wrong with MLflow.
+            TrackingError: if anything goes wrong with MLflow.
         """
         with self._taken() as store:
             _record_parent(store, result, folder)
@@ -154,12 +155,12 @@ class Tracker:
         """Writes the run of a validation or a proof and ends it.
 
         Args:
-            study: what was validated, or gave the world of a proof.
-            verdicts: as `recsys.checks.validation.run.judge` gives them.
-            folder: where its files are; all become artifacts.
+            study: the study whose world was validated, or was the world of a proof.
+            verdicts: the result of `judge`.
+            folder: the folder of its files, which all become artifacts.
 
         Raises:
-            TrackingError: whatever went wrong with MLflow.
+            TrackingError: if anything goes wrong with MLflow.
         """
         with self._taken() as store:
             values, params = records.verdict_values(verdicts), records.study_params(study)
@@ -173,10 +174,10 @@ class Tracker:
 
         Args:
             result: the finished training run.
-            folder: where its files are; those beside the model become artifacts.
+            folder: the folder of its files. The files beside the model become artifacts.
 
         Raises:
-            TrackingError: whatever went wrong with MLflow.
+            TrackingError: if anything goes wrong with MLflow.
         """
         with self._taken() as store:
             _log_dataset(store, result.training, store.run_id, "training")
@@ -193,15 +194,15 @@ class Tracker:
         return _recorded(store)._replace(model_id=model_id)
 
     def record_tuning(self, training: Training, trials: pl.DataFrame, folder: Path) -> Recorded:
-        """Writes a search, below it a run a trial, and ends them.
+        """Writes the run of a search, and below it a run for each trial, and ends them.
 
         Args:
-            training: what was tuned.
-            trials: as `pipelines.tuning.Search.trials` gives them.
-            folder: where its files are; trials.csv and best.yaml become artifacts.
+            training: the training config that was tuned.
+            trials: the trials, as in `pipelines.tuning.Search.trials`.
+            folder: the folder of its files. trials.csv and best.yaml become artifacts.
 
         Raises:
-            TrackingError: whatever went wrong with MLflow.
+            TrackingError: if anything goes wrong with MLflow.
         """
         assert training.tune is not None
         options, name = list(training.tune.space), training.recommender.name
@@ -216,9 +217,9 @@ class Tracker:
                     _log(store, run_id, values, params)
             best = trials.sort(training.tune.metric, descending=True, maintain_order=True)
             value = records.Value("best/value", best[training.tune.metric][0])
-            own = records.study_params(training)
+            params = records.study_params(training)
             chosen = {f"best.{option}": best[option][0] for option in options}
-            _log(store, store.run_id, [value], {**own, **records.options_params(chosen)})
+            _log(store, store.run_id, [value], {**params, **records.options_params(chosen)})
             for file in ("trials.csv", "best.yaml"):
                 store.client.log_artifact(store.run_id, str(folder / file))
         return _recorded(store)
@@ -229,12 +230,12 @@ class Tracker:
         """Writes the run of a comparison of served feeds and ends it.
 
         Args:
-            result: what `recsys.compare_feeds` gave.
-            config: files and arguments.
-            folder: where its files are; all become artifacts.
+            result: the result of `recsys.compare_feeds`.
+            config: its files and arguments, by name.
+            folder: the folder of its files, which all become artifacts.
 
         Raises:
-            TrackingError: whatever went wrong with MLflow.
+            TrackingError: if anything goes wrong with MLflow.
         """
         with self._taken() as store:
             _log_input(
@@ -254,7 +255,7 @@ class Tracker:
 
     @contextmanager
     def _taken(self) -> Iterator[_Store]:
-        """The store; its run ends with the block, and what goes wrong is said as one error."""
+        """The store. Its run ends with the block, and any error becomes a `TrackingError`."""
         try:
             store = self._store.result()
             with _ending(store.client, store.run_id):
@@ -265,7 +266,7 @@ class Tracker:
             ) from error
 
     def fail(self, error: BaseException) -> None:
-        """Ends the parent run of a study that did not finish; MLflow's own troubles are moot."""
+        """Ends the parent run of a study that did not finish, and ignores errors of MLflow."""
         status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
         with suppress(Exception):
             store = self._store.result()
@@ -279,11 +280,11 @@ def _recorded(store: _Store) -> Recorded:
     return Recorded(store.uri, mlflow_store.is_local(), store.experiment_id, store.run_id)
 
 
-def _open(name: str, role: str, experiment: str, own: dict[str, str], started: int) -> _Store:
-    """Imports MLflow, finds or makes the experiment, starts the parent run."""
+def _open(name: str, role: str, experiment: str, more_tags: dict[str, str], started: int) -> _Store:
+    """Imports MLflow, finds or makes the experiment, and starts the parent run."""
     uri = mlflow_store.address()
     client, experiment_id = mlflow_store.connect(experiment)
-    tags = {**git_tags(), **version_tags(), **own, "mlflow.source.name": _PROGRAMS[role]}
+    tags = {**git_tags(), **version_tags(), **more_tags, "mlflow.source.name": _PROGRAMS[role]}
     run = client.create_run(experiment_id, started, tags={**tags, "role": role}, run_name=name)
     return _Store(client, uri, experiment_id, run.info.run_id, tags)
 
@@ -301,7 +302,7 @@ def _record_parent(store: _Store, result: StudyResult, folder: Path) -> None:
 
 
 def artifacts_of(result: StudyResult) -> list[str]:
-    """The files of a study's tables that become artifacts: of each the one that is easiest to read.
+    """The files of a study's tables that become artifacts: .csv if there is one, else .parquet.
 
     Args:
         result: the finished study.
@@ -344,7 +345,7 @@ def _run(store: _Store, name: str, role: str, parent: str) -> Iterator[str]:
 
 @contextmanager
 def _ending(client: "MlflowClient", run_id: str) -> Iterator[None]:
-    """Ends a run with its block: FINISHED, or FAILED if that raises."""
+    """Ends a run with its block: FINISHED, or FAILED if the block raises."""
     try:
         yield
     except BaseException:
@@ -360,7 +361,7 @@ def _log(
     params: Mapping[str, str] | None = None,
     model_id: str | None = None,
 ) -> None:
-    """One call, unless there is more than MLflow takes at a time; metrics may be of a model too."""
+    """Logs metrics and params, in as few calls as MLflow allows; metrics may be of a model too."""
     from mlflow.entities import Metric, Param
 
     now = _now()
@@ -378,7 +379,7 @@ def _log(
 def _log_dataset(
     store: _Store, study: Study | Training, run_id: str, purpose: str = "evaluation"
 ) -> None:
-    """Which world or log a run met, by a digest of our own; the data itself stays where it is."""
+    """Logs the world or log of a run by our own digest; the data stay where they are."""
     source: dict[str, Any]
     if isinstance(study.source, World):
         word, kind, source = "world", "code", {"tags": {"mlflow.source.name": "recsys.simulate"}}

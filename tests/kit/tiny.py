@@ -30,9 +30,7 @@ def with_days(result: StudyResult, days: tuple[int, ...]) -> StudyResult:
         dated = [first.with_columns(day=pl.lit(day, pl.Int32)) for day in days]
         return pl.concat([frame.filter(pl.col("day").is_null()), *dated])
 
-    return dataclasses.replace(
-        result,
-        study=result.study.model_copy(update={"evaluation": evaluation}),
-        drift=repeated(result.drift),
-        quantiles=repeated(result.quantiles),
+    study = result.study.model_copy(update={"evaluation": evaluation})
+    return dataclasses.replace(result, study=study).with_tables(
+        drift=repeated(result.drift), quantiles=repeated(result.quantiles)
     )

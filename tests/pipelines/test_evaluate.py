@@ -51,7 +51,7 @@ def test_report_files_and_run(place: Path, capsys: pytest.CaptureFixture[str]) -
     assert main([*WORDS, *more, "--groups", "age", "--name", "swap", "--k", "5"]) == 0
     printed = capsys.readouterr().out
     assert "swap: how far are B's feeds from A's?" in printed
-    assert "Floor: the reference's drift from A." in printed
+    assert "Floor (what changes anyway): the reference's drift from A." in printed
     assert "age low: up to 19" in printed
     assert "cohort newcomer" in printed
     assert max(map(len, printed.splitlines())) <= 100 or "MLflow" in printed
@@ -79,7 +79,7 @@ def test_report_files_and_run(place: Path, capsys: pytest.CaptureFixture[str]) -
     (run,) = client.search_runs([client.get_experiment_by_name("recsys").experiment_id])
     assert (run.info.status, run.info.run_name) == ("FINISHED", "swap")
     assert run.data.tags["role"] == "evaluation"
-    assert run.data.tags["mlflow.source.name"] == "pipelines.evaluate"
+    assert run.data.tags["mlflow.source.name"] == "recsys evaluate"
     assert run.data.params["b"] == "b.csv"
     assert run.data.params["attributes.format"] == "kind"
     assert run.data.metrics["headline/slots_changed_excess"] == pytest.approx(row["excess"])
@@ -123,7 +123,7 @@ def test_the_command_in_the_config_makes_it_again(place: Path) -> None:
         (["--a", "a.parquet", "--b", "none.parquet"], "--b: no file at"),
         ([*WORDS, "--columns", "user_id"], "--columns: 'user_id' is not of the form ours=theirs"),
         ([*WORDS, "--attributes", "=x"], "--attributes: '=x' is not of the form"),
-        ([*WORDS, "--name", "../up"], "--name: '../up' names no folder"),
+        ([*WORDS, "--name", "../up"], "--name: '../up' cannot be the name of a folder"),
         ([*WORDS, "--groups", "age"], "groups: users have no 'age'"),
         (["--a", "a.parquet", "--b", "i.csv"], "b: no column 'user_id', 'rank'"),
     ],

@@ -42,7 +42,7 @@ def test_claims_are_printed_written_drawn_and_logged(config, tmp_path, capsys):
     names = {path.name for path in folder.iterdir()}
     tables = {"verdicts", "cells", "agreement", "offline", "doses"}
     assert names >= {f"{name}.csv" for name in tables} | {"config.yaml"}
-    plots = {"offline-cells.svg", "offline-sizes.svg", "offline-who.svg"}
+    plots = {"offline-cells.svg", "offline-sizes.svg", "offline-composition.svg"}
     assert names >= plots
     assert all((folder / name).read_text(encoding="utf-8").startswith("<svg") for name in plots)
     verdicts = pl.read_csv(folder / "verdicts.csv")
@@ -51,7 +51,7 @@ def test_claims_are_printed_written_drawn_and_logged(config, tmp_path, capsys):
     (run,) = client.search_runs([client.get_experiment_by_name("recsys").experiment_id])
     assert run.info.status == "FINISHED"
     assert run.data.tags["role"] == "proof"
-    assert run.data.tags["mlflow.source.name"] == "pipelines.prove"
+    assert run.data.tags["mlflow.source.name"] == "recsys prove"
     assert run.data.metrics["verdicts/holds"] == (verdicts["verdict"] == "holds").sum()
 
     parts = sorted((tmp_path / "data/proofs/parts").iterdir())

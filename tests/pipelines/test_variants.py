@@ -154,7 +154,7 @@ def test_one_chosen_variant_is_a_study(
     shutil.copytree(compared, place)
     monkeypatch.chdir(place)
     assert main(["both.yaml", QUIET, "variants=busy"]) == 0
-    assert capsys.readouterr().out.startswith("both-busy: 40 newcomers join 150 incumbents\n")
+    assert capsys.readouterr().out.startswith("both-busy: 40 newcomers join 150 long-time users\n")
     assert _bytes(place) == _bytes(compared)
 
 
@@ -183,8 +183,11 @@ def test_comparison_has_a_row_a_recommender_and_variant(results: list[StudyResul
     starts = [line.split()[0] for line in lines if line.strip()]
     for name, times in {"trending": 2, "als": 2, "calm": 4, "busy": 4}.items():
         assert starts.count(name) == times
-    assert "40 newcomers join 150 incumbents" in lines
-    assert "Measured: the first 5 slots of 40 incumbents' feeds, days 1, 2" in _printed(results)
+    assert "40 newcomers join 150 long-time users" in lines
+    assert (
+        "Measured on days 1, 2 (0: first arrivals): the first 5 slots of 40 long-time users'"
+        in _printed(results)
+    )
     assert _printed(results).count("Note: 2 seeds") == 1
 
 
@@ -192,7 +195,7 @@ def test_what_variants_do_not_share_is_told_of_each(results: list[StudyResult]) 
     calm, busy = results
     study = busy.study.model_copy(update={"seeds": 8, "recommenders": busy.study.recommenders[:1]})
     drift = busy.drift.filter(pl.col("recommender") == "trending")
-    new = dataclasses.replace(busy, study=study, posts=("New.",)).with_tables(drift=drift)
+    new = dataclasses.replace(busy, study=study, notes=("New.",)).with_tables(drift=drift)
     text = _printed([calm, new])
     assert "over 2 seeds" not in text
     assert "Note: calm: 2 seeds" in text
@@ -206,7 +209,7 @@ def test_logs_compare_by_their_placebos(log_result: StudyResult) -> None:
     study = log_result.study.model_copy(update=names)
     other = study.model_copy(update={"name": "tiny-other"})
     text = _printed([dataclasses.replace(log_result, study=s) for s in (study, other)])
-    assert "90 % of these" in text
+    assert "90 % of placebos" in text
     starts = [line.split()[0] for line in text.splitlines() if line.strip()]
     assert starts.count("log") == starts.count("other") == 2
 

@@ -66,8 +66,8 @@ def printed(
 def test_a_study_with_mitigations(place: Path, printed: str) -> None:
     for name in NAMES:
         assert f"\n{name}" in printed
-    assert "How stable are the incumbents' feeds under each mitigation?" in printed
-    assert "Which can be left out?" in printed
+    assert "How stable are long-time users' feeds under each mitigation?" in printed
+    assert "Which mitigations can be left out?" in printed
     folder = next((place / "data/studies").iterdir())
     front = pl.read_csv(folder / "front.csv")
     assert front["mitigation"].unique(maintain_order=True).to_list() == [

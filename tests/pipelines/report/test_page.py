@@ -78,10 +78,10 @@ def test_bands_are_shaded_where_there_is_a_course(
     )
     # slots and mix of two recommenders: an area each, with two edges of five days
     assert sum(area.count("L") >= 9 for area in areas) == 4
-    assert "composition of all these days lies within its band at once" in text
+    assert "the band holds the true composition of all days at once" in text
 
 
 def test_a_log_has_a_page(log_result: StudyResult, tmp_path: Path) -> None:
     text = _page(log_result, tmp_path)
     assert "no evidence that newcomers did it" in text or "evidence that newcomers" in text
-    assert "How many are served better with the newcomers?" in text
+    assert "How many users gain from the newcomers, how many lose?" in text

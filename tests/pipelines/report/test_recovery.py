@@ -1,4 +1,4 @@
-"""What the page says of recovery and of what a study could have seen."""
+"""What the page says of recovery and of the smallest effect that a study can detect."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -16,15 +16,15 @@ def _study(**columns: Any) -> Any:
 def test_power_is_an_estimate_and_few_seeds_do_not_plan() -> None:
     (line,) = power_lines(_study())
     assert line == (
-        "Estimated: a who of 5.8 to 19.4 points of posts would be seen in 4 of 5 such studies; "
-        "run 8 seeds to learn how many 1 point takes."
+        "Smallest composition that 3 seeds detect in 4 of 5 studies, as estimated: "
+        "5.8 to 19.4 points of posts. Use seeds=8 or more for smaller ones."
     )
     (line,) = power_lines(_study(detectable=[0.666, 3.3]))
-    assert "a who of 66.6 to more than 100 points" in line  # drift ends at 100
+    assert "66.6 to more than 100 points" in line  # drift ends at 100
     (line,) = power_lines(_study(n_seeds=8, seeds_needed=31.0))
-    assert line.endswith("such studies; 1 point takes 31 seeds.")
+    assert line.endswith("To detect 1 point takes 31 seeds.")
     (line,) = power_lines(_study(n_seeds=8))
-    assert line.endswith("1 point takes more than 200 seeds.")
+    assert line.endswith("To detect 1 point takes more than 200 seeds.")
     assert list(power_lines(SimpleNamespace(power=pl.DataFrame()))) == []  # type: ignore[arg-type]
 
 

@@ -53,7 +53,7 @@ def test_world_fits_one_screen(world_result: StudyResult) -> None:
 def test_how_many_gain_and_lose(world_result: StudyResult) -> None:
     """Against the retrain arm, if there is one: the same training seed."""
     lines = _printed(world_result).splitlines()
-    start = lines.index("How many users gain, how many lose?  (% of incumbents)")
+    start = lines.index("How many users gain, how many lose?  (% of long-time users)")
     shown = {line.split()[0]: line.split()[1:4] for line in lines[start + 2 : start + 4]}
     whole = world_result.wins.filter(pl.col("day").is_null(), measure="utility")
     for recommender, against in (("trending", "control"), ("als", "retrain")):
@@ -64,9 +64,9 @@ def test_how_many_gain_and_lose(world_result: StudyResult) -> None:
     assert als.filter(against="retrain")["wins"][0] != als.filter(against="control")["wins"][0]
 
 
-def test_how_attention_falls(world_result: StudyResult) -> None:
+def test_how_attention_is_spread(world_result: StudyResult) -> None:
     lines = _printed(world_result).splitlines()
-    (title,) = (line for line in lines if line.startswith("How does incumbents' attention fall?"))
+    (title,) = (line for line in lines if line.startswith("How is long-time users' attention"))
     row = next(line for line in lines[lines.index(title) :] if line.startswith("als"))
     whole = world_result.exposure.filter(
         pl.col("day").is_null(), recommender="als", measure="gini_posts", cohort="incumbent"
@@ -83,14 +83,14 @@ def test_how_attention_falls(world_result: StudyResult) -> None:
     assert row.split()[-1] == f"{100 * share:.1f}"
 
 
-def test_whom_it_strikes_if_asked(world_result: StudyResult, finished: Path) -> None:
-    assert "Whom does it strike?" not in _printed(world_result)
+def test_whose_feeds_change_most_if_asked(world_result: StudyResult, finished: Path) -> None:
+    assert "Whose feeds change most?" not in _printed(world_result)
     study = recsys.load_study(
         finished / "tiny.yaml", ["evaluation.groups=[posts,main_topic,activity]"]
     )
     result = recsys.run(study, store=CellStore(study, finished / "data/cells"))
     lines = _printed(result).splitlines()
-    start = next(i for i, line in enumerate(lines) if line.startswith("Whom does it strike?"))
+    start = next(i for i, line in enumerate(lines) if line.startswith("Whose feeds change most?"))
     table = lines[start : lines.index("", start)]
     assert len(table) <= 28
     assert table[-1] == "The rest is in report.html and groups.csv."
@@ -104,7 +104,9 @@ def test_whom_it_strikes_if_asked(world_result: StudyResult, finished: Path) -> 
         str(row["n_users"]),
         f"{100 * row['total']:.1f}",
     ]
-    whole = next(s for s in world_sections(Headline(result), whole=True) if "strike" in s.title)
+    whole = next(
+        s for s in world_sections(Headline(result), whole=True) if "change most" in s.title
+    )
     pairs = result.groups.select("recommender", "attribute", "group").unique().height
     assert len(whole.rows) == pairs + 2
     assert whole.lines == ()
@@ -112,7 +114,9 @@ def test_whom_it_strikes_if_asked(world_result: StudyResult, finished: Path) -> 
 
 def test_life_without_and_with_the_influx(world_result: StudyResult) -> None:
     lines = _printed(world_result).splitlines()
-    start = lines.index("Life on the platform, days 0 to 2, served by the house  (mean of 2 seeds)")
+    start = lines.index(
+        "Life on the platform, days 0 to 2, served by the house policy  (mean of 2 seeds)"
+    )
     table = lines[start : lines.index("", start)]
     assert len(table) == 10
     whole = over_seeds(over_days(world_result.life))
@@ -124,7 +128,7 @@ def test_life_without_and_with_the_influx(world_result: StudyResult) -> None:
     assert table[2].split()[4:] == [f"{100 * rate:.1f}" for rate in shown]
 
 
-def test_life_of_each_composition_serves(world_result: StudyResult) -> None:
+def test_life_on_the_platform_of_each_recommender(world_result: StudyResult) -> None:
     """A world without a topic has no line for it; without newcomers there is a dash."""
     study = world_result.study.model_copy(update={"loop": "closed"})
     life = world_result.life.filter(pl.col("cohort") == "incumbent").with_columns(
@@ -162,11 +166,11 @@ def test_days_one_by_one_where_there_are_enough(world_result: StudyResult) -> No
     )
     band = [f"{100 * composition[f'composition_band_{edge}']:.1f}" for edge in ("low", "high")]
     assert f"[{band[0]}, {band[1]}]" in " ".join(row)
-    assert "".join(lines).count("composition of all these days lies within its band at once") == 1
+    assert "".join(lines).count("the bands hold the true composition of all days at once") == 1
     assert "†" not in "".join(lines)
     full = _printed(_with_drift(result, "als", saturated=True))
     assert "27 †" in full
-    assert full.count("a placebo or another seed changes 80% or more") == 2
+    assert full.count("the placebo or training noise changes 80% or more") == 2
 
 
 def test_long_names_cut_no_figure(world_result: StudyResult) -> None:
@@ -186,9 +190,9 @@ def test_world_explains_its_words(world_result: StudyResult) -> None:
     for word in (
         "total   ",
         "volume  ",
-        "who     ",
-        "Sorted by",
-        "[95 % intervals]",
+        "composition  ",
+        "sorted by",
+        "95 % intervals",
         "Note: 2 seeds",
     ):
         assert word in text
@@ -204,8 +208,8 @@ def test_world_marks_a_drowned_influx_and_a_full_scale(world_result: StudyResult
         _with_drift(world_result, "als", influx=0.85, retrain=0.9, placebo=0.8, saturated=True)
     )
     assert "als * †" in text
-    assert "*       most of what changed is the noise of training" in text
-    assert "†       a placebo or another seed changes 80% or more" in text
+    assert "*            most of what changed is training noise" in text
+    assert "†            the placebo or training noise changes 80% or more" in text
     calm = _printed(
         _with_drift(world_result, "als", influx=0.5, retrain=0.1, placebo=0.2, saturated=False)
     )
@@ -243,7 +247,7 @@ def test_one_seed_has_no_brackets(world_result: StudyResult) -> None:
         wins=world_result.wins.with_columns(
             pl.lit(None, pl.Float64).alias(f"balance_ci_{edge}") for edge in ("low", "high")
         ),
-        posts=("One seed.",),
+        notes=("One seed.",),
     )
     text = _printed(one)
     assert "there are no intervals" in text
@@ -255,7 +259,7 @@ def test_log_shows_the_placebos(log_result: StudyResult) -> None:
     lines = text.splitlines()
     assert len(lines) <= 45
     assert max(len(line) for line in lines) <= 100
-    for words in ("20 times", "90 % of these", "NDCG with", "recall with", "p cannot be below"):
+    for words in ("20 times", "90 % of placebos", "NDCG with", "recall with", "p cannot be below"):
         assert words in text
 
 
@@ -265,14 +269,14 @@ def test_log_shows_the_placebos(log_result: StudyResult) -> None:
         ({"p_value": 0.5}, "item_knn: no evidence that newcomers did it"),
         (
             {"p_value": 1 / 21},
-            "item_knn: evidence that newcomers did it; their removal is beyond all placebos",
+            "evidence that newcomers did it; removing them changes feeds more than any placebo",
         ),
-        ({"p_value": 0.0499}, "their removal is beyond most placebos"),
+        ({"p_value": 0.0499}, "changes feeds more than most placebos"),
         (
             {"p_value": 1.0, "composition_ci_high": -0.01},
-            "item_knn: no evidence that newcomers did it; removing as many others moves feeds more",
+            "no evidence that newcomers did it; removing as many others changes feeds more",
         ),
-        ({"p_value": None}, "item_knn: cannot be told"),
+        ({"p_value": None}, "item_knn: no verdict"),
     ],
 )
 def test_log_has_a_verdict(
@@ -294,7 +298,7 @@ def test_a_log_s_verdict_and_its_p_are_of_posts(log_result: StudyResult) -> None
     text = _printed(result)
     assert "p (posts)" in text
     assert "0.031" in next(line for line in text.splitlines() if line.startswith("item_knn  "))
-    assert "all placebos, 4.7 points of drift of posts above their mean" in " ".join(text.split())
+    assert "any placebo does, by 4.7 points of drift of posts on average" in " ".join(text.split())
     assert "0.777" not in text
 
 
@@ -307,11 +311,11 @@ def test_log_says_in_one_sentence_what_holds_of_all(log_result: StudyResult) -> 
     assert "whichever recommender" not in _printed(one)
     assert "item_knn: no evidence that newcomers did it" in _printed(one)
     assert "trending: evidence that newcomers did it" in _printed(one)
-    unmatched = dataclasses.replace(one, posts=("5 newcomers; NOT MATCHED to 5%, so volume …",))
-    assert "the placebos are NOT MATCHED (see the note): volume may explain it" in _printed(
+    unmatched = dataclasses.replace(one, notes=("5 newcomers; NOT MATCHED to 5%, so volume …",))
+    assert "the placebos are NOT MATCHED (see the note), so that volume may explain it" in _printed(
         unmatched
     )
-    calm = dataclasses.replace(nothing, posts=unmatched.posts)
+    calm = dataclasses.replace(nothing, notes=unmatched.notes)
     assert "volume may explain" not in _printed(calm)
 
 
@@ -331,12 +335,15 @@ def test_log_shows_when_newcomers_arrived(log_result: StudyResult) -> None:
     found = dataclasses.replace(log_result, wave=wave, arrived=date(2025, 1, 29))
     found = found.with_tables(arrivals=arrivals)
     lines = _printed(found).splitlines()
-    start = lines.index("When did newcomers arrive?  (found: from 2025-01-29 on)")
+    start = lines.index("When did newcomers arrive?  (found in the log: from 2025-01-29 on)")
     assert [line.split() for line in lines[start + 4 : start + 6]] == [
         ["2025-01-20", "40"],
         ["2025-01-27", "400", "yes"],
     ]
-    assert "400.0 a week after 40.0 before; p = 0.001; penalised gain 70.0." in lines
+    assert (
+        "New users a week: 40.0 before the wave, 400.0 in it; p = 0.001; penalised gain 70.0."
+        in lines
+    )
     assert "When did newcomers arrive?" not in _printed(log_result)
 
 
@@ -346,8 +353,13 @@ def test_log_shows_when_newcomers_arrived(log_result: StudyResult) -> None:
         (0.5, 0.01, 0.5, "topic: no evidence that newcomers did it, by this view."),
         (0.01, 0.05, 0.5, "topic: the most exposed changed more, as if newcomers did it."),
         (0.01, -0.05, 0.5, "topic: the most exposed changed less, as if newcomers did it."),
-        (0.01, 0.05, 0.01, "topic: cannot be told; the two differed before anybody came."),
-        (0.01, 0.05, None, "as if newcomers did it; unchecked before they came."),
+        (
+            0.01,
+            0.05,
+            0.01,
+            "topic: no verdict, since the two thirds already changed differently before.",
+        ),
+        (0.01, 0.05, None, "as if newcomers did it (not checked before they came)."),
     ],
 )
 def test_log_has_a_view_by_exposure(
@@ -374,7 +386,7 @@ def test_log_has_a_view_by_exposure(
     text = _printed(log_result.with_tables(exposed=pl.DataFrame(rows, schema=EXPOSED)))
     assert words in text
     assert max(len(line) for line in text.splitlines()) <= 100
-    assert "Assumed: parallel trends. Without newcomers, both would have changed alike." in text
+    assert "Assumption (parallel trends): both thirds would have changed alike without" in text
     assert "0, 25" in text
     low, high = 100 * (difference - 0.02), 100 * (difference + 0.02)
     assert f"{100 * difference:.1f} [{low:.1f}, {high:.1f}]" in text
