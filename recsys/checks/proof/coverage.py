@@ -15,6 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recsys.checks.proof.claims import Figure
+from recsys.checks.verdicts import mean_and_ends
 from recsys.config import Evaluation, Influx, World
 from recsys.config.world import Posts
 from recsys.core.noise import Stream, uniforms
@@ -194,7 +195,4 @@ def _judged(
     }
     for name, y in intervals.items():
         row |= {name: float(y.mean), f"{name}_se": float(np.sqrt(y.variance))}
-    covered, significant = (
-        (float(y.mean), float(y.low), float(y.high)) for y in intervals.values()
-    )
-    return row, covered, significant
+    return row, mean_and_ends(intervals["covered"]), mean_and_ends(intervals["significant"])

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from recsys.checks.proof.claims import CLAIMS, Figure
 from recsys.checks.validation.feedback import measure_feedback
 from recsys.checks.validation.training_seeds import measure_training_seeds
+from recsys.checks.verdicts import mean_and_ends
 from recsys.config import Evaluation, World
 from recsys.recommenders import Recommender
 from recsys.statistics import nested_interval
@@ -90,7 +91,7 @@ def facts(figures: pl.DataFrame) -> tuple[pl.DataFrame, list[Figure]]:
     rows: list[tuple[Any, ...]] = []
     for keys, group in figures.group_by("recommender", "quantity", maintain_order=True):
         y = nested_interval(group.sort("seed")["value"].to_numpy()[None])
-        rows.append((*keys, float(y.mean), float(y.low), float(y.high), group.height))
+        rows.append((*keys, *mean_and_ends(y), group.height))
     columns = ("recommender", "quantity", "mean", "ci_low", "ci_high", "n_seeds")
     claimed = [
         Figure(name, recommender, *figures)

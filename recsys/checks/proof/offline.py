@@ -17,6 +17,7 @@ from scipy.sparse import csr_matrix
 from scipy.stats import pearsonr, spearmanr
 
 from recsys.checks.proof.claims import Figure
+from recsys.checks.verdicts import mean_and_ends
 from recsys.config import Evaluation, World
 from recsys.core.lazy import lazy
 from recsys.logs.log import InteractionLog, Seen
@@ -365,18 +366,10 @@ def _claimed(cells: pl.DataFrame, agreement: pl.DataFrame) -> list[Figure]:
         names = ("rank correlation over cells: total", "told of the true total, share")
         for name, values in zip(names, zip(*by_seed, strict=True), strict=True):
             y = nested_interval(np.array([values]))
-            figures.append(Figure(name, of, float(y.mean), float(y.low), float(y.high), seeds))
+            figures.append(Figure(name, of, *mean_and_ends(y), seeds))
         y = nested_interval(_jackknife(mix.with_columns(recommender_=pl.col("recommender"))))
-        figures.append(
-            Figure(
-                "rank correlation at one size: total",
-                of,
-                float(y.mean),
-                float(y.low),
-                float(y.high),
-                seeds,
-            )
-        )
+        name = "rank correlation at one size: total"
+        figures.append(Figure(name, of, *mean_and_ends(y), seeds))
         composition = agreement.filter(
             recommender="all", way=way, level="language_format", figure="composition"
         )

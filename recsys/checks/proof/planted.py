@@ -16,6 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recsys.checks.proof.claims import Figure
+from recsys.checks.verdicts import mean_and_ends
 from recsys.config import Evaluation, Influx, World
 from recsys.config.world import NEWCOMERS, Behaviour, Platform, Population, Posts, Slots
 from recsys.recommenders import Content, ItemKNN, Random, Recommender
@@ -282,5 +283,4 @@ def dose_response(doses: pl.DataFrame) -> tuple[pl.DataFrame, list[Figure]]:
 
 def _interval(y: NDArray[np.float64]) -> tuple[float, float, float]:
     """Mean and 95 % interval over seeds."""
-    interval = nested_interval(y[None])
-    return float(interval.mean), float(interval.low), float(interval.high)
+    return mean_and_ends(nested_interval(y[None]))
