@@ -1,1 +1,1 @@
-"""Are the platform (validation) and the tool (proof) to be trusted?"""
+"""Checks of the synthetic platform (`validation`) and of the tool itself (`proof`)."""

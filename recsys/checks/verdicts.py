@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import polars as pl
 
-from recsys.statistics import nested_interval
+from recsys.statistics import Interval, nested_interval
 
 Verdict = Literal["holds", "fails", "unclear"]
 _INF = float("inf")
@@ -132,8 +132,19 @@ VERDICTS = {
 
 def _row(quantity: Quantity, served_by: str, values: list[float]) -> dict[str, object]:
     interval = nested_interval(np.array([values]))
-    ends = float(interval.mean), float(interval.low), float(interval.high)
-    return row_of(quantity, served_by, ends, len(values))
+    return row_of(quantity, served_by, mean_and_ends(interval), len(values))
+
+
+def mean_and_ends(interval: Interval) -> tuple[float, float, float]:
+    """Mean, lower and upper end of an interval of one mean; the ends are NaN if there are none.
+
+    Args:
+        interval: of shape (), such as `nested_interval` gives of a single mean.
+
+    >>> mean_and_ends(nested_interval(np.array([[0.5, 0.5]])))
+    (0.5, 0.5, 0.5)
+    """
+    return float(interval.mean), float(interval.low), float(interval.high)
 
 
 def row_of(

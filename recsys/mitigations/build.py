@@ -16,7 +16,7 @@ from recsys.mitigations.base import Place
 from recsys.recommenders import RECOMMENDERS, Recommender
 
 ORACLE = "oracle"
-"""Kind of a study's upper bound; it is no recommender, since it knows what none can know."""
+"""Kind of the oracle in a config. It is not in `RECOMMENDERS`, since it knows the world."""
 
 P = TypeVar("P", bound=Part)
 
@@ -24,16 +24,17 @@ P = TypeVar("P", bound=Part)
 def make_recommender(
     spec: RecommenderSpec, chain: Chain | None = None, *, anew: bool = False
 ) -> Recommender:
-    """The recommender that a spec names, under the mitigations of a chain, with options checked.
+    """Makes the recommender that a config names, with its mitigations around it.
 
     Args:
-        spec: `kind` is a key of `RECOMMENDERS`, or `package.module:Class` for one of your own.
-        chain: mitigations; None for none.
-        anew: whether fits start anew even where a mitigation is given an earlier model, unless one
-            goes on from its parameters: so it is in an open loop.
+        spec: the recommender; `kind` is a key of `RECOMMENDERS` such as "als", or
+            `package.module:Class` for a class of your own.
+        chain: the mitigations; None for none.
+        anew: True for an open loop, in which every fit starts anew, even if it is given an earlier
+            model. The exception are mitigations that go on from the earlier model's parameters.
 
     Raises:
-        ConfigError: an unknown kind, options that it does not take, or a mitigation that cannot
+        ConfigError: there is no such kind, it does not take these options, or a mitigation cannot
             act on it.
 
     >>> from recsys.config import RecommenderSpec
@@ -41,32 +42,41 @@ def make_recommender(
     8
     """
     if spec.kind == ORACLE:
-        raise ConfigError("recommenders: the oracle knows worlds, and learns nothing from a log")
+        raise ConfigError(
+            "recommenders: the oracle knows worlds, and learns nothing from a log; take it out here"
+        )
     plain = made(_class(spec.kind, RECOMMENDERS, Recommender), spec)  # type: ignore[type-abstract]
     if chain is None or not chain.parts:
         return plain
     try:
         parts = [make_mitigation(part) for part in chain.parts]
-        goes_on = any(part.place in (Place.START, Place.FACTORS) for part in parts)
-        cold = [WarmStart(enabled=False)] if anew and plain.warm_starts and not goes_on else []
+        has_start = any(part.place in (Place.START, Place.FACTORS) for part in parts)
+        cold = [WarmStart(enabled=False)] if anew and plain.warm_starts and not has_start else []
         return mitigated(plain, [*cold, *parts])
     except ConfigError as error:
         raise refused(spec, chain, error) from error
 
 
 def refused(spec: RecommenderSpec, chain: Chain, why: object) -> ConfigError:
-    """The error of a chain that cannot act on a recommender, with what to do.
+    """The error for mitigations that cannot act on a recommender; it says what to do.
 
     Args:
-        spec, chain: which recommender and which mitigations, from a config.
-        why: such as "the oracle is the upper bound and takes no mitigation".
+        spec: the recommender.
+        chain: the mitigations.
+        why: the reason, such as "the oracle is the upper bound and takes no mitigation".
     """
     hint = "; {parts: [...], only: [...]} tries a chain on some recommenders"
     return ConfigError(f"mitigations: {spec.name} + {chain.name}: {why}{hint}")
 
 
 def make_mitigation(spec: MitigationSpec) -> Mitigation:
-    """The mitigation that a spec names, with its options checked; see `make_recommender`.
+    """Makes the mitigation that a config names.
+
+    Args:
+        spec: `kind` is a key of `MITIGATIONS`, or `package.module:Class` for a class of your own.
+
+    Raises:
+        ConfigError: there is no such kind, or it does not take these options.
 
     >>> make_mitigation(MitigationSpec(kind="cap", name="cap", options={"share": 0.1})).share
     0.1
@@ -75,14 +85,14 @@ def make_mitigation(spec: MitigationSpec) -> Mitigation:
 
 
 def made(kind: type[P], spec: RecommenderSpec | MitigationSpec) -> P:
-    """A part with the options of a spec, checked.
+    """Makes an instance of a class with the options of a config.
 
     Args:
-        kind: the class of the part, such as `Trending`.
-        spec: its name and options, from a config.
+        kind: the class, such as `Trending`.
+        spec: name and options.
 
     Raises:
-        ConfigError: options that the class does not take.
+        ConfigError: the class does not take these options.
     """
     try:
         return kind.model_validate_json(json.dumps(dict(spec.options)))
@@ -93,7 +103,7 @@ def made(kind: type[P], spec: RecommenderSpec | MitigationSpec) -> P:
 
 
 def _class(kind: str, registry: Mapping[str, type[P]], base: type[P]) -> type[P]:
-    """The class of a kind: a key of `registry`, or `package.module:Class`."""
+    """The class of a kind, which is a key of the registry or `package.module:Class`."""
     where = f"{base.__name__.lower()}s"
     if ":" not in kind:
         if kind not in registry:

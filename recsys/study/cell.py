@@ -12,14 +12,14 @@ class Cell:
     """A part of a study that can run alone.
 
     Attributes:
-        study: the study it belongs to.
-        recommender: which recommender.
-        seed: which seed.
-        draws: of a log, which placebo groups; the first cell of each recommender has the other
-            arms too.
-        chain: the mitigations that the recommender is under.
-        coalitions: which sets of gates are open, as `recsys.study.arms.gated` numbers them; a cell
-            that has any holds no other arms.
+        study: the study that the cell belongs to.
+        recommender: the recommender, as the config names it.
+        seed: number of the seed, such as 0.
+        draws: numbers of a log's placebo groups, such as range(1, 26). The cell with group 1 has
+            the other arms, too. Empty for a world.
+        chain: the mitigations around the recommender.
+        coalitions: numbers of sets of open gates, as in `recsys.study.arms.gated`. A cell that has
+            any runs nothing else.
     """
 
     study: Study
@@ -31,14 +31,14 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """What people call it, unique in its study."""
+        """Name of the cell for people, unique in its study, such as "als-seed-0"."""
         if self.chain.parts:
             return f"{self.recommender.name} + {self.chain.name} seed {self.seed}{self._part}"
         return f"{self.recommender.name}-seed-{self.seed}{self._part}"
 
     @property
     def variant(self) -> tuple[str, str]:
-        """Names of the recommender and of its mitigations, as rows call them."""
+        """Names of the recommender and of its mitigations in the rows, such as ("als", "none")."""
         return self.recommender.name, self.chain.name
 
     @property
@@ -49,11 +49,11 @@ class Cell:
 
     @property
     def identity(self) -> str:
-        """JSON of all that its result depends on, besides the code and the data files."""
+        """JSON of everything that the cell's result depends on, except the code and data files."""
         study = self.study.model_dump(
             mode="json", include={"world_", "log_", "loop", "arms", "evaluation"}
         )
-        del study["evaluation"]["groups"]  # cut from the same rows afterwards
+        del study["evaluation"]["groups"]  # groups are made from the same rows afterwards
         recommender = self.recommender.model_dump(mode="json")
         where = {"seed": self.seed, "draws": [self.draws.start, self.draws.stop]}
         parts = [part.model_dump(mode="json") for part in self.chain.parts]

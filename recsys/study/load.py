@@ -1,7 +1,7 @@
-"""From a YAML file, or a mapping, to a checked `Study`, one for each variant, or a `Training`.
+"""Reads studies: from a YAML file or a mapping to a checked `Study`, or to one for each variant.
 
-`recsys.config.overrides` reads the file and merges overrides. pydantic checks what comes
-out; recommenders check their own options.
+`recsys.config.overrides` reads the file and merges the overrides. pydantic then checks the content,
+and recommenders and mitigations check their own options.
 """
 
 import json
@@ -27,50 +27,52 @@ from recsys.study.arms.rankings import make_rankings
 def load_study(
     source: str | PathLike[str] | Mapping[str, Any], overrides: Sequence[str] = ()
 ) -> Study:
-    """Reads a study and checks it whole.
+    """Reads a study and checks all of it.
 
     Args:
         source: path of a YAML file, or its content as a mapping.
         overrides: `key=value` with dots for nested keys, such as `evaluation.k=10` or `seeds=2`.
 
     Returns:
-        The study, with every default filled in, the recommenders' too.
+        The study. All defaults are filled in, also those of recommenders and mitigations.
 
     Raises:
-        ConfigError: names each wrong key by its path in the file, and the nearest known ones; or
-            the file has several variants and `variants=NAME` chooses none of them.
+        ConfigError: the content has mistakes; the message names each wrong key by its path in the
+            file, and the key that was probably meant. Or the file has several variants, and the
+            override `variants=NAME` does not choose one.
 
     >>> load_study({"name": "tiny", "world": {"influx": "rednote_2025"},
     ...     "recommenders": ["trending"]}, ["world.influx.newcomers=5"]).world.influx.newcomers
     5
     """
     where = name_of(source)
-    found = contents(source, overrides, where)
-    if len(found) > 1:
+    variants = contents(source, overrides, where)
+    if len(variants) > 1:
         raise ConfigError(
-            f"{where}: holds {len(found)} studies, its variants {_join(list(found))}; the "
+            f"{where}: holds {len(variants)} studies, its variants {_join(list(variants))}; the "
             "override variants=NAME chooses one, recsys.load_studies reads all"
         )
-    return _studies(found, where)[0]
+    return _studies(variants, where)[0]
 
 
 def load_studies(
     source: str | PathLike[str] | Mapping[str, Any], overrides: Sequence[str] = ()
 ) -> tuple[Study, ...]:
-    """Reads each variant of a study as a study of its own, called NAME-VARIANT.
+    """Reads each variant of a study as a study of its own, named NAME-VARIANT.
 
-    `variants` maps names to what they change, in nested keys or as a list of `key=value`.
+    The key `variants` maps the name of each variant to its changes: nested keys, or a list of
+    `key=value`.
 
     Args:
         source: path of a YAML file, or its content as a mapping.
-        overrides: `key=value` changes all variants, in what none of them sets itself;
-            `variants.NAME.key=value` changes one, `variants=[NAME,NAME]` chooses some.
+        overrides: `key=value` changes all variants that do not set the key themselves,
+            `variants.NAME.key=value` changes one, and `variants=[NAME,NAME]` chooses some.
 
     Returns:
-        The variants in their order, or the one study of a file without any.
+        The variants in the order of the file, or the only study of a file without variants.
 
     Raises:
-        ConfigError: as `load_study`, and names the variants that a mistake is in.
+        ConfigError: the content has mistakes; the message also says in which variants.
 
     >>> waves = {"name": "waves", "recommenders": ["trending"], "variants": {
     ...     "small": {"world": {"influx": {"kind": "wave", "newcomers": 5}}},
@@ -82,11 +84,11 @@ def load_studies(
     return _studies(contents(source, overrides, where), where)
 
 
-def _studies(found: Mapping[str | None, dict[str, Any]], where: str) -> tuple[Study, ...]:
-    """Raises with all mistakes of all variants; one that they share is told once."""
+def _studies(variants: Mapping[str | None, dict[str, Any]], where: str) -> tuple[Study, ...]:
+    """The checked studies; the error lists the mistakes of all variants, each of them once."""
     studies: list[Study] = []
     mistakes: dict[str, list[str | None]] = {}
-    for variant, content in found.items():
+    for variant, content in variants.items():
         try:
             studies.append(_study(content))
         except ConfigError as error:
@@ -97,17 +99,17 @@ def _studies(found: Mapping[str | None, dict[str, Any]], where: str) -> tuple[St
         return tuple(studies)
     lines = []
     for line, names in mistakes.items():
-        shared = len(names) == len(found) > 1 or names == [None]
+        shared = len(names) == len(variants) > 1 or names == [None]
         lines.append(f"{where}: {'' if shared else f'variant {_join(names)}: '}{line}")
     raise ConfigError("\n".join(lines))
 
 
 def _check_reference(studies: Sequence[Study], where: str) -> None:
-    """Raises unless the variant that others are held against is among them."""
+    """Raises unless the variant with which the others are compared is among them."""
     names, reference = [str(study.variant) for study in studies], studies[0].reference
     if reference is not None and len(studies) > 1 and reference not in names:
         raise ConfigError(
-            f"{where}: reference: {reference!r} is none of the variants that run; "
+            f"{where}: reference: {reference!r} is not among the variants that run; "
             f"{nearest(reference, names)}"
         )
 
@@ -128,10 +130,11 @@ def _study(content: dict[str, Any]) -> Study:
 
 
 def _with_options(study: Study) -> Study:
-    """The study with all parts' defaults written out, so that a record of it is complete."""
+    """The study with the defaults of all its parts written out, so that its record is complete."""
     if isinstance(study.source, OwnLog) and any(spec.kind == ORACLE for spec in study.recommenders):
         raise ConfigError(
-            "recommenders: the oracle knows worlds only; of a log nobody has the truth"
+            "recommenders: the oracle knows worlds only: it ranks by their true utility. Take it "
+            "out of a study of a log"
         )
     specs = tuple(
         spec.model_copy(update={"options": make_rankings(spec).options})

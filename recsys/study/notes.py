@@ -1,4 +1,4 @@
-"""What a user of a study's figures must know, a sentence each."""
+"""The notes of a study's result: sentences that say how far its figures can be trusted."""
 
 from collections.abc import Iterator
 
@@ -6,54 +6,69 @@ import polars as pl
 
 from recsys.config import Study
 from recsys.statistics import MIN_SEEDS_FOR_CLAIMS
-from recsys.study.arms.own_log import MeasuredLog
+from recsys.study.arms.measured_log import MeasuredLog
 
 _AGREES = 1e-8
 """Largest difference of weights that is numerical error."""
 
 
 def notes_on_seeds(study: Study) -> tuple[str, ...]:
-    """Whether there are seeds enough for intervals and claims."""
+    """A note where a study of a world has too few seeds for its figures to be relied on.
+
+    Args:
+        study: from `load_study`.
+    """
+    rerun = f"Rerun with seeds={MIN_SEEDS_FOR_CLAIMS} before you"
     if study.seeds == 1:
-        return ("One seed: no interval can be given. Run with seeds=8 or more before you act.",)
+        return (f"With one seed there are no intervals. {rerun} act on these numbers.",)
     if study.seeds < MIN_SEEDS_FOR_CLAIMS:
-        return (
-            f"{study.seeds} seeds: intervals are rough. Claims want "
-            f"seeds={MIN_SEEDS_FOR_CLAIMS} or more.",
-        )
+        return (f"With {study.seeds} seeds intervals are rough. {rerun} quote these numbers.",)
     return ()
 
 
-def notes_on_log(arms: MeasuredLog) -> tuple[str, ...]:
-    """How the log was cleaned, who came when, and how small a p-value can be."""
-    counts = dict(arms.whole.cleaning)
-    used = f"{counts.pop('rows kept'):,} of {counts.pop('rows'):,} rows used"
-    cleaned = "; ".join([used, *(f"{count:,} {what}" for what, count in counts.items() if count)])
-    smallest = 1 / (arms.source.placebo_draws + 1)
+def notes_on_log(log: MeasuredLog) -> tuple[str, ...]:
+    """Notes on how the log was cleaned, when newcomers came, and how small a p-value can be.
+
+    Args:
+        log: the log as the study measures it.
+    """
+    counts = dict(log.whole.cleaning)
+    used = f"{counts.pop('rows kept'):,} of its {counts.pop('rows'):,} rows were used"
+    left_out = [f"{count:,} {what}" for what, count in counts.items() if count]
+    draws = log.source.placebo_draws
     return (
-        f"Log: {cleaned}.",
-        *arms.own.notes,
-        arms.matching.describe(),
-        f"{arms.source.placebo_draws} placebo groups: p cannot be below {smallest:.3g}.",
-        *arms.exposed.notes,
+        f"The log: {'; '.join([used, *left_out])}.",
+        *log.own.notes,
+        log.matching.describe(),
+        f"With {draws} placebo groups, p cannot be below {1 / (draws + 1):.3g}.",
+        *log.exposed.notes,
     )
 
 
 def notes_on_removals(study: Study, removals: pl.DataFrame) -> Iterator[str]:
-    """Whether exact removal of the newcomers agrees with a new fit, for each recommender."""
+    """Notes on whether removing the newcomers from a model exactly agrees with a new fit.
+
+    Args:
+        study: from `load_study`.
+        removals: the table `removals`, a row for each recommender that can remove users.
+    """
     for row in removals.iter_rows(named=True):
         agrees = row["largest_difference"] <= _AGREES
-        slots, other = row["slots"], row["slots_that_differ"]
-        way = "exact removal" if row["draws_by_removal"] else "retraining, which costs less here"
+        way = (
+            "removed exactly, too"
+            if row["draws_by_removal"]
+            else "left out by retraining, which costs less here"
+        )
         yield (
-            f"{row['recommender']}: exact removal of {row['users']:,} newcomers "
-            f"{'agrees' if agrees else 'does NOT agree'} with retraining: largest |ΔB| "
-            f"{row['largest_difference']:.1e}, {other:,} of {slots:,} slots differ. Placebo groups "
-            f"by {way}{'' if agrees else '; raise regularization'}."
+            f"{row['recommender']}: removing {row['users']:,} newcomers from the model exactly "
+            f"{'agrees' if agrees else 'does NOT agree'} with retraining without them. The largest "
+            f"difference of a weight is {row['largest_difference']:.1e}, and "
+            f"{row['slots_that_differ']:,} of {row['slots']:,} slots differ. "
+            f"{'' if agrees else 'Raise its regularization. '}Placebo groups are {way}."
         )
     for spec in study.recommenders:
         if spec.kind == "ease" and spec.name not in removals["recommender"]:
             yield (
-                f"{spec.name}: exact removal is not checked, since the matrices of two models are "
-                "more than memory_gb."
+                f"{spec.name}: exact removal was not checked, since the matrices of two models "
+                "need more than memory_gb."
             )

@@ -1,7 +1,7 @@
-"""A study: plan its cells, run each alone, combine them. `run` does the three.
+"""Plans a study: divides it into cells, and checks what can be checked before they run.
 
-A cell is what can run on its own, anywhere and in any order: a recommender on one seed of a world,
-or on a log without some of its placebo groups.
+A cell can run alone, on any machine and in any order. It is one recommender on one seed of a world,
+or on a log with a share of its placebo groups. `run` runs the cells, `combine` joins their results.
 """
 
 from collections.abc import Sequence
@@ -16,23 +16,24 @@ from recsys.study.sources import Sources
 from recsys.study.tables.groups import groups_of_users
 
 _DRAWS_PER_CELL = 25
-
-
+"""Placebo groups of a log in one cell."""
 _COALITIONS_PER_CELL = 8
-
+"""Sets of open gates in one cell."""
 
 _Pair = tuple[RecommenderSpec, Chain]
 
 
 def plan(study: Study, sources: Sources | None = None) -> list[Cell]:
-    """The cells of a study, after checking what can be checked before the work starts.
+    """The cells of a study.
 
     Args:
         study: from `load_study`.
-        sources: what its cells share, such as a log that is then read once; None reads it here.
+        sources: what the cells share, such as the log. Give the one that the cells run with, so
+            that the log is read once; None reads it for this call alone.
 
     Raises:
-        ConfigError, LogError: what would otherwise fail later.
+        ConfigError: the study cannot run, such as with a panel larger than its population.
+        LogError: its log cannot be used.
     """
     sources = Sources(study) if sources is None else sources
     make = _cells_of_world if isinstance(study.source, World) else _cells_of_log
@@ -41,12 +42,12 @@ def plan(study: Study, sources: Sources | None = None) -> list[Cell]:
 
 
 def _cells_of_log(study: Study, sources: Sources, pairs: Sequence[_Pair]) -> list[Cell]:
-    """Each recommender without some of the placebo groups."""
+    """A cell for each recommender under each mitigation, and each share of the placebo groups."""
     for spec, chain in pairs:
         if make_rankings(spec, chain).needs_previous:
             raise ConfigError(
                 f"mitigations: {spec.name} + {chain.name} goes on from the model of the day before "
-                "the influx, which a study of a log does not have"
+                "the influx, which a study of a log does not have; use it in a study of a world"
             )
     sources.log.check()
     for spec in study.recommenders:
@@ -65,25 +66,29 @@ def _cells_of_log(study: Study, sources: Sources, pairs: Sequence[_Pair]) -> lis
 
 
 def _cells_of_world(study: Study, sources: Sources, pairs: Sequence[_Pair]) -> list[Cell]:
-    """Each recommender on each seed; with channels, some of the sets of gates apart."""
+    """A cell for each recommender under each mitigation and each seed.
+
+    With `channels` there are further cells, each with a share of the sets of open gates.
+    """
     for spec, chain in pairs:
-        make_rankings(spec, chain)  # raises where the two do not go together
+        make_rankings(spec, chain)  # raises if the mitigation cannot act on the recommender
     _check_pool(study)
     groups_of_users(sources.users, study.evaluation.groups, "evaluation.groups")
-    every = range(1, COALITIONS)
-    parts = [
-        every[i : i + _COALITIONS_PER_CELL] for i in range(0, len(every), _COALITIONS_PER_CELL)
+    coalitions = range(1, COALITIONS)
+    shares = [
+        coalitions[i : i + _COALITIONS_PER_CELL]
+        for i in range(0, len(coalitions), _COALITIONS_PER_CELL)
     ]
     return [
-        Cell(study, spec, seed, chain=chain, coalitions=part)
+        Cell(study, spec, seed, chain=chain, coalitions=share)
         for seed in study.seed_range()
         for spec, chain in pairs
-        for part in (range(0), *(parts if study.channels else ()))
+        for share in (range(0), *(shares if study.channels else ()))
     ]
 
 
 def _check_pool(study: Study) -> None:
-    """Raises if a feed is deeper than the posts that can be served."""
+    """Raises if a feed has more slots than there are posts that can be served."""
     from recsys.world.people.population import draw_incumbents
     from recsys.world.people.posts import draw_incumbents_posts
 

@@ -1,4 +1,4 @@
-"""Everything that a study found, from the results of its cells."""
+"""The result of a study: its tables and notes, made from the results of its cells."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from recsys.core.errors import nearest
 from recsys.logs.newcomers import ARRIVALS
 from recsys.statistics.arrivals import Wave
 from recsys.study.arms.by_exposure import EXPOSED
-from recsys.study.arms.own_log import MeasuredLog
+from recsys.study.arms.measured_log import MeasuredLog
 from recsys.study.arms.result import CellResult, feeds_in_one
 from recsys.study.notes import notes_on_log, notes_on_removals, notes_on_seeds
 from recsys.study.sources import Sources
@@ -23,17 +23,17 @@ from recsys.study.tables.table import Rows
 
 @dataclass(frozen=True)
 class StudyResult:
-    """Everything a study found.
+    """The result of a study.
 
-    `result.drift` is the table `result.tables["drift"]`, and so with every table.
+    Each table is an attribute, too: `result.drift` is `result.tables["drift"]`.
 
     Attributes:
-        study: the config it came from.
-        tables: a frame for each entry of `recsys.study.tables.registry.TABLES`, which says what its
-            columns mean; it has no row where the study has no such table.
-        notes: what a reader of the figures must know, a sentence each.
-        arrived: of a log, the first day on which newcomers came, where it is known.
-        wave: of a log, the wave that was found among the arrivals, if it was looked for.
+        study: the study that was run.
+        tables: a frame for each entry of `recsys.study.tables.registry.TABLES`, which also says
+            what its columns mean. A table that this kind of study does not have is without rows.
+        notes: sentences that say how far the figures can be trusted.
+        arrived: first day on which newcomers came; None for a world, or if it is not known.
+        wave: the wave that was found among the arrivals, with `log.newcomers: auto`; else None.
     """
 
     study: Study
@@ -52,18 +52,18 @@ class StudyResult:
         return [*super().__dir__(), *self.tables]
 
     def with_tables(self, **tables: pl.DataFrame) -> "StudyResult":
-        """The same result with other frames in some tables.
+        """A copy of the result with other frames for some tables.
 
         Args:
-            tables: frames by the name of their table, such as `drift=result.drift.head(3)`.
+            tables: frames by name of the table, such as `drift=result.drift.head(3)`.
         """
         return replace(self, tables={**self.tables, **tables})
 
     @property
     def front_variants(self) -> list[tuple[str, str]]:
-        """Recommender and mitigation of each that the front compares, in the order of the config.
+        """Recommender and mitigation of each variant in the table `front`, in its order.
 
-        Empty without mitigations.
+        Empty for a study without mitigations.
         """
         rows = self.front.select("recommender", "mitigation").unique(maintain_order=True)
         return [(str(recommender), str(mitigation)) for recommender, mitigation in rows.iter_rows()]
@@ -72,12 +72,12 @@ class StudyResult:
 def combine(
     study: Study, results: Sequence[CellResult], sources: Sources | None = None
 ) -> StudyResult:
-    """Estimates from the results of all cells, in the order of the plan.
+    """Makes the result of a study from the results of its cells.
 
     Args:
         study: from `load_study`.
-        results: of its cells.
-        sources: what the cells have shared, such as a log that was read; None reads it again.
+        results: the results of all cells, in the order of `plan`.
+        sources: what the cells have shared, such as the log; None reads the log again.
     """
     sources = Sources(study) if sources is None else sources
     if isinstance(study.source, World):
@@ -128,7 +128,10 @@ def _rows_of_log(
 
 
 def _gathered(results: Sequence[CellResult]) -> dict[str, pl.DataFrame]:
-    """The frames of all cells, one below the other; a cell has games, or all others."""
+    """The frames of all cells, one below the other.
+
+    A cell with gates has the frame `games` alone; all other cells have all frames but that.
+    """
     games = [result.games for result in results if result.games.width]
     results = [result for result in results if not result.games.width]
     return {

@@ -1,4 +1,4 @@
-"""Runs the cells of a study and combines what they found."""
+"""Runs a study: its cells, and the combination of their results."""
 
 from collections.abc import MutableMapping
 from dataclasses import replace
@@ -20,19 +20,19 @@ def run_cell(cell: Cell, sources: Sources | None = None) -> CellResult:
 
     Args:
         cell: from `plan`.
-        sources: what it shares with the study's other cells; None if it runs alone.
+        sources: what the cell shares with the study's other cells; None if it runs alone.
     """
-    own = Sources(cell.study) if sources is None else sources
+    sources = Sources(cell.study) if sources is None else sources
     with single_threaded_blas():
         if cell.coalitions:
-            return CellResult.of_games(values_of(own.gated_loop(cell)))
+            return CellResult.of_games(values_of(sources.gated_loop(cell)))
         if isinstance(cell.study.source, OwnLog):
-            feeds = own.log_feeds(cell)
-            found = measure(feeds)
-            return replace(found, removals=feeds.exact_removals()) if feeds.with_influx else found
-        return measure(
-            own.closed_loop(cell) if cell.study.loop == "closed" else own.open_loop(cell)
-        )
+            feeds = sources.log_feeds(cell)
+            result = measure(feeds)
+            return replace(result, removals=feeds.exact_removals()) if feeds.with_influx else result
+        if cell.study.loop == "closed":
+            return measure(sources.closed_loop(cell))
+        return measure(sources.open_loop(cell))
 
 
 def run(
@@ -44,11 +44,13 @@ def run(
 
     Args:
         study: from `load_study`.
-        progress: called with cells done, cells in all, and the name of the cell just done.
-        store: results by `Cell.identity`; what it holds already is not run again.
+        progress: function that is called after each cell with the number of finished cells, the
+            number of all cells and the name of the cell.
+        store: results by `Cell.identity`; cells whose results it holds are not run again.
 
     Raises:
-        ConfigError, LogError: before any cell runs, where possible.
+        ConfigError: the study cannot run; raised before any cell runs, if possible.
+        LogError: its log cannot be used; raised before any cell runs, if possible.
     """
     sources = Sources(study)
 

@@ -1,8 +1,8 @@
-"""Which conclusions depend on what is assumed: their signs in every variant of a study.
+"""Which conclusions depend on an assumption: their signs in each variant of a study.
 
-A conclusion of the reference variant is a figure whose 95 % interval leaves out 0. In another
-variant it keeps its sign, becomes unclear (the interval holds 0), or turns (the interval lies on
-the other side). A conclusion that turns is one about the assumption.
+The reference variant draws a conclusion where the 95 % interval of a figure does not hold 0. In
+another variant the figure keeps its sign, becomes unclear (the interval holds 0), or turns (the
+interval lies on the other side of 0). A conclusion that turns depends on the assumption.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,12 +17,13 @@ from recsys.study.result import StudyResult
 
 @dataclass(frozen=True)
 class Conclusion:
-    """A figure whose sign is read as a finding.
+    """A figure whose sign is a conclusion.
 
     Attributes:
-        title: for people.
-        measure: what it is about.
-        part: of drift, in the headline; or newcomers' level less the incumbents', with the influx.
+        title: title for people, such as "mix: total".
+        measure: name of the measure, such as "language_format".
+        part: which figure of the measure: a part of its headline drift; or `newcomers`, the
+            newcomers' level less the incumbents' in the influx arm.
     """
 
     title: str
@@ -53,20 +54,20 @@ _COLUMNS: dict[str, Any] = {
 
 
 def sensitivity(results: Mapping[str, StudyResult], reference: str) -> pl.DataFrame:
-    """The sign of each conclusion in each variant, against the reference's.
+    """The sign of each conclusion in each variant, compared with the reference.
 
     Args:
-        results: finished studies of worlds by variant; recommenders have the same names in all.
-        reference: one of the variants.
+        results: results of studies of worlds, by variant. Recommenders have the same names in all.
+        reference: name of the variant with which the others are compared, such as "default".
 
     Returns:
-        recommender · mitigation · conclusion (of `CONCLUSIONS`) · variant · mean · ci_low · ci_high
-        · sign (0: the interval holds 0, or there is none) · verdict: `reference`, `keeps`,
-        `unclear`, `turns`; `new` where the reference draws no conclusion and the variant does, or
-        `none` where neither does.
+        recommender · mitigation · conclusion (a key of `CONCLUSIONS`) · variant · mean · ci_low ·
+        ci_high · sign (0 if the interval holds 0, or if there is none) · verdict. The verdict is
+        `reference`, `keeps`, `unclear` or `turns`; it is `new` where the variant draws a conclusion
+        and the reference does not, and `none` where neither does.
 
     Raises:
-        ConfigError: there is no such variant.
+        ConfigError: `reference` is not among the variants.
     """
     if reference not in results:
         raise ConfigError(f"reference: no variant {reference!r}; {nearest(reference, results)}")
@@ -77,8 +78,8 @@ def sensitivity(results: Mapping[str, StudyResult], reference: str) -> pl.DataFr
             verdict = (
                 "reference" if variant == reference else _verdict(signs.get(key, 0), row["sign"])
             )
-            named = dict(zip(("recommender", "mitigation", "conclusion"), key, strict=True))
-            rows.append({**named, "variant": variant, **row, "verdict": verdict})
+            keys = dict(zip(("recommender", "mitigation", "conclusion"), key, strict=True))
+            rows.append({**keys, "variant": variant, **row, "verdict": verdict})
     return pl.DataFrame(rows, schema=_COLUMNS)
 
 
@@ -89,24 +90,24 @@ def _verdict(before: int, now: int) -> str:
 
 
 def _figures(result: StudyResult) -> Iterator[tuple[tuple[str, str, str], dict[str, Any]]]:
-    """Each conclusion's figure under each recommender and mitigation."""
+    """The figure of each conclusion for each recommender and mitigation."""
     drift = result.drift.filter(pl.col("day").is_null())
     rows = {
         (r["recommender"], r["mitigation"], r["measure"]): r for r in drift.iter_rows(named=True)
     }
     levels = result.summary.filter(pl.col("day").is_null(), pl.col("arm") == "influx")
-    of = {
+    level_of = {
         (r["recommender"], r["mitigation"], r["measure"], r["cohort"]): r
         for r in levels.iter_rows(named=True)
     }
     for variant in dict.fromkeys((key[0], key[1]) for key in rows):
         for name, conclusion in CONCLUSIONS.items():
             if conclusion.part == "newcomers":
-                ours, theirs = (
-                    of.get((*variant, conclusion.measure, cohort))
+                incumbents, newcomers = (
+                    level_of.get((*variant, conclusion.measure, cohort))
                     for cohort in ("incumbent", "newcomer")
                 )
-                figure = _difference(theirs, ours)
+                figure = _difference(newcomers, incumbents)
             else:
                 row, part = rows.get((*variant, conclusion.measure), {}), conclusion.part
                 figure = _figure(
@@ -116,7 +117,11 @@ def _figures(result: StudyResult) -> Iterator[tuple[tuple[str, str, str], dict[s
 
 
 def _difference(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Of two means of other people; the interval joins both intervals' ends, so is too wide."""
+    """Difference of the means of two groups of people.
+
+    Its interval runs from the lowest to the highest difference of the two intervals, so it is wider
+    than a 95 % interval need be.
+    """
     if one is None or other is None:
         return _figure(None, None, None)
     if one["ci_low"] is None or other["ci_low"] is None:

@@ -1,4 +1,7 @@
-"""What the cells of a study share: simulated worlds, a log that was read, their users."""
+"""Makes the source of feeds of each cell, and keeps what several cells of a study share.
+
+Worlds are simulated once, a log is read once, and the reference of a recommender is fitted once.
+"""
 
 from dataclasses import dataclass, field
 
@@ -11,8 +14,9 @@ from recsys.core.lazy import lazy
 from recsys.mitigations.build import make_recommender
 from recsys.study.arms.closed_loop import ClosedLoop, served_worlds
 from recsys.study.arms.gated import GatedLoop, GatedSeed
+from recsys.study.arms.measured_log import MeasuredLog
 from recsys.study.arms.open_loop import OpenLoop, house_worlds
-from recsys.study.arms.own_log import LogFeeds, MeasuredLog, Reference
+from recsys.study.arms.own_log import LogFeeds, Reference
 from recsys.study.arms.rankings import make_rankings
 from recsys.study.arms.worlds import Worlds
 from recsys.study.cell import Cell
@@ -22,14 +26,14 @@ from recsys.world.people.posts import is_creator
 
 @dataclass(frozen=True)
 class OpenSeed:
-    """The worlds of one seed in an open loop, run when they are first asked for."""
+    """The worlds of one seed in an open loop, simulated when they are first asked for."""
 
     study: Study
     seed: int
 
     @lazy
     def worlds(self) -> Worlds:
-        """Served by the house policy, in as many threads as the study has."""
+        """The worlds, served by the house policy; simulated in as many threads as the study has."""
         study = self.study
         world = study.world
         return house_worlds(world, study.evaluation, study.arms, self.seed, study.workers)
@@ -37,12 +41,13 @@ class OpenSeed:
 
 @dataclass(frozen=True)
 class Sources:
-    """The feeds of a study's cells, and what is costly and shared by several of them.
+    """Makes the source of feeds of each cell of a study.
 
-    Whoever runs several cells of a study holds one of these; a cell that runs alone has its own.
+    Cells that run in one process use one of these, so that they share what is costly to make. A
+    cell that runs alone has its own.
 
     Attributes:
-        study: whose cells.
+        study: the study of the cells.
     """
 
     study: Study
@@ -56,36 +61,54 @@ class Sources:
 
     @lazy
     def log(self) -> MeasuredLog:
-        """The log of a study of one."""
+        """The log, in a study of a log."""
         study = self.study
         return MeasuredLog(study.log, study.evaluation, study.first_seed)
 
     @property
     def users(self) -> pl.DataFrame:
-        """What users can be grouped by."""
+        """Users with the attributes that they can be grouped by."""
         if isinstance(self.study.source, OwnLog):
             return users_of_log(self.log)
         return users_of_world(self.study)
 
     def worlds(self, seed: int) -> Worlds:
-        """The worlds of a seed in an open loop; those of the last two seeds are kept."""
+        """The worlds of a seed in an open loop; those of the last two seeds are kept.
+
+        Args:
+            seed: world seed, such as 0.
+        """
         return self._open(seed, lambda: OpenSeed(self.study, seed)).worlds
 
     def open_loop(self, cell: Cell) -> OpenLoop:
-        """The feeds of a cell of an open loop."""
+        """The feeds of a cell in a study with an open loop.
+
+        Args:
+            cell: from `plan`.
+        """
         rankings = make_rankings(cell.recommender, cell.chain, anew=True)
         return OpenLoop(self.worlds(cell.seed), self.study.arms, cell.variant, rankings)
 
     def closed_loop(self, cell: Cell) -> ClosedLoop:
-        """The feeds of a cell of a closed loop, which has worlds of its own."""
+        """The feeds of a cell in a study with a closed loop; the cell has worlds of its own.
+
+        Args:
+            cell: from `plan`.
+        """
         study, rankings = self.study, make_rankings(cell.recommender, cell.chain)
         world = study.world
         worlds = served_worlds(world, study.evaluation, study.arms, cell.seed, rankings)
         return ClosedLoop(worlds, cell.variant)
 
     def gated_loop(self, cell: Cell) -> GatedLoop:
-        """The feeds of a cell with gates; the days that cells share are kept for the last two
-        recommenders and seeds."""
+        """The feeds of a cell with gates.
+
+        Cells of the same recommender and seed share the days before the influx. These are kept for
+        the last two recommenders and seeds.
+
+        Args:
+            cell: from `plan`, with coalitions.
+        """
         study, rankings = self.study, make_rankings(cell.recommender, cell.chain)
         world = study.world
         common = self._gated(
@@ -95,7 +118,13 @@ class Sources:
         return GatedLoop(common, cell.variant, cell.coalitions)
 
     def log_feeds(self, cell: Cell) -> LogFeeds:
-        """The feeds of a cell of a log; the fit of the whole log is shared by a recommender's."""
+        """The feeds of a cell in a study of a log.
+
+        Cells of the same recommender share the fit of the whole log.
+
+        Args:
+            cell: from `plan`.
+        """
         recommender = make_recommender(cell.recommender, cell.chain, anew=self.study.loop == "open")
         log, removals = self.log, self.log.removals
         reference = self._references(
@@ -106,14 +135,17 @@ class Sources:
 
 
 def users_of_world(study: Study) -> pl.DataFrame:
-    """What incumbents of a world can be grouped by, known before the influx.
+    """The incumbents of a world with attributes that they can be grouped by.
+
+    All of these are fixed before the influx.
 
     Args:
-        study: of a world.
+        study: a study of a world.
 
     Returns:
-        user_id · activity (visits a day) · skill (reading, in the language they know less) ·
-        language (of their app) · main_topic · curious · posts.
+        user_id · activity (visits per day) · skill (of reading, in the language that the user reads
+        less well) · language (of the user's app) · main_topic · curious (whether newcomers' posts
+        make the user curious) · posts (whether the user posts).
     """
     world = study.world
     people = draw_incumbents(world)
@@ -132,14 +164,15 @@ def users_of_world(study: Study) -> pl.DataFrame:
 
 
 def users_of_log(log: MeasuredLog) -> pl.DataFrame:
-    """What users of a log can be grouped by.
+    """The users of a log with attributes that they can be grouped by.
 
     Args:
-        log: as a study measures it.
+        log: the log as a study measures it.
 
     Returns:
-        The columns of its users, and, unless there are such: activity (positive events in the
-        training part), tenure (`joined`) and main_topic (the one liked most, if topics are known).
+        The log's users with all their columns. Unless they have columns of these names, there are
+        also activity (positive events in the log to train on), tenure (a copy of `joined`) and
+        main_topic (the topic liked most, if the config names the topic's column).
     """
     users, extra = log.train.users, {}
     extra["activity"] = pl.Series(log.activity)

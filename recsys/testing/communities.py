@@ -33,10 +33,10 @@ class Community:
 
     Attributes:
         events, users, items: as `InteractionLog.from_frames` takes them.
-        mixed: int64, dense ids of a user with events, of one without, and of nobody (-1), mixed.
-        idle: more users than the frames hold, all newcomers, who do nothing.
-        unread: more items than the frames hold, which nobody was shown.
-        before_row: the rows of the log before this one are what was known in the morning before.
+        mixed: int64, dense ids of users with events, of users without, and -1, which is nobody.
+        idle: further users, all newcomers, who do nothing.
+        unread: further items, which nobody was shown.
+        before_row: number of the log's rows that were there in the morning before.
     """
 
     events: pl.DataFrame
@@ -78,8 +78,8 @@ class Community:
         return self._tried(recommender, after)[2]
 
     def _tried(self, recommender: Recommender, after: bool) -> tuple[Model | None, Model, Ranking]:
-        for known, earlier, model, ranking in self._fits:
-            if known == recommender and (earlier is not None) == after:
+        for fitted, earlier, model, ranking in self._fits:
+            if fitted == recommender and (earlier is not None) == after:
                 return earlier, model, ranking
         earlier = recommender.fit(self.before, seed=0) if after else None
         model = recommender.fit(self.log, 0, earlier)
@@ -219,10 +219,10 @@ def two_hours_apart(
     """A log of few events, two hours apart, with all columns that any mitigation asks for.
 
     Args:
-        user: who, such as `[1, 1, 2]`; user 9 is always there, and makes all items.
-        item: what, such as `[7, 8, 8]`.
-        kind: such as `["click", "click", "impression"]`.
-        newcomers: which of the users are, such as `[2, 9]`.
+        user: user of each event, such as `[1, 1, 2]`. User 9 is always there and makes all items.
+        item: item of each event, such as `[7, 8, 8]`.
+        kind: kind of each event, such as `["click", "click", "impression"]`.
+        newcomers: the users who are newcomers, such as `[2, 9]`.
     """
     people = sorted({*user, 9})
     items = sorted(set(item))

@@ -206,8 +206,8 @@ def check_mitigation(
     name = type(mitigation).__name__
     if not tried:
         raise ContractError(
-            f"{name} acts on none of trending, item_knn and als: name the recommenders it is for, "
-            "such as check_mitigation(mine, [Other()])"
+            f"{name} acts on none of trending, item_knn and als; name the recommenders it is for, "
+            "such as check_mitigation(mitigation, [MyRecommender()])"
         )
     for recommender in tried:
         contract = MitigationContract()

@@ -1,7 +1,7 @@
-"""How a contract says what it holds: promises that are kept, or errors that say which is broken.
+"""What contracts are made of: promises, and errors that say which promise is broken.
 
-A contract is a class whose methods `test_…` each hold one promise. pytest runs them where somebody
-subclasses the contract; `check` runs them without pytest.
+A contract is a class; each of its methods `test_…` tests one promise. pytest runs these methods if
+somebody subclasses the contract; `check` runs them without pytest.
 """
 
 import re
@@ -41,9 +41,9 @@ def same_array(got: NDArray[Any], expected: NDArray[Any], message: str) -> None:
     """Raises a `ContractError` unless two arrays are equal; NaN equals NaN.
 
     Args:
-        got: what came.
-        expected: what should have come.
-        message: what is wrong if they differ.
+        got: the actual array.
+        expected: the array that it must equal.
+        message: what is wrong if they differ, such as "scores moved".
 
     >>> same_array(np.array([1, 2]), np.array([1, 3]), "numbers moved")
     Traceback (most recent call last):
@@ -67,9 +67,9 @@ def same_ranking(got: Ranking, expected: Ranking, message: str) -> None:
     """Raises a `ContractError` unless two rankings are equal to the bit.
 
     Args:
-        got: what came.
-        expected: what should have come.
-        message: what is wrong if they differ.
+        got: the actual ranking.
+        expected: the ranking that it must equal.
+        message: what is wrong if they differ, such as "two fits differ".
     """
     same_array(got.item_ids, expected.item_ids, f"{message} (items)")
     bits = got.scores.view(np.uint32), expected.scores.view(np.uint32)
@@ -108,9 +108,9 @@ def same_feeds(got: Mapping[Any, Feed], expected: Mapping[Any, Feed], message: s
     """Raises a `ContractError` unless the same users have the same feeds, scores to the bit.
 
     Args:
-        got: what came, from `feeds_by_id`.
-        expected: what should have come.
-        message: what is wrong if they differ.
+        got: the actual feeds, from `feeds_by_id`.
+        expected: the feeds that they must equal, from `feeds_by_id`.
+        message: what is wrong if they differ, such as "inert users move feeds".
     """
     promise(got.keys() == expected.keys(), f"{message}: other users were served")
     moved = [user for user in expected if got[user] != expected[user]]
@@ -128,8 +128,8 @@ def rows_of(ids: pl.Series, wanted: pl.Series) -> NDArray[np.int64]:
     """Dense ids of users or items.
 
     Args:
-        ids: the ids of a log in the order of their dense ids.
-        wanted: those asked for.
+        ids: all ids of a log, in the order of their dense ids.
+        wanted: the ids whose dense ids are asked for.
     """
     place = {name: row for row, name in enumerate(ids)}
     return np.array([place[name] for name in wanted])
@@ -139,12 +139,12 @@ def rows_of(ids: pl.Series, wanted: pl.Series) -> NDArray[np.int64]:
 def refused(
     what: str, errors: type[Exception] | tuple[type[Exception], ...], match: str = ""
 ) -> Iterator[None]:
-    """Holds that the block raises one of some errors, with a message that says enough.
+    """Raises a `ContractError` unless the block raises an error of some class and message.
 
     Args:
         what: what must be refused, such as "a depth of 0".
-        errors: of which class the error must be.
-        match: a regular expression that the message must hold.
+        errors: the class or classes of the error, such as `ValueError`.
+        match: a regular expression that must be found in the message, such as "k must be 1 to 5".
 
     >>> with refused("letters", ValueError, match="invalid literal"):
     ...     int("x")
@@ -173,11 +173,11 @@ def promises_of(contract: object) -> list[str]:
 
 
 def check(contract: object, what: str) -> None:
-    """Tries every promise of a contract and reports all that are broken at once.
+    """Tests every promise of a contract, and reports all broken ones at once.
 
     Args:
-        contract: an instance of a contract, with what it tries set.
-        what: what is tried, for the message.
+        contract: an instance of a contract whose attributes are set.
+        what: name of what is tested, for the message, such as "measure 'jaccard'".
 
     Raises:
         ContractError: a line for each broken promise.
@@ -190,13 +190,13 @@ def check(contract: object, what: str) -> None:
         except Exception as error:
             broken[name] = error
     if broken:
-        lines = [f"  {name}: {_said(error)}" for name, error in broken.items()]
+        lines = [f"  {name}: {_in_a_line(error)}" for name, error in broken.items()]
         raise ContractError(
             "\n".join([f"{what} breaks {len(broken)} of {len(names)} promises:", *lines])
         ) from next(iter(broken.values()))
 
 
-def _said(error: Exception) -> str:
-    """An error in a line; a broken promise says all itself."""
+def _in_a_line(error: Exception) -> str:
+    """The message of a broken promise; of any other error, its type too."""
     text = str(error)
     return text if isinstance(error, ContractError) else f"{type(error).__name__}: {text}"

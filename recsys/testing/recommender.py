@@ -42,12 +42,14 @@ class RecommenderContract(ServingContract):
 
     Attributes:
         recommender: what is tried, with options that make a small fit quick.
-        learns: False for one that needs no like to serve, such as `random`.
-        partly_weighted: True for one that heeds the weights of events, though not in proportion:
-            it declares `uses_weights = False`, and yet half the weight may give other scores.
-        alike_items_tie: whether items that differ in their ids alone get equal scores. None holds
-            it for deterministic recommenders; say False for one that rounds.
-        can_be_stored: True holds that `recsys.save_model` takes its models, rather than refusing.
+        learns: False for a recommender that serves feeds even if the log holds no like, such as
+            `random`.
+        partly_weighted: True for a recommender that uses the weights of events, but not in
+            proportion. It declares `uses_weights = False`, and yet half the weight may give other
+            scores.
+        alike_items_tie: whether items that differ in their ids alone must get equal scores. None
+            demands it of deterministic recommenders. Set False if sums are rounded differently.
+        can_be_stored: True demands that `recsys.save_model` can store its models.
     """
 
     recommender: Recommender
@@ -120,19 +122,19 @@ class RecommenderContract(ServingContract):
             "items without events must be served if, and only if, scorable holds them",
         )
 
-    def test_composition_can_be_served(self) -> None:
+    def test_can_serve_status_and_rank_agree(self) -> None:
         users = self.community().mixed
         served = self.model.can_serve(users)
         got = self.model.rank(users, 5)
         same_array(got.item_ids[:, 0] >= 0, served, "can_serve and rank disagree")
-        known = [HOT, WARM, HOT, COLD, COLD, HOT]
+        expected = [HOT, WARM, HOT, COLD, COLD, HOT]
         promise(
-            self.model.status(users) == known,
-            f"status must be {known}; it is {self.model.status(users)}",
+            self.model.status(users) == expected,
+            f"status must be {expected}; it is {self.model.status(users)}",
         )
         same_array(
             served,
-            np.isin(known, self.model.serves),
+            np.isin(expected, self.model.serves),
             f"it says that it serves {self.model.serves}, and can_serve says otherwise",
         )
 
@@ -157,7 +159,7 @@ class RecommenderContract(ServingContract):
             promise(ranks == list(range(1, 11)), f"ranks of {user!r} are {ranks}; expected 1 to 10")
             promise(feed["item_id"].n_unique() == 10, f"{user!r} gets an item twice")
             seen = self.log.events.filter(user_id=user)["item_id"]
-            promise(not feed["item_id"].is_in(seen.implode()).any(), f"{user!r} gets what was seen")
+            promise(not feed["item_id"].is_in(seen.implode()).any(), f"{user!r} gets a seen item")
 
     def test_recommend_agrees_with_rank(self) -> None:
         got = self.model.recommend(["user 100", "user 650"], k=5)
@@ -175,17 +177,17 @@ class RecommenderContract(ServingContract):
     def test_whom_it_cannot_serve_gets_the_fallback(self) -> None:
         trending = self.community().fitted(Trending())[1]
         asked = {"user 3": WARM, "user 4": COLD, "user 7": COLD, "nobody": COLD}
-        for user, known in asked.items():
+        for user, status in asked.items():
             got = self.model.recommend([user], k=10)
-            if known in self.model.serves:
+            if status in self.model.serves:
                 promise(
                     got["source"].to_list() == ["personal"] * 10,
-                    f"it says that it serves {known} users, and does not fill a feed of one",
+                    f"it says that it serves {status} users, and does not fill a feed of one",
                 )
                 continue
             promise(
                 (got["source"] == "fallback").all(),
-                f"{user!r} is {known}, which it does not serve: all slots must be marked fallback",
+                f"{user!r} is {status}, which it does not serve: all slots must be marked fallback",
             )
             ids = self.log.users["user_id"].to_list()
             dense = ids.index(user) if user in ids else -1
@@ -208,11 +210,13 @@ class RecommenderContract(ServingContract):
         log = described({"user_id": [10, 10, 30, 30, 20], "item_id": [5, 6, 6, 5, 5]})
         got = self.recommender.fit(log).recommend([20, 10, 99], k=1)
         promise(got.filter(user_id=20)["item_id"].to_list() == [6], "integer ids are not kept")
-        promise(got.filter(user_id=10).is_empty(), "who has seen everything must get nothing")
+        promise(
+            got.filter(user_id=10).is_empty(), "a user who has seen everything must get nothing"
+        )
         promise(got.filter(user_id=99).height == 1, "an unknown user must get the trending list")
 
     def test_recommend_to_nobody(self) -> None:
-        promise(self.model.recommend([], k=3).is_empty(), "nobody asked, and somebody is served")
+        promise(self.model.recommend([], k=3).is_empty(), "recommend for no users gives feeds")
 
     def test_ids_of_another_type(self) -> None:
         match = "user_ids are Int64, the log's are String: give the ids"
@@ -248,7 +252,7 @@ class RecommenderContract(ServingContract):
             message = "it does not declare warm_starts, and an earlier model changes its feeds"
             same_ranking(got, anew, message)
 
-    def test_weights_matter_to_those_composition_say_so(self) -> None:
+    def test_weights_matter_if_and_only_if_declared(self) -> None:
         """The events of every other user weigh half."""
         half = np.where(self.log.dense["user"].to_numpy() % 2, 0.5, 1)
         weight = (self.log.dense["weight"] * half).cast(pl.Float32)
@@ -269,7 +273,7 @@ class RecommenderContract(ServingContract):
                 "if it heeds weights out of proportion, set partly_weighted = True",
             )
 
-    def test_impressions_teach_those_composition_say_so(self) -> None:
+    def test_impressions_matter_if_and_only_if_declared(self) -> None:
         shown = (self.log.dense["kind"] == "impression").to_numpy()
         everybody = np.arange(self.log.n_users)
         fitted = self.recommender.fit(self.log.only(~shown), seed=0)
@@ -317,13 +321,14 @@ class RecommenderContract(ServingContract):
                 f"in a log of {name}, scores of what is served are not finite",
             )
 
-    def test_composition_has_seen_everything_gets_nothing(self) -> None:
+    def test_users_who_have_seen_everything_get_nothing(self) -> None:
         log = described({"user_id": [1, 1, 2], "item_id": [7, 8, 7]})
         model = self.recommender.fit(log)
         got = model.rank(np.array([0, 1]), 2)
-        promise((got.item_ids[0] == -1).all(), "who has seen everything is served something")
-        promise(np.isnan(got.scores[0]).all(), "who has seen everything has scores")
-        promise(model.recommend([1], k=2).is_empty(), "who has seen everything has a feed")
+        user = "a user who has seen everything"
+        promise((got.item_ids[0] == -1).all(), f"{user} is served something")
+        promise(np.isnan(got.scores[0]).all(), f"{user} has scores")
+        promise(model.recommend([1], k=2).is_empty(), f"{user} has a feed")
 
     def test_nothing_to_learn_from(self) -> None:
         log = described({"user_id": [1, 2], "item_id": [7, 8], "kind": ["impression", "hide"]})
@@ -332,7 +337,7 @@ class RecommenderContract(ServingContract):
                 self.recommender.fit(log)
             return
         ids = self.recommender.fit(log).rank(np.array([0]), 1).item_ids.tolist()
-        promise(ids == [[1]], "it says that it learns nothing, and a log without a like stops it")
+        promise(ids == [[1]], "learns = False is set, and yet a log without a like gives no feed")
 
     def test_hot_warm_cold(self) -> None:
         log = described(

@@ -29,21 +29,21 @@ class ServingContract:
     """Promises about what is served, tried on a small community."""
 
     sources: ClassVar[tuple[str, ...]] = ("personal",)
-    """Which sources `rank` may name."""
+    """The sources that `rank` may name."""
     company: ClassVar[tuple[int, ...]] = (1, 7, 256, 300, 600)
-    """How many users are asked for at once where company must not matter."""
+    """Numbers of users that are served at once, to see that each feed stays the same."""
     after: ClassVar[bool] = False
-    """Whether the model that is tried goes on from one of the morning before."""
+    """Whether the model that is tried is fitted with an earlier model of the morning before."""
     seed_matters: bool = True
-    """False where a fit that goes on from an earlier model is the same with every seed, though a
-    fit from nothing is not; so it is with `frozen`."""
+    """False if a fit that goes on from an earlier model is the same with every seed, although a fit
+    without one is not; this holds for `frozen`."""
 
     def serving(self) -> Recommender:
-        """What is tried."""
+        """The recommender that is tried."""
         raise NotImplementedError
 
     def community(self) -> Community:
-        """Where it is tried."""
+        """The community on which it is tried."""
         raise NotImplementedError
 
     @property
@@ -151,7 +151,7 @@ class ServingContract:
         got = self.model.rank(np.array([], dtype=np.int64), 3)
         promise(got.item_ids.shape == (0, 3), "rank of no users must have shape (0, k)")
 
-    def test_users_composition_do_not_exist(self) -> None:
+    def test_users_who_do_not_exist(self) -> None:
         for user in (self.log.n_users, 10**6, -2):
             with refused(f"dense user {user}", (IndexError, ValueError)):
                 self.model.rank(np.array([0, user]), 1)
@@ -162,7 +162,7 @@ class ServingContract:
         rng = np.random.default_rng(6)
         everybody = np.arange(self.log.n_users)
         whole = self.served
-        message = "what a user is served depends on who else is asked for"
+        message = "a user's feed depends on which other users are served in the same call"
         for n in self.company:
             users = rng.permutation(everybody)[:n]
             got = self.model.rank(users, DEPTH)

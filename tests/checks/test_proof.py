@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 import recsys
-from recsys.checks.proof.claims import CLAIMS, Found, judge
+from recsys.checks.proof.claims import CLAIMS, Figure, judge
 from recsys.checks.proof.coverage import (
     CONTRASTS,
     RECOMMENDERS,
@@ -79,7 +79,7 @@ def blocks_of(truth, *, n_blocks=40, studies=50, spread=0.3, error=1.0, claimed=
 
 
 @pytest.mark.parametrize(("claimed", "verdict"), [(1.0, "holds"), (0.7, "fails"), (1.5, "fails")])
-def test_intervals_that_are_too_narrow_or_too_wide_are_told_apart(claimed, verdict):
+def test_intervals_that_are_too_narrow_or_too_wide_are_recognised(claimed, verdict):
     table, found = coverage(blocks_of(3.0, claimed=claimed))
     assert judge(found)["verdict"].to_list() == [verdict]
     row = table.row(0, named=True)
@@ -105,8 +105,8 @@ def block():
     return run_block(first=50, seeds=9, studies=4)
 
 
-def test_studies_of_a_block_are_the_estimator_s(block):
-    """Means over the block are over its seeds; a study of a tenth of the users knows less."""
+def test_studies_of_a_block_use_the_estimator(block):
+    """Means of a block are over its seeds; a study with a tenth of the users is less certain."""
     keys = block.select("recommender", "measure", "contrast").unique(maintain_order=True)
     assert keys.height == len(RECOMMENDERS) * len(PRIMARY) * len(CONTRASTS)
     pool = np.stack([composition_of_seed(seed) for seed in range(50, 59)], axis=-1)
@@ -121,7 +121,7 @@ def test_studies_of_a_block_are_the_estimator_s(block):
     assert some["ci_high"] - some["ci_low"] > float(every.high - every.low)  # a tenth of users
 
 
-def test_a_tiny_study_is_what_a_study_would_say():
+def test_a_tiny_study_gives_the_figures_of_a_real_study():
     """The same values as the arms of a study give, user by user."""
     from recsys.checks.proof.coverage import _DAY, _K, _TINY
     from recsys.study.arms.measuring import measure
@@ -161,7 +161,7 @@ def gates(*names):
 
 
 def test_adaptation_is_planted_alone():
-    """What it changes is the same whatever else is open, and nothing is changed without it."""
+    """Supply changes the same whatever other gates are open; without it nothing changes."""
     others = [name for name in GATES if name != "adaptation"]
     sets = [gates("adaptation"), gates("adaptation", "supply", "exposure"), gates(*others)]
     alone, in_company, without = composition_of_plant("adaptation", 0, sets)
@@ -250,7 +250,7 @@ def test_a_cell_has_a_row_for_each_way_and_level(cell):
     assert cell["newcomers"].unique().to_list() == [round(0.4 * 0.4 * 200)]
 
 
-def test_hiding_their_posts_leaves_no_share_to_them(cell):
+def test_without_newcomers_posts_they_have_no_share(cell):
     """The twin has no newcomers' posts, so the truth is the share; without posts none are left."""
     rows = cell.filter(level="newcomer_share")
     truth = rows["true_total"].to_list()
@@ -263,7 +263,7 @@ def test_hiding_their_posts_leaves_no_share_to_them(cell):
 
 
 def made_up_cells(factor, noise, seeds=4, *, luck=0.2):
-    """Truth grows with size and seed; what is told with size, and with the seed as `luck` says."""
+    """The truth grows with size and seed; the estimate with size, and by `luck` with the seed."""
     rng = np.random.default_rng(3)
     rows = []
     for way in WAYS:
@@ -343,7 +343,7 @@ def test_to_know_sizes_is_not_to_know_more():
 
 
 def test_every_claim_can_be_judged():
-    found = [Found(name, "x", 1.0, 0.9, 1.1, 8) for name in reversed(CLAIMS)]
+    found = [Figure(name, "x", 1.0, 0.9, 1.1, 8) for name in reversed(CLAIMS)]
     verdicts = judge(found)
     assert verdicts["quantity"].to_list() == list(CLAIMS)
     assert verdicts["check"].is_sorted()

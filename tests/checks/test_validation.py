@@ -115,12 +115,12 @@ def test_figures_of_a_platform_are_those_of_its_log():
     assert figures["clicks per visit with a click: median"] == np.median(clicked)
 
 
-def test_newcomers_composition_hear_of_no_reversal_do_not_leave():
+def test_newcomers_who_hear_of_no_reversal_do_not_leave():
     world = a_study("world.influx.reversal_day=null").world
     assert not [name for name in measure_platform(world, 0) if name.startswith("newcomers active")]
 
 
-def test_feedback_means_nothing_to_one_composition_does_not_learn():
+def test_feedback_means_nothing_to_a_recommender_that_does_not_learn():
     """Random never looks at a log, so both worlds are the same to the bit."""
     figures = measure_feedback(a_study().world, Random(), seed=1)
     assert set(figures.values()) == {0.0}
@@ -147,7 +147,7 @@ def test_training_seeds_of_a_deterministic_recommender_agree():
 
 
 def test_parts_measure_every_quantity():
-    """And training seeds are compared only where there are any."""
+    """Training seeds are compared only where they change anything."""
     study = a_study()
     parts = plan(study)
     assert [part.name for part in parts] == [
@@ -179,6 +179,6 @@ def test_what_is_stored_is_not_measured_again():
         (["world.days_after=10"], r"world\.days_after: 10 days end before .* give 16 or more"),
     ],
 )
-def test_what_cannot_be_validated_is_said_before_it_starts(overrides, message):
+def test_what_cannot_be_validated_is_refused_before_it_starts(overrides, message):
     with pytest.raises(ConfigError, match=message):
         plan(a_study(*overrides))

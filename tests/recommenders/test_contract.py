@@ -156,9 +156,9 @@ MISTAKES = {
     "draws by the seed": "another_seed_gives_another_result_unless_deterministic",
     "draws by the fit": "the_same_seed_gives_the_same_bits",
     "goes on": "a_previous_model_of_another_log_is_welcome",
-    "counts impressions": "impressions_teach_those_who_say_so",
-    "heeds weights": "weights_matter_to_those_who_say_so",
-    "says that it serves the hot alone": "who_can_be_served",
+    "counts impressions": "impressions_matter_if_and_only_if_declared",
+    "heeds weights": "weights_matter_if_and_only_if_declared",
+    "says that it serves the hot alone": "can_serve_status_and_rank_agree",
     "looks at who else is asked for": "a_user_is_served_alike_in_any_company",
     "scores nothing": "shapes_types_and_gaps",
     "scores nan": "degenerate_logs",
@@ -192,7 +192,10 @@ def test_a_check_names_every_broken_promise():
     assert head.startswith("Wrong breaks ")
     said = dict(line.strip().split(": ", 1) for line in lines)
     assert "test_a_user_is_served_alike_in_any_company" in said
-    assert "depends on who else is asked for" in said["test_a_user_is_served_alike_in_any_company"]
+    assert (
+        "depends on which other users are served"
+        in said["test_a_user_is_served_alike_in_any_company"]
+    )
     assert "test_fit_leaves_the_log_as_it_was" not in said
 
 

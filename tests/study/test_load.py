@@ -162,7 +162,7 @@ def test_bad_configs(config, message):
     assert message in text
 
 
-def test_all_mistakes_are_told_at_once():
+def test_all_mistakes_are_listed_at_once():
     with pytest.raises(ConfigError) as caught:
         load_study({**world(incumbants=5), "seeds": 0})
     assert len(str(caught.value).splitlines()) == 2

@@ -91,7 +91,7 @@ def test_unmeasured_conclusions_are_unclear():
 def test_the_reference_is_one_of_the_variants():
     with pytest.raises(ConfigError, match="no variant 'default'"):
         sensitivity({"other": found()}, "default")
-    with pytest.raises(ConfigError, match="none of the variants that run"):
+    with pytest.raises(ConfigError, match="not among the variants that run"):
         recsys.load_studies(CONFIG, ["variants=[taste_low,taste_high]"])
 
 

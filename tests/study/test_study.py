@@ -269,7 +269,7 @@ def test_arms_may_be_left_out():
     bare = run(load_study(CONFIG, ["arms=[control,influx]", "seeds=1"]))
     assert bare.drift["composition"].null_count() == bare.drift.height
     assert bare.drift["influx"].null_count() == 0
-    assert "One seed" in bare.posts[0]
+    assert "With one seed" in bare.notes[0]
 
 
 def test_newcomers_are_served_too(result):

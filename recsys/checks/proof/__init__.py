@@ -1,1 +1,1 @@
-"""Claims about the tool itself, and what they measure."""
+"""Checks of the tool itself: what is claimed of it, and the studies that test the claims."""

@@ -1,4 +1,4 @@
-"""What is claimed of this tool: figures with targets and tolerances, judged as validations are."""
+"""What is claimed of this tool: figures with targets and tolerances, and verdicts on them."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,7 +15,7 @@ TITLES = {
     3: "Offline against truth: leaving newcomers out of the log, against a world without them",
     4: "Published facts",
 }
-"""What the claims are about, by number."""
+"""Title of each claim, by number."""
 
 _PUBLISHED = (
     "homogeneity of what people are shown",
@@ -27,18 +27,19 @@ _PUBLISHED = (
     "lists of two training seeds, 1 - FRBO",
     "utility of two training seeds",
 )
-"""Of validations, under the same names."""
-_SHOWN = ("theory", "as designed")
+"""Quantities of a validation that are claimed here, too."""
+_THEORY, _DESIGN = "theory", "as designed"
+"""Sources of targets."""
 
 CLAIMS: dict[str, Quantity] = {
     claim.name: claim
     for claim in (
-        Quantity(1, "95 % intervals of composition that hold it", "0.95", 0.93, 0.97, _SHOWN[0]),
-        Quantity(1, "second placebo called significant", "0.05", 0.0, 0.06, _SHOWN[0]),
-        Quantity(2, "planted part, less the next largest", "> 0", 0, _INF, _SHOWN[1], True),
-        Quantity(2, "closing a planted mediator saves", "> 0", 0, _INF, _SHOWN[1], True),
-        Quantity(2, "largest part of a mediator alone", "0", 0.0, 0.0, _SHOWN[1]),
-        Quantity(2, "largest fall between sizes, in SE", "<= 2", -_INF, 2.0, _SHOWN[1]),
+        Quantity(1, "95 % intervals of composition that hold it", "0.95", 0.93, 0.97, _THEORY),
+        Quantity(1, "second placebo called significant", "0.05", 0.0, 0.06, _THEORY),
+        Quantity(2, "planted part, less the next largest", "> 0", 0, _INF, _DESIGN, True),
+        Quantity(2, "closing a planted mediator saves", "> 0", 0, _INF, _DESIGN, True),
+        Quantity(2, "largest part of a mediator alone", "0", 0.0, 0.0, _DESIGN),
+        Quantity(2, "largest fall between sizes, in SE", "<= 2", -_INF, 2.0, _DESIGN),
         Quantity(3, "rank correlation over cells: total", "> 0", 0, _INF, "new", True),
         Quantity(3, "rank correlation at one size: total", "> 0", 0, _INF, "new", True),
         Quantity(3, "told of the true total, share", "1", 0.8, 1.25, "new"),
@@ -49,17 +50,19 @@ CLAIMS: dict[str, Quantity] = {
         Quantity(4, "newcomers' posts in English users' feeds", "> 0", 0, _INF, "WIRED", True),
     )
 }
-"""By name. Those of part 3 say what one would wish: that a platform's log could tell the truth."""
+"""The claims by name. The targets of claim 3 say what would be desirable: that a platform could
+read the truth from its log. Whether it can is what the proof measures."""
 
 
-class Found(NamedTuple):
-    """One figure that belongs to a claim.
+class Figure(NamedTuple):
+    """A figure of a claim.
 
     Attributes:
-        claim: its name.
-        of: what tells it from other figures of the claim.
-        mean, low, high: of its 95 % interval; NaN where there is none.
-        n_seeds: seeds that it is taken over.
+        claim: name of the claim, a key of `CLAIMS`.
+        of: what distinguishes it from other figures of the claim, such as "als, posts".
+        mean: the figure.
+        low, high: ends of its 95 % interval; NaN if there is none.
+        n_seeds: number of seeds that it rests on.
     """
 
     claim: str
@@ -70,16 +73,24 @@ class Found(NamedTuple):
     n_seeds: int
 
 
-def judge(found: Sequence[Found]) -> pl.DataFrame:
-    """Verdicts, as `recsys.checks.validation.run.judge` gives them, in the order of `CLAIMS`.
+def judge(figures: Sequence[Figure]) -> pl.DataFrame:
+    """Gives a verdict on each figure; see `recsys.checks.verdicts.judge`.
 
-    >>> found = Found("second placebo called significant", "als, posts", 0.051, 0.04, 0.06, 3000)
-    >>> judge([found])["verdict"].to_list()
+    Args:
+        figures: figures of claims, in any order.
+
+    Returns:
+        A table with the columns of `VERDICTS`, in the order of `CLAIMS`.
+
+    >>> alarms = Figure("second placebo called significant", "als, posts", 0.051, 0.04, 0.06, 3000)
+    >>> judge([alarms])["verdict"].to_list()
     ['holds']
     """
     order = {name: place for place, name in enumerate(CLAIMS)}
     rows = [
-        row_of(CLAIMS[one.claim], one.of, (one.mean, one.low, one.high), one.n_seeds)
-        for one in sorted(found, key=lambda one: order[one.claim])
+        row_of(
+            CLAIMS[figure.claim], figure.of, (figure.mean, figure.low, figure.high), figure.n_seeds
+        )
+        for figure in sorted(figures, key=lambda figure: order[figure.claim])
     ]
     return pl.DataFrame(rows, schema=VERDICTS)

@@ -1,10 +1,10 @@
-"""Claim 1: intervals hold the truth as often as they say, and a second placebo is seldom news.
+"""Claim 1: intervals hold the truth as often as they say; a second placebo is seldom significant.
 
-A cheap study is run again and again: a tiny world in the open loop, 8 seeds of luck, a panel of 30
-of its 300 incumbents. Each seed is simulated once, for all incumbents, and lent to many studies.
-Studies that share seeds are not independent, so seeds come in blocks. A study draws from one block
-alone; the truth that it is held against is the mean over all incumbents and all seeds of the other
-blocks; and how far blocks differ says how far to trust the share.
+A small study is repeated many times: a tiny world in the open loop, 8 seeds, and a panel of 30 of
+its 300 incumbents. Each seed is simulated once, for all incumbents, and used by many studies.
+Studies that share seeds are not independent, so seeds are divided into blocks. A study draws its
+seeds from one block. The truth that its interval should hold is the mean over all incumbents and
+over all seeds of the other blocks. The blocks' differences give the standard error of the share.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recsys.checks.proof.claims import Found
+from recsys.checks.proof.claims import Figure
+from recsys.checks.verdicts import mean_and_ends
 from recsys.config import Evaluation, Influx, World
 from recsys.config.world import Posts
 from recsys.core.noise import Stream, uniforms
@@ -29,9 +30,10 @@ RECOMMENDERS: Mapping[str, Recommender] = {
     "trending": Trending(),
     "als": ALS(factors=4, iterations=3),
 }
-"""Who is studied: one without and one with a training seed."""
+"""The recommenders that are studied. A training seed changes the feeds of `als` alone."""
 CONTRASTS = ("composition", "second placebo")
-"""Influx less placebo; placebo drawn from another stream less placebo, which is 0 in truth."""
+"""Influx less placebo; and second placebo less placebo, whose true value is 0. The second placebo
+is drawn from another stream."""
 _ARMS = ("control", "influx", "placebo", "placebo_2")
 _SEEDS, _PANEL = 8, 30
 _DAY, _K = 1, 10
@@ -42,38 +44,41 @@ _TINY: dict[str, Any] = {
     "burn_in_days": 1,
     "ticks": 1,
     "influx": Influx(newcomers=60, arrivals=(1.0,), reversal_day=None),
-    "posts": Posts(per_creator_day=0.5),  # else who comes often has seen them all
+    "posts": Posts(
+        per_creator_day=0.5
+    ),  # with fewer posts, frequent visitors would have seen them all
 }
 _KEYS = ("recommender", "measure", "contrast")
 
 
 def drifts(source: OpenLoop) -> NDArray[np.float64]:
-    """A study's three primary measures alone, as they stand in its headline.
+    """Drift by the three primary measures, as a study's headline has it.
 
     Args:
-        source: the feeds of a tiny world.
+        source: the feeds of the tiny world.
 
     Returns:
-        (measures, arms but control, incumbents).
+        float64 (measures, arms but control, incumbents).
     """
-    found, reference = [], None
+    by_arm: list[list[NDArray[np.float64]]] = []
+    reference = None
     for arm in source.arms():
         day = source.on(arm.keys["arm"], _DAY)
         panel = day.feeds().groups[0]
         reference = panel.feeds if reference is None else reference
         pair = day.pair(panel, reference, None, None)
-        found.append([MEASURES[name](pair) for name in PRIMARY])
-    values = np.array(found).swapaxes(0, 1)
+        by_arm.append([MEASURES[name](pair) for name in PRIMARY])
+    values = np.array(by_arm).swapaxes(0, 1)
     levels = [MEASURES[name].kind == "level" for name in PRIMARY]
     values[levels] -= values[levels, :1]
     return values[:, 1:]
 
 
 def composition_of_seed(seed: int) -> NDArray[np.float32]:
-    """What one seed of the tiny world gives each incumbent.
+    """Each incumbent's value of the two contrasts in one seed of the tiny world.
 
     Args:
-        seed: world seed; the people are always the same.
+        seed: world seed, such as 0; the people are the same for all seeds.
 
     Returns:
         float32 (recommenders, measures, contrasts, incumbents).
@@ -81,24 +86,24 @@ def composition_of_seed(seed: int) -> NDArray[np.float32]:
     world = World(**_TINY)
     evaluation = Evaluation(days=(_DAY,), k=_K, panel=world.incumbents)
     worlds = house_worlds(world, evaluation, _ARMS, seed)
-    found = []
+    contrasts = []
     for name, recommender in RECOMMENDERS.items():
         source = OpenLoop(worlds, _ARMS, (name, "none"), Learned(recommender))
         influx, placebo, second = drifts(source).swapaxes(0, 1)
-        found.append(np.stack([influx - placebo, second - placebo], axis=1))
-    return np.array(found, dtype=np.float32)
+        contrasts.append(np.stack([influx - placebo, second - placebo], axis=1))
+    return np.array(contrasts, dtype=np.float32)
 
 
 def run_block(first: int, seeds: int, studies: int) -> pl.DataFrame:
-    """The studies that draw from one block of seeds.
+    """Estimates of all studies that draw their seeds from one block.
 
     Args:
-        first: the first of its seeds.
-        seeds: how many it has, at least 8.
-        studies: how many studies draw from it, each 8 seeds and 30 users, by lot.
+        first: first seed of the block, such as 0.
+        seeds: number of seeds in the block, at least 8.
+        studies: number of studies; each draws 8 of the seeds and 30 of the users by lot.
 
     Returns:
-        recommender · measure · contrast · study · mean · ci_low · ci_high · p_value · seeds; study
+        recommender · measure · contrast · study · mean · ci_low · ci_high · p_value · seeds. Study
         -1 is the mean over all incumbents and seeds of the block.
     """
     pool = np.stack([composition_of_seed(seed) for seed in range(first, first + seeds)], axis=-1)
@@ -112,7 +117,7 @@ def run_block(first: int, seeds: int, studies: int) -> pl.DataFrame:
 
 
 def _lot(block: int, study: int, what: int, n: int) -> NDArray[np.int64]:
-    """0 … n - 1 in an order of its own."""
+    """Int64 (n,): 0 to n - 1 in an order that is drawn for this block, study and purpose."""
     return np.argsort(uniforms(block, Stream.RESAMPLE, np.arange(n), study, what)[:, 0])
 
 
@@ -130,33 +135,38 @@ def _rows(study: int, mean: NDArray[np.float64], *more: NDArray[np.float64]) -> 
     )
 
 
-def coverage(blocks: Sequence[pl.DataFrame]) -> tuple[pl.DataFrame, list[Found]]:
+def coverage(blocks: Sequence[pl.DataFrame]) -> tuple[pl.DataFrame, list[Figure]]:
     """How often the studies' intervals hold the truth.
 
     Args:
-        blocks: as from `run_block`; two at least, of seeds of their own.
+        blocks: frames from `run_block`, at least two, of different seeds.
 
     Returns:
-        A frame and the figures of it that are claimed. The frame: recommender · measure · contrast
-        · truth · truth_se · covered · covered_se · truth_below (the interval) · truth_above ·
-        significant (p ≤ .05) · significant_se · width (of the mean interval) · studies · seeds.
-        Standard errors are over blocks.
+        A frame, and the figures of claim 1. The columns of the frame are recommender · measure ·
+        contrast · truth · truth_se · covered (share of the intervals that hold the truth) ·
+        covered_se · truth_below (share of the intervals that lie above the truth) · truth_above ·
+        significant (share with p ≤ .05) · significant_se · width (mean width of an interval) ·
+        studies · seeds. Standard errors are over blocks.
     """
-    every = pl.concat([frame.with_columns(block=pl.lit(i)) for i, frame in enumerate(blocks)])
-    rows, found = [], []
-    for keys, group in every.group_by(*_KEYS, maintain_order=True):
+    all_blocks = pl.concat([frame.with_columns(block=pl.lit(i)) for i, frame in enumerate(blocks)])
+    rows, figures = [], []
+    for keys, group in all_blocks.group_by(*_KEYS, maintain_order=True):
         named = dict(zip(_KEYS, map(str, keys), strict=True))
-        row, figures = _judged(group)
+        row, covered, significant = _judged(group)
         rows.append({**named, **row})
+        if named["contrast"] == CONTRASTS[0]:
+            claim, interval = "95 % intervals of composition that hold it", covered
+        else:
+            claim, interval = "second placebo called significant", significant
         of = f"{named['recommender']}, {named['measure']}"
-        claim = "95 % intervals of composition that hold it", "second placebo called significant"
-        second = named["contrast"] == CONTRASTS[1]
-        found.append(Found(claim[second], of, *figures[second], n_seeds=row["seeds"]))
-    return pl.DataFrame(rows), found
+        figures.append(Figure(claim, of, *interval, n_seeds=row["seeds"]))
+    return pl.DataFrame(rows), figures
 
 
-def _judged(group: pl.DataFrame) -> tuple[dict[str, Any], list[tuple[float, float, float]]]:
-    """One row, and mean and 95 % interval of the share covered and of that called significant."""
+def _judged(
+    group: pl.DataFrame,
+) -> tuple[dict[str, Any], tuple[float, float, float], tuple[float, float, float]]:
+    """A row of the frame, and means and 95 % intervals of the shares covered and significant."""
     whole = group.filter(pl.col("study") < 0).sort("block")
     means, seeds = whole["mean"].to_numpy(), whole["seeds"].to_numpy()
     others = (means @ seeds - means * seeds) / (seeds.sum() - seeds)
@@ -169,7 +179,7 @@ def _judged(group: pl.DataFrame) -> tuple[dict[str, Any], list[tuple[float, floa
         truth_above=(pl.col("truth") > pl.col("ci_high")).mean(),
         significant=(pl.col("p_value") <= 0.05).mean(),
     )
-    over = {
+    intervals = {
         name: nested_interval(shares.sort("block")[name].to_numpy()[None])
         for name in ("covered", "significant")
     }
@@ -183,6 +193,6 @@ def _judged(group: pl.DataFrame) -> tuple[dict[str, Any], list[tuple[float, floa
         "studies": studies.height,
         "seeds": int(seeds.sum()),
     }
-    for name, y in over.items():
+    for name, y in intervals.items():
         row |= {name: float(y.mean), f"{name}_se": float(np.sqrt(y.variance))}
-    return row, [(float(y.mean), float(y.low), float(y.high)) for y in over.values()]
+    return row, mean_and_ends(intervals["covered"]), mean_and_ends(intervals["significant"])

@@ -1,8 +1,9 @@
-"""Claim 3: what a platform can compute from its log alone, against what the newcomers did.
+"""Claim 3: what a platform can estimate from its log alone, compared with what newcomers changed.
 
-A platform that newcomers have joined trains on today's log with and without the newcomers' events,
-and without matched groups of incumbents. That figure is compared with the truth, which only a
-simulation knows: the same platform, day by day served by the same recommender, joined by nobody.
+A platform that newcomers have joined can train on its log with and without the newcomers' events,
+and without matched groups of incumbents. This *offline estimate* is compared with the truth, which
+only a simulation knows: the same platform, served day by day by the same recommender, which nobody
+joins.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.stats import pearsonr, spearmanr
 
-from recsys.checks.proof.claims import Found
+from recsys.checks.proof.claims import Figure
+from recsys.checks.verdicts import mean_and_ends
 from recsys.config import Evaluation, World
 from recsys.core.lazy import lazy
 from recsys.logs.log import InteractionLog, Seen
@@ -25,28 +27,29 @@ from recsys.measures.rows import is_level
 from recsys.recommenders import Model, Ranking, Recommender, Trending, with_fallback
 from recsys.statistics import Matching, nested_interval
 from recsys.study.arms.closed_loop import ClosedLoop, served_worlds
+from recsys.study.arms.measured_log import matching_of
 from recsys.study.arms.measuring import Group, measure
 from recsys.study.arms.open_loop import SPARE
-from recsys.study.arms.own_log import LogFeeds, Reference, Removals, matching_of
+from recsys.study.arms.own_log import LogFeeds, Reference, Removals
 from recsys.study.arms.rankings import Learned
 from recsys.study.arms.worlds import MeasuredDay
 from recsys.study.tables.drift import drift_of_log, drift_of_world
 
 SIZES = (0.01, 0.03, 0.1, 0.25, 0.4)
-"""Newcomers for each incumbent who comes on a day."""
+"""Sizes of the influx: newcomers for each incumbent who comes on a day."""
 DRAWS = 20
-"""Matched groups left out: a quick look, whose p cannot be below .048."""
+"""Number of matched groups. With 20 of them, p cannot be below .048."""
 LEVELS = {
     "posts": "posts",
     "one_step": "posts",
     "language_format": "language_format",
     "newcomer_share": "newcomer_share",
 }
-"""What is measured in truth, and what stands for it in the log."""
+"""The measure of the truth, and the measure of the log that estimates it."""
 WAYS = ("events", "events and posts")
-"""What is left out of the log: what people did, or that and what they posted."""
+"""What of the newcomers is left out of the log: their events, or their events and their posts."""
 _LEVEL = 0.05
-"""Largest p of an alarm."""
+"""Largest p-value of an alarm."""
 _DAILY = 0.4
 """Share of incumbents who come on a day."""
 _NAME = ("x", "none")
@@ -66,20 +69,20 @@ _CELL: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class _Platform:
-    """What measures and fits must know of the platform that newcomers have joined.
+    """The platform that newcomers have joined, as the offline estimate uses it; see `AboutLog`.
 
-    It serves a fit without some people's events as it would any other: what people were shown, and
-    the platform's own slots, are as they were.
+    A fit without some people's events is served like any other: what people have seen, and the
+    platform's own slots, stay as they were.
 
     Attributes:
-        day: the day on which everything is measured, in the influx.
+        day: the day of the influx arm on which feeds are measured.
     """
 
     day: MeasuredDay
 
     @lazy
     def matching(self) -> Matching:
-        """The newcomers of the log, and like groups of incumbents outside the panel."""
+        """The newcomers of the log, and the incumbents from whom matched groups are drawn."""
         log = self.day.log
         return matching_of(
             log,
@@ -92,42 +95,42 @@ class _Platform:
 
     @property
     def removals(self) -> Removals:
-        """The log, and whose events are left out of it."""
+        """The log, and whose events each arm leaves out of it."""
         log, matching = self.day.log, self.matching
-        silent = log.newcomers & (matching.events == 0)  # they may have posted
+        silent = log.newcomers & (matching.events == 0)  # no events, but they may have posted
         newcomers = np.flatnonzero(matching.newcomer | silent)
         return Removals(log, self.day.panel, matching, newcomers, self.day.world.beside.seed)
 
     @property
     def has_trace(self) -> bool:
-        """Whether any newcomer has done anything that is learned from."""
+        """Whether any newcomer has liked anything."""
         events = self.day.log.dense
         user = events["user"].to_numpy()[events["weight"].to_numpy() > 0]
         return bool(self.day.log.newcomers[user].any())
 
     @property
     def measures(self) -> dict[str, Measure]:
-        """What stands for the truth in the log."""
+        """The measures of the log that estimate the truth, by name."""
         return {name: MEASURES[name] for name in dict.fromkeys(LEVELS.values())}
 
     def pair(self, group: Group, reference: Ranking) -> FeedPair:
-        """See `recsys.study.arms.own_log.AboutLog`."""
+        """See `AboutLog`."""
         return self.day.pair(group, reference, None, None, scored=False)
 
     def pool(self) -> None:
-        """Attention is not compared."""
+        """None: attention is not compared."""
 
     def serve(
-        self, model: Model, log: InteractionLog, gone: NDArray[np.int64], arm: str
+        self, model: Model, log: InteractionLog, left_out: NDArray[np.int64], arm: str
     ) -> Ranking:
-        """The panel's feeds by a fit without some people's events."""
+        """The panel's feeds from a fit without some people's events; see `Serve`."""
         return self._served(model, log, self.day.log.seen)
 
     def serve_without_posts(
-        self, model: Model, log: InteractionLog, gone: NDArray[np.int64], arm: str
+        self, model: Model, log: InteractionLog, left_out: NDArray[np.int64], arm: str
     ) -> Ranking:
-        """The same, without these people's posts too."""
-        return self._served(model, log, self._hidden(gone))
+        """The panel's feeds from the same fit, without the posts of these people; see `Serve`."""
+        return self._served(model, log, self._hidden(left_out))
 
     def _served(self, model: Model, log: InteractionLog, seen: csr_matrix) -> Ranking:
         simulation, panel, k = (
@@ -136,50 +139,54 @@ class _Platform:
             self.day.world.beside.evaluation.k,
         )
         candidates = simulation.candidates(self.day.day)
-        depth, known = min(k + SPARE, int(candidates.sum())), Seen.from_matrix(seen)
-        own = model.rank(panel, depth, candidates, known)
-        own = with_fallback(own, Trending().fit(log), panel, candidates, known)
+        depth, excluded = min(k + SPARE, int(candidates.sum())), Seen.from_matrix(seen)
+        own = model.rank(panel, depth, candidates, excluded)
+        own = with_fallback(own, Trending().fit(log), panel, candidates, excluded)
         ids, sources = simulation.feeds(own.item_ids, own.sources, panel, seen, self.day.day, k)
         return Ranking(ids, np.full(ids.shape, np.nan, dtype=np.float32), sources)
 
-    def _hidden(self, gone: NDArray[np.int64]) -> csr_matrix:
-        """What people were shown, and for the panel these people's posts: so they cannot come."""
+    def _hidden(self, left_out: NDArray[np.int64]) -> csr_matrix:
+        """What users have seen, as if the panel had seen all posts of the people who are left out.
+
+        What a user has seen is not served, so these posts come in no feed of the panel.
+        """
         shown = self.day.log.seen
-        theirs = np.flatnonzero(np.isin(self.day.world.simulation.posts.creator, gone))
-        user, post = (axis.ravel() for axis in np.meshgrid(self.day.panel, theirs))
+        hidden = np.flatnonzero(np.isin(self.day.world.simulation.posts.creator, left_out))
+        user, post = (axis.ravel() for axis in np.meshgrid(self.day.panel, hidden))
         more = csr_matrix((np.ones(user.size, np.bool_), (user, post)), shape=shown.shape)
         return csr_matrix(shown.astype(np.bool_) + more)
 
     def drift(self, recommender: Recommender) -> pl.DataFrame:
-        """The drift of a study of this log, as `recsys.study.tables.drift.drift_of_log` gives it.
+        """The table `drift` of a study of this log.
 
-        The name of the recommender says in which of `WAYS` people were left out.
+        The column `recommender` holds the way in which people are left out, one of `WAYS`.
         """
         serve = (self.serve, self.serve_without_posts)
         ways = {(way, "none"): served for way, served in zip(WAYS, serve, strict=True)}
         reference = Reference(self.removals, recommender, ways)
-        found = measure(LogFeeds(reference, self, range(1, DRAWS + 1)))
-        return drift_of_log(found.per_user, self.matching.crowding)
+        result = measure(LogFeeds(reference, self, range(1, DRAWS + 1)))
+        return drift_of_log(result.per_user, self.matching.crowding)
 
 
 def run_cell(
     world: World, evaluation: Evaluation, recommender: Recommender, size: float, seed: int
 ) -> pl.DataFrame:
-    """One influx of one size on a platform served by a recommender: the truth, and the log's tale.
+    """The truth and the offline estimate of one influx on a platform that a recommender serves.
 
     Args:
-        world: the platform; the number of newcomers is set by the size.
-        evaluation: of its days the last counts.
-        recommender: who serves, and is studied.
-        size: newcomers for each incumbent who comes on a day.
-        seed: world seed.
+        world: the platform; its number of newcomers is replaced.
+        evaluation: how the platform is evaluated; only the last of its days counts.
+        recommender: the recommender that serves and is studied.
+        size: newcomers for each incumbent who comes on a day, such as 0.1.
+        seed: world seed, such as 0.
 
     Returns:
         A row for each of `WAYS` and `LEVELS`: way · size · seed · level · true_total ·
-        true_composition · total · composition · band (upper edge of the placebos' band, above
-        their mean) · p_value ·
-        newcomers · matched (of those who did anything, which share has its like among the
-        incumbents; the others stay in the log). No row where no newcomer has clicked yet.
+        true_composition · total · composition · band (upper end of the placebos' band, less their
+        mean) · p_value · newcomers · matched (share of the newcomers with events who have a match
+        among the incumbents; the others stay in the log). The columns
+        total, composition, band and p_value are the offline estimate. No row if no newcomer has
+        liked anything yet.
     """
     newcomers = max(2, round(size * _DAILY * world.incumbents))
     influx = world.influx.model_copy(update={"newcomers": newcomers})
@@ -198,13 +205,13 @@ def run_cell(
     per_user = measure(ClosedLoop(worlds, _NAME)).per_user
     truth = {r["measure"]: r for r in _headline(drift_of_world(per_user, arms))}
     drift = platform.drift(recommender)
-    tale = {(r["recommender"], r["measure"]): r for r in _headline(drift)}
+    offline = {(r["recommender"], r["measure"]): r for r in _headline(drift)}
     rows, matching = [], platform.matching
     for way, (level, stands_in) in product(WAYS, LEVELS.items()):
-        true, told = truth[level], tale[way, stands_in]
-        # Of a level, what leaving them out takes away is what the newcomers have brought.
+        true, estimate = truth[level], offline[way, stands_in]
+        # If leaving newcomers out lowers a level, the newcomers have raised it: the sign turns.
         sign = -1 if is_level(stands_in) else 1
-        edge = told["composition_ci_low"] if sign > 0 else told["composition_ci_high"]
+        edge = estimate["composition_ci_low"] if sign > 0 else estimate["composition_ci_high"]
         rows.append(
             {
                 "way": way,
@@ -213,10 +220,10 @@ def run_cell(
                 "level": level,
                 "true_total": true["total"],
                 "true_composition": true["composition"],
-                "total": sign * told["total"],
-                "composition": sign * told["composition"],
-                "band": sign * (told["composition"] - edge),
-                "p_value": told["p_value"],
+                "total": sign * estimate["total"],
+                "composition": sign * estimate["composition"],
+                "band": sign * (estimate["composition"] - edge),
+                "p_value": estimate["p_value"],
                 "newcomers": newcomers,
                 "matched": matching.newcomer_users / matching.newcomer_users_before,
             }
@@ -228,26 +235,26 @@ def _headline(drift: pl.DataFrame) -> list[dict[str, Any]]:
     return list(drift.filter(pl.col("day").is_null()).iter_rows(named=True))
 
 
-def compare(cells: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, list[Found]]:
-    """How far the log's tale is from the truth, over cells.
+def compare(cells: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, list[Figure]]:
+    """How far the offline estimates are from the truth.
 
     Args:
         cells: rows of `run_cell`, with a column `recommender`; several seeds of each size.
 
     Returns:
-        Two frames, and the figures that are claimed.
+        Two frames, and the figures of claim 3.
 
-        The first, by recommender (`all` too) · way · level · figure (`total`, `composition`):
-        cells ·
-        truth · told (means) · bias (told less truth) with bias_ci_low, bias_ci_high · pearson ·
-        spearman · within (mean of spearman over seeds, within each recommender and size); and for
-        composition, over
-        cells: alarms (told above 0, with p <= .05) · alarms_right (of these, where the
-        truth is above 0) · silent (of the cells whose truth is above 0, those without an alarm) ·
-        disagree (an alarm where the truth is not above 0, or none where it is).
+        The first has a row for each recommender (and `all`) · way · level · figure (`total`,
+        `composition`). Its columns are cells (number of them) · truth and told (mean truth and mean
+        estimate) · bias (estimate less truth) · bias_ci_low · bias_ci_high · pearson · spearman ·
+        within (rank correlation over seeds, within each recommender and size, on average). For
+        composition there are also alarms (share of cells with an estimate above 0 and p ≤ .05) ·
+        alarms_right (share of the alarms where the truth is above 0) · silent (share without an
+        alarm of the cells where the truth is above 0) · disagree (share of cells with an alarm
+        where the truth is not above 0, or without one where it is).
 
-        The second, by recommender · way · level · size: means with intervals over seeds of
-        true_total, true_composition, total and composition, and the share of alarms.
+        The second has a row for each recommender · way · level · size: means and intervals over
+        seeds of true_total, true_composition, total and composition, and the share of alarms.
     """
     keyed = cells.with_columns(alarm=(pl.col("composition") > 0) & (pl.col("p_value") <= _LEVEL))
     keyed = keyed.with_columns(recommender_=pl.col("recommender"))
@@ -269,18 +276,19 @@ def compare(cells: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, list[Found
 
 
 def _agreement(group: pl.DataFrame, figure: str) -> dict[str, Any]:
-    truth, told = (group[name].to_numpy() for name in (f"true_{figure}", figure))
-    gap = nested_interval(_by_seed(group.with_columns(gap=pl.Series(told - truth)), "gap"))
-    varied = np.ptp(truth) > 0 and np.ptp(told) > 0
+    """A row of the first frame of `compare`, without its keys."""
+    truth, estimate = (group[name].to_numpy() for name in (f"true_{figure}", figure))
+    gap = nested_interval(_by_seed(group.with_columns(gap=pl.Series(estimate - truth)), "gap"))
+    varied = np.ptp(truth) > 0 and np.ptp(estimate) > 0
     row: dict[str, Any] = {
         "cells": group.height,
         "truth": truth.mean(),
-        "told": told.mean(),
+        "told": estimate.mean(),
         "bias": float(gap.mean),
         "bias_ci_low": float(gap.low),
         "bias_ci_high": float(gap.high),
-        "pearson": float(pearsonr(truth, told).statistic) if varied else None,
-        "spearman": float(spearmanr(truth, told).statistic) if varied else None,
+        "pearson": float(pearsonr(truth, estimate).statistic) if varied else None,
+        "spearman": float(spearmanr(truth, estimate).statistic) if varied else None,
         "within": _within(group, figure),
     }
     if figure == "composition":
@@ -295,20 +303,21 @@ def _agreement(group: pl.DataFrame, figure: str) -> dict[str, Any]:
 
 
 def _within(group: pl.DataFrame, figure: str) -> float | None:
-    """Whether seeds of one recommender and one size are in the right order: mean rank correlation.
+    """Mean rank correlation of truth and estimate over the seeds of one recommender and one size.
 
-    Over sizes the order is hard to miss. Cells in which nothing varies are left out.
+    It asks more than the correlation over all cells, since estimates easily tell a large influx
+    from a small one. Sizes at which nothing varies are left out.
     """
-    found = []
+    correlations = []
     for _, cell in group.group_by("recommender_", "size", maintain_order=True):
-        truth, told = cell[f"true_{figure}"].to_numpy(), cell[figure].to_numpy()
-        if np.ptp(truth) > 0 and np.ptp(told) > 0:
-            found.append(float(spearmanr(truth, told).statistic))
-    return float(np.mean(found)) if found else None
+        truth, estimate = cell[f"true_{figure}"].to_numpy(), cell[figure].to_numpy()
+        if np.ptp(truth) > 0 and np.ptp(estimate) > 0:
+            correlations.append(float(spearmanr(truth, estimate).statistic))
+    return float(np.mean(correlations)) if correlations else None
 
 
 def _jackknife(cells: pl.DataFrame) -> NDArray[np.float64]:
-    """(1, seeds) pseudo-values of `_within` for the total: what each seed adds to it."""
+    """Float64 (1, seeds): the jackknife's pseudo-values of `_within` for the total."""
     seeds = cells["seed"].unique(maintain_order=True).to_list()
     whole = _within(cells, "total")
     without = [_within(cells.filter(pl.col("seed") != seed), "total") for seed in seeds]
@@ -319,12 +328,13 @@ def _jackknife(cells: pl.DataFrame) -> NDArray[np.float64]:
 
 
 def _by_seed(group: pl.DataFrame, name: str) -> NDArray[np.float64]:
-    """(1, seeds) means: the cells of a seed share its luck."""
+    """Float64 (1, seeds): means of the cells of each seed, which are not independent."""
     means = group.group_by("seed", maintain_order=True).agg(pl.col(name).mean())
     return means.sort("seed")[name].to_numpy()[None]
 
 
 def _means(part: pl.DataFrame) -> dict[str, Any]:
+    """A row of the second frame of `compare`, without its keys."""
     row: dict[str, Any] = {"newcomers": part["newcomers"][0], "seeds": part.height}
     for name in ("true_total", "true_composition", "total", "composition"):
         y = nested_interval(_by_seed(part, name))
@@ -340,9 +350,9 @@ def _means(part: pl.DataFrame) -> dict[str, Any]:
     }
 
 
-def _claimed(cells: pl.DataFrame, agreement: pl.DataFrame) -> list[Found]:
-    """What one would wish of the log's tale about the mix, by what is left out."""
-    found, seeds = [], cells["seed"].n_unique()
+def _claimed(cells: pl.DataFrame, agreement: pl.DataFrame) -> list[Figure]:
+    """The figures of claim 3: how well the mix is estimated, by what is left out."""
+    figures, seeds = [], cells["seed"].n_unique()
     for way in WAYS:
         of = f"mix, {way}"
         mix = cells.filter(way=way, level="language_format")
@@ -356,18 +366,10 @@ def _claimed(cells: pl.DataFrame, agreement: pl.DataFrame) -> list[Found]:
         names = ("rank correlation over cells: total", "told of the true total, share")
         for name, values in zip(names, zip(*by_seed, strict=True), strict=True):
             y = nested_interval(np.array([values]))
-            found.append(Found(name, of, float(y.mean), float(y.low), float(y.high), seeds))
+            figures.append(Figure(name, of, *mean_and_ends(y), seeds))
         y = nested_interval(_jackknife(mix.with_columns(recommender_=pl.col("recommender"))))
-        found.append(
-            Found(
-                "rank correlation at one size: total",
-                of,
-                float(y.mean),
-                float(y.low),
-                float(y.high),
-                seeds,
-            )
-        )
+        name = "rank correlation at one size: total"
+        figures.append(Figure(name, of, *mean_and_ends(y), seeds))
         composition = agreement.filter(
             recommender="all", way=way, level="language_format", figure="composition"
         )
@@ -377,5 +379,5 @@ def _claimed(cells: pl.DataFrame, agreement: pl.DataFrame) -> list[Found]:
         ):
             value = composition[column].item()
             if value is not None:
-                found.append(Found(name, of, float(value), np.nan, np.nan, seeds))
-    return found
+                figures.append(Figure(name, of, float(value), np.nan, np.nan, seeds))
+    return figures

@@ -1,9 +1,10 @@
 """Claim 2: a cause that was planted alone gets the largest part, and more newcomers do more.
 
-Worlds are built so that newcomers can reach incumbents in one way only. Behaviour cannot be planted
-alone: it passes on what has come through another channel, and alone it changes nothing, to the bit.
-What can be planted is a world in which it is needed whichever way newcomers are met. With v = 1 if
-behaviour and one of two others are open, and 0 else, its Shapley value is 2/3 and theirs 1/6.
+Worlds are built so that newcomers can reach incumbents through one channel only. Behaviour cannot
+be planted alone: it passes on what has come through another channel, and alone it changes nothing,
+to the bit. What can be planted is a world in which behaviour is needed whichever other channel
+brings the newcomers. If v is 1 where behaviour and at least one of two other channels are open, and
+0 elsewhere, the Shapley value of behaviour is 2/3, and that of each of the two others is 1/6.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recsys.checks.proof.claims import Found
+from recsys.checks.proof.claims import Figure
+from recsys.checks.verdicts import mean_and_ends
 from recsys.config import Evaluation, Influx, World
 from recsys.config.world import NEWCOMERS, Behaviour, Platform, Population, Posts, Slots
 from recsys.recommenders import Content, ItemKNN, Random, Recommender
@@ -36,12 +38,12 @@ _SILENT = Influx(newcomers=60, arrivals=(1.0,), posting=0.0, reversal_day=None)
 
 @dataclass(frozen=True)
 class Plant:
-    """A world in which newcomers reach incumbents in one way, or by one way more than by another.
+    """A world in which newcomers reach incumbents through one channel alone, or mostly.
 
     Attributes:
-        recommender: who serves.
-        measure: in which the cause must show.
-        changes: of the small world.
+        recommender: the recommender that serves.
+        measure: name of the measure in which the planted channel must have the largest part.
+        changes: fields of `World` in which it differs from the small world.
     """
 
     recommender: Recommender
@@ -50,7 +52,7 @@ class Plant:
 
 
 PLANTS: dict[str, Plant] = {
-    # Posts by lot, in personal slots alone: nothing is learned, nothing is in fashion.
+    # All slots are personal and filled by lot: nothing is learned, and no topic is in fashion.
     "supply": Plant(
         Random(),
         "language_format",
@@ -69,13 +71,13 @@ PLANTS: dict[str, Plant] = {
             ),
         },
     ),
-    # Trending and fresh posts alone; the few gaps are filled by lot, from all posts.
+    # All slots hold trending or fresh posts; the few gaps are filled by lot from all posts.
     "exposure": Plant(
         Random(),
         "language_format",
         {"population": _QUIET, "platform": Platform(slots=_PLATFORM)},
     ),
-    # Newcomers post nothing, and nothing is learned from them. They are answered in their language.
+    # Newcomers post nothing, and nothing is learned from them. Incumbents post in their language.
     "adaptation": Plant(
         Random(),
         "language_format",
@@ -88,9 +90,9 @@ PLANTS: dict[str, Plant] = {
             ),
         },
     ),
-    # Newcomers' posts are few, and unlike others in nothing but their format: many like them lie
-    # there unread. Whoever meets one, be it in a fresh slot or by taste, clicks it out of
-    # curiosity; more than has been clicked otherwise, so that it makes the user's profile.
+    # Newcomers' posts are few and differ from others in their format alone. Many other posts have
+    # this format, but nobody reads them. Incumbents who meet a newcomer's post, in a fresh slot or
+    # by taste, click it out of curiosity, and more than they click else: this makes their profile.
     "behaviour": Plant(
         Content(shrinkage=1.0, features=30),
         "language_format",
@@ -110,11 +112,11 @@ PLANTS: dict[str, Plant] = {
         },
     ),
 }
-"""By the channel that is planted."""
+"""The worlds by the channel that is planted."""
 MEDIATORS = ("behaviour",)
 """Channels that cannot act alone."""
 DOSES = (10, 20, 40, 80)
-"""Newcomers to 200 incumbents: the first so many of the same people."""
+"""Numbers of newcomers to 200 incumbents. A smaller number is a part of the same people."""
 _GRADED = ("language_format", "newcomer_share")
 _SMALL: dict[str, Any] = {
     "incumbents": 200,
@@ -127,15 +129,15 @@ _EVALUATION = Evaluation(days=(2,), panel=60, k=10, training_days=3, one_step=Tr
 
 
 def run_plant(name: str, seed: int) -> pl.DataFrame:
-    """One seed of a planted world under every set of gates.
+    """The part of each channel in one seed of a planted world.
 
     Args:
-        name: a key of `PLANTS`.
-        seed: world seed.
+        name: a key of `PLANTS`, such as "supply".
+        seed: world seed, such as 0.
 
     Returns:
         plant · seed · channel · shapley · first_in · last_in: parts of *composition* in the plant's
-        measure, the panel's mean.
+        measure, as means over the panel.
     """
     shares = shapley([0.0, *composition_of_plant(name, seed, range(1, COALITIONS))])
     return pl.DataFrame(
@@ -154,10 +156,10 @@ def composition_of_plant(name: str, seed: int, coalitions: Sequence[int]) -> lis
     """Mean *composition* of the panel in a plant's measure, for each set of open gates.
 
     Args:
-        name: a key of `PLANTS`.
-        seed: world seed.
-        coalitions: see `recsys.study.arms.gated.gates_of`; users with a value in all of them
-            count.
+        name: a key of `PLANTS`, such as "supply".
+        seed: world seed, such as 0.
+        coalitions: numbers of the sets, see `recsys.study.arms.gated.gates_of`. Only users with a
+            value under all of them count.
     """
     plant = PLANTS[name]
     world = World(**{**_SMALL, **plant.changes})
@@ -169,12 +171,16 @@ def composition_of_plant(name: str, seed: int, coalitions: Sequence[int]) -> lis
         for arm in CHANNEL_ARMS
     )
     composition = influx - placebo
-    known = ~np.isnan(composition).any(axis=0)  # who has an empty feed in some world is left out
-    return [float(mean) for mean in composition[:, known].mean(axis=1)]
+    complete = ~np.isnan(composition).any(axis=0)  # not so for users with an empty feed somewhere
+    return [float(mean) for mean in composition[:, complete].mean(axis=1)]
 
 
 def run_dose(newcomers: int, seed: int) -> pl.DataFrame:
-    """Drift in a small closed loop served by item_knn, joined by so many.
+    """Total drift in a small closed loop that item_knn serves.
+
+    Args:
+        newcomers: number of newcomers, such as 20.
+        seed: world seed, such as 0.
 
     Returns:
         newcomers · seed · measure · total.
@@ -185,23 +191,23 @@ def run_dose(newcomers: int, seed: int) -> pl.DataFrame:
     worlds = served_worlds(world, _EVALUATION, names, seed, Learned(ItemKNN()))
     per_user = measure(ClosedLoop(worlds, ("item_knn", "none"))).per_user
     drift = drift_of_world(per_user, (*names, "retrain"))
-    found = drift.filter(pl.col("day").is_null(), pl.col("measure").is_in(_GRADED))
-    return found.select(
+    headline = drift.filter(pl.col("day").is_null(), pl.col("measure").is_in(_GRADED))
+    return headline.select(
         pl.lit(newcomers).alias("newcomers"), pl.lit(seed).alias("seed"), "measure", "total"
     )
 
 
-def planted(parts: pl.DataFrame) -> tuple[pl.DataFrame, list[Found]]:
-    """Whether planted causes are found.
+def planted(parts: pl.DataFrame) -> tuple[pl.DataFrame, list[Figure]]:
+    """How large the planted channel's part is, compared with the others.
 
     Args:
         parts: rows of `run_plant`, of several seeds.
 
     Returns:
         plant · channel · part (`shapley`, `first_in`, `last_in`) · mean · ci_low · ci_high ·
-        n_seeds; and what is claimed of it.
+        n_seeds; and the figures of claim 2 about planted causes.
     """
-    rows, found = [], []
+    rows, figures = [], []
     for name, group in parts.group_by("plant", maintain_order=True):
         plant, seeds = str(name[0]), group["seed"].n_unique()
         cubes = {
@@ -214,10 +220,12 @@ def planted(parts: pl.DataFrame) -> tuple[pl.DataFrame, list[Found]]:
         place = list(GATES).index(plant)  # type: ignore[arg-type]
         sizes = np.abs(cubes["shapley"])
         lead = sizes[place] - np.delete(sizes, place, axis=0).max(axis=0)
-        found.append(Found("planted part, less the next largest", plant, *_interval(lead), seeds))
+        figures.append(
+            Figure("planted part, less the next largest", plant, *_interval(lead), seeds)
+        )
         if plant in MEDIATORS:
-            found.append(
-                Found(
+            figures.append(
+                Figure(
                     "closing a planted mediator saves",
                     plant,
                     *_interval(cubes["last_in"][place]),
@@ -225,8 +233,8 @@ def planted(parts: pl.DataFrame) -> tuple[pl.DataFrame, list[Found]]:
                 )
             )
     alone = parts.filter(pl.col("channel").is_in(MEDIATORS))["first_in"].abs().max()
-    found.append(
-        Found(
+    figures.append(
+        Figure(
             "largest part of a mediator alone",
             "all plants",
             float(str(alone)),
@@ -236,20 +244,20 @@ def planted(parts: pl.DataFrame) -> tuple[pl.DataFrame, list[Found]]:
         )
     )
     columns = ("plant", "channel", "part", "mean", "ci_low", "ci_high", "n_seeds")
-    return pl.DataFrame(rows, schema=columns, orient="row"), found
+    return pl.DataFrame(rows, schema=columns, orient="row"), figures
 
 
-def dose_response(doses: pl.DataFrame) -> tuple[pl.DataFrame, list[Found]]:
-    """Whether more newcomers do more.
+def dose_response(doses: pl.DataFrame) -> tuple[pl.DataFrame, list[Figure]]:
+    """How drift rises with the number of newcomers.
 
     Args:
         doses: rows of `run_dose`, of several seeds.
 
     Returns:
-        measure · newcomers · mean · ci_low · ci_high · rise (from the size before) · rise_se ·
-        n_seeds; and what is claimed of it.
+        measure · newcomers · mean · ci_low · ci_high · rise (from the number before) · rise_se ·
+        n_seeds; and the figures of claim 2 about the number of newcomers.
     """
-    rows, found = [], []
+    rows, figures = [], []
     for name, group in doses.group_by("measure", maintain_order=True):
         sizes = sorted(group["newcomers"].unique())
         table = group.sort("newcomers", "seed")["total"].to_numpy().reshape(len(sizes), -1)
@@ -259,8 +267,8 @@ def dose_response(doses: pl.DataFrame) -> tuple[pl.DataFrame, list[Found]]:
             rise = (None, None) if i == 0 else (float(rises.mean[i - 1]), float(errors[i - 1]))
             rows.append((str(name[0]), size, *_interval(y), *rise, table.shape[1]))
         falls = -rises.mean / np.where(errors > 0, errors, 1.0)
-        found.append(
-            Found(
+        figures.append(
+            Figure(
                 "largest fall between sizes, in SE",
                 str(name[0]),
                 float(falls.max()),
@@ -270,9 +278,9 @@ def dose_response(doses: pl.DataFrame) -> tuple[pl.DataFrame, list[Found]]:
             )
         )
     columns = ("measure", "newcomers", "mean", "ci_low", "ci_high", "rise", "rise_se", "n_seeds")
-    return pl.DataFrame(rows, schema=columns, orient="row"), found
+    return pl.DataFrame(rows, schema=columns, orient="row"), figures
 
 
 def _interval(y: NDArray[np.float64]) -> tuple[float, float, float]:
-    found = nested_interval(y[None])
-    return float(found.mean), float(found.low), float(found.high)
+    """Mean and 95 % interval over seeds."""
+    return mean_and_ends(nested_interval(y[None]))

@@ -1,7 +1,8 @@
-"""Proof: are the tool's own figures to be trusted, and what can a platform's log tell of the truth?
+"""Runs a proof: can the tool's figures be trusted, and what can a platform learn from its log?
 
-Four claims (`CLAIMS`): intervals cover; planted causes are found; what leaving newcomers out of a
-log says, held against the truth; published facts. Each is cut into parts that run alone.
+There are four claims (`CLAIMS`): intervals hold the truth; planted causes are found; leaving
+newcomers out of a log tells what they changed; and published facts are seen here, too. The work is
+divided into parts that can run alone.
 """
 
 import json
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from recsys.checks.proof.claims import Found, judge
+from recsys.checks.proof.claims import Figure, judge
 from recsys.checks.proof.coverage import coverage, run_block
 from recsys.checks.proof.facts import facts, run_facts
 from recsys.checks.proof.offline import SIZES, compare, run_cell
@@ -23,7 +24,7 @@ from recsys.core.threads import single_threaded_blas
 from recsys.mitigations.build import make_recommender
 
 KINDS = ("coverage", "offline", "planted", "dose", "facts")
-"""What parts there are, in the order in which they run."""
+"""The kinds of parts, in the order in which they run."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,10 @@ class Effort:
     """How much is run.
 
     Attributes:
-        blocks: of seeds, for coverage; studies draw from one of them.
-        block_seeds: seeds in each.
-        block_studies: studies that draw from each.
-        seeds: of everything else.
+        blocks: number of blocks of seeds for claim 1; see `recsys.checks.proof.coverage`.
+        block_seeds: number of seeds in each block.
+        block_studies: number of studies that draw their seeds from each block.
+        seeds: number of seeds of all other claims.
     """
 
     blocks: int = 20
@@ -45,7 +46,7 @@ class Effort:
 
 FULL = Effort()
 SHORT = Effort(blocks=2, block_seeds=12, block_studies=20, seeds=2)
-"""Whether it runs, not whether it holds."""
+"""Enough to see that a proof runs, too little to see whether its claims hold."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,13 @@ class Part:
     """A part of the proof that can run alone.
 
     Attributes:
-        study: gives the platform and the recommenders of claims 3 and 4.
+        study: the study whose world and recommenders claims 3 and 4 use.
         kind: one of `KINDS`.
-        what: a recommender, a planted channel; empty where there is no choice.
-        number: of a block of seeds, or how many newcomers; 0 where there is no choice.
-        size: of an influx, in newcomers for each incumbent who comes on a day.
-        seed: world seed; of a block the first.
+        what: name of the recommender, or of the planted channel; empty for other kinds.
+        number: number of newcomers, for the kind `dose`; else 0.
+        size: size of the influx, in newcomers for each incumbent who comes on a day; for the kind
+            `offline`, else 0.
+        seed: world seed; the first of a block of seeds.
         effort: how much is run.
     """
 
@@ -72,13 +74,13 @@ class Part:
 
     @property
     def name(self) -> str:
-        """What people call it, unique in its proof."""
+        """Name of the part for people, unique in its proof."""
         chosen = [self.kind, self.what, str(self.number or ""), f"{self.size or ''}"]
         return "-".join([word for word in chosen if word] + [f"seed-{self.seed}"])
 
     @property
     def identity(self) -> str:
-        """JSON of all that its figures depend on, besides the code."""
+        """JSON of everything that the part's figures depend on, apart from the code."""
         where: dict[str, Any] = {name: getattr(self, name) for name in _WHERE}
         if self.kind in ("offline", "facts"):
             where |= self.study.model_dump(mode="json", include={"world_", "evaluation"})
@@ -89,7 +91,7 @@ class Part:
 
     @property
     def recommender(self) -> RecommenderSpec:
-        """Who serves, of claims 3 and 4."""
+        """The recommender that serves, in claims 3 and 4."""
         return next(spec for spec in self.study.recommenders if spec.name == self.what)
 
 
@@ -97,24 +99,24 @@ _WHERE = ("kind", "what", "number", "size", "seed")
 
 
 class Proof(NamedTuple):
-    """What a proof found."""
+    """The result of a proof."""
 
     verdicts: pl.DataFrame
-    """As `judge` gives them."""
+    """Verdicts on the claims, from `judge`."""
     tables: dict[str, pl.DataFrame]
-    """What they rest on, by name: coverage, agreement, offline, cells, planted, doses, facts."""
+    """Figures behind the verdicts: coverage, agreement, offline, cells, planted, doses, facts."""
 
 
 def plan(study: Study, effort: Effort = FULL, kinds: Sequence[str] = KINDS) -> list[Part]:
     """The parts of a proof.
 
     Args:
-        study: of a world; its recommenders serve in claims 3 and 4.
-        effort: how much to run.
-        kinds: which parts.
+        study: a study of a world; its recommenders serve in claims 3 and 4.
+        effort: how much to run, such as `SHORT`.
+        kinds: the kinds of parts to run, such as ("planted",).
 
     Raises:
-        ConfigError: a study of a log, or a kind that is not known.
+        ConfigError: the study is of a log, or there is no such kind.
     """
     if isinstance(study.source, OwnLog):
         raise ConfigError(f"{study.name}: a proof needs a world; this is a study of a log")
@@ -126,7 +128,7 @@ def plan(study: Study, effort: Effort = FULL, kinds: Sequence[str] = KINDS) -> l
     starts = range(
         study.first_seed, study.first_seed + effort.blocks * effort.block_seeds, effort.block_seeds
     )
-    every = {
+    parts = {
         "coverage": [Part(study, "coverage", seed=start, effort=effort) for start in starts],
         "offline": [
             Part(study, "offline", name, size=size, seed=seed)
@@ -138,7 +140,7 @@ def plan(study: Study, effort: Effort = FULL, kinds: Sequence[str] = KINDS) -> l
         "dose": [Part(study, "dose", number=n, seed=seed) for seed in seeds for n in DOSES],
         "facts": [Part(study, "facts", name, seed=seed) for seed in seeds for name in names],
     }
-    return [part for kind in KINDS if kind in kinds for part in every[kind]]
+    return [part for kind in KINDS if kind in kinds for part in parts[kind]]
 
 
 def run_part(part: Part) -> pl.DataFrame:
@@ -169,14 +171,15 @@ def prove(
     """Runs all parts in `study.workers` threads, and judges the claims.
 
     Args:
-        study: of a world; its recommenders serve in claims 3 and 4.
-        effort: how much to run.
-        kinds: which parts.
-        progress: called with parts done, parts in all, and the name of the part just done.
-        store: rows by `Part.identity`; what it holds already is not run again.
+        study: a study of a world; its recommenders serve in claims 3 and 4.
+        effort: how much to run, such as `SHORT`.
+        kinds: the kinds of parts to run, such as ("planted",).
+        progress: function that is called after each part with the number of finished parts, the
+            number of all parts and the name of the part.
+        store: rows by `Part.identity`; parts that it holds are not run again.
 
     Raises:
-        ConfigError: before any part runs.
+        ConfigError: see `plan`; raised before any part runs.
     """
     parts = plan(study, effort, kinds)
     rows: dict[str, list[pl.DataFrame]] = {kind: [] for kind in KINDS}
@@ -184,29 +187,29 @@ def prove(
         parts, run_all(parts, run_part, study.workers, progress, store), strict=True
     ):
         rows[part.kind].append(frame)
-    tables, found = _combined(rows)
-    return Proof(judge(found), tables)
+    tables, figures = _combined(rows)
+    return Proof(judge(figures), tables)
 
 
 def _combined(
     rows: dict[str, list[pl.DataFrame]],
-) -> tuple[dict[str, pl.DataFrame], list[Found]]:
-    """Tables and claimed figures of the parts that were run."""
+) -> tuple[dict[str, pl.DataFrame], list[Figure]]:
+    """The tables and the figures of claims from the parts that were run."""
     tables: dict[str, pl.DataFrame] = {}
-    found: list[Found] = []
+    figures: list[Figure] = []
     if rows["coverage"]:
         tables["coverage"], more = coverage(rows["coverage"])
-        found += more
+        figures += more
     if rows["offline"]:
         tables["cells"] = pl.concat(rows["offline"])
         tables["agreement"], tables["offline"], more = compare(tables["cells"])
-        found += more
-    for kind, name, summed in (
+        figures += more
+    for kind, name, summarise in (
         ("planted", "planted", planted),
         ("dose", "doses", dose_response),
         ("facts", "facts", facts),
     ):
         if rows[kind]:
-            tables[name], more = summed(pl.concat(rows[kind]))
-            found += more
-    return tables, found
+            tables[name], more = summarise(pl.concat(rows[kind]))
+            figures += more
+    return tables, figures

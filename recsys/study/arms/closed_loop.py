@@ -1,8 +1,9 @@
-"""A closed loop: what is studied serves the worlds, and its feeds make the log.
+"""A closed loop: the recommender that is studied serves the worlds, so its feeds make the log.
 
-Each recommender has worlds of its own. They share the days before the influx; from day 0 on every
-arm but control trains with another seed, so that all hold the same training noise. Without a
-training seed all go on from what the days before the influx have left.
+Each recommender has worlds of its own. All arms of a seed have the same days before the influx.
+From day 0 on, every arm except control is trained with another seed, so that these arms hold the
+same training noise. Where a training seed changes nothing, all arms go on from the models that the
+days before the influx have left.
 """
 
 import time
@@ -28,17 +29,19 @@ from recsys.world.arms import ARMS, Arm, Audience
 from recsys.world.simulate import Shared, Simulation
 
 _TRAINING_DAYS = 14
+"""How many days back a recommender learns from, unless the study says so."""
 
 
 def arm_for(rankings: Rankings, name: str) -> Arm:
-    """An arm as what serves it is trained: all but control anew, with another seed.
+    """An arm, and whether its models are trained anew with another seed from day 0 on.
+
+    Those of control are not; nor are those that a training seed does not change.
 
     Args:
-        rankings: what serves; without a training seed, nothing is trained anew.
-        name: such as "influx".
+        rankings: what serves the arm.
+        name: name of the arm, such as "influx".
     """
-    anew = not rankings.deterministic  # else what was learned before day 0 is shared
-    return ARMS[name]._replace(retrained=anew and name != "control")
+    return ARMS[name]._replace(retrained=not rankings.deterministic and name != "control")
 
 
 def days_before(
@@ -50,14 +53,16 @@ def days_before(
     threads: int = 1,
     impressions: bool | None = None,
 ) -> Shared:
-    """The days of one seed before the influx, run once, from which all arms go on.
+    """The days of one seed before the influx, simulated once; all arms go on from them.
 
     Args:
-        world, evaluation: from a study.
-        seed: world seed.
-        rankings: what serves.
-        threads: threads that simulate.
-        impressions: whether the log tells what was shown and not clicked; None: if it is needed.
+        world: the world of a study.
+        evaluation: how the study is evaluated.
+        seed: world seed, such as 0.
+        rankings: what serves the world.
+        threads: number of threads that simulate.
+        impressions: whether the log holds what was shown and not clicked; None for a log that
+            holds it only if the rankings learn from it.
     """
     policy = rankings.policy(evaluation.training_days or _TRAINING_DAYS)
     panel = panel_of(world, evaluation)
@@ -81,22 +86,23 @@ def served_worlds(
     threads: int = 1,
     impressions: bool | None = None,
 ) -> Worlds:
-    """The worlds of one seed, served by what is studied; arguments as in `days_before`.
+    """Simulates the worlds of one seed, served by the recommender that is studied.
 
     Args:
-        arms: such as ("control", "influx"); without a training seed, retrain is left out.
+        world, evaluation, seed, rankings, threads, impressions: see `days_before`.
+        arms: such as ("control", "influx"); retrain is left out as in `arms_for`.
     """
     shared = days_before(
         world, evaluation, seed, rankings, threads=threads, impressions=impressions
     )
     names = arms_for(rankings, arms)
-    made = {name: shared.run(arm_for(rankings, name)) for name in names}
-    return Worlds(made, panel_of(world, evaluation), evaluation)
+    simulations = {name: shared.run(arm_for(rankings, name)) for name in names}
+    return Worlds(simulations, panel_of(world, evaluation), evaluation)
 
 
 @dataclass(frozen=True)
 class ClosedLoop:
-    """The feeds that a platform has served.
+    """The feeds that one recommender has served in the worlds of one seed.
 
     Attributes:
         worlds: from `served_worlds`, control first.
@@ -113,43 +119,48 @@ class ClosedLoop:
 
     @lazy
     def measures(self) -> Mapping[str, Measure]:
-        """All that a world lets one measure; feeds that were served come without scores."""
+        """All measures of a world's feeds; feeds that were served have no scores."""
         return self.worlds.measures()
 
     def arms(self) -> Iterator[ArmFeeds]:
-        """Each world is an arm."""
+        """The arms of the study, control first; each has a world of its own."""
         for arm, world in self.worlds.measured.items():
             yield world.arm(self.name, arm, partial(ClosedDay.of, world))
 
     def life(self) -> pl.DataFrame:
-        """What people lived through, served by what is studied."""
-        lives = {arm: made.life for arm, made in self.worlds.simulations.items()}
+        """What people lived through, as the recommender served them."""
+        lives = {arm: world.life for arm, world in self.worlds.simulations.items()}
         return life_of(lives, self.name, self.worlds.seed)
 
 
 @dataclass(frozen=True)
 class ClosedDay:
-    """One arm on one day, as the platform served it: fits are part of the simulation.
+    """One arm on one day, as the platform served it. Fits are part of the simulation.
 
     Attributes:
-        day: what is known of the day; it is forgotten with this one.
+        day: the day, described for the measures.
     """
 
     day: MeasuredDay
 
     @classmethod
     def of(cls, world: MeasuredWorld, day: int) -> "ClosedDay":
-        """A day of a world."""
+        """A day of a world; unlike `MeasuredWorld.days`, it is not kept.
+
+        Args:
+            world: the world of an arm.
+            day: an evaluated day, such as 1.
+        """
         return cls(MeasuredDay(world, day))
 
     def feeds(self) -> Served:
-        """The feeds that the audience was served."""
+        """The feeds that the panel and the newcomers were served."""
         start = time.perf_counter()
         served = served_to(self.day.world.simulation, self.day.day, self.day.audience)
         return Served(self.day.groups(served), serve_s=time.perf_counter() - start)
 
     def without_newcomers(self, feeds: Ranking) -> NDArray[np.int32] | None:
-        """See `ArmDay`: as the platform would have served them that morning."""
+        """See `ArmDay`; the platform made these feeds that morning."""
         return served_without(self.day, feeds)
 
     def pair(
@@ -170,12 +181,12 @@ class ClosedDay:
 def served_to(
     simulation: Simulation, day: int, audience: Sequence[NDArray[np.int64]]
 ) -> list[Ranking]:
-    """What a platform served to several groups of its audience.
+    """The feeds that a platform served on a day, for several groups of users.
 
     Args:
-        simulation: a closed loop.
-        day: an evaluated day.
-        audience: dense ids of each group.
+        simulation: a world of a closed loop.
+        day: an evaluated day, such as 1.
+        audience: dense ids of the users of each group.
     """
     served = simulation.morning(day).served
     assert served is not None
@@ -188,11 +199,14 @@ def served_to(
 
 
 def served_without(day: MeasuredDay, feeds: Ranking) -> NDArray[np.int32] | None:
-    """The panel's feeds as the platform would have served them without newcomers' events.
+    """The panel's feeds from the fit that the platform made without newcomers' events.
 
     Args:
-        day: of a closed loop.
-        feeds: the panel's feeds, which are the answer where nobody had come.
+        day: a day of a closed loop.
+        feeds: the panel's feeds. They are the result where no newcomer had come yet.
+
+    Returns:
+        int32 (n, k) items, or None if the study does not ask for one-step drift.
     """
     if not day.world.beside.evaluation.one_step:
         return None

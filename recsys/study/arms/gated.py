@@ -1,8 +1,10 @@
 """A closed loop with some gates open: what newcomers change through these channels alone.
 
-With W the gates that are open, v(W) is a measure in the influx less the same in the placebo. All
-worlds of a seed go on from the same days before the influx; that with no gate open is the twin,
-where v is 0 by law, so it is not run.
+Each channel by which newcomers can reach incumbents' feeds has a gate; see `recsys.world.arms`. Let
+W be the set of gates that are open. Then v(W) is a measure in the influx arm less the same measure
+in the placebo arm, and `recsys.statistics.shapley` splits v of all gates among the channels. All
+worlds of a seed go on from the same days before the influx. With no gate open the world is the
+twin, where v is 0 by law, so it is not run.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,13 +29,19 @@ from recsys.world.arms import GATES
 from recsys.world.simulate import Shared
 
 RUNGS = ("language_format", "newcomer_share", "one_step")
-"""What is split among channels: measures that a closed loop's chaos does not saturate."""
+"""The measures that are split among channels. They are those that do not saturate in a closed loop,
+where small differences grow until two runs have few posts in common."""
 CHANNEL_ARMS = ("influx", "placebo")
+"""The arms whose difference is split among channels."""
 COALITIONS = 1 << len(GATES)
+"""Number of sets of gates, the empty set among them."""
 
 
 def gates_of(coalition: int) -> frozenset[str]:
-    """The gates that are open: gate i of `GATES` if bit i is set.
+    """The gates that are open in a set: gate i of `GATES` if bit i of its number is set.
+
+    Args:
+        coalition: number of the set, from 0 to `COALITIONS` - 1.
 
     >>> sorted(gates_of(0b00101))
     ['exposure', 'supply']
@@ -42,7 +50,10 @@ def gates_of(coalition: int) -> frozenset[str]:
 
 
 def name_of(coalition: int) -> str:
-    """For people: the open gates in the order of `GATES`.
+    """Name of a set of gates: the open gates in the order of `GATES`, or "none".
+
+    Args:
+        coalition: number of the set, see `gates_of`.
 
     >>> name_of(0b00101), name_of(0)
     ('supply+exposure', 'none')
@@ -55,12 +66,14 @@ _NAMES = pl.Enum([name_of(coalition) for coalition in range(COALITIONS)])
 
 @dataclass(frozen=True)
 class GatedSeed:
-    """What all sets of gates of one seed share: the days before the influx, and the twin.
+    """What the worlds of one seed share, whatever gates are open: the days before, and the twin.
 
     Attributes:
-        world, evaluation: from a study; one-step drift is measured whether it is asked for or not.
-        seed: world seed.
-        rankings: what serves.
+        world: the world of a study.
+        evaluation: how the study is evaluated. One-step drift is measured even if the study does
+            not ask for it, since it is one of `RUNGS`.
+        seed: world seed, such as 0.
+        rankings: what serves the worlds.
     """
 
     world: World
@@ -70,7 +83,7 @@ class GatedSeed:
 
     @lazy
     def shared(self) -> Shared:
-        """The days before the influx."""
+        """The days before the influx, simulated once."""
         return days_before(self.world, self.with_one_step, self.seed, self.rankings)
 
     @property
@@ -80,17 +93,17 @@ class GatedSeed:
 
     @lazy
     def twin(self) -> Worlds:
-        """The reference alone; the other worlds come and go."""
+        """The control world alone. The other worlds are not kept, since there are many."""
         control = self.shared.run(arm_for(self.rankings, "control"))
         panel = panel_of(self.world, self.evaluation)
         return Worlds({"control": control}, panel, self.with_one_step)
 
     def run(self, arm: str, coalition: int) -> MeasuredWorld:
-        """A world with some gates open, run anew.
+        """Simulates a world with some gates open.
 
         Args:
             arm: "influx" or "placebo".
-            coalition: see `gates_of`.
+            coalition: number of the set of open gates, see `gates_of`.
         """
         version = arm_for(self.rankings, arm)._replace(gates=gates_of(coalition))
         return self.twin.beside_twin(self.shared.run(version))
@@ -98,12 +111,12 @@ class GatedSeed:
 
 @dataclass(frozen=True)
 class GatedLoop:
-    """The feeds of influx and placebo, each with several sets of open gates.
+    """The feeds of influx and placebo with several sets of gates open.
 
     Attributes:
-        common: what the sets of one seed share.
+        common: what the worlds of this seed share.
         name: recommender and mitigation that serve, such as ("als", "none").
-        coalitions: numbers from 0 to `COALITIONS` - 1; see `gates_of`.
+        coalitions: numbers of the sets of open gates, such as range(1, 9); see `gates_of`.
     """
 
     common: GatedSeed
@@ -117,33 +130,42 @@ class GatedLoop:
 
     @property
     def measures(self) -> Mapping[str, Measure]:
-        """`RUNGS`."""
+        """The measures that are split among channels, `RUNGS`."""
         return {name: MEASURES[name] for name in RUNGS}
 
     def arms(self) -> Iterator[ArmFeeds]:
-        """Control, then influx and placebo of each set; a world is run when its turn comes."""
+        """Control, then influx and placebo with each set; each world is run when its turn comes."""
         yield self._arm("control", self.common.twin.measured["control"], reported=False)
         for coalition in self.coalitions:
             for arm in CHANNEL_ARMS:
-                yield self._arm(_both(arm, coalition), self.common.run(arm, coalition))
+                yield self._arm(_name_of_arm(arm, coalition), self.common.run(arm, coalition))
 
     def _arm(self, name: str, world: MeasuredWorld, *, reported: bool = True) -> ArmFeeds:
         return world.arm(self.name, name, partial(GatedDay.of, world), reported=reported)
 
     def life(self) -> pl.DataFrame:
-        """Nobody's: these worlds are run for the channels alone."""
+        """No row: these worlds are run for the channels alone."""
         return life_of({}, self.name, self.common.seed)
 
 
 @dataclass(frozen=True)
 class GatedDay:
-    """One world on one day, described by what `RUNGS` need and no more: there are many worlds."""
+    """One world on one day, described by what `RUNGS` need alone, since there are many worlds.
+
+    Attributes:
+        day: the day of the world.
+    """
 
     day: MeasuredDay
 
     @classmethod
     def of(cls, world: MeasuredWorld, day: int) -> "GatedDay":
-        """A day of a world."""
+        """A day of a world.
+
+        Args:
+            world: the world of an arm and a set of gates.
+            day: an evaluated day, such as 1.
+        """
         return cls(MeasuredDay(world, day))
 
     def feeds(self) -> Served:
@@ -152,7 +174,7 @@ class GatedDay:
         return Served([Group(INCUMBENT, self.day.panel, feeds)])
 
     def without_newcomers(self, feeds: Ranking) -> NDArray[np.int32] | None:
-        """See `ArmDay`: as the platform would have served them that morning."""
+        """See `ArmDay`; the platform made these feeds that morning."""
         return served_without(self.day, feeds)
 
     def pair(
@@ -174,22 +196,23 @@ class GatedDay:
         )
 
     def pool(self, group: Group) -> None:
-        """Attention is not split among channels."""
+        """None: attention is not split among channels."""
 
 
 def values_of(source: GatedLoop) -> pl.DataFrame:
-    """What is measured in influx and placebo with some gates open.
+    """The values of `RUNGS` in influx and placebo with some gates open.
 
     Args:
-        source: which worlds.
+        source: the worlds to run and measure.
 
     Returns:
         recommender · mitigation · arm · gates · seed · day · user_id · and a column for each of
-        `RUNGS`, a row for each of the panel; day is null in the headline.
+        `RUNGS`. A row is a user of the panel in an arm with a set of open gates on a day; day is
+        null in the headline.
     """
     both = [(arm, coalition) for coalition in source.coalitions for arm in CHANNEL_ARMS]
-    arms = {_both(arm, coalition): arm for arm, coalition in both}
-    gates = {_both(arm, coalition): name_of(coalition) for arm, coalition in both}
+    arms = {_name_of_arm(arm, coalition): arm for arm, coalition in both}
+    gates = {_name_of_arm(arm, coalition): name_of(coalition) for arm, coalition in both}
     return measure(source).per_user.select(
         "recommender",
         "mitigation",
@@ -202,6 +225,6 @@ def values_of(source: GatedLoop) -> pl.DataFrame:
     )
 
 
-def _both(arm: str, coalition: int) -> str:
-    """What the rows of an arm with some gates open are called while they are measured."""
+def _name_of_arm(arm: str, coalition: int) -> str:
+    """Name of an arm with some gates open while it is measured, such as "influx 5"."""
     return f"{arm} {coalition}"

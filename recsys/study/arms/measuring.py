@@ -1,7 +1,9 @@
-"""Measuring: one loop that turns the feeds of any study into rows.
+"""How feeds are measured: one loop for open loops, closed loops, gated loops and logs.
 
-A source hands out its arms one after another, the reference first. Each arm gives feeds for every
-evaluated day and says what measures must know about them. Everything else is here.
+`measure` takes a `Source`, which hands out its arms (`ArmFeeds`) one after another, the reference
+first. An arm gives an `ArmDay` for each evaluated day: the feeds, and the pairs of feeds that
+measures take. The loop compares each arm's feeds with the reference's of the same day and returns
+a row for each user. The sources are `OpenLoop`, `ClosedLoop`, `GatedLoop` and `LogFeeds`.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,14 +36,14 @@ class Group(NamedTuple):
 
 
 class Served(NamedTuple):
-    """The feeds of one arm on one day, and how long they took."""
+    """The feeds of one arm on one day, and how long it took to make them."""
 
     groups: Sequence[Group]
-    """The panel first, then the newcomers where any are there."""
+    """The panel first, then the newcomers if there are any on this day."""
     fit_s: float = 0.0
-    """Seconds that the fit took."""
+    """Seconds that fitting the recommender took."""
     serve_s: float = 0.0
-    """Seconds that ranking and blending took."""
+    """Seconds that making feeds from the fit took."""
 
 
 class ArmDay(Protocol):
@@ -51,13 +53,16 @@ class ArmDay(Protocol):
         """The feeds to measure."""
 
     def without_newcomers(self, feeds: Ranking) -> NDArray[np.int32] | None:
-        """The panel's feeds from a fit that has learned nothing from newcomers.
+        """The panel's feeds from a fit to the same log without newcomers' events.
+
+        One-step drift compares these feeds with the panel's own.
 
         Args:
-            feeds: the panel's feeds (n, k), which are the answer where nothing was learned.
+            feeds: the panel's feeds (n, k). They are the result where there is no other fit to
+                make, such as before the newcomers come.
 
         Returns:
-            int32 (n, k) items, or None if one-step drift is not asked for.
+            int32 (n, k) items, or None if the study does not ask for one-step drift.
         """
 
     def pair(
@@ -67,17 +72,17 @@ class ArmDay(Protocol):
         previous: Ranking | None,
         without: NDArray[np.int32] | None,
     ) -> FeedPair:
-        """A group's feeds beside the reference's, described as the measures take them.
+        """A group's feeds beside the reference's, with all that the measures need.
 
         Args:
-            group: from `feeds`.
+            group: one of the groups that `feeds` gives.
             reference: feeds of the same users in the reference arm (n, k).
-            previous: feeds of the same users one measured day before (n, k), or None.
-            without: from `without_newcomers`, or None.
+            previous: feeds of the same users on the measured day before (n, k), or None.
+            without: what `without_newcomers` gives, or None.
         """
 
     def pool(self, group: Group) -> Pool | None:
-        """What could have been served to a group; None leaves attention unmeasured."""
+        """The posts that could have been served to a group; None if attention is not measured."""
 
 
 @dataclass(frozen=True)
@@ -85,13 +90,14 @@ class ArmFeeds:
     """One arm of a source.
 
     Attributes:
-        keys: what its rows are called: recommender, mitigation, arm, seed and draw.
-        on: the arm on one of the source's days.
-        user_ids: the users' own ids (n_users,).
-        item_ids: the items' own ids (n_items,).
-        compared: whether it has drift; every arm has but the reference.
-        reported: whether its rows are wanted; if not, its feeds are the reference and no more.
-        kept: whether its feeds themselves go into the result.
+        keys: the arm's values of the key columns recommender, mitigation, arm, seed and draw.
+        on: gives the arm on one of the source's days.
+        user_ids: the ids that the log or world gives its users (n_users,).
+        item_ids: the ids that the log or world gives its items (n_items,).
+        compared: whether drift is measured; it is for every arm except the reference.
+        reported: whether the arm has rows in the result. False for a reference whose rows another
+            cell reports.
+        kept: whether the feeds themselves go into the result, too.
     """
 
     keys: Mapping[str, Any]
@@ -104,35 +110,38 @@ class ArmFeeds:
 
 
 class Source(Protocol):
-    """Where the feeds of a cell come from: a world in an open or a closed loop, or a log."""
+    """Gives the feeds of one cell of a study."""
 
     @property
     def days(self) -> tuple[int | None, ...]:
-        """The days that are measured; `(None,)` where feeds have no day."""
+        """The days that are measured, such as (1, 3); `(None,)` for a log, which has no days."""
 
     @property
     def measures(self) -> Mapping[str, Measure]:
-        """What is measured, by name."""
+        """The measures to take, by name."""
 
     def arms(self) -> Iterator[ArmFeeds]:
-        """The arms, the reference first. An arm may be forgotten once the next is asked for."""
+        """The arms, the reference first. `measure` lets go of one before it asks for the next."""
 
     def life(self) -> pl.DataFrame:
-        """What people lived through, as `recsys.study.arms.result.life_of` gives it."""
+        """Visits, clicks and satisfaction of a world's people, as
+        `recsys.study.arms.result.life_of` gives them; no row for a log."""
 
 
 def measure(source: Source) -> CellResult:
-    """The rows of every arm, day and user of a source.
+    """Measures the feeds of every arm, day and user of a source.
 
     Args:
         source: such as an `OpenLoop`.
 
     Returns:
-        A row a day for each user, and one for all days together, whose day is null; attention,
-        seconds, people's life and, where they are asked for, the feeds.
+        `per_user` has a row for each arm, day and user, and one for all days together, whose day
+        is null. Beside it are attention, seconds, people's life and, if the study asks for them,
+        the feeds.
     """
     references: dict[int | None, Ranking] = {}
-    # `map` lets go of an arm, and of its world, before it asks for the next one.
+    # `map` lets go of an arm, and of its world, before it asks for the next one. A `for` loop's
+    # variable would hold on to it.
     arms = list(map(partial(_measured, source, references), source.arms()))
     return CellResult(
         pl.concat([frame for arm in arms for frame in arm.rows]),
@@ -156,14 +165,20 @@ class _Rows:
 
 
 def _measured(source: Source, references: dict[int | None, Ranking], arm: ArmFeeds) -> _Rows:
-    """The rows of an arm; the first arm fills the references."""
-    made = _Rows()
+    """Measures one arm.
+
+    Args:
+        source: whose arm.
+        references: the reference's feeds of the panel by day; the first arm fills them in.
+        arm: the arm to measure.
+    """
+    measured = _Rows()
     by_cohort: dict[str, list[pl.DataFrame]] = {}
     pairs: list[FeedPair] = []
     previous: Ranking | None = None
     for day in source.days:
-        on_day = arm.on(day)
-        served = on_day.feeds()
+        arm_day = arm.on(day)
+        served = arm_day.feeds()
         panel = served.groups[0].feeds
         reference = references.setdefault(day, panel)
         if not arm.reported:
@@ -171,31 +186,31 @@ def _measured(source: Source, references: dict[int | None, Ranking], arm: ArmFee
         for group in served.groups:
             keys = {**arm.keys, "day": day, "cohort": group.cohort}
             if group.cohort == INCUMBENT:
-                without = on_day.without_newcomers(panel)
-                pair = on_day.pair(group, reference, previous, without)
+                without = arm_day.without_newcomers(panel)
+                pair = arm_day.pair(group, reference, previous, without)
                 pairs.append(pair)
-            else:  # newcomers have no feed in the reference: their quality is measured alone
-                pair = on_day.pair(group, group.feeds, None, None)
+            else:  # newcomers have no feeds in the reference, so only levels are measured
+                pair = arm_day.pair(group, group.feeds, None, None)
             compared = arm.compared and group.cohort == INCUMBENT
             ids = arm.user_ids.gather(group.users)
             rows = rows_of(pair, source.measures, ids, keys, compared=compared)
             by_cohort.setdefault(group.cohort, []).append(rows)
-            pool = on_day.pool(group)
+            pool = arm_day.pool(group)
             if pool is not None:
-                shown = group.feeds.item_ids
-                made.exposure.append(exposure_rows(keys, shown, pair.examine, pool))
+                items = group.feeds.item_ids
+                measured.exposure.append(exposure_rows(keys, items, pair.examine, pool))
             if arm.kept:
-                made.kept.append(feeds_of(keys, ids, arm.item_ids, group.feeds))
+                measured.kept.append(feeds_of(keys, ids, arm.item_ids, group.feeds))
         previous = panel
-        made.timings.append(_timing(arm.keys, day, served))
+        measured.timings.append(_timing(arm.keys, day, served))
     for cohort, days in by_cohort.items():
-        if source.days != (None,):  # rows without a day are the headline already
-            whole = pairs if cohort == INCUMBENT else []
-            made.rows.append(headline_of(days, whole, source.measures))
-        made.rows.extend(days)
-    return made
+        if source.days != (None,):  # a log's rows have no day, so they are the headline already
+            pairs_of_cohort = pairs if cohort == INCUMBENT else []
+            measured.rows.append(headline_of(days, pairs_of_cohort, source.measures))
+        measured.rows.extend(days)
+    return measured
 
 
 def _timing(keys: Mapping[str, Any], day: int | None, served: Served) -> dict[str, Any]:
-    named = {name: keys[name] for name in ("recommender", "mitigation", "seed", "arm")}
-    return {**named, "day": day, "fit_s": served.fit_s, "serve_s": served.serve_s}
+    arm = {name: keys[name] for name in ("recommender", "mitigation", "seed", "arm")}
+    return {**arm, "day": day, "fit_s": served.fit_s, "serve_s": served.serve_s}

@@ -1,6 +1,7 @@
 """An open loop: the house policy serves the worlds, and recommenders are trained on their logs.
 
-All recommenders of a study learn from the same logs; arms differ in who was there.
+All recommenders of a study learn from the same logs. What a recommender shows has no effect on the
+world, so that its feeds can be compared with those of any other.
 """
 
 import time
@@ -22,40 +23,47 @@ from recsys.recommenders import Model, Ranking, with_fallback
 from recsys.study.arms.measuring import ArmFeeds, Group, Served
 from recsys.study.arms.rankings import DayRanker, Rankings
 from recsys.study.arms.result import life_of
-from recsys.study.arms.worlds import MeasuredDay, Worlds, panel_of
+from recsys.study.arms.worlds import MeasuredDay, MeasuredWorld, Worlds, panel_of
 from recsys.world.arms import Audience
 from recsys.world.simulate import simulate_arms
 
 HOUSE = "house"
-"""Who serves a world in an open loop, whatever is trained on its log."""
+"""Name of the policy that serves the worlds of an open loop, in the rows of the table `life`."""
 SPARE = 48
-"""Ranked beyond k: own posts, and more of a creator than a feed may hold, are passed over."""
+"""How many posts are ranked beyond the k of a feed. Blending passes over a user's own posts, and
+over a creator who already has as many slots as a feed allows."""
 
 
 def house_worlds(
     world: World, evaluation: Evaluation, arms: Sequence[str], seed: int, threads: int = 1
 ) -> Worlds:
-    """The worlds of one seed, served by the house policy; retrain has none of its own.
+    """Simulates the worlds of one seed, served by the house policy.
+
+    The arm retrain has no world of its own: it is another fit to the log of control.
 
     Args:
-        world, evaluation: from a study.
-        arms: such as ("control", "influx", "placebo"); `control` is among them.
-        seed: world seed.
-        threads: threads that simulate.
+        world: the world of a study.
+        evaluation: how the study is evaluated.
+        arms: such as ("control", "influx", "placebo"); `control` must be among them.
+        seed: world seed, such as 0.
+        threads: number of threads that simulate.
     """
     panel = panel_of(world, evaluation)
     audience = Audience(panel, evaluation.days, evaluation.k)
     served = [arm for arm in arms if arm != "retrain"]
-    made = simulate_arms(world, served, seed, audience=audience, threads=threads)
-    return Worlds({str(arm): simulation for arm, simulation in made.items()}, panel, evaluation)
+    simulations = simulate_arms(world, served, seed, audience=audience, threads=threads)
+    by_arm = {str(arm): simulation for arm, simulation in simulations.items()}
+    return Worlds(by_arm, panel, evaluation)
 
 
 def arms_for(rankings: Rankings, arms: Sequence[str]) -> list[str]:
-    """Control first. Without a training seed, retrain is control itself and is left out.
+    """The arms that are measured, control first.
+
+    If a training seed changes nothing, retrain would equal control, so it is left out.
 
     Args:
-        rankings: what is measured.
-        arms: the study's, such as ("influx", "control", "retrain").
+        rankings: the rankings that are measured.
+        arms: arms of the study, such as ("influx", "control", "retrain").
     """
     others = [arm for arm in arms if arm != "control"]
     if rankings.deterministic:
@@ -65,13 +73,13 @@ def arms_for(rankings: Rankings, arms: Sequence[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class OpenLoop:
-    """The feeds of one seed that rankings give, fitted each day to each arm's log.
+    """The feeds of one recommender in the worlds of one seed, fitted each day to each arm's log.
 
     Attributes:
-        worlds: from `house_worlds`; they are the same for all recommenders.
-        names: the study's arms.
+        worlds: from `house_worlds`; all recommenders share them.
+        names: arms of the study, such as ("control", "influx").
         name: recommender and mitigation, such as ("als", "none").
-        rankings: what ranks.
+        rankings: gives the rankings that are measured.
     """
 
     worlds: Worlds
@@ -86,45 +94,53 @@ class OpenLoop:
 
     @lazy
     def measures(self) -> Mapping[str, Measure]:
-        """All that a world and scores let one measure."""
+        """All measures of a world's feeds; these feeds have scores."""
         return self.worlds.measures("reference_scores", "scores")
 
     def arms(self) -> Iterator[ArmFeeds]:
-        """Control first; retrain looks at control's world."""
+        """The arms of the study, control first."""
         for arm in arms_for(self.rankings, self.names):
-            world = self.worlds.measured["control" if arm == "retrain" else arm]
-            yield world.arm(self.name, arm, partial(self.on, arm))
+            yield self._world(arm).arm(self.name, arm, partial(self.on, arm))
 
     def on(self, arm: str, day: int) -> "OpenDay":
-        """An arm on a day."""
-        world = self.worlds.measured["control" if arm == "retrain" else arm]
+        """An arm on a day.
+
+        Args:
+            arm: such as "influx".
+            day: an evaluated day, such as 1.
+        """
         seed = training_seed(self.worlds.seed, arm)
-        return OpenDay(world.days[day], self.rankings, seed, self.model_before)
+        return OpenDay(self._world(arm).days[day], self.rankings, seed, self.model_before)
+
+    def _world(self, arm: str) -> MeasuredWorld:
+        """The world of an arm; retrain is fitted to the log of control."""
+        return self.worlds.measured["control" if arm == "retrain" else arm]
 
     @lazy
     def model_before(self) -> Model | None:
-        """The model of the morning of day 0, if it is needed.
+        """The model of the morning of day 0, if the rankings need it.
 
-        One for all arms, since they share what was before the influx: control's, with its seed.
+        All arms have the same days before the influx, so they share this model: a fit to the log
+        of control, with control's training seed.
         """
         day = self.worlds.measured["control"].days[0]
         return self.rankings.model_before(day, training_seed(self.worlds.seed, "control"))
 
     def life(self) -> pl.DataFrame:
-        """What people lived through, served by the house."""
-        lives = {arm: made.life for arm, made in self.worlds.simulations.items()}
+        """What people lived through, as the house served them."""
+        lives = {arm: world.life for arm, world in self.worlds.simulations.items()}
         return life_of(lives, (HOUSE, "none"), self.worlds.seed)
 
 
 @dataclass(frozen=True)
 class OpenDay:
-    """One arm on one day: a fit to its log, blended with the platform's slots.
+    """One arm on one day: a ranking from a fit to the arm's log, blended with the platform's slots.
 
     Attributes:
-        day: what is known of the day, shared by all recommenders.
-        rankings: what ranks.
+        day: the day, described for the measures; all recommenders share it.
+        rankings: gives the ranking.
         seed: training seed.
-        before: the model of the morning of day 0, if it is needed.
+        before: the model of the morning of day 0, or None if the rankings do not need it.
     """
 
     day: MeasuredDay
@@ -133,7 +149,7 @@ class OpenDay:
     before: Model | None
 
     def feeds(self) -> Served:
-        """The panel's and the newcomers' feeds, from one fit."""
+        """The feeds of the panel and of the newcomers, both from one fit."""
         log = self.day.log
         start = time.perf_counter()
         ranker = self.rankings.on(self.day, log, self.seed, self.before)
@@ -143,20 +159,25 @@ class OpenDay:
         return Served(self.day.groups(feeds), fitted - start, served - fitted)
 
     def without_newcomers(self, feeds: Ranking) -> NDArray[np.int32] | None:
-        """See `ArmDay`: a fit of the log without newcomers' events."""
+        """See `ArmDay`."""
         world = self.day.world
         if not world.beside.evaluation.one_step:
             return None
-        log, first = self.day.log, world.simulation.world.incumbents
-        if not self.rankings.learns or log.n_users == first:
+        log, first_newcomer = self.day.log, world.simulation.world.incumbents
+        if not self.rankings.learns or log.n_users == first_newcomer:
             return feeds.item_ids
-        own = InteractionLog(log.users, log.items, log.dense.filter(log.dense["user"] < first))
-        ranker = self.rankings.on(self.day, own, self.seed, self.before)
+        events = log.dense.filter(log.dense["user"] < first_newcomer)
+        log_of_incumbents = InteractionLog(log.users, log.items, events)
+        ranker = self.rankings.on(self.day, log_of_incumbents, self.seed, self.before)
         return self.blended(ranker, self.day.panel).item_ids
 
     def blended(self, ranker: DayRanker, users: NDArray[np.int64]) -> Ranking:
-        """Feeds of users of one cohort: the ranking, gaps filled, blended with the platform's
-        slots."""
+        """Feeds made from a ranking: its gaps are filled, then the platform adds its own slots.
+
+        Args:
+            ranker: ranks posts for users.
+            users: dense ids (n,) of one cohort.
+        """
         simulation, k = self.day.world.simulation, self.day.world.beside.evaluation.k
         candidates = simulation.candidates(self.day.day)
         depth = min(k + SPARE, int(candidates.sum()))
@@ -183,7 +204,12 @@ class OpenDay:
 
 
 def _scores_of(ids: NDArray[np.int32], own: Ranking) -> NDArray[np.float32]:
-    """The personal score of each slot; NaN where the platform filled it."""
+    """Float32 (n, k): the ranking's score of each slot; NaN where the platform filled it.
+
+    Args:
+        ids: int32 (n, k), posts in the slots.
+        own: the ranking (n, depth) of which some posts are in the slots.
+    """
     same = (ids[:, :, None] == own.item_ids[:, None, :]) & (ids[:, :, None] >= 0)
     scores = np.take_along_axis(own.scores, same.argmax(axis=2), axis=1)
     return np.where(same.any(axis=2), scores, np.float32(np.nan))

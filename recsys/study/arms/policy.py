@@ -1,4 +1,7 @@
-"""A recommender as the policy of a world: trained each morning, its gaps filled by trending."""
+"""A recommender as the policy that serves a world, trained each morning.
+
+Where the recommender fills fewer slots than asked for, the trending list fills the rest.
+"""
 
 from dataclasses import dataclass
 
@@ -15,8 +18,8 @@ class RecommenderPolicy:
     """Serves a world by a recommender.
 
     Attributes:
-        recommender: what is fitted.
-        training_days: how many days back it learns from.
+        recommender: the recommender that is fitted, such as `ALS()`.
+        training_days: number of days before that it learns from, such as 14.
     """
 
     recommender: Recommender
@@ -24,18 +27,24 @@ class RecommenderPolicy:
 
     @property
     def impressions(self) -> bool:
-        """Whether it learns from what was shown and not clicked."""
+        """Whether the recommender learns from what was shown and not clicked."""
         return self.recommender.needs_impressions
 
     def fit(self, log: InteractionLog, seed: int, previous: Ranker | None) -> "_Fit":
-        """A fit to the last days' events, from the last fit on where the recommender can."""
+        """Fits the recommender; one that can go on from an earlier model does so.
+
+        Args:
+            log: events of the last `training_days` days.
+            seed: training seed, such as 0.
+            previous: what this method gave on the day before, or None.
+        """
         before = previous.model if isinstance(previous, _Fit) else None
         return _Fit(self.recommender.fit(log, seed, before), Trending().fit(log))
 
 
 @dataclass(frozen=True)
 class _Fit:
-    """One morning's model, and what fills its gaps."""
+    """The model of one morning, and the trending list that fills its gaps."""
 
     model: Model
     fallback: Model

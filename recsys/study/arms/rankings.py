@@ -1,6 +1,7 @@
-"""What a study compares: recommenders, and the oracle beside them as the upper bound.
+"""The rankings that a study compares: those of recommenders, and those of the oracle.
 
-Both are sources of rankings. A recommender has to be fitted to a log; the oracle knows the world.
+A recommender is fitted to a log. The oracle is the upper bound: it knows the world, and ranks posts
+by their true utility.
 """
 
 from dataclasses import dataclass
@@ -23,7 +24,13 @@ class DayRanker(Protocol):
     """Ranks posts for users on one day."""
 
     def rank(self, users: NDArray[np.int64], k: int, candidates: NDArray[np.bool_]) -> Ranking:
-        """The k best posts of each user; see `Model.rank`."""
+        """The k best posts for each user; see `Model.rank`.
+
+        Args:
+            users: dense ids (n,).
+            k: number of posts for each user, such as 68.
+            candidates: bool (n_posts,), which posts may be ranked.
+        """
 
 
 class Rankings(Protocol):
@@ -35,41 +42,41 @@ class Rankings(Protocol):
 
     @property
     def needs_previous(self) -> bool:
-        """Whether it goes on from the model of the morning of day 0, which a world alone has."""
+        """Whether it needs the model of the morning of day 0, which a log does not have."""
 
     @property
     def learns(self) -> bool:
-        """Whether rankings depend on the log, and so on what newcomers did there."""
+        """Whether rankings depend on the log, and so on the newcomers' events in it."""
 
     @property
     def options(self) -> dict[str, Any]:
-        """Its options, each written out."""
+        """All its options, such as `{"factors": 64, …}`; defaults are written out."""
 
     def model_before(self, day: MeasuredDay, seed: int) -> Model | None:
-        """The model of the morning of day 0, if it is needed.
+        """The model of the morning of day 0; None if it is not needed.
 
         Args:
             day: day 0 of control.
-            seed: training seed.
+            seed: training seed, such as 0.
         """
 
     def on(
         self, day: MeasuredDay, log: InteractionLog, seed: int, previous: Model | None
     ) -> DayRanker:
-        """What ranks on a day of an open loop.
+        """Gives what ranks posts on a day of an open loop, such as a fit to the log.
 
         Args:
             day: a day of the arm's world.
-            log: the log up to that day, or a part of it, to learn from.
-            seed: training seed.
-            previous: the model of the morning of day 0, where it is needed.
+            log: the log to learn from: that of the days before, or a part of it.
+            seed: training seed, such as 0.
+            previous: the model of the morning of day 0, or None if it is not needed.
         """
 
     def policy(self, training_days: int) -> Policy | Oracle:
-        """What serves the platform in a closed loop.
+        """The policy that serves the platform in a closed loop.
 
         Args:
-            training_days: how many days back it learns from, such as 14.
+            training_days: number of days before that it learns from, such as 14.
         """
 
 
@@ -78,7 +85,7 @@ class Learned:
     """The rankings of a recommender.
 
     Attributes:
-        recommender: what is fitted, such as `ALS(factors=64)`.
+        recommender: the recommender that is fitted, such as `ALS(factors=64)`.
     """
 
     recommender: Recommender
@@ -106,20 +113,19 @@ class Learned:
     def on(
         self, day: MeasuredDay, log: InteractionLog, seed: int, previous: Model | None
     ) -> DayRanker:
-        """A fit to the log."""
+        """See `Rankings`: a fit to the log."""
         return self.recommender.fit(log, seed, previous)
 
     def policy(self, training_days: int) -> Policy:
-        """The recommender, trained each morning."""
+        """See `Rankings`: the recommender, trained each morning."""
         return RecommenderPolicy(self.recommender, training_days)
 
 
 class TrueRankings(Part):
-    """The rankings of the oracle: the highest utility that feeds could have.
+    """The rankings of the oracle, which have the highest utility possible.
 
-    In an open loop it ranks by the true utility that feeds are measured by: no recommender's feeds
-    can have more utility in the slots that a recommender fills. In a closed loop it serves the
-    platform.
+    In an open loop it ranks by the same true utility by which feeds are measured. In the slots that
+    a recommender fills, no feeds can have more of it. In a closed loop it serves the platform.
     """
 
     deterministic: ClassVar[bool] = True
@@ -137,17 +143,17 @@ class TrueRankings(Part):
     def on(
         self, day: MeasuredDay, log: InteractionLog, seed: int, previous: Model | None
     ) -> DayRanker:
-        """The truth of the day, whatever the log says."""
+        """See `Rankings`: the true utility of the day; the log is not used."""
         return _Truth(day)
 
     def policy(self, training_days: int) -> Oracle:
-        """The oracle of the platform, which is never trained."""
+        """See `Rankings`: the platform's oracle, which is never trained."""
         return Oracle()
 
 
 @dataclass(frozen=True)
 class _Truth:
-    """Ranks by the utility of a day."""
+    """Ranks by the true utility of a day."""
 
     day: MeasuredDay
 
@@ -159,10 +165,14 @@ class _Truth:
 def make_rankings(
     spec: RecommenderSpec, chain: Chain | None = None, *, anew: bool = False
 ) -> Rankings:
-    """The rankings that a spec names; arguments as in `make_recommender`, of which `oracle` is one.
+    """Makes the rankings that a config names: a recommender's or the oracle's.
+
+    Args:
+        spec: as in `make_recommender`; `kind` may be "oracle", too.
+        chain, anew: see `make_recommender`.
 
     Raises:
-        ConfigError: as in `make_recommender`, or a mitigation of the oracle.
+        ConfigError: as in `make_recommender`, or the oracle is under a mitigation.
 
     >>> make_rankings(RecommenderSpec(kind="oracle", name="oracle")).learns
     False

@@ -1,4 +1,4 @@
-"""What a cell gives: values a user, seconds, the platform's life, and the feeds if asked for."""
+"""The result of a cell: frames of measured values, seconds, people's life and feeds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,8 +21,7 @@ REMOVALS = {
     "slots_that_differ": pl.Int64,
     "draws_by_removal": pl.Boolean,
 }
-"""Columns: users removed from a model of so many items; how far its weights, and how many slots of
-the panel's feeds, are from those of a new fit; which of the two the placebo groups use."""
+"""Columns of `CellResult.removals`; `recsys.study.tables.gathered` says what they mean."""
 
 _LIFE = {
     "recommender": pl.String,
@@ -46,17 +45,18 @@ _FEEDS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class CellResult:
-    """What a cell gives, in the columns of the frames of `StudyResult`.
+    """The result of a cell.
 
     Attributes:
-        per_user: values a user.
-        timings: seconds a step.
-        life: what people lived through; no row for a log.
+        per_user: a row for each user, arm and day, with a column for each measure.
+        timings: seconds that fits and serving took.
+        life: visits, clicks and satisfaction of a world's people; no row for a log.
         feeds: the feeds that were measured; no row unless `evaluation.snapshots` asks for them.
-        exposure: how attention falls on posts and creators, columns as in `EXPOSURE`.
-        games: values a user with some gates open; no row unless `channels` asks for them.
-        removals: `REMOVALS`, exact removal of a log's newcomers beside a new fit; no row where the
-            recommender has none, or of a world.
+        exposure: how attention is spread over posts and creators, in the columns of
+            `recsys.measures.attention_rows.EXPOSURE`.
+        games: values of each user with some gates open; no column unless the cell has gates.
+        removals: a model from which newcomers are removed exactly, beside a new fit; no row for a
+            world, or where the recommender cannot remove users.
     """
 
     per_user: pl.DataFrame
@@ -69,7 +69,11 @@ class CellResult:
 
     @classmethod
     def of_games(cls, games: pl.DataFrame) -> "CellResult":
-        """A cell that has run channels alone."""
+        """The result of a cell with gates, which has nothing but games.
+
+        Args:
+            games: from `recsys.study.arms.gated.values_of`.
+        """
         nothing = pl.DataFrame()
         return cls(nothing, nothing, nothing, nothing, nothing, games=games)
 
@@ -79,8 +83,8 @@ def life_of(lives: Mapping[str, pl.DataFrame], server: tuple[str, str], seed: in
 
     Args:
         lives: frames with the columns of `recsys.world.life.LIFE`, by arm.
-        server: recommender and mitigation that served.
-        seed: whose luck it was.
+        server: recommender and mitigation that served, such as ("als", "none").
+        seed: world seed, such as 0.
     """
     keyed = [
         life.with_columns(
@@ -97,13 +101,13 @@ def life_of(lives: Mapping[str, pl.DataFrame], server: tuple[str, str], seed: in
 def feeds_of(
     keys: Mapping[str, Any], user_ids: pl.Series, item_ids: pl.Series, feeds: Ranking
 ) -> pl.DataFrame:
-    """Some users' feeds, a row for each slot that is filled.
+    """Feeds as a frame: a row for each slot that is filled.
 
     Args:
-        keys: recommender, mitigation, arm, seed, day and cohort of all rows.
-        user_ids: (n,) the users' own ids.
-        item_ids: (n_items,) the items' own ids.
-        feeds: (n, k) each.
+        keys: values of recommender, mitigation, arm, seed, day and cohort, the same in all rows.
+        user_ids: (n,) the ids that the log or world gives these users.
+        item_ids: (n_items,) the ids that the log or world gives its items.
+        feeds: the users' feeds (n, k).
     """
     user, slot = np.nonzero(feeds.item_ids >= 0)
     slots = {
@@ -118,7 +122,14 @@ def feeds_of(
 
 
 def feeds_in_one(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Feeds one below the other; names are numbers inside, so that millions of rows are small."""
+    """Joins frames of feeds, one below the other.
+
+    Recommender, mitigation and arm are Enums, which polars stores as numbers: millions of rows stay
+    small.
+
+    Args:
+        frames: from `feeds_of`.
+    """
     filled = [frame for frame in frames if frame.height]
     if not filled:
         return pl.DataFrame(schema=_FEEDS)

@@ -1,6 +1,8 @@
-"""What measures must know of simulated worlds: posts' attributes, popularity, utility, history.
+"""The worlds of one seed, described for the measures: posts, popularity, utility, history.
 
-Every loop holds a `Worlds` and asks it; who makes the feeds is no matter here.
+`Worlds` holds the simulated world of each arm, `MeasuredWorld` describes one of them and
+`MeasuredDay` one day of it. All loops share these classes: they hold nothing that depends on how
+feeds are made.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,17 +29,18 @@ from recsys.world.simulate import Simulation
 
 _ATTRIBUTES = ("language", "format", "topic", "product_tag")
 _IN_SPACE = ("language", "format", "topic")
-"""Attributes that are axes of the posts' places."""
+"""Attributes that are part of the posts' vectors."""
 _MEASURED = ("from_newcomers", "creators", "popularity", "vectors", "history", "relevance")
-"""Fields of a `FeedPair` that a world always knows."""
+"""Fields of a `FeedPair` that every world provides."""
 
 
 def panel_of(world: World, evaluation: Evaluation) -> NDArray[np.int64]:
-    """Dense ids of the incumbents that are measured, the same for every seed and arm.
+    """Dense ids of the incumbents that are measured; they are the same for every seed and arm.
 
     Args:
-        world: whose incumbents; the lot is drawn by `world.population_seed`.
-        evaluation: `evaluation.panel` says how many.
+        world: the world, such as `World(incumbents=500)`. The panel is drawn from its incumbents
+            by `world.population_seed`.
+        evaluation: `evaluation.panel` is the size of the panel, such as 300.
 
     >>> panel_of(World(incumbents=500), Evaluation(panel=3)).size
     3
@@ -48,12 +51,12 @@ def panel_of(world: World, evaluation: Evaluation) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class Worlds:
-    """The worlds of one seed, run to their ends.
+    """The worlds of one seed, each simulated to its last day.
 
     Attributes:
-        simulations: by arm; `control`, the twin, is among them.
+        simulations: the simulated worlds by arm. `control`, the twin, is always among them.
         panel: dense ids of the incumbents that are measured; see `panel_of`.
-        evaluation: what is measured, and how.
+        evaluation: the part `evaluation` of the study's config.
     """
 
     simulations: Mapping[str, Simulation]
@@ -72,32 +75,36 @@ class Worlds:
 
     @lazy
     def measured(self) -> dict[str, "MeasuredWorld"]:
-        """Each world with what measures must know of it, by arm."""
-        return {arm: self.beside_twin(made) for arm, made in self.simulations.items()}
+        """Each world, described for the measures, by arm."""
+        return {arm: self.beside_twin(world) for arm, world in self.simulations.items()}
 
     def beside_twin(self, simulation: Simulation) -> "MeasuredWorld":
-        """Another world of the same seed with what measures must know of it."""
+        """A world of the same seed, described for the measures, even if not in `simulations`.
+
+        Args:
+            simulation: the world.
+        """
         return MeasuredWorld(simulation, self)
 
     def measures(self, *more: str) -> dict[str, Measure]:
-        """The measures of a world's feeds.
+        """The measures of a world's feeds, by name: those whose needs the worlds and feeds provide.
 
         Args:
-            more: further fields of `FeedPair` that the feeds come with, such as "scores".
+            more: further fields of `FeedPair` that these feeds provide, such as "scores".
         """
-        several = ("previous",) if len(self.evaluation.days) > 1 else ()
-        one_step = ("without",) if self.evaluation.one_step else ()
+        previous = ("previous",) if len(self.evaluation.days) > 1 else ()
+        without = ("without",) if self.evaluation.one_step else ()
         attributes = self.measured["control"].attributes
-        return measures_of([*_MEASURED, *more, *several, *one_step], attributes)
+        return measures_of([*_MEASURED, *more, *previous, *without], attributes)
 
     @lazy
     def examine(self) -> NDArray[np.float64]:
-        """Float64 (k,): probability that a user looks at the slot."""
+        """Float64 (k,): probability that a user looks at each slot of a feed."""
         return examination(self.twin.world.platform, self.evaluation.k)
 
     @lazy
     def followers(self) -> NDArray[np.float64]:
-        """Followers of each incumbent at the start, float64 (incumbents,)."""
+        """Float64 (incumbents,): followers of each incumbent on the first day."""
         world = self.twin.world
         follows = draw_follows(world, self.twin.people)
         counts = np.bincount(follows[follows >= 0], minlength=world.incumbents)
@@ -105,18 +112,20 @@ class Worlds:
 
     @lazy
     def history(self) -> NDArray[np.float64]:
-        """Topics of what the panel liked before the influx, float64 (n, topics)."""
-        codes, labels = item_codes(self.twin.items, "topic")  # a world's lock is never waited for
+        """Float64 (n, topics): topics of what each user of the panel liked before the influx."""
+        # Not `self.measured["control"].attributes`: a thread that holds its lock may be waiting for
+        # the lock of this object.
+        codes, labels = item_codes(self.twin.items, "topic")
         return history_of(self.twin.log_before(0), self.panel, codes, len(labels))
 
 
 @dataclass(frozen=True)
 class MeasuredWorld:
-    """One world, and what measures must know of its posts and people.
+    """One world, described for the measures.
 
     Attributes:
-        simulation: the world, run to its end.
-        beside: the worlds of the same seed, the twin among them.
+        simulation: the world, simulated to its last day.
+        beside: the worlds of the same seed, among them the twin.
     """
 
     simulation: Simulation
@@ -124,19 +133,25 @@ class MeasuredWorld:
 
     @lazy
     def days(self) -> dict[int, "MeasuredDay"]:
-        """Day 0 and the evaluated days, for recommenders that are trained on the same logs."""
+        """Day 0 and the evaluated days.
+
+        They are kept, since all recommenders of an open loop are trained on the same logs.
+        """
         days = {0, *self.beside.evaluation.days}
         return {day: MeasuredDay(self, day) for day in sorted(days)}
 
     @lazy
     def attributes(self) -> Attributes:
-        """Codes and labels of the posts."""
+        """Codes and labels of the posts' attributes, such as language and format."""
         return attributes_of(self.simulation.items, {name: name for name in _ATTRIBUTES})
 
     @lazy
     def vectors(self) -> NDArray[np.float32]:
-        """The posts' true places: topic, language and format (a one each) and hidden factors, which
-        weigh as much as one of these."""
+        """Float32 (n_posts, dimensions): the vectors between which distances of posts are measured.
+
+        Topic, language and format are one-hot. The hidden factors are scaled so that their mean
+        squared length is 1, that of one such attribute.
+        """
         posts = self.simulation.posts
         codes = (self.attributes[name][0] for name in _IN_SPACE)
         ones = [np.eye(int(c.max(initial=0)) + 1, dtype=np.float32)[c] for c in codes]
@@ -145,20 +160,20 @@ class MeasuredWorld:
 
     @lazy
     def followers(self) -> NDArray[np.float64]:
-        """Followers of everybody at the start; NaN for newcomers, who have had no time."""
+        """Float64 (people,): followers on the first day; NaN for newcomers, who have none yet."""
         more = self.simulation.people.n - self.simulation.world.incumbents
         return np.pad(self.beside.followers, (0, more), constant_values=np.nan)
 
     def arm(
         self, name: tuple[str, str], arm: str, on: Callable[[int], ArmDay], *, reported: bool = True
     ) -> ArmFeeds:
-        """An arm that looks at this world.
+        """An arm whose feeds come from this world.
 
         Args:
             name: recommender and mitigation, such as ("als", "none").
-            arm: what the rows call it, such as "influx".
-            on: its feeds of a day.
-            reported: whether its rows are wanted.
+            arm: name of the arm in the rows, such as "influx".
+            on: gives the arm on a day.
+            reported: see `ArmFeeds`.
         """
         keys = {
             "recommender": name[0],
@@ -178,7 +193,14 @@ class MeasuredWorld:
         )
 
     def newcomers(self, day: int) -> NDArray[np.int64]:
-        """Newcomers of the audience, the first so many by number, who are there on a day."""
+        """Dense ids of the newcomers that are measured on a day.
+
+        Of the first newcomers, as many as the panel has users, they are those who have arrived and
+        not yet departed.
+
+        Args:
+            day: such as 1, the day after the first arrivals.
+        """
         people, first = self.simulation.people, self.simulation.world.incumbents
         audience = np.arange(first, people.n)[: self.beside.evaluation.panel]
         there = (people.arrival[audience] < day) & (day < people.departure[audience])
@@ -187,11 +209,11 @@ class MeasuredWorld:
 
 @dataclass(frozen=True)
 class MeasuredDay:
-    """One day of a world: the log of its morning, and what measures must know of its feeds.
+    """One day of a world: the log of that morning, and what the measures need of the day.
 
     Attributes:
-        world: whose day.
-        day: an evaluated day, such as 1, the day after the first arrivals.
+        world: the world.
+        day: day 0 or an evaluated day, such as 1, the day after the first arrivals.
     """
 
     world: MeasuredWorld
@@ -199,12 +221,12 @@ class MeasuredDay:
 
     @property
     def panel(self) -> NDArray[np.int64]:
-        """The incumbents that are measured."""
+        """Dense ids of the incumbents that are measured."""
         return self.world.beside.panel
 
     @lazy
     def log(self) -> InteractionLog:
-        """The log up to this day."""
+        """The log of the days before this one, as many as `evaluation.training_days` says."""
         days = self.world.beside.evaluation.training_days
         return self.world.simulation.log_before(self.day, days)
 
@@ -215,26 +237,26 @@ class MeasuredDay:
 
     @lazy
     def newcomers(self) -> NDArray[np.int64]:
-        """The newcomers that are measured."""
+        """Dense ids of the newcomers that are measured."""
         return self.world.newcomers(self.day)
 
     @lazy
     def popularity(self) -> NDArray[np.float64]:
-        """Share of the users who liked each post before, float64 (n_posts,)."""
+        """Float64 (n_posts,): share of the users who liked each post in the log."""
         return popularity_of(self.log)
 
     @lazy
     def pool_of_panel(self) -> Pool:
-        """What can be served to the panel."""
+        """The posts that can be served to the panel."""
         return self._pool(self.panel)
 
     @lazy
     def pool_of_newcomers(self) -> Pool:
-        """What can be served to the newcomers that are measured."""
+        """The posts that can be served to the newcomers that are measured."""
         return self._pool(self.newcomers)
 
     def pool(self, group: Group) -> Pool:
-        """What can be served to a group, and how many liked it before."""
+        """The posts that can be served to a group, and how popular they are. See `ArmDay`."""
         return self.pool_of_panel if group.cohort == INCUMBENT else self.pool_of_newcomers
 
     def _pool(self, users: NDArray[np.int64]) -> Pool:
@@ -248,10 +270,10 @@ class MeasuredDay:
         )
 
     def groups(self, feeds: Sequence[Ranking]) -> list[Group]:
-        """The panel's feeds, and the newcomers' where any are there.
+        """The panel with its feeds, then the newcomers with theirs if there are any.
 
         Args:
-            feeds: of the panel and of the newcomers, as `audience` orders them.
+            feeds: feeds of the panel and feeds of the newcomers, the order of `audience`.
         """
         cohorts = (INCUMBENT, NEWCOMER)
         both = zip(cohorts, self.audience, feeds, strict=True)
@@ -259,11 +281,14 @@ class MeasuredDay:
 
     @property
     def audience(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Whose feeds are measured: the panel and the newcomers."""
+        """Dense ids of all users who are measured: the panel, and the newcomers."""
         return self.panel, self.newcomers
 
     def utility(self, users: NDArray[np.int64], feeds: NDArray[np.int32]) -> NDArray[np.float32]:
-        """Click probabilities: incumbents as they are in the twin, newcomers as they are.
+        """Float32 (n, k): probability that a user who looks at a post of the feed clicks it.
+
+        For incumbents it is taken in the state that they have in the twin, without translation and
+        curiosity, so that arms differ by their feeds alone. For newcomers it is their own state.
 
         Args:
             users: dense ids (n,) of one cohort.
@@ -274,12 +299,12 @@ class MeasuredDay:
         return self.world.simulation.click_probability(users, feeds, self.day, state)
 
     def best(self, users: NDArray[np.int64], depth: int, candidates: NDArray[np.bool_]) -> Ranking:
-        """What users would click most likely, in the state in which utility is measured.
+        """The posts that each user would most probably click, as `utility` has it.
 
         Args:
             users: dense ids (n,) of one cohort.
-            depth: how many posts each, such as 68.
-            candidates: bool (n_posts,), what may be served.
+            depth: number of posts for each user, such as 68.
+            candidates: bool (n_posts,), which posts may be served.
         """
         ids, scores = best_of(
             self.utility,
@@ -300,14 +325,16 @@ class MeasuredDay:
         *,
         scored: bool,
     ) -> FeedPair:
-        """A group's feeds beside the reference's; posts are described as in this world.
+        """A group's feeds beside the reference's, with all that the measures need. See `ArmDay`.
+
+        Posts have the attributes and the popularity that they have in this world.
 
         Args:
-            group: users of one cohort and their feeds.
+            group: users of one cohort and their feeds (n, k).
             reference: feeds of the same users in the reference arm (n, k).
-            previous: the group's feeds one measured day before, or None.
-            without: the group's feeds by a fit without newcomers, or None.
-            scored: whether feeds come with what they were ranked by.
+            previous: feeds of the same users on the measured day before (n, k), or None.
+            without: int32 (n, k), feeds from a fit without newcomers' events, or None.
+            scored: whether the feeds have the scores by which they were ranked.
         """
         world, feeds = self.world, group.feeds
         return FeedPair(

@@ -1,8 +1,8 @@
-"""Through which channels newcomers change incumbents' feeds: estimates of each channel's part.
+"""The table `channels`: through which channels newcomers change incumbents' feeds, and how much.
 
-For each user and seed, v(W) is a measure in the influx less the same in the placebo, with the
-gates W open. Its Shapley values, which are linear in v, are taken user by user; intervals are
-those of their means over users and seeds.
+For each user and seed, v(W) is a measure in the influx less the same measure in the placebo, with
+the set of gates W open. Shapley values are linear in v, so they are taken for each user alone. The
+intervals are those of their means over users and seeds.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from recsys.statistics import holm, pairs_of, shapley, two_way_interval
 from recsys.study.arms.gated import CHANNEL_ARMS, COALITIONS, RUNGS
+from recsys.study.tables.cubes import day_of, days_as_numbers
 from recsys.study.tables.table import Column, Columns, common, schema_of
 from recsys.world.arms import GATES
 
@@ -29,19 +30,18 @@ COLUMNS: Columns = {
     "p_holm": Column(pl.Float64, "`p_value` adjusted for the number of channels of a measure"),
     **common("n_users", "n_seeds"),
 }
-_HEADLINE = -1
 
 
 def channels(games: pl.DataFrame) -> pl.DataFrame:
-    """Each channel's part of *composition*, by recommender, day and measure.
+    """The part of *composition* that each channel has, by recommender, day and measure.
 
     Args:
         games: recommender · mitigation · arm · gates · seed · day · user_id · and a column for each
-            measure; the arm is influx or placebo, and every set of gates but the empty one is
-            there. With no gate open the two do not differ.
+            measure. The arm is influx or placebo. Every set of gates must be there, except the
+            empty one: with no gate open the two arms do not differ.
 
     Returns:
-        The columns of `COLUMNS`; the five means of `shapley` sum to the total.
+        The columns of `COLUMNS`. The means of the part `shapley` sum to the total.
 
     Raises:
         ValueError: a set of gates is missing.
@@ -52,14 +52,16 @@ def channels(games: pl.DataFrame) -> pl.DataFrame:
         days, values = _values(group)
         for measure, cube in values.items():
             for day, y in zip(days, cube, strict=True):
-                found = list(_estimates(y))
-                rows += [{**named, "day": day, "measure": measure, **row} for row in found]
+                rows += [{**named, "day": day, "measure": measure, **row} for row in _estimates(y)]
     return pl.DataFrame(rows, schema=schema_of(COLUMNS))
 
 
 def _values(group: pl.DataFrame) -> tuple[list[int | None], dict[str, NDArray[np.float64]]]:
-    """v, float64 (days, coalitions, users, seeds), of each measure; NaN where it is not known."""
-    columns = (group["day"].fill_null(_HEADLINE), group["user_id"], group["seed"])
+    """The days, and v of each measure: float64 (days, coalitions, users, seeds).
+
+    v is NaN where a user has no value in one of the arms.
+    """
+    columns = (days_as_numbers(group), group["user_id"], group["seed"])
     (days, at_day), (users, at_user), (seeds, at_seed) = (
         np.unique(column.to_numpy(), return_inverse=True) for column in columns
     )
@@ -69,19 +71,21 @@ def _values(group: pl.DataFrame) -> tuple[list[int | None], dict[str, NDArray[np
         raise ValueError(f"games must hold all {COALITIONS - 1} sets of open gates, in both arms")
     shape = (days.size, len(CHANNEL_ARMS), COALITIONS, users.size, seeds.size)
     where = (at_day, at_arm, coalition, at_user, at_seed)
-    found = {}
+    v = {}
     for measure in (name for name in RUNGS if name in group.columns):
         cube = np.full(shape, np.nan)
         cube[where] = group[measure].to_numpy()
-        cube[:, :, 0] = 0.0
-        found[measure] = cube[:, 0] - cube[:, 1]
-    return [None if day == _HEADLINE else int(day) for day in days], found
+        cube[:, :, 0] = 0.0  # with no gate open, both arms are the twin
+        v[measure] = cube[:, 0] - cube[:, 1]
+    return [day_of(number) for number in days], v
 
 
 def _estimates(v: NDArray[np.float64]) -> Iterator[dict[str, Any]]:
-    """Rows of one measure and day from float64 (coalitions, users, seeds).
+    """Rows of one measure and day.
 
-    Users count who have a value in every world, so that parts sum to the total.
+    Args:
+        v: float64 (coalitions, users, seeds). Only users with a value in every world count, so that
+            the parts sum to the total.
     """
     v = v[:, ~np.isnan(v).any(axis=(0, 2))]
     shares, gates = shapley(v), list(GATES)
@@ -104,6 +108,6 @@ def _estimates(v: NDArray[np.float64]) -> Iterator[dict[str, Any]]:
                 "p_value": interval.p_value[i],
                 "p_holm": adjusted[i],
             }
-            known = {name: None if np.isnan(x) else float(x) for name, x in figures.items()}
+            row = {name: None if np.isnan(x) else float(x) for name, x in figures.items()}
             counts = {"n_users": v.shape[1], "n_seeds": v.shape[2]}
-            yield {"part": part, "channel": channel, **known, **counts}
+            yield {"part": part, "channel": channel, **row, **counts}

@@ -1,4 +1,4 @@
-"""Per-user rows as arrays: days, users, seeds."""
+"""Per-user rows as arrays: days, users, seeds. All tables of estimates start from these."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -10,76 +10,111 @@ from numpy.typing import NDArray
 from recsys.measures.rows import KEYS
 from recsys.study.tables.table import Columns, schema_of
 
-_HEADLINE = -1
-"""Stands for the null day of headlines where days are sorted: they come first."""
+HEADLINE = -(2**31)
+"""Stands for the null day of headlines where days are sorted, so that these come first."""
 
 
 class Cube(NamedTuple):
-    """One recommender's values of one measure in one arm: float64 (days, users, seeds)."""
+    """One recommender's values of one measure in one arm.
+
+    Attributes:
+        days: the days in their order; None, for the headline, comes first.
+        values: float64 (days, users, seeds), NaN where a user has no value.
+    """
 
     days: list[int | None]
     values: NDArray[np.float64]
 
 
-def _frame(rows: list[dict[str, Any]], columns: Columns) -> pl.DataFrame:
-    plain = [{name: _plain(row.get(name)) for name in columns} for row in rows]
-    return pl.DataFrame(plain, schema=schema_of(columns))
-
-
-def _plain(value: Any) -> Any:
-    """A numpy scalar as Python's; not-a-number as null."""
-    value = value.item() if isinstance(value, np.generic | np.ndarray) else value
-    return None if isinstance(value, float) and np.isnan(value) else value
-
-
-def _measures_in(frame: pl.DataFrame) -> list[str]:
-    return [name for name in frame.columns if name not in KEYS]
-
-
-def _incumbents(per_user: pl.DataFrame) -> pl.DataFrame:
-    return per_user.filter(pl.col("cohort") == "incumbent")
-
-
-def _groups(
-    frame: pl.DataFrame, by: tuple[str, ...]
-) -> Iterator[tuple[dict[str, Any], pl.DataFrame]]:
-    """Groups in the order in which they first appear."""
-    for keys, group in frame.group_by(*by, maintain_order=True):
-        yield dict(zip(by, keys, strict=True)), group
-
-
 def cubes_of(group: pl.DataFrame) -> dict[str, Cube]:
-    """Values of each measure that has any, by day, user and seed; NaN where a user has none.
+    """The values of each measure of which somebody has a value.
 
-    Placebo groups of a log share day, user and seed: their mean is taken, in the order of rows.
+    Placebo groups of a log share day, user and seed. Their mean is taken, in the order of the rows.
+
+    Args:
+        group: per-user rows of one recommender, mitigation, arm and cohort.
     """
-    columns = (group["day"].fill_null(_HEADLINE), group["user_id"], group["seed"])
+    columns = (days_as_numbers(group), group["user_id"], group["seed"])
     axes = [np.unique(column.to_numpy(), return_inverse=True) for column in columns]
-    shape = tuple(known.size for known, _ in axes)
-    where = np.ravel_multi_index(tuple(index for _, index in axes), shape)
-    days = [None if day == _HEADLINE else int(day) for day in axes[0][0]]
+    shape = tuple(labels.size for labels, _ in axes)
+    cell = np.ravel_multi_index(tuple(place for _, place in axes), shape)
+    days = [day_of(number) for number in axes[0][0]]
     cubes = {}
-    for measure in _measures_in(group):
+    for measure in measure_columns(group):
         values = group[measure].to_numpy()
-        known = ~np.isnan(values)
-        if not known.any():
+        has_value = ~np.isnan(values)
+        if not has_value.any():
             continue
-        total = np.bincount(where[known], values[known], minlength=int(np.prod(shape)))
-        count = np.bincount(where[known], minlength=total.size)
+        total = np.bincount(cell[has_value], values[has_value], minlength=int(np.prod(shape)))
+        count = np.bincount(cell[has_value], minlength=total.size)
         mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
         cubes[measure] = Cube(days, mean.reshape(shape))
     return cubes
 
 
-def _days_of(
+def by_day(
     by_arm: Mapping[str, Cube],
 ) -> Iterator[tuple[int | None, dict[str, NDArray[np.float64]]]]:
-    """Float64 (users, seeds) of each arm, day by day, the headline first."""
+    """Each day and the values of each arm, float64 (users, seeds); the headline comes first.
+
+    Args:
+        by_arm: the cubes of one measure; nothing is given without the arm influx.
+    """
     if "influx" not in by_arm:
         return
     for place, day in enumerate(by_arm["influx"].days):
         yield day, {arm: cube.values[place] for arm, cube in by_arm.items()}
 
 
-def _mean(values: NDArray[np.float64]) -> float:
-    return float(values.mean()) if values.size else float("nan")
+def days_as_numbers(rows: pl.DataFrame) -> pl.Series:
+    """The column `day` with `HEADLINE` for null; see `day_of`."""
+    return rows["day"].fill_null(HEADLINE)
+
+
+def day_of(number: int) -> int | None:
+    """The day that a number of `days_as_numbers` stands for; None is the headline.
+
+    >>> day_of(3), day_of(HEADLINE)
+    (3, None)
+    """
+    return None if number == HEADLINE else int(number)
+
+
+def measure_columns(per_user: pl.DataFrame) -> list[str]:
+    """Names of the measures that per-user rows hold."""
+    return [name for name in per_user.columns if name not in KEYS]
+
+
+def incumbents_in(per_user: pl.DataFrame) -> pl.DataFrame:
+    """The rows of incumbents."""
+    return per_user.filter(pl.col("cohort") == "incumbent")
+
+
+def groups_by(
+    frame: pl.DataFrame, keys: tuple[str, ...]
+) -> Iterator[tuple[dict[str, Any], pl.DataFrame]]:
+    """Groups of rows with equal keys, and these keys by name, in the order of their first rows.
+
+    Args:
+        frame: rows of any kind.
+        keys: columns, such as ("recommender", "mitigation").
+    """
+    for values, group in frame.group_by(*keys, maintain_order=True):
+        yield dict(zip(keys, values, strict=True)), group
+
+
+def frame_of(rows: list[dict[str, Any]], columns: Columns) -> pl.DataFrame:
+    """A frame with these columns; values that a row lacks, and NaN, are null.
+
+    Args:
+        rows: values by column; numpy's scalars are welcome, other keys are ignored.
+        columns: the columns of a table.
+    """
+    plain = [{name: _plain(row.get(name)) for name in columns} for row in rows]
+    return pl.DataFrame(plain, schema=schema_of(columns))
+
+
+def _plain(value: Any) -> Any:
+    """A numpy scalar as a Python value; NaN as None."""
+    value = value.item() if isinstance(value, np.generic | np.ndarray) else value
+    return None if isinstance(value, float) and np.isnan(value) else value

@@ -1,7 +1,7 @@
-"""From per-user values to estimates: means by arm, and drift as total, volume and composition.
+"""The table `drift`: how far incumbents' feeds drift, as total = volume + composition.
 
-Means over users and seeds are taken here and nowhere else. A row without a day is the headline,
-over all evaluation days.
+In a world, means over users and seeds have intervals over both. In a log, the newcomers' removal is
+compared with the removal of placebo groups. A row without a day is the headline, over all days.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,24 +23,21 @@ from recsys.statistics import (
 )
 from recsys.study.tables.cubes import (
     Cube,
-    _days_of,
-    _frame,
-    _groups,
-    _incumbents,
-    _mean,
-    _measures_in,
+    by_day,
     cubes_of,
+    frame_of,
+    groups_by,
+    incumbents_in,
+    measure_columns,
 )
 from recsys.study.tables.table import Column, Columns, common
 
 SATURATED = 0.8
-"""A rung on which placebo or retrain drift by this much leaves no room for anything else."""
-
+"""Placebo or retrain drift of a measure from which on it has no room left for further drift."""
 
 PRIMARY = ("posts", "language_format", "utility")
-"""The measures on which a study of a world stands: post level, mix level, harm. Others' p
-are adjusted. Of a log: `primaries_of_log`."""
-
+"""The primary measures of a world: drift of posts, drift of the mix, and harm. Their p-values stand
+as they are; those of other measures are adjusted. A log has `primaries_of_log`."""
 
 _PARTS = {
     "total": "influx - retrain: all that the newcomers change",
@@ -49,15 +46,16 @@ _PARTS = {
 }
 _EDGES = {"": "", "_ci_low": "lower end of the interval of `{}`", "_ci_high": "upper end of it"}
 
-
 COLUMNS: Columns = {
     **common("recommender", "mitigation", "day", "measure"),
     "influx": Column(
         pl.Float64,
-        "drift of `influx` from `control`; in a log, of what is left without newcomers from `full`",
+        "drift of the arm `influx` from `control`; in a log, from `full`",
     ),
-    "placebo": Column(pl.Float64, "drift with the placebo's people in the newcomers' place"),
-    "retrain": Column(pl.Float64, "drift by another training seed alone"),
+    "placebo": Column(
+        pl.Float64, "the same of the arm `placebo`; in a log, the mean of its placebo groups"
+    ),
+    "retrain": Column(pl.Float64, "drift that another training seed alone causes: training noise"),
     **{
         f"{part}{edge}": Column(pl.Float64, words.format(part) or meaning)
         for part, meaning in _PARTS.items()
@@ -70,28 +68,28 @@ COLUMNS: Columns = {
     "p_value": Column(pl.Float64, "p-value of `composition`, not adjusted"),
     "p_adjusted": Column(
         pl.Float64,
-        "over all days: `p_value` of a primary measure; else allowing for the number of measures",
+        "over all days: `p_value` of a primary measure; of others, adjusted for their number",
     ),
-    "saturated": Column(pl.Boolean, "placebo or retrain drift by .8 or more: no room is left"),
+    "saturated": Column(
+        pl.Boolean, "placebo or retrain drift is .8 or more, which leaves no room for more"
+    ),
     **common("n_users", "n_seeds"),
 }
-"""Of an estimate of drift: its primaries are `PRIMARY` in a world, and in a log
-`primaries_of_log`; the p-values of the others are adjusted by Holm's method in a world, by Westfall
-and Young's in a log."""
-
+"""Columns of the table. P-values are adjusted by Holm's method in a world, and by Westfall and
+Young's in a log."""
 
 _Adjust = Callable[[list[dict[str, Any]]], NDArray[np.float64]]
-"""From headline rows of a recommender's measures to their p-values, adjusted for their number."""
+"""Takes a recommender's headline rows of several measures; gives their adjusted p-values."""
 
 
 def primaries_of_log(attributes: Iterable[str]) -> tuple[str, ...]:
-    """The measures on which a study of a log stands: posts, the first mix, quality.
+    """The primary measures of a log: drift of posts, drift of the first mix, and quality.
 
     Args:
         attributes: names under `log.attributes`, in their order.
 
     Returns:
-        Names of measures; `ndcg` is there only if clicks are held out.
+        Names of measures. A log has the last, `ndcg`, only if clicks are held out.
 
     Example:
         >>> primaries_of_log(["format", "topic"]), primaries_of_log([])
@@ -101,82 +99,84 @@ def primaries_of_log(attributes: Iterable[str]) -> tuple[str, ...]:
 
 
 def drift_of_world(per_user: pl.DataFrame, arms: tuple[str, ...]) -> pl.DataFrame:
-    """Drift of incumbents by recommender, day and measure: total, volume and composition.
+    """Drift of incumbents in a world, by recommender, day and measure.
 
-    A level measure counts by its difference to the control arm. A recommender without a training
-    seed has no retrain arm: there its drift is exactly 0.
+    The drift of a level, such as utility, is its difference to the control arm. A recommender that
+    a training seed does not change has no retrain arm; its retrain drift is exactly 0.
 
     Args:
         per_user: as in `StudyResult.per_user`.
-        arms: the study's arms; a part that needs a missing one is null.
+        arms: arms of the study. A part of drift is null if it needs an arm that is not there.
 
     Returns:
         The columns of `COLUMNS`.
     """
     rows: list[dict[str, Any]] = []
     for keys, measure, by_arm in drifts_by_arm(per_user, arms):
-        found = [
-            {**keys, "day": d, "measure": measure, **_world_row(y)} for d, y in _days_of(by_arm)
+        of_days = [
+            {**keys, "day": day, "measure": measure, **_world_row(y)} for day, y in by_day(by_arm)
         ]
-        found = [row for row in found if row["n_users"]]
-        _widen(found)
-        rows += found
+        of_days = [row for row in of_days if row["n_users"]]
+        _add_bands(of_days)
+        rows += of_days
     return _drift_frame(rows, PRIMARY, _by_holm)
 
 
 def drifts_by_arm(
     per_user: pl.DataFrame, arms: tuple[str, ...]
 ) -> Iterator[tuple[dict[str, str], str, dict[str, Cube]]]:
-    """Each measure's drift from control in every arm, of incumbents; of a world.
+    """Each incumbent's drift from control in every arm of a world.
 
     Args:
-        per_user, arms: as for `drift_of_world`.
+        per_user, arms: see `drift_of_world`.
 
     Yields:
-        Recommender and mitigation, measure, and by arm the users' values.
+        Recommender and mitigation by name of the column, name of the measure, and the drift by arm.
     """
-    for keys, group in _groups(_incumbents(per_user), ("recommender", "mitigation")):
-        cubes = {arm["arm"]: cubes_of(part) for arm, part in _groups(group, ("arm",))}
+    for keys, group in groups_by(incumbents_in(per_user), ("recommender", "mitigation")):
+        cubes = {arm["arm"]: cubes_of(part) for arm, part in groups_by(group, ("arm",))}
         if "retrain" in arms and "retrain" not in cubes:
             cubes["retrain"] = cubes["control"]
-        for measure in _measures_in(group):
+        for measure in measure_columns(group):
             yield keys, measure, _against_control(measure, cubes)
 
 
 def drift_of_log(
     per_user: pl.DataFrame, crowding: float, primary: Iterable[str] = ("posts", "ndcg")
 ) -> pl.DataFrame:
-    """Drift of a log's panel: the newcomers' removal beside the placebos' band.
+    """Drift of a log's panel: the newcomers' removal compared with that of placebo groups.
 
-    The interval of `composition` is the distance to the placebos' band, which covers 95 %, of
-    fewer than 39 draws less (`statistics.band_level`); p is the share of placebos, with the
-    newcomers among them, that drift at least as much.
+    The placebo groups' drift has a band that holds 95 % of them, or fewer if there are fewer than
+    39 groups (`recsys.statistics.band_level`). The interval of `composition` is the newcomers'
+    drift less the ends of this band. The p-value is the share of groups, the newcomers among them,
+    that drift at least as much as the newcomers.
 
     Args:
-        per_user: as in `StudyResult.per_user`; `draw` numbers the placebo groups.
-        crowding: share of their pool that a placebo group takes; `inference.widened` allows for it.
-        primary: measures whose p-values stand as they are, such as `primaries_of_log` gives.
+        per_user: as in `StudyResult.per_user`; `draw` is the number of the placebo group.
+        crowding: share of the pool that a placebo group takes, such as 0.2. Groups then overlap and
+            vary too little, for which `recsys.statistics.widened` makes up.
+        primary: measures whose p-values are not adjusted, such as `primaries_of_log` gives.
 
     Returns:
-        The columns of `COLUMNS`, in one row for each measure.
+        The columns of `COLUMNS`, a row for each recommender, mitigation and measure.
     """
     rows = []
-    for keys, group in _groups(per_user, ("recommender", "mitigation")):
-        arms = {tuple(at.values()): part for at, part in _groups(group, ("arm", "draw"))}
+    for keys, group in groups_by(per_user, ("recommender", "mitigation")):
+        arms = {tuple(at.values()): part for at, part in groups_by(group, ("arm", "draw"))}
         rows += [
             {**keys, "day": None, "measure": measure, **_log_row(arms, measure, crowding)}
-            for measure in _measures_in(group)
+            for measure in measure_columns(group)
         ]
     return _drift_frame(rows, tuple(primary), _by_westfall_young)
 
 
 def _world_row(y: Mapping[str, NDArray[np.float64]]) -> dict[str, Any]:
-    """Estimates of one measure from float64 (users, seeds) of each arm.
+    """Estimates of one measure from the values of each arm, float64 (users, seeds).
 
-    Users count who have a value in every arm and seed, in all columns alike.
+    All columns rest on the same users: those who have a value in every arm and seed.
     """
-    known = ~np.any([np.isnan(values).any(axis=1) for values in y.values()], axis=0)
-    y = {arm: values[known] for arm, values in y.items()}
+    complete = ~np.any([np.isnan(values).any(axis=1) for values in y.values()], axis=0)
+    y = {arm: values[complete] for arm, values in y.items()}
     nothing = np.full_like(y["influx"], np.nan)
     influx, placebo, retrain = (y.get(arm, nothing) for arm in ("influx", "placebo", "retrain"))
     row: dict[str, Any] = {
@@ -202,8 +202,8 @@ def _world_row(y: Mapping[str, NDArray[np.float64]]) -> dict[str, Any]:
     return {**row, "n_users": influx.shape[0], "n_seeds": influx.shape[1]}
 
 
-def _widen(rows: list[dict[str, Any]]) -> None:
-    """Adds to the days' rows a band of composition that all days lie in at once: Bonferroni's."""
+def _add_bands(rows: list[dict[str, Any]]) -> None:
+    """Adds Bonferroni's band to the rows of days: it holds the composition of all days at once."""
     days = [row for row in rows if row["day"] is not None]
     for row in days:
         band = two_way_interval(row.pop("_composition"), level=1 - 0.05 / len(days))
@@ -229,19 +229,19 @@ def _log_row(
     placebo = widened(drawn, crowding)
     retrain = of("retrain")[0] - full if of("retrain").size else 0.0
     low, high = (float(edge) for edge in placebo_band(placebo))
-    low = low if level else max(low, 0.0)  # widening may reach below what a distance can be
-    centre = float(placebo.mean())
-    # Widening breaks ties in favour of the claim, so the larger p counts.
+    low = low if level else max(low, 0.0)  # a distance is never below 0; a widened one may be
+    mean = float(placebo.mean())
+    # Widening breaks ties between groups in favour of an effect, so the larger p-value counts.
     p_value = max(_permutation_p(influx, draws, level) for draws in (drawn, placebo))
     return {
         "influx": influx,
-        "placebo": centre,
+        "placebo": mean,
         "retrain": retrain,
         "total": influx - retrain,
-        "volume": centre - retrain,
+        "volume": mean - retrain,
         "volume_ci_low": low - retrain,
         "volume_ci_high": high - retrain,
-        "composition": influx - centre,
+        "composition": influx - mean,
         "composition_ci_low": influx - high,
         "composition_ci_high": influx - low,
         "p_value": p_value,
@@ -252,11 +252,11 @@ def _log_row(
 
 
 def _permutation_p(influx: float, draws: NDArray[np.float64], level: bool) -> float:
-    """One-sided for distances; for levels, by how far from the middle of all groups."""
+    """One-sided for a distance; for a level, by how far it is from the mean of all groups."""
     if not level:
         return float(permutation_p(influx, draws))
-    centre = np.mean([*draws, influx])
-    return float(permutation_p(abs(influx - centre), np.abs(draws - centre)))
+    mean = np.mean([*draws, influx])
+    return float(permutation_p(abs(influx - mean), np.abs(draws - mean)))
 
 
 def _drift_frame(
@@ -266,13 +266,14 @@ def _drift_frame(
     for row in rows:
         floor = max(row["placebo"], row["retrain"])
         row["saturated"] = bool(not is_level(row["measure"]) and floor >= SATURATED)
-    return _frame(rows, COLUMNS)
+    return frame_of(rows, COLUMNS)
 
 
 def _adjust(rows: list[dict[str, Any]], primary: tuple[str, ...], adjusted: _Adjust) -> None:
-    """Adds p_adjusted to headline rows: p of the primaries as it is, else for a recommender's rest.
+    """Adds `p_adjusted` to headline rows.
 
-    The primaries are few and named beforehand; all other measures of a recommender are a family.
+    Primary measures, which are few and named beforehand, keep their p-value. The p-values of all
+    other measures of a recommender are adjusted together.
     """
     headline = [row for row in rows if row["day"] is None]
     for row in headline:
@@ -293,23 +294,28 @@ def _by_holm(rows: list[dict[str, Any]]) -> NDArray[np.float64]:
 
 
 def _by_westfall_young(rows: list[dict[str, Any]]) -> NDArray[np.float64]:
-    """Of a log: over the placebo draws, drawn and widened, of which the larger p counts."""
-    influx, *both = (np.array(of) for of in zip(*(row["_groups"] for row in rows), strict=True))
+    """From the placebo groups as drawn, and from the widened ones; the larger p-value counts."""
+    groups = zip(*(row["_groups"] for row in rows), strict=True)
+    influx, drawn, placebo = (np.array(values) for values in groups)
     two_sided = [is_level(row["measure"]) for row in rows]
-    return np.maximum(*(westfall_young(influx, draws, two_sided) for draws in both))
+    return np.maximum(*(westfall_young(influx, draws, two_sided) for draws in (drawn, placebo)))
 
 
 def _against_control(measure: str, cubes: Mapping[str, Mapping[str, Cube]]) -> dict[str, Cube]:
-    """A measure's drift in each arm: as it is, or the level's difference to the control arm."""
+    """Drift of each arm but control: the measure itself, or a level's difference to control."""
+    values = {arm: of_arm[measure] for arm, of_arm in cubes.items() if measure in of_arm}
     if is_level(measure):
-        level = cubes["control"].get(measure)
-        return {
-            arm: Cube(cube.days, cube.values - level.values)
-            for arm, of in cubes.items()
-            if arm != "control" and level is not None and (cube := of.get(measure)) is not None
-        }
-    drifts = {arm: of[measure] for arm, of in cubes.items() if arm != "control" and measure in of}
-    if "retrain" in cubes and "retrain" not in drifts and drifts:
-        some = drifts["influx"]
-        drifts["retrain"] = Cube(some.days, np.zeros_like(some.values))
-    return drifts
+        control = values.pop("control", None)
+        if control is None:
+            return {}
+        return {arm: Cube(cube.days, cube.values - control.values) for arm, cube in values.items()}
+    values.pop("control", None)
+    if "retrain" in cubes and "retrain" not in values and values:
+        influx = values["influx"]
+        values["retrain"] = Cube(influx.days, np.zeros_like(influx.values))
+    return values
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    """The mean over users and seeds; NaN where there is nobody."""
+    return float(values.mean()) if values.size else float("nan")

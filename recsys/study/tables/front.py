@@ -1,8 +1,9 @@
-"""The front: what each mitigation does to drift, and what it costs both sides.
+"""The tables `front` and `dominated`: what mitigations do to drift, and what they cost both sides.
 
-A mitigation is dominated by another of the same recommender if that is better in one respect, by
-more than a margin and beyond doubt, and beyond doubt worse in none by more than the margin; both by
-intervals of paired differences: same users, same seeds.
+Mitigations of the same recommender are compared by 95 % intervals of paired differences: same
+users, same seeds. One dominates another if it is better in some quantity, by more than the margin
+with an interval above 0, and if in every quantity the interval rules out that it is worse by more
+than the margin.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,15 +23,17 @@ Variant = tuple[str, str]
 
 @dataclass(frozen=True)
 class Quantity:
-    """Something that a mitigation may make better or worse.
+    """A quantity that a mitigation may make better or worse.
 
     Attributes:
-        measure: a column of per-user values.
-        cohort: whose.
-        arm: the arm in which it is taken.
-        less: the arm whose value is subtracted; None for a level.
-        sign: 1 if more is better, -1 if less is; 0 if neither, so that it decides nothing.
-        margin: how much is no matter: of drift as it is, else of the plain recommender's.
+        measure: a column of the per-user rows, such as "posts".
+        cohort: the users whose values are taken, "incumbent" or "newcomer".
+        arm: the arm in which the measure is taken.
+        less: the arm whose value is subtracted; None if none is.
+        sign: 1 if more is better, -1 if less is better; 0 if neither is, so that the quantity has
+            no say in what dominates what.
+        margin: largest difference that does not matter: in drift itself, or as a share of the value
+            that the recommender has without a mitigation.
     """
 
     measure: str
@@ -50,10 +53,15 @@ QUANTITIES: dict[str, Quantity] = {
     "newcomers_utility": Quantity("utility", cohort="newcomer"),
     "newcomers_exposure": Quantity("newcomer_share"),
 }
-"""By name. A list that changes by training anyway has less room left to change, so taking the noise
-away may raise `drift_total` while users see less change: `drift_with_noise` is what they see.
-Neither side of `drift_composition` is the better one, and `utility` holds what its change leaves: a
-mitigation that lowers utility with and without the influx changes nothing."""
+"""The quantities by name.
+
+`drift_with_noise` is the change that users see. A feed that changes with every training has less
+room left to change, so a mitigation that removes training noise may raise `drift_total` although
+users see less change.
+
+`drift_composition` has no better side. `utility_change` has none either: a mitigation that lowers
+utility as much with the influx as without it has no `utility_change`. Its cost shows in `utility`.
+"""
 
 COLUMNS: Columns = {
     **common("recommender", "mitigation"),
@@ -74,43 +82,44 @@ DOMINATED: Columns = {
 
 
 def front(per_user: pl.DataFrame) -> pl.DataFrame:
-    """Each quantity under each mitigation, and its paired difference to the plain recommender's.
+    """Each quantity under each mitigation, and its paired difference to no mitigation.
 
     Args:
         per_user: as in `StudyResult.per_user`, of a world.
 
     Returns:
-        The columns of `COLUMNS`, over all days. Users count who have a value in every seed;
-        newcomers are others in each seed, and are counted over all.
+        The columns of `COLUMNS`, over all days. Only incumbents with a value in every seed count.
+        Newcomers are other people in each seed; `n_users` is their number in all seeds.
     """
-    every, rows = _by_variant(per_user), []
-    for variant, values in every.items():
-        none = every[variant[0], "none"]
+    by_variant, rows = _by_variant(per_user), []
+    for variant, values in by_variant.items():
+        plain = by_variant[variant[0], "none"]
         for name, value in values.items():
-            found = _interval(name, value)
-            against = _interval(name, value - none[name]) if variant[1] != "none" else _NOTHING
-            row = (*variant, name, *found, *against, *_counts(name, value))
+            estimate = _interval(name, value)
+            difference = _interval(name, value - plain[name]) if variant[1] != "none" else _NOTHING
+            row = (*variant, name, *estimate, *difference, *_counts(name, value))
             rows.append(dict(zip(COLUMNS, row, strict=True)))
     return pl.DataFrame(rows, schema=schema_of(COLUMNS))
 
 
 def dominated(per_user: pl.DataFrame) -> pl.DataFrame:
-    """Who is dominated by whom, where the intervals say so.
+    """Which mitigations are dominated by which others.
 
     Args:
         per_user: as in `StudyResult.per_user`, of a world.
 
     Returns:
-        The columns of `DOMINATED`; a row for each pair, none where seeds are too few for intervals.
+        The columns of `DOMINATED`, a row for each such pair; no row with one seed, which gives no
+        intervals.
     """
-    every = _by_variant(per_user)
+    by_variant = _by_variant(per_user)
     rows = []
-    for (recommender, mitigation), values in every.items():
-        plain = every[recommender, "none"]
-        for (other, by), theirs in every.items():
+    for (recommender, mitigation), values in by_variant.items():
+        plain = by_variant[recommender, "none"]
+        for (other, by), values_by in by_variant.items():
             if other != recommender or by == mitigation:
                 continue
-            better = _better_in(theirs, values, plain)
+            better = _better_in(values_by, values, plain)
             if better:
                 rows.append((recommender, mitigation, by, ", ".join(better)))
     return pl.DataFrame(rows, schema=schema_of(DOMINATED), orient="row")
@@ -119,7 +128,15 @@ def dominated(per_user: pl.DataFrame) -> pl.DataFrame:
 def _better_in(
     one: Mapping[str, Values], other: Mapping[str, Values], plain: Mapping[str, Values]
 ) -> list[str]:
-    """In what one is clearly better than the other; nothing if it may be worse in anything."""
+    """Quantities in which one mitigation is clearly better than another.
+
+    Empty if the interval of any quantity leaves room for it to be worse by more than the margin.
+
+    Args:
+        one: float64 (users, seeds) of each quantity.
+        other: the same under the other mitigation.
+        plain: the same without a mitigation.
+    """
     better = []
     for name, values in one.items():
         quantity = QUANTITIES[name]
@@ -140,26 +157,28 @@ _NOTHING = (None, None, None)
 
 
 def _interval(name: str, values: Values) -> tuple[float | None, float | None, float | None]:
-    """Mean and 95 % interval; newcomers are other people in each seed."""
+    """Mean of a quantity and the ends of its 95 % interval; None where there is none."""
     estimate = nested_interval if QUANTITIES[name].cohort == "newcomer" else two_way_interval
     if np.isnan(values).all():
         return _NOTHING
-    found = estimate(values)
-    if np.isnan(found.low):
-        return float(found.mean), None, None
-    return float(found.mean), float(found.low), float(found.high)
+    interval = estimate(values)
+    if np.isnan(interval.low):
+        return float(interval.mean), None, None
+    return float(interval.mean), float(interval.low), float(interval.high)
 
 
 def _counts(name: str, values: Values) -> tuple[int, int]:
-    """Over how many users and seeds a mean is taken."""
-    known = ~np.isnan(values)
-    whose = known if QUANTITIES[name].cohort == "newcomer" else known.all(axis=1)
-    return int(whose.sum()), int(known.any(axis=0).sum())
+    """Number of users and number of seeds that a mean rests on."""
+    has_value = ~np.isnan(values)
+    counted = has_value if QUANTITIES[name].cohort == "newcomer" else has_value.all(axis=1)
+    return int(counted.sum()), int(has_value.any(axis=0).sum())
 
 
 def _by_variant(per_user: pl.DataFrame) -> dict[Variant, dict[str, Values]]:
-    """Each quantity's float64 (users, seeds), NaN where somebody has none; in the same order of
-    users and seeds for all."""
+    """Each quantity of each recommender and mitigation: float64 (users, seeds), NaN for no value.
+
+    Users and seeds have the same order in all of them.
+    """
     whole = per_user.filter(pl.col("day").is_null())
     seeds = np.unique(whole["seed"].to_numpy())
     users = {
@@ -173,12 +192,12 @@ def _by_variant(per_user: pl.DataFrame) -> dict[Variant, dict[str, Values]]:
 
     def of(variant: Variant, arm: str, quantity: Quantity) -> Values:
         rows = tables.get((*variant, arm, quantity.cohort))
-        known = users[quantity.cohort]
-        values = np.full((known.size, seeds.size), np.nan)
+        of_cohort = users[quantity.cohort]
+        values = np.full((of_cohort.size, seeds.size), np.nan)
         if rows is None or quantity.measure not in rows.columns:
-            # a recommender without a training seed has no retrain arm: there nothing drifts
+            # A recommender that a training seed does not change has no retrain arm: its drift is 0.
             return np.zeros_like(values) if arm == "retrain" else values
-        place = np.searchsorted(known, rows["user_id"].to_numpy())
+        place = np.searchsorted(of_cohort, rows["user_id"].to_numpy())
         values[place, np.searchsorted(seeds, rows["seed"].to_numpy())] = rows[
             quantity.measure
         ].to_numpy()
@@ -190,16 +209,16 @@ def _by_variant(per_user: pl.DataFrame) -> dict[Variant, dict[str, Values]]:
         variant: {
             name: of(variant, quantity.arm, quantity)
             - (0.0 if quantity.less is None else of(variant, quantity.less, quantity))
-            for name, quantity in _known(whole, arms)
+            for name, quantity in _measured(whole, arms)
         }
         for variant in variants
     }
 
 
-def _known(whole: pl.DataFrame, arms: set[str]) -> Iterator[tuple[str, Quantity]]:
-    """The quantities whose measures and arms are there, and of somebody."""
+def _measured(whole: pl.DataFrame, arms: set[str]) -> Iterator[tuple[str, Quantity]]:
+    """The quantities of which the rows hold the measure, the arm and the cohort."""
     cohorts = set(whole["cohort"].cast(pl.String).unique())
     for name, quantity in QUANTITIES.items():
-        there = quantity.less is None or quantity.less in arms
-        if quantity.measure in whole.columns and there and quantity.cohort in cohorts:
+        has_arm = quantity.less is None or quantity.less in arms
+        if quantity.measure in whole.columns and has_arm and quantity.cohort in cohorts:
             yield name, quantity

@@ -1,4 +1,8 @@
-"""Tables that are the rows of all cells, one below the other."""
+"""Tables that are the rows of all cells, one below the other: nothing is estimated in them.
+
+These are `per_user`, `timings`, `feeds` and `games`; and of a log `arrivals`, `exposed` and
+`removals`.
+"""
 
 import polars as pl
 
@@ -8,7 +12,6 @@ from recsys.study.arms.by_exposure import EXPOSED
 from recsys.study.arms.gated import RUNGS
 from recsys.study.arms.result import REMOVALS
 from recsys.study.tables.table import COMMON, Column, Columns, Rows, columns_of, common
-from recsys.world.life import LIFE
 
 _COHORT = {"cohort": Column(COHORTS, COMMON["cohort"].meaning)}
 _NAMES = ("recommender", "mitigation", "arm")
@@ -35,31 +38,6 @@ FEEDS: Columns = {
     "source": Column(SOURCES, "what filled the slot, such as `personal` or `trending`"),
 }
 
-LIVES: Columns = columns_of(
-    {**{name: COMMON[name].type for name in ("recommender", "mitigation", "arm", "seed")}, **LIFE},
-    {
-        "recommender": "recommender that served; in an open loop the house",
-        "day": "day, 0 being the first of the influx; days before 0 are without newcomers",
-        "active": "people who came",
-        "there": "people who had arrived and had neither departed nor left before that day",
-        "visits": "visits",
-        "impressions": "impressions",
-        "clicks": "clicks",
-        "english_share": "share of impressions whose post is in English",
-        "click_rate": "clicks per impression",
-        "product_clicks_per_1000": "clicks on products per 1,000 impressions",
-        "purchases_per_1000": "purchases per 1,000 impressions",
-        "hides_per_1000": "hidden posts per 1,000 impressions",
-        "comments": "comments",
-        "comments_across": "comments on posts that are not in the user's first language",
-        "across_language_exchange": "of these, on posts of the topic language exchange",
-        "across_homework_help": "of these, on posts of the topic homework help",
-        "follows_across": "creators followed from posts not in the user's first language",
-        "satisfaction": "mean satisfaction of those who are there and have visited",
-        "left": "people who have left for discontent so far",
-    },
-)
-
 GAMES: Columns = {
     **common("recommender", "mitigation", "arm"),
     "gates": Column(pl.Enum, "gates that are open"),
@@ -82,7 +60,7 @@ BY_EXPOSURE: Columns = columns_of(
     EXPOSED,
     {
         "outcome": "what may have changed",
-        "check": "whether both windows end before anybody came",
+        "check": "whether all windows end before anybody came",
         "window_days": "length of a window in days",
         "exposure_low": "mean exposure of the least exposed third",
         "exposure_high": "mean exposure of the most exposed third",
@@ -91,8 +69,8 @@ BY_EXPOSURE: Columns = columns_of(
         "difference": "high - low",
         "n_low": "users compared of the least exposed third",
         "n_high": "users compared of the most exposed third",
-        "lost_low": "users of that third who did too little in the last window",
-        "lost_high": "users of that third who did too little in the last window",
+        "lost_low": "users of the least exposed third who did too little in the last window",
+        "lost_high": "users of the most exposed third who did too little in the last window",
     },
 )
 
@@ -110,11 +88,9 @@ REMOVED: Columns = columns_of(
 
 
 def timings(rows: Rows) -> pl.DataFrame:
-    """The seconds of all cells."""
+    """The seconds that fits and serving took, of all cells.
+
+    Args:
+        rows: of a study.
+    """
     return rows.timings.with_columns(pl.col("day").cast(pl.Int32))
-
-
-def life(rows: Rows) -> pl.DataFrame:
-    """What people lived through; a platform that several cells share stands there once."""
-    keys = ("recommender", "mitigation", "arm", "seed", "day", "cohort")
-    return rows.life.unique(keys, keep="first", maintain_order=True)

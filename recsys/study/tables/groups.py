@@ -1,6 +1,7 @@
-"""Users cut into named groups, to see whom a change strikes: by what they are or what they did.
+"""The table `groups`: drift of groups of users, to see which users a change concerns most.
 
-Words are groups as they stand; numbers and dates are cut into thirds of the users.
+Users are grouped by an attribute, such as activity or language. Each text value is a group; numbers
+and dates are cut into thirds of the users.
 """
 
 from collections.abc import Callable, Iterable
@@ -9,13 +10,13 @@ import numpy as np
 import polars as pl
 
 from recsys.core.errors import ConfigError, nearest
-from recsys.measures.rows import KEYS, is_level
+from recsys.measures.rows import is_level
 from recsys.study.tables import drift
+from recsys.study.tables.cubes import measure_columns
 from recsys.study.tables.table import Column, Columns, common, schema_of
 
 _KEYS = ("recommender", "mitigation", "day", "measure", "p_adjusted")
-"""Columns of `drift` that stand elsewhere here, or not at all."""
-
+"""Columns of `drift` that have another place in this table, or are not in it."""
 
 COLUMNS: Columns = {
     **common("recommender", "mitigation"),
@@ -27,7 +28,12 @@ COLUMNS: Columns = {
     ),
     **{name: column for name, column in drift.COLUMNS.items() if name not in _KEYS},
 }
-"""The headline drift of a group; its p-values are not adjusted for the number of groups."""
+"""Columns of the table; p-values are not adjusted for the number of groups."""
+
+UNKNOWN = "unknown"
+"""The group of users whose value of the attribute is not known."""
+_MOST_GROUPS = 50
+_THIRDS = ("low", "middle", "high")
 
 
 def groups_of(
@@ -41,11 +47,12 @@ def groups_of(
     Args:
         per_user: as in `StudyResult.per_user`.
         users: user_id and attributes, from `users_of_world` or `users_of_log`.
-        names: attributes to group by; cut among the users that were measured.
-        drift_of: from per-user rows to the table `drift`.
+        names: attributes to group by, such as ("activity",). Thirds are those of the users that
+            were measured.
+        drift_of: makes the table `drift` from per-user rows.
 
     Returns:
-        The columns of `COLUMNS`; no row without names.
+        The columns of `COLUMNS`; no row without attributes to group by.
     """
     headline = per_user.filter(pl.col("day").is_null(), pl.col("cohort") == "incumbent")
     panel = users.join(headline.select("user_id").unique(), on="user_id", how="semi")
@@ -55,11 +62,11 @@ def groups_of(
         for group in in_order(cut[attribute]):
             ids = cut.filter(pl.col(attribute) == group).select("user_id")
             rows = headline.join(ids, on="user_id", how="semi", maintain_order="left")
-            keyed = drift_of(rows).with_columns(
+            drift_of_group = drift_of(rows).with_columns(
                 pl.lit(attribute).alias("attribute"), pl.lit(group).alias("group")
             )
             levels = _levels(rows)
-            joined = keyed.join(
+            joined = drift_of_group.join(
                 levels,
                 on=["recommender", "mitigation", "measure"],
                 how="left",
@@ -70,8 +77,8 @@ def groups_of(
 
 
 def _levels(rows: pl.DataFrame) -> pl.DataFrame:
-    """Mean of each level in the reference arm, by recommender."""
-    measures = [name for name in rows.columns if name not in KEYS and is_level(name)]
+    """Mean of each level in the reference arm, by recommender and mitigation."""
+    measures = [name for name in measure_columns(rows) if is_level(name)]
     reference = rows.filter(pl.col("arm").is_in(["control", "full"]))
     return (
         reference.group_by("recommender", "mitigation", maintain_order=True)
@@ -85,29 +92,20 @@ def _levels(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-UNKNOWN = "unknown"
-"""The group of users of whom the attribute is not known."""
-
-
-_MOST_GROUPS = 50
-
-
-_NAMES = ("low", "middle", "high")
-
-
 def groups_of_users(users: pl.DataFrame, attributes: Iterable[str], where: str) -> pl.DataFrame:
     """The group of each user by each attribute.
 
     Args:
-        users: user_id and a column for each attribute, a row each.
-        attributes: columns of `users`.
-        where: what named them, for messages: a key of a config or an argument.
+        users: a row for each user: user_id, and a column for each attribute.
+        attributes: names of columns of `users`, such as ("activity",).
+        where: where the attributes were named, for messages: a key of a config, such as
+            "evaluation.groups", or an argument.
 
     Returns:
-        user_id and, under each attribute's name, its group as text.
+        user_id, and a text column for each attribute with the name of the user's group.
 
     Raises:
-        ConfigError: an attribute that users lack, or one that is different for nearly everybody.
+        ConfigError: users do not have an attribute, or it has more than fifty text values.
 
     >>> users = pl.DataFrame({"user_id": [1, 2], "visits": [3, 7], "city": ["x", None]})
     >>> groups_of_users(users, ["visits", "city"], "groups").rows()
@@ -116,8 +114,8 @@ def groups_of_users(users: pl.DataFrame, attributes: Iterable[str], where: str) 
     columns = {}
     for name in attributes:
         if name not in users.columns or name == "user_id":
-            known = [column for column in users.columns if column not in ("user_id", "key")]
-            raise ConfigError(f"{where}: users have no {name!r}; {nearest(name, known)}")
+            offered = [column for column in users.columns if column not in ("user_id", "key")]
+            raise ConfigError(f"{where}: users have no {name!r}; {nearest(name, offered)}")
         try:
             columns[name] = cut(users[name])
         except ValueError as error:
@@ -126,19 +124,19 @@ def groups_of_users(users: pl.DataFrame, attributes: Iterable[str], where: str) 
 
 
 def cut(values: pl.Series) -> pl.Series:
-    """The group of each value, as text.
+    """The name of the group of each value.
 
-    Numbers, dates and times with more than three values are cut where a third and two thirds of the
-    users lie, so that equal values share a group; all else is a group by its own name.
+    Numbers, dates and times with more than three different values are cut into thirds of the users;
+    users with equal values are in the same group. Any other value is a group by itself.
 
     Args:
-        values: one a user; null or NaN where not known.
+        values: a value for each user; null or NaN where it is not known.
 
     Returns:
-        Text, without null.
+        Text for each user, without null.
 
     Raises:
-        ValueError: more than fifty different words: that is an id, not a group.
+        ValueError: there are more than fifty different texts, as of an id.
 
     >>> cut(pl.Series([1, 2, 3, 4, 5, 6, None])).to_list()[::2]
     ['low: up to 2', 'middle: above 2 to 4', 'high: above 4', 'unknown']
@@ -148,24 +146,27 @@ def cut(values: pl.Series) -> pl.Series:
     kind = values.dtype
     if kind.is_float():
         values = values.fill_nan(None)
-    known = values.drop_nulls()
-    if (kind.is_numeric() or kind.is_temporal()) and known.n_unique() > len(_NAMES):
-        return _thirds(values, known)
-    if known.n_unique() > _MOST_GROUPS:
+    n_values = values.drop_nulls().n_unique()
+    if (kind.is_numeric() or kind.is_temporal()) and n_values > len(_THIRDS):
+        return _thirds(values)
+    if n_values > _MOST_GROUPS:
         raise ValueError(
-            f"{known.n_unique():,} different values; at most {_MOST_GROUPS} make groups, "
+            f"{n_values:,} different values; at most {_MOST_GROUPS} make groups, "
             "so put them together under fewer names"
         )
     return values.cast(pl.String).fill_null(UNKNOWN)
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """Names of groups, each once: low, middle, high, then by the alphabet, then who is not known.
+    """Names of groups, each once: low, middle, high, then others by the alphabet, then unknown.
+
+    Args:
+        names: names of groups in any order.
 
     >>> in_order(["unknown", "high: above 4", "zh", "low: up to 2", "zh"])
     ['low: up to 2', 'high: above 4', 'zh', 'unknown']
     """
-    thirds = {f"{name}:": place for place, name in enumerate(_NAMES)}
+    thirds = {f"{name}:": place for place, name in enumerate(_THIRDS)}
 
     def place(name: str) -> tuple[bool, int, str]:
         return name == UNKNOWN, thirds.get(name.split(" ")[0], len(thirds)), name
@@ -173,24 +174,24 @@ def in_order(names: Iterable[str]) -> list[str]:
     return sorted(set(names), key=place)
 
 
-def _thirds(values: pl.Series, known: pl.Series) -> pl.Series:
-    """Low, middle and high, named by their edges, which are values that occur."""
-    ordered = known.sort()
+def _thirds(values: pl.Series) -> pl.Series:
+    """Low, middle or high for each value; the names say the edges, which are values that occur."""
+    ordered = values.drop_nulls().sort()
     edges = [ordered[int(np.ceil(len(ordered) * part / 3)) - 1] for part in (1, 2)]
     texts = [f"{edge:.4g}" if isinstance(edge, float) else str(edge) for edge in edges]
     low, middle, high = (
-        f"{_NAMES[0]}: up to {texts[0]}",
-        f"{_NAMES[1]}: above {texts[0]} to {texts[1]}",
-        f"{_NAMES[2]}: above {texts[1]}",
+        f"{_THIRDS[0]}: up to {texts[0]}",
+        f"{_THIRDS[1]}: above {texts[0]} to {texts[1]}",
+        f"{_THIRDS[2]}: above {texts[1]}",
     )
-    place = pl.col("value")
-    named = (
-        pl.when(place.is_null())
+    value = pl.col("value")
+    group = (
+        pl.when(value.is_null())
         .then(pl.lit(UNKNOWN))
-        .when(place <= edges[0])
+        .when(value <= edges[0])
         .then(pl.lit(low))
-        .when(place <= edges[1])
+        .when(value <= edges[1])
         .then(pl.lit(middle))
         .otherwise(pl.lit(high))
     )
-    return pl.DataFrame({"value": values}).select(named.alias(values.name)).to_series()
+    return pl.DataFrame({"value": values}).select(group.alias(values.name)).to_series()

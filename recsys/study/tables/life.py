@@ -1,6 +1,7 @@
-"""Means of what platforms' people live through, over days and over seeds.
+"""The table `life`: visits, clicks, satisfaction and more, of the people of a world by day.
 
-Sums are taken in numpy, in the order of rows: polars' group means are not the same twice.
+`over_days` and `over_seeds` are its means. They are taken in numpy, in the order of the rows, since
+group means of polars may differ in the last bits from run to run.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,33 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from recsys.study.tables.table import COMMON, Columns, Rows, columns_of
 from recsys.world.life import LIFE
+
+COLUMNS: Columns = columns_of(
+    {**{name: COMMON[name].type for name in ("recommender", "mitigation", "arm", "seed")}, **LIFE},
+    {
+        "recommender": "recommender that served; in an open loop the house",
+        "day": "day, 0 being the first of the influx; days before 0 are without newcomers",
+        "active": "people who came",
+        "there": "people who had arrived and had neither departed nor left before that day",
+        "visits": "visits",
+        "impressions": "impressions",
+        "clicks": "clicks",
+        "english_share": "share of impressions whose post is in English",
+        "click_rate": "clicks per impression",
+        "product_clicks_per_1000": "clicks on products per 1,000 impressions",
+        "purchases_per_1000": "purchases per 1,000 impressions",
+        "hides_per_1000": "hidden posts per 1,000 impressions",
+        "comments": "comments",
+        "comments_across": "comments on posts that are not in the user's first language",
+        "across_language_exchange": "of these, on posts of the topic language exchange",
+        "across_homework_help": "of these, on posts of the topic homework help",
+        "follows_across": "creators followed from posts not in the user's first language",
+        "satisfaction": "mean satisfaction of those who are there and have visited",
+        "left": "people who have left for discontent so far",
+    },
+)
 
 _PER_IMPRESSION = (
     "english_share",
@@ -32,60 +59,74 @@ _SUMMED = (
 _AVERAGED = ("active", "there", "satisfaction")
 
 
-def over_days(life: pl.DataFrame, start: int = 0) -> pl.DataFrame:
-    """The days from `start` on in one row for each combination of the other keys.
+def life(rows: Rows) -> pl.DataFrame:
+    """What people lived through. All recommenders of an open loop share one platform, which stands
+    in the table once.
 
     Args:
-        life: the columns of `recsys.world.life.LIFE`, and whatever else keys its rows.
-        start: first day; 0 is the first day of the influx.
+        rows: of a study.
+    """
+    keys = ("recommender", "mitigation", "arm", "seed", "day", "cohort")
+    return rows.life.unique(keys, keep="first", maintain_order=True)
+
+
+def over_days(life: pl.DataFrame, start: int = 0) -> pl.DataFrame:
+    """All days from `start` on in one row for each combination of the other keys.
+
+    Args:
+        life: columns of `recsys.world.life.LIFE`, and further keys such as recommender and arm.
+        start: first day that counts; 0 is the first day of the influx.
 
     Returns:
-        The keys without the day, and the columns of `LIFE`: visits, impressions, clicks, comments
-        and follows are sums; rates are weighted by impressions; active, there and satisfaction are
-        means over days; left counts who left in these days.
+        The keys without the day, and the columns of `LIFE`. Visits, impressions, clicks, comments
+        and follows are sums. Rates are means weighted by impressions. `active`, `there` and
+        `satisfaction` are means over days. `left` is the number of people who left in these days.
     """
     keys = [name for name in life.columns if name not in LIFE] + ["cohort"]
     groups, day = _Groups.of(life, keys), life["day"].to_numpy()
     chosen = day >= start
-    shown = np.where(chosen, life["impressions"].to_numpy(), 0)
-    found = {name: groups.sum(_floats(life[name]), chosen) for name in _SUMMED}
-    found |= {name: groups.mean(_floats(life[name]), shown) for name in _PER_IMPRESSION}
-    found |= {name: groups.mean(_floats(life[name]), chosen) for name in _AVERAGED}
-    left = _floats(life["left"])
-    found["left"] = groups.most(left, chosen) - np.nan_to_num(groups.most(left, ~chosen))
-    return groups.frame(life, keys, found)
+    impressions = np.where(chosen, life["impressions"].to_numpy(), 0)
+    values = {name: groups.sum(_floats(life[name]), chosen) for name in _SUMMED}
+    values |= {name: groups.mean(_floats(life[name]), impressions) for name in _PER_IMPRESSION}
+    values |= {name: groups.mean(_floats(life[name]), chosen) for name in _AVERAGED}
+    left = _floats(life["left"])  # counts people from the first day on
+    values["left"] = groups.most(left, chosen) - np.nan_to_num(groups.most(left, ~chosen))
+    return groups.frame(life, keys, values)
 
 
 def over_seeds(life: pl.DataFrame) -> pl.DataFrame:
-    """Means over seeds of a life, or of what `over_days` makes of it; a null counts for nothing.
+    """Means over seeds of the table `life`, or of what `over_days` makes of it; nulls are left out.
 
     Args:
-        life: `seed`, other keys, and columns of `LIFE`.
+        life: `seed`, further keys, and columns of `LIFE`.
 
     Returns:
-        The same columns without the seed, a row for each combination of the keys.
+        The same columns without the seed, a row for each combination of the other keys.
     """
     keys = [name for name in life.columns if name not in LIFE and name != "seed"]
     keys += [name for name in ("day", "cohort") if name in life.columns]
     groups = _Groups.of(life, keys)
-    every = np.ones(life.height, dtype=np.bool_)
-    values = [name for name in LIFE if name in life.columns and name not in keys]
-    found = {name: groups.mean(_floats(life[name]), every) for name in values}
-    return groups.frame(life, keys, found)
+    weight = np.ones(life.height, dtype=np.bool_)
+    names = [name for name in LIFE if name in life.columns and name not in keys]
+    values = {name: groups.mean(_floats(life[name]), weight) for name in names}
+    return groups.frame(life, keys, values)
 
 
 def _floats(column: pl.Series) -> NDArray[np.float64]:
-    """NaN where null."""
+    """Float64 values of a column; NaN where it is null."""
     return column.cast(pl.Float64).to_numpy()
 
 
 class _Groups(NamedTuple):
-    """Rows that share their keys, in the order in which these first appear."""
+    """Groups of rows with equal keys, in the order of their first rows.
+
+    Attributes:
+        first: int64 (groups,), first row of each group.
+        place: int64 (rows,), group of each row.
+    """
 
     first: NDArray[np.int64]
-    """(groups,) its first row."""
     place: NDArray[np.int64]
-    """(rows,) the group of each."""
 
     @classmethod
     def of(cls, frame: pl.DataFrame, keys: Sequence[str]) -> Self:
@@ -94,34 +135,36 @@ class _Groups(NamedTuple):
         return cls(first.astype(np.int64), place)
 
     def sum(self, values: NDArray[np.float64], weight: NDArray[Any]) -> NDArray[np.float64]:
-        """Weighted sums of the known values, NaN where none has a weight."""
-        total, known = self._totals(values, weight)
-        return np.where(known > 0, total, np.nan)
+        """(groups,) weighted sums of the values that are not NaN; NaN where all weights are 0."""
+        total, weights = self._totals(values, weight)
+        return np.where(weights > 0, total, np.nan)
 
     def mean(self, values: NDArray[np.float64], weight: NDArray[Any]) -> NDArray[np.float64]:
-        """Weighted means of the known values, NaN where none has a weight."""
-        total, known = self._totals(values, weight)
-        return np.where(known > 0, total / np.where(known > 0, known, 1), np.nan)
+        """(groups,) weighted means of the values that are not NaN; NaN where all weights are 0."""
+        total, weights = self._totals(values, weight)
+        return np.where(weights > 0, total / np.where(weights > 0, weights, 1), np.nan)
 
     def most(self, values: NDArray[np.float64], which: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """The largest of some values, NaN where there is none of them."""
+        """(groups,) largest of the chosen values; NaN where none is chosen."""
         largest = np.full(self.first.size, -np.inf)
         np.maximum.at(largest, self.place[which], values[which])
         return np.where(np.isneginf(largest), np.nan, largest)
 
     def frame(
-        self, rows: pl.DataFrame, keys: Sequence[str], found: dict[str, NDArray[np.float64]]
+        self, rows: pl.DataFrame, keys: Sequence[str], values: dict[str, NDArray[np.float64]]
     ) -> pl.DataFrame:
-        """The keys of each group, and what was found in it; null for NaN."""
-        columns = [pl.Series(name, found[name], nan_to_null=True) for name in LIFE if name in found]
+        """A row for each group: its keys and its values, null for NaN."""
+        columns = [
+            pl.Series(name, values[name], nan_to_null=True) for name in LIFE if name in values
+        ]
         return rows.select(keys)[self.first].with_columns(columns)
 
     def _totals(
         self, values: NDArray[np.float64], weight: NDArray[Any]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Weighted sums of the known values, and their weights."""
-        known = np.where(np.isnan(values), 0.0, weight)
+        """(groups,) weighted sums of the values that are not NaN, and (groups,) their weights."""
+        weight = np.where(np.isnan(values), 0.0, weight)
         total, weights = np.zeros((2, self.first.size))
-        np.add.at(total, self.place, np.nan_to_num(values) * known)
-        np.add.at(weights, self.place, known)
+        np.add.at(total, self.place, np.nan_to_num(values) * weight)
+        np.add.at(weights, self.place, weight)
         return total, weights

@@ -1,4 +1,4 @@
-"""What a study could have seen: detectable effects, and the seeds a claim takes."""
+"""The table `power`: how small an effect the study can detect, and how many seeds it would take."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,40 +13,41 @@ from recsys.statistics import (
     planning_interval,
     seeds_needed,
 )
-from recsys.study.tables.cubes import _frame, _incumbents
+from recsys.study.tables.cubes import frame_of, incumbents_in
 from recsys.study.tables.drift import PRIMARY, drifts_by_arm
 from recsys.study.tables.table import Column, Columns, common
 
 _MARGIN = 0.01
+"""A change that matters: in drift, or as a share of a level's mean without the influx."""
 
 COLUMNS: Columns = {
     **common("recommender", "mitigation", "measure"),
     "composition": Column(pl.Float64, "estimate of composition, as in `drift`"),
     "detectable": Column(
         pl.Float64,
-        "smallest true composition that 4 in 5 such studies would tell from 0, rather too large",
+        "smallest composition that 4 of 5 such studies would detect, rather too large",
     ),
     "margin": Column(
-        pl.Float64, "a change that matters: .01 of drift, 1 % of the utility without the influx"
+        pl.Float64, "size of a change that matters: .01 of drift, 1 % of utility without the influx"
     ),
     "seeds_needed": Column(
         pl.Float64,
-        "seeds to tell a composition of the margin's size from 0 in 4 of 5 studies; null above 200 "
-        "and below 8 seeds, which are too few to plan with",
+        "seeds with which 4 of 5 studies would detect a composition as large as `margin`; empty "
+        "above 200, and in a study of fewer than 8 seeds, which are too few to plan with",
     ),
     **common("n_users", "n_seeds"),
 }
 
 
 def power_of_world(per_user: pl.DataFrame, arms: tuple[str, ...]) -> pl.DataFrame:
-    """How small a *composition* a study of this size could have seen, for primary measures.
+    """How small a *composition* a study of this size can detect, for each primary measure.
 
     Args:
-        per_user, arms: as for `drift_of_world`.
+        per_user, arms: see `drift_of_world`.
 
     Returns:
-        The columns of `COLUMNS`. `detectable` and `seeds_needed` are estimates with the seeds' luck
-        of `planning_interval`. No row without a placebo or with one seed.
+        The columns of `COLUMNS`. `detectable` and `seeds_needed` are estimates that rest on
+        `planning_interval`. No row without the arm placebo, or with one seed.
     """
     rows: list[dict[str, Any]] = []
     for keys, measure, by_arm in drifts_by_arm(per_user, arms):
@@ -71,10 +72,10 @@ def power_of_world(per_user: pl.DataFrame, arms: tuple[str, ...]) -> pl.DataFram
                 "n_seeds": y.shape[1],
             }
         )
-    return _frame(rows, COLUMNS)
+    return frame_of(rows, COLUMNS)
 
 
 def _level(per_user: pl.DataFrame, keys: Mapping[str, str], measure: str) -> float:
-    """Mean of a level over incumbents without the influx, summed in the order of rows."""
-    rows = _incumbents(per_user).filter(pl.col("day").is_null(), **keys, arm="control")
+    """Mean of a level over incumbents in the control arm, summed in the order of the rows."""
+    rows = incumbents_in(per_user).filter(pl.col("day").is_null(), **keys, arm="control")
     return float(np.nanmean(rows[measure].to_numpy()))

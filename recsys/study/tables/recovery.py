@@ -1,11 +1,11 @@
-"""Do the feeds come back? Days from the reversal until drift is small again.
+"""The table `recovery`: days from the reversal until drift is small again.
 
-Two events, by mean curves over users and seeds: total drift is *inside*, that is no larger than
-the placebo's that day but for a margin; and it is at most *half* of the largest total drift of all
-days. A curve of few seeds dips below any bar by luck, and the first of many days would be told too
-early; so a day counts if the next measured day is below the bar too. Curves are not means over
-users of anything, so intervals come from resampling users and seeds, both
-(`recsys.statistics.resampled_means`).
+There are two events. Drift is *inside* when total drift is no larger than the placebo's total drift
+of that day plus a margin. It is at *half* when total drift is at most half of its largest value of
+all days. Both are read from curves of means over users and seeds. With few seeds a curve may dip
+below the bar by luck on one of many days, so a day counts only if the curve is below the bar on the
+next measured day, too. The day of an event is no mean over users, so its interval comes from
+resampling users and seeds (`recsys.statistics.resampled_means`).
 """
 
 from typing import Any
@@ -22,14 +22,16 @@ from recsys.study.tables.table import Column, Columns, Rows, common, schema_of
 Curves = NDArray[np.float64]
 
 RECOVERING = ("posts", "language_format", "topic")
-"""The measures whose recovery is told: a drift that an influx makes larger."""
+"""The measures whose recovery is measured: drifts that an influx makes larger."""
 EVENTS = ("inside", "half")
 NEAR_SHARE, NEAR = 0.1, 0.005
-"""How far above the placebo's total drift is still as small as the placebo's: a tenth of it, which
-is little beside what an influx leaves, and half a point, half of what `PRIMARY` measures count as a
-change that matters. Neither depends on how many seeds or users there are: a bar at the end of an
-interval is the lower, the more seeds there are, so that fewer make it easier to come back."""
+"""The margin of *inside*: a tenth of the placebo's drift, plus half a point of drift. A tenth is
+little compared with what an influx leaves; half a point is half of a change that matters.
+
+The margin does not depend on the number of seeds or users. A bar at the end of an interval would
+be lower with more seeds, so that a study with fewer seeds would call feeds recovered earlier."""
 _NEVER = np.inf
+
 COLUMNS: Columns = {
     **common("recommender", "mitigation", "measure"),
     "event": Column(
@@ -46,9 +48,10 @@ COLUMNS: Columns = {
     "peak": Column(pl.Float64, "largest total drift"),
     "peak_day": Column(pl.Int32, "day of the peak"),
     "outside": Column(
-        pl.Boolean, "total drift was larger than the placebo's on some day, over all days at once"
+        pl.Boolean,
+        "total drift was larger than the placebo's on some day, allowing for their number",
     ),
-    "saturated": Column(pl.Boolean, "on some day placebo or retrain drift left no room"),
+    "saturated": Column(pl.Boolean, "on some day placebo or retrain drift was .8 or more"),
     **common("n_users", "n_seeds"),
 }
 
@@ -57,15 +60,16 @@ def recovery(per_user: pl.DataFrame, arms: tuple[str, ...], reversal: int) -> pl
     """Days from the reversal until each event, on the days that were measured.
 
     Args:
-        per_user: as in `StudyResult.per_user`, of a world with influx, placebo and retrain.
-        arms: the study's arms.
-        reversal: day on which newcomers begin to leave.
+        per_user: as in `StudyResult.per_user`, of a world with the arms influx, placebo and
+            retrain.
+        arms: arms of the study.
+        reversal: day on which newcomers begin to leave, such as 8.
 
     Returns:
-        The columns of `COLUMNS`. `days`, `ci_low` and `ci_high` are null where the event did not
-        come before the last day, which no other day confirms; with fewer than
-        `MIN_SEEDS_FOR_CLAIMS` seeds `ci_low`, `ci_high` and `reached` are null too. No row without
-        a measured day from the reversal on.
+        The columns of `COLUMNS`. `days`, `ci_low` and `ci_high` are null where the event does not
+        come before the last day; the last day itself cannot be confirmed by a later one. With fewer
+        than `MIN_SEEDS_FOR_CLAIMS` seeds `ci_low`, `ci_high` and `reached` are null, too. No row if
+        no day from the reversal on is measured.
     """
     rows: list[dict[str, Any]] = []
     for keys, measure, by_arm in drifts_by_arm(per_user, arms):
@@ -75,79 +79,87 @@ def recovery(per_user: pl.DataFrame, arms: tuple[str, ...], reversal: int) -> pl
 
 
 def recovery_of(rows: Rows) -> pl.DataFrame:
-    """`recovery` of a study of a world with a reversal."""
+    """The table of a study of a world with a reversal.
+
+    Args:
+        rows: of the study.
+    """
     reversal = rows.study.world.influx.reversal_day
     assert reversal is not None
     return recovery(rows.per_user, rows.study.arms, reversal)
 
 
 def _events(by_arm: dict[str, Cube], reversal: int) -> list[dict[str, Any]]:
-    some = by_arm["influx"]
-    dated = np.array([day is not None for day in some.days])
-    days = np.array([day for day in some.days if day is not None])
+    """A row for each event of one measure."""
+    headline_first = by_arm["influx"].days
+    dated = np.array([day is not None for day in headline_first])
+    days = np.array([day for day in headline_first if day is not None])
     influx, placebo, retrain = (
         by_arm[arm].values[dated] for arm in ("influx", "placebo", "retrain")
     )
     total, volume = influx - retrain, placebo - retrain
-    known = ~np.isnan(total + volume).any(axis=(0, 2))
-    total, volume = total[:, known], volume[:, known]
-    if not (days >= reversal).any() or not known.any():
+    complete = ~np.isnan(total + volume).any(axis=(0, 2))
+    total, volume = total[:, complete], volume[:, complete]
+    if not (days >= reversal).any() or not complete.any():
         return []
-    mean, sham = total.mean(axis=(1, 2)), volume.mean(axis=(1, 2))
-    several = total.shape[2] >= MIN_SEEDS_FOR_CLAIMS
-    again = (resampled_means(total), resampled_means(volume)) if several else None
-    full = np.maximum(placebo.mean(axis=(1, 2)), retrain.mean(axis=(1, 2))) >= SATURATED
+    mean_total, mean_volume = total.mean(axis=(1, 2)), volume.mean(axis=(1, 2))
+    enough_seeds = total.shape[2] >= MIN_SEEDS_FOR_CLAIMS
+    resampled = (resampled_means(total), resampled_means(volume)) if enough_seeds else None
+    saturated = np.maximum(placebo.mean(axis=(1, 2)), retrain.mean(axis=(1, 2))) >= SATURATED
     shared = {
         "last_day": int(days[-1]) - reversal,
-        "peak": float(mean.max()),
-        "peak_day": int(days[mean.argmax()]),
+        "peak": float(mean_total.max()),
+        "peak_day": int(days[mean_total.argmax()]),
         "outside": bool((two_way_interval(total - volume, 1 - 0.05 / days.size).low > 0).any()),
-        "saturated": bool(full.any()),
+        "saturated": bool(saturated.any()),
         "n_users": total.shape[1],
         "n_seeds": total.shape[2],
     }
     rows = []
     for event in EVENTS:
-        (found,) = _first(event, days, reversal, mean[None], sham[None])
-        drawn = None if again is None else _first(event, days, reversal, *again)
-        rows.append({"event": event, "days": _told(found), **_ends(drawn), **shared})
+        (first,) = _first(event, days, reversal, mean_total[None], mean_volume[None])
+        drawn = None if resampled is None else _first(event, days, reversal, *resampled)
+        rows.append({"event": event, "days": _finite(first), **_ends(drawn), **shared})
     return rows
 
 
 def _first(
-    event: str, days: NDArray[np.int64], reversal: int, total: Curves, sham: Curves
+    event: str, days: NDArray[np.int64], reversal: int, total: Curves, volume: Curves
 ) -> Curves:
-    """Days from the reversal to an event, (n,), infinite where it does not come.
+    """Float64 (n,): days from the reversal to an event in n curves; infinite if it does not come.
 
     Args:
-        event: which.
-        days: (d,).
-        reversal: a day.
-        total, sham: (n, d) curves of the influx and the placebo, both less the retrain's.
+        event: one of `EVENTS`.
+        days: int64 (d,), the measured days.
+        reversal: day of the reversal.
+        total: float64 (n, d), total drift: influx less retrain.
+        volume: float64 (n, d), the placebo's total drift: placebo less retrain.
     """
     if event == "inside":
-        below = total <= sham + NEAR_SHARE * np.abs(sham) + NEAR
+        below = total <= volume + NEAR_SHARE * np.abs(volume) + NEAR
     else:
         peak = total.max(axis=1, keepdims=True)
         past = days >= days[total.argmax(axis=1)][:, None]
         below = past & (total <= np.maximum(peak, 0) / 2)
-    come = (days >= reversal) & below
-    come[:, :-1] &= below[:, 1:]
-    come[:, -1] = False
-    first = days[come.argmax(axis=1)] - reversal
-    return np.where(come.any(axis=1), first, _NEVER)
+    confirmed = (days >= reversal) & below
+    confirmed[:, :-1] &= below[:, 1:]
+    confirmed[:, -1] = False
+    first = days[confirmed.argmax(axis=1)] - reversal
+    return np.where(confirmed.any(axis=1), first, _NEVER)
 
 
 def _ends(drawn: Curves | None) -> dict[str, float | None]:
+    """Ends of the interval, and share of resamples with the event, from the days of resamples."""
     if drawn is None:
         return {"ci_low": None, "ci_high": None, "reached": None}
     low, high = np.quantile(drawn, [0.025, 0.975], method="inverted_cdf")
     return {
-        "ci_low": _told(low),
-        "ci_high": _told(high),
+        "ci_low": _finite(low),
+        "ci_high": _finite(high),
         "reached": float(np.isfinite(drawn).mean()),
     }
 
 
-def _told(days: float) -> float | None:
+def _finite(days: float) -> float | None:
+    """The days, or None for an event that does not come."""
     return float(days) if np.isfinite(days) else None

@@ -1,23 +1,31 @@
 """All tables of a study: what is in drift.csv, summary.csv and the rest, and how each is made.
 
-A new table is one entry here and one function, which makes it from `Rows`. `StudyResult.tables`,
-the files of a study, the artifacts in MLflow and docs/measures.md follow from the entry.
+To add a table:
+
+1. Write a file in this folder, named as the table. It holds `COLUMNS`, with the type and meaning of
+   each column, and a function that makes the table from `Rows` or from some of their frames.
+2. Add an entry to `_ALL` below: the table's name, what a row is, its columns, the function, and
+   which studies have it.
+3. Add what `TABLES[name].described()` prints to docs/measures.md; a test holds the two equal.
+
+`StudyResult.tables`, the files of a study and the artifacts in MLflow follow from the entry.
 """
 
 from recsys.config import Study
 from recsys.study.arms.gated import RUNGS
 from recsys.study.tables import (
-    attention,
     channels,
     drift,
+    exposure,
     front,
     gathered,
-    glossary,
     groups,
-    means,
+    life,
+    measures,
     power,
     quantiles,
     recovery,
+    summary,
     wins,
 )
 from recsys.study.tables.table import Condition, Table
@@ -52,8 +60,8 @@ _ALL = (
     Table(
         "summary",
         row="a measure in an arm, of a cohort, on a day",
-        columns=means.COLUMNS,
-        make=lambda rows: means.summarise(rows.per_user),
+        columns=summary.COLUMNS,
+        make=lambda rows: summary.summarise(rows.per_user),
     ),
     Table(
         "drift",
@@ -85,22 +93,22 @@ _ALL = (
     Table(
         "exposure",
         row="a measure of attention in an arm, of a cohort's feeds, on a day",
-        columns=attention.COLUMNS,
-        make=lambda rows: attention.exposure_summary(rows.exposure),
+        columns=exposure.COLUMNS,
+        make=lambda rows: exposure.exposure_summary(rows.exposure),
     ),
     Table(
         "measures",
         row="a measure",
-        columns=glossary.COLUMNS,
-        make=lambda rows: glossary.measures_in(
+        columns=measures.COLUMNS,
+        make=lambda rows: measures.measures_in(
             rows.per_user, rows.attributes, RUNGS if rows.study.channels else ()
         ),
     ),
     Table(
         "life",
         row="an arm, seed, day and cohort; a log has none",
-        columns=gathered.LIVES,
-        make=gathered.life,
+        columns=life.COLUMNS,
+        make=life.life,
     ),
     Table(
         "front",

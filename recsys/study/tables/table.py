@@ -1,4 +1,7 @@
-"""What a table of a study is: its columns, which studies have it, and how it is made."""
+"""What a table of a study is: its columns, which studies have it, and how it is made.
+
+The tables themselves are declared in `recsys.study.tables.registry`.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,9 +16,9 @@ class Column(NamedTuple):
     """A column of a table.
 
     Attributes:
-        type: a polars type, such as `pl.Float64`; `pl.Enum` stands for any enumeration, None for
-            the type that a log's own ids have.
-        meaning: what a value says, in a few words.
+        type: a polars type, such as `pl.Float64`. `pl.Enum` stands for an enumeration of any
+            values. None stands for the type of the ids, which differs from log to log.
+        meaning: what a value means, in a few words.
     """
 
     type: Any
@@ -46,7 +49,10 @@ COMMON: Columns = {
 
 
 def common(*names: str) -> dict[str, Column]:
-    """Some of the columns that tables share, in this order.
+    """Columns of `COMMON`.
+
+    Args:
+        names: names of the columns in the order that they have in the table.
 
     >>> list(common("recommender", "day"))
     ['recommender', 'day']
@@ -59,20 +65,23 @@ def columns_of(types: Mapping[str, Any], meanings: Mapping[str, str]) -> dict[st
 
     Args:
         types: polars type of each column, such as `recsys.world.life.LIFE`.
-        meanings: meaning of each; a column of `COMMON` may be left out.
+        meanings: meaning of each column; those of `COMMON` may be left out.
 
     Raises:
-        KeyError: a column without a meaning.
+        KeyError: a column has no meaning.
 
     >>> columns_of({"day": pl.Int32, "clicks": pl.Int64}, {"clicks": "number of clicks"})["clicks"]
     Column(type=Int64, meaning='number of clicks')
     """
-    known = {name: column.meaning for name, column in COMMON.items()} | dict(meanings)
-    return {name: Column(kind, known[name]) for name, kind in types.items()}
+    meaning_of = {name: column.meaning for name, column in COMMON.items()} | dict(meanings)
+    return {name: Column(kind, meaning_of[name]) for name, kind in types.items()}
 
 
 def schema_of(columns: Columns) -> dict[str, Any]:
     """The polars schema of a frame with these columns and no row.
+
+    Args:
+        columns: columns of a table, such as `drift.COLUMNS`.
 
     >>> schema_of(common("measure", "mean"))
     {'measure': String, 'mean': Float64}
@@ -88,22 +97,24 @@ def _empty_type(kind: Any) -> Any:
 
 @dataclass(frozen=True)
 class Rows:
-    """All that the tables of a study are made from: the rows of its cells, and what it is about.
+    """All that the tables of a study are made from: the frames of all its cells, and the rest.
 
     Attributes:
         study: the study.
-        per_user: values of every measure, a row a user, arm, seed and day.
-        exposure: how attention falls, columns as in `recsys.measures.attention_rows.EXPOSURE`.
-        life: what people lived through; no row for a log.
+        per_user: a row for each user, arm, seed and day, with a column for each measure.
+        exposure: how attention is spread, in the columns of
+            `recsys.measures.attention_rows.EXPOSURE`.
+        life: visits, clicks and satisfaction of a world's people; no row for a log.
         feeds: the measured feeds; no row unless `evaluation.snapshots` asks for them.
-        timings: seconds a fit and its serving.
-        games: values a user with some gates open; no column without `channels`.
-        removals: exact removal of newcomers beside a new fit; no row for a world.
-        drift_of: from per-user rows to the table `drift`, in the way of this kind of study.
-        users: what the users can be grouped by: user_id and a column an attribute.
-        attributes: of a log, `log.attributes`; empty for a world.
-        arrivals: of a log, `recsys.logs.newcomers.ARRIVALS`; no row for a world.
-        exposed: of a log, `recsys.study.arms.by_exposure.EXPOSED`; no row for a world.
+        timings: seconds that fits and serving took.
+        games: values of each user with some gates open; no column without `channels`.
+        removals: a model from which newcomers are removed exactly, beside a new fit; no row for a
+            world.
+        drift_of: makes the table `drift` from per-user rows. A world and a log have different ones.
+        users: user_id, and a column for each attribute by which users can be grouped.
+        attributes: `log.attributes` of the config; empty for a world.
+        arrivals: columns of `recsys.logs.newcomers.ARRIVALS`; no row for a world.
+        exposed: columns of `recsys.study.arms.by_exposure.EXPOSED`; no row for a world.
     """
 
     study: Study
@@ -125,7 +136,7 @@ class Condition(NamedTuple):
     """What a study must have for a table to be there.
 
     Attributes:
-        words: the condition, as it follows "in studies".
+        words: the condition in words that follow "in studies", such as "with mitigations".
         holds: whether a study meets it.
     """
 
@@ -138,17 +149,17 @@ class Table:
     """A table of a study.
 
     Attributes:
-        name: its name in `StudyResult.tables`, and of its files.
-        row: what one row is.
+        name: name of the table in `StudyResult.tables`, and of its files.
+        row: what one row is about, such as "a primary measure".
         columns: its columns, in their order.
-        make: from the rows of a study to the table.
-        of: which kind of study has it.
-        when: what such a study must have besides, asked of this kind of study alone; None if all
-            of them have the table.
-        files: endings of its files: `csv` too where it is small enough to be read as text.
+        make: makes the table from the rows of a study.
+        of: which kind of study has it, of a world, of a log, or both.
+        when: a further condition on the study; None if there is none. It is only asked of studies
+            of the right kind.
+        files: endings of its files, such as ("parquet", "csv"); `csv` for tables that people read.
         measures: whether a Float64 column for each measure follows the columns.
-        written_empty: whether a table without rows is written.
-        uploaded: whether it belongs among the artifacts of a tracked run.
+        written_empty: whether files are written for a table without rows.
+        uploaded: whether the files are uploaded to MLflow in a tracked run.
     """
 
     name: str
@@ -172,37 +183,51 @@ class Table:
         return pl.DataFrame(schema=schema_of(self.columns))
 
     def made_from(self, rows: Rows) -> pl.DataFrame:
-        """The table of a study; without rows where the study has none."""
+        """The table of a study; a table without rows if the study does not have it.
+
+        Args:
+            rows: of the study.
+        """
         return self.make(rows) if self.is_of(rows.study) else self.empty()
 
     def is_written(self, study: Study, frame: pl.DataFrame) -> bool:
-        """Whether the table of a study has files."""
+        """Whether files are written for the table of a study.
+
+        Args:
+            study: the study.
+            frame: its table.
+        """
         return self.is_of(study) and (self.written_empty or frame.height > 0)
 
     def mistakes(self, frame: pl.DataFrame) -> list[str]:
-        """How a frame differs from what is declared here; empty if it does not.
+        """Sentences that say how a frame differs from what is declared; empty if it does not.
+
+        Args:
+            frame: a table of this name.
 
         >>> columns = common("measure", "mean")
         >>> table = Table("wins", "a measure", columns, make=lambda rows: rows.per_user)
         >>> table.mistakes(pl.DataFrame({"measure": ["posts"], "mean": [1]}))
         ['wins: mean is Int64, not Float64']
         """
-        declared, found = list(self.columns), list(frame.columns)
-        if found[: len(declared)] != declared or (len(found) > len(declared)) > self.measures:
-            return [f"{self.name}: has the columns {found}, not {declared}"]
-        own = [
+        declared, actual = list(self.columns), list(frame.columns)
+        has_more = len(actual) > len(declared)
+        if actual[: len(declared)] != declared or (has_more and not self.measures):
+            return [f"{self.name}: has the columns {actual}, not {declared}"]
+        wrong_types = [
             f"{self.name}: {name} is {frame[name].dtype}, not {column.type}"
             for name, column in self.columns.items()
             if column.type is not None and frame[name].dtype != column.type
         ]
-        return own + [
+        return wrong_types + [
             f"{self.name}: the measure {name} is {frame[name].dtype}, not Float64"
-            for name in found[len(declared) :]
+            for name in actual[len(declared) :]
             if frame[name].dtype != pl.Float64
         ]
 
     def described(self) -> str:
-        """The table as Markdown: its files, who has it, its columns, and what its own ones mean."""
+        """The table as Markdown: its files, the studies that have it, its columns, and the meanings
+        of those that are not in `COMMON`."""
         files = ", ".join(f"`{self.name}.{ending}`" for ending in self.files)
         kind = {"world": "of a world", "log": "of a log", "both": ""}[self.of]
         words = " ".join(part for part in (kind, self.when.words if self.when else "") if part)

@@ -1,4 +1,4 @@
-"""Shares of incumbents whose feeds are better, worse and as good with the newcomers."""
+"""The table `wins`: shares of incumbents whose feeds are better, or worse, with the newcomers."""
 
 from typing import Any
 
@@ -11,13 +11,10 @@ from recsys.statistics import two_way_interval
 from recsys.study.tables.cubes import cubes_of
 from recsys.study.tables.table import Column, Columns, common, schema_of
 
-WORTH = ("utility", "ndcg", "recall")
+BETTER_WITH_MORE = ("utility", "ndcg", "recall")
 """Measures of which more is better for the user."""
-
-
 _SAME = 1e-6
-"""Utility that differs by less is a tie: float32 adds noise in the last places."""
-
+"""Values that differ by no more are a tie, since float32 rounds the last digits."""
 
 COLUMNS: Columns = {
     **common("recommender", "mitigation", "day"),
@@ -32,7 +29,8 @@ COLUMNS: Columns = {
     "ties": Column(pl.Float64, "share whose feeds are as good, within 10⁻⁶"),
     "balance": Column(pl.Float64, "wins - losses"),
     "balance_ci_low": Column(
-        pl.Float64, "lower end of its 95 % interval; empty with one seed, or where signs are equal"
+        pl.Float64,
+        "lower end of its 95 % interval; empty with one seed, or where all users fare alike",
     ),
     "balance_ci_high": Column(pl.Float64, "upper end of it"),
     **common("n_users", "n_seeds"),
@@ -40,33 +38,34 @@ COLUMNS: Columns = {
 
 
 def wins_of(per_user: pl.DataFrame) -> pl.DataFrame:
-    """Shares of incumbents who gain utility with the newcomers, lose it, or neither.
+    """Shares of incumbents for whom feeds get better, worse, or neither, with the newcomers.
 
-    A mean loss of 1 % may be everybody's small loss or a tenth's large one.
+    A mean loss of 1 % may be a small loss of all users or a large loss of a tenth of them.
 
     Args:
         per_user: as in `StudyResult.per_user`.
 
     Returns:
-        The columns of `COLUMNS`. Each user counts once a seed. In a log a win is
-        one of the feeds *with* the newcomers; each placebo group is compared by itself and shares
-        are means over groups, since the mean utility of many feeds is hardly ever 0, or one feed's.
-        The balance has an interval only with two seeds and where signs differ.
+        The columns of `COLUMNS`. Each user counts once for each seed. In a log, too, a win means
+        that the feed *with* the newcomers is better. There each placebo group is compared alone,
+        and the shares are means over groups: compared with the mean over groups, hardly any feed
+        would be as good. The balance has an interval only with two seeds or more in a world, and
+        where not all users gain, lose or tie alike.
     """
     rows = []
-    chosen = [name for name in per_user.columns if name in KEYS or name in WORTH]
+    chosen = [name for name in per_user.columns if name in KEYS or name in BETTER_WITH_MORE]
     incumbents = per_user.filter(pl.col("cohort") == "incumbent").select(chosen)
     for (recommender, mitigation), group in incumbents.group_by(
         "recommender", "mitigation", maintain_order=True
     ):
         parts = {str(arm): part for (arm,), part in group.group_by("arm")}
         is_log = "full" in parts
-        if is_log and "placebo" in parts:  # each group in the place of a seed; a log has one seed
+        if is_log and "placebo" in parts:  # a log has one seed: groups take the place of seeds
             parts["placebo"] = parts["placebo"].with_columns(seed=pl.col("draw"))
         arms = {arm: cubes_of(part) for arm, part in parts.items()}
-        ours = arms["full" if is_log else "influx"]
+        with_newcomers = arms["full" if is_log else "influx"]
         for against in ("influx", "placebo") if is_log else ("control", "placebo", "retrain"):
-            for measure, cube in ours.items():
+            for measure, cube in with_newcomers.items():
                 if measure not in arms.get(against, {}):
                     continue
                 others = arms[against][measure]
@@ -84,25 +83,30 @@ def wins_of(per_user: pl.DataFrame) -> pl.DataFrame:
 
 
 def _without(arm: str) -> str:
-    """What the arms of a log leave out."""
+    """Name in the table of what the whole log is compared with."""
     return {"influx": "without newcomers", "placebo": "without placebos"}[arm]
 
 
 def _tally(difference: NDArray[np.float64], *, one_history: bool = False) -> dict[str, Any]:
-    """Shares from differences (users, seeds, or placebo groups); users count who have all of them.
+    """Shares of wins, losses and ties, and their balance.
 
-    An interval of no width is none: where all signs are equal nothing is known of how they vary.
+    Args:
+        difference: float64 (users, seeds) or (users, placebo groups), value with the newcomers less
+            value without. Only users with all values count.
+        one_history: whether the second axis are placebo groups of one log, not seeds.
+
+    If all signs are equal, nothing is known of how they vary, so there is no interval.
     """
-    known = difference[~np.isnan(difference).any(axis=1)]
-    signs = np.where(np.abs(known) <= _SAME, 0.0, np.sign(known))
+    complete = difference[~np.isnan(difference).any(axis=1)]
+    signs = np.where(np.abs(complete) <= _SAME, 0.0, np.sign(complete))
     balance = two_way_interval(signs.mean(axis=1, keepdims=True) if one_history else signs)
     varies = balance.low < balance.high
     shares = {"wins": signs > 0, "losses": signs < 0, "ties": signs == 0}
     return {
-        **{name: float(of.mean()) if of.size else None for name, of in shares.items()},
+        **{name: float(which.mean()) if which.size else None for name, which in shares.items()},
         "balance": float(balance.mean) if signs.size else None,
         "balance_ci_low": max(float(balance.low), -1.0) if varies else None,
         "balance_ci_high": min(float(balance.high), 1.0) if varies else None,
-        "n_users": known.shape[0],
-        "n_seeds": 1 if one_history else known.shape[1],
+        "n_users": complete.shape[0],
+        "n_seeds": 1 if one_history else complete.shape[1],
     }

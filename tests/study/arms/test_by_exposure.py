@@ -1,4 +1,4 @@
-"""The view by exposure: a planted effect is found, none is not, and what it cannot do it says."""
+"""The view by exposure finds a planted effect, finds no other, and says where it cannot be made."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -61,7 +61,7 @@ def own_log(seed, effect=0.0, *, before=3, incumbents=300, newcomers=80, topic_b
 
 
 def clicking_log(seed, less, people=400):
-    """Three kinds of incumbents, whose things newcomers like not, a little and much.
+    """Three kinds of incumbents: newcomers like none, some, or most of what they like.
 
     Half of the third kind click less by the share `less`, once newcomers are there.
 
@@ -100,8 +100,8 @@ def clicking_log(seed, less, people=400):
 
 
 @pytest.mark.parametrize("less", [0.5, 0.8])
-def test_composition_clicks_less_is_not_left_out_for_it(less):
-    """20 logs: the told difference is the true one, and its interval holds it.
+def test_users_who_click_less_are_not_left_out_for_it(less):
+    """In 20 logs the estimated difference is the true one, and its interval holds it.
 
     Likes demanded after the arrival too had told .4 of .8 and less, and held it in 0 of 20.
     """
@@ -121,7 +121,7 @@ def test_composition_clicks_less_is_not_left_out_for_it(less):
     assert held >= 17  # at 95 %, fewer have a chance of 1.6 %
 
 
-def test_composition_is_lost_to_a_mix_is_counted_by_third():
+def test_users_who_are_lost_to_a_mix_are_counted_by_third():
     found = view(*clicking_log(0, 0.9, people=900)[:1], least=5)
     row = found.table.filter(~pl.col("check"), outcome="topic").row(0, named=True)
     lost = [
@@ -130,15 +130,15 @@ def test_composition_is_lost_to_a_mix_is_counted_by_third():
     assert lost[1] > lost[0] + 0.2
     assert (
         f"View by exposure, topic: after the arrival {100 * lost[0]:.0f} % of the least and "
-        f"{100 * lost[1]:.0f} % of the most exposed have too few likes; compared are those who "
-        "went on liking."
+        f"{100 * lost[1]:.0f} % of the most exposed have too few likes. The comparison is of those "
+        "who went on liking."
     ) in found.notes
     rate = found.table.filter(~pl.col("check"), outcome=CLICK_RATE).row(0, named=True)
     assert rate["n_low"] == row["n_low"] + row["lost_low"]
     assert rate["n_high"] == row["n_high"] + row["lost_high"]
 
 
-def test_composition_sees_nothing_afterwards_has_no_rate():
+def test_users_who_see_nothing_afterwards_have_no_rate():
     own, kind, _, _ = clicking_log(1, 0.0, people=900)
     gone = np.flatnonzero(kind == 2)[::3]
     events = own.log.dense
@@ -148,7 +148,9 @@ def test_composition_sees_nothing_afterwards_has_no_rate():
     row = found.table.filter(~pl.col("check")).row(0, named=True)
     assert row["lost_low"] == 0
     assert row["lost_high"] / (row["lost_high"] + row["n_high"]) == pytest.approx(1 / 3, abs=0.06)
-    assert any("have seen nothing; compared are those who went on coming" in n for n in found.notes)
+    assert any(
+        "have seen nothing. The comparison is of those who went on coming" in n for n in found.notes
+    )
 
 
 def view(own, attributes=None, least=3):
@@ -180,11 +182,11 @@ def test_without_an_effect_intervals_hold_0():
 
 
 def test_what_changed_before_is_no_effect_of_newcomers():
-    """A turn in the window before: the check says so."""
+    """If tastes turn in the window before the arrival, the check fails."""
     found = view(own_log(1, topic_before=1.0, incumbents=900))
     check = found.table.filter(pl.col("check"), pl.col("outcome") == "topic").row(0, named=True)
     assert check["p_value"] < 0.001
-    assert any("the check fails for topic" in post for post in found.notes)
+    assert any("the check fails for topic" in note for note in found.notes)
 
 
 def test_newcomers_and_bystanders_are_not_compared():
@@ -207,9 +209,12 @@ def test_windows_are_as_long_as_the_log_allows():
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"arrived": None}, "it is not known when the newcomers of a condition arrived"),
+        ({"arrived": None}, "it is not known when the newcomers arrived"),
         ({"arrived": date(2024, 12, 3)}, "the log has 1 days before 2024-12-03"),
-        ({"arrived": date(2025, 3, 1)}, "and 0 from it on; three windows before and one after"),
+        (
+            {"arrived": date(2025, 3, 1)},
+            "and 0 from it on; it needs three windows before and one after",
+        ),
     ],
 )
 def test_no_view_and_why(change, reason):
@@ -223,15 +228,15 @@ def test_no_view_and_why(change, reason):
 
 def test_no_view_of_too_few():
     assert (
-        "too few incumbents have 40 likes in each of two windows"
-        in view(own_log(5), least=40).posts[0]
+        "too few incumbents have 40 likes in each of the two windows"
+        in view(own_log(5), least=40).notes[0]
     )
 
 
 def test_no_view_without_times_or_anything_to_compare():
     log = InteractionLog.from_frames({"user_id": [1, 2], "item_id": [7, 8]})
     nobody = np.zeros(2, dtype=np.bool_)
-    assert "the log has no times" in view(DatedLog(log, nobody, ARRIVED)).posts[0]
+    assert "the log has no times" in view(DatedLog(log, nobody, ARRIVED)).notes[0]
     clicks = own_log(6).log
     clicks = clicks.only((clicks.dense["weight"] > 0).to_numpy())
     found = view(DatedLog(clicks, np.zeros(clicks.n_users, dtype=np.bool_), ARRIVED), {})

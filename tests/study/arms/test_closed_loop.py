@@ -176,7 +176,7 @@ def test_without_newcomers_the_total_is_exactly_nothing(seed):
     assert result.per_user.filter(pl.col("cohort") == "newcomer").is_empty()
 
 
-def test_newcomers_composition_never_come_make_a_total_of_exactly_nothing():
+def test_newcomers_who_never_come_make_a_total_of_exactly_nothing():
     result = run(load_study(CONFIG, ["world.influx.arrivals=[0,0,0,1]", "seeds=1"]))
     for part in ("total", "volume", "composition"):
         assert result.drift[part].to_list() == [0.0] * result.drift.height
@@ -230,7 +230,7 @@ def test_recommenders_make_different_logs(study):
     assert not events[0].equals(events[1])
 
 
-def test_composition_learns_from_impressions_is_given_them(monkeypatch):
+def test_a_recommender_that_learns_from_impressions_is_given_them(monkeypatch):
     """The ranker's log holds what was shown and not clicked; that of als does not."""
     held = {}
     for kind in (Ranker, ALS):

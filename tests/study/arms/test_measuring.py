@@ -132,7 +132,7 @@ def test_feeds_are_kept_where_they_are_asked_for():
 
 
 def test_an_arm_is_let_go_before_the_next_is_asked_for():
-    """Its world may be large."""
+    """The world behind an arm may be large."""
     held = []
 
     class Watched(Source):

@@ -75,7 +75,7 @@ def test_open_loop_by_hand():
 
 
 def test_closed_loop_goes_on_from_the_same_fit(monkeypatch):
-    """Both of a morning's fits are given yesterday's, and the second no event of a newcomer."""
+    """Both fits of a morning go on from yesterday's; the second sees no event of a newcomer."""
     study = recsys.load_study({**CONFIG, "loop": "closed", "arms": ["control", "influx"]})
     recommender = make_recommender(study.recommenders[0])
     fits, fit = [], type(recommender).fit

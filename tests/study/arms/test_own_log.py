@@ -1,4 +1,4 @@
-"""Studies of an own log: a planted cause is found, its absence is said, real logs run."""
+"""Studies of an own log: they find a planted cause, and nothing without one; real logs run."""
 
 import sys
 from datetime import date
@@ -76,7 +76,7 @@ def test_a_planted_cause_is_found(tmp_path, times):
     assert set(result.drift["measure"]) >= {"posts", "format", "format:video", "ndcg", "recall"}
     assert "newcomer_slots" not in result.drift["measure"].to_list()  # creators are not known
     assert result.summary.filter(pl.col("measure") == "ndcg")["mean"].is_between(0, 1).all()
-    assert any("p cannot be below 0.025" in post for post in result.notes)
+    assert any("p cannot be below 0.025" in note for note in result.notes)
 
 
 def test_newcomers_like_anybody_are_not_accused(tmp_path):
@@ -213,13 +213,13 @@ def test_a_wave_is_found_and_its_part_in_the_feeds(wave):
     knn = result.drift.filter(pl.col("measure") == "posts", pl.col("recommender") == "item_knn")
     assert knn["p_value"].item() == 1 / 40
     assert result.notes[1].startswith("auto: arrivals rise on 2025-02-20. By the day, ")
-    assert any("Newcomers: " in post for post in result.notes)
+    assert any("Newcomers: " in note for note in result.notes)
     assert set(result.exposed["outcome"]) == {"topic", "click rate"}
     assert result.exposed["check"].to_list().count(True) == 2
-    assert any("parallel trends" in post for post in result.notes)
+    assert any("parallel trends" in note for note in result.notes)
 
 
-def test_composition_came_later_is_not_measured_and_in_no_placebo(wave):
+def test_users_who_came_later_are_not_measured_and_in_no_placebo(wave):
     log = {**wave["log"], "newcomers": {"first_seen": {"from": "2025-02-20", "to": "2025-02-22"}}}
     study = load_study({**wave, "log": log, "evaluation": {"k": 8, "panel": 280}})
     arms = Sources(study).log
@@ -236,7 +236,7 @@ def test_composition_came_later_is_not_measured_and_in_no_placebo(wave):
 
 @pytest.mark.parametrize("few", [0.0, 100.0])
 def test_exact_removal_stands_beside_retraining(wave, few, monkeypatch):
-    """Whichever the placebos use, the figures are the same."""
+    """Figures are the same whether placebo groups are removed exactly or by new fits."""
     from recsys.recommenders import ease
 
     monkeypatch.setattr(ease, "_FEW", few)
@@ -248,10 +248,10 @@ def test_exact_removal_stands_beside_retraining(wave, few, monkeypatch):
     assert row["largest_difference"] < 1e-12
     assert (row["slots"], row["slots_that_differ"]) == (800, 0)
     assert row["draws_by_removal"] == (few > 0)
-    (post,) = (post for post in result.notes if "exact removal" in post)
-    way = "exact removal" if few else "retraining, which costs less here"
-    assert "agrees with retraining: largest |ΔB| " in post
-    assert f"0 of 800 slots differ. Placebo groups by {way}." in post
+    (note,) = (note for note in result.notes if "exactly agrees" in note)
+    way = "removed exactly, too" if few else "left out by retraining, which costs less here"
+    assert "agrees with retraining without them. The largest difference of a weight is " in note
+    assert f"0 of 800 slots differ. Placebo groups are {way}." in note
     monkeypatch.setattr(ease, "_FEW", 100.0 - few)
     again = run(load_study(wave))
     assert_frame_equal(again.drift, result.drift, abs_tol=1e-9)
@@ -261,10 +261,10 @@ def test_two_models_that_memory_does_not_hold_are_not_compared(wave):
     small = {"kind": "ease", "memory_gb": 2e-4}  # 80 items take 1.4e-4
     result = run(load_study({**wave, "recommenders": [small]}))
     assert result.removals.is_empty()
-    assert any("ease: exact removal is not checked" in post for post in result.notes)
+    assert any("ease: exact removal was not checked" in note for note in result.notes)
 
 
-def test_disagreement_is_said(wave, monkeypatch):
+def test_a_note_says_where_exact_removal_disagrees(wave, monkeypatch):
     from recsys.recommenders.ease import EASE
 
     real = EASE.removed
@@ -272,9 +272,8 @@ def test_disagreement_is_said(wave, monkeypatch):
         EASE, "removed", lambda self, m, log, users: real(self, m, m.log, users[:5])
     )
     result = run(load_study({**wave, "recommenders": ["ease"]}))
-    (post,) = (post for post in result.notes if "exact removal" in post)
-    assert "does NOT agree with retraining" in post
-    assert "raise regularization" in post
+    (note,) = (note for note in result.notes if "does NOT agree with retraining" in note)
+    assert "Raise its regularization." in note
 
 
 def test_real_log_without_a_wave_is_refused():
@@ -336,7 +335,7 @@ def test_mitigations_of_a_log(tmp_path):
         ("als", "downweight"),
         ("als", "ensemble"),
     ]
-    assert result.front.is_empty()  # there is no worth to hold against drift
+    assert result.front.is_empty()  # a log has no utility to compare with drift
     posts = result.drift.filter(pl.col("measure") == "posts")
     assert posts.select("influx", "placebo", "retrain").null_count().sum_horizontal().item() == 0
 

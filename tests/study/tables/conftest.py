@@ -1,4 +1,4 @@
-"""The result of a small study, which several tables are held against."""
+"""The result of a small study, from which several tables are checked."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Studies that split who among channels: what the parts sum to, and that they can be trusted."""
+"""Studies that split composition among channels: the parts sum to it, and can be trusted."""
 
 import numpy as np
 import polars as pl
@@ -48,7 +48,7 @@ def headline(frame, **chosen):
 
 
 def test_parts_sum_to_composition(result):
-    """The same who as the study's own arms, which are simulated apart."""
+    """The total is the composition of the study's own arms, which are simulated apart."""
     for measure in ("language_format", "newcomer_share"):
         total = headline(result.channels, measure=measure, part="total").row(0, named=True)
         parts = headline(result.channels, measure=measure, part="shapley")
@@ -86,7 +86,7 @@ def test_the_frames_are_as_documented(result):
 
 
 def test_with_no_gate_open_there_is_nothing_to_split():
-    """That world is not run, since it is the twin; here it is."""
+    """A study does not run the world with no gate open, since it is the twin; this test does."""
     study = recsys.load_study(CONFIG, ["recommenders=[{kind: als, factors: 4}]"])
     rankings = make_rankings(study.recommenders[0])
     common = GatedSeed(study.world, study.evaluation, 0, rankings)
@@ -132,7 +132,7 @@ def test_channels_need_a_closed_loop(change):
 
 
 def test_users_without_a_value_in_some_world_do_not_count(result):
-    """Else parts would be means over others than the total is."""
+    """Otherwise the parts would be means over other users than the total."""
     first = (pl.col("user_id") == result.games["user_id"][0]) & (pl.col("seed") == 0)
     one = first & (pl.col("gates").cast(pl.String) == "supply")
     holed = result.games.with_columns(

@@ -1,4 +1,4 @@
-"""Bands over days, and what a study could have seen."""
+"""Bands over days, the power of a study, and p-values of many measures."""
 
 import numpy as np
 import polars as pl
@@ -7,8 +7,8 @@ import pytest
 from recsys.measures import MEASURES
 from recsys.statistics import holm, seeds_needed, two_way_interval
 from recsys.study.tables.drift import drift_of_log, drift_of_world, primaries_of_log
-from recsys.study.tables.means import summarise
 from recsys.study.tables.power import power_of_world
+from recsys.study.tables.summary import summarise
 
 ARMS = ("control", "influx", "placebo")
 DAYS = (1, 2, 4, 8, 13)
@@ -101,7 +101,7 @@ def test_few_seeds_do_not_plan():
     assert row["detectable"] > 0
 
 
-def test_a_study_tells_what_it_says_it_could():
+def test_a_study_detects_effects_of_the_size_that_it_says():
     """Effects of the sizes that 60 studies say they could detect: 4 in 5 are found in 4 of 5 or
     more, by 400 other studies."""
     rng = np.random.default_rng(3)
@@ -126,7 +126,8 @@ def test_without_a_placebo_or_a_second_seed_there_is_no_power():
 
 
 def test_newcomers_are_others_in_each_seed():
-    """Nobody is dropped because a namesake of another seed was not there, and seeds weigh alike."""
+    """Newcomers count even if those with the same ids in other seeds have no value; all seeds have
+    the same weight."""
     y = np.array([[0.1, 0.4], [0.3, np.nan], [np.nan, np.nan]])
     rows = per_user(np.stack([y] * len(DAYS)), np.zeros((len(DAYS), 3, 2)), "utility")
     found = {
@@ -144,7 +145,8 @@ def test_newcomers_are_others_in_each_seed():
 
 
 def test_a_share_that_few_make_is_no_point():
-    """Nobody of 15 is 0 to 3.7 / 15, but exactly 0 where no newcomers are; many: as ever."""
+    """0 of 15 users has the interval 0 to 3.7 / 15, but 0 to 0 in arms without newcomers; a share
+    of many users has a t interval."""
     nobody = np.zeros((len(DAYS), 15, 3))
     many = np.random.default_rng(7).random((len(DAYS), 15, 3)).round()
     found = summarise(per_user(many, nobody, "noticeable4")).filter(pl.col("day").is_null())
@@ -185,7 +187,8 @@ def of_log(rng, measures, *, draws=199, users=10):
 
 
 def test_one_measure_of_a_log_is_found_among_many():
-    """A measure far out is told from 0 by 199 draws that all share; primaries are not adjusted."""
+    """One large effect is significant among many measures of 199 groups; primary measures are not
+    adjusted."""
     names = [name for name, measure in MEASURES.items() if measure.kind == "drift"]
     rows = of_log(np.random.default_rng(6), [*names, "ndcg"])
     planted = pl.when(pl.col("arm") == "influx").then(0.1).otherwise(0.0)

@@ -1,4 +1,4 @@
-"""The front: paired differences, and who is dominated."""
+"""The front: paired differences, and which mitigations are dominated."""
 
 import numpy as np
 import polars as pl
@@ -62,8 +62,8 @@ def test_what_is_better_and_no_worse_dominates():
     assert ("calm", "none") not in pairs
 
 
-def test_less_noise_is_utility_something_too():
-    """Steady: users see less change in all, if more of it beyond the noise."""
+def test_less_training_noise_counts_as_an_advantage():
+    """Users see less change in all, though more of it is beyond training noise."""
     rows = per_user({"steady": {"drift": -0.05}})
     retrained = (pl.col("mitigation") == "steady") & (pl.col("arm") == "retrain")
     steady = rows.with_columns(posts=pl.col("posts") - 0.2 * retrained)
@@ -76,7 +76,7 @@ def test_a_trade_off_dominates_nothing():
     assert dominated(rows).is_empty()
 
 
-def test_what_is_not_clear_is_not_said():
+def test_unclear_differences_dominate_nothing():
     """Differences of a tenth of their standard error, and worlds of one seed."""
     rows = per_user({"same": {"drift": -0.00001}}, noise=0.002)
     assert dominated(rows).is_empty()

@@ -1,4 +1,4 @@
-"""Means of lives: sums and weighted means over days, plain means over seeds."""
+"""Means of the table `life`: sums and weighted means over days, plain means over seeds."""
 
 import polars as pl
 import pytest

@@ -60,7 +60,7 @@ def test_placebo_groups_are_averaged_too():
     assert row["n_seeds"] == 1
 
 
-def test_composition_has_no_value_is_left_out():
+def test_users_without_a_value_are_left_out():
     nobody = rows_of([np.nan, np.nan], seed=2)
     row = one_row(rows_of([np.nan, 3.0, 1.0]), rows_of([2.0, np.nan], seed=1), nobody)
     assert row["p50"] == 2.0

@@ -1,4 +1,4 @@
-"""Recovery: planted curves come back when they were planted to."""
+"""Recovery: curves that are planted to come back on a day do so on that day."""
 
 import numpy as np
 import polars as pl
@@ -110,7 +110,7 @@ def test_the_bar_is_a_tenth_and_half_a_point_above_the_placebo():
             assert rows["inside"]["days"] == days
 
 
-def test_what_stays_above_is_seldom_told_to_be_back():
+def test_drift_that_stays_is_seldom_called_recovered():
     """Twice the placebo's total for good, with much luck. 40 studies of 8 seeds; of 3, more."""
     told = {3: 0, 8: 0}
     for seeds in told:

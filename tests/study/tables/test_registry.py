@@ -123,6 +123,6 @@ def test_other_frames_in_some_tables(open_loop):
         (lambda frame: frame.with_columns(pl.col("day").cast(pl.Int64)), "day is Int64, not Int32"),
     ],
 )
-def test_a_frame_that_is_not_as_declared_is_told(open_loop, frame, words):
+def test_a_frame_that_is_not_as_declared_is_reported(open_loop, frame, words):
     (mistake,) = TABLES["drift"].mistakes(frame(open_loop.drift))
     assert words in mistake

@@ -1,4 +1,4 @@
-"""Winners and losers, groups and exposure: by hand, and traced to the rows they rest on."""
+"""Wins and groups: by hand, and recomputed from the rows that they rest on."""
 
 import numpy as np
 import polars as pl
@@ -64,7 +64,7 @@ def test_a_win_in_a_log_is_of_the_feeds_with_newcomers():
 
 
 def test_placebo_groups_are_compared_one_by_one():
-    """A mean over groups of what is mostly 0 is above most feeds' 0: nobody would tie."""
+    """Quality is mostly 0. Its mean over groups is above 0, so no feed would tie with it."""
     frame = pl.concat(
         [
             rows("full", 0, [0.0, 1.0, 1.0]),
@@ -81,7 +81,7 @@ def test_placebo_groups_are_compared_one_by_one():
     assert row["balance_ci_low"] is row["balance_ci_high"] is None
 
 
-def test_nobody_wins_against_placebos_composition_are_no_different():
+def test_nobody_wins_against_placebos_who_are_no_different():
     """Mostly zeros, 40 groups like the whole: wins less losses is 0, give or take its error.
 
     Against the mean of the groups it is -.097 in this law.
@@ -192,6 +192,6 @@ def test_groups_change_no_cell_and_no_other_figure(result):
         ("[skill,skill]", "names an attribute twice"),
     ],
 )
-def test_groups_that_are_not_there_are_told_at_once(groups, message):
+def test_missing_groups_are_refused_before_the_study_runs(groups, message):
     with pytest.raises(ConfigError, match=message):
         plan(load_study(CONFIG, [f"evaluation.groups={groups}"]))

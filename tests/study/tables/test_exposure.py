@@ -9,7 +9,7 @@ from recsys.logs.log import InteractionLog
 from recsys.measures.attention_rows import EXPOSURE, EXPOSURE_FORMULAS, Pool, exposure_rows
 from recsys.measures.items import creators_of, sizes_of
 from recsys.measures.rows import KEYS
-from recsys.study.tables.attention import exposure_summary
+from recsys.study.tables.exposure import exposure_summary
 from recsys.world.people.behaviour import examination
 from recsys.world.people.population import draw_incumbents
 from recsys.world.people.posts import draw_follows

@@ -1,4 +1,4 @@
-"""How attention falls on posts and creators, by arm and day."""
+"""The table `exposure`: how attention is spread over posts and creators, by arm and day."""
 
 import polars as pl
 
@@ -15,11 +15,11 @@ COLUMNS: Columns = {
 
 
 def exposure_summary(exposure: pl.DataFrame) -> pl.DataFrame:
-    """Means over seeds of how attention falls, with a t interval over them.
+    """Means over seeds of how attention is spread, with a t interval over seeds.
 
     Args:
-        exposure: rows of `recsys.measures.attention_rows`; a log's placebo groups are averaged
-            first.
+        exposure: rows from `recsys.measures.attention_rows`. The placebo groups of a log are
+            averaged first.
 
     Returns:
         The columns of `COLUMNS`.
@@ -37,12 +37,15 @@ def exposure_summary(exposure: pl.DataFrame) -> pl.DataFrame:
     )
     rows = []
     for values, group in pl.concat([over_days, by_seed]).group_by(keys, maintain_order=True):
-        found = group["value"].drop_nulls().to_numpy()
-        if found.size:
-            interval = users_interval(found)  # seeds are independent draws as users are
-            ends = {"mean": interval.mean, "ci_low": interval.low, "ci_high": interval.high}
-            figures = {name: float(end) for name, end in ends.items()}
-            counts = {"n_users": group["n_users"].min(), "n_seeds": found.size}
+        of_seeds = group["value"].drop_nulls().to_numpy()
+        if of_seeds.size:
+            interval = users_interval(of_seeds)  # a t interval; it serves for seeds as for users
+            figures = {
+                "mean": float(interval.mean),
+                "ci_low": float(interval.low),
+                "ci_high": float(interval.high),
+            }
+            counts = {"n_users": group["n_users"].min(), "n_seeds": of_seeds.size}
             rows.append({**dict(zip(keys, values, strict=True)), **figures, **counts})
     frame = pl.DataFrame(rows, schema=schema_of(COLUMNS), infer_schema_length=None)
     return frame.with_columns(pl.col("ci_low", "ci_high").fill_nan(None))

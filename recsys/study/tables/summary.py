@@ -1,4 +1,4 @@
-"""The mean of each measure in each arm, with its interval."""
+"""The table `summary`: the mean of each measure in each arm, with its interval."""
 
 from collections.abc import Mapping
 
@@ -6,12 +6,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recsys.statistics import (
-    nested_interval,
-    share_interval,
-    two_way_interval,
-)
-from recsys.study.tables.cubes import _frame, _groups, cubes_of
+from recsys.statistics import nested_interval, share_interval, two_way_interval
+from recsys.study.tables.cubes import cubes_of, frame_of, groups_by
 from recsys.study.tables.table import Columns, common
 
 COLUMNS: Columns = common(
@@ -28,42 +24,37 @@ COLUMNS: Columns = common(
     "n_seeds",
 )
 
-
 _SHARES = ("noticeable4", "influx_heavy")
-"""Measures that are 0 or 1 for a user."""
-
-
+"""Measures that are 0 or 1 for a user, so that their mean is a share of users."""
 _FEW = 5
-"""Users on one side of a share, below which a t interval of it is too narrow."""
-
-
+"""With fewer users who have a 1, or fewer who have a 0, a t interval of the share is too narrow."""
 _NO_NEWCOMERS = ("control", "retrain")
-"""Arms in which these are 0 because nobody came, not by chance."""
+"""Arms in which the shares are 0 because nobody came, not by chance."""
 
 
 def summarise(per_user: pl.DataFrame) -> pl.DataFrame:
     """Mean of each measure in each arm, with its interval over users and seeds.
 
-    Incumbents are the same people in every seed; newcomers are others, so that theirs is a mean of
-    the seeds' means, over whoever has a value. A share of users (`noticeable4`, `influx_heavy`)
-    on one side of which there are fewer than 5 has the ends of `share_interval`, unless it is 0
-    because the arm has no newcomers.
+    Incumbents are the same people in every seed. Newcomers are other people in each seed, so the
+    mean of each seed is taken first, over the newcomers who have a value. A share of users
+    (`noticeable4`, `influx_heavy`) has the interval of `share_interval` if fewer than 5 users have
+    a 1 or fewer than 5 have a 0, unless the share is 0 because the arm has no newcomers.
 
     Args:
         per_user: as in `StudyResult.per_user`.
 
     Returns:
-        The columns of `COLUMNS`. `n_users` counts newcomers over all seeds; `day` is null in the
+        The columns of `COLUMNS`. `n_users` counts the newcomers of all seeds. `day` is null in the
         mean over days.
     """
     rows = []
-    for keys, group in _groups(per_user, ("recommender", "mitigation", "arm", "cohort")):
+    for keys, group in groups_by(per_user, ("recommender", "mitigation", "arm", "cohort")):
         estimate = nested_interval if keys["cohort"] == "newcomer" else two_way_interval
         for measure, cube in cubes_of(group).items():
             for day, y in zip(cube.days, cube.values, strict=True):
                 interval = estimate(y)
                 if not interval.n_users:
-                    continue  # turnover, say, on the first day
+                    continue  # nobody has a value, such as of turnover on the first day
                 if measure in _SHARES and keys["arm"] not in _NO_NEWCOMERS and _few(y, keys):
                     interval = share_interval(interval)
                 rows.append(
@@ -78,12 +69,16 @@ def summarise(per_user: pl.DataFrame) -> pl.DataFrame:
                         "n_seeds": interval.n_seeds,
                     }
                 )
-    return _frame(rows, COLUMNS)
+    return frame_of(rows, COLUMNS)
 
 
 def _few(y: NDArray[np.float64], keys: Mapping[str, str]) -> bool:
-    """Whether fewer than `_FEW` users have a value above 0, or below 1; newcomers are others in
-    each seed."""
+    """Whether fewer than `_FEW` users have a value above 0, or fewer a value below 1.
+
+    Args:
+        y: float64 (users, seeds); a row of newcomers is another person in each seed.
+        keys: of the rows; `cohort` is one of them.
+    """
     people = y.reshape(-1, 1) if keys["cohort"] == "newcomer" else y
     people = people[~np.isnan(people).any(axis=1)]
     return min(int((people > 0).any(axis=1).sum()), int((people < 1).any(axis=1).sum())) < _FEW
