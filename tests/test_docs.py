@@ -221,8 +221,7 @@ OLD_SENSES = {
 """How a word is found that has another, ordinary sense."""
 ORDINARY = re.compile(
     r"Note:|^notes$|`notes`|\.notes?\b|notes\.txt|class=\"note\"|notes of the result"
-    r"|\b[Tt]he notes?\b(?! (?:of|by|in|that|from)\b)"  # sentences beside a result
-    r"|[Pp]lacebo or retrain drift",  # of two arms, "retrain" names one
+    r"|\b[Tt]he notes?\b(?! (?:of|by|in|that|from)\b)",  # sentences beside a result
     re.MULTILINE,
 )
 """What is said of other things with the same words."""

@@ -42,7 +42,9 @@ def panel_of(world: World, evaluation: Evaluation) -> NDArray[np.int64]:
             by `world.population_seed`.
         evaluation: `evaluation.panel` is the size of the panel, such as 300.
 
-    >>> panel_of(World(incumbents=500), Evaluation(panel=3)).size
+    >>> from recsys.config import Influx
+    >>> world = World(incumbents=500, influx=Influx(newcomers=20, arrivals=(1.0,)))
+    >>> panel_of(world, Evaluation(panel=3)).size
     3
     """
     lot = uniforms(world.population_seed, Stream.PANEL, np.arange(world.incumbents))[:, 0]

@@ -33,7 +33,7 @@ from recsys.study.tables.cubes import (
 from recsys.study.tables.table import Column, Columns, common
 
 SATURATED = 0.8
-"""Placebo or retrain drift of a measure from which on it has no room left for further drift."""
+"""A placebo's drift, or training noise, from which on a measure has no room for further drift."""
 
 PRIMARY = ("posts", "language_format", "utility")
 """The primary measures of a world: drift of posts, drift of the mix, and harm. Their p-values stand
@@ -71,7 +71,7 @@ COLUMNS: Columns = {
         "over all days: `p_value` of a primary measure; of others, adjusted for their number",
     ),
     "saturated": Column(
-        pl.Boolean, "placebo or retrain drift is .8 or more, which leaves no room for more"
+        pl.Boolean, "the placebo's drift or training noise is .8 or more: no room is left"
     ),
     **common("n_users", "n_seeds"),
 }
@@ -102,7 +102,7 @@ def drift_of_world(per_user: pl.DataFrame, arms: tuple[str, ...]) -> pl.DataFram
     """Drift of incumbents in a world, by recommender, day and measure.
 
     The drift of a level, such as utility, is its difference to the control arm. A recommender that
-    a training seed does not change has no retrain arm; its retrain drift is exactly 0.
+    a training seed does not change has no retrain arm; its training noise is exactly 0.
 
     Args:
         per_user: as in `StudyResult.per_user`.

@@ -51,7 +51,9 @@ COLUMNS: Columns = {
         pl.Boolean,
         "total drift was larger than the placebo's on some day, allowing for their number",
     ),
-    "saturated": Column(pl.Boolean, "on some day placebo or retrain drift was .8 or more"),
+    "saturated": Column(
+        pl.Boolean, "on some day the placebo's drift or training noise was .8 or more"
+    ),
     **common("n_users", "n_seeds"),
 }
 
