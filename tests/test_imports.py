@@ -238,8 +238,8 @@ WITHOUT_PYTEST = """
 import sys
 sys.modules["pytest"] = None
 import recsys.testing
-from recsys.recommenders import MostPopular
-recsys.testing.check_recommender(MostPopular())
+from recsys.measures import MEASURES
+recsys.testing.check_measure(MEASURES["jaccard"], both_empty=0.0, one_empty=1.0)
 """
 
 

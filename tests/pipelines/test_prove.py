@@ -32,6 +32,19 @@ def config(tmp_path, monkeypatch):
     return path
 
 
+def test_a_claim_is_printed_written_and_logged(config, tmp_path, capsys):
+    assert main([str(config), "--quick", "--parts", "dose"]) == 0
+    printed = capsys.readouterr().out
+    for number, title in TITLES.items():
+        assert (f"{number}. {title}" in printed) == (number == 2)
+    (folder,) = (tmp_path / "data/proofs").glob("tiny-*")
+    assert {"verdicts.csv", "doses.csv"} <= {path.name for path in folder.iterdir()}
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
+    (run,) = client.search_runs([client.get_experiment_by_name("recsys").experiment_id])
+    assert run.data.tags["role"] == "proof"
+
+
+@pytest.mark.slow
 def test_claims_are_printed_written_drawn_and_logged(config, tmp_path, capsys):
     words = [str(config), "--quick", "--parts", "offline,dose"]
     assert main(words) == 0

@@ -12,8 +12,8 @@ CONFIG = """
 name: tiny
 loop: closed
 world:
-  incumbents: 250
-  influx: {kind: rednote_2025, newcomers: 30}
+  incumbents: 150
+  influx: {kind: rednote_2025, newcomers: 20}
   days_before: 2
   days_after: 16
   burn_in_days: 1
@@ -58,6 +58,7 @@ def test_verdicts_are_printed_written_and_logged(config, tmp_path, capsys):
     assert run.data.metrics[name] == pytest.approx(first["mean"])
 
 
+@pytest.mark.slow  # figures of a store that is whole or damaged: tests/pipelines/storage
 def test_what_is_done_is_not_done_again(config, tmp_path, capsys):
     words = [str(config), "tracking.enabled=false"]
     assert main(words) == 0

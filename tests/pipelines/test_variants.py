@@ -188,7 +188,7 @@ def test_comparison_has_a_row_a_recommender_and_variant(results: list[StudyResul
         "Measured on days 1, 2 (0: first arrivals): the first 5 slots of 40 long-time users'"
         in _printed(results)
     )
-    assert _printed(results).count("Note: 2 seeds") == 1
+    assert _printed(results).count("Note: With 2 seeds") == 1
 
 
 def test_what_variants_do_not_share_is_told_of_each(results: list[StudyResult]) -> None:
@@ -198,7 +198,7 @@ def test_what_variants_do_not_share_is_told_of_each(results: list[StudyResult]) 
     new = dataclasses.replace(busy, study=study, notes=("New.",)).with_tables(drift=drift)
     text = _printed([calm, new])
     assert "over 2 seeds" not in text
-    assert "Note: calm: 2 seeds" in text
+    assert "Note: calm: With 2 seeds" in text
     assert "Note: busy: New." in text
     starts = [line.split()[0] for line in text.splitlines() if line.strip()]
     assert (starts.count("calm"), starts.count("busy")) == (4, 2)

@@ -268,6 +268,7 @@ def test_holm_by_hand():
     np.testing.assert_allclose(holm([0.9, 0.8]), [1.0, 1.0])
 
 
+@pytest.mark.slow  # statsmodels takes long to load; by hand above
 def test_holm_equals_statsmodels():
     from statsmodels.stats.multitest import multipletests
 

@@ -274,13 +274,14 @@ def share_of_small_p(rng, repetitions, n_users, n_newcomers, *, widen=False, n_d
     return small / repetitions, crowding
 
 
-def test_p_is_uniform_where_newcomers_are_like_anybody():
-    share, crowding = share_of_small_p(np.random.default_rng(12), 1000, 1500, 25)
+@pytest.mark.parametrize("repetitions", [150, pytest.param(1000, marks=pytest.mark.slow)])
+def test_p_is_uniform_where_newcomers_are_like_anybody(repetitions):
+    share, crowding = share_of_small_p(np.random.default_rng(12), repetitions, 1500, 25)
     assert crowding < 0.035
-    # Binomial sd sqrt(.055 * .945 / 1000) = .72 points; 3.3 of them on either side of the 5.5 %
-    # that a pool sixty times the newcomers gives (its heaviest users are in more draws).
+    # Binomial sd sqrt(.055 * .945 / repetitions): 1.9 and .72 points; 3.3 of them on either side of
+    # the 5.5 % that a pool sixty times the newcomers gives (its heaviest users are in more draws).
     expected = false_alarm_rate(crowding)
-    assert abs(share - expected) < 3.3 * sqrt(expected * (1 - expected) / 1000)
+    assert abs(share - expected) < 3.3 * sqrt(expected * (1 - expected) / repetitions)
 
 
 def test_a_crowded_pool_raises_false_alarms_as_documented():

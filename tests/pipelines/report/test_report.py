@@ -193,7 +193,7 @@ def test_world_explains_its_words(world_result: StudyResult) -> None:
         "composition  ",
         "sorted by",
         "95 % intervals",
-        "Note: 2 seeds",
+        "Note: With 2 seeds",
     ):
         assert word in text
 

@@ -79,18 +79,19 @@ def test_a_planted_cause_is_found(tmp_path, times):
     assert any("p cannot be below 0.025" in note for note in result.notes)
 
 
-def test_newcomers_like_anybody_are_not_accused(tmp_path):
-    """16 logs with newcomers drawn by lot: p <= .05 for one recommender in at most 4 of them.
+@pytest.mark.parametrize(("logs", "most"), [(5, 3), pytest.param(16, 4, marks=pytest.mark.slow)])
+def test_newcomers_like_anybody_are_not_accused(tmp_path, logs, most):
+    """Logs with newcomers drawn by lot: few have p <= .05 for one recommender.
 
     With 39 draws a fair test has p <= .05 with probability 5 %; widening allows up to 7.6 %. More
-    than 4 of 16 then has probability 5e-3 at most.
+    than 3 of 5 then has probability 2e-4 at most, more than 4 of 16 5e-3.
     """
     small = 0
-    for seed in range(16):
+    for seed in range(logs):
         config = write_log(tmp_path, different=False, seed=seed)
         drift = run(load_study({**config, "recommenders": ["item_knn"]})).drift
         small += drift.filter(pl.col("measure") == "posts")["p_value"].item() <= 0.05
-    assert small <= 4
+    assert small <= most
 
 
 def test_chunks_of_draws_are_one_study(tmp_path, monkeypatch):
