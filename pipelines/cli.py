@@ -134,10 +134,12 @@ def simulate(
     config: Config,
     changes: Changes = None,
     arm: Annotated[
-        Literal["control", "influx", "placebo", "placebo_2"], typer.Option(help="Who arrives.")
+        Literal["control", "influx", "placebo", "placebo_2"],
+        typer.Option(help="Who arrives: newcomers, nobody, or people like the incumbents."),
     ] = "influx",
     seed: Annotated[
-        int, typer.Option(parser=_seed, metavar="N", help="The seed of everybody's luck.")
+        int,
+        typer.Option(parser=_seed, metavar="N", help="The seed of all random draws in the world."),
     ] = 0,
     impressions: Annotated[
         bool,
@@ -230,7 +232,7 @@ def evaluate(
     as_json: Json = False,
     full: Full = False,
 ) -> int:
-    """Compare feeds that you have served: B's with A's.
+    """Compare two sets of feeds that you have served: B with A.
 
     It shows how far B's feeds are from A's, beyond what changes anyway. Files are Parquet or CSV
     with a row for each slot: user_id, rank (1 = top), item_id and, optionally, day and score.
@@ -279,7 +281,7 @@ def validate(
     as_json: Json = False,
     full: Full = False,
 ) -> int:
-    """Check a platform against what is known of real ones.
+    """Compare a simulated platform with published figures of real ones.
 
     The config is configs/validate.yaml if none is named. Finished parts stay in data/validations,
     so that a validation that was stopped continues from there.

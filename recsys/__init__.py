@@ -1,4 +1,4 @@
-"""recsys: how much do the feeds of those who were there drift when newcomers arrive, and why.
+"""recsys measures how far the feeds of long-time users drift when newcomers arrive, and why.
 
 The public names load on first use, so that `import recsys` stays quick.
 """
@@ -50,8 +50,8 @@ _HOME = {
     "simulate": "recsys.world.simulate",
     "train": "recsys.training",
 }
-"""Public name: the module that holds it, or is it. The imports above repeat it for type checkers;
-a test holds the two equal."""
+"""For each public name, the module that holds it; for a name that is itself a module, that module.
+The imports above repeat this for type checkers. A test checks that the two are equal."""
 
 __all__ = list(_HOME)
 

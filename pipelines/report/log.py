@@ -83,7 +83,7 @@ def _exposed(table: pl.DataFrame) -> Section:
         (
             *lines,
             "least, most: the least and the most exposed third of the long-time users.",
-            "lost: % of each third who did (of a mix: liked) too little afterwards to compare.",
+            "lost: % of each third left out: they did (for a mix: liked) too little afterwards.",
             "Assumption (parallel trends): both thirds would have changed alike without newcomers.",
         ),
     )
@@ -104,7 +104,7 @@ def _lost(row: Mapping[str, Any]) -> str:
 def _by_exposure(row: Mapping[str, Any], check: Mapping[str, Any]) -> str:
     name = row["outcome"]
     if check and check["p_value"] <= _EVIDENCE:
-        return f"{name}: no verdict, since the two thirds already changed differently before."
+        return f"{name}: no verdict, since the two thirds changed differently even before."
     if row["p_value"] > _EVIDENCE:
         return f"{name}: {_NONE}, by this view."
     unchecked = "" if check else " (not checked before they came)"
@@ -186,7 +186,7 @@ def _verdict(figures: Headline, variant: Variant, study: Study) -> str:
         noise = " So does another training seed." if again and again >= row["influx"] else ""
         less = row["composition_ci_high"] is not None and row["composition_ci_high"] < 0
         if less:
-            return f"{name}: {_NONE}; removing as many others changes feeds more."
+            return f"{name}: {_NONE}; removing as many others nearly always changes feeds more."
         return f"{name}: {_NONE}; removing as many others changes feeds as much.{noise}"
     placebos = "any placebo does" if p * (study.log.placebo_draws + 1) < 1.5 else "most placebos do"
     return (

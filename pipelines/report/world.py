@@ -162,9 +162,9 @@ def words(figures: Headline, order: list[Variant]) -> Section:
         "changed      slots that show a different post than this user would have seen that day",
         "noise        slots that change because training starts from another seed",
         "total        what the influx changes: changed - noise",
-        "volume       the part of total that as many newcomers like the long-time users cause too",
+        "volume       the part of total that as many people like long-time users would cause",
         "composition  the other part, due to who the newcomers are: total - volume. Below 0, they",
-        "             change less than as many newcomers like the long-time users would",
+        "             change less than as many people like long-time users would",
         "newcomers'   slots that hold a newcomer's post",
     ]
     rows = [
@@ -180,7 +180,9 @@ def words(figures: Headline, order: list[Variant]) -> Section:
             "leaves no room for composition"
         )
     if any(DASH in row for row in slots(figures, order).rows):
-        lines.append(f"{DASH}            not measured: the study has no arm for it")
+        lines.append(
+            f"{DASH}            not measured: it needs an arm that this study does not have"
+        )
     return Section("", lines=tuple(lines))
 
 

@@ -14,7 +14,7 @@ from recsys.measures.pair import FeedPair, ratio
 def gini(x: ArrayLike) -> NDArray[np.float64]:
     """Gini coefficient: Σ_i (2i - m - 1) x_(i) / (m Σ x), of what each of m creators gets.
 
-    0 where all get the same, 1 - 1/m where one gets everything.
+    It is 0 where all creators get the same, and 1 - 1/m where one creator gets everything.
 
     Args:
         x: amounts (impressions, say), at least 0, float (m,) or one row per case (n, m).
@@ -123,25 +123,27 @@ def coverage(ids: ArrayLike, n_items: int) -> float:
 
 
 def homogenisation(ids: ArrayLike, n_items: int) -> float:
-    """How alike feeds are: the mean share of its slots that a feed has in common with another's.
+    """How alike feeds are: the mean share of a feed's slots whose items another feed has, too.
 
-    Σ_i c_i (c_i - 1) / ((n - 1) Σ_i c_i), with c_i the number of users who are shown item i: the
-    chance that another user, drawn at random, is shown what stands in a slot drawn at random.
+    The formula is Σ_i c_i (c_i - 1) / ((n - 1) Σ_i c_i), where c_i is the number of users who are
+    shown item i. Draw a slot at random, and another user at random: the formula gives the chance
+    that this user is shown the item in the slot, too.
 
     Args:
         ids: feeds, integer ids (n, k), -1 for empty slots; no id twice in a feed.
         n_items: items that could have been shown; ids are below it.
 
     Returns:
-        Share in [0, 1]: 0 where no two users share an item, 1 where all see the same; NaN for
-        fewer than two feeds, or none with an item.
+        Share in [0, 1]: 0 where no two users share an item, 1 where all see the same; NaN if there
+        are fewer than two feeds, or if all feeds are empty.
 
     Raises:
         ValueError: on shapes, dtypes or ids other than the above.
 
     Source:
         Chaney, Stewart & Engelhardt (2018), How algorithmic confounding in recommendation systems
-        increases homogeneity and decreases utility, RecSys; over all pairs, of slots.
+        increases homogeneity and decreases utility, RecSys; here over all pairs of users, and as a
+        share of slots.
 
     Example:
         >>> homogenisation([[0, 1], [0, 2], [0, 3]], n_items=4)
@@ -194,7 +196,7 @@ def share_by_size(
     Args:
         looks: what each creator gets, float (m,), at least 0.
         sizes: size of each creator, such as followers, float (m,). A creator of size NaN is not
-            ranked; such looks count in the whole only.
+            ranked; looks that this creator gets count among all looks only.
         part: share of the ranked creators, such as 0.5; above 0, at most 1.
         largest: whether the largest creators are taken, not the smallest.
 
@@ -258,7 +260,7 @@ _HEAVY = 0.25
 
 
 def noticeable(pair: FeedPair) -> NDArray[np.float64]:
-    """1 if a newcomer's post is among the first four cards, what a phone shows at once; else 0."""
+    """1 if a newcomer's post is among the first four cards, which a phone shows at once; else 0."""
     filled, newcomers = (slots[:, :_FIRST_CARDS] for slots in _by_newcomers(pair))
     return np.where(filled.any(axis=1), newcomers.any(axis=1).astype(np.float64), np.nan)
 

@@ -37,7 +37,7 @@ def sizes_of(log: InteractionLog, creators: NDArray[np.int32]) -> NDArray[np.flo
     A log does not say how many followers a creator has; this number stands in for it.
 
     Args:
-        log: its events with a positive weight count.
+        log: the log, of which the events with a positive weight are counted.
         creators: int32 (n_items,), number of each item's creator, from `creators_of`.
 
     Returns:
@@ -130,7 +130,7 @@ def liked_popularity(
     [1.0, 0.75]
     """
     likes = log.interactions
-    row = np.full(log.n_users, -1)  # -1 is the last of `means`: NaN
+    row = np.full(log.n_users, -1)  # -1 stands for the last of `means`, which is NaN
     row[likes.users] = np.arange(likes.users.size)
     liked = csr_matrix(
         (np.ones(likes.weights.nnz), likes.weights.indices, likes.weights.indptr),

@@ -53,8 +53,8 @@ class Comparison:
 def default_persistence(depth: int) -> float:
     """The persistence p that FRBO takes at a depth: 1 - 1/k.
 
-    A user who goes on to the next rank with probability p looks at 1/(1-p) ranks on average. With
-    this p that is k, so the measure looks as deep as the feed it is given.
+    A user who goes on to the next rank with probability p looks at 1/(1-p) ranks on average. For
+    p = 1 - 1/k these are k ranks, so the measure looks as deep as the feed it is given.
 
     Args:
         depth: ranks in the feed, such as 20; at least 1.
@@ -79,8 +79,9 @@ def frbo(
 ) -> NDArray[np.float64]:
     """Finite rank-biased overlap: (1-p)/(1-p^k) · Σ_{d≤k} p^(d-1) X_d/d.
 
-    Top ranks are looked at more, so they weigh more. Plain RBO, cut at depth k, gives identical
-    feeds only 1-p^k. Divided by this, FRBO is exactly 1 for identical and 0 for disjoint feeds.
+    Top ranks are looked at more, so they weigh more. Plain RBO, cut at depth k, is only 1-p^k for
+    identical feeds. FRBO is plain RBO divided by this number. So it is exactly 1 for identical and
+    0 for disjoint feeds.
 
     Args:
         a: reference feeds, integer ids (n, k), -1 for empty slots at the end.
@@ -118,7 +119,7 @@ def average_overlap(
 ) -> NDArray[np.float64]:
     """Average overlap: (1/k) Σ_{d≤k} X_d/d, the mean share of shared ids over all depths.
 
-    Top ranks weigh more, as in FRBO, and there is nothing to choose: it is FRBO at p = 1.
+    Top ranks weigh more, as in FRBO. Average overlap is FRBO at p = 1, so there is no p to choose.
 
     Args:
         a: reference feeds, integer ids (n, k), -1 for empty slots at the end.
@@ -202,10 +203,10 @@ def jaccard(a: ArrayLike, b: ArrayLike, *, multiset: bool = False) -> NDArray[np
 
 
 def rbo_ext(a: ArrayLike, b: ArrayLike, p: float = 0.9) -> NDArray[np.float64]:
-    """Extrapolated rank-biased overlap: RBO with the agreement at the end held to infinite depth.
+    """Extrapolated rank-biased overlap: RBO as if the last agreement went on to infinite depth.
 
-    For feeds that are the visible top of a longer ranking. Feeds of unequal length are *not* cut:
-    past its end, the shorter feed is assumed to go on agreeing as it did.
+    It suits feeds that are the visible top of a longer ranking. Feeds of unequal length are *not*
+    cut: past its end, the shorter feed is assumed to share ids at the same rate as before.
 
     Args:
         a: reference feeds, integer ids (n, k), -1 for empty slots at the end.
@@ -292,15 +293,15 @@ def rbo_ext_ties(
 def kendall_topk(a: ArrayLike, b: ArrayLike, p: float = 0.0) -> NDArray[np.float64]:
     """Fagin's K^(p): how many pairs of posts the two feeds order differently.
 
-    Kendall's tau for lists that hold different posts. A pair of posts costs 1
+    This is Kendall's tau for lists that hold different posts. A pair of posts costs 1
 
     - if both feeds hold both posts, in opposite orders,
     - if one feed holds both posts, and the other only the one that is lower in the first,
-    - if each feed holds another one of the two.
+    - if one feed holds only one of the two posts, and the other feed only the other post.
 
-    It costs p if one feed holds both and the other none. The result is a distance: 0 for identical
-    feeds, k² + p·k(k-1) for disjoint ones. Where one feed is empty, it is that of disjoint feeds at
-    the length of the other.
+    A pair costs p if one feed holds both posts and the other feed none. The result is a distance: 0
+    for identical feeds, k² + p·k(k-1) for disjoint ones. If one feed is empty, the distance is that
+    of two disjoint feeds as long as the other feed.
 
     Args:
         a: reference feeds, integer ids (n, k), -1 for empty slots at the end.
@@ -333,8 +334,9 @@ def kendall_topk(a: ArrayLike, b: ArrayLike, p: float = 0.0) -> NDArray[np.float
 def slot_accounting(a: ArrayLike, b: ArrayLike, from_newcomers: ArrayLike) -> SlotAccounting:
     """Splits the slots of a feed into kept, displaced and reshuffled ones.
 
-    A displaced slot went to a newcomer's post: the influx took it. A reshuffled slot went to a post
-    that was there anyway: the influx moved it, or a retrained model would have moved it as well.
+    A displaced slot went to a newcomer's post: the influx took the slot. A reshuffled slot went to
+    a post that was there anyway. Either the influx moved this post, or a model trained again would
+    have moved it as well.
 
     Args:
         a: reference feeds, integer ids (n, k), -1 for empty slots at the end.
@@ -374,7 +376,7 @@ def compare(
         The same values, to the bit, as `frbo`, `jaccard` and `slot_accounting`.
 
     Raises:
-        ValueError: as they do.
+        ValueError: where one of these functions raises it.
 
     Example:
         >>> result = compare([[0, 1]], [[0, 2]], [False, False, True], p=0.5)

@@ -1,4 +1,4 @@
-"""`FeedPair`, the input of every measure, and `Measure`: two feeds of each user in, one number out.
+"""`FeedPair` holds two feeds of each user; `Measure` makes one number for each user from it.
 
 A measure of kind "drift" compares the feeds of an arm with those of the reference arm. A measure of
 kind "level" describes the feeds of one arm; its drift is the difference between two arms.
@@ -53,15 +53,15 @@ class FeedPair:
         feeds: feeds in the arm that is measured, int32 (n, k).
         attributes: by name, the code of each item, int32 (n_items,), from 0. An unknown value has a
             code as well.
-        from_newcomers: bool (n_items,), True where a newcomer made the item. None if nobody knows;
-            so are all fields below but `examine`.
+        from_newcomers: bool (n_items,), True where a newcomer made the item. None if it is not
+            known. The same holds for every field below except `examine`.
         examine: float64 (k,), probability that a user looks at the slot; the position weights.
         creators: int32 (n_items,), number of the item's creator, from 0. An item whose creator is
             unknown belongs to a creator of its own.
         popularity: float64 (n_items,), share of the users who liked the item before.
         vectors: float32 (n_items, d), embeddings of the items, the same for both arms.
         reference_scores, scores: float64 (n, k), what the slots of `reference` and of `feeds` were
-            ranked by; NaN where there is no score. Neighbours with equal scores are tied.
+            ranked by; NaN where there is no score. Neighbouring slots with equal scores are tied.
         previous: int32 (n, k), feeds of the same users in the same arm, one measured day before.
         history: by attribute, float64 (n, codes): the mix of what each user liked before the
             influx. A row sums to 1; it is NaN for a user who liked nothing.
@@ -154,8 +154,8 @@ class FeedPair:
     def parts(self, size: int) -> Iterator[FeedPair]:
         """Cuts the pair into pairs of a few users each.
 
-        A measure looks at one user at a time, so its values on the parts are those on the whole, to
-        the bit.
+        A measure looks at one user at a time. So it gives the same values on the parts as on the
+        whole pair, to the bit.
 
         Args:
             size: most users of a part, such as 8000; at least 1.
@@ -180,14 +180,18 @@ class FeedPair:
             yield part
 
     def afresh(self) -> FeedPair:
-        """A copy for which `once` has kept nothing yet; what it keeps is freed with the copy."""
+        """A copy of the pair, with which `once` has kept no value yet.
+
+        The values that `once` keeps with the copy are freed with the copy.
+        """
         return replace(self)
 
     @property
     def provides(self) -> frozenset[str]:
-        """Names of what measures may need and this pair has; see `Measure.needs`.
+        """Names of the inputs that this pair has for measures; see `Measure.needs`.
 
-        These are its attributes and its optional fields, and "attributes" if it has several.
+        These are the pair's attributes and its optional fields that are not None, and also
+        "attributes" if the pair has several attributes.
         """
         present = {name for name in _OPTIONAL_FIELDS if getattr(self, name) is not None}
         if len(self.attributes) > 1:
@@ -204,8 +208,8 @@ class Measure:
         title: its name for people, as in charts.
         kind: "drift" compares with the reference; "level" describes the measured feeds alone.
         unit: what the number is counted in.
-        formula: one line.
-        function: from a pair to float64 (n,), NaN where the measure is undefined.
+        formula: its formula, in one line.
+        function: takes a pair and gives float64 (n,), NaN where the measure is undefined.
         needs: attributes or optional fields of `FeedPair` without which it cannot be computed.
         rung: its place on the ladder from fine to coarse measures of drift: "posts", "creators",
             "topics", "language x format" or "embedding"; None if it has no place there.

@@ -1,7 +1,8 @@
 """Measures of drift: how far the feeds of an arm are from the same users' feeds in the reference.
 
-The functions take arrays and give one value per row. `MEASURES` holds those that a study computes,
-each from a `FeedPair`; a new one is a function in one of these files and an entry here.
+The functions of this package take arrays and give one value per row. `MEASURES` holds the measures
+that a study computes, each from a `FeedPair`. To add a measure, write its function in one of the
+package's files and add an entry here.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ KEYS = (*KEY_TYPES, "user_id")
 """Columns that say what a row is about; all other columns are measures."""
 
 _MOST_SHARES = 6
-"""Attributes with at most so many values get a measure for the share of each value."""
+"""An attribute with at most this many values gets a measure for the share of each value."""
 
 _USERS_AT_ONCE = 8_000
 """Users measured together. With fewer, the calls take most of the time; with more, the arrays do
@@ -58,8 +58,9 @@ def attributes_of(items: pl.DataFrame, columns: Mapping[str, str]) -> Attributes
 def measures_of(provides: Sequence[str], attributes: Attributes) -> dict[str, Measure]:
     """The measures that can be computed from what a study has.
 
-    Those of `MEASURES` whose inputs are there come first. An attribute that none of them needs
-    gets a measure of its mix. An attribute with few values gets one for the share of each value.
+    First come the measures of `MEASURES` whose inputs are there. An attribute that none of these
+    measures needs gets a measure of its mix. An attribute with few values also gets a measure for
+    the share of each value.
 
     Args:
         provides: optional fields of `FeedPair` that will be filled, such as ["from_newcomers"].
@@ -217,7 +218,10 @@ def _same_people(days: Sequence[pl.DataFrame]) -> bool:
 
 
 def _mean_over(days: Sequence[pl.Series]) -> NDArray[np.float64]:
-    """Mean of each row's values that are not NaN, summed in the order of days; NaN if all are."""
+    """Mean of each row over the days on which its value is not NaN; NaN if there is no such day.
+
+    The values are summed in the order of days.
+    """
     total, count = np.zeros(len(days[0])), np.zeros(len(days[0]))
     for day in days:
         values = day.to_numpy()
@@ -228,8 +232,10 @@ def _mean_over(days: Sequence[pl.Series]) -> NDArray[np.float64]:
 
 
 def _mean_by(values: pl.Series, place: NDArray[np.int64], n: int) -> NDArray[np.float64]:
-    """Mean of the values at each place that are not null, summed in the order of rows; NaN if all
-    are."""
+    """Mean, for each place, of its values that are not null; NaN if all of them are null.
+
+    The values are summed in the order of rows.
+    """
     defined = values.is_not_null().to_numpy()
     total = np.bincount(place, values.fill_null(0.0).to_numpy(), minlength=n)
     count = np.bincount(place[defined], minlength=n)

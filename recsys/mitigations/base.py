@@ -94,7 +94,9 @@ class Mitigation(Part, ABC):
         return self.dress(recommender.fit_without(model.inner, log, users, seed), seed, None)
 
     def dress(self, model: Model, seed: int, previous: Model | None) -> Model:
-        """Wraps a fitted model, for a mitigation of scores or rankings; others return it as it is.
+        """Wraps a fitted model, if the mitigation acts on scores or rankings.
+
+        Any other mitigation returns the model as it is.
 
         Args:
             model: the fitted model.
@@ -250,8 +252,8 @@ class Dressed(Model):
     ) -> Ranking:
         """The ranking of the inner model, with k slots and up to `deeper` more.
 
-        There are as many more as there are candidates for. The other arguments are those of
-        `Model.rank`.
+        The ranking has fewer than `deeper` more slots where there are too few candidates. The other
+        arguments are those of `Model.rank`.
         """
         depth = k if k < 1 else max(k, min(k + deeper, self._n_candidates(candidates)))
         return self.inner.rank(users, depth, candidates, exclude_seen)

@@ -32,7 +32,8 @@ BLOCK = 256
 HALF_LIFE_DAYS = 2.0
 """Days in which an event loses half of its weight in trending lists."""
 HOT, WARM, COLD = "hot", "warm", "cold"
-"""A user with positive events; one with known attributes alone; one with neither."""
+"""Kinds of users: a hot user has positive events, a warm user has known attributes alone, and a
+cold user has neither."""
 
 
 class ModelNumber(IntEnum):
@@ -83,7 +84,8 @@ class Recommender(Part, ABC):
     def check(self, log: InteractionLog) -> None:
         """Finds out cheaply, before a fit, whether a log lacks something that `fit` needs.
 
-        Most recommenders need positive events alone, which `fit` checks; they do nothing here.
+        Most recommenders need only positive events. `fit` itself checks that there are some, so for
+        these recommenders this method does nothing.
 
         Raises:
             LogError: as `fit` would.
@@ -106,7 +108,7 @@ class Recommender(Part, ABC):
         return self.fit(log, seed)
 
     def removal(self, model: "Model", log: InteractionLog, users: Users) -> "Removal | None":
-        """Some users removed exactly from a fit, beside a new fit without them.
+        """Removes some users exactly from a fit, and makes a new fit without them to compare with.
 
         Args:
             model: this recommender's fit of the whole log.
@@ -114,7 +116,8 @@ class Recommender(Part, ABC):
             users: dense ids of the users left out.
 
         Returns:
-            None for a recommender without exact removal, or where memory does not hold two models.
+            Both fits; None if the recommender has no exact removal, or if two models do not fit
+            into memory.
         """
         return None
 
@@ -124,10 +127,10 @@ class Removal:
     """A fit without some users, made in two ways.
 
     Attributes:
-        removed: by exact removal.
-        fitted: by a new fit.
-        items: how many items either holds.
-        largest_difference: between the weights of the two.
+        removed: the model that exact removal gives.
+        fitted: the model that a new fit gives.
+        items: number of items that each of the two models holds.
+        largest_difference: largest difference between the weights of the two models.
         preferred: whether `fit_without` removes these users rather than fitting anew.
     """
 

@@ -1,9 +1,9 @@
 """Means over users and seeds with their confidence intervals.
 
 All users of one trained world share its luck, so an interval over users alone is far too narrow.
-Users are crossed with seeds, ``y_us = mu + a_u + b_s + e_us``, and the variance of both counts:
-Satterthwaite (1946), "An approximate distribution of estimates of variance components", Biometrics
-Bulletin 2; Searle, Casella & McCulloch (1992), *Variance Components*, ch. 4.
+Users are crossed with seeds, ``y_us = mu + a_u + b_s + e_us``, and the variance of both counts. The
+sources are Satterthwaite (1946), "An approximate distribution of estimates of variance components",
+Biometrics Bulletin 2; Searle, Casella & McCulloch (1992), *Variance Components*, ch. 4.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 from recsys.statistics.arrays import Floats, Ints
 
 MIN_SEEDS_FOR_CLAIMS = 8
-"""Least number of seeds for a claim. Figures over fewer seeds are printed with a mark: the t
-quantile is 4.3 with 3 seeds and 2.4 with 8."""
+"""Least number of seeds for a claim. Figures over fewer seeds are printed with a mark, since the t
+quantile grows fast with fewer seeds: it is 2.4 with 8 seeds and 4.3 with 3."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,11 +60,11 @@ class _MeanSquares(NamedTuple):
 def two_way_interval(y: ArrayLike, level: float = 0.95) -> Interval:
     """Interval of the mean over users crossed with seeds.
 
-    It fits a study in which the users are the same for all seeds. ``Var = (MS_u + MS_s - MS_e) /
-    (U S)``, but at least ``max(MS_u, MS_s) / (U S)``. Degrees of freedom are Satterthwaite's or,
-    where this least value is taken, those of its mean square. If all values are equal the interval
-    is a point, and the p-value is 1 for a mean of 0 and 0 otherwise. A single user or a single seed
-    gives a mean without an interval.
+    Use it for a study in which the users are the same for all seeds. ``Var = (MS_u + MS_s - MS_e) /
+    (U S)``, but at least ``max(MS_u, MS_s) / (U S)``. The degrees of freedom are Satterthwaite's.
+    Where this least value is taken, they are those of the mean square in it. If all values are
+    equal the interval is a point, and the p-value is 1 if the mean is 0, and 0 otherwise. A single
+    user or a single seed gives a mean without an interval.
 
     Args:
         y: (..., users, seeds) float, any unit. A user with NaN in any seed is left out, separately
@@ -123,7 +123,7 @@ def nested_interval(y: ArrayLike, level: float = 0.95) -> Interval:
 def users_interval(y: ArrayLike, level: float = 0.95) -> Interval:
     """Interval of the mean over users alone: a t interval over users.
 
-    It fits feeds that were served once. The interval says how far the mean would move with other
+    Use it for feeds that were served once. The interval says how far the mean would move with other
     users. It does not cover what changes for all users at once, such as another training run or
     another week.
 
@@ -162,11 +162,12 @@ def share_interval(interval: Interval, level: float = 0.95) -> Interval:
     """The interval of a share that may be near 0 or 1: Clopper & Pearson's, with the same mean.
 
     Where nearly all users have the value 0 (or 1) a t interval is far too narrow, and where all
-    have it, the t interval is a point. Here the number of users is replaced by an effective number:
-    that of independent users who would give the same variance, adjusted for its degrees of freedom,
-    and at most the number of users. Korn & Graubard (1998), "Confidence intervals for proportions
-    with small expected number of positive counts estimated from survey data", Survey Methodology
-    24. If no user has the value, the upper end is about 3.7 / users.
+    have it, the t interval is a point. Here an effective number replaces the number of users. It is
+    the number of independent users who would give the same variance, adjusted for the degrees of
+    freedom of this variance, and it is at most the number of users. The method is that of Korn &
+    Graubard (1998), "Confidence intervals for proportions with small expected number of positive
+    counts estimated from survey data", Survey Methodology 24. If no user has the value 1, the upper
+    end is about 3.7 / users.
 
     Args:
         interval: interval of a mean of values in [0, 1], from a function of this module.
@@ -286,7 +287,7 @@ def _mean_squares(values: Floats) -> _MeanSquares:
 
 
 def _interval_of(squares: _MeanSquares, values: Floats, level: float) -> Interval:
-    """Interval of the grand mean; without a second user or seed the mean alone."""
+    """Interval of the grand mean; with a single user or a single seed, the mean alone."""
     n_seeds = values.shape[-1]
     variance, df = _variance_of_mean(squares, n_seeds)
     enough = (squares.n_users >= 2) & (n_seeds >= 2)
@@ -349,7 +350,7 @@ def _t_interval(
 
 
 def _mean_of_known(values: Floats, axis: int) -> tuple[Floats, Ints]:
-    """Mean of the values that are not NaN, exact where all are equal; and the number of them."""
+    """Mean and number of the values that are not NaN; the mean is exact where all are equal."""
     has_value = ~np.isnan(values)
     count = has_value.sum(axis)
     origin = np.where(has_value, values, np.inf).min(axis, initial=np.inf)

@@ -1,22 +1,23 @@
 """Matches placebo groups to the newcomers of a real log, in number of users and in volume.
 
 A real log has no twin. The effect of the newcomers on feeds is measured by training without them.
-To remove any group of users changes feeds, so this is compared with training without placebo
-groups: as many incumbents with as much activity. The rank of the newcomers among the placebo groups
-gives a randomisation p-value (Phipson & Smyth 2010, "Permutation p-values should never be zero").
+To remove any group of users changes feeds. So the newcomers' removal is compared with the removal
+of placebo groups: as many incumbents with as much activity. The rank of the newcomers among the
+placebo groups gives a randomisation p-value (Phipson & Smyth 2010, "Permutation p-values should
+never be zero").
 
 **When the p-value holds.** Suppose newcomers were chosen by lot within strata. They would then be
 like a placebo draw, with one difference: draws are taken from the pool of incumbents alone. Draws
-that each take a share f of the pool overlap. They differ from each other by sqrt(1 - f), while the
-newcomers differ from a draw by sqrt(1 + f). So the band of the draws is too narrow, and p <= .05
-occurs in more than 5 % of cases: 5.5 % at f = .02, 6.8 % at .1 and 17 % at .5. At f = 1 all draws
-are the same group.
+that each take a share f of the pool overlap. The draws differ from each other in proportion to
+sqrt(1 - f), while the newcomers differ from a draw in proportion to sqrt(1 + f). So the band of the
+draws is too narrow, and p <= .05 occurs in more than 5 % of cases: 5.5 % at f = .02, 6.8 % at .1
+and 17 % at .5. At f = 1 all draws are the same group.
 
 Studies correct this with :func:`recsys.statistics.placebo.widened`, which stretches the draws about
-their mean by the ratio of the two. The correction is exact for sums over the users of a group with
-the same f in all strata. Where f differs between strata, p <= .05 occurred in 4.5 to 7.3 % of
-simulated studies at f = .18 to .41, instead of 9 to 17 % without the correction.
-:func:`recsys.statistics.placebo.false_alarm_rate` gives the rate without it, and
+their mean by the ratio of these two square roots. The correction is exact for sums over the users
+of a group with the same f in all strata. Where f differs between strata, p <= .05 occurred in 4.5
+to 7.3 % of simulated studies at f = .18 to .41, instead of 9 to 17 % without the correction.
+:func:`recsys.statistics.placebo.false_alarm_rate` gives the rate without the correction, and
 :attr:`Matching.crowding` is f.
 """
 
@@ -42,17 +43,18 @@ class Matching:
         seed: seed of all draws.
         newcomer: (n_users,) bool, the selected newcomers; remove exactly these from the log.
         newcomer_users: number of selected newcomers.
-        newcomer_events: their events.
-        newcomer_days: their active days.
-        newcomer_users_before: number of newcomers with events before some were left out.
-        newcomer_events_before: their events.
-        newcomer_days_before: their active days.
+        newcomer_events: events of the selected newcomers.
+        newcomer_days: active days of the selected newcomers.
+        newcomer_users_before: number of newcomers with events, before some were left out.
+        newcomer_events_before: events of the newcomers, before some were left out.
+        newcomer_days_before: active days of the newcomers, before some were left out.
         placebo_events: float, expected events of a draw.
         placebo_days: float, expected active days of a draw.
         borrowed: number of users of a draw who come from another stratum than their newcomer.
         pool_fraction: share of the users of the pool that a draw takes.
-        pool_event_fraction: the same share in the stratum of an average event of a draw. It is
-            larger where the few heavy users of a log are in every draw.
+        pool_event_fraction: the same share, averaged over the events of a draw: each event counts
+            with the share that a draw takes of the event's stratum. It is larger where the few
+            heavy users of a log are in every draw.
         tolerance: relative difference of totals up to which a draw counts as matched.
         pool: (n_pool,) int64, dense ids of the pool.
         pool_keys: (n_pool,) uint64, stable keys of the pool.
@@ -97,7 +99,7 @@ class Matching:
 
     @property
     def crowding(self) -> float:
-        """The share f of the pool that a draw takes, by users or by events, the larger of both."""
+        """The share f of the pool that a draw takes: by users or by events, whichever is larger."""
         return max(self.pool_fraction, self.pool_event_fraction)
 
     def describe(self) -> str:
@@ -371,7 +373,7 @@ def _loans_worth_keeping(
 ) -> int:
     """Largest number of loans, nearest first, that keeps a draw within the tolerance.
 
-    If no number does, the largest one with the smallest mismatch.
+    If no number of loans does, the number is the largest of those with the smallest mismatch.
     """
     start = np.zeros((1, 2))
     borrowers, lenders = newcomer_means[loans[:, 0]], pool_means[loans[:, 1]]

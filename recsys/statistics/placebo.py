@@ -1,4 +1,4 @@
-"""P-values and bands from placebo groups, and how much wider these must be.
+"""P-values and bands from placebo groups, and the correction for groups that overlap.
 
 A placebo group is a group of incumbents who are removed from a log in place of the newcomers; see
 `recsys.statistics.matching`.

@@ -15,11 +15,11 @@ class Cell:
         study: the study that the cell belongs to.
         recommender: the recommender, as the config names it.
         seed: number of the seed, such as 0.
-        draws: numbers of a log's placebo groups, such as range(1, 26). The cell with group 1 has
-            the other arms, too. Empty for a world.
+        draws: numbers of a log's placebo groups, such as range(1, 26). The cell that
+            has group 1 also reports the other arms. Empty for a world.
         chain: the mitigations around the recommender.
-        coalitions: numbers of sets of open gates, as in `recsys.study.arms.gated`. A cell that has
-            any runs nothing else.
+        coalitions: numbers of sets of open gates, as in `recsys.study.arms.gated`. A cell
+            with such sets runs nothing else.
     """
 
     study: Study

@@ -28,8 +28,8 @@ def plan(study: Study, sources: Sources | None = None) -> list[Cell]:
 
     Args:
         study: from `load_study`.
-        sources: what the cells share, such as the log. Give the one that the cells run with, so
-            that the log is read once; None reads it for this call alone.
+        sources: what the cells share, such as the log. Give the same `Sources` with which the cells
+            will run, so that the log is read only once. With None, this call reads the log itself.
 
     Raises:
         ConfigError: the study cannot run, such as with a panel larger than its population.
@@ -42,7 +42,7 @@ def plan(study: Study, sources: Sources | None = None) -> list[Cell]:
 
 
 def _cells_of_log(study: Study, sources: Sources, pairs: Sequence[_Pair]) -> list[Cell]:
-    """A cell for each recommender under each mitigation, and each share of the placebo groups."""
+    """A cell for each combination of recommender, mitigation and share of the placebo groups."""
     for spec, chain in pairs:
         if make_rankings(spec, chain).needs_previous:
             raise ConfigError(
@@ -66,7 +66,7 @@ def _cells_of_log(study: Study, sources: Sources, pairs: Sequence[_Pair]) -> lis
 
 
 def _cells_of_world(study: Study, sources: Sources, pairs: Sequence[_Pair]) -> list[Cell]:
-    """A cell for each recommender under each mitigation and each seed.
+    """A cell for each combination of recommender, mitigation and seed.
 
     With `channels` there are further cells, each with a share of the sets of open gates.
     """

@@ -30,7 +30,8 @@ class StudyResult:
     Attributes:
         study: the study that was run.
         tables: a frame for each entry of `recsys.study.tables.registry.TABLES`, which also says
-            what its columns mean. A table that this kind of study does not have is without rows.
+            what its columns mean. If a study of this kind does not have a table, its frame has no
+            rows.
         notes: sentences that say how far the figures can be trusted.
         arrived: first day on which newcomers came; None for a world, or if it is not known.
         wave: the wave that was found among the arrivals, with `log.newcomers: auto`; else None.
@@ -61,7 +62,7 @@ class StudyResult:
 
     @property
     def front_variants(self) -> list[tuple[str, str]]:
-        """Recommender and mitigation of each variant in the table `front`, in its order.
+        """Recommender and mitigation of each variant, in the order of the table `front`.
 
         Empty for a study without mitigations.
         """
@@ -130,7 +131,7 @@ def _rows_of_log(
 def _gathered(results: Sequence[CellResult]) -> dict[str, pl.DataFrame]:
     """The frames of all cells, one below the other.
 
-    A cell with gates has the frame `games` alone; all other cells have all frames but that.
+    A cell with gates has only the frame `games`. Any other cell has all frames except `games`.
     """
     games = [result.games for result in results if result.games.width]
     results = [result for result in results if not result.games.width]

@@ -1,4 +1,4 @@
-"""Runs a study: its cells, and the combination of their results."""
+"""Runs the cells of a study, and combines their results."""
 
 from collections.abc import MutableMapping
 from dataclasses import replace
@@ -46,7 +46,8 @@ def run(
         study: from `load_study`.
         progress: function that is called after each cell with the number of finished cells, the
             number of all cells and the name of the cell.
-        store: results by `Cell.identity`; cells whose results it holds are not run again.
+        store: results of cells, by `Cell.identity`. A cell whose result is in the store is not run
+            again.
 
     Raises:
         ConfigError: the study cannot run; raised before any cell runs, if possible.

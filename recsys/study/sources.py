@@ -43,8 +43,8 @@ class OpenSeed:
 class Sources:
     """Makes the source of feeds of each cell of a study.
 
-    Cells that run in one process use one of these, so that they share what is costly to make. A
-    cell that runs alone has its own.
+    Cells that run in one process use the same `Sources`, so that they share what is costly to make.
+    A cell that runs alone has a `Sources` of its own.
 
     Attributes:
         study: the study of the cells.

@@ -48,7 +48,8 @@ class RecommenderContract(ServingContract):
             proportion. It declares `uses_weights = False`, and yet half the weight may give other
             scores.
         alike_items_tie: whether items that differ in their ids alone must get equal scores. None
-            demands it of deterministic recommenders. Set False if sums are rounded differently.
+            demands it of deterministic recommenders only. Set False if the sums that make the
+            scores of such items are rounded differently.
         can_be_stored: True demands that `recsys.save_model` can store its models.
     """
 
@@ -371,7 +372,7 @@ class RecommenderContract(ServingContract):
         message = "items that nobody was shown move feeds"
         self._moves_nobody(more, message)
         if self.model.scorable.size == self.log.n_items:
-            return  # it serves items without events, these too
+            return  # it serves all items without events, so it serves the added ones, too
         everybody = np.arange(self.log.n_users)
         got = self.recommender.fit(more, seed=0).rank(everybody, DEPTH)
         ids = more.items["item_id"].to_numpy()

@@ -61,7 +61,7 @@ ARMS: dict[str, Arm] = {
 
 
 class Audience(NamedTuple):
-    """The people whose feeds are kept, the days, and the depth."""
+    """The people whose feeds are kept, the days on which they are kept, and the depth of a feed."""
 
     users: NDArray[np.int64]
     """Sorted rows of people: incumbents, to whom `joined_by` adds newcomers."""
@@ -73,7 +73,7 @@ class Audience(NamedTuple):
     """Whether incumbents' feeds are also made by a fit that has not learned from newcomers."""
 
     def joined_by(self, newcomers: NDArray[np.int64]) -> "Audience":
-        """The audience and as many of the first newcomers as it has incumbents.
+        """The audience with the first newcomers added, as many as the audience has incumbents.
 
         Args:
             newcomers: int64 (n,), rows of all newcomers.

@@ -45,7 +45,7 @@ class Run:
         scene: the people and posts; only `fork` changes them.
         states: the state of people.
         counts: clicks so far.
-        threads: number of threads that serve and respond; it changes no bit.
+        threads: number of threads that serve and respond; it changes no bit of the result.
         policy: the recommender or the oracle that serves; None for the house.
         audience: people whose feeds are kept; None to keep none.
         impressions: whether the events of days hold impressions.
@@ -54,7 +54,8 @@ class Run:
         rankers: the fits that serve incumbents and newcomers.
         history: the last days, from which a policy learns.
         twin: the twin's days, if incumbents do what the twin's incumbents did; else None.
-        record: this run's days by number, to be a twin for other arms; None to record nothing.
+        record: the days of this run by number, kept so that this run can be the twin of other arms;
+            None to record nothing.
     """
 
     scene: Scene
@@ -177,7 +178,7 @@ class Run:
     # In the morning
 
     def _first_intercept(self, day: int) -> float:
-        """Solved on the feeds that people would get if they all came first thing in the morning."""
+        """The first intercept, from the feeds that people would get if all came in the morning."""
         view, _ = self._views(day, 0)
         sample = np.arange(min(self.people.n, _INTERCEPT_SAMPLE))
         request = request_of(self.scene, sample, day, 0, 0)
@@ -199,7 +200,10 @@ class Run:
         return rank_morning(self.scene, self.states, views, self.rankers, np.flatnonzero(wanted))
 
     def _rankers(self, views: tuple[View, View]) -> Rankers:
-        """This morning's fits. An oracle needs no fit, but serves from the same day on as one."""
+        """This morning's fits.
+
+        An oracle needs no fit. It begins to serve on the day on which a fit would begin to serve.
+        """
         if isinstance(self.policy, Oracle):
             incumbents, newcomers = (
                 self.policy.bound(self.scene, self.states, view) for view in views
@@ -237,7 +241,7 @@ class Run:
         )
 
     def _without_newcomers(self, day: int, views: tuple[View, View], previous: Rankers) -> Served:
-        """Incumbents' feeds by a fit from yesterday's on without newcomers' events."""
+        """Incumbents' feeds by a fit that goes on from yesterday's, without newcomers' events."""
         assert self.audience is not None
         assert self.policy is not None
         assert not isinstance(self.policy, Oracle)
@@ -257,7 +261,10 @@ class Run:
         visits: Visits,
         ranked: Ranked | None,
     ) -> Iterator[Round]:
-        """All first visits of a tick, then all second ones; incumbents', then newcomers'."""
+        """All first visits of a tick, then all second visits, and so on.
+
+        Of the visits with one number, those of incumbents come before those of newcomers.
+        """
         for visit, users in enumerate(visits.in_tick(tick)):
             for view, part in zip(views, self.scene.cohorts(users), strict=True):
                 if users[part].size:
@@ -287,8 +294,9 @@ class Run:
     # In the evening
 
     def _evening(self, day: int, events: NDArray[np.int64], tally: Tally) -> None:
-        """Ends a day: the burn-in sets intercept and average, on later days people leave.
+        """Ends a day.
 
+        A day of the burn-in sets the intercept and the average. On later days people may leave.
         Where the gate of behaviour is closed, incumbents get the state of the twin's incumbents.
         """
         world, states, people = self.world, self.states, self.people

@@ -27,9 +27,9 @@ class Scene(NamedTuple):
     arm: Arm
     people: People
     posts_for: tuple[PostTable, PostTable]
-    """All posts that may be published before the end, as incumbents and as newcomers get them. Both
-    are the same table, unless the gate of adaptation is closed: then incumbents get the posts in
-    the languages, and with the subtitles, of the twin."""
+    """All posts that may be published before the end: a table of the posts as incumbents get them,
+    and one of the posts as newcomers get them. Both are the same table unless the gate of
+    adaptation is closed. Then incumbents get the posts with the twin's languages and subtitles."""
     orders: tuple[house.Order, house.Order]
     """The same two tables of posts, sorted."""
 
@@ -43,7 +43,7 @@ class Scene(NamedTuple):
     def joined(self, arm: Arm) -> "Scene":
         """The scene of an arm: its newcomers and their posts stand behind all others.
 
-        No row of a person or a post changes, so that arms can go on from the same state.
+        No person and no post moves to another row, so that arms can go on from the same state.
         """
         world, seed, laws = self.world, self.seed, self.world.population
         if arm.newcomers == "nobody":
@@ -82,7 +82,7 @@ class Scene(NamedTuple):
         return self.arm.newcomers == "influx" and self.people.n > self.world.incumbents
 
     def cohorts(self, users: NDArray[np.int64]) -> tuple[slice, slice]:
-        """The slices of sorted rows of people that hold incumbents and newcomers."""
+        """Splits sorted rows of people into two slices: the incumbents, then the newcomers."""
         edge = int(np.searchsorted(users, self.world.incumbents))
         return slice(0, edge), slice(edge, users.size)
 

@@ -176,8 +176,9 @@ class Simulation:
             users: int (n,), rows of people.
             feeds: int32 (n, k), rows of this arm's posts, -1 where empty.
             day: a day of the audience, such as 6.
-            state: the arm from which the users' state is taken, such as the twin; then there is
-                no translation and no curiosity. None for this arm's own state on that day.
+            state: the arm from which the users' state is taken, such as the twin. If it is given,
+                there is no translation and no curiosity. None takes the users' state in this arm on
+                that day.
 
         Returns:
             float32 (n, k), NaN where empty.
@@ -228,11 +229,12 @@ def simulate(
         policy: the recommender or the oracle that serves (closed loop); None for the house policy
             (open loop).
         audience: the people whose feeds are kept, and the days; None to keep none.
-        threads: number of threads that serve and respond, such as 2; it changes no bit.
+        threads: number of threads that serve and respond, such as 2; it changes no bit of the
+            result.
 
     Raises:
-        ConfigError: an unknown arm, or a world whose people look at too little to reach its click
-            rate.
+        ConfigError: the arm is unknown, or the people of the world look at too little to reach its
+            click rate.
 
     >>> from recsys.config import Influx, World
     >>> small = World(incumbents=200, days_before=2, days_after=1, influx=Influx(
@@ -340,7 +342,7 @@ def _arm(name: str | Arm) -> Arm:
 
 
 def _recorded(shared: Run, world: World, *, retrained: bool) -> dict[int, Twin]:
-    """The days of the twin: the arm that nobody joins, trained with the same seed."""
+    """The days of the twin, which nobody joins; `retrained` is that of the arm that needs it."""
     run = shared.fork(Arm("nobody", retrained=retrained))
     run.record = {}
     for _ in run.run_days(0, world.days_after):

@@ -1,9 +1,10 @@
-"""How feeds are measured: one loop for open loops, closed loops, gated loops and logs.
+"""Measures feeds: `measure` does so in the same way for open, closed and gated loops and for logs.
 
 `measure` takes a `Source`, which hands out its arms (`ArmFeeds`) one after another, the reference
 first. An arm gives an `ArmDay` for each evaluated day: the feeds, and the pairs of feeds that
-measures take. The loop compares each arm's feeds with the reference's of the same day and returns
-a row for each user. The sources are `OpenLoop`, `ClosedLoop`, `GatedLoop` and `LogFeeds`.
+measures take. `measure` compares each arm's feeds with the reference arm's feeds of the same day,
+and returns a row for each user. The sources are `OpenLoop`, `ClosedLoop`, `GatedLoop` and
+`LogFeeds`.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -58,8 +59,8 @@ class ArmDay(Protocol):
         One-step drift compares these feeds with the panel's own.
 
         Args:
-            feeds: the panel's feeds (n, k). They are the result where there is no other fit to
-                make, such as before the newcomers come.
+            feeds: the panel's feeds (n, k). The method returns these feeds themselves where there
+                is no other fit to make, such as before the newcomers come.
 
         Returns:
             int32 (n, k) items, or None if the study does not ask for one-step drift.
@@ -91,7 +92,7 @@ class ArmFeeds:
 
     Attributes:
         keys: the arm's values of the key columns recommender, mitigation, arm, seed and draw.
-        on: gives the arm on one of the source's days.
+        on: function that takes one of the source's days and gives the arm on that day.
         user_ids: the ids that the log or world gives its users (n_users,).
         item_ids: the ids that the log or world gives its items (n_items,).
         compared: whether drift is measured; it is for every arm except the reference.
@@ -121,7 +122,7 @@ class Source(Protocol):
         """The measures to take, by name."""
 
     def arms(self) -> Iterator[ArmFeeds]:
-        """The arms, the reference first. `measure` lets go of one before it asks for the next."""
+        """The arms, the reference first. `measure` frees each arm before it asks for the next."""
 
     def life(self) -> pl.DataFrame:
         """Visits, clicks and satisfaction of a world's people, as
@@ -135,9 +136,10 @@ def measure(source: Source) -> CellResult:
         source: such as an `OpenLoop`.
 
     Returns:
-        `per_user` has a row for each arm, day and user, and one for all days together, whose day
-        is null. Beside it are attention, seconds, people's life and, if the study asks for them,
-        the feeds.
+        The frame `per_user` has a row for each arm, day and user. It also has a row for each arm
+        and user over all days together; the day of such a row is null. Other frames hold the
+        spread of attention, the seconds that fits and serving took, people's life and, if the
+        study asks for them, the feeds.
     """
     references: dict[int | None, Ranking] = {}
     # `map` lets go of an arm, and of its world, before it asks for the next one. A `for` loop's
@@ -168,8 +170,9 @@ def _measured(source: Source, references: dict[int | None, Ranking], arm: ArmFee
     """Measures one arm.
 
     Args:
-        source: whose arm.
-        references: the reference's feeds of the panel by day; the first arm fills them in.
+        source: the source that the arm is from.
+        references: the panel's feeds in the reference arm, by day. The first arm, which is the
+            reference, adds them.
         arm: the arm to measure.
     """
     measured = _Rows()

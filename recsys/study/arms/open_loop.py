@@ -1,7 +1,7 @@
 """An open loop: the house policy serves the worlds, and recommenders are trained on their logs.
 
 All recommenders of a study learn from the same logs. What a recommender shows has no effect on the
-world, so that its feeds can be compared with those of any other.
+world. So the feeds of all recommenders can be compared with each other.
 """
 
 import time
@@ -30,8 +30,8 @@ from recsys.world.simulate import simulate_arms
 HOUSE = "house"
 """Name of the policy that serves the worlds of an open loop, in the rows of the table `life`."""
 SPARE = 48
-"""How many posts are ranked beyond the k of a feed. Blending passes over a user's own posts, and
-over a creator who already has as many slots as a feed allows."""
+"""How many posts are ranked beyond the k slots of a feed. They are needed because blending skips a
+user's own posts, and posts of a creator who already has as many slots as a feed allows."""
 
 
 def house_worlds(
@@ -59,7 +59,8 @@ def house_worlds(
 def arms_for(rankings: Rankings, arms: Sequence[str]) -> list[str]:
     """The arms that are measured, control first.
 
-    If a training seed changes nothing, retrain would equal control, so it is left out.
+    Where the training seed changes no ranking, retrain would equal control. Then the arm retrain is
+    left out.
 
     Args:
         rankings: the rankings that are measured.
@@ -127,14 +128,17 @@ class OpenLoop:
         return self.rankings.model_before(day, training_seed(self.worlds.seed, "control"))
 
     def life(self) -> pl.DataFrame:
-        """What people lived through, as the house served them."""
+        """Visits, clicks and satisfaction of the people, whom the house policy served."""
         lives = {arm: world.life for arm, world in self.worlds.simulations.items()}
         return life_of(lives, (HOUSE, "none"), self.worlds.seed)
 
 
 @dataclass(frozen=True)
 class OpenDay:
-    """One arm on one day: a ranking from a fit to the arm's log, blended with the platform's slots.
+    """One arm on one day.
+
+    Its feeds are a ranking, from a fit to the arm's log, blended with the slots that the platform
+    fills itself.
 
     Attributes:
         day: the day, described for the measures; all recommenders share it.
@@ -172,7 +176,10 @@ class OpenDay:
         return self.blended(ranker, self.day.panel).item_ids
 
     def blended(self, ranker: DayRanker, users: NDArray[np.int64]) -> Ranking:
-        """Feeds made from a ranking: its gaps are filled, then the platform adds its own slots.
+        """Makes feeds from a ranking.
+
+        First the trending list fills the gaps of the ranking. Then the platform fills its own
+        slots.
 
         Args:
             ranker: ranks posts for users.

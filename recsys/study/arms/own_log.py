@@ -1,4 +1,4 @@
-"""The arms of a platform's own log: retrain with a part of its users' events left out.
+"""The arms of a platform's own log: fits with the events of all users, and fits without some.
 
 full      the reference: a fit of the whole log
 influx    a fit without the newcomers' events
@@ -35,8 +35,8 @@ class LogFeeds:
         reference: the fit of the whole log, from which all arms start.
         about: describes feeds of this log for the measures.
         draws: numbers of placebo groups, from 1, such as range(1, 26).
-        with_influx: whether the arms full, influx and retrain are reported, and not the placebo
-            groups alone. A log's placebo groups are spread over several cells; the first cell
+        with_influx: whether the arms full, influx and retrain are reported beside the placebo
+            groups. A log's placebo groups are spread over several cells; the first cell
             reports the other arms.
         snapshots: whether the feeds themselves are kept, except those of the placebo groups.
     """
@@ -91,9 +91,10 @@ class LogFeeds:
         return life_of({}, next(iter(self.reference.ways)), self.reference.removals.seed)
 
     def exact_removals(self) -> pl.DataFrame:
-        """`REMOVALS`: a model from which the newcomers are removed exactly, beside a new fit.
+        """Compares a model from which newcomers are removed exactly with a new fit without them.
 
-        No row where the recommender cannot remove users, or where memory does not hold two models.
+        The frame has the columns of `REMOVALS`. It has no row where the recommender cannot remove
+        users, or where two models do not fit into memory.
         """
         reference, removals = self.reference, self.reference.removals
         log = removals.log.without_users(removals.newcomers)
@@ -162,7 +163,7 @@ class AboutLog(Protocol):
         """The measures of this log's feeds, by name."""
 
     def pair(self, group: Group, reference: Ranking) -> FeedPair:
-        """The panel's feeds of an arm beside the reference's, described as the measures take them.
+        """The panel's feeds of an arm beside those of `full`, with all that the measures need.
 
         Args:
             group: the panel and its feeds of the arm (n, k).
@@ -174,8 +175,8 @@ class AboutLog(Protocol):
 
 
 Serve = Callable[[Model, InteractionLog, NDArray[np.int64], str], Ranking]
-"""Gives the panel's feeds from a model, the log that the model was fitted to, the dense ids of the
-users who are left out of this log, and the name of the arm."""
+"""Function that gives the panel's feeds. It takes a model, the log that the model was fitted to,
+the dense ids of the users who are left out of this log, and the name of the arm."""
 
 
 @dataclass(frozen=True)
@@ -201,11 +202,11 @@ class Reference:
 
     @lazy
     def feeds(self) -> Served:
-        """The panel's feeds of the arm `full`: a group for each way."""
+        """The panel's feeds of the arm `full`, with a `Group` for each entry of `ways`."""
         return self.of("full")
 
     def of(self, arm: str, draw: int = 0) -> Served:
-        """The panel's feeds of an arm: a group for each way.
+        """The panel's feeds of an arm, with a `Group` for each entry of `ways`.
 
         Args:
             arm: "full", "influx", "placebo" or "retrain".
@@ -229,12 +230,12 @@ class Reference:
 
 @dataclass(frozen=True)
 class Removals:
-    """A log to train on, and whose events each arm leaves out of it.
+    """A log to train on, and the users whose events each arm leaves out of this log.
 
     Attributes:
         log: the whole log, to which the reference is fitted.
         panel: dense ids of the incumbents that are measured; their events are never left out.
-        matching: from which the placebo groups are drawn.
+        matching: the matching from which the placebo groups are drawn.
         newcomers: dense ids of the newcomers whose events are left out.
         seed: training seed; each arm derives its own from it.
     """

@@ -1,8 +1,8 @@
-"""The worlds of one seed, described for the measures: posts, popularity, utility, history.
+"""Describes the worlds of one seed for the measures: their posts, popularity, utility and history.
 
-`Worlds` holds the simulated world of each arm, `MeasuredWorld` describes one of them and
-`MeasuredDay` one day of it. All loops share these classes: they hold nothing that depends on how
-feeds are made.
+`Worlds` holds the simulated world of each arm, `MeasuredWorld` describes one of these worlds, and
+`MeasuredDay` describes one day of a world. All loops share these classes, since nothing in the
+classes depends on how feeds are made.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -81,7 +81,7 @@ class Worlds:
         return {arm: self.beside_twin(world) for arm, world in self.simulations.items()}
 
     def beside_twin(self, simulation: Simulation) -> "MeasuredWorld":
-        """A world of the same seed, described for the measures, even if not in `simulations`.
+        """Describes a world of the same seed, in `simulations` or not, for the measures.
 
         Args:
             simulation: the world.
@@ -89,7 +89,9 @@ class Worlds:
         return MeasuredWorld(simulation, self)
 
     def measures(self, *more: str) -> dict[str, Measure]:
-        """The measures of a world's feeds, by name: those whose needs the worlds and feeds provide.
+        """The measures that can be taken of a world's feeds, by name.
+
+        They are the measures for which the worlds and the feeds provide all that is needed.
 
         Args:
             more: further fields of `FeedPair` that these feeds provide, such as "scores".
@@ -114,9 +116,9 @@ class Worlds:
 
     @lazy
     def history(self) -> NDArray[np.float64]:
-        """Float64 (n, topics): topics of what each user of the panel liked before the influx."""
-        # Not `self.measured["control"].attributes`: a thread that holds its lock may be waiting for
-        # the lock of this object.
+        """Float64 (n, topics): the mix of topics that each panel user liked before the influx."""
+        # `self.measured["control"].attributes` is not used here: another thread may hold the lock
+        # of that world while it waits for the lock of this object.
         codes, labels = item_codes(self.twin.items, "topic")
         return history_of(self.twin.log_before(0), self.panel, codes, len(labels))
 
@@ -152,7 +154,7 @@ class MeasuredWorld:
         """Float32 (n_posts, dimensions): the vectors between which distances of posts are measured.
 
         Topic, language and format are one-hot. The hidden factors are scaled so that their mean
-        squared length is 1, that of one such attribute.
+        squared length is 1. Each one-hot attribute has this length, too.
         """
         posts = self.simulation.posts
         codes = (self.attributes[name][0] for name in _IN_SPACE)
@@ -197,8 +199,8 @@ class MeasuredWorld:
     def newcomers(self, day: int) -> NDArray[np.int64]:
         """Dense ids of the newcomers that are measured on a day.
 
-        Of the first newcomers, as many as the panel has users, they are those who have arrived and
-        not yet departed.
+        Only the first newcomers can be measured, as many as the panel has users. Of these, the
+        newcomers who have arrived and not yet departed are measured.
 
         Args:
             day: such as 1, the day after the first arrivals.
@@ -289,8 +291,9 @@ class MeasuredDay:
     def utility(self, users: NDArray[np.int64], feeds: NDArray[np.int32]) -> NDArray[np.float32]:
         """Float32 (n, k): probability that a user who looks at a post of the feed clicks it.
 
-        For incumbents it is taken in the state that they have in the twin, without translation and
-        curiosity, so that arms differ by their feeds alone. For newcomers it is their own state.
+        For incumbents, the probability is computed from the state that they have in the twin,
+        without translation and curiosity, so that arms differ by their feeds alone. For newcomers,
+        it is computed from their own state.
 
         Args:
             users: dense ids (n,) of one cohort.
@@ -301,7 +304,7 @@ class MeasuredDay:
         return self.world.simulation.click_probability(users, feeds, self.day, state)
 
     def best(self, users: NDArray[np.int64], depth: int, candidates: NDArray[np.bool_]) -> Ranking:
-        """The posts that each user would most probably click, as `utility` has it.
+        """The posts that each user would most probably click, by the probabilities of `utility`.
 
         Args:
             users: dense ids (n,) of one cohort.

@@ -1,7 +1,8 @@
 """The table `drift`: how far incumbents' feeds drift, as total = volume + composition.
 
-In a world, means over users and seeds have intervals over both. In a log, the newcomers' removal is
-compared with the removal of placebo groups. A row without a day is the headline, over all days.
+In a world, the figures are means over users and seeds, and their intervals are over both. In a log,
+the newcomers' removal is compared with the removal of placebo groups. A row without a day is the
+headline, over all days.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -33,11 +34,11 @@ from recsys.study.tables.cubes import (
 from recsys.study.tables.table import Column, Columns, common
 
 SATURATED = 0.8
-"""A placebo's drift, or training noise, from which on a measure has no room for further drift."""
+"""If the placebo's drift or training noise is this large, a measure has no room for more drift."""
 
 PRIMARY = ("posts", "language_format", "utility")
-"""The primary measures of a world: drift of posts, drift of the mix, and harm. Their p-values stand
-as they are; those of other measures are adjusted. A log has `primaries_of_log`."""
+"""The primary measures of a world: drift of posts, drift of the mix, and harm. Their p-values are
+not adjusted; those of other measures are. `primaries_of_log` gives the primaries of a log."""
 
 _PARTS = {
     "total": "influx - retrain: all that the newcomers change",
@@ -131,7 +132,8 @@ def drifts_by_arm(
         per_user, arms: see `drift_of_world`.
 
     Yields:
-        Recommender and mitigation by name of the column, name of the measure, and the drift by arm.
+        The values of the columns recommender and mitigation, the name of the measure, and the drift
+        by arm.
     """
     for keys, group in groups_by(incumbents_in(per_user), ("recommender", "mitigation")):
         cubes = {arm["arm"]: cubes_of(part) for arm, part in groups_by(group, ("arm",))}
@@ -148,13 +150,13 @@ def drift_of_log(
 
     The placebo groups' drift has a band that holds 95 % of them, or fewer if there are fewer than
     39 groups (`recsys.statistics.band_level`). The interval of `composition` is the newcomers'
-    drift less the ends of this band. The p-value is the share of groups, the newcomers among them,
-    that drift at least as much as the newcomers.
+    drift less the ends of this band. The p-value is the share of groups whose removal causes at
+    least as much drift as the newcomers' removal; the newcomers count as one of the groups.
 
     Args:
         per_user: as in `StudyResult.per_user`; `draw` is the number of the placebo group.
-        crowding: share of the pool that a placebo group takes, such as 0.2. Groups then overlap and
-            vary too little, for which `recsys.statistics.widened` makes up.
+        crowding: share of the pool that a placebo group takes, such as 0.2. Groups from one pool
+            overlap, so they vary too little; `recsys.statistics.widened` corrects this.
         primary: measures whose p-values are not adjusted, such as `primaries_of_log` gives.
 
     Returns:
@@ -252,7 +254,11 @@ def _log_row(
 
 
 def _permutation_p(influx: float, draws: NDArray[np.float64], level: bool) -> float:
-    """One-sided for a distance; for a level, by how far it is from the mean of all groups."""
+    """The p-value of one measure in a log.
+
+    For a distance, the p-value is one-sided. For a level, it compares how far each group is from
+    the mean of all groups.
+    """
     if not level:
         return float(permutation_p(influx, draws))
     mean = np.mean([*draws, influx])
@@ -294,7 +300,11 @@ def _by_holm(rows: list[dict[str, Any]]) -> NDArray[np.float64]:
 
 
 def _by_westfall_young(rows: list[dict[str, Any]]) -> NDArray[np.float64]:
-    """From the placebo groups as drawn, and from the widened ones; the larger p-value counts."""
+    """Adjusted p-values of several measures in a log.
+
+    They are computed from the placebo groups as drawn, and again from the widened groups. The
+    larger of the two p-values counts.
+    """
     groups = zip(*(row["_groups"] for row in rows), strict=True)
     influx, drawn, placebo = (np.array(values) for values in groups)
     two_sided = [is_level(row["measure"]) for row in rows]
@@ -302,7 +312,10 @@ def _by_westfall_young(rows: list[dict[str, Any]]) -> NDArray[np.float64]:
 
 
 def _against_control(measure: str, cubes: Mapping[str, Mapping[str, Cube]]) -> dict[str, Cube]:
-    """Drift of each arm but control: the measure itself, or a level's difference to control."""
+    """Drift of each arm except control.
+
+    A measure of drift is taken as it is. Of a level, the difference to control is taken.
+    """
     values = {arm: of_arm[measure] for arm, of_arm in cubes.items() if measure in of_arm}
     if is_level(measure):
         control = values.pop("control", None)

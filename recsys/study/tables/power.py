@@ -1,4 +1,4 @@
-"""The table `power`: how small an effect the study can detect, and how many seeds it would take."""
+"""The table `power`: how small an effect a study can detect, and how many seeds it should have."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +18,8 @@ from recsys.study.tables.drift import PRIMARY, drifts_by_arm
 from recsys.study.tables.table import Column, Columns, common
 
 _MARGIN = 0.01
-"""A change that matters: in drift, or as a share of a level's mean without the influx."""
+"""Size of a change that matters. For drift it is the change itself; for a level it is the change as
+a share of the level's mean without the influx."""
 
 COLUMNS: Columns = {
     **common("recommender", "mitigation", "measure"),

@@ -4,7 +4,7 @@ There are two events. Drift is *inside* when total drift is no larger than the p
 of that day plus a margin. It is at *half* when total drift is at most half of its largest value of
 all days. Both are read from curves of means over users and seeds. With few seeds a curve may dip
 below the bar by luck on one of many days, so a day counts only if the curve is below the bar on the
-next measured day, too. The day of an event is no mean over users, so its interval comes from
+next measured day, too. The day of an event is not a mean over users. So its interval comes from
 resampling users and seeds (`recsys.statistics.resampled_means`).
 """
 
@@ -25,11 +25,11 @@ RECOVERING = ("posts", "language_format", "topic")
 """The measures whose recovery is measured: drifts that an influx makes larger."""
 EVENTS = ("inside", "half")
 NEAR_SHARE, NEAR = 0.1, 0.005
-"""The margin of *inside*: a tenth of the placebo's drift, plus half a point of drift. A tenth is
-little compared with what an influx leaves; half a point is half of a change that matters.
+"""The margin of *inside* is a tenth of the placebo's drift, plus a drift of .005. A tenth is little
+compared with the drift that an influx leaves. A drift of .005 is half of a change that matters.
 
-The margin does not depend on the number of seeds or users. A bar at the end of an interval would
-be lower with more seeds, so that a study with fewer seeds would call feeds recovered earlier."""
+The margin does not depend on the number of seeds or users. If the bar were the end of an interval,
+it would be lower with more seeds, and a study with fewer seeds would find the event earlier."""
 _NEVER = np.inf
 
 COLUMNS: Columns = {
@@ -69,9 +69,9 @@ def recovery(per_user: pl.DataFrame, arms: tuple[str, ...], reversal: int) -> pl
 
     Returns:
         The columns of `COLUMNS`. `days`, `ci_low` and `ci_high` are null where the event does not
-        come before the last day; the last day itself cannot be confirmed by a later one. With fewer
-        than `MIN_SEEDS_FOR_CLAIMS` seeds `ci_low`, `ci_high` and `reached` are null, too. No row if
-        no day from the reversal on is measured.
+        come before the last day. An event on the last day itself does not count, since no later day
+        can confirm it. With fewer than `MIN_SEEDS_FOR_CLAIMS` seeds `ci_low`, `ci_high` and
+        `reached` are null, too. There is no row if no day from the reversal on was measured.
     """
     rows: list[dict[str, Any]] = []
     for keys, measure, by_arm in drifts_by_arm(per_user, arms):

@@ -6,7 +6,7 @@ To add a table:
    each column, and a function that makes the table from `Rows` or from some of their frames.
 2. Add an entry to `_ALL` below: the table's name, what a row is, its columns, the function, and
    which studies have it.
-3. Add what `TABLES[name].described()` prints to docs/measures.md; a test holds the two equal.
+3. Add what `TABLES[name].described()` prints to docs/measures.md; a test checks that it is there.
 
 `StudyResult.tables`, the files of a study and the artifacts in MLflow follow from the entry.
 """

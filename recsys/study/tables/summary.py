@@ -27,16 +27,16 @@ COLUMNS: Columns = common(
 _SHARES = ("noticeable4", "influx_heavy")
 """Measures that are 0 or 1 for a user, so that their mean is a share of users."""
 _FEW = 5
-"""With fewer users who have a 1, or fewer who have a 0, a t interval of the share is too narrow."""
+"""If fewer users than this have a 1, or fewer than this a 0, a share's t interval is too narrow."""
 _NO_NEWCOMERS = ("control", "retrain")
-"""Arms in which the shares are 0 because nobody came, not by chance."""
+"""Arms that nobody joins. There the shares must be 0; they are not 0 by chance."""
 
 
 def summarise(per_user: pl.DataFrame) -> pl.DataFrame:
     """Mean of each measure in each arm, with its interval over users and seeds.
 
-    Incumbents are the same people in every seed. Newcomers are other people in each seed, so the
-    mean of each seed is taken first, over the newcomers who have a value. A share of users
+    Incumbents are the same people in every seed. Newcomers are different people in each seed. For
+    newcomers, the mean of each seed is taken first, over those who have a value. A share of users
     (`noticeable4`, `influx_heavy`) has the interval of `share_interval` if fewer than 5 users have
     a 1 or fewer than 5 have a 0, unless the share is 0 because the arm has no newcomers.
 
@@ -76,8 +76,9 @@ def _few(y: NDArray[np.float64], keys: Mapping[str, str]) -> bool:
     """Whether fewer than `_FEW` users have a value above 0, or fewer a value below 1.
 
     Args:
-        y: float64 (users, seeds); a row of newcomers is another person in each seed.
-        keys: of the rows; `cohort` is one of them.
+        y: float64 (users, seeds). If the users are newcomers, a row holds another person in each
+            seed.
+        keys: values of the key columns, among them `cohort`.
     """
     people = y.reshape(-1, 1) if keys["cohort"] == "newcomer" else y
     people = people[~np.isnan(people).any(axis=1)]

@@ -107,10 +107,11 @@ class Rows:
         life: visits, clicks and satisfaction of a world's people; no row for a log.
         feeds: the measured feeds; no row unless `evaluation.snapshots` asks for them.
         timings: seconds that fits and serving took.
-        games: values of each user with some gates open; no column without `channels`.
-        removals: a model from which newcomers are removed exactly, beside a new fit; no row for a
-            world.
-        drift_of: makes the table `drift` from per-user rows. A world and a log have different ones.
+        games: each user's values under each set of open gates; no column without `channels`.
+        removals: compares a model from which newcomers are removed exactly with a new fit; no row
+            for a world.
+        drift_of: function that makes the table `drift` from per-user rows. The function for a world
+            differs from that for a log.
         users: user_id, and a column for each attribute by which users can be grouped.
         attributes: `log.attributes` of the config; empty for a world.
         arrivals: columns of `recsys.logs.newcomers.ARRIVALS`; no row for a world.
@@ -136,8 +137,8 @@ class Condition(NamedTuple):
     """What a study must have for a table to be there.
 
     Attributes:
-        words: the condition in words that follow "in studies", such as "with mitigations".
-        holds: whether a study meets it.
+        words: the condition, put so that it can follow "in studies", such as "with mitigations".
+        holds: function that says whether a study meets the condition.
     """
 
     words: str
@@ -153,11 +154,11 @@ class Table:
         row: what one row is about, such as "a primary measure".
         columns: its columns, in their order.
         make: makes the table from the rows of a study.
-        of: which kind of study has it, of a world, of a log, or both.
-        when: a further condition on the study; None if there is none. It is only asked of studies
-            of the right kind.
+        of: which studies can have the table: those of a world, those of a log, or both.
+        when: a further condition on the study; None if there is none. It is checked only for
+            studies of the kind that `of` names.
         files: endings of its files, such as ("parquet", "csv"); `csv` for tables that people read.
-        measures: whether a Float64 column for each measure follows the columns.
+        measures: whether the table has, after `columns`, a Float64 column for each measure.
         written_empty: whether files are written for a table without rows.
         uploaded: whether the files are uploaded to MLflow in a tracked run.
     """
@@ -186,7 +187,7 @@ class Table:
         """The table of a study; a table without rows if the study does not have it.
 
         Args:
-            rows: of the study.
+            rows: the rows of the study.
         """
         return self.make(rows) if self.is_of(rows.study) else self.empty()
 
@@ -200,7 +201,7 @@ class Table:
         return self.is_of(study) and (self.written_empty or frame.height > 0)
 
     def mistakes(self, frame: pl.DataFrame) -> list[str]:
-        """Sentences that say how a frame differs from what is declared; empty if it does not.
+        """Sentences that say how a frame differs from the declared columns; no sentence if equal.
 
         Args:
             frame: a table of this name.

@@ -14,7 +14,7 @@ from recsys.study.tables.table import Column, Columns, common, schema_of
 BETTER_WITH_MORE = ("utility", "ndcg", "recall")
 """Measures of which more is better for the user."""
 _SAME = 1e-6
-"""Values that differ by no more are a tie, since float32 rounds the last digits."""
+"""Two values that differ by no more than this are a tie, since float32 rounds their last digits."""
 
 COLUMNS: Columns = {
     **common("recommender", "mitigation", "day"),
@@ -47,10 +47,10 @@ def wins_of(per_user: pl.DataFrame) -> pl.DataFrame:
 
     Returns:
         The columns of `COLUMNS`. Each user counts once for each seed. In a log, too, a win means
-        that the feed *with* the newcomers is better. There each placebo group is compared alone,
-        and the shares are means over groups: compared with the mean over groups, hardly any feed
-        would be as good. The balance has an interval only with two seeds or more in a world, and
-        where not all users gain, lose or tie alike.
+        that the feed *with* the newcomers is better. In a log, each placebo group is compared
+        separately, and the shares are means over groups. If feeds were compared with the mean over
+        groups instead, there would be hardly any ties. The balance has an interval only in a world
+        with two seeds or more, and only if users differ in whether they gain, lose or tie.
     """
     rows = []
     chosen = [name for name in per_user.columns if name in KEYS or name in BETTER_WITH_MORE]
@@ -83,7 +83,7 @@ def wins_of(per_user: pl.DataFrame) -> pl.DataFrame:
 
 
 def _without(arm: str) -> str:
-    """Name in the table of what the whole log is compared with."""
+    """The name that the table gives to the arm with which the whole log is compared."""
     return {"influx": "without newcomers", "placebo": "without placebos"}[arm]
 
 
@@ -92,8 +92,8 @@ def _tally(difference: NDArray[np.float64], *, one_history: bool = False) -> dic
 
     Args:
         difference: float64 (users, seeds) or (users, placebo groups), value with the newcomers less
-            value without. Only users with all values count.
-        one_history: whether the second axis are placebo groups of one log, not seeds.
+            value without. Only users without a NaN count.
+        one_history: whether the second axis holds placebo groups of one log instead of seeds.
 
     If all signs are equal, nothing is known of how they vary, so there is no interval.
     """

@@ -357,7 +357,7 @@ def test_log_shows_when_newcomers_arrived(log_result: StudyResult) -> None:
             0.01,
             0.05,
             0.01,
-            "topic: no verdict, since the two thirds already changed differently before.",
+            "topic: no verdict, since the two thirds changed differently even before.",
         ),
         (0.01, 0.05, None, "as if newcomers did it (not checked before they came)."),
     ],
