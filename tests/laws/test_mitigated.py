@@ -248,6 +248,7 @@ def test_none_is_what_it_is_without_any_mitigation(result):
     assert not any("mitigations" in identity for identity in plain)
 
 
+@pytest.mark.slow  # the same promise without mitigations: tests/study/test_study.py
 def test_workers_change_no_figure(result):
     other = run(load_study(STUDY, ["workers=3"]))
     assert_frame_equal(other.per_user, result.per_user)

@@ -42,6 +42,23 @@ PAIRS = {
     if (number == 0 or name not in SLOW) and takes(mitigation, quick_recommender(name))
 }
 
+
+def in_make_test(pairs):
+    """Each mitigation under each of its options with one recommender, and every recommender once.
+
+    The other pairs try the same code with other factors: they are marked slow.
+    """
+    chosen, options, names = [], set(), set()
+    for pair, (name, kind, mitigation) in pairs.items():
+        if (kind, str(mitigation)) not in options or name not in names:
+            chosen.append(pair)
+        options.add((kind, str(mitigation)))
+        names.add(name)
+    return [
+        pair if pair in chosen else pytest.param(pair, marks=pytest.mark.slow) for pair in pairs
+    ]
+
+
 INERT = [
     ("downweight", {"weight": 1.0}),
     ("ramp", {"days": 0.001, "of": "slots"}),
@@ -58,7 +75,7 @@ INERT = [
 
 
 class TestMitigations(MitigationContract):
-    @pytest.fixture(params=PAIRS, autouse=True)
+    @pytest.fixture(params=in_make_test(PAIRS), autouse=True)
     def tried(self, request):
         name, kind, self.mitigation = PAIRS[request.param]
         self.inner = quick_recommender(name)

@@ -19,7 +19,7 @@ world:
   burn_in_days: 1
 recommenders: [trending]
 evaluation: {days: [1], panel: 50}
-seeds: 2
+seeds: 1
 workers: 2
 """
 

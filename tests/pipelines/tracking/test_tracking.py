@@ -346,6 +346,7 @@ def test_a_world_has_none_of_it(world_result: StudyResult) -> None:
     assert records.study_tags(world_result) == {}
 
 
+@pytest.mark.slow  # four programs that each load MLflow
 def test_processes_can_make_the_database_at_once(fresh: Path) -> None:
     code = "from pipelines.tracking.mlflow_store import connect; print(connect('recsys')[1])"
     command = [sys.executable, "-W", "error::ResourceWarning", "-c", code]

@@ -182,6 +182,7 @@ def test_newcomers_who_never_come_make_a_total_of_exactly_nothing():
         assert result.drift[part].to_list() == [0.0] * result.drift.height
 
 
+@pytest.mark.slow  # the same promise in an open loop: tests/study/test_study.py
 def test_workers_change_no_figure(study, result):
     for workers in (1, 3):
         other = run(load_study(CONFIG, [f"workers={workers}"]))
