@@ -281,7 +281,7 @@ def validate(
     as_json: Json = False,
     full: Full = False,
 ) -> int:
-    """Compare a simulated platform with published figures of real ones.
+    """Compare a simulated platform with figures of real ones.
 
     The config is configs/validate.yaml if none is named. Finished parts stay in data/validations,
     so that a validation that was stopped continues from there.

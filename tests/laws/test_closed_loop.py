@@ -66,7 +66,7 @@ MOST = {"content": 0.05}
 """It serves a new post at once, to all whom its topic and language suit: a slot of their twenty."""
 
 
-@pytest.mark.parametrize("seed", [2, 4])
+@pytest.mark.parametrize("seed", [2, pytest.param(4, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", NAMES)
 def test_one_more_newcomer_changes_little_in_a_day(name, seed):
     """The same log up to the day before, then a day with 80 or 81 newcomers, who all post.

@@ -274,7 +274,7 @@ def test_log_shows_the_placebos(log_result: StudyResult) -> None:
         ({"p_value": 0.0499}, "changes feeds more than most placebos"),
         (
             {"p_value": 1.0, "composition_ci_high": -0.01},
-            "no evidence that newcomers did it; removing as many others changes feeds more",
+            "no evidence that newcomers did it; removing as many others nearly always",
         ),
         ({"p_value": None}, "item_knn: no verdict"),
     ],
