@@ -152,13 +152,17 @@ def test_headline_is_the_mean_over_days_and_pools_mixes(result):
     assert headline["topic"].mean() < daily.mean()
 
 
-def test_workers_and_other_seeds_change_no_figure(study, result):
-    other = run(load_study(CONFIG, ["workers=5"]))
+@pytest.mark.parametrize("workers", [5, pytest.param(1, marks=pytest.mark.slow)])
+def test_workers_change_no_figure(result, workers):
+    other = run(load_study(CONFIG, [f"workers={workers}"]))
     assert_frame_equal(other.per_user, result.per_user)
     assert_frame_equal(other.drift, result.drift)
     assert_frame_equal(other.summary, result.summary)
     assert_frame_equal(other.quantiles, result.quantiles)
     assert_frame_equal(other.life, result.life)
+
+
+def test_more_seeds_change_no_figure_of_the_others(result):
     more = run(load_study(CONFIG, ["seeds=3"]))
     assert_frame_equal(more.per_user.filter(pl.col("seed") < 2), result.per_user)
 
