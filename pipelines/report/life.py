@@ -27,6 +27,9 @@ _LINES = (
     _Line("cross-language comments", "comments_across"),
     _Line("  on language exchange", "across_language_exchange"),
     _Line("  on homework help", "across_homework_help"),
+    _Line("  answered by the creator", "replies_across"),
+    _Line("comments on newcomers' posts", "comments_on_newcomers"),
+    _Line("follows across languages", "follows_across"),
     _Line("satisfaction", "satisfaction", 1, 2),
     _Line("left dissatisfied", "left"),
 )

@@ -74,6 +74,13 @@ class Cohort(Part):
     platform's shares."""
     product_tags: Share
     """Share of their posts that carry a product tag (C)."""
+    outward: tuple[float, NonNegative] = (0.0, 0.0)
+    """Mean and deviation of the pull, in logits, of posts in a language that is not the app's on
+    people who understand them; negative draws are 0, and comprehension multiplies it (C; grid of
+    the mean 0 1 2: testimony of students and of people abroad, who came for such posts)."""
+    bilingual_posts: Share = 0.0
+    """Share of a bilingual creator's posts that are in the other language (C; grid 0 .3 .5: 15 % of
+    RedNote's traffic came from abroad before the influx)."""
 
 
 INCUMBENTS = Cohort(
@@ -83,6 +90,8 @@ INCUMBENTS = Cohort(
     skill_bilingual=0.6,
     skill_others=0.2,
     product_tags=0.12,
+    outward=(1.0, 1.5),
+    bilingual_posts=0.3,
 )
 NEWCOMERS = Cohort(
     topics=NEWCOMER_TOPICS,
@@ -133,17 +142,21 @@ class Population(Part):
 class Posts(Part):
     """What is posted, and for how long it can be served."""
 
-    per_creator_day: NonNegative = 0.15
-    """Mean posts of an incumbent creator per day, Poisson (C)."""
+    per_creator_day: NonNegative = 1.0
+    """Mean posts of an incumbent creator per day, Poisson (C). With a tenth of the incumbents
+    posting, .1 posts a head and day stand beside some 13 looks a head and day. With much fewer
+    posts, people in worlds of a few thousand see all that is posted, whatever the ranking; with
+    these, mean and tail of what newcomers take hardly depend on the number of people."""
     window_days: int = Field(default=40, ge=1, le=1000)
     """A post can be served for this many days (C)."""
     quality_scale: NonNegative = 0.5
     """Standard deviation of a post's quality, logits (C)."""
     subtitled: Share = 0.10
     """Share of incumbents' new posts that carry subtitles once creators have adapted (B)."""
-    posted_across: Share = 0.0
-    """Share of incumbents' new posts that are in the newcomers' language once creators have adapted
-    (C: the press reports such posts without a rate; grid .02 .05 .10)."""
+    posted_across: Share = 0.05
+    """Share of incumbents' new posts that are in the newcomers' language once creators have
+    adapted; a creator answers in proportion to the newcomers' clicks on the creator's posts (C: the
+    press reports such posts without a rate; grid 0 .02 .05 .10)."""
     adaptation_days: Positive = 2.0
     """Time constant of that adaptation, in days from the influx on (B)."""
     adaptation_audience: Positive = 0.0023
@@ -159,9 +172,11 @@ class Actions(Part):
     """(C)"""
     comment: Share = 0.0056
     """On a post in the user's first language."""
-    comment_across: Share = 0.03
-    """On a post in another language, where people talk, help and practise (C: reports name this as
-    what both sides came for, and give no rate)."""
+    comment_across: Share = 0.025
+    """On a post in another language, where people talk, help and practise (B: 2 million comments on
+    73 million views of the tag on 14 January, later 5.5 on 250 million)."""
+    reply: Share = 0.3
+    """That the creator answers a comment on a post in another language than the commenter's (C)."""
     share: Share = 0.0018
     follow: Share = 0.0025
     hide: Share = 0.0008
@@ -186,6 +201,10 @@ class Behaviour(Part):
     """Logits that curious users gain on newcomers' posts on day 0 (C)."""
     curiosity_days: Positive = 4.0
     """Time constant with which curiosity wears off, days (C)."""
+    curiosity_social: NonNegative = 0.3
+    """Logits that curious users gain, per log(1 + p), where p % of the last part of the day's
+    clicks were on newcomers' posts: what others talk about makes curious (C; views of the tag rose
+    from 250 million to 2.3 billion in four days)."""
     fatigue: NonNegative = 0.15
     """Logits lost per post of the same topic that the user saw before on the same day (C)."""
     language_learning: Share = 0.004
@@ -238,6 +257,15 @@ class Drive(Part):
     """On the product of the latent factors of user and post."""
 
 
+class Stage(Part):
+    """A pool of traffic: a post that has been looked at so often must have earned its clicks."""
+
+    looks: int = Field(ge=1)
+    """Looks that the pool gives, such as 200."""
+    click_rate: Share
+    """Clicks per look below which a post gets no more fresh slots (C)."""
+
+
 class Platform(Part):
     """Layout, sources and memory of a platform, and what its people are used to."""
 
@@ -264,8 +292,26 @@ class Platform(Part):
     """Length of the trending list (C)."""
     trending_half_life_days: Positive = 1.0
     """Half-life of a click in the trending list, days (C)."""
-    affinity_prior: Positive = 10.0
-    """Number of clicks that the platform's average counts for in a user's affinities (C)."""
+    user_prior: Positive = 1.0
+    """Clicks that the rate of users with the same app language counts for in a user's click rates
+    for a topic and a language (C)."""
+    group_prior: Positive = 4.0
+    """Clicks that the rate of all users counts for in the click rates of these groups (C)."""
+    most_looks: Positive = 100.0
+    """Looks, at each topic and at each language, that one user counts for at most in the click
+    rates of a group: those of one long visit (C)."""
+    post_prior: Positive = 1.0
+    """Expected clicks after which a post's own click rate counts for half of what is known of it
+    (C)."""
+    language_weight: NonNegative = 1.0
+    """Weight of a user's click rate for a language in the platform's ranking; 0 for a ranker that
+    does not know the language of a post (C)."""
+    look_alike: int = Field(default=8, ge=1, le=100)
+    """A fresh slot takes, of so many fresh posts that come next, the one whose topic and language
+    the reader likes best (B: engineers of the platform report a gain of 7 % in clicks); 1 takes the
+    first."""
+    stages: tuple[Stage, ...] = ()
+    """Pools of traffic that a new post must pass to go on taking fresh slots; none by default."""
     seen_memory: int = Field(default=1024, ge=64, le=8192)
     """Number of posts, the last ones shown to a user, that are not shown to this user again."""
     per_creator: int = Field(default=2, ge=1, le=200)
@@ -288,8 +334,9 @@ class Influx(Part):
     `from: tiktok`. Null for people to whom this platform is not new."""
     arrivals: tuple[NonNegative, ...]
     """Relative number of arrivals on day 0, 1, …"""
-    posting: Share = 0.30
-    """Share of newcomers who post (C)."""
+    posts_a_head: NonNegative = 1.0
+    """Mean posts of a newcomer who stays (C; grid .16 1.0). 114,000 posts with the tag beside
+    700,000 joiners say .16, but this counts three days and tagged posts alone."""
     first_day_posts: int = Field(default=3, ge=1, le=15)
     """Newcomers who post make 1 to this many posts on their first day, then one per day (B)."""
     posting_hazard: Annotated[float, Field(gt=0, le=1)] = 0.5
@@ -303,10 +350,25 @@ class Influx(Part):
     leaving_hazard: Share = 0.071
     """Probability, on each day after the reversal, that a newcomer leaves (B)."""
 
+    @property
+    def posts_of_poster(self) -> float:
+        """Mean posts of a newcomer who posts and stays."""
+        return (1 + self.first_day_posts) / 2 + 1 / self.posting_hazard - 1
+
+    @property
+    def posters(self) -> float:
+        """Share of newcomers who post."""
+        return self.posts_a_head / self.posts_of_poster
+
     @model_validator(mode="after")
-    def _somebody_arrives(self) -> Self:
+    def _possible(self) -> Self:
         if sum(self.arrivals) <= 0:
             raise ValueError("arrivals must hold at least one positive number")
+        if self.posters > 1:
+            raise ValueError(
+                f"posts_a_head is {self.posts_a_head:g}, and newcomers who post make "
+                f"{self.posts_of_poster:g} posts: raise first_day_posts or lower posting_hazard"
+            )
         return self
 
 

@@ -47,6 +47,7 @@ class Stream(IntEnum):
     TICK = 24
     DISCONTENT = 25
     MOOD = 26
+    REPLY = 27
     MODEL_USER = 30
     MODEL_ITEM = 31
     MODEL_RANDOM = 32

@@ -8,6 +8,7 @@ from recsys.recommenders.ease import EASE
 from recsys.recommenders.item_knn import ItemKNN
 from recsys.recommenders.lmf import LMF
 from recsys.recommenders.most_popular import MostPopular
+from recsys.recommenders.platform_ranker import PlatformRanker
 from recsys.recommenders.random import Random
 from recsys.recommenders.ranker import Ranker
 from recsys.recommenders.ranking import Ranking
@@ -23,6 +24,7 @@ __all__ = [
     "ItemKNN",
     "Model",
     "MostPopular",
+    "PlatformRanker",
     "Random",
     "Ranker",
     "Ranking",
@@ -42,4 +44,5 @@ RECOMMENDERS: dict[str, type[Recommender]] = {
     "lmf": LMF,
     "content": Content,
     "ranker": Ranker,
+    "platform_ranker": PlatformRanker,
 }

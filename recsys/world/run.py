@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from recsys.config.world import World
 from recsys.core.noise import Stream, moment
-from recsys.world.arms import INCUMBENTS, Arm, Audience, Twin
+from recsys.world.arms import INCUMBENTS, NEWCOMERS, Arm, Audience, Twin
 from recsys.world.day.calibration import Tally, corrected, first_intercept
 from recsys.world.day.counts import Counts
 from recsys.world.day.events import collect, day_of, in_time
@@ -21,7 +21,7 @@ from recsys.world.day.oracle import Oracle
 from recsys.world.day.rounds import moods_of, request_of, respond
 from recsys.world.day.serving import Ranked, rank_morning, serve, serve_audience
 from recsys.world.day.values import Day, Morning, Round, Served
-from recsys.world.day.views import View, views_of_both
+from recsys.world.day.views import Affinities, View, affinities_of_both, views_of_both
 from recsys.world.day.visits import Visits, draw_visits
 from recsys.world.people.draws import draw
 from recsys.world.people.population import LANGUAGES, People
@@ -29,12 +29,13 @@ from recsys.world.people.posts import PostTable, draw_follows, first_day
 from recsys.world.people.user_states import State, UserStates, leave
 from recsys.world.platform.policy import Policy
 from recsys.world.scene import Scene
-from recsys.world.traffic import Traffic
+from recsys.world.traffic import Looks, Traffic
 
 _INTERCEPT_SAMPLE = 20_000
 """Most people whose feeds are made to solve the first intercept."""
 
 _NO_EVENTS = np.zeros((0, 5), dtype=np.int64)
+_NOBODY = np.zeros((0, 0), dtype=np.float32)
 
 
 @dataclass
@@ -42,7 +43,7 @@ class Run:
     """A platform that is running: all that changes from day to day.
 
     Attributes:
-        scene: the people and posts; only `fork` changes them.
+        scene: the people and posts; `fork` changes them, and creators adapt new posts each day.
         states: the state of people.
         counts: clicks so far.
         threads: number of threads that serve and respond; it changes no bit of the result.
@@ -51,6 +52,7 @@ class Run:
         impressions: whether the events of days hold impressions.
         intercept: intercept of the click logit; set during the burn-in.
         average: mean satisfaction of incumbents at the end of the burn-in.
+        affinities: how much people like topics and languages, as the platform knew it this morning.
         rankers: the fits that serve incumbents and newcomers.
         history: the last days, from which a policy learns.
         twin: the twin's days, if incumbents do what the twin's incumbents did; else None.
@@ -67,6 +69,7 @@ class Run:
     impressions: bool = True
     intercept: float = 0.0
     average: float = 0.0
+    affinities: Affinities = (_NOBODY, _NOBODY)
     rankers: Rankers = (None, None)
     history: tuple[Day, ...] = ()
     twin: Mapping[int, Twin] | None = None
@@ -141,7 +144,9 @@ class Run:
 
     def _run_day(self, day: int) -> Day:
         self.states.seen_today[:] = 0
+        self.scene.adapt(day, self.counts.clicks[NEWCOMERS])
         visits = draw_visits(self.scene, self.states.gone, day, incumbents=self.twin is None)
+        self.affinities = affinities_of_both(self.scene, self.states)
         if day == first_day(self.world):
             self.intercept = self._first_intercept(day)
         views = self._views(day, 0)
@@ -151,6 +156,7 @@ class Run:
         if morning is not None and self._wants_feeds_without_newcomers():
             morning = morning._replace(without=self._without_newcomers(day, views, previous))
         traffic, tally, events = Traffic.on(self.world, visits.number), Tally(), [_NO_EVENTS]
+        looks_of_ticks: list[Looks] = []
         for tick in range(self.world.ticks):
             if tick > 0:
                 views = self._views(day, tick)
@@ -163,11 +169,15 @@ class Run:
                 self.world, self.people, self.scene.seed, day, rounds, impressions=self.impressions
             )
             events_of_tick = np.concatenate([drawn, self._twins_events(day, tick)])
-            self.counts = self.counts.after(self.scene, events_of_tick)
+            looks = Looks.at((done.users, done.feeds) for done in rounds)
+            if self.twin is not None:
+                looks = looks.with_those_of(self.twin[day].looks[tick])
+            looks_of_ticks.append(looks)
+            self.counts = self.counts.after(self.scene, events_of_tick, looks)
             events.append(events_of_tick)
         all_events = in_time(np.concatenate(events))
         gone = self.states.gone.copy()
-        self._evening(day, all_events, tally)
+        self._evening(day, all_events, looks_of_ticks, tally)
         state = State.of(self.people, self.states, self.world.incumbents, day, gone)
         n_visits = int(visits.number.sum())
         today = day_of(self.world, day, all_events, n_visits, morning, traffic, state)
@@ -186,7 +196,8 @@ class Run:
         return first_intercept(self.scene, self.states, view, request, feeds)
 
     def _views(self, day: int, tick: int) -> tuple[View, View]:
-        return views_of_both(self.scene, self.counts, self.intercept, day, tick)
+        counts, intercept = self.counts, self.intercept
+        return views_of_both(self.scene, counts, self.affinities, intercept, day, tick)
 
     def _rank(self, day: int, views: tuple[View, View], visits: Visits) -> Ranked | None:
         """Rankings, by the morning's fits, for all who come today or are in the audience."""
@@ -214,17 +225,18 @@ class Run:
         return fit(self.scene, self.policy, self.history, self.rankers)
 
     def _morning(self, day: int, views: tuple[View, View], ranked: Ranked | None) -> Morning | None:
-        """What the audience's feeds are made from, and in a closed loop the feeds themselves."""
+        """What the audience's feeds are made from, and the feeds that it is served."""
         if self.audience is None or day not in self.audience.days:
             return None
-        served, states = None, self.states
-        if ranked is not None:
-            served = serve_audience(self.scene, states, views, self.audience, day, ranked)
+        states = self.states
+        served = serve_audience(self.scene, states, views, self.audience, day, ranked)
         return Morning(
             (views[0].shelves, views[1].shelves),
+            (views[0].affinity, views[1].affinity),
             states.follows.copy(),
             states.taste.copy(),
             states.skill.copy(),
+            (views[0].conditions, views[1].conditions),
             served,
         )
 
@@ -293,7 +305,9 @@ class Run:
 
     # In the evening
 
-    def _evening(self, day: int, events: NDArray[np.int64], tally: Tally) -> None:
+    def _evening(
+        self, day: int, events: NDArray[np.int64], looks: list[Looks], tally: Tally
+    ) -> None:
         """Ends a day.
 
         A day of the burn-in sets the intercept and the average. On later days people may leave.
@@ -313,4 +327,4 @@ class Run:
             states.overwrite_first(self.twin[day].states)
         if self.record is not None:
             n = world.incumbents
-            self.record[day] = Twin(events[events[:, 0] < n], states.first(n))
+            self.record[day] = Twin(events[events[:, 0] < n], states.first(n), tuple(looks))

@@ -8,12 +8,14 @@ from numpy.typing import NDArray
 from recsys.config.world import World
 from recsys.world.arms import INCUMBENTS, NEWCOMERS, Arm
 from recsys.world.people.draws import stacked
-from recsys.world.people.population import People, draw_incumbents, draw_newcomers
+from recsys.world.people.population import LANGUAGES, People, draw_incumbents, draw_newcomers
 from recsys.world.people.posts import (
     PostTable,
-    adapted,
+    answering,
+    answers,
     draw_incumbents_posts,
     draw_newcomers_posts,
+    subtitled,
 )
 from recsys.world.platform import house
 
@@ -29,9 +31,13 @@ class Scene(NamedTuple):
     posts_for: tuple[PostTable, PostTable]
     """All posts that may be published before the end: a table of the posts as incumbents get them,
     and one of the posts as newcomers get them. Both are the same table unless the gate of
-    adaptation is closed. Then incumbents get the posts with the twin's languages and subtitles."""
+    adaptation is closed. Then incumbents get the posts with the twin's languages and subtitles. The
+    languages of posts to come change from day to day; see `adapt`."""
     orders: tuple[house.Order, house.Order]
     """The same two tables of posts, sorted."""
+    answer: NDArray[np.float64] = np.zeros(0)
+    """(days_after,) share of the incumbents' new posts that are in the newcomers' language, by day,
+    at mean engagement; empty before the influx."""
 
     @classmethod
     def before(cls, world: World, seed: int) -> "Scene":
@@ -57,14 +63,33 @@ class Scene(NamedTuple):
         by_newcomers = draw_newcomers_posts(world, scene.people, law, seed, influx=scene.has_influx)
         unadapted = posts = stacked(self.posts, by_newcomers)
         if scene.has_influx:
-            by_incumbents = adapted(world, self.posts, newcomers, seed)
+            with_subtitles = subtitled(world, self.posts, newcomers, seed)
             posts = posts._replace(
-                language=np.concatenate([by_incumbents.language, by_newcomers.language]),
-                subtitled=np.concatenate([by_incumbents.subtitled, by_newcomers.subtitled]),
+                language=posts.language.copy(),
+                subtitled=np.concatenate([with_subtitles, by_newcomers.subtitled]),
             )
         for_incumbents = posts if arm.opens("adaptation", INCUMBENTS) else unadapted
         posts_for, orders = _posts_for(for_incumbents, posts)
-        return scene._replace(posts_for=posts_for, orders=orders)
+        most = world.posts.posted_across if scene.has_influx else 0.0
+        answer = answering(world, newcomers, most)
+        return scene._replace(posts_for=posts_for, orders=orders, answer=answer)
+
+    def adapt(self, day: int, clicks: NDArray[np.float64]) -> None:
+        """Writes into the tables which of a day's posts creators publish in newcomers' language.
+
+        Args:
+            day: the day that begins, such as 3.
+            clicks: float64 (n_posts,), newcomers' clicks on each post so far.
+        """
+        if not 0 <= day < self.answer.size or self.answer[day] == 0:
+            return
+        n = int((self.posts.creator < self.world.incumbents).sum())
+        table = PostTable._make(column[:n] for column in self.posts)
+        rows = answers(table, day, float(self.answer[day]), clicks[:n], self.seed)
+        language = LANGUAGES.index(self.world.population.newcomers.language)
+        posts, order = self.posts, self.orders[NEWCOMERS]
+        posts.language[rows] = language
+        order.buckets[rows] = posts.topic[rows] * len(LANGUAGES) + language
 
     @property
     def posts(self) -> PostTable:
@@ -90,7 +115,8 @@ class Scene(NamedTuple):
 def _posts_for(
     incumbents: PostTable, newcomers: PostTable
 ) -> tuple[tuple[PostTable, PostTable], tuple[house.Order, house.Order]]:
-    """`Scene.posts_for` and `Scene.orders`; tables with the same languages are sorted only once."""
+    """`Scene.posts_for` and `Scene.orders`; nothing is shared between two different tables."""
     order = house.Order.of(newcomers)
-    same = np.array_equal(incumbents.language, newcomers.language)
-    return (incumbents, newcomers), (order if same else house.Order.of(incumbents), order)
+    if incumbents is newcomers:
+        return (incumbents, newcomers), (order, order)
+    return (incumbents, newcomers), (house.Order.of(incumbents), order)

@@ -83,7 +83,7 @@ class Simulation:
     @lazy
     def life(self) -> pl.DataFrame:
         """Visits, clicks, satisfaction and more: a row per day and cohort, columns as in `LIFE`."""
-        return life_frame(self.world, self.days, self.people, self.posts_for)
+        return life_frame(self.world, self.seed, self.days, self.people, self.posts_for)
 
     def log_before(self, day: int, training_days: int | None = None) -> InteractionLog:
         """The log up to the start of a day, to train on.
@@ -148,10 +148,12 @@ class Simulation:
             personal,
             personal_sources,
             morning.follows,
+            morning.affinities[int(newcomers)],
             Seen.from_matrix(seen),
             morning.shelves[int(newcomers)],
             self.posts.creator,
             platform.per_creator,
+            platform.look_alike,
             self.people.address,
             slot_pattern(platform.slots, k),
             np.uint64(self.seed),
@@ -184,19 +186,14 @@ class Simulation:
             float32 (n, k), NaN where empty.
         """
         rows = np.asarray(users, dtype=np.int64)
-        morning = (state or self).morning(day)
-        has_influx = self.arm.newcomers == "influx" and self.people.n > self.world.incumbents
+        morning, own = (state or self).morning(day), self.morning(day)
         probability = np.empty(feeds.shape, dtype=np.float32)
         for cohort, mask in enumerate(
             (rows < self.world.incumbents, rows >= self.world.incumbents)
         ):
-            conditions = Conditions.on(
-                self.world,
-                self.intercept,
-                day,
-                influx=has_influx and state is None,
-                adapted=self.arm.opens("adaptation", cohort),
-            )
+            conditions = own.conditions[cohort]
+            if state is not None:
+                conditions = Conditions.on(self.world, self.intercept, day, influx=False)
             members = rows[mask]
             probability[mask] = behaviour.click_probability(
                 self.people,

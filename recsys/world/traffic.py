@@ -1,6 +1,7 @@
 """Counts of a day's visits and impressions, so that the impressions need not be kept."""
 # mypy: disallow-untyped-decorators=False
 
+from collections.abc import Iterable
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -10,6 +11,35 @@ from numpy.typing import NDArray
 from recsys.config.world import World
 from recsys.world.people.behaviour import CLICKED
 from recsys.world.people.population import LANGUAGES
+
+
+class Looks(NamedTuple):
+    """Who was shown what in a tick; one entry for each slot that was filled."""
+
+    user: NDArray[np.int32]
+    post: NDArray[np.int32]
+
+    @classmethod
+    def at(cls, served: Iterable[tuple[NDArray[np.int64], NDArray[np.int32]]]) -> Self:
+        """The looks at some feeds.
+
+        Args:
+            served: pairs of int64 (n,), rows of people, and int32 (n, ranks), rows of the posts
+                that they were shown, -1 where nothing was.
+
+        >>> Looks.at([(np.array([7]), np.array([[3, -1]]))]).post.tolist()
+        [3]
+        """
+        users, posts = [np.zeros(0, np.int32)], [np.zeros(0, np.int32)]
+        for people, feeds in served:
+            visit, rank = np.nonzero(feeds >= 0)
+            users.append(people[visit].astype(np.int32))
+            posts.append(feeds[visit, rank])
+        return cls(np.concatenate(users), np.concatenate(posts))
+
+    def with_those_of(self, others: Self) -> Self:
+        """These looks, then those of others."""
+        return type(self)(*(np.concatenate(pair) for pair in zip(self, others, strict=True)))
 
 
 class Traffic(NamedTuple):

@@ -39,7 +39,12 @@ ANSWERS = Posts(per_creator_day=0.4, posted_across=0.3, adaptation_days=0.1)
 
 def a_world(**changes):
     """150 incumbents who answer 40 newcomers, most of whom post; 3 + 3 days."""
-    influx = {"newcomers": 40, "arrivals": (0.5, 0.5), "posting": 0.8, **changes.pop("influx", {})}
+    influx = {
+        "newcomers": 40,
+        "arrivals": (0.5, 0.5),
+        "posts_a_head": 2.4,
+        **changes.pop("influx", {}),
+    }
     sizes = {"incumbents": 150, "days_before": 3, "days_after": 3, "burn_in_days": 1}
     return World(**{**sizes, "influx": Influx(**influx), "posts": ANSWERS, **changes})
 

@@ -35,14 +35,14 @@ MANY = World(
     days_after=14,
     burn_in_days=2,
     population=Population(creators=0.1, follows=8.0),
-    posts=Posts(per_creator_day=0.15),
+    posts=Posts(per_creator_day=0.15, posted_across=0.0),
     behaviour=Behaviour(taste=4.0, curiosity=1.0, unfamiliarity=0.1, familiar_visits=6.0),
     platform=Platform(formats=(0.30, 0.10, 0.60)),
 )
 """For what is drawn; the laws reckon with these values."""
 SMALL = World(
     incumbents=300,
-    influx=Influx(newcomers=150, arrivals=(1.0,), posting=1.0, reversal_day=None),
+    influx=Influx(newcomers=150, arrivals=(1.0,), posts_a_head=3.0, reversal_day=None),
     days_before=2,
     days_after=5,
     burn_in_days=2,

@@ -42,7 +42,19 @@ def blank(them):
     return UserStates.fresh(them, np.full((them.n, 16), -1, np.int32), 64, 48)
 
 
-def logit(world, day=0, *, taste=0.0, likeness=0.0, trend=0.0, skill=1.0, curious=False, seen=0):
+def logit(
+    world,
+    day=0,
+    *,
+    taste=0.0,
+    likeness=0.0,
+    trend=0.0,
+    skill=1.0,
+    curious=False,
+    seen=0,
+    outward=0.0,
+    talked_of=0.0,
+):
     """x of one user and one English post by a newcomer that has buzz 1; b is 0."""
     person = a_person()._replace(
         taste=np.array([[taste] + [0] * 23], np.float32),
@@ -51,6 +63,7 @@ def logit(world, day=0, *, taste=0.0, likeness=0.0, trend=0.0, skill=1.0, curiou
         skill=np.array([[1, skill]], np.float32),
         trend=np.array([trend], np.float32),
         curious=np.array([curious]),
+        outward=np.array([outward], np.float32),
     )
     states = blank(person)
     states.seen_today[:] = seen
@@ -60,7 +73,7 @@ def logit(world, day=0, *, taste=0.0, likeness=0.0, trend=0.0, skill=1.0, curiou
         states,
         post,
         np.ones(1, np.float32),
-        Conditions.on(world, 0.0, day, influx=True),
+        Conditions.on(world, 0.0, day, influx=True, talked_of=talked_of),
         np.zeros(1, np.int64),
         np.zeros((1, 1), np.int32),
     )

@@ -32,7 +32,7 @@ def make(name):
 
 def a_world(**changes):
     """150 incumbents, 40 newcomers most of whom post, 3 + 3 days."""
-    influx = Influx(newcomers=40, arrivals=(0.5, 0.5), posting=0.8)
+    influx = Influx(newcomers=40, arrivals=(0.5, 0.5), posts_a_head=2.4)
     sizes = {"incumbents": 150, "days_before": 3, "days_after": 3, "burn_in_days": 1}
     return World(**{**sizes, "influx": influx, **changes})
 

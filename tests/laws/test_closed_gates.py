@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recsys.config import Behaviour, Posts
+from recsys.config import Behaviour, Population, Posts
 from recsys.config.world import Actions
 from recsys.world.arms import INCUMBENTS, NEWCOMERS, Arm
 from recsys.world.day import views
@@ -21,8 +21,10 @@ from tests.kit.closed_loop import (
     plant,
 )
 
-MUTE = Posts(per_creator_day=0.4)
+MUTE = Posts(per_creator_day=0.4, posted_across=0.0)
 """The same posts, and only subtitles answer."""
+LOCAL = Population(incumbents=Population().incumbents.model_copy(update={"bilingual_posts": 0.0}))
+"""Nobody posts in the newcomers' language before they come."""
 
 
 @pytest.mark.parametrize("newcomers", ["influx", "placebo"])
@@ -34,7 +36,9 @@ def test_with_all_gates_closed_active_newcomers_change_nothing(name, newcomers, 
     assert newcomers_events["user"].n_unique() == 40
     assert (newcomers_events["kind"] == "click").sum() > 10
     theirs = closed.simulation.from_newcomers
-    across = ~theirs & (closed.simulation.posts.language == 1)
+    twins = control(name).simulation.posts.language
+    across = np.zeros(theirs.size, dtype=bool)
+    across[: twins.size] = closed.simulation.posts.language[: twins.size] != twins
     assert across.any() == (newcomers == "influx")
     if newcomers == "influx" and name in NEW_POSTS:
         assert across[newcomers_events["item"].to_numpy()].any()
@@ -61,7 +65,7 @@ def test_a_placebo_is_not_answered(name, gates, control):
 @pytest.mark.parametrize("name", ["house", "als"])
 def test_subtitles_and_translation_matter_only_with_newcomers_posts(name, gates):
     """To who does not rank by whether a post has subtitles, as content may."""
-    world = a_world(posts=MUTE, behaviour=Behaviour(translation_day=0))
+    world = a_world(posts=MUTE, population=LOCAL, behaviour=Behaviour(translation_day=0))
     arm = alone(name, Arm("influx", gates=frozenset(gates)), world)
     assert differences(alone(name, "control", world), arm) == set()
 
@@ -120,7 +124,7 @@ def said_of_incumbents(arm, n):
     life = made.life.filter(pl.col("cohort") == "incumbent")
     return {
         "items": made.items.head(n).drop("key"),
-        "average": pl.DataFrame(made.morning(5).shelves[0].average),
+        "affinity": pl.DataFrame(made.morning(5).affinities[0][LATER.users]),
         "shown": life.select("english_share"),
         "acts": life.select("comments_across", "follows_across"),
         "utility": pl.DataFrame(made.click_probability(LATER.users, feeds, 5)),

@@ -81,7 +81,7 @@ def test_one_more_newcomer_changes_little_in_a_day(name, seed):
             days_before=2,
             days_after=2,
             posts=Posts(per_creator_day=0.5),
-            influx={"newcomers": newcomers, "arrivals": (1.0,), "posting": 1.0},
+            influx={"newcomers": newcomers, "arrivals": (1.0,), "posts_a_head": 3.0},
         )
         audience = Audience(np.arange(200), (1,), 20)
         arm = alone(name, "influx", world, seed=seed, audience=audience)

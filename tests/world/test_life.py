@@ -31,7 +31,9 @@ def restless():
 def events(restless):
     """The log's events by day, with who and what they are about."""
     users = restless.users.select("user_id", "cohort", user=pl.col("language").cast(pl.String))
-    posts = restless.items.select("item_id", "topic", language=pl.col("language").cast(pl.String))
+    posts = restless.items.select(
+        "item_id", "topic", "creator_id", language=pl.col("language").cast(pl.String)
+    )
     start = pl.lit(restless.world.start)
     return (
         restless.log.events.join(users, on="user_id")
@@ -74,6 +76,8 @@ def test_a_row_a_day_and_cohort(restless):
             [pl.col("kind") == "comment", "across", pl.col("topic") == "homework help"],
         ),
         ("follows_across", [pl.col("kind") == "follow", "across"]),
+        ("clicks_on_newcomers", [pl.col("kind") == "click", pl.col("creator_id") >= 400]),
+        ("comments_on_newcomers", [pl.col("kind") == "comment", pl.col("creator_id") >= 400]),
     ],
 )
 def test_counts_are_the_logs(restless, events, column, conditions):
@@ -178,6 +182,22 @@ def test_a_topic_that_the_world_does_not_have_is_null():
 
 
 def test_no_day_is_an_empty_frame(restless):
-    life = life_frame(restless.world, [], restless.people, restless.posts_for)
+    life = life_frame(restless.world, 4, [], restless.people, restless.posts_for)
     assert dict(life.schema) == LIFE
     assert life.is_empty()
+
+
+def test_creators_answer_comments():
+    """A share of the comments across languages is answered; with a rate of 0 or 1, none or all."""
+
+    def answered(rate):
+        actions = EAGER.model_copy(update={"reply": rate})
+        world = restless_world().model_copy(update={"behaviour": Behaviour(actions=actions)})
+        life = simulate(world, "influx", seed=4).life
+        return life["replies_across"].sum(), life["comments_across"].sum()
+
+    assert answered(0.0)[0] == 0
+    replies, comments = answered(1.0)
+    assert replies == comments > 200
+    replies, comments = answered(0.3)
+    assert abs(replies / comments - 0.3) < 4.5 * np.sqrt(0.21 / comments)

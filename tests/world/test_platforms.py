@@ -8,6 +8,7 @@ from recsys.config import INFLUXES, PLATFORMS
 from recsys.core.errors import ConfigError
 from recsys.logs.schema import SOURCES
 from recsys.recommenders import Random
+from recsys.statistics.click_rates import newness
 from recsys.study.arms.policy import RecommenderPolicy
 from recsys.world.arms import Arm, Audience
 from recsys.world.day.serving import serve_audience
@@ -15,7 +16,6 @@ from recsys.world.people.behaviour import Conditions, examination, logits
 from recsys.world.people.population import FORMATS
 from recsys.world.people.posts import first_day
 from recsys.world.platform.blend import PERSONAL
-from recsys.world.platform.house import freshness
 from recsys.world.run import Run
 from recsys.world.simulate import simulate
 
@@ -146,7 +146,10 @@ def test_people_like_the_formats_of_the_platform_that_formed_them():
 def test_freshness_falls_at_the_pace_of_the_platform():
     age = np.linspace(0.1, 20, 50)
     tiktok, rednote, pinterest = (
-        freshness(age, load(platform=name).platform) for name in ("tiktok", "rednote", "pinterest")
+        newness(age, platform.half_life_days, platform.tail)
+        for platform in (
+            load(platform=name).platform for name in ("tiktok", "rednote", "pinterest")
+        )
     )
     assert (tiktok < rednote).all()
     assert (rednote < pinterest).all()

@@ -33,7 +33,7 @@ _PERSONAL = Slots(personal=1.0, following=0.0, trending=0.0, fresh=0.0)
 _PLATFORM = Slots(personal=0.0, following=0.0, trending=0.5, fresh=0.5)
 _EXPLORING = Slots(personal=0.9, following=0.0, trending=0.0, fresh=0.1)
 _TIKTOK = Platform(formats=(0.9, 0.1, 0.0))
-_SILENT = Influx(newcomers=60, arrivals=(1.0,), posting=0.0, reversal_day=None)
+_SILENT = Influx(newcomers=60, arrivals=(1.0,), posts_a_head=0.0, reversal_day=None)
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ PLANTS: dict[str, Plant] = {
             "platform": Platform(slots=_PERSONAL),
             "behaviour": Behaviour(language_penalty=0.0),
             "influx": Influx(
-                newcomers=150, arrivals=(1.0,), posting=0.0, reversal_day=None, origin=_TIKTOK
+                newcomers=150, arrivals=(1.0,), posts_a_head=0.0, reversal_day=None, origin=_TIKTOK
             ),
         },
     ),
@@ -107,7 +107,7 @@ PLANTS: dict[str, Plant] = {
             ),
             "platform": Platform(slots=_EXPLORING, formats=(0.1, 0.0, 0.9), click_rate=0.03),
             "behaviour": Behaviour(curiosity=12.0, curiosity_days=90.0),
-            "influx": Influx(newcomers=20, arrivals=(1.0,), posting=0.8, reversal_day=None),
+            "influx": Influx(newcomers=20, arrivals=(1.0,), posts_a_head=2.4, reversal_day=None),
             "posts": Posts(per_creator_day=1.0, subtitled=0.0),
         },
     ),
@@ -123,7 +123,7 @@ _SMALL: dict[str, Any] = {
     "days_before": 3,
     "days_after": 3,
     "burn_in_days": 1,
-    "influx": Influx(newcomers=60, arrivals=(1.0,), posting=0.8, reversal_day=None),
+    "influx": Influx(newcomers=60, arrivals=(1.0,), posts_a_head=2.4, reversal_day=None),
 }
 _EVALUATION = Evaluation(days=(2,), panel=60, k=10, training_days=3, one_step=True)
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.checks.validation.tail import measure_tail
 from recsys.config import World
 from recsys.logs.schema import KINDS
 from recsys.measures.exposure import gini
@@ -50,7 +51,7 @@ def measure_platform(
     return {
         **_popularity(run, log),
         **_visits(log),
-        **_heavy_tail(_joined(run, _SEGMENT)),
+        **measure_tail(_joined(run, _SEGMENT)),
         **_surge(_joined(run, _SURGE), run.fork(ARMS["control"])),
     }
 
@@ -89,23 +90,6 @@ def _visits(days: list[Day]) -> dict[str, float]:
         f"{name}: median": float(clicks[np.searchsorted(below, 0.5 * below[-1])]),
         f"{name}: mean": float(visits @ clicks / visits.sum()),
         f"{name}: p90": float(clicks[np.searchsorted(below, 0.9 * below[-1])]),
-    }
-
-
-def _heavy_tail(run: Run) -> dict[str, float]:
-    """Check 4: impressions of newcomers' posts by incumbent, in the first week."""
-    n = run.world.incumbents
-    shown, by_newcomers = np.zeros(n), np.zeros(n)
-    for day in run.run_days(0, _WEEK):
-        counted = (day.kind == _IMPRESSION) & (day.user < n)
-        shown += np.bincount(day.user[counted], minlength=n)
-        by_newcomers += np.bincount(day.user[counted & run.posts.influx[day.item]], minlength=n)
-    descending, total = np.sort(by_newcomers)[::-1], by_newcomers.sum()
-    top_percent = descending[: n // 100].mean() / by_newcomers.mean()
-    return {
-        "influx in incumbents' impressions": float(total / shown.sum()),
-        "most exposed 1 %, times the mean": float(top_percent),
-        "share of the most exposed tenth": float(descending[: n // 10].sum() / total),
     }
 
 

@@ -23,7 +23,7 @@ from recsys.mitigations.build import make_recommender
 from recsys.study.arms.policy import RecommenderPolicy
 
 _MINORITY_WORLD = {"incumbents": 2000, "days_after": 14}
-_MINORITY = {"newcomers": 400, "reversal_day": None, "posting_hazard": 0.1}
+_MINORITY = {"newcomers": 400, "reversal_day": None, "posting_hazard": 0.1, "posts_a_head": 3.3}
 """The platform of check 5, on which newcomers stay and go on posting."""
 _TRAINED_ON = 5000
 """Largest number of incumbents on the platform of check 7."""

@@ -76,7 +76,7 @@ def rank_morning(
             continue
         if ranker is None:
             depth = np.full(members.size, width, dtype=np.int32)
-            posts[part] = _by_house(scene, states, seen, view, members, depth, width)
+            posts[part] = _by_house(seen, view, members, depth, width)
         else:
             k = min(width, int(view.candidates.sum()))
             posts[part, :k], sources[part, :k] = ranker.rank(members, k, view.candidates, seen)
@@ -112,7 +112,7 @@ def serve(
     def fill(block: slice) -> None:
         if ranked is None:
             deeper = depth[block] + np.int32(_SPARE)
-            personal = _by_house(scene, states, seen, view, users[block], deeper, ranks + _SPARE)
+            personal = _by_house(seen, view, users[block], deeper, ranks + _SPARE)
             personal_sources = np.zeros(personal.shape, dtype=np.uint8)
         else:
             rows = ranked.row[users[block]]
@@ -121,10 +121,12 @@ def serve(
             personal,
             personal_sources,
             states.follows,
+            view.affinity,
             seen,
             view.shelves,
             scene.posts.creator,
             platform.per_creator,
+            platform.look_alike,
             scene.people.address,
             pattern,
             np.uint64(scene.seed),
@@ -159,8 +161,6 @@ def serve_audience(
 
 
 def _by_house(
-    scene: Scene,
-    states: UserStates,
     seen: Seen,
     view: View,
     users: NDArray[np.int64],
@@ -169,14 +169,5 @@ def _by_house(
 ) -> NDArray[np.int32]:
     """Personal rankings by the house policy, int32 (n, width); -1 past each depth."""
     ranking = np.empty((users.size, width), dtype=np.int32)
-    house.rank(
-        states.clicks,
-        seen,
-        view.shelves,
-        scene.people.app_language,
-        scene.world.platform.affinity_prior,
-        users,
-        depth,
-        ranking,
-    )
+    house.rank(view.affinity, seen, view.shelves, users, depth, ranking)
     return ranking

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.logs.schema import KIND_CODES
+from recsys.world.people.behaviour import Conditions
 from recsys.world.people.user_states import State
 from recsys.world.platform.blend import Shelves
 from recsys.world.traffic import Traffic
@@ -50,14 +51,19 @@ class Morning(NamedTuple):
 
     shelves: tuple[Shelves, Shelves]
     """What incumbents and newcomers are served from; the same unless a gate is closed."""
+    affinities: tuple[NDArray[np.float32], NDArray[np.float32]]
+    """(n_people, buckets) how much people like topics and languages, as the platform knew it when
+    it served incumbents and newcomers; the same unless a gate is closed."""
     follows: NDArray[np.int32]
     """(n_people, follows) rows of creators, -1 where there is none."""
     taste: NDArray[np.float32]
     """(n_people, topics)."""
     skill: NDArray[np.float32]
     """(n_people, 2)."""
-    served: "Served | None" = None
-    """Feeds of the audience if a policy serves the platform; None if the house does."""
+    conditions: tuple[Conditions, Conditions]
+    """Coefficients of the responses of incumbents and of newcomers."""
+    served: "Served"
+    """Feeds of the audience, made by the policy or by the house."""
     without: "Served | None" = None
     """Incumbents' feeds if only newcomers' events were left out of this morning's fit; None if that
     is not asked for or changes nothing."""

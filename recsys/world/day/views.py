@@ -8,10 +8,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.config.world import Platform
+from recsys.statistics import click_rates
 from recsys.world.arms import INCUMBENTS, NEWCOMERS, Gate
 from recsys.world.day.counts import Counts
 from recsys.world.people.behaviour import Conditions
+from recsys.world.people.population import LANGUAGES
 from recsys.world.people.posts import PostTable
+from recsys.world.people.user_states import UserStates
 from recsys.world.platform import house
 from recsys.world.platform.blend import Shelves
 from recsys.world.scene import Scene
@@ -22,6 +26,9 @@ class View(NamedTuple):
 
     shelves: Shelves
     """Sorted lists of posts for each source."""
+    affinity: NDArray[np.float32]
+    """(n_people, buckets) how much each person likes each topic × language, as the platform knew it
+    in the morning."""
     buzz: NDArray[np.float32]
     """(n_posts,) log(1 + clicks in the last tick / mean clicks of a post)."""
     conditions: Conditions
@@ -38,25 +45,64 @@ class View(NamedTuple):
         return self._replace(conditions=self.conditions._replace(intercept=intercept))
 
 
-def views_of_both(
-    scene: Scene, counts: Counts, intercept: float, day: int, tick: int
-) -> tuple[View, View]:
-    """The views of incumbents and of newcomers; one view for both if all gates are open."""
-    newcomers = view_of(NEWCOMERS, scene, counts, intercept, day, tick)
+Affinities = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""`View.affinity` for incumbents and for newcomers; one array for both if all gates are open."""
+
+
+def affinities_of_both(scene: Scene, states: UserStates) -> Affinities:
+    """How much people like topics and languages, from all counts so far.
+
+    Everybody's own counts are their own. The counts of groups pass the gate of training.
+    """
+    newcomers = _affinities(NEWCOMERS, scene, states)
     if scene.arm.all_open:
         return newcomers, newcomers
-    return view_of(INCUMBENTS, scene, counts, intercept, day, tick), newcomers
+    return _affinities(INCUMBENTS, scene, states), newcomers
+
+
+def _affinities(cohort: int, scene: Scene, states: UserStates) -> NDArray[np.float32]:
+    platform, app = scene.world.platform, scene.people.app_language
+    learned = slice(None if scene.arm.opens("training", cohort) else scene.world.incumbents)
+    rates = click_rates.group_rates(
+        states.clicks[learned],
+        states.looks[learned],
+        app[learned],
+        len(LANGUAGES),
+        len(scene.world.population.incumbents.topics),
+        platform.group_prior,
+        platform.most_looks,
+    )
+    return click_rates.affinities(
+        states.clicks, states.looks, app, rates, platform.user_prior, platform.language_weight
+    )
+
+
+def views_of_both(
+    scene: Scene, counts: Counts, affinities: Affinities, intercept: float, day: int, tick: int
+) -> tuple[View, View]:
+    """The views of incumbents and of newcomers; one view for both if all gates are open."""
+    newcomers = view_of(NEWCOMERS, scene, counts, affinities, intercept, day, tick)
+    if scene.arm.all_open:
+        return newcomers, newcomers
+    return view_of(INCUMBENTS, scene, counts, affinities, intercept, day, tick), newcomers
 
 
 def view_of(
-    cohort: int, scene: Scene, counts: Counts, intercept: float, day: int, tick: int
+    cohort: int,
+    scene: Scene,
+    counts: Counts,
+    affinities: Affinities,
+    intercept: float,
+    day: int,
+    tick: int,
 ) -> View:
     """What a cohort is served from during a tick.
 
     Args:
         cohort: `INCUMBENTS` or `NEWCOMERS`.
         scene: the people and posts.
-        counts: clicks so far.
+        counts: clicks and looks so far.
+        affinities: the morning's affinities.
         intercept: intercept of the click logit, such as -2.5.
         day, tick: the time, such as 1 and 0.
     """
@@ -69,6 +115,18 @@ def view_of(
     exposed = live if arm.opens("exposure", cohort) else live & by_incumbents
     last = clicks_seen(scene, counts.last, "exposure", cohort)
     mean = last[exposed].mean() if exposed.any() else 0.0
+    of_influx = last[exposed & posts.influx].sum()
+
+    def seen(of: NDArray[np.float64], gate: Gate) -> NDArray[np.float64]:
+        return clicks_seen(scene, of, gate, cohort)
+
+    early = click_rates.early_rates(
+        seen(counts.clicks, "training"),
+        seen(counts.looks, "training"),
+        _expected(cohort, scene, counts)[order.buckets],
+        world.platform.post_prior,
+    )
+    passed = passes(world.platform, seen(counts.clicks, "exposure"), seen(counts.looks, "exposure"))
     return View(
         house.shelve(
             posts,
@@ -78,9 +136,12 @@ def view_of(
             exposed,
             now,
             world.platform,
-            clicks_seen(scene, counts.trending, "exposure", cohort),
-            clicks_seen(scene, counts.buckets[cohort], "training", cohort),
+            counts.bucket_clicks.shape[-1],
+            early,
+            seen(counts.trending, "exposure"),
+            passed,
         ),
+        affinities[cohort],
         np.log1p(last / max(mean, 1e-9)).astype(np.float32),
         Conditions.on(
             world,
@@ -88,11 +149,42 @@ def view_of(
             day,
             influx=scene.has_influx,
             adapted=arm.opens("adaptation", cohort),
+            talked_of=float(of_influx / max(last[exposed].sum(), 1e-9)),
         ),
         posts,
         order,
         supplied,
     )
+
+
+def _expected(cohort: int, scene: Scene, counts: Counts) -> NDArray[np.float64]:
+    """Float64 (buckets,): clicks per look at posts of each topic and language."""
+    clicks, looks = (
+        clicks_seen(scene, counted[cohort], "training", cohort)
+        for counted in (counts.bucket_clicks, counts.bucket_looks)
+    )
+    topics = len(scene.world.population.incumbents.topics)
+    return click_rates.bucket_rates(clicks, looks, topics, scene.world.platform.group_prior)
+
+
+def passes(
+    platform: Platform, clicks: NDArray[np.float64], looks: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Which posts have passed all pools of traffic that they have used up.
+
+    Args:
+        platform: its `stages` are the pools.
+        clicks, looks: float (n_posts,), those of each post so far.
+
+    >>> from recsys.config.world import Stage
+    >>> strict = Platform(stages=(Stage(looks=100, click_rate=0.1),))
+    >>> passes(strict, np.array([0.0, 5.0, 15.0]), np.array([99.0, 100.0, 100.0])).tolist()
+    [True, False, True]
+    """
+    passed = np.ones(looks.size, dtype=np.bool_)
+    for stage in platform.stages:
+        passed &= (looks < stage.looks) | (clicks >= stage.click_rate * looks)
+    return passed
 
 
 def clicks_seen(

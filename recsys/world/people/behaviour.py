@@ -2,6 +2,7 @@
 
     x = b + a·taste_u[topic_i] + <p_u, q_i> + f_u[format_i] + quality_i + trend_u·buzz_i
         + commerce_u·tag_i + curiosity_u(t)·influx_i - pi·(1 - comprehension)
+        + outward_u·comprehension, if the post is not in the app's language
         - fatigue·(posts of topic_i seen today) + mood of the visit
     comprehension = s + (1 - s)·max(subtitle_i·skill_u[other language], tau(t))
         with s = skill_u[language_i]
@@ -52,7 +53,14 @@ class Conditions(NamedTuple):
 
     @classmethod
     def on(
-        cls, world: World, intercept: float, day: int, *, influx: bool, adapted: bool = True
+        cls,
+        world: World,
+        intercept: float,
+        day: int,
+        *,
+        influx: bool,
+        adapted: bool = True,
+        talked_of: float = 0.0,
     ) -> "Conditions":
         """Coefficients on a day.
 
@@ -62,16 +70,18 @@ class Conditions(NamedTuple):
             day: 0 is the first day of the influx.
             influx: whether a real influx is there, to be curious about.
             adapted: whether the platform answers it with translation.
+            talked_of: share of the last clicks that were on newcomers' posts, from 0 to 1.
         """
         settings, drive = world.behaviour, world.platform.drive
         translated = influx and adapted and day >= settings.translation_day
         wearing_off = math.exp(-day / settings.curiosity_days) if influx and day >= 0 else 0.0
+        social = settings.curiosity_social * math.log1p(100 * talked_of) if influx else 0.0
         return cls(
             intercept=intercept,
             taste=settings.taste,
             penalty=settings.language_penalty,
             translation=settings.translation if translated else 0.0,
-            curiosity=settings.curiosity * wearing_off,
+            curiosity=settings.curiosity * wearing_off + social,
             fatigue=settings.fatigue,
             drive=(drive.interest, drive.trend, drive.similarity),
             rates=_rates(settings.actions),
@@ -137,6 +147,7 @@ def _visit_logits(  # type: ignore[no-untyped-def]
     taste, skill, latent = taste[row], skill[row], people.latent[user]
     pull, commerce = people.format_pull[user], people.commerce[user]
     curious, bent = people.curious[user], people.trend[user]
+    app, outward = people.app_language[user], people.outward[user]
     language_of, topic_of, format_of = posts.language, posts.topic, posts.format
     subtitled = posts.subtitled
     quality, tagged, influx, factors = posts.quality, posts.tagged, posts.influx, posts.latent
@@ -162,6 +173,8 @@ def _visit_logits(  # type: ignore[no-untyped-def]
             + trend * bent * buzz[post]
             - penalty * (1.0 - comprehension)
         )
+        if language != app:
+            x += outward * comprehension
         product = np.float32(0.0)
         for factor in range(latent.size):
             product += latent[factor] * factors[post, factor]

@@ -70,7 +70,7 @@ def posts_by_day(
     """
     influx = world.influx
     u = uniforms(seed, Stream.POSTING, address)
-    posts = u[:, 0] < influx.posting
+    posts = u[:, 0] < influx.posters
     first = 1 + np.floor(u[:, 1] * influx.first_day_posts)
     more_days = _days_until(influx.posting_hazard, u[:, 2])
     since = np.arange(world.days_after) - people.arrival[:, None]

@@ -50,6 +50,8 @@ class People(NamedTuple):
     """Logits of a click per unit of log-buzz."""
     commerce: NDArray[np.float32]
     """Logits of a click for a product tag."""
+    outward: NDArray[np.float32]
+    """Logits of a click on a post that is not in the app's language, times comprehension."""
     curious: NDArray[np.bool_]
     """Whether the person is curious about newcomers' posts."""
     foreign: NDArray[np.bool_]
@@ -138,6 +140,9 @@ def _draw(
         presence=schedule.presence,
         trend=_positive_part(laws.trend, habit[:, 0]),
         commerce=_positive_part(laws.commerce, habit[:, 1]),
+        outward=_positive_part(
+            law.outward, _normal(world, Stream.HABIT, address, 3, variant)[:, 0]
+        ),
         curious=curious,
         foreign=np.zeros(address.size, dtype=np.bool_),
         arrival=schedule.arrival,

@@ -193,7 +193,7 @@ def _draw_posts(
         format=sample_by_weight(np.cumsum(law.formats or world.platform.formats), u[:, 2]).astype(
             np.int32
         ),
-        language=np.full(key.size, LANGUAGES.index(law.language), dtype=np.int32),
+        language=_language(world, people, law, creator, key, seed),
         subtitled=np.zeros(key.size, dtype=np.bool_),
         tagged=u[:, 3] < law.product_tags,
         quality=(
@@ -202,6 +202,25 @@ def _draw_posts(
         latent=latent_factors(world, seed, Stream.POST_LATENT, key),
         influx=np.zeros(key.size, dtype=np.bool_),
     )
+
+
+def _language(
+    world: World,
+    people: People,
+    law: Cohort,
+    creator: NDArray[np.int64],
+    key: NDArray[np.uint64],
+    seed: int,
+) -> NDArray[np.int32]:
+    """Int32 (n,): the language of posts before any adaptation; arguments as in `_draw_posts`.
+
+    Most posts are in the cohort's language. A bilingual creator also posts in the other one.
+    """
+    own = LANGUAGES.index(law.language)
+    bilingual = people.skill[creator, 1 - own] >= law.skill_bilingual
+    u = uniforms(seed, Stream.POST, key, 4)[:, 0]
+    in_other = bilingual & (u < law.bilingual_posts)
+    return np.where(in_other, 1 - own, own).astype(np.int32)
 
 
 def adaptation(audience: NDArray[np.float64], most: float, days: float) -> NDArray[np.float64]:
@@ -241,10 +260,8 @@ def _audience(world: World, newcomers: People) -> NDArray[np.float64]:
     return np.asarray(there / max(peak, 1) * min(peak / enough, 1.0))
 
 
-def adapted(world: World, posts: PostTable, newcomers: People, seed: int) -> PostTable:
-    """Incumbents' posts as creators adapt to an influx: some get subtitles, some its language.
-
-    Subtitles and language are two separate draws for each post.
+def subtitled(world: World, posts: PostTable, newcomers: People, seed: int) -> NDArray[np.bool_]:
+    """Bool (n,): which of the incumbents' posts get subtitles as creators adapt to an influx.
 
     Args:
         world: its `posts` say how many posts are adapted, and how soon.
@@ -252,19 +269,54 @@ def adapted(world: World, posts: PostTable, newcomers: People, seed: int) -> Pos
         newcomers: the people who arrive.
         seed: world seed, such as 0.
     """
-    audience, settings = _audience(world, newcomers), world.posts
+    shares = np.append(answering(world, newcomers, world.posts.subtitled), 0.0)
     day = np.floor(posts.published).astype(np.int64)
+    share = np.where(day >= 0, shares[np.clip(day, 0, world.days_after)], 0.0)
+    return np.asarray(uniforms(seed, Stream.POST, posts.key, 2)[:, 0] < share)
 
-    def is_adapted(most: float, draw: int) -> NDArray[np.bool_]:
-        shares = np.append(adaptation(audience, most, settings.adaptation_days), 0.0)
-        share = np.where(day >= 0, shares[np.clip(day, 0, world.days_after)], 0.0)
-        return np.asarray(uniforms(seed, Stream.POST, posts.key, draw)[:, 0] < share)
 
-    language = np.int32(LANGUAGES.index(world.population.newcomers.language))
-    return posts._replace(
-        subtitled=is_adapted(settings.subtitled, 2),
-        language=np.where(is_adapted(settings.posted_across, 3), language, posts.language),
-    )
+def answering(world: World, newcomers: People, most: float) -> NDArray[np.float64]:
+    """Float64 (days_after,): share of new posts that are adapted to these newcomers, by day.
+
+    Args:
+        world: the world.
+        newcomers: the people who arrive.
+        most: the share once creators have adapted in full, such as .05.
+    """
+    return adaptation(_audience(world, newcomers), most, world.posts.adaptation_days)
+
+
+MOST_ENGAGED = 3.0
+"""Most times the mean share at which a creator answers."""
+
+
+def answers(
+    posts: PostTable, day: int, share: float, clicks: NDArray[np.float64], seed: int
+) -> NDArray[np.intp]:
+    """Rows of the incumbents' posts of a day that are in the newcomers' language by adaptation.
+
+    A creator whom newcomers do not click answers at half the mean share, one whom they click twice
+    as often as the mean creator at one and a half times that share, and so on up to `MOST_ENGAGED`
+    times. Nobody answers before newcomers have clicked.
+
+    Args:
+        posts: the incumbents' posts.
+        day: the day, such as 3.
+        share: share of new posts at mean engagement; see `answering`.
+        clicks: float64 (n_posts,), newcomers' clicks on each of the posts so far.
+        seed: world seed, such as 0.
+    """
+    today = np.flatnonzero(np.floor(posts.published) == day)
+    if not today.size or share == 0:
+        return today[:0]
+    earned = np.bincount(posts.creator, clicks)
+    creators = np.bincount(posts.creator) > 0
+    mean = earned[creators].mean()
+    if mean == 0:
+        return today[:0]
+    engagement = np.minimum((earned / mean + 1) / 2, MOST_ENGAGED)
+    u = uniforms(seed, Stream.POST, posts.key[today], 3)[:, 0]
+    return np.asarray(today[u < share * engagement[posts.creator[today]]])
 
 
 @njit(nogil=True, cache=True)

@@ -26,6 +26,8 @@ class UserStates(NamedTuple):
     """Number of posts shown so far, those that have left the buffer included."""
     clicks: NDArray[np.float32]
     """(n, buckets) clicks by topic × language: what the house policy knows of a user."""
+    looks: NDArray[np.float32]
+    """(n, buckets) posts shown, by topic × language."""
     follows: NDArray[np.int32]
     """(n, MAX_FOLLOWS) ring buffer of followed creators: rows of people, -1 where there is none."""
     n_follows: NDArray[np.int32]
@@ -58,6 +60,7 @@ class UserStates(NamedTuple):
             seen=np.full((n, memory), -1, dtype=np.int32),
             n_seen=np.zeros(n, dtype=np.int64),
             clicks=np.zeros((n, buckets), dtype=np.float32),
+            looks=np.zeros((n, buckets), dtype=np.float32),
             follows=follows.copy(),
             n_follows=(follows >= 0).sum(axis=1).astype(np.int32),
             seen_today=np.zeros((n, people.taste.shape[1]), dtype=np.uint8),
@@ -174,6 +177,7 @@ def remember(  # type: ignore[no-untyped-def]
     for visit in range(feeds.shape[0]):
         user, feed, done = users[visit], feeds[visit], actions[visit]
         seen, clicks, follows = states.seen[user], states.clicks[user], states.follows[user]
+        looks = states.looks[user]
         skill, taste = states.skill[user], states.taste[user]
         n_seen, n_follows = states.n_seen[user], states.n_follows[user]
         for rank in range(feed.size):
@@ -182,6 +186,7 @@ def remember(  # type: ignore[no-untyped-def]
                 continue
             seen[n_seen % memory] = post
             n_seen += 1
+            looks[buckets[post]] += 1
             if done[rank] & clicked:
                 clicks[buckets[post]] += 1
                 _learn(skill, taste, learning, topic_of[post], language_of[post])

@@ -4,9 +4,9 @@ Slots for followed creators, trending posts and fresh posts stand at fixed ranks
 nothing left for its slot, the personal ranking fills it.
 
 A fresh post is drawn by consistent hashing. The fresh posts lie on a ring, at places given by their
-keys. A user's draw is a point on the ring, and the next post is taken. So one more post changes as
-few feeds as possible. A plain version of `blend`, which the tests hold equal to it, is `slow_blend`
-in tests/world/platform/test_house.py.
+keys. A user's draw is a point on the ring. Of the next few posts, the slot takes the one whose
+topic and language the user likes best. So one more post changes few feeds. A plain version of
+`blend`, which the tests hold equal to it, is `slow_blend` in tests/world/platform/test_house.py.
 """
 # mypy: disallow-untyped-decorators=False
 
@@ -33,9 +33,11 @@ class Shelves(NamedTuple):
     bucket_start: NDArray[np.int64]
     """(buckets + 1,) where each topic × language begins in `bucket_posts`."""
     bucket_posts: NDArray[np.int32]
-    """Live posts by topic × language, freshest first."""
-    bucket_freshness: NDArray[np.float64]
-    """Their freshness, in that order."""
+    """Live posts by topic × language, those with the greatest weight first."""
+    bucket_weight: NDArray[np.float64]
+    """Their weights in the platform's ranking, in that order."""
+    buckets: NDArray[np.int32]
+    """(n_posts,) topic × language of each post."""
     freshness: NDArray[np.float64]
     """(n_posts,) 1 when new, falling with age."""
     creator_start: NDArray[np.int64]
@@ -48,8 +50,6 @@ class Shelves(NamedTuple):
     """Positions of the fresh posts on the unit ring, sorted."""
     ring_posts: NDArray[np.int32]
     """The fresh posts in that order."""
-    average: NDArray[np.float64]
-    """(languages, buckets) share of the clicks by users whose app is in that language."""
 
 
 @lru_cache
@@ -87,10 +87,12 @@ def blend(  # type: ignore[no-untyped-def]
     personal,
     personal_sources,
     follows,
+    affinity,
     seen,
     shelves,
     creators,
     per_creator,
+    look_alike,
     address,
     pattern,
     seed,
@@ -107,10 +109,12 @@ def blend(  # type: ignore[no-untyped-def]
             p >= depth, so that it can fill whatever the other sources cannot.
         personal_sources: uint8 (n, p).
         follows: int32 (n_people, follows), rows of creators, -1 where there is none.
+        affinity: float32 (n_people, buckets), how much people like topics and languages.
         seen: Seen.
         shelves: Shelves.
         creators: int32 (n_posts,), rows of the people who made them.
         per_creator: most posts of one creator in a feed.
+        look_alike: number of fresh posts of which a fresh slot takes the one liked best.
         address: uint32 (n_people,), addresses of the people's draws.
         pattern: int32 (ranks,) from `slot_pattern`.
         seed: uint64, world seed; when: the visit's `moment`.
@@ -145,7 +149,9 @@ def blend(  # type: ignore[no-untyped-def]
                     np.uint64(when),
                     seed,
                 )[0]
-                post = _explore(shelves, taken, creators, full, visit, unit(word))
+                post = _explore(
+                    shelves, taken, creators, full, visit, unit(word), affinity[user], look_alike
+                )
             if post < 0:
                 next_personal = _skip(mine, next_personal, taken, creators, full, visit)
                 if next_personal == mine.size:
@@ -209,12 +215,20 @@ def _following(follows, shelves, taken, full, visit):  # type: ignore[no-untyped
 
 
 @njit(nogil=True, cache=True)
-def _explore(shelves, taken, creators, full, visit, point):  # type: ignore[no-untyped-def]
-    """The next fresh post on the ring from a point that may be served; -1 if none."""
-    ring, posts = shelves.ring, shelves.ring_posts
+def _explore(shelves, taken, creators, full, visit, point, affinity, look_alike):  # type: ignore[no-untyped-def]
+    """Of the next fresh posts on the ring that may be served, the one the user likes best.
+
+    Of posts that are liked equally, the first on the ring is taken; -1 if there is no post.
+    """
+    ring, posts, buckets = shelves.ring, shelves.ring_posts, shelves.buckets
     start = np.searchsorted(ring, point)
+    best, liked, met = np.int32(-1), np.float32(-1.0), 0
     for step in range(ring.size):
         post = posts[(start + step) % ring.size]
         if taken[post] != visit and full[creators[post]] != visit:
-            return post
-    return np.int32(-1)
+            if affinity[buckets[post]] > liked:
+                best, liked = post, affinity[buckets[post]]
+            met += 1
+            if met == look_alike:
+                break
+    return best

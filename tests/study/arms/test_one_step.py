@@ -22,7 +22,7 @@ CONFIG = {
         "days_before": 4,
         "days_after": 3,
         "burn_in_days": 1,
-        "influx": {"newcomers": 60, "arrivals": [0.5, 0.5], "posting": 0.8},
+        "influx": {"newcomers": 60, "arrivals": [0.5, 0.5], "posts_a_head": 2.4},
     },
     "recommenders": [{"kind": "als", "factors": 4, "iterations": 3}, "trending"],
     "evaluation": {"days": [1, 2], "panel": 60, "k": 8, "training_days": 4, "one_step": True},

@@ -31,7 +31,7 @@ CONFIG = {
         "days_before": 3,
         "days_after": 3,
         "burn_in_days": 1,
-        "influx": {"newcomers": 40, "arrivals": [0.5, 0.5], "posting": 0.8},
+        "influx": {"newcomers": 40, "arrivals": [0.5, 0.5], "posts_a_head": 2.4},
     },
     "recommenders": ["trending"],
     "evaluation": {"days": [1, 2], "panel": 40, "k": 8, "training_days": 3},

@@ -17,7 +17,7 @@ WORLD = {
         "influx": {
             "newcomers": 10,
             "arrivals": [1.0],
-            "posting": 0.8,
+            "posts_a_head": 2.4,
             "reversal_day": 1,
         },
     },

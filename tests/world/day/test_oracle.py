@@ -22,7 +22,7 @@ WORLD = World(
     days_before=3,
     days_after=2,
     burn_in_days=1,
-    influx=Influx(newcomers=30, arrivals=(1.0,), posting=0.8),
+    influx=Influx(newcomers=30, arrivals=(1.0,), posts_a_head=2.4),
 )
 PANEL, DAY = np.arange(60), 1
 

@@ -63,6 +63,8 @@ def slow_logit(people, posts, buzz, c, user, post):
     for of_user, of_post in zip(people.latent[user], posts.latent[post], strict=True):
         product += of_user * of_post
     x += similarity * float(product)
+    if language != people.app_language[user]:
+        x += float(people.outward[user]) * comprehension
     x += float(people.commerce[user]) * float(posts.tagged[post])
     return x + c.curiosity * float(posts.influx[post]) * float(people.curious[user])
 

@@ -109,12 +109,17 @@ LAWS = {
     "behaviour.curiosity_days": Law(
         (0.5, 4.0, 90.0), gain(day=2, curious=True), lambda days: math.exp(-2 / days)
     ),
+    "behaviour.curiosity_social": Law(
+        (0.0, 0.3, 2.0),
+        lambda w: logit(w, curious=True, talked_of=0.05) - logit(w, curious=True),
+        lambda social: social * math.log(6),
+    ),
     "behaviour.fatigue": Law((0.0, 0.15, 1.0), gain(seen=3), lambda fatigue: -3 * fatigue),
     **{
         f"behaviour.actions.{kind}": Law((0.0, rate, 0.5), follow_up(kind))
         for kind, rate in {**KUAIRAND, **ASSUMED}.items()
     },
-    "behaviour.actions.comment_across": Law((0.0, 0.03, 0.5), follow_up("comment", EN)),
+    "behaviour.actions.comment_across": Law((0.0, 0.025, 0.5), follow_up("comment", EN)),
     # visits
     "behaviour.depth_rho": Law((0.5, 2.3), lambda w: depths(w) > 2, lambda rho: 1 / (1 + rho)),
     "behaviour.satisfaction_memory": Law((0.0, 0.7, 0.9), satisfaction_after(1.0, 0.0)),
@@ -233,10 +238,20 @@ def test_a_world_answers_in_the_right_direction(path):
 
 OFF = {
     "behaviour.taste": Off(0.0, "behaviour.taste_drift", (0.0, 0.3)),
-    "behaviour.language_penalty": Off(0.0, "population.incumbents.bilingual", (0.0, 1.0)),
+    "behaviour.language_penalty": Off(
+        0.0,
+        "population.incumbents.bilingual",
+        (0.0, 1.0),
+        {
+            "population.incumbents.outward": (0.0, 0.0),
+            "population.incumbents.bilingual_posts": 0.0,
+        },
+    ),
     "behaviour.translation": Off(0.0, "behaviour.translation_day", (0, 99)),
     "behaviour.translation_day": Off(99, "behaviour.translation", (0.1, 1.0), usual=1),
-    "behaviour.curiosity": Off(0.0, "population.curious", (0.0, 1.0)),
+    "behaviour.curiosity": Off(
+        0.0, "population.curious", (0.0, 1.0), {"behaviour.curiosity_social": 0.0}
+    ),
     "behaviour.unfamiliarity": Off(
         0.0, "behaviour.familiar_visits", (0.5, 50.0), {**STRANGERS, **HASTY}, usual=0.3
     ),
@@ -258,6 +273,7 @@ UNCHANGED = (
     "test_switched_off_nothing_is_learned_and_nobody_is_a_stranger"
 )
 OFF_ELSEWHERE = {
+    "behaviour.actions.reply": "tests/world/test_life.py::test_creators_answer_comments",
     "behaviour.mood": MOODS,
     "behaviour.language_learning": UNCHANGED,
     "behaviour.taste_drift": UNCHANGED,
@@ -271,4 +287,12 @@ SIZES = {
 
 
 def test_nothing_is_left_out():
-    check_nothing_is_left_out("behaviour", LAWS, EFFECTS, OFF, SIZES, off_elsewhere=OFF_ELSEWHERE)
+    check_nothing_is_left_out(
+        "behaviour",
+        LAWS,
+        EFFECTS,
+        OFF,
+        SIZES,
+        {"behaviour.actions.reply": OFF_ELSEWHERE["behaviour.actions.reply"]},
+        OFF_ELSEWHERE,
+    )

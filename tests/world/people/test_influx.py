@@ -48,7 +48,8 @@ def test_posts_begin_on_arrival_and_stop_by_the_hazard():
     people = draw_schedule(setting, ADDRESS)
     posts = posts_by_day(setting, ADDRESS, people, seed=1)
     posters = posts.sum(axis=1) > 0
-    assert share_within(posters.mean(), 0.30)
+    assert share_within(posters.mean(), 1 / 3)
+    assert abs(posts.sum(axis=1).mean() - 1.0) < 4.5 * posts.sum(axis=1).std() / np.sqrt(N)
     first = posts[np.arange(N), people.arrival]
     for count in (1, 2, 3):
         assert share_within((first[posters] == count).mean(), 1 / 3, posters.sum())

@@ -26,17 +26,23 @@ def leaves_on(day):
     return lambda world: draw_schedule(world, ADDRESS).departure == day
 
 
+def posts_by_all(world):
+    return posts_by_day(world, ADDRESS, draw_schedule(world, ADDRESS), SEED)
+
+
 def posts_on(day):
-    return lambda world: posts_by_day(world, ADDRESS, draw_schedule(world, ADDRESS), SEED)[:, day]
+    return lambda world: posts_by_all(world)[:, day]
 
 
 LAWS = {
-    "influx.posting": Law((0.0, 0.3, 1.0), lambda w: posts_on(0)(w) > 0),
+    "influx.posts_a_head": Law(
+        (0.0, 0.16, 1.0), lambda w: posts_by_all(w).sum(axis=1), given={"influx.reversal_day": None}
+    ),
     "influx.first_day_posts": Law(
-        (1, 3, 9), posts_on(0), lambda most: (1 + most) / 2, {"influx.posting": 1.0}
+        (1, 3, 9), lambda w: posts_on(0)(w) / w.influx.posters, lambda most: (1 + most) / 2
     ),
     "influx.posting_hazard": Law(
-        (0.1, 0.5, 1.0), posts_on(1), lambda hazard: 1 - hazard, {"influx.posting": 1.0}
+        (0.4, 0.5, 1.0), lambda w: posts_on(1)(w) / w.influx.posters, lambda hazard: 1 - hazard
     ),
     "influx.straddlers": Law(
         (0.0, 0.5, 1.0), lambda w: 1 - draw_schedule(w, ADDRESS).presence, lambda share: share / 2
@@ -86,11 +92,11 @@ def test_a_world_answers_in_the_right_direction(path):
 
 
 OFF = {
-    "influx.newcomers": Off(0, "influx.posting", (0.0, 1.0)),
+    "influx.newcomers": Off(0, "influx.posts_a_head", (0.0, 1.0)),
     "influx.origin": Off(
         None, "behaviour.unfamiliarity", (0.0, 0.5), HASTY, usual=STRANGERS["influx.origin"]
     ),
-    "influx.posting": Off(0.0, "influx.first_day_posts", (1, 9)),
+    "influx.posts_a_head": Off(0.0, "influx.first_day_posts", (3, 9)),
     "influx.reversal_day": Off(None, "influx.reversal_hazard", (0.0, 1.0), usual=2),
 }
 

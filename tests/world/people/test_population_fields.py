@@ -10,6 +10,7 @@ from recsys.config.world import INCUMBENT_TOPICS, NEWCOMER_TOPICS
 from recsys.world.people.posts import draw_follows, is_creator
 from tests.kit.drawn import people, people_of, posts, posts_of
 from tests.kit.events import (
+    PLENTY,
     STRANGERS,
     clicked,
     inequality_of_posts,
@@ -89,7 +90,10 @@ LAWS = {
         share_of("cat tax"),
     ),
     "population.incumbents.language": Law(
-        ("zh", "en"), posts(lambda n: n.language == EN), lambda language: float(language == "en")
+        ("zh", "en"),
+        posts(lambda n: n.language == EN),
+        lambda language: float(language == "en"),
+        {"population.incumbents.bilingual_posts": 0.0},
     ),
     "population.newcomers.language": Law(
         ("zh", "en"), posts(lambda n: n.language == EN, NEWCOMERS), lambda v: float(v == "en")
@@ -130,6 +134,22 @@ LAWS = {
         (None, (0.65, 0.05, 0.30)),
         posts(lambda n: n.format == SHORT, NEWCOMERS),
         lambda formats: 0.30 if formats is None else formats[SHORT],
+    ),
+    "population.incumbents.outward": Law(
+        ((0.0, 0.0), (1.0, 1.5), (2.0, 0.5)), people(lambda p: p.outward), positive_part
+    ),
+    "population.newcomers.outward": Law(
+        ((0.0, 0.0), (1.0, 1.5)), people(lambda p: p.outward, NEWCOMERS), positive_part
+    ),
+    "population.incumbents.bilingual_posts": Law(
+        (0.0, 0.3, 1.0),
+        posts(lambda n: n.language == EN),
+        given={"population.incumbents.bilingual": 1.0},
+    ),
+    "population.newcomers.bilingual_posts": Law(
+        (0.0, 0.3, 1.0),
+        posts(lambda n: n.language == ZH, NEWCOMERS),
+        given={"population.newcomers.bilingual": 1.0},
     ),
     "population.incumbents.product_tags": Law((0.0, 0.12, 1.0), posts(lambda n: n.tagged)),
     "population.newcomers.product_tags": Law(
@@ -226,6 +246,9 @@ OFF = {
         (0.0, 0.0), "population.incumbents.product_tags", (0.0, 1.0), UNSOLD
     ),
     "population.curious": Off(0.0, "behaviour.curiosity", (1.0, 5.0)),
+    "population.incumbents.bilingual": Off(
+        0.0, "population.incumbents.bilingual_posts", (0.0, 1.0), PLENTY
+    ),
 }
 
 

@@ -3,19 +3,26 @@
 import numpy as np
 import pytest
 
-from recsys.config import Influx, World
+from recsys.config import Influx, Posts, World
 from recsys.world.people.draws import stacked
 from recsys.world.people.population import draw_incumbents, draw_newcomers
 from recsys.world.people.posts import (
+    MOST_ENGAGED,
     adaptation,
-    adapted,
+    answering,
+    answers,
     draw_follows,
     draw_incumbents_posts,
     draw_newcomers_posts,
     is_creator,
+    subtitled,
 )
 
-WORLD = World(incumbents=20_000, influx=Influx(newcomers=3_000, arrivals=(1.0,)))
+WORLD = World(
+    incumbents=20_000,
+    influx=Influx(newcomers=3_000, arrivals=(1.0,)),
+    posts=Posts(per_creator_day=0.15),
+)
 
 
 @pytest.fixture(scope="module")
@@ -53,35 +60,48 @@ def test_subtitles_follow_the_audience_and_go_back(people, posts):
     influx = WORLD.influx.model_copy(update={"newcomers": 3_000, "reversal_day": None})
     settled = WORLD.model_copy(update={"influx": influx})
     newcomers = draw_newcomers(settled, WORLD.population.newcomers, 0)
-    answers = adapted(settled, posts, newcomers, 0)
-    assert not answers.subtitled[posts.published < 0].any()
+    with_subtitles = subtitled(settled, posts, newcomers, 0)
+    assert not with_subtitles[posts.published < 0].any()
     late = posts.published > 8  # a_inf = .10, times 1 - exp(-4) and more
-    assert abs(answers.subtitled[late].mean() - 0.0993) < 4.5 * np.sqrt(0.09 / late.sum())
-    for name in set(posts._fields) - {"subtitled"}:
-        np.testing.assert_array_equal(getattr(answers, name), getattr(posts, name))
+    assert abs(with_subtitles[late].mean() - 0.0993) < 4.5 * np.sqrt(0.09 / late.sum())
 
 
-def test_posts_in_the_newcomers_language_are_drawn_apart_from_subtitles(people, posts):
-    """The subtitles stay those of a world without such posts, and one says nothing of the other."""
-    influx = WORLD.influx.model_copy(update={"newcomers": 3_000, "reversal_day": None})
-    both = WORLD.posts.model_copy(update={"subtitled": 0.5, "posted_across": 0.4})
-    one = both.model_copy(update={"posted_across": 0.0})
-    newcomers = draw_newcomers(
-        WORLD.model_copy(update={"influx": influx}), WORLD.population.newcomers, 0
-    )
-    mixed, plain = (
-        adapted(WORLD.model_copy(update={"influx": influx, "posts": law}), posts, newcomers, 0)
-        for law in (both, one)
-    )
-    np.testing.assert_array_equal(mixed.subtitled, plain.subtitled)
-    np.testing.assert_array_equal(plain.language, posts.language)
-    assert mixed.language.dtype == posts.language.dtype
-    assert not mixed.language[posts.published < 0].any()
-    late = posts.published > 8  # shares of .5 and .4, times 1 - exp(-4) and more
-    english, subtitled = mixed.language[late] == 1, mixed.subtitled[late]
-    error = np.sqrt(0.25 / late.sum())
-    assert abs(english.mean() - 0.4 * 0.993) < 4.5 * error
-    assert abs((english & subtitled).mean() - 0.2 * 0.993**2) < 4.5 * error
+def test_bilingual_creators_post_in_both_languages(people, posts):
+    bilingual = people.skill[posts.creator, 1] >= 0.6
+    assert not posts.language[~bilingual].any()
+    share = posts.language[bilingual].mean()
+    assert abs(share - 0.3) < 4.5 * np.sqrt(0.21 / bilingual.sum())
+
+
+def test_creators_answer_those_who_click_them(posts):
+    day = 9
+    today = np.flatnonzero(np.floor(posts.published) == day)
+    u, creator = np.random.default_rng(0).random(posts.n), posts.creator
+    clicked = np.where(creator % 3 == 0, 1.0, 0.0) * (u < 0.5)
+    share = 0.2
+    rows = answers(posts, day, share, clicked, 0)
+    assert set(rows) <= set(today)
+    earned = np.bincount(creator, clicked)
+    mean = earned[np.bincount(creator) > 0].mean()
+    expected = share * np.minimum((earned / mean + 1) / 2, MOST_ENGAGED)[creator[today]]
+    error = np.sqrt((expected * (1 - expected)).sum())
+    assert abs(rows.size - expected.sum()) < 4.5 * error
+    mine = earned[creator[rows]] > 0
+    assert mine.mean() > 1.5 * (earned[creator[today]] > 0).mean()
+
+
+def test_nobody_answers_before_newcomers_click_or_without_them(posts):
+    assert answers(posts, 3, 1.0, np.zeros(posts.n), 0).size == 0
+    assert answers(posts, 3, 0.0, np.ones(posts.n), 0).size == 0
+
+
+def test_the_answer_grows_and_goes_back(people):
+    influx = WORLD.influx.model_copy(update={"newcomers": 3_000, "reversal_day": 5})
+    world = WORLD.model_copy(update={"influx": influx})
+    shares = answering(world, draw_newcomers(world, WORLD.population.newcomers, 0), 0.05)
+    assert shares[0] == 0
+    assert shares.argmax() in (5, 6)
+    assert shares[-1] < 0.7 * shares.max() < 0.05
 
 
 def test_adaptation_has_its_lag():
@@ -118,7 +138,7 @@ def test_newcomers_posts_are_nested_and_as_many_in_a_placebo(people):
     np.testing.assert_array_equal(placebo.published, all_of_them.published)
     assert set(all_of_them.language) == {1}
     assert all_of_them.influx.all()
-    assert set(placebo.language) == {0}
+    assert 0 < placebo.language.mean() < 0.15  # some locals are bilingual
     assert not placebo.influx.any()
 
 

@@ -5,11 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from recsys.world.people.posts import adapted, first_day
+from recsys.world.people.posts import answering, answers, first_day, subtitled
 from tests.kit.drawn import people_of, posts, posts_a_creator, posts_of
 from tests.kit.events import PLENTY, age, clicked
 from tests.kit.fields import (
-    EN,
     NEWCOMERS,
     SEED,
     ZH,
@@ -35,18 +34,31 @@ def live_posts(world):
     return posts_a_creator(world, posts_of(world).live(0, world.posts.window_days))
 
 
-def answered_on(day, read):
-    """Something about each incumbent's post of a day; all newcomers came on day 0."""
+def newcomers_of(world):
+    return people_of(world, NEWCOMERS)
+
+
+def subtitled_on(day):
+    """Which of the incumbents' posts of a day have subtitles; all newcomers came on day 0."""
 
     def quantity(world):
-        table = adapted(world, posts_of(world), people_of(world, NEWCOMERS), SEED)
-        return read(table)[np.floor(table.published) == day]
+        table = posts_of(world)
+        return subtitled(world, table, newcomers_of(world), SEED)[np.floor(table.published) == day]
 
     return quantity
 
 
-def subtitled_on(day):
-    return answered_on(day, lambda table: table.subtitled)
+def answered_on(day):
+    """Which of the incumbents' posts of a day answer, if each post has had a click."""
+
+    def quantity(world):
+        table = posts_of(world)
+        share = answering(world, newcomers_of(world), world.posts.posted_across)[day]
+        one_each = 1 / np.maximum(np.bincount(table.creator), 1)[table.creator]
+        rows = answers(table, day, share, one_each, SEED)
+        return np.isin(np.flatnonzero(np.floor(table.published) == day), rows)
+
+    return quantity
 
 
 LAWS = {
@@ -61,7 +73,7 @@ LAWS = {
     ),
     "posts.posted_across": Law(
         (0.0, 0.10, 0.8),
-        answered_on(9, lambda table: table.language == EN),
+        answered_on(9),
         lambda share: share * -math.expm1(-9 / 2),
         {"population.creators": 1.0},
     ),
@@ -119,7 +131,9 @@ def test_a_world_answers_in_the_right_direction(path):
 
 
 OFF = {
-    "posts.subtitled": Off(0.0, "posts.adaptation_days", (0.5, 9.0), PLENTY, usual=1.0),
+    "posts.subtitled": Off(
+        0.0, "posts.adaptation_days", (0.5, 9.0), {"posts.posted_across": 0.0, **PLENTY}, usual=1.0
+    ),
     "posts.posted_across": Off(
         0.0, "posts.adaptation_days", (0.5, 9.0), {"posts.subtitled": 0.0, **PLENTY}, usual=1.0
     ),

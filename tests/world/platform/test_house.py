@@ -1,14 +1,17 @@
 """The house policy and the blend, against slow references."""
 
+import itertools
+
 import numpy as np
 import pytest
 
-from recsys.config import Platform
-from recsys.config.world import Slots
+from recsys.config.world import Slots, Stage
 from recsys.core.noise import Stream, moment, uniforms
 from recsys.logs.log import Seen
+from recsys.world.people.posts import first_day
 from recsys.world.platform import house
 from recsys.world.platform.blend import FOLLOWING, FRESH, PERSONAL, TRENDING, blend, slot_pattern
+from recsys.world.run import Run
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +21,7 @@ def morning(arms):
     morning = influx.morning(2)
     return (
         influx,
-        (morning.shelves[0], morning.follows),
+        (morning.shelves[0], morning.follows, morning.affinities[0]),
         Seen.from_matrix(influx.log_before(2).seen),
     )
 
@@ -28,20 +31,21 @@ def taken_by(user, simulation, seen):
     return set(seen.items[seen.start[user] : seen.end[user]].tolist()) | set(own.tolist())
 
 
-def test_personal_ranking_is_affinity_times_freshness(morning):
-    simulation, (shelves, _), seen = morning
+def test_personal_ranking_is_affinity_times_weight(morning):
+    simulation, (shelves, _, _), seen = morning
     people, posts = simulation.people, simulation.posts
     rng = np.random.default_rng(2)
-    clicks = rng.integers(0, 5, (people.n, shelves.average.shape[1])).astype(np.float32)
+    affinity = rng.random((people.n, 48)).astype(np.float32)
     users = np.array([3, 17, 250, people.n - 1])
     ranking = np.empty((4, 30), dtype=np.int32)
     depth = np.array([30, 10, 30, 30], dtype=np.int32)
-    house.rank(clicks, seen, shelves, people.app_language, 10.0, users, depth, ranking)
+    house.rank(affinity, seen, shelves, users, depth, ranking)
     buckets = house.post_buckets(posts)
     live = np.flatnonzero(simulation.candidates(2))
+    weight = np.zeros(posts.n)
+    weight[shelves.bucket_posts] = shelves.bucket_weight
     for row, user in enumerate(users):
-        affinity = clicks[user] + 10.0 * shelves.average[people.app_language[user]]
-        score = affinity[buckets[live]] * shelves.freshness[live]
+        score = affinity[user][buckets[live]] * weight[live]
         free = ~np.isin(live, list(taken_by(user, simulation, seen)))
         best = live[free][np.argsort(-score[free], kind="stable")][: depth[row]]
         np.testing.assert_array_equal(ranking[row, : depth[row]], best)
@@ -49,21 +53,15 @@ def test_personal_ranking_is_affinity_times_freshness(morning):
 
 
 def test_shelves_hold_the_live_posts(morning):
-    simulation, (shelves, _), _ = morning
+    simulation, (shelves, _, _), _ = morning
     live = np.flatnonzero(simulation.candidates(2))
     assert sorted(shelves.bucket_posts.tolist()) == live.tolist()
     assert sorted(shelves.creator_posts.tolist()) == live.tolist()
     fresh = live[2 - simulation.posts.published[live] < 2]
     assert sorted(shelves.ring_posts.tolist()) == fresh.tolist()
     assert (np.diff(shelves.ring) >= 0).all()
-    np.testing.assert_allclose(shelves.average.sum(axis=1), 1)
-
-
-def test_freshness_halves():
-    platform = Platform(tail=0.0, half_life_days=2.0)
-    got = house.freshness(np.array([0.0, 2.0, 4.0]), platform)
-    np.testing.assert_allclose(got, [1, 0.5, 0.25])
-    assert house.freshness(np.array([1e6]), Platform(tail=0.02))[0] == 0.02
+    for start, end in itertools.pairwise(shelves.bucket_start):
+        assert (np.diff(shelves.bucket_weight[start:end]) <= 0).all()
 
 
 @pytest.mark.parametrize("slots", [Slots(), Slots(personal=1, following=0, trending=0, fresh=0)])
@@ -75,18 +73,22 @@ def test_pattern_keeps_the_shares(slots):
             assert abs((pattern[:ranks] == source).sum() - share * ranks) <= 1
 
 
-def slow_blend(simulation, morning, seen, personal, user, pattern, seed, when, depth, per_creator):
+def slow_blend(
+    simulation, morning, seen, personal, user, pattern, seed, when, depth, per_creator, look_alike
+):
     """One feed, slot by slot, with Python sets."""
-    shelves, follows = morning
+    shelves, follows, affinity = morning
     taken, feed = taken_by(user, simulation, seen), []
     creator_of = simulation.posts.creator
 
-    def first(posts):
+    def servable(posts):
         for post in posts:
             of_creator = sum(creator_of[n] == creator_of[post] for n, _ in feed)
             if post >= 0 and post not in taken and of_creator < per_creator:
-                return post
-        return -1
+                yield post
+
+    def first(posts):
+        return next(servable(posts), -1)
 
     for rank in range(depth):
         post, source = -1, pattern[rank]
@@ -105,7 +107,8 @@ def slow_blend(simulation, morning, seen, personal, user, pattern, seed, when, d
             address = simulation.people.address[user]
             point = uniforms(seed, Stream.FRESH, address, rank, when)[0]
             start = np.searchsorted(shelves.ring, point)
-            post = first(np.roll(shelves.ring_posts, -start))
+            next_ones = list(servable(np.roll(shelves.ring_posts, -start)))[:look_alike]
+            post = max(next_ones, key=lambda n: affinity[user][shelves.buckets[n]], default=-1)
         if post < 0:
             post, source = first(personal), PERSONAL
         if post < 0:
@@ -115,8 +118,8 @@ def slow_blend(simulation, morning, seen, personal, user, pattern, seed, when, d
     return feed
 
 
-@pytest.mark.parametrize("per_creator", [1, 2, 200])
-def test_blend_equals_a_slow_reference(morning, per_creator):
+@pytest.mark.parametrize(("per_creator", "look_alike"), [(1, 1), (2, 8), (200, 3)])
+def test_blend_equals_a_slow_reference(morning, per_creator, look_alike):
     simulation, day, seen = morning
     rng = np.random.default_rng(0)
     users = np.arange(0, simulation.people.n, 9)
@@ -134,10 +137,12 @@ def test_blend_equals_a_slow_reference(morning, per_creator):
         personal,
         np.zeros(personal.shape, np.uint8),
         day[1],
+        day[2],
         seen,
         day[0],
         simulation.posts.creator,
         per_creator,
+        look_alike,
         simulation.people.address,
         pattern,
         np.uint64(3),
@@ -149,7 +154,17 @@ def test_blend_equals_a_slow_reference(morning, per_creator):
     )
     for row, user in enumerate(users):
         expected = slow_blend(
-            simulation, day, seen, personal[row], user, pattern, 3, when, 20, per_creator
+            simulation,
+            day,
+            seen,
+            personal[row],
+            user,
+            pattern,
+            3,
+            when,
+            20,
+            per_creator,
+            look_alike,
         )
         assert (
             list(zip(feeds[row].tolist(), sources[row].tolist(), strict=True))[: len(expected)]
@@ -158,8 +173,9 @@ def test_blend_equals_a_slow_reference(morning, per_creator):
         assert (feeds[row, len(expected) :] == -1).all()
 
 
-def test_one_more_fresh_post_moves_few_explorations(morning):
-    simulation, (shelves, follows), seen = morning
+@pytest.mark.parametrize("look_alike", [1, 8])
+def test_one_more_fresh_post_moves_few_explorations(morning, look_alike):
+    simulation, (shelves, follows, affinity), seen = morning
     users = np.arange(simulation.people.n)
     pattern = np.full(1, FRESH, dtype=np.int32)
     personal = np.full((users.size, 1), -1, dtype=np.int32)
@@ -170,10 +186,12 @@ def test_one_more_fresh_post_moves_few_explorations(morning):
             personal,
             np.zeros(personal.shape, np.uint8),
             follows,
+            affinity,
             seen,
             these,
             simulation.posts.creator,
             200,
+            look_alike,
             simulation.people.address,
             pattern,
             np.uint64(0),
@@ -187,5 +205,22 @@ def test_one_more_fresh_post_moves_few_explorations(morning):
 
     without = shelves._replace(ring=shelves.ring[1:], ring_posts=shelves.ring_posts[1:])
     changed = explored(shelves) != explored(without)
-    assert (explored(shelves)[changed] == shelves.ring_posts[0]).all()
-    assert changed.mean() < 10 / shelves.ring.size
+    taken = explored(shelves)[changed] == shelves.ring_posts[0]
+    assert taken.all() if look_alike == 1 else taken.any()
+    assert changed.mean() < 10 * look_alike / shelves.ring.size
+
+
+def test_a_post_that_fails_a_stage_takes_no_fresh_slot(world):
+    """With a stage that nobody passes, fresh slots hold posts with few looks alone."""
+
+    def looks_at_fresh(stages):
+        platform = world.platform.model_copy(update={"stages": stages})
+        run = Run.start(world.model_copy(update={"platform": platform}), 0)
+        assert len(list(run.run_days(first_day(world), 0))) == -first_day(world)
+        view, _ = run._views(0, 0)
+        return run.counts.looks.sum(axis=0)[view.shelves.ring_posts]
+
+    assert looks_at_fresh(()).max() > 10
+    assert looks_at_fresh((Stage(looks=10, click_rate=1.0),)).max() < 10
+    unreachable = looks_at_fresh((Stage(looks=10_000, click_rate=1.0),))
+    np.testing.assert_array_equal(unreachable, looks_at_fresh(()))
