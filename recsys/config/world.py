@@ -308,7 +308,7 @@ class Platform(Part):
     does not know the language of a post (C)."""
     look_alike: int = Field(default=8, ge=1, le=100)
     """A fresh slot takes, of so many fresh posts that come next, the one whose topic and language
-    the reader likes best (B: engineers of the platform report a gain of 7 % in clicks); 1 takes the
+    the user likes best (B: engineers of the platform report a gain of 7 % in clicks); 1 takes the
     first."""
     stages: tuple[Stage, ...] = ()
     """Pools of traffic that a new post must pass to go on taking fresh slots; none by default."""

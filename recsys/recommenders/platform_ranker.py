@@ -149,11 +149,13 @@ class PlatformRanker(Recommender):
 
     def _newness(self, log: InteractionLog) -> Floats:
         """Freshness of each item at the last event of the log; 1 where an item's age is unknown."""
-        if "published" not in log.items.columns or not log.has_times:
+        published = log.items.get_column("published", default=None)
+        dated = published is not None and isinstance(published.dtype, pl.Datetime | pl.Date)
+        if published is None or not dated or not log.has_times:
             return np.ones(log.n_items)
         now = float(log.dense["timestamp"].to_physical().to_numpy().max())
-        published = log.items["published"].to_physical().cast(pl.Float64).fill_null(float("nan"))
-        age = (now - published.to_numpy()) / DAY
+        moment = published.cast(pl.Datetime("ms")).to_physical().cast(pl.Float64)
+        age = (now - moment.fill_null(float("nan")).to_numpy()) / DAY
         fresh = newness(np.maximum(age, 0), self.half_life_days, self.tail)
         return np.where(np.isnan(age), 1.0, fresh)
 

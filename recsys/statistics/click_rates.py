@@ -88,7 +88,7 @@ def group_rates(
     >>> clicks, looks = np.array([[4, 0], [0, 0]], np.float32), np.full((2, 2), 40, np.float32)
     >>> rates = group_rates(clicks, looks, np.array([0, 0]), 1, 1, 4.0, 36.0)
     >>> rates.language.round(3).tolist()
-    [[0.052, 0.028]]
+    [[0.044, 0.015]]
     """
     languages = clicks.shape[1] // n_topics
     sums = [np.zeros((2, n_groups, size)) for size in (n_topics, languages, 1)]
@@ -151,7 +151,7 @@ def bucket_rates(clicks: Floats, looks: Floats, n_topics: int, prior: float) -> 
         of all posts.
 
     >>> bucket_rates(np.array([10.0, 10.0]), np.array([90.0, 190.0]), 1, 0.0).round(3).tolist()
-    [0.111, 0.053]
+    [0.11, 0.052]
     """
     c, n = clicks.reshape(n_topics, -1), looks.reshape(n_topics, -1)
     overall = (c.sum() + _FIRST[0]) / (n.sum() + _FIRST[1])

@@ -22,7 +22,7 @@ WEEK = 7
 TOP = 0.01
 """Share of the incumbents who are the most exposed."""
 LARGE = 10_000
-"""Incumbents from which on a world is large enough to hold an extreme reader."""
+"""Incumbents from which on a world is large enough to hold an extreme user."""
 
 
 def measure_tail(run: Run) -> dict[str, float]:

@@ -1,0 +1,170 @@
+"""The platform ranker: the house's arithmetic, and what it does without this or that in a log."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+import polars as pl
+import pytest
+
+from recsys.core.errors import LogError
+from recsys.logs.log import InteractionLog, Seen
+from recsys.recommenders import PlatformRanker
+from recsys.statistics.click_rates import (
+    affinities,
+    bucket_rates,
+    early_rates,
+    group_rates,
+    newness,
+    shrunk,
+)
+from recsys.world.people.posts import first_day
+from recsys.world.platform import house
+from recsys.world.run import Run
+from tests.kit.small_world import small_world
+
+
+@pytest.fixture(scope="module")
+def control():
+    """A run with its counts, on the morning of day 0, and the log of all its days."""
+    world = small_world(days_before=4)
+    run = Run.start(world, 3)
+    days = list(run.run_days(first_day(world), 0))
+    return run, days
+
+
+def test_house_and_recommender_rank_alike_on_the_same_counts(control):
+    """The house's own counts, given to the recommender's arithmetic, rank as the house does."""
+    run, _ = control
+    view, _ = run._views(0, 0)
+    world, posts, states, n = run.world, run.posts, run.states, run.people.n
+    platform, group = world.platform, run.people.app_language.astype(np.int64)
+    rates = group_rates(
+        states.clicks, states.looks, group, 2, 24, platform.group_prior, platform.most_looks
+    )
+    liking = affinities(states.clicks, states.looks, group, rates, platform.user_prior)
+    clicks, looks = (of.sum(axis=0) for of in (run.counts.clicks, run.counts.looks))
+    buckets = house.post_buckets(posts)
+    expected = bucket_rates(
+        states.clicks.sum(axis=0, dtype=float),
+        states.looks.sum(axis=0, dtype=float),
+        24,
+        platform.group_prior,
+    )
+    weight = early_rates(clicks, looks, expected[buckets], platform.post_prior) * newness(
+        np.maximum(-posts.published, 0), platform.half_life_days, platform.tail
+    )
+    users, ranking = np.arange(0, n, 7), np.empty((np.arange(0, n, 7).size, 30), np.int32)
+    run.affinities = None
+    nothing = Seen(np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(0, np.int32))
+    house.rank(liking, nothing, view.shelves, users, np.full(users.size, 30, np.int32), ranking)
+    live = np.flatnonzero(view.candidates)
+    for row, user in enumerate(users):
+        mine = live[posts.creator[live] != user]
+        score = weight[mine] * liking[user, buckets[mine]]
+        best = mine[np.lexsort((posts.key[mine], -score))][:30]
+        np.testing.assert_array_equal(ranking[row], best)
+
+
+def log_of(events, **items):
+    return InteractionLog.from_frames(events, items=items)
+
+
+DAY_1, DAY_3 = datetime(2025, 1, 1, tzinfo=UTC), datetime(2025, 1, 3, tzinfo=UTC)
+CLICKS = {
+    "user_id": [1, 1, 1, 2, 2, 3],
+    "item_id": [10, 11, 12, 10, 12, 11],
+    "kind": ["click", "impression", "click", "impression", "click", "click"],
+}
+ITEMS = {
+    "item_id": [10, 11, 12, 13, 14, 15],
+    "topic": ["pets", "food", "pets", "pets", "food", None],
+    "language": ["en", "zh", "zh", "en", "zh", "zh"],
+}
+
+
+def test_scores_are_the_formula():
+    log = log_of(CLICKS, **ITEMS)
+    model = PlatformRanker(user_prior=2.0, group_prior=3.0, post_prior=1.5).fit(log)
+    user = log.users["user_id"].to_list().index(1)
+    items = [log.items["item_id"].to_list().index(n) for n in (13, 14)]
+    pets, food, zh, en = (3, 4), (1, 2), (3, 4), (1, 2)  # clicks and looks of all
+    overall = (4 + 1) / (6 + 10)
+
+    def rate(counts, mine, own):
+        everybody = shrunk(*counts, overall, 3.0)
+        group = shrunk(*counts, everybody, 3.0)
+        return shrunk(*mine, group * own / whole, 2.0) / own
+
+    everybody = shrunk(4, 6, overall, 3.0)
+    whole = shrunk(4, 6, everybody, 3.0)
+    own = shrunk(2, 3, whole, 2.0)
+    expected = [
+        rate(pets, (2, 2), own) * rate(en, (1, 1), own),
+        rate(food, (0, 1), own) * rate(zh, (1, 2), own),
+    ]
+    got = model.score(np.array([user]), np.array(items, np.int32))[0]
+    np.testing.assert_allclose(got, expected, rtol=1e-6)
+
+
+def test_early_clicks_and_freshness_weigh():
+    items = {**ITEMS, "published": [DAY_1, DAY_1, DAY_3] * 2}
+    events = {**CLICKS, "timestamp": [DAY_3] * 6}
+    model = PlatformRanker(tail=0.0, half_life_days=2.0).fit(log_of(events, **items))
+    weight = dict(zip(model.log.items["item_id"], model.weight, strict=True))
+    assert weight[15] == pytest.approx(1.0)
+    assert weight[13] == weight[14] == pytest.approx(0.5)
+    assert weight[12] > 1.0 > weight[10]
+
+
+def test_without_the_language_it_counts_topics_alone():
+    blind = PlatformRanker(language_weight=0.0).fit(log_of(CLICKS, **ITEMS))
+    no_column = {name: ITEMS[name] for name in ("item_id", "topic")}
+    without = PlatformRanker().fit(log_of(CLICKS, **no_column))
+    users, items = np.arange(3), np.array([0, 1, 2, 3, 4], np.int32)
+    one = blind.score(users, items) / blind.weight[items]
+    other = without.score(users, items) / without.weight[items]
+    np.testing.assert_allclose(one / one[:, :1], other / other[:, :1], rtol=1e-6)
+
+
+def test_without_impressions_a_user_is_compared_with_what_all_click():
+    clicks = {
+        name: [v for v, kind in zip(CLICKS[name], CLICKS["kind"], strict=True) if kind == "click"]
+        for name in ("user_id", "item_id")
+    }
+    model = PlatformRanker().fit(log_of(clicks, **ITEMS))
+    users = {user: row for row, user in enumerate(model.log.users["user_id"])}
+    topics = dict(zip(model.log.items["item_id"], model.buckets, strict=True))
+    food_fan, pets_fan = users[3], users[2]
+    assert model.affinity[food_fan, topics[14]] > model.affinity[pets_fan, topics[14]]
+
+
+def test_a_post_without_a_topic_is_not_ranked():
+    model = PlatformRanker().fit(log_of(CLICKS, **ITEMS))
+    assert 15 not in model.log.items["item_id"].to_numpy()[model.scorable]
+
+
+def test_a_log_without_topics_says_what_to_name():
+    with pytest.raises(LogError, match=r"no column 'topic'.*topic: COLUMN"):
+        PlatformRanker().fit(log_of(CLICKS, item_id=ITEMS["item_id"], genre=ITEMS["topic"]))
+    named = PlatformRanker(topic="genre").fit(
+        log_of(CLICKS, item_id=ITEMS["item_id"], genre=ITEMS["topic"])
+    )
+    assert named.affinity.shape == (3, 2)
+
+
+def test_what_is_older_than_the_first_like_is_not_counted():
+    """As in a log whose old events were given weight 0: they are seen, and not learned from."""
+    old = pl.DataFrame({**CLICKS, "timestamp": ["2025-01-03"] * 6})
+    more = pl.DataFrame(
+        {
+            "user_id": [1, 2],
+            "item_id": [13, 14],
+            "kind": ["impression"] * 2,
+            "timestamp": ["2025-01-02"] * 2,
+        }
+    )
+    plain, longer = (
+        PlatformRanker().fit(InteractionLog.from_frames(events, items=pl.DataFrame(ITEMS)))
+        for events in (old, pl.concat([more, old]))
+    )
+    np.testing.assert_array_equal(plain.affinity, longer.affinity)
