@@ -137,6 +137,9 @@ class Population(Part):
     """Mean and deviation of the pull of a product tag, logits (C)."""
     curious: Share = 0.3
     """Share of incumbents who are curious about newcomers' posts (C)."""
+    undeclared: Share = 0.4
+    """Share of people whose declared language the platform lacks (one half of them) or has wrong
+    (the other half) (C). Declared is the language that a person reads beside that of the app."""
 
 
 class Posts(Part):

@@ -114,7 +114,7 @@ log = InteractionLog.from_frames(
      "language": ["zh", "en"] * 200, "creator_id": range(500, 900)})
 before = log.only(np.arange(9000) < 4000)
 for name, kind in MITIGATIONS.items():
-    recommender = mitigated(ALS(), [kind(**({"skill_column": None} if "gate" in name else {}))])
+    recommender = mitigated(ALS(), [kind(**({"declared_column": None} if "gate" in name else {}))])
     got = recommender.fit(log, 1, recommender.fit(before, 1)).rank(np.arange(300), 20)
     sys.stdout.buffer.write(got.item_ids.tobytes() + got.scores.tobytes())
 """
