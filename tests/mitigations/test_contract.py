@@ -267,6 +267,9 @@ class LeakyModel(Dressed):
             lower = lower * self.log.newcomers.sum()
         elif self.mistake == "counts posts, unread ones too":
             lower = lower * self.log.n_items
+        elif self.mistake == "foresees":
+            of_topic = self.log.items.select(pl.len().over("topic")).to_series()
+            lower = lower + of_topic.to_numpy()[items]
         elif self.mistake == "goes by dense ids":
             lower = lower + items / 1000
         elif self.mistake == "draws by the seed and does not say so":
@@ -294,6 +297,7 @@ MISTAKES = {
     "changes the log": "fit_leaves_the_log_as_it_was",
     "counts newcomers, idle ones too": "inert_users_and_items_move_nobody",
     "counts posts, unread ones too": "inert_users_and_items_move_nobody",
+    "foresees": "what_comes_later_moves_nobody",
     "goes by dense ids": "relabelling_relabels_and_changes_nothing_else",
     "draws by the seed and does not say so": (
         "another_seed_gives_another_result_unless_deterministic"

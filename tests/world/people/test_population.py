@@ -6,7 +6,13 @@ import pytest
 from recsys.config import Influx, Platform, World
 from recsys.config.world import Drive
 from recsys.world.arms import Arm
-from recsys.world.people.population import draw_incumbents, draw_newcomers, sample_by_weight
+from recsys.world.people.population import (
+    DECLARED,
+    LANGUAGES,
+    draw_incumbents,
+    draw_newcomers,
+    sample_by_weight,
+)
 from recsys.world.scene import Scene
 
 BIG = World(incumbents=20_000, influx=Influx(newcomers=20_000, arrivals=(1.0, 3.0)))
@@ -138,3 +144,20 @@ def test_sample_by_weight_never_takes_a_weightless_entry():
     drawn = sample_by_weight(np.cumsum([0.0, 2.0, 0.0, 1.0]), u)
     assert set(drawn.tolist()) == {1, 3}
     assert (drawn == 1).mean() == pytest.approx(2 / 3, abs=0.001)
+
+
+def test_what_people_declare(incumbents, newcomers):
+    """One half of the undeclared are missing, the other half are wrong in either direction."""
+    none, zh, en = range(len(DECLARED))
+    bilingual = incumbents.skill[:, LANGUAGES.index("en")] >= 0.6
+    missing = incumbents.declared == -1
+    wrong = (incumbents.declared == np.where(bilingual, none, en)) & ~missing
+    for part in (bilingual, ~bilingual):
+        for share in (missing[part], wrong[part]):
+            assert within(share, 0.2, 0.4)
+    right = ~missing & ~wrong
+    assert (incumbents.declared[right] == np.where(bilingual, en, none)[right]).all()
+    assert set(newcomers.declared) == {-1, none, zh}
+    laws = BIG.population.model_copy(update={"undeclared": 0.6})
+    more = draw_incumbents(BIG.model_copy(update={"population": laws}))
+    assert (more.declared[missing] == -1).all()
