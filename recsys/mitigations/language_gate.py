@@ -19,11 +19,12 @@ from recsys.recommenders.ranking import Ranking
 class LanguageGate(Mitigation):
     """Allows at most floor(share·r) posts in unread languages among the first r ranks, for every r.
 
-    A user reads the user's own language and the one that the user has declared. Nothing else is
-    known of what users read, and what they declare may be missing or wrong. Where the language of a
-    post or a user is not known, nothing is held back. The bound is that of `cap` (Zehlike et al.
-    2017, "FA*IR"), on a set of posts that depends on the user. It does not hold for the slots of the platform, nor for slots that a fallback fills. Use
-    it where newcomers speak another language: it treats incumbents and newcomers alike.
+    A user reads the user's own language and the one that the user has declared to read beside it.
+    Nothing else is known of what users read, and what they declare may be missing or wrong. Where
+    the language of a post or a user is not known, nothing is held back. The bound is that of `cap`
+    (Zehlike et al. 2017, "FA*IR"), on a set of posts that depends on the user. It does not hold for
+    the slots of the platform, nor for slots that a fallback fills. Use it where newcomers speak
+    another language: it treats incumbents and newcomers alike.
 
     >>> from recsys.mitigations.base import mitigated
     >>> from recsys.recommenders import Trending

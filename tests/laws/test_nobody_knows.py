@@ -207,9 +207,7 @@ def test_the_log_of_a_morning_holds_nothing_of_the_future():
 @pytest.mark.parametrize("recommender", TRIED, ids=repr)
 def test_another_future_changes_no_feed(recommender):
     """Not even of who is told all attributes of what comes later, as by an own log."""
-    assert same_feeds(
-        recommender, *map(of_one_who_looks_ahead, (world(), with_another_future()))
-    )
+    assert same_feeds(recommender, *map(of_one_who_looks_ahead, (world(), with_another_future())))
 
 
 class Foresees(Recommender):

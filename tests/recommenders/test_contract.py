@@ -99,9 +99,13 @@ class Wrong(Recommender):
             popular = popular - np.arange(log.n_items) / 100
         elif self.mistake == "foresees":
             topics = log.items["topic"].fill_null("unknown")
-            popular = popular + pl.DataFrame({"topic": topics}).select(
-                pl.len().over("topic")
-            ).to_series().to_numpy()
+            popular = (
+                popular
+                + pl.DataFrame({"topic": topics})
+                .select(pl.len().over("topic"))
+                .to_series()
+                .to_numpy()
+            )
         elif self.mistake == "draws by the seed":
             popular = popular + seed
         elif self.mistake == "draws by the fit":
