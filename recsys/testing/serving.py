@@ -301,10 +301,10 @@ def later(known: pl.DataFrame, more: pl.DataFrame, column: str, seed: int) -> pl
         seed: of the attributes, such as 1.
     """
     rng = np.random.default_rng(seed)
-    drawn = {
+    drawn: dict[str, pl.Series | pl.Expr] = {
         name: known[name].drop_nulls()[rng.integers(0, known[name].count(), more.height)]
         for name in known.columns
         if name not in ("user_id", "item_id", "cohort")
     }
-    end = datetime.fromtimestamp(START, UTC) + timedelta(days=30)
-    return more.with_columns(**drawn, **{column: pl.lit(end)})
+    drawn[column] = pl.lit(datetime.fromtimestamp(START, UTC) + timedelta(days=30))
+    return more.with_columns(**drawn)
