@@ -138,8 +138,9 @@ class Population(Part):
     curious: Share = 0.3
     """Share of incumbents who are curious about newcomers' posts (C)."""
     undeclared: Share = 0.4
-    """Share of people whose declared language the platform lacks (one half of them) or has wrong
-    (the other half) (C). Declared is the language that a person reads beside that of the app."""
+    """Share of people of whom a platform is told nothing or what is wrong (C). Bilingual people
+    declare the language that they read beside that of the app, and others declare none. Of this
+    share one half declare none whatever they read, and the other half the opposite of the truth."""
 
 
 class Posts(Part):

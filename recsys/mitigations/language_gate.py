@@ -45,7 +45,7 @@ class LanguageGate(Mitigation):
     """Column of the items that holds their language."""
     declared_column: str | None = "declared_language"
     """Column of the users that holds another language that they have declared to read; null if
-    there is none. A value that is no language of a post or user, such as "none", adds nothing."""
+    there is none. A null in it adds nothing to what a user reads."""
 
     @property
     def place(self) -> Place:

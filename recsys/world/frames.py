@@ -16,7 +16,7 @@ from recsys.logs.schema import COHORTS, KIND_CODES, KINDS, WEIGHTS
 from recsys.logs.times import TIME
 from recsys.world.day.events import milliseconds
 from recsys.world.day.values import Day
-from recsys.world.people.population import DECLARED, FORMATS, LANGUAGES, People
+from recsys.world.people.population import FORMATS, LANGUAGES, People
 from recsys.world.people.posts import PostTable
 
 _WEIGHT_BY_KIND = np.array([WEIGHTS[kind] for kind in KIND_CODES], dtype=np.float32)
@@ -40,7 +40,7 @@ def users_frame(world: World, people: People, day: int | None = None) -> pl.Data
             "joined": pl.Series(milliseconds(world, people.arrival)).cast(TIME),
             "key": people.key,
             "language": pl.Series(people.app_language).cat.to(pl.Enum(LANGUAGES)),
-            "declared_language": declared.cast(pl.UInt8).cat.to(pl.Enum(DECLARED)),
+            "declared_language": declared.cast(pl.UInt8).cat.to(pl.Enum(LANGUAGES)),
         }
     ).with_columns(pl.when(pl.col("cohort") == "newcomer").then("joined").alias("joined"))
     return frame if day is None else _known(frame, people.arrival <= day)

@@ -24,7 +24,6 @@ from recsys.study.arms.policy import RecommenderPolicy
 from recsys.testing import example_mitigations, quick_recommender, takes
 from recsys.world import simulate as simulate_module
 from recsys.world.frames import users_frame
-from recsys.world.people.population import DECLARED
 from recsys.world.simulate import simulate
 
 DAY, K = 1, 20
@@ -92,7 +91,7 @@ def with_another_future():
 
     people = people._replace(
         app_language=other(people.app_language, 1 - people.app_language, later),
-        declared=other(people.declared, (people.declared + 1) % len(DECLARED), later),
+        declared=other(people.declared, -1 - people.declared, later),
         arrival=other(people.arrival, people.arrival + 1, later),
     )
     posts = posts._replace(

@@ -27,7 +27,7 @@ END = datetime.fromtimestamp(START, UTC) + timedelta(days=5)
 
 
 def dated(frames, seed=3):
-    """A community whose items were published in the 45 days before its end; of four it is unknown."""
+    """A community whose items were published in the last 45 days; of four it is not known."""
     rng = np.random.default_rng(seed)
     age = rng.uniform(0, 45, frames.items.height)
     age[::15] = np.nan

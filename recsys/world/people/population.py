@@ -18,8 +18,6 @@ from recsys.world.people.influx import Schedule, draw_schedule
 
 LANGUAGES = ("zh", "en")
 FORMATS = ("short video", "long video", "image-text")
-DECLARED = ("none", *LANGUAGES)
-"""What people can declare to read beside the language of the app."""
 MAX_FOLLOWS = 16
 """Most creators that a person follows."""
 
@@ -45,7 +43,7 @@ class People(NamedTuple):
     app_language: NDArray[np.uint8]
     """Language of the app, 0 zh or 1 en. A platform knows it and `declared`, but no skill."""
     declared: NDArray[np.int8]
-    """Position in `DECLARED` of what the person has declared; -1 where nothing was declared."""
+    """The language that the person has declared to read beside it, 0 zh or 1 en; -1 for none."""
     visits: NDArray[np.float32]
     """Mean number of visits on a day on which the person uses this platform at all."""
     presence: NDArray[np.float32]
@@ -238,18 +236,13 @@ def _declared(
     skill: NDArray[np.float32],
     variant: int,
 ) -> NDArray[np.int8]:
-    """What people have declared: the other language if they are bilingual, else "none".
-
-    For half of the share `undeclared` it is missing. The other half say that they are bilingual
-    and are not, or the reverse.
-    """
+    """What people have declared, int8 (n,): see `People.declared` and `Population.undeclared`."""
     other = 1 - LANGUAGES.index(law.language)
     lot = _uniform(world, Stream.LANGUAGE, address, 1, variant)[:, 0]
     undeclared = world.population.undeclared
     wrong = (lot >= undeclared / 2) & (lot < undeclared)
-    says_bilingual = (skill[:, other] >= np.float32(law.skill_bilingual)) != wrong
-    declared = np.where(says_bilingual, DECLARED.index(LANGUAGES[other]), DECLARED.index("none"))
-    return np.where(lot < undeclared / 2, -1, declared).astype(np.int8)
+    declares = (skill[:, other] >= np.float32(law.skill_bilingual)) != wrong
+    return np.where(declares & (lot >= undeclared / 2), other, -1).astype(np.int8)
 
 
 @njit(nogil=True, cache=True)

@@ -7,7 +7,6 @@ from recsys.config import Influx, Platform, World
 from recsys.config.world import Drive
 from recsys.world.arms import Arm
 from recsys.world.people.population import (
-    DECLARED,
     LANGUAGES,
     draw_incumbents,
     draw_newcomers,
@@ -147,17 +146,15 @@ def test_sample_by_weight_never_takes_a_weightless_entry():
 
 
 def test_what_people_declare(incumbents, newcomers):
-    """One half of the undeclared are missing, the other half are wrong in either direction."""
-    none, zh, en = range(len(DECLARED))
-    bilingual = incumbents.skill[:, LANGUAGES.index("en")] >= 0.6
-    missing = incumbents.declared == -1
-    wrong = (incumbents.declared == np.where(bilingual, none, en)) & ~missing
-    for part in (bilingual, ~bilingual):
-        for share in (missing[part], wrong[part]):
-            assert within(share, 0.2, 0.4)
-    right = ~missing & ~wrong
-    assert (incumbents.declared[right] == np.where(bilingual, en, none)[right]).all()
-    assert set(newcomers.declared) == {-1, none, zh}
-    laws = BIG.population.model_copy(update={"undeclared": 0.6})
-    more = draw_incumbents(BIG.model_copy(update={"population": laws}))
-    assert (more.declared[missing] == -1).all()
+    """Of bilingual people the share declares nothing; of others half of it declares too much."""
+    zh, en = (LANGUAGES.index(name) for name in ("zh", "en"))
+    bilingual = incumbents.skill[:, en] >= 0.6
+    declares = incumbents.declared == en
+    assert set(incumbents.declared) == {-1, en}
+    assert within(declares[bilingual], 0.6, 0.49)
+    assert within(declares[~bilingual], 0.2, 0.4)
+    assert set(newcomers.declared) == {-1, zh}
+    assert within(newcomers.declared == zh, 0.2, 0.4)
+    laws = BIG.population.model_copy(update={"undeclared": 0.0})
+    honest = draw_incumbents(BIG.model_copy(update={"population": laws}))
+    assert ((honest.declared == en) == bilingual).all()

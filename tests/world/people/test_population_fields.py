@@ -7,7 +7,6 @@ import pytest
 from scipy.stats import norm, poisson
 
 from recsys.config.world import INCUMBENT_TOPICS, NEWCOMER_TOPICS
-from recsys.world.people.population import DECLARED
 from recsys.world.people.posts import draw_follows, is_creator
 from tests.kit.drawn import people, people_of, posts, posts_of
 from tests.kit.events import (
@@ -81,9 +80,9 @@ def follower_dispersion(sigma):
     return 80 * math.expm1(sigma**2)
 
 
-def missing_or_wrong(them):
+def wrongly_declared(them):
     """Whether what each incumbent has declared is not what is true."""
-    return them.declared != np.where(them.skill[:, EN] >= 0.6, DECLARED.index("en"), 0)
+    return (them.declared == EN) != (them.skill[:, EN] >= 0.6)
 
 
 LAWS = {
@@ -200,7 +199,9 @@ LAWS = {
         ((0.0, 0.0), (0.1, 0.3), (2.0, 0.5)), people(lambda p: p.commerce), positive_part
     ),
     "population.curious": Law((0.0, 0.3, 1.0), people(lambda p: p.curious)),
-    "population.undeclared": Law((0.0, 0.4, 1.0), people(missing_or_wrong)),
+    "population.undeclared": Law(
+        (0.0, 0.4, 1.0), people(wrongly_declared), lambda share: 0.15 * share + 0.85 * share / 2
+    ),
 }
 
 
