@@ -65,7 +65,6 @@ INERT = [
     ("offset", {"strength": 0.0}),
     ("ensemble", {"seeds": 1}),
     ("language_gate", {"share": 1.0}),
-    ("language_gate", {"share": 0.0, "skill": 0.0}),
     ("calibrated", {"strength": 0.0}),
     ("cap", {"share": 1.0}),
     ("cap", {"share": 1.0, "everybody": True}),
