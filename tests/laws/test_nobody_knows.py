@@ -32,7 +32,7 @@ WORLD = World(
     days_before=5,
     days_after=4,
     burn_in_days=2,
-    influx=Influx(newcomers=90, arrivals=(0.3, 0.3, 0.4), posting=1.0),
+    influx=Influx(newcomers=90, arrivals=(0.3, 0.3, 0.4)),
 )
 KNOWN_OF_USERS = ["user_id", "cohort", "joined", "key", "language", "declared_language"]
 KNOWN_OF_POSTS = ["item_id", "published", "creator_id", "key", "topic", "language", "format"]
@@ -68,6 +68,7 @@ def with_another_truth():
         presence=people.presence[::-1],
         trend=people.trend + 1,
         commerce=people.commerce + 1,
+        outward=people.outward + 1,
         curious=~people.curious,
         foreign=~people.foreign,
         departure=people.departure + 1,
