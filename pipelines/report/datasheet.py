@@ -234,7 +234,7 @@ _FILES = """## Files
 
 | file | a row is | columns |
 |---|---|---|
-| `users.parquet` | a person | user_id · cohort · joined (newcomers) · key · language (first, and of the app) · skill_in_other_language (at the start) |
+| `users.parquet` | a person | user_id · cohort · joined (newcomers) · key · language (first, and of the app) · declared_language (which they say they read beside it; missing or wrong for many) |
 | `items.parquet` | a published post | item_id · published · creator_id (a user_id) · key · topic · language · format · product_tag · subtitled |
 | `events/DATE.parquet` | an event, in time order | user_id · item_id · timestamp (UTC) · kind · rank (1 = top of the visit's feed) · weight (how much interest it shows) |
 | `datasheet.json` | – | all numbers below, more numbers, and the whole config of the world |

@@ -137,6 +137,10 @@ class Population(Part):
     """Mean and deviation of the pull of a product tag, logits (C)."""
     curious: Share = 0.3
     """Share of incumbents who are curious about newcomers' posts (C)."""
+    undeclared: Share = 0.4
+    """Share of people of whom a platform is told nothing or what is wrong (C). Bilingual people
+    declare the language that they read beside that of the app, and others declare none. Of this
+    share one half declare none whatever they read, and the other half the opposite of the truth."""
 
 
 class Posts(Part):

@@ -234,6 +234,10 @@ class Dressed(Model):
         """See `Model.can_serve`."""
         return self.inner.can_serve(users)
 
+    def window(self) -> float | None:
+        """See `Model.window`."""
+        return self.inner.window()
+
     def score(self, users: Users, items: NDArray[np.int32]) -> Scores:
         """See `Model.score`."""
         return self.scorer(items)(users)

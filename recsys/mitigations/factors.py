@@ -114,13 +114,15 @@ class Problem(NamedTuple):
     """(n_hot_items,), whether a user with a weight above 0 liked the item."""
     regularization: float
     """λ."""
+    candidate_days: float | None
+    """See `Collaborative.candidate_days`."""
 
     @classmethod
     def of(cls, als: ALS, log: InteractionLog, influence: Factors) -> "Problem":
         """The problem of a log.
 
         Args:
-            als: gives alpha and λ.
+            als: gives alpha, λ and the window.
             log: the training log.
             influence: w_u, float64 (n_hot_users,).
         """
@@ -128,7 +130,14 @@ class Problem(NamedTuple):
         taught = np.zeros(weights.shape[1], dtype=np.bool_)
         taught[weights[influence > 0].indices] = True
         confidence = weights[:, np.flatnonzero(taught)].astype(np.float64) * als.alpha
-        return cls(log, csr_matrix(confidence), influence, taught, als.regularization)
+        return cls(
+            log,
+            csr_matrix(confidence),
+            influence,
+            taught,
+            als.regularization,
+            als.candidate_days,
+        )
 
     @property
     def item_keys(self) -> NDArray[np.uint64]:
@@ -153,7 +162,14 @@ class Problem(NamedTuple):
         item_factors = np.zeros((self.taught.size, items.shape[1]), dtype=np.float32)
         item_factors[self.taught] = items
         reached = np.diff(self.confidence.indptr) > 0
-        return TaughtModel(self.log, users.astype(np.float32), item_factors, self.taught, reached)
+        return TaughtModel(
+            self.log,
+            users.astype(np.float32),
+            item_factors,
+            self.taught,
+            reached,
+            candidate_days=self.candidate_days,
+        )
 
 
 def aligned(keys: NDArray[np.uint64], before: ByKey) -> tuple[Factors, NDArray[np.bool_]]:

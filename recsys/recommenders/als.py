@@ -10,11 +10,12 @@ from recsys.core.errors import LogError
 from recsys.core.noise import Stream
 from recsys.core.threads import single_threaded_blas
 from recsys.logs.log import InteractionLog
-from recsys.recommenders.base import Model, Recommender
+from recsys.recommenders.base import Model
+from recsys.recommenders.collaborative import Collaborative
 from recsys.recommenders.factors import FactorModel, solve, warm_factors
 
 
-class ALS(Recommender):
+class ALS(Collaborative):
     """Learns vectors of users and items whose product predicts a like, weighted by its repetitions.
 
     Minimises Σ c_ui (p_ui - x_u·y_i)² + λ(Σ|x_u|² + Σ|y_i|²) over all pairs: p = 1 and
@@ -82,7 +83,12 @@ class ALS(Recommender):
                 seed, Stream.MODEL_ITEM, hot.item_keys, self.factors, items
             )
         solve(solver, hot.weights, "als")
-        return ALSModel(log, solver.user_factors, solver.item_factors)
+        return ALSModel(
+            log,
+            solver.user_factors,
+            solver.item_factors,
+            candidate_days=self.candidate_days,
+        )
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from recsys.logs.times import DAY
 from recsys.recommenders.attributes import attribute_names
 from recsys.recommenders.kernels import fill_gaps, top_k
 from recsys.recommenders.ranking import FALLBACK, PERSONAL, Ranking
+from recsys.recommenders.window import ages, by_window, follow, last_like, midnight_after
 
 BLOCK = 256
 """Number of users that are scored together; the last block is padded to this size."""
@@ -193,6 +194,15 @@ class Model(ABC):
         """
         return self.scorable if candidates is None else self.scorable[candidates[self.scorable]]
 
+    def window(self) -> float | None:
+        """Age in days up to which items are ranked before all others; None to rank all together."""
+        return None
+
+    @lazy
+    def age(self) -> NDArray[np.float64]:
+        """Float64 (n_items,): age in days at the end of the last like's day; NaN if not known."""
+        return ages(self.log, midnight_after(last_like(self.log)))
+
     @lazy
     def hot_row(self) -> NDArray[np.int32]:
         """Int32 (n_users,): row of each user in the training matrix; -1 without positive events."""
@@ -268,7 +278,8 @@ class Model(ABC):
                 or made; False leaves out nothing; a `Seen` says itself what is left out.
 
         Returns:
-            A `Ranking` of shape (n_users, k).
+            A `Ranking` of shape (n_users, k). Where the model has a `window`, older items follow
+            behind fresh ones, with scores that are lowered to fall from slot to slot.
 
         Raises:
             ValueError: k is below 1 or above the number of candidates, or a user is not a dense id
@@ -280,21 +291,43 @@ class Model(ABC):
         most = self._n_candidates(candidates)
         if not 1 <= k <= most:
             raise ValueError(f"k must be 1 to {most}, the number of candidates; it is {k}")
-        items = self.servable(candidates)
-        ids = np.full((users.size, k), -1, dtype=np.int32)
-        scores = np.full((users.size, k), np.nan, dtype=np.float32)
-        served_rows = np.flatnonzero(self.can_serve(users))
-        seen = self._seen(exclude_seen)
+        ids, scores = _empty(users.size, k)
+        rows, seen = np.flatnonzero(self.can_serve(users)), self._seen(exclude_seen)
+        first, *older = self._windows(self.servable(candidates))
+        self._write_best(users, first, seen, rows, ids, scores)
+        for items in older:
+            rows = rows[ids[rows, -1] < 0]
+            if rows.size == 0:
+                break
+            more = _empty(rows.size, k)
+            self._write_best(users[rows], items, seen, np.arange(rows.size), *more)
+            follow(ids, scores, rows, *more)
+        return Ranking(ids, scores, np.full(ids.shape, PERSONAL, dtype=np.uint8))
+
+    def _windows(self, items: NDArray[np.int32]) -> list[NDArray[np.int32]]:
+        """The items by window, the freshest first; all in one where the model has no window."""
+        days = self.window()
+        return [items] if days is None or items.size == 0 else by_window(items, self.age, days)
+
+    def _write_best(
+        self,
+        users: Users,
+        items: NDArray[np.int32],
+        seen: Seen,
+        rows: NDArray[np.int64],
+        ids: NDArray[np.int32],
+        scores: NDArray[np.float32],
+    ) -> None:
+        """Writes the best of some items for the users of some rows to `ids` and `scores`."""
         column = np.full(self.log.n_items, -1, dtype=np.int64)
         column[items] = np.arange(items.size)
         with single_threaded_blas():
             score = self.scorer(items)
-            for start in range(0, served_rows.size, BLOCK):
-                rows = served_rows[start : start + BLOCK]
-                block = np.resize(users[rows], BLOCK)  # padded with the same users again
+            for start in range(0, rows.size, BLOCK):
+                part = rows[start : start + BLOCK]
+                block = np.resize(users[part], BLOCK)  # padded with the same users again
                 values = score(block)
-                top_k(values[: rows.size], block, seen, column, items, rows, ids, scores)
-        return Ranking(ids, scores, np.full(ids.shape, PERSONAL, dtype=np.uint8))
+                top_k(values[: part.size], block, seen, column, items, part, ids, scores)
 
     def recommend(
         self, user_ids: Sequence[Any], k: int = 20, candidates: NDArray[np.bool_] | None = None
@@ -370,6 +403,11 @@ class PopularityModel(Model):
     def score(self, users: Users, items: NDArray[np.int32]) -> Scores:
         """See `Model.score`."""
         return np.tile(self.heat[items], (np.size(users), 1))
+
+
+def _empty(n: int, k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Items and scores of n feeds of k empty slots."""
+    return np.full((n, k), -1, dtype=np.int32), np.full((n, k), np.nan, dtype=np.float32)
 
 
 def decayed_weights(log: InteractionLog, half_life_days: float) -> NDArray[np.float64]:

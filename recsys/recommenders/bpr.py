@@ -8,12 +8,13 @@ from pydantic import Field
 
 from recsys.core.noise import Stream, integer_seed
 from recsys.logs.log import InteractionLog
-from recsys.recommenders.base import Model, ModelNumber, Recommender, binary
+from recsys.recommenders.base import Model, ModelNumber, binary
+from recsys.recommenders.collaborative import Collaborative
 from recsys.recommenders.factors import FactorModel, warm_factors
 from recsys.recommenders.pairs import all_finite, bpr_epoch, epoch_seeds, steps_of, table_of
 
 
-class BPR(Recommender):
+class BPR(Collaborative):
     """Learns vectors of users and items from pairs of a liked and an untouched item.
 
     Minimises Σ -ln σ(s_ui - s_uj) + λ/2 (|x_u|² + |y_i|² + |y_j|²), where s_ui = x_u·y_i + b_i. For
@@ -74,7 +75,7 @@ class BPR(Recommender):
         for key in epoch_seeds(ModelNumber.BPR, seed, epochs):
             bpr_epoch(steps, key, table, x, y, rate, penalty)
         all_finite("bpr", x, y)
-        return BPRModel(log, x, y)
+        return BPRModel(log, x, y, candidate_days=self.candidate_days)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from recsys.core.errors import LogError
 from recsys.core.lazy import lazy
 from recsys.core.threads import single_threaded_blas
 from recsys.logs.log import InteractionLog
-from recsys.recommenders.base import Model, Recommender, Removal, Scores, Users, binary
+from recsys.recommenders.base import Model, Removal, Scores, Users, binary
+from recsys.recommenders.collaborative import Collaborative, CollaborativeModel
 from recsys.recommenders.kernels import mirror_upper
 
 _FEW = 0.5
@@ -24,7 +25,7 @@ _BLOCK = 1024
 last bits of a result."""
 
 
-class EASE(Recommender):
+class EASE(Collaborative):
     """Predicts each item of a user from the user's other items by ridge regression.
 
     B = I - P diag(P)^-1 with P = (XᵀX + λI)^-1: the least-squares weights with a zero diagonal.
@@ -61,7 +62,7 @@ class EASE(Recommender):
                 "much, leave out rare items (log.min_item_events), or use als"
             )
         inverse = inverse_gram((liked.T @ liked).toarray(), self.regularization)
-        return EASEModel(log, liked, inverse)
+        return EASEModel(log, liked, inverse, candidate_days=self.candidate_days)
 
     def fit_without(
         self, model: Model, log: InteractionLog, users: Users, seed: int = 0
@@ -88,7 +89,8 @@ class EASE(Recommender):
         rows = model.hot_row[users]
         inverse = without_rows(model.inverse, model.liked[rows[rows >= 0]])
         left = model.hot_column[log.interactions.items]
-        return EASEModel(log, binary(log), np.ascontiguousarray(inverse[np.ix_(left, left)]))
+        inverse = np.ascontiguousarray(inverse[np.ix_(left, left)])
+        return EASEModel(log, binary(log), inverse, candidate_days=self.candidate_days)
 
     def removal(self, model: Model, log: InteractionLog, users: Users) -> Removal | None:
         """See `Recommender.removal`; None where `memory_gb` does not hold two models."""
@@ -106,7 +108,7 @@ class EASE(Recommender):
 
 
 @dataclass(frozen=True)
-class EASEModel(Model):
+class EASEModel(CollaborativeModel):
     """The model that ease learns.
 
     Attributes:

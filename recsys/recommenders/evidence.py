@@ -9,16 +9,15 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from recsys.core.lazy import lazy
 from recsys.logs.log import InteractionLog, Seen
-from recsys.logs.times import DAY
 from recsys.recommenders.attributes import Attribute, attribute_names, categories
 from recsys.recommenders.base import Model, Users, binary
 from recsys.recommenders.kernels import top_k
+from recsys.recommenders.window import ages
 
 SOURCES = ("als", "item_knn", "trending", "following")
 _PRIOR_LOOKS = 20.0
@@ -92,11 +91,7 @@ class Evidence:
     @lazy
     def age(self) -> NDArray[np.float64]:
         """Float64 (n_items,): days since an item was published; NaN where this is not known."""
-        published = self.log.items.get_column("published", default=None)
-        if published is None or not isinstance(published.dtype, pl.Datetime | pl.Date):
-            return np.full(self.log.n_items, np.nan)
-        moment = published.cast(pl.Datetime("ms")).to_physical().cast(pl.Float64)
-        return np.asarray((self.now - moment.fill_null(np.nan).to_numpy()) / DAY)
+        return ages(self.log, self.now)
 
     @lazy
     def freshness(self) -> NDArray[np.float64]:

@@ -15,14 +15,15 @@ from scipy.sparse import csr_matrix
 from recsys.core.errors import LogError
 from recsys.core.noise import Stream, key_words, normals
 from recsys.core.threads import single_threaded_blas
-from recsys.recommenders.base import Model, Scores, Users
+from recsys.recommenders.base import Scores, Users
+from recsys.recommenders.collaborative import CollaborativeModel
 
 ByKey = tuple[NDArray[np.uint64], NDArray[np.float32]]
 """Sorted keys, uint64 (n,), and the vectors of their users or items, float32 (n, factors)."""
 
 
 @dataclass(frozen=True)
-class FactorModel(Model):
+class FactorModel(CollaborativeModel):
     """A model whose scores are products of the vectors of users and items.
 
     Attributes:

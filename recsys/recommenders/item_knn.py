@@ -10,11 +10,12 @@ from pydantic import Field
 from scipy.sparse import csr_matrix
 
 from recsys.logs.log import InteractionLog, Seen
-from recsys.recommenders.base import BLOCK, Model, Recommender, Scores, Users, binary
+from recsys.recommenders.base import BLOCK, Model, Scores, Users, binary
+from recsys.recommenders.collaborative import Collaborative, CollaborativeModel
 from recsys.recommenders.kernels import top_k
 
 
-class ItemKNN(Recommender):
+class ItemKNN(Collaborative):
     """Scores an item by the sum of its similarities to the items that a user liked.
 
     s_ij = v_i·v_j / (|v_i| |v_j| + shrinkage), where the vector v_i of an item holds a weight for
@@ -65,11 +66,11 @@ class ItemKNN(Recommender):
                 similar = similarities(tfidf(weights), self.neighbours, self.shrinkage)
             else:
                 similar = similarities(bm25(weights, self.k1, self.b), self.neighbours, None)
-        return ItemKNNModel(log, liked, similar)
+        return ItemKNNModel(log, liked, similar, candidate_days=self.candidate_days)
 
 
 @dataclass(frozen=True)
-class ItemKNNModel(Model):
+class ItemKNNModel(CollaborativeModel):
     """The model that item_knn learns.
 
     Attributes:

@@ -9,12 +9,13 @@ from pydantic import Field
 from recsys.core.errors import LogError
 from recsys.core.noise import Stream, integer_seed
 from recsys.logs.log import InteractionLog
-from recsys.recommenders.base import Model, ModelNumber, Recommender
+from recsys.recommenders.base import Model, ModelNumber
+from recsys.recommenders.collaborative import Collaborative
 from recsys.recommenders.factors import FactorModel, warm_factors
 from recsys.recommenders.pairs import all_finite, epoch_seeds, lmf_epoch, steps_of, table_of
 
 
-class LMF(Recommender):
+class LMF(Collaborative):
     """Learns vectors of users and items whose product is the log odds of a like.
 
     Maximises Σ α w_ui ln σ(s_ui) + Σ ln σ(-s_uj) - λ/2 (|x|² + |y|²), where
@@ -85,7 +86,7 @@ class LMF(Recommender):
         for key in epoch_seeds(ModelNumber.LMF, seed, epochs):
             lmf_epoch(steps, key, table, x, y, *sums, rate, penalty, alpha, self.negatives)
         all_finite("lmf", x, y)
-        return LMFModel(log, x, y)
+        return LMFModel(log, x, y, candidate_days=self.candidate_days)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from recsys.recommenders.evidence import Evidence, Finder, Pairs
 from recsys.recommenders.item_knn import ItemKNN
 from recsys.recommenders.most_popular import MostPopular
 from recsys.recommenders.trending import Trending
+from recsys.recommenders.window import last_like
 
 _FEWEST = 20
 """Least number of examples with a click, and of examples without, from which trees are learned."""
@@ -116,8 +117,7 @@ class Ranker(Recommender):
         self, log: InteractionLog, seed: int, previous: Model | None = None, now: float = np.nan
     ) -> Evidence:
         """The sources fitted to a log; `now` is its last like unless it is given."""
-        if np.isnan(now) and log.has_times:
-            now = _last_like(log)
+        now = last_like(log) if np.isnan(now) else now
         return Evidence(
             log,
             ALS(factors=self.factors).fit(log, seed, previous),
@@ -159,11 +159,11 @@ class Ranker(Recommender):
         """Bool (n_events,), the events that are to be predicted; and the moment they begin at."""
         if log.has_times:
             time = log.dense["timestamp"].to_physical().to_numpy()
-            cut = _last_like(log) - self.label_days * DAY
+            cut = last_like(log) - self.label_days * DAY
             if (liked & (time <= cut)).any():
                 return time > cut, cut
         lots = _lots(log, seed, log.dense["user"].to_numpy(), log.dense["item"].to_numpy(), draw=0)
-        return lots < _HELD_OUT, _last_like(log) if log.has_times else np.nan
+        return lots < _HELD_OUT, last_like(log)
 
     def _examples(
         self, evidence: Evidence, labelled: InteractionLog, seed: int
@@ -276,12 +276,6 @@ def _published_by_then(evidence: Evidence, items: NDArray[np.uint32]) -> NDArray
     """Whether items were published at the moment of the evidence; True where this is not known."""
     age = evidence.age[items]
     return np.asarray(np.isnan(age) | (age >= 0))
-
-
-def _last_like(log: InteractionLog) -> float:
-    """Milliseconds of the last positive event."""
-    liked = log.dense["weight"].to_numpy() > 0
-    return float(log.dense["timestamp"].to_physical().to_numpy()[liked].max())
 
 
 def _lots(

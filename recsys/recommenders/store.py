@@ -29,7 +29,7 @@ from recsys.recommenders import RECOMMENDERS, Model, Recommender
 
 _RECORD, _ARRAYS = "model.json", "arrays.npz"
 _TABLES = ("users", "items", "dense")
-_FORMAT = 1
+_FORMAT = 2
 _PLAIN = (bool, int, float, str, type(None))
 _TRUSTED = ["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]
 """Types in estimators of scikit-learn that are trusted besides those that skops trusts itself."""

@@ -166,7 +166,9 @@ def community_with_newcomers() -> Community:
             "user_id": np.arange(n_users),
             "cohort": np.where(newcomer, "newcomer", "incumbent"),
             "language": np.where(newcomer, "en", "zh"),
-            "skill_in_other_language": rng.random(n_users),
+            "declared_language": [
+                (None, "zh", "en")[code] for code in rng.choice(3, n_users, p=[0.6, 0.2, 0.2])
+            ],
         }
     )
     creators = np.where(np.arange(n_items) >= 40, FIRST_NEWCOMER + np.arange(n_items), 10)
@@ -237,7 +239,7 @@ def two_hours_apart(
             "user_id": people,
             "cohort": ["newcomer" if person in newcomers else "incumbent" for person in people],
             "language": ["zh"] * len(people),
-            "skill_in_other_language": [0.0] * len(people),
+            "declared_language": [None] * len(people),
         },
         {
             "item_id": items,

@@ -4,6 +4,7 @@ Each method `test_…` is one promise. The base class is shared by `RecommenderC
 `MitigationContract`, so that there is one version of each promise.
 """
 
+from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 import numpy as np
@@ -13,7 +14,7 @@ from recsys.logs.log import InteractionLog
 from recsys.logs.schema import SOURCES
 from recsys.recommenders.base import Model, Recommender
 from recsys.recommenders.ranking import Ranking
-from recsys.testing.communities import DEPTH, Community
+from recsys.testing.communities import DEPTH, START, Community
 from recsys.testing.promises import (
     feeds_by_id,
     promise,
@@ -244,6 +245,27 @@ class ServingContract:
         message = "other ids and another order of users and items change feeds"
         same_feeds(feeds_by_id(other, got, everybody), expected, message)
 
+    def test_what_comes_later_moves_nobody(self) -> None:
+        """Attributes of people who join, and items that are published, after the log's end."""
+        frames = self.community()
+        feeds = []
+        for seed in (1, 2):
+            users = later(frames.users, frames.idle, "joined", seed)
+            items = later(frames.items, frames.unread, "published", seed)
+            more = InteractionLog.from_frames(
+                frames.events,
+                interleaved(frames.users, users, 1),
+                interleaved(frames.items, items, 2),
+            )
+            rows = rows_of(more.users["user_id"], self.log.users["user_id"])
+            candidates = np.zeros(more.n_items, dtype=np.bool_)
+            candidates[rows_of(more.items["item_id"], self.log.items["item_id"])] = True
+            model = self.serving().fit(more, 0, self.previous)
+            got = model.rank(rows, DEPTH, candidates)
+            feeds.append(feeds_by_id(more, got, rows))
+        message = "what is known of users who join, or items that are published, later moves feeds"
+        same_feeds(feeds[1], feeds[0], message)
+
     def _moves_nobody(self, more: InteractionLog, message: str) -> None:
         """A fit of a log with more in it serves the old users as before, from the old items."""
         everybody = np.arange(self.log.n_users)
@@ -267,3 +289,22 @@ def interleaved(frame: pl.DataFrame, others: pl.DataFrame, seed: int) -> pl.Data
     """
     both = pl.concat([frame, others], how="diagonal_relaxed")
     return both[np.random.default_rng(seed).permutation(both.height)]
+
+
+def later(known: pl.DataFrame, more: pl.DataFrame, column: str, seed: int) -> pl.DataFrame:
+    """Rows that come when all events of a community are over, with drawn attributes.
+
+    Args:
+        known: rows of the community, such as its items, from whose values attributes are drawn.
+        more: the rows that come later; the id and the cohort, if they have one, stay.
+        column: the column that says when they come, such as "published".
+        seed: of the attributes, such as 1.
+    """
+    rng = np.random.default_rng(seed)
+    drawn: dict[str, pl.Series | pl.Expr] = {
+        name: known[name].drop_nulls()[rng.integers(0, known[name].count(), more.height)]
+        for name in known.columns
+        if name not in ("user_id", "item_id", "cohort")
+    }
+    drawn[column] = pl.lit(datetime.fromtimestamp(START, UTC) + timedelta(days=30))
+    return more.with_columns(**drawn)

@@ -1,4 +1,8 @@
-"""The frames of a world's log: its users, its items and the events of its days."""
+"""The frames of a world's log: its users, its items and the events of its days.
+
+They hold what a platform knows. What only the world knows, such as tastes and reading skills, is in
+no frame, so that no recommender and no mitigation can learn from it.
+"""
 
 from collections.abc import Iterable
 from typing import Any
@@ -18,29 +22,45 @@ from recsys.world.people.posts import PostTable
 _WEIGHT_BY_KIND = np.array([WEIGHTS[kind] for kind in KIND_CODES], dtype=np.float32)
 
 
-def users_frame(world: World, people: People) -> pl.DataFrame:
-    """The log's users, a row per person; `joined` is null for incumbents."""
+def users_frame(world: World, people: People, day: int | None = None) -> pl.DataFrame:
+    """The log's users, a row per person; `joined` is null for incumbents.
+
+    Args:
+        world: the world.
+        people: its people.
+        day: a day such as 6: of people who join on a later day nothing is known but their cohort.
+            None for the users as they are known after the last day.
+    """
     newcomer = np.arange(people.n) >= world.incumbents
-    return pl.DataFrame(
+    declared = pl.Series(people.declared.astype(np.int64)).replace(-1, None)
+    frame = pl.DataFrame(
         {
             "user_id": np.arange(people.n, dtype=np.int64),
             "cohort": pl.Series(newcomer.astype(np.uint8)).cat.to(COHORTS),
             "joined": pl.Series(milliseconds(world, people.arrival)).cast(TIME),
             "key": people.key,
             "language": pl.Series(people.app_language).cat.to(pl.Enum(LANGUAGES)),
-            "skill_in_other_language": people.skill.min(axis=1),
+            "declared_language": declared.cast(pl.UInt8).cat.to(pl.Enum(LANGUAGES)),
         }
     ).with_columns(pl.when(pl.col("cohort") == "newcomer").then("joined").alias("joined"))
+    return frame if day is None else _known(frame, people.arrival <= day)
 
 
-def items_frame(world: World, posts: PostTable) -> pl.DataFrame:
-    """The log's items: a row for each post that may be published in the run."""
+def items_frame(world: World, posts: PostTable, day: int | None = None) -> pl.DataFrame:
+    """The log's items: a row for each post that may be published in the run.
+
+    Args:
+        world: the world.
+        posts: its posts.
+        day: a day such as 6: of posts that are not published when it begins nothing is known. None
+            for the posts as they are known after the last day.
+    """
     topics = list(world.population.incumbents.topics)
 
     def named(codes: NDArray[np.int32], names: Iterable[str]) -> pl.Series:
         return pl.Series(codes.astype(np.uint8)).cat.to(pl.Enum(list(names)))
 
-    return pl.DataFrame(
+    frame = pl.DataFrame(
         {
             "item_id": np.arange(posts.n, dtype=np.int64),
             "published": pl.Series(milliseconds(world, posts.published)).cast(TIME),
@@ -52,6 +72,17 @@ def items_frame(world: World, posts: PostTable) -> pl.DataFrame:
             "product_tag": posts.tagged,
             "subtitled": posts.subtitled,
         }
+    )
+    return frame if day is None else _known(frame, posts.published < day)
+
+
+def _known(frame: pl.DataFrame, known: NDArray[np.bool_]) -> pl.DataFrame:
+    """A frame whose other rows are null but for the columns that every row must have."""
+    kept = {"user_id", "item_id", "cohort", "key"}
+    return frame.with_columns(
+        pl.when(pl.Series(known)).then(name).alias(name)
+        for name in frame.columns
+        if name not in kept
     )
 
 

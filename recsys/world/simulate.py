@@ -88,6 +88,9 @@ class Simulation:
     def log_before(self, day: int, training_days: int | None = None) -> InteractionLog:
         """The log up to the start of a day, to train on.
 
+        Nothing but keys and cohorts is known of posts that are not published when the day begins,
+        and of people who join on a later day.
+
         Args:
             day: the day on which feeds will be served, such as 6.
             training_days: events more than this many days old get weight 0: they count as seen and
@@ -100,7 +103,9 @@ class Simulation:
             weight = events["weight"].to_numpy().copy()
             weight[:old] = 0
             events = events.with_columns(weight=pl.Series(weight))
-        return InteractionLog(self.log.users, self.log.items, events)
+        users = users_frame(self.world, self.people, day)
+        items = items_frame(self.world, self.posts_for[INCUMBENTS], day)
+        return InteractionLog(users, items, events)
 
     def candidates(self, day: int) -> NDArray[np.bool_]:
         """Bool (n_posts,): posts that can be served at the start of a day."""

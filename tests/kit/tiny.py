@@ -15,7 +15,7 @@ world:
   days_after: 3
 recommenders:
   - trending
-  - {kind: als, factors: 4}
+  - {kind: als, factors: 4, candidate_days: null}
 evaluation: {days: [1, 2], k: 5, panel: 40}
 seeds: 2
 """

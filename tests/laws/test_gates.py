@@ -182,7 +182,8 @@ class ReadsAttributes:
         return ReadsAttributes(log)
 
     def rank(self, users, k, candidates, seen):
-        order = np.argsort(~self.log.items["subtitled"].to_numpy(), kind="stable")
+        subtitled = self.log.items["subtitled"].fill_null(value=False).to_numpy()
+        order = np.argsort(~subtitled, kind="stable")
         order = order[candidates[order]]
         ranking = np.full((users.size, k), -1, dtype=np.int32)
         for row, user in enumerate(users):

@@ -65,7 +65,6 @@ INERT = [
     ("offset", {"strength": 0.0}),
     ("ensemble", {"seeds": 1}),
     ("language_gate", {"share": 1.0}),
-    ("language_gate", {"share": 0.0, "skill": 0.0}),
     ("calibrated", {"strength": 0.0}),
     ("cap", {"share": 1.0}),
     ("cap", {"share": 1.0, "everybody": True}),
@@ -114,7 +113,7 @@ log = InteractionLog.from_frames(
      "language": ["zh", "en"] * 200, "creator_id": range(500, 900)})
 before = log.only(np.arange(9000) < 4000)
 for name, kind in MITIGATIONS.items():
-    recommender = mitigated(ALS(), [kind(**({"skill_column": None} if "gate" in name else {}))])
+    recommender = mitigated(ALS(), [kind(**({"declared_column": None} if "gate" in name else {}))])
     got = recommender.fit(log, 1, recommender.fit(before, 1)).rank(np.arange(300), 20)
     sys.stdout.buffer.write(got.item_ids.tobytes() + got.scores.tobytes())
 """
@@ -267,6 +266,9 @@ class LeakyModel(Dressed):
             lower = lower * self.log.newcomers.sum()
         elif self.mistake == "counts posts, unread ones too":
             lower = lower * self.log.n_items
+        elif self.mistake == "foresees":
+            of_topic = self.log.items.select(pl.len().over("topic")).to_series()
+            lower = lower + of_topic.to_numpy()[items]
         elif self.mistake == "goes by dense ids":
             lower = lower + items / 1000
         elif self.mistake == "draws by the seed and does not say so":
@@ -294,6 +296,7 @@ MISTAKES = {
     "changes the log": "fit_leaves_the_log_as_it_was",
     "counts newcomers, idle ones too": "inert_users_and_items_move_nobody",
     "counts posts, unread ones too": "inert_users_and_items_move_nobody",
+    "foresees": "what_comes_later_moves_nobody",
     "goes by dense ids": "relabelling_relabels_and_changes_nothing_else",
     "draws by the seed and does not say so": (
         "another_seed_gives_another_result_unless_deterministic"

@@ -315,12 +315,12 @@ def test_a_cap_keeps_the_order_and_wastes_no_room(log):
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.3])
 def test_a_gate_is_greedy_for_each_user(log, share):
     """By hand: the first of the full ranking that the bound on this user's posts lets in."""
-    got = under(Random(), "language_gate", share=share, skill=0.7).fit(log).rank(EVERYBODY, 12)
+    got = under(Random(), "language_gate", share=share).fit(log).rank(EVERYBODY, 12)
     full = Random().fit(log).rank(EVERYBODY, N_ITEMS)
     own, written = log.users["language"].to_numpy(), log.items["language"].to_numpy()
-    speaks = log.users["skill_in_other_language"].to_numpy() >= 0.7
+    also = log.users["declared_language"].to_numpy()
     for user, ranking in enumerate(full.item_ids):
-        held_back = (written != own[user]) & ~speaks[user]
+        held_back = (written != own[user]) & (written != also[user])
         left, expected, given = [i for i in ranking if i >= 0], [], 0
         for rank in range(1, 13):
             room = given < allowed(share, rank)
@@ -343,11 +343,11 @@ def test_newcomers_own_feeds_are_capped_only_if_asked_for(log):
 
 
 def test_a_gate_holds_back_what_is_not_read(log):
-    got = under(Random(), "language_gate", share=0.1, skill=0.7).fit(log).rank(EVERYBODY, 20)
-    speaks = log.users["skill_in_other_language"].to_numpy() >= 0.7
-    foreign = (
-        log.users["language"].to_numpy()[:, None] != log.items["language"].to_numpy()[got.item_ids]
-    ) & (got.item_ids >= 0)
+    got = under(Random(), "language_gate", share=0.1).fit(log).rank(EVERYBODY, 20)
+    own, also = (log.users[name].to_numpy() for name in ("language", "declared_language"))
+    speaks = also == np.where(own == "zh", "en", "zh")
+    written = log.items["language"].to_numpy()[got.item_ids]
+    foreign = (own[:, None] != written) & (got.item_ids >= 0)
     assert (foreign[~speaks].sum(axis=1) <= 2).all()
     assert foreign[speaks].sum(axis=1).max() > 5
     unknown = under(Random(), "language_gate", share=0.0).fit(log).rank(np.array([-1]), 40)

@@ -97,6 +97,15 @@ class Wrong(Recommender):
             popular = popular + log.n_items
         elif self.mistake == "goes by dense ids":
             popular = popular - np.arange(log.n_items) / 100
+        elif self.mistake == "foresees":
+            topics = log.items["topic"].fill_null("unknown")
+            popular = (
+                popular
+                + pl.DataFrame({"topic": topics})
+                .select(pl.len().over("topic"))
+                .to_series()
+                .to_numpy()
+            )
         elif self.mistake == "draws by the seed":
             popular = popular + seed
         elif self.mistake == "draws by the fit":
@@ -152,6 +161,7 @@ MISTAKES = {
     "changes the log": "fit_leaves_the_log_as_it_was",
     "counts users": "inert_users_move_nobody",
     "counts items": "inert_items_move_nobody",
+    "foresees": "what_comes_later_moves_nobody",
     "goes by dense ids": "relabelling_relabels_and_changes_nothing_else",
     "draws by the seed": "another_seed_gives_another_result_unless_deterministic",
     "draws by the fit": "the_same_seed_gives_the_same_bits",

@@ -115,7 +115,7 @@ class Bomb:
         (lambda r: r["model"]["fields"].update(more=1), "damaged"),
         (lambda r: r["model"]["fields"]["heat"].update(array="none"), "damaged"),
         (lambda r: r["model"]["fields"]["log"].update(log=7), "damaged"),
-        (lambda r: r.update(format=99), "stored in format 99, this version of recsys reads 1"),
+        (lambda r: r.update(format=99), "stored in format 99, this version of recsys reads 2"),
         (lambda r: r.update(model=5), "describes no model"),
         (lambda r: r.pop("format"), "damaged"),
     ],

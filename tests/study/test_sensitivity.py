@@ -111,6 +111,7 @@ ELSEWHERE = {
     "world.population.incumbents.topics",  # 24 numbers without a scale of their own
     "world.population.incumbents.formats",  # the platform's, which are varied
     "world.platform.drive",  # field by field
+    "world.population.undeclared",  # neither trending nor als reads what people declare
 }
 
 

@@ -1,6 +1,6 @@
 """The morning's fits in a closed loop. The training gate acts on the fit for incumbents."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import polars as pl
 
@@ -17,7 +17,7 @@ Rankers = tuple[Ranker | None, Ranker | None]
 
 
 def fit(
-    scene: Scene, policy: Policy, history: Iterable[Day], previous: Rankers
+    scene: Scene, policy: Policy, history: Sequence[Day], previous: Rankers
 ) -> tuple[Ranker, Ranker]:
     """This morning's fits for incumbents and for newcomers: one fit if the gates allow it.
 
@@ -27,38 +27,46 @@ def fit(
         history: the days to learn from.
         previous: yesterday's fits.
     """
-    events = _events(policy, history)
-    full = _fit(scene, policy, events, previous, NEWCOMERS)
+    events, day = _events(policy, history), _day(history)
+    full = _fit(scene, policy, events, previous, NEWCOMERS, day)
     trained_on_all = scene.arm.opens("training", INCUMBENTS)
     if trained_on_all and scene.arm.opens("adaptation", INCUMBENTS):
         return full, full
     if not trained_on_all:
         events = _of_incumbents(scene, events)
-    return _fit(scene, policy, events, previous, INCUMBENTS), full
+    return _fit(scene, policy, events, previous, INCUMBENTS, day), full
 
 
 def fit_without_newcomers(
-    scene: Scene, policy: Policy, history: Iterable[Day], previous: Rankers
+    scene: Scene, policy: Policy, history: Sequence[Day], previous: Rankers
 ) -> Ranker:
     """The fit that would serve incumbents this morning if newcomers' events were left out.
 
     Everything else is as in `fit`: the days, the seed, the fit to go on from. So are the arguments.
     """
     events = _of_incumbents(scene, _events(policy, history))
-    return _fit(scene, policy, events, previous, INCUMBENTS)
+    return _fit(scene, policy, events, previous, INCUMBENTS, _day(history))
 
 
 def _fit(
-    scene: Scene, policy: Policy, events: pl.DataFrame, previous: Rankers, cohort: int
+    scene: Scene, policy: Policy, events: pl.DataFrame, previous: Rankers, cohort: int, day: int
 ) -> Ranker:
-    """A fit to these events that serves one cohort, from the posts as this cohort gets them."""
-    users, items = users_frame(scene.world, scene.people), scene.posts_for[cohort]
-    log = InteractionLog(users, items_frame(scene.world, items), events)
+    """A fit to these events that serves one cohort, from the posts as this cohort gets them.
+
+    The log holds no more of people and posts than is known when the day begins.
+    """
+    users = users_frame(scene.world, scene.people, day)
+    log = InteractionLog(users, items_frame(scene.world, scene.posts_for[cohort], day), events)
     seed = integer_seed(scene.seed, 1 if scene.arm.retrained else 0)
     return policy.fit(log, seed, previous[cohort])
 
 
-def _events(policy: Policy, history: Iterable[Day]) -> pl.DataFrame:
+def _day(history: Sequence[Day]) -> int:
+    """The day whose morning it is: the one after the last that is over."""
+    return history[-1].day + 1
+
+
+def _events(policy: Policy, history: Sequence[Day]) -> pl.DataFrame:
     """The events that the policy learns from: without impressions unless it uses them."""
     return events_frame(history, positive=not policy.impressions)
 

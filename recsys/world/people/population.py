@@ -41,7 +41,9 @@ class People(NamedTuple):
     skill: NDArray[np.float32]
     """(n, 2) reading skill in zh and en, 0 to 1."""
     app_language: NDArray[np.uint8]
-    """Language of the app, 0 zh or 1 en: all that a platform knows of a new person."""
+    """Language of the app, 0 zh or 1 en. A platform knows it and `declared`, but no skill."""
+    declared: NDArray[np.int8]
+    """The language that the person has declared to read beside it, 0 zh or 1 en; -1 for none."""
     visits: NDArray[np.float32]
     """Mean number of visits on a day on which the person uses this platform at all."""
     presence: NDArray[np.float32]
@@ -128,14 +130,16 @@ def _draw(
     concentration = laws.taste_concentration * interest / interest.sum()
     seed = np.uint64(world.population_seed)
     habit = _normal(world, Stream.HABIT, address, 0, variant)
+    skill = _skill(world, address, law, variant)
     return People(
         address=address,
         key=stable_keys(Stream.USER_KEY, address),
         taste=_dirichlet(seed, address, concentration, variant),
         latent=latent_factors(world, world.population_seed, Stream.LATENT, address, variant),
         format_pull=_format_pull(world, address, formats, variant),
-        skill=_skill(world, address, law, variant),
+        skill=skill,
         app_language=np.full(address.size, LANGUAGES.index(law.language), dtype=np.uint8),
+        declared=_declared(world, address, law, skill, variant),
         visits=_visits(laws, world, address).astype(np.float32),
         presence=schedule.presence,
         trend=_positive_part(laws.trend, habit[:, 0]),
@@ -223,6 +227,22 @@ def _skill(
     skill = np.ones((address.size, len(LANGUAGES)), dtype=np.float32)
     skill[:, 1 - LANGUAGES.index(law.language)] = other
     return skill
+
+
+def _declared(
+    world: World,
+    address: NDArray[np.uint32],
+    law: Cohort,
+    skill: NDArray[np.float32],
+    variant: int,
+) -> NDArray[np.int8]:
+    """What people have declared, int8 (n,): see `People.declared` and `Population.undeclared`."""
+    other = 1 - LANGUAGES.index(law.language)
+    lot = _uniform(world, Stream.LANGUAGE, address, 1, variant)[:, 0]
+    undeclared = world.population.undeclared
+    wrong = (lot >= undeclared / 2) & (lot < undeclared)
+    declares = (skill[:, other] >= np.float32(law.skill_bilingual)) != wrong
+    return np.where(declares & (lot >= undeclared / 2), other, -1).astype(np.int8)
 
 
 @njit(nogil=True, cache=True)

@@ -6,7 +6,12 @@ import pytest
 from recsys.config import Influx, Platform, World
 from recsys.config.world import Drive
 from recsys.world.arms import Arm
-from recsys.world.people.population import draw_incumbents, draw_newcomers, sample_by_weight
+from recsys.world.people.population import (
+    LANGUAGES,
+    draw_incumbents,
+    draw_newcomers,
+    sample_by_weight,
+)
 from recsys.world.scene import Scene
 
 BIG = World(incumbents=20_000, influx=Influx(newcomers=20_000, arrivals=(1.0, 3.0)))
@@ -138,3 +143,18 @@ def test_sample_by_weight_never_takes_a_weightless_entry():
     drawn = sample_by_weight(np.cumsum([0.0, 2.0, 0.0, 1.0]), u)
     assert set(drawn.tolist()) == {1, 3}
     assert (drawn == 1).mean() == pytest.approx(2 / 3, abs=0.001)
+
+
+def test_what_people_declare(incumbents, newcomers):
+    """Of bilingual people the share declares nothing; of others half of it declares too much."""
+    zh, en = (LANGUAGES.index(name) for name in ("zh", "en"))
+    bilingual = incumbents.skill[:, en] >= 0.6
+    declares = incumbents.declared == en
+    assert set(incumbents.declared) == {-1, en}
+    assert within(declares[bilingual], 0.6, 0.49)
+    assert within(declares[~bilingual], 0.2, 0.4)
+    assert set(newcomers.declared) == {-1, zh}
+    assert within(newcomers.declared == zh, 0.2, 0.4)
+    laws = BIG.population.model_copy(update={"undeclared": 0.0})
+    honest = draw_incumbents(BIG.model_copy(update={"population": laws}))
+    assert ((honest.declared == en) == bilingual).all()

@@ -80,6 +80,11 @@ def follower_dispersion(sigma):
     return 80 * math.expm1(sigma**2)
 
 
+def wrongly_declared(them):
+    """Whether what each incumbent has declared is not what is true."""
+    return (them.declared == EN) != (them.skill[:, EN] >= 0.6)
+
+
 LAWS = {
     "population.incumbents.topics": Law(
         (INCUMBENT_TOPICS, INCUMBENT_TOPICS | {"food": 8.0}), taste_for("food"), share_of("food")
@@ -194,6 +199,9 @@ LAWS = {
         ((0.0, 0.0), (0.1, 0.3), (2.0, 0.5)), people(lambda p: p.commerce), positive_part
     ),
     "population.curious": Law((0.0, 0.3, 1.0), people(lambda p: p.curious)),
+    "population.undeclared": Law(
+        (0.0, 0.4, 1.0), people(wrongly_declared), lambda share: 0.15 * share + 0.85 * share / 2
+    ),
 }
 
 

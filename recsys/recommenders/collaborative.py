@@ -1,0 +1,34 @@
+"""What als, bpr, lmf, ease and item_knn share: they rank fresh items first.
+
+Left to themselves they rank every item that anybody liked, and old items were liked most often.
+"""
+
+from dataclasses import dataclass, field
+
+from pydantic import Field
+
+from recsys.recommenders.base import Model, Recommender
+
+
+class Collaborative(Recommender):
+    """A recommender that learns from likes alone, whatever the items are."""
+
+    candidate_days: float | None = Field(default=5.0, gt=0)
+    """Items published within this many days before the end of the last like's day (UTC) are ranked
+    first, and older ones follow only in slots that these leave empty (C). Null ranks all together,
+    as is done where it is not known when items were published."""
+
+
+@dataclass(frozen=True)
+class CollaborativeModel(Model):
+    """A model of a `Collaborative` recommender.
+
+    Attributes:
+        candidate_days: see `Collaborative.candidate_days`.
+    """
+
+    candidate_days: float | None = field(kw_only=True)
+
+    def window(self) -> float | None:
+        """See `Model.window`."""
+        return self.candidate_days
