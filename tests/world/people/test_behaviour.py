@@ -265,7 +265,8 @@ def test_click_probability_in_the_twins_state_and_in_ones_own(arms, calm):
     people = influx.people._replace(
         taste=np.resize(state.taste, (rows, 24)), skill=np.resize(state.skill, (rows, 2))
     )
-    c = Conditions.on(influx.world, influx.intercept, 3, influx=not calm)
+    c = state.conditions[0]
+    assert (c.curiosity > 0) != calm
     nothing = np.zeros(influx.posts.n, dtype=np.float32)
     for row in range(30):
         for rank in range(5):
