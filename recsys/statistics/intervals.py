@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from recsys.statistics.arrays import Floats, Ints
+from recsys.statistics.skewness import third_moment, widening
 
 MIN_SEEDS_FOR_CLAIMS = 8
 """Least number of seeds for a claim. Figures over fewer seeds are printed with a mark, since the t
@@ -29,6 +30,8 @@ class Interval:
     Attributes:
         mean: the mean, in the unit of the data.
         variance: variance of the mean, in that unit squared; NaN where it cannot be estimated.
+        skewness: estimated skewness of the mean's luck, from -1 to 1: 0 for Gaussian luck, and 1
+            where a single seed or a single user carries all.
         df: degrees of freedom of the t distribution.
         low: lower end of the interval; NaN where the variance is NaN.
         high: upper end, likewise.
@@ -39,6 +42,7 @@ class Interval:
 
     mean: Floats
     variance: Floats
+    skewness: Floats
     df: Floats
     low: Floats
     high: Floats
@@ -48,12 +52,14 @@ class Interval:
 
 
 class _MeanSquares(NamedTuple):
-    """Mean and mean squares of a two-way analysis of variance, one per leading index."""
+    """Mean, mean squares of a two-way analysis of variance, and the estimated third cumulant of the
+    mean; one per leading index."""
 
     mean: Floats
     users: Floats
     seeds: Floats
     residual: Floats
+    third: Floats
     n_users: Ints
 
 
@@ -117,7 +123,8 @@ def nested_interval(y: ArrayLike, level: float = 0.95) -> Interval:
     spread = (centred**2).sum(-1) / np.maximum(n_seeds - 1, 1)
     variance = np.where(n_seeds >= 2, spread / np.maximum(n_seeds, 1), np.nan)
     df = np.where(n_seeds >= 2, n_seeds - 1.0, np.nan)
-    return _t_interval(mean, variance, df, level, per_seed.sum(-1), n_seeds)
+    third = third_moment(centred, -1, n_seeds)
+    return _t_interval(mean, variance, third, df, level, per_seed.sum(-1), n_seeds)
 
 
 def users_interval(y: ArrayLike, level: float = 0.95) -> Interval:
@@ -155,7 +162,8 @@ def users_interval(y: ArrayLike, level: float = 0.95) -> Interval:
     spread = (centred**2).sum(-1) / free
     enough = n_users >= 2
     variance = np.where(enough, spread / np.maximum(n_users, 1), np.nan)
-    return _t_interval(mean, variance, np.where(enough, free, np.nan), level, n_users, np.array(1))
+    third, df = third_moment(centred, -1, n_users), np.where(enough, free, np.nan)
+    return _t_interval(mean, variance, third, df, level, n_users, np.array(1))
 
 
 def share_interval(interval: Interval, level: float = 0.95) -> Interval:
@@ -282,6 +290,7 @@ def _mean_squares(values: Floats) -> _MeanSquares:
         users=n_seeds * (user_effect**2).sum(-1) / users_free,
         seeds=n_users * (seed_effect**2).sum(-1) / seeds_free,
         residual=(residual**2).sum((-2, -1)) / (users_free * seeds_free),
+        third=third_moment(user_effect, -1, n_users) + third_moment(seed_effect, -1, n_seeds),
         n_users=n_users,
     )
 
@@ -292,7 +301,8 @@ def _interval_of(squares: _MeanSquares, values: Floats, level: float) -> Interva
     variance, df = _variance_of_mean(squares, n_seeds)
     enough = (squares.n_users >= 2) & (n_seeds >= 2)
     variance, df = np.where(enough, variance, np.nan), np.where(enough, df, np.nan)
-    return _t_interval(squares.mean, variance, df, level, squares.n_users, np.array(n_seeds))
+    n = squares.n_users, np.array(n_seeds)
+    return _t_interval(squares.mean, variance, squares.third, df, level, *n)
 
 
 def _first_kept(values: Floats, kept: NDArray[np.bool_]) -> Floats:
@@ -327,22 +337,33 @@ def _variance_of_mean(squares: _MeanSquares, n_seeds: int | Ints) -> tuple[Float
 
 
 def _t_interval(
-    mean: Floats, variance: Floats, df: Floats, level: float, n_users: Ints, n_seeds: Ints
+    mean: Floats,
+    variance: Floats,
+    third: Floats,
+    df: Floats,
+    level: float,
+    n_users: Ints,
+    n_seeds: Ints,
 ) -> Interval:
-    """The t interval of a mean with this variance; a point if the variance is 0."""
+    """The t interval of a mean, widened for skewness; a point if the variance is 0."""
     _check_level(level)
     from scipy.special import stdtr, stdtrit
 
+    varies = variance > 0
     error = np.sqrt(variance)
+    skewness = np.clip(third / np.where(varies, error, 1.0) ** 3, -1.0, 1.0)
+    skewness = np.where(np.isnan(variance), np.nan, np.where(varies, skewness, 0.0))
+    below, above = widening(-skewness, df), widening(skewness, df)
     half_width = np.where(variance == 0, 0.0, stdtrit(df, 0.5 + level / 2) * error)
-    t = np.abs(mean) / np.where(variance == 0, 1.0, error)
+    t = np.abs(mean) / np.where(variance == 0, 1.0, error) / np.where(mean > 0, below, above)
     p_value = np.where(variance == 0, np.where(mean == 0, 1.0, 0.0), 2 * stdtr(df, -t))
     return Interval(
         mean=np.asarray(mean, dtype=np.float64),
         variance=np.asarray(variance, dtype=np.float64),
+        skewness=np.asarray(skewness, dtype=np.float64),
         df=np.asarray(df, dtype=np.float64),
-        low=np.asarray(mean - half_width, dtype=np.float64),
-        high=np.asarray(mean + half_width, dtype=np.float64),
+        low=np.asarray(mean - below * half_width, dtype=np.float64),
+        high=np.asarray(mean + above * half_width, dtype=np.float64),
         p_value=np.asarray(p_value, dtype=np.float64),
         n_users=np.asarray(n_users, dtype=np.int64),
         n_seeds=np.full(np.shape(mean), n_seeds, dtype=np.int64),

@@ -15,10 +15,12 @@ from recsys.statistics.intervals import (
     _users_by_seeds,
     _variance_of_mean,
 )
+from recsys.statistics.skewness import widenings_by_chance
 
 PLANNING_CONFIDENCE = 0.8
 """Confidence of the upper bound of the variance between seeds that plans use. A variance from few
 seeds is too uncertain to plan with the estimate itself."""
+_HALVINGS = 30
 
 
 def planning_interval(
@@ -66,11 +68,12 @@ def minimum_detectable_effect(
     """The smallest true mean that such a study would tell from 0 with the given power.
 
     Where an interval covers 0, this says how large an effect the study could have missed. The
-    two-sided t test at ``1 - level`` has the given power if its noncentrality is some delta, and
-    the effect is ``delta * sqrt(variance)``. The noncentral t distribution is used exactly; the
-    usual sum of two quantiles is 14 % too small with two seeds. Rejections on the wrong side are
-    ignored; their probability is below 1e-3 for a power of at least .5. The variance of the
-    interval is treated as the true one. An estimate from few seeds is too uncertain for that, so
+    two-sided test at ``1 - level`` has the given power if its noncentrality is some delta, and the
+    effect is ``delta * sqrt(variance)``. The noncentral t distribution is used exactly; the usual
+    sum of two quantiles is 14 % too small with two seeds. Luck is taken to be Gaussian, and what
+    chance adds to the interval for skewness, :func:`~recsys.statistics.skewness.widening`, is
+    averaged over. Rejections on the wrong side are ignored; their probability is below 1e-3 for a
+    power of at least .5. The variance of the interval is treated as the true one. An estimate from few seeds is too uncertain for that, so
     pass the interval of :func:`planning_interval`.
 
     Args:
@@ -97,9 +100,16 @@ def minimum_detectable_effect(
     _check_power(power, level)
     from scipy.special import nctdtrinc, stdtrit
 
-    critical = stdtrit(interval.df, 0.5 + level / 2)
-    noncentrality = nctdtrinc(interval.df, 1 - power, critical)
-    return np.asarray(noncentrality * np.sqrt(interval.variance), dtype=np.float64)
+    df, known = interval.df, ~np.isnan(interval.df)
+    critical = stdtrit(df, 0.5 + level / 2)
+    # The power of a test without any widening is too large, that of the widest one too small.
+    most = np.where(known, widenings_by_chance(df)[..., -1], 1.0)
+    low, high = (nctdtrinc(df, 1 - power, critical * factor) for factor in (1.0, most))
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        enough = _rejects(middle, df, level) >= power
+        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
+    return np.asarray(high * np.sqrt(interval.variance), dtype=np.float64)
 
 
 def seeds_needed(
@@ -179,15 +189,25 @@ def _planned_squares(squares: _MeanSquares, n_seeds: int, choices: Ints) -> _Mea
         users=np.asarray(choices * of_users + residual, dtype=np.float64),
         seeds=np.maximum(np.asarray(squares.seeds)[..., None], residual),
         residual=residual,
+        third=np.zeros(()),
         n_users=np.asarray(squares.n_users)[..., None],
     )
 
 
 def _power(effect: Floats, variance: Floats, df: Floats, level: float) -> Floats:
-    """Probability that the two-sided t test rejects on the side of the effect."""
-    from scipy.special import nctdtr, stdtrit
-
+    """Probability that the two-sided test rejects on the side of the effect."""
     certain = variance <= 0
     noncentrality = np.abs(effect) / np.sqrt(np.where(certain, 1.0, variance))
-    rejects = 1 - nctdtr(df, noncentrality, stdtrit(df, 0.5 + level / 2))
-    return np.where(certain, np.where(effect == 0, 0.0, 1.0), rejects)
+    return np.where(certain, np.where(effect == 0, 0.0, 1.0), _rejects(noncentrality, df, level))
+
+
+def _rejects(noncentrality: Floats, df: Floats, level: float) -> Floats:
+    """Mean probability, over the widenings that Gaussian luck gives, that t is beyond the end."""
+    from scipy.special import nctdtr, stdtrit
+
+    critical = stdtrit(df, 0.5 + level / 2)
+    longer = np.asarray(critical)[..., None] * widenings_by_chance(df)
+    beyond_longer = 1 - nctdtr(
+        np.asarray(df)[..., None], np.asarray(noncentrality)[..., None], longer
+    )
+    return np.asarray((1 - nctdtr(df, noncentrality, critical) + beyond_longer.mean(-1)) / 2)
