@@ -59,6 +59,7 @@ class Stream(IntEnum):
     SHUFFLE = 43
     WINDOW_DRAW = 44
     RESAMPLE = 45
+    LUCK = 46
     THOMPSON = 50
     THOMPSON_USER = 51
 

@@ -3,7 +3,9 @@
 All users of one trained world share its luck, so an interval over users alone is far too narrow.
 Users are crossed with seeds, ``y_us = mu + a_u + b_s + e_us``, and the variance of both counts. The
 sources are Satterthwaite (1946), "An approximate distribution of estimates of variance components",
-Biometrics Bulletin 2; Searle, Casella & McCulloch (1992), *Variance Components*, ch. 4.
+Biometrics Bulletin 2; Searle, Casella & McCulloch (1992), *Variance Components*, ch. 4. Intervals
+are t intervals that are made wider on the side of the long tail where luck looks skewed
+(`recsys.statistics.skewness`).
 """
 
 from __future__ import annotations
@@ -35,7 +37,8 @@ class Interval:
         df: degrees of freedom of the t distribution.
         low: lower end of the interval; NaN where the variance is NaN.
         high: upper end, likewise.
-        p_value: p-value of a two-sided t test of mean 0.
+        p_value: p-value of a two-sided test of mean 0: 1 less the level of the interval that ends
+            at 0.
         n_users: int64, number of users in the mean.
         n_seeds: int64, number of seeds in the mean.
     """
@@ -68,9 +71,11 @@ def two_way_interval(y: ArrayLike, level: float = 0.95) -> Interval:
 
     Use it for a study in which the users are the same for all seeds. ``Var = (MS_u + MS_s - MS_e) /
     (U S)``, but at least ``max(MS_u, MS_s) / (U S)``. The degrees of freedom are Satterthwaite's.
-    Where this least value is taken, they are those of the mean square in it. If all values are
-    equal the interval is a point, and the p-value is 1 if the mean is 0, and 0 otherwise. A single
-    user or a single seed gives a mean without an interval.
+    Where this least value is taken, they are those of the mean square in it. The skewness of the
+    mean is estimated from the means of users and those of seeds, and the t interval is made wider
+    on the side of its long tail; see :func:`~recsys.statistics.skewness.widening`. If all values
+    are equal the interval is a point, and the p-value is 1 if the mean is 0, and 0 otherwise. A
+    single user or a single seed gives a mean without an interval.
 
     Args:
         y: (..., users, seeds) float, any unit. A user with NaN in any seed is left out, separately
@@ -88,7 +93,7 @@ def two_way_interval(y: ArrayLike, level: float = 0.95) -> Interval:
         >>> y = [[0.1, 0.2, 0.3], [0.2, 0.2, 0.5], [0.0, 0.1, 0.4], [0.3, 0.5, 0.4]]
         >>> drift = two_way_interval(y)
         >>> print(f"{drift.mean:.4f} [{drift.low:.4f}, {drift.high:.4f}], df {drift.df:.2f}")
-        0.2667 [0.0029, 0.5305], df 3.14
+        0.2667 [0.0029, 0.6288], df 3.14
     """
     values = _users_by_seeds(y)
     return _interval_of(_mean_squares(values), values, level)
@@ -97,8 +102,9 @@ def two_way_interval(y: ArrayLike, level: float = 0.95) -> Interval:
 def nested_interval(y: ArrayLike, level: float = 0.95) -> Interval:
     """Interval of the mean where each seed has users of its own: a t interval over seed means.
 
-    Row u then holds a different user in each seed, so that no user can be compared across seeds.
-    Every seed has the same weight, however many of its users were measured.
+    It is made wider for skewness, as in :func:`two_way_interval`. Row u holds a different user in
+    each seed, so that no user can be compared across seeds. Every seed has the same weight, however
+    many of its users were measured.
 
     Args:
         y: (..., users, seeds) float, any unit; NaN where a seed has no such user.
@@ -114,7 +120,7 @@ def nested_interval(y: ArrayLike, level: float = 0.95) -> Interval:
     Example:
         >>> drift = nested_interval([[0.1, 0.2, 0.3], [0.3, 0.2, 0.7]])
         >>> print(f"{drift.mean:.2f} [{drift.low:.2f}, {drift.high:.2f}], {drift.n_users} users")
-        0.30 [-0.13, 0.73], 6 users
+        0.30 [-0.13, 1.03], 6 users
     """
     values = _users_by_seeds(y)
     seed_means, per_seed = _mean_of_known(values, axis=-2)
@@ -130,9 +136,9 @@ def nested_interval(y: ArrayLike, level: float = 0.95) -> Interval:
 def users_interval(y: ArrayLike, level: float = 0.95) -> Interval:
     """Interval of the mean over users alone: a t interval over users.
 
-    Use it for feeds that were served once. The interval says how far the mean would move with other
-    users. It does not cover what changes for all users at once, such as another training run or
-    another week.
+    It is made wider for skewness, as in :func:`two_way_interval`. Use it for feeds that were served
+    once. The interval says how far the mean would move with other users. It does not cover what
+    changes for all users at once, such as another training run or another week.
 
     Args:
         y: (..., users) float, any unit; NaN for users without a value.
@@ -169,13 +175,13 @@ def users_interval(y: ArrayLike, level: float = 0.95) -> Interval:
 def share_interval(interval: Interval, level: float = 0.95) -> Interval:
     """The interval of a share that may be near 0 or 1: Clopper & Pearson's, with the same mean.
 
-    Where nearly all users have the value 0 (or 1) a t interval is far too narrow, and where all
-    have it, the t interval is a point. Here an effective number replaces the number of users. It is
-    the number of independent users who would give the same variance, adjusted for the degrees of
-    freedom of this variance, and it is at most the number of users. The method is that of Korn &
-    Graubard (1998), "Confidence intervals for proportions with small expected number of positive
-    counts estimated from survey data", Survey Methodology 24. If no user has the value 1, the upper
-    end is about 3.7 / users.
+    Where nearly all users have the value 0 (or 1) the interval of a mean is not made for it, and
+    where all have it, that interval is a point. Here an effective number replaces the number of
+    users. It is the number of independent users who would give the same variance, adjusted for the
+    degrees of freedom of this variance, and it is at most the number of users. The method is that
+    of Korn & Graubard (1998), "Confidence intervals for proportions with small expected number of
+    positive counts estimated from survey data", Survey Methodology 24. If no user has the value 1,
+    the upper end is about 3.7 / users.
 
     Args:
         interval: interval of a mean of values in [0, 1], from a function of this module.

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from recsys.statistics.arrays import Floats, Ints
 
-_EVIDENCE, _NEED, _FEW = 1.3, 3.0, 12.0
+_EVIDENCE, _NEED, _FEW = 1.17, 3.0, 15.0
 _NODES = 8
 
 
@@ -40,15 +40,16 @@ def third_moment(effects: Floats, axis: int, n: Ints | int) -> Floats:
 
 
 def widening(skewness: ArrayLike, df: ArrayLike) -> Floats:
-    """Factor by which a t interval is made wider on the side of the long tail; the other side stays.
+    """Factor by which a t interval is made wider on the side of the long tail.
 
-    The factor is ``1 + min(1.3 z**1.5, 3 skewness + 12 / df (1 - skewness))``. The second term is
-    what a skewness of this size needs where it is known well; ``12 / df`` makes up for a variance
-    from few seeds. The first term limits this by the evidence: z is the skewness divided by its standard error
-    under Gaussian luck, and multiplied by ``1 - 1 / df``. For that standard error, the mean counts
-    as one of ``df + 1`` values; its square is ``6 df / ((df - 1) (df + 2) (df + 4))``. The
-    constants were chosen by simulation of skewed laws, so that the median interval with Gaussian
-    luck is at most 1.3 times as wide as the t interval.
+    The factor is ``1 + min(1.17 z**1.5, 3 skewness + 15 / df (1 - skewness))``. The second term is
+    what a skewness of this size needs where it is known well; ``15 / df`` makes up for a variance
+    from few seeds. The first term limits this by the evidence: z is the skewness divided by its
+    standard error under Gaussian luck, and multiplied by ``1 - 2 / df**2``. For that standard
+    error, the mean counts as one of ``df + 1`` values; its square is
+    ``6 df / ((df - 1) (df + 2) (df + 4))``. The constants were chosen by simulation of skewed laws,
+    so that the median interval of ``df + 1`` Gaussian values is at most 1.3 times as wide as the t
+    interval.
 
     Args:
         skewness: skewness of the mean towards the side in question, up to 1, such as 0.4; 0 or less
@@ -59,11 +60,11 @@ def widening(skewness: ArrayLike, df: ArrayLike) -> Floats:
         Float array, at least 1, of the shape to which the arguments broadcast.
 
     >>> [round(float(widening(skewness, 7)), 2) for skewness in (-0.5, 0.0, 0.1, 0.3, 0.8)]
-    [1.0, 1.0, 1.25, 2.34, 3.18]
+    [1.0, 1.0, 1.25, 2.32, 3.83]
     """
     long_tail = np.maximum(np.asarray(skewness, dtype=np.float64), 0.0)
     free = np.asarray(df, dtype=np.float64)
-    z = (1 - 1 / free) * long_tail / _standard_error(free)
+    z = np.maximum(1 - 2 / free**2, 0.0) * long_tail / _standard_error(free)
     need = _NEED * long_tail + _FEW / free * (1 - long_tail)
     return np.asarray(1 + np.minimum(_EVIDENCE * z**1.5, need))
 
@@ -81,7 +82,7 @@ def widenings_by_chance(df: ArrayLike) -> Floats:
         Float array (..., 8), ascending, at least 1; the skewness is taken to be normal.
 
     >>> widenings_by_chance(7).round(2).tolist()
-    [1.02, 1.12, 1.27, 1.45, 1.68, 2.0, 2.47, 3.24]
+    [1.02, 1.13, 1.28, 1.48, 1.75, 2.12, 2.66, 3.57]
     """
     from scipy.special import ndtri
 

@@ -13,6 +13,7 @@ from recsys.checks.proof.coverage import (
     coverage,
     run_block,
 )
+from recsys.checks.proof.luck import LAWS, SEEDS
 from recsys.checks.proof.offline import LEVELS, WAYS, compare, run_cell
 from recsys.checks.proof.planted import (
     DOSES,
@@ -352,7 +353,7 @@ def test_every_claim_can_be_judged():
 def test_parts_have_names_and_identities_of_their_own():
     parts = plan(a_study(), Effort())
     assert len({part.name for part in parts}) == len({part.identity for part in parts})
-    assert len(parts) == 20 + 8 * (5 + 5 + len(DOSES) + 1)
+    assert len(parts) == 20 + len(LAWS) * len(SEEDS) + 8 * (5 + 5 + len(DOSES) + 1)
     assert [part.kind for part in parts] == sorted((part.kind for part in parts), key=KINDS.index)
 
 

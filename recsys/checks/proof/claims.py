@@ -10,7 +10,7 @@ from recsys.checks.verdicts import QUANTITIES, VERDICTS, Quantity, row_of
 _INF = float("inf")
 
 TITLES = {
-    1: "Coverage: intervals of composition hold the truth, and a second placebo is seldom news",
+    1: "Coverage: intervals hold the truth, under skewed luck too; a second placebo is seldom news",
     2: "Recovery: what was planted is found, and more newcomers do more",
     3: "Offline against truth: leaving newcomers out of the log, against a world without them",
     4: "Published facts",
@@ -34,8 +34,11 @@ _THEORY, _DESIGN = "theory", "as designed"
 CLAIMS: dict[str, Quantity] = {
     claim.name: claim
     for claim in (
-        Quantity(1, "95 % intervals of composition that hold it", "0.95", 0.93, 0.97, _THEORY),
+        Quantity(1, "95 % intervals of composition that hold it", ">= 0.95", 0.93, 0.985, _THEORY),
         Quantity(1, "second placebo called significant", "0.05", 0.0, 0.06, _THEORY),
+        Quantity(1, "95 % intervals that hold the truth, by luck", ">= 0.93", 0.93, 1.0, _DESIGN),
+        Quantity(1, "intervals that miss on the worse side", "<= 0.05", 0.0, 0.05, _DESIGN),
+        Quantity(1, "median width, over the t interval's", "<= 1.3", 1.0, 1.3, _DESIGN),
         Quantity(2, "planted part, less the next largest", "> 0", 0, _INF, _DESIGN, True),
         Quantity(2, "closing a planted mediator saves", "> 0", 0, _INF, _DESIGN, True),
         Quantity(2, "largest part of a mediator alone", "0", 0.0, 0.0, _DESIGN),

@@ -15,6 +15,7 @@ import polars as pl
 from recsys.checks.proof.claims import Figure, judge
 from recsys.checks.proof.coverage import coverage, run_block
 from recsys.checks.proof.facts import facts, run_facts
+from recsys.checks.proof.luck import LAWS, SEEDS, luck, run_luck
 from recsys.checks.proof.offline import SIZES, compare, run_cell
 from recsys.checks.proof.planted import DOSES, PLANTS, dose_response, planted, run_dose, run_plant
 from recsys.config import OwnLog, RecommenderSpec, Study
@@ -23,7 +24,7 @@ from recsys.core.jobs import Progress, run_all
 from recsys.core.threads import single_threaded_blas
 from recsys.mitigations.build import make_recommender
 
-KINDS = ("coverage", "offline", "planted", "dose", "facts")
+KINDS = ("coverage", "luck", "offline", "planted", "dose", "facts")
 """The kinds of parts, in the order in which they run."""
 
 
@@ -35,17 +36,20 @@ class Effort:
         blocks: number of blocks of seeds for claim 1; see `recsys.checks.proof.coverage`.
         block_seeds: number of seeds in each block.
         block_studies: number of studies that draw their seeds from each block.
+        lucky_studies: number of studies for each law of luck and number of seeds, for claim 1; see
+            `recsys.checks.proof.luck`.
         seeds: number of seeds of all other claims.
     """
 
     blocks: int = 20
     block_seeds: int = 200
     block_studies: int = 100
+    lucky_studies: int = 20_000
     seeds: int = 8
 
 
 FULL = Effort()
-SHORT = Effort(blocks=2, block_seeds=12, block_studies=20, seeds=2)
+SHORT = Effort(blocks=2, block_seeds=12, block_studies=20, lucky_studies=40, seeds=2)
 """Enough to see that a proof runs, too little to see whether its claims hold."""
 
 
@@ -56,8 +60,9 @@ class Part:
     Attributes:
         study: the study whose world and recommenders claims 3 and 4 use.
         kind: one of `KINDS`.
-        what: name of the recommender, or of the planted channel; empty for other kinds.
-        number: number of newcomers, for the kind `dose`; else 0.
+        what: name of the recommender, of the planted channel or of the law of luck; empty for other
+            kinds.
+        number: number of newcomers for the kind `dose`, and of seeds for the kind `luck`; else 0.
         size: size of the influx, in newcomers for each incumbent who comes on a day; for the kind
             `offline`, else 0.
         seed: world seed; the first of a block of seeds.
@@ -85,7 +90,7 @@ class Part:
         if self.kind in ("offline", "facts"):
             where |= self.study.model_dump(mode="json", include={"world_", "evaluation"})
             where["recommender"] = self.recommender.model_dump(mode="json")
-        if self.kind == "coverage":
+        if self.kind in ("coverage", "luck"):
             where["effort"] = asdict(self.effort)
         return json.dumps(where, sort_keys=True)
 
@@ -104,7 +109,8 @@ class Proof(NamedTuple):
     verdicts: pl.DataFrame
     """Verdicts on the claims, from `judge`."""
     tables: dict[str, pl.DataFrame]
-    """Figures behind the verdicts: coverage, agreement, offline, cells, planted, doses, facts."""
+    """Figures behind the verdicts: coverage, luck, agreement, offline, cells, planted, doses and
+    facts."""
 
 
 def plan(study: Study, effort: Effort = FULL, kinds: Sequence[str] = KINDS) -> list[Part]:
@@ -130,6 +136,11 @@ def plan(study: Study, effort: Effort = FULL, kinds: Sequence[str] = KINDS) -> l
     )
     parts = {
         "coverage": [Part(study, "coverage", seed=start, effort=effort) for start in starts],
+        "luck": [
+            Part(study, "luck", law, number=n_seeds, effort=effort)
+            for law in LAWS
+            for n_seeds in SEEDS
+        ],
         "offline": [
             Part(study, "offline", name, size=size, seed=seed)
             for seed in seeds
@@ -149,6 +160,8 @@ def run_part(part: Part) -> pl.DataFrame:
     with single_threaded_blas():
         if part.kind == "coverage":
             return run_block(part.seed, part.effort.block_seeds, part.effort.block_studies)
+        if part.kind == "luck":
+            return run_luck(part.what, part.number, part.effort.lucky_studies)
         if part.kind == "planted":
             return run_plant(part.what, part.seed)
         if part.kind == "dose":
@@ -205,6 +218,7 @@ def _combined(
         tables["agreement"], tables["offline"], more = compare(tables["cells"])
         figures += more
     for kind, name, summarise in (
+        ("luck", "luck", luck),
         ("planted", "planted", planted),
         ("dose", "doses", dose_response),
         ("facts", "facts", facts),

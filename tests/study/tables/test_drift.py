@@ -81,7 +81,7 @@ def test_bands_are_of_days_alone_and_wider():
 
 
 def test_power_is_that_of_the_headline():
-    influx, placebo = (y / 9 for y in drawn(np.random.default_rng(2), effect=0.05))
+    influx, placebo = (y / 14 for y in drawn(np.random.default_rng(2), effect=0.05))
     row = power_of_world(per_user(influx, placebo), ARMS).row(0, named=True)
     y = (influx - placebo).mean(axis=0)
     assert row["composition"] == pytest.approx(y.mean())
@@ -89,7 +89,7 @@ def test_power_is_that_of_the_headline():
     needed = float(seeds_needed(y, 0.01))
     assert np.isfinite(needed)
     assert row["seeds_needed"] == needed
-    many = power_of_world(per_user(9 * influx, 9 * placebo), ARMS)["seeds_needed"].item()
+    many = power_of_world(per_user(14 * influx, 14 * placebo), ARMS)["seeds_needed"].item()
     assert many is None
     assert (row["n_users"], row["n_seeds"]) == (15, 8)
 
