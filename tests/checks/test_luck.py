@@ -4,11 +4,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+import recsys
 from recsys.checks.proof.claims import judge
 from recsys.checks.proof.luck import CLAIMED, LAWS, SEEDS, Draws, luck, run_luck
 from recsys.checks.proof.run import Effort, prove
 from recsys.statistics import two_way_interval
-from tests.checks.test_proof import a_study
 
 
 @pytest.mark.parametrize("law", LAWS)
@@ -61,7 +61,8 @@ def test_claims_are_of_eight_seeds_and_of_the_worse_side(held, verdict):
 
 
 def test_the_proof_has_a_row_for_each_law():
-    proof = prove(a_study(), Effort(lucky_studies=40), ("luck",))
+    study = recsys.load_study({"name": "small", "recommenders": ["trending"], "workers": 1})
+    proof = prove(study, Effort(lucky_studies=40), ("luck",))
     assert proof.tables["luck"].height == len(LAWS) * len(SEEDS)
     assert proof.verdicts["check"].unique().to_list() == [1]
     assert proof.verdicts.height == 2 * len(LAWS) + 1

@@ -15,7 +15,7 @@ COLUMNS: Columns = {
 
 
 def exposure_summary(exposure: pl.DataFrame) -> pl.DataFrame:
-    """Means over seeds of how attention is spread, with a t interval over seeds.
+    """Means over seeds of how attention is spread, with an interval over seeds.
 
     Args:
         exposure: rows from `recsys.measures.attention_rows`. The placebo groups of a log are
@@ -39,7 +39,7 @@ def exposure_summary(exposure: pl.DataFrame) -> pl.DataFrame:
     for values, group in pl.concat([over_days, by_seed]).group_by(keys, maintain_order=True):
         of_seeds = group["value"].drop_nulls().to_numpy()
         if of_seeds.size:
-            interval = users_interval(of_seeds)  # a t interval; it serves for seeds as for users
+            interval = users_interval(of_seeds)  # it serves for seeds as for users
             figures = {
                 "mean": float(interval.mean),
                 "ci_low": float(interval.low),

@@ -27,7 +27,7 @@ COLUMNS: Columns = common(
 _SHARES = ("noticeable4", "influx_heavy")
 """Measures that are 0 or 1 for a user, so that their mean is a share of users."""
 _FEW = 5
-"""If fewer users than this have a 1, or fewer than this a 0, a share's t interval is too narrow."""
+"""If fewer users than this have a 1, or a 0, the interval of a mean is too narrow for a share."""
 _NO_NEWCOMERS = ("control", "retrain")
 """Arms that nobody joins. There the shares must be 0; they are not 0 by chance."""
 
