@@ -61,7 +61,7 @@ def test_claims_are_of_eight_seeds_and_of_the_worse_side(held, verdict):
 
 
 def test_the_proof_has_a_row_for_each_law():
-    study = recsys.load_study({"name": "small", "recommenders": ["trending"], "workers": 1})
+    study = recsys.load_study("configs/prove.yaml", ["workers=1", "tracking.enabled=false"])
     proof = prove(study, Effort(lucky_studies=40), ("luck",))
     assert proof.tables["luck"].height == len(LAWS) * len(SEEDS)
     assert proof.verdicts["check"].unique().to_list() == [1]
