@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from recsys.logs.times import DAY
 from recsys.world.people.user_states import UserStates
-from recsys.world.traffic import Looks
 
 Gate = Literal["supply", "training", "exposure", "adaptation", "behaviour"]
 """A path by which newcomers can reach incumbents' feeds; see `GATES`."""
@@ -88,8 +87,8 @@ class Twin(NamedTuple):
     events: NDArray[np.int64]
     """(n, 5), as `recsys.world.day.events.collect` returns them."""
     states: UserStates
-    looks: tuple[Looks, ...]
-    """Who was shown what in each tick."""
+    looks: tuple[NDArray[np.float64], ...]
+    """(n_posts,) incumbents' looks at each post in each tick."""
 
     def events_in(self, tick: int, ticks: int) -> NDArray[np.int64]:
         """The events of one of the `ticks` parts of the day."""

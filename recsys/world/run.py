@@ -29,7 +29,7 @@ from recsys.world.people.posts import PostTable, draw_follows, first_day
 from recsys.world.people.user_states import State, UserStates, leave
 from recsys.world.platform.policy import Policy
 from recsys.world.scene import Scene
-from recsys.world.traffic import Looks, Traffic
+from recsys.world.traffic import Traffic
 
 _INTERCEPT_SAMPLE = 20_000
 """Most people whose feeds are made to solve the first intercept."""
@@ -91,7 +91,7 @@ class Run:
         buckets = len(world.population.incumbents.topics) * len(LANGUAGES)
         follows = draw_follows(world, scene.people)
         states = UserStates.fresh(scene.people, follows, world.platform.seen_memory, buckets)
-        counts = Counts.none(scene.posts.n, buckets)
+        counts = Counts.none(scene.posts.n)
         return cls(scene, states, counts, threads, policy, audience, impressions)
 
     def fork(self, arm: Arm, twin: Mapping[int, Twin] | None = None) -> "Run":
@@ -156,23 +156,25 @@ class Run:
         if morning is not None and self._wants_feeds_without_newcomers():
             morning = morning._replace(without=self._without_newcomers(day, views, previous))
         traffic, tally, events = Traffic.on(self.world, visits.number), Tally(), [_NO_EVENTS]
-        looks_of_ticks: list[Looks] = []
+        looks_of_ticks: list[NDArray[np.float64]] = []
         for tick in range(self.world.ticks):
             if tick > 0:
                 views = self._views(day, tick)
             rounds = list(self._rounds(day, tick, views, visits, ranked))
+            looks = np.zeros((2, self.posts.n))
             for done in rounds:
                 cohort = int(done.users[0] >= self.world.incumbents)
-                traffic.add(cohort, self.scene.posts_for[cohort].language, done.feeds, done.actions)
+                language = self.scene.posts_for[cohort].language
+                traffic.add(cohort, language, done.feeds, done.actions, looks[cohort])
                 tally = tally.plus(self.world.platform, done)
             drawn = collect(
                 self.world, self.people, self.scene.seed, day, rounds, impressions=self.impressions
             )
             events_of_tick = np.concatenate([drawn, self._twins_events(day, tick)])
-            looks = Looks.at((done.users, done.feeds) for done in rounds)
             if self.twin is not None:
-                looks = looks.with_those_of(self.twin[day].looks[tick])
-            looks_of_ticks.append(looks)
+                of_twin = self.twin[day].looks[tick]
+                looks[INCUMBENTS, : of_twin.size] += of_twin
+            looks_of_ticks.append(looks[INCUMBENTS])
             self.counts = self.counts.after(self.scene, events_of_tick, looks)
             events.append(events_of_tick)
         all_events = in_time(np.concatenate(events))
@@ -306,7 +308,11 @@ class Run:
     # In the evening
 
     def _evening(
-        self, day: int, events: NDArray[np.int64], looks: list[Looks], tally: Tally
+        self,
+        day: int,
+        events: NDArray[np.int64],
+        looks: list[NDArray[np.float64]],
+        tally: Tally,
     ) -> None:
         """Ends a day.
 

@@ -1,7 +1,6 @@
 """Counts of a day's visits and impressions, so that the impressions need not be kept."""
 # mypy: disallow-untyped-decorators=False
 
-from collections.abc import Iterable
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -11,35 +10,6 @@ from numpy.typing import NDArray
 from recsys.config.world import World
 from recsys.world.people.behaviour import CLICKED
 from recsys.world.people.population import LANGUAGES
-
-
-class Looks(NamedTuple):
-    """Who was shown what in a tick; one entry for each slot that was filled."""
-
-    user: NDArray[np.int32]
-    post: NDArray[np.int32]
-
-    @classmethod
-    def at(cls, served: Iterable[tuple[NDArray[np.int64], NDArray[np.int32]]]) -> Self:
-        """The looks at some feeds.
-
-        Args:
-            served: pairs of int64 (n,), rows of people, and int32 (n, ranks), rows of the posts
-                that they were shown, -1 where nothing was.
-
-        >>> Looks.at([(np.array([7]), np.array([[3, -1]]))]).post.tolist()
-        [3]
-        """
-        users, posts = [np.zeros(0, np.int32)], [np.zeros(0, np.int32)]
-        for people, feeds in served:
-            visit, rank = np.nonzero(feeds >= 0)
-            users.append(people[visit].astype(np.int32))
-            posts.append(feeds[visit, rank])
-        return cls(np.concatenate(users), np.concatenate(posts))
-
-    def with_those_of(self, others: Self) -> Self:
-        """These looks, then those of others."""
-        return type(self)(*(np.concatenate(pair) for pair in zip(self, others, strict=True)))
 
 
 class Traffic(NamedTuple):
@@ -73,6 +43,7 @@ class Traffic(NamedTuple):
         language: NDArray[np.int32],
         feeds: NDArray[np.int32],
         actions: NDArray[np.uint16],
+        looks: NDArray[np.float64],
     ) -> None:
         """Adds visits of one cohort to the counts, in place.
 
@@ -81,6 +52,7 @@ class Traffic(NamedTuple):
             language: int32 (n_posts,), language of each post.
             feeds: int32 (n, ranks), rows of posts, -1 from the end of a visit on.
             actions: uint16 (n, ranks), a bit for each kind of event.
+            looks: float64 (n_posts,), looks at each post; changed too.
         """
         _count(
             self.impressions[cohort],
@@ -89,11 +61,12 @@ class Traffic(NamedTuple):
             feeds,
             actions,
             CLICKED,
+            looks,
         )
 
 
 @njit(nogil=True, cache=True)
-def _count(impressions, visits, language, feeds, actions, clicked):  # type: ignore[no-untyped-def]
+def _count(impressions, visits, language, feeds, actions, clicked, looks):  # type: ignore[no-untyped-def]
     for visit in range(feeds.shape[0]):
         clicks = 0
         for rank in range(feeds.shape[1]):
@@ -101,6 +74,7 @@ def _count(impressions, visits, language, feeds, actions, clicked):  # type: ign
             if post < 0:
                 break
             impressions[language[post]] += 1
+            looks[post] += 1
             if actions[visit, rank] & clicked:
                 clicks += 1
         visits[clicks] += 1

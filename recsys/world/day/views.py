@@ -136,7 +136,7 @@ def view_of(
             exposed,
             now,
             world.platform,
-            counts.bucket_clicks.shape[-1],
+            affinities[cohort].shape[1],
             early,
             seen(counts.trending, "exposure"),
             passed,
@@ -159,12 +159,17 @@ def view_of(
 
 def _expected(cohort: int, scene: Scene, counts: Counts) -> NDArray[np.float64]:
     """Float64 (buckets,): clicks per look at posts of each topic and language."""
-    clicks, looks = (
-        clicks_seen(scene, counted[cohort], "training", cohort)
-        for counted in (counts.bucket_clicks, counts.bucket_looks)
-    )
     topics = len(scene.world.population.incumbents.topics)
-    return click_rates.bucket_rates(clicks, looks, topics, scene.world.platform.group_prior)
+    clicks, looks = (
+        np.bincount(
+            scene.orders[cohort].buckets,
+            clicks_seen(scene, counted, "training", cohort),
+            minlength=topics * len(LANGUAGES),
+        )
+        for counted in (counts.clicks, counts.looks)
+    )
+    prior = scene.world.platform.group_prior
+    return click_rates.bucket_rates(clicks.astype(float), looks.astype(float), topics, prior)
 
 
 def passes(

@@ -32,6 +32,8 @@ class Order(NamedTuple):
 
     buckets: NDArray[np.int32]
     """(n_posts,) topic × language."""
+    by_key: NDArray[np.intp]
+    """(n_posts,) rows of posts by key."""
     by_creator: NDArray[np.intp]
     """(n_posts,) rows of posts by creator, newest first; ties by key."""
 
@@ -42,6 +44,7 @@ class Order(NamedTuple):
         newest_first = (posts.key, -posts.published)
         return cls(
             buckets,
+            np.argsort(posts.key, kind="stable"),
             np.lexsort((*newest_first, posts.creator)),
         )
 
@@ -78,7 +81,7 @@ def shelve(
     age = np.maximum(now - posts.published, 0)
     fresh = newness(age, platform.half_life_days, platform.tail)
     weight = early * fresh
-    by_bucket = _best_first(np.flatnonzero(supplied), posts, order, weight)
+    by_bucket = _best_first(order.by_key[supplied[order.by_key]], order, weight)
     by_creator = order.by_creator[supplied[order.by_creator]]
     popular = public[trending_clicks[public] > 0]
     trending = popular[np.lexsort((posts.key[popular], -trending_clicks[popular]))]
@@ -101,10 +104,11 @@ def shelve(
 
 
 def _best_first(
-    live: NDArray[np.intp], posts: PostTable, order: Order, weight: NDArray[np.float64]
+    live: NDArray[np.intp], order: Order, weight: NDArray[np.float64]
 ) -> NDArray[np.intp]:
-    """Posts by bucket and falling weight, ties by key; `live` are rows of posts."""
-    return live[np.lexsort((posts.key[live], -weight[live], order.buckets[live]))]
+    """Posts by bucket and falling weight; equal ones stay as they are in `live`, rows of posts."""
+    best = live[np.argsort(-weight[live], kind="stable")]
+    return best[np.argsort(order.buckets[best].astype(np.int16), kind="stable")]
 
 
 def _starts(codes: NDArray[np.int32], n_codes: int) -> NDArray[np.int64]:
