@@ -65,7 +65,7 @@ QUANTITIES: dict[str, Quantity] = {
         Quantity(4, "feeds: most exposed 1 %, times chance", ">= 2", 2, _INF, "WIRED"),
         Quantity(4, "feeds: bilinguals, times others", ">= 3", 3, _INF, "WIRED"),
         Quantity(4, "most exposed 1 %: share of bilinguals", ">= 0.6", 0.6, 1.0, "WIRED"),
-        Quantity(4, "most exposed 1 %: activity, times the mean", "<= 2", 0.0, 2.0, "WIRED"),
+        Quantity(4, "most exposed 1 %: looks, times the mean", "<= 2", 0.0, 2.0, "WIRED"),
         Quantity(4, "newcomers' posts in the most exposed feed", ">= 0.2", 0.2, 1.0, "WIRED"),
         Quantity(
             4, "incumbents' posts in newcomers' language", "0.05", 0.02, 0.10, "assumed: no rate"

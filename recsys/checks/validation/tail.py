@@ -37,14 +37,15 @@ def measure_tail(run: Run) -> dict[str, float]:
     """
     n = run.world.incumbents
     watched = replace(run, audience=Audience(np.arange(n), tuple(range(1, WEEK + 1)), K))
+    before = watched.states.n_seen[:n].copy()
     days = list(watched.run_days(0, WEEK + 1))
+    looks = watched.states.n_seen[:n] - before
     law, skill = run.world.population.incumbents, run.people.skill[:n]
     bilingual = skill.min(axis=1) >= law.skill_bilingual
     feeds = [day.morning.served for day in days if day.morning is not None]
     by_newcomers = run.posts.influx
     taken, slots = taken_slots(feeds, by_newcomers, n)
-    activity = np.bincount(np.concatenate([day.user for day in days]), minlength=n)[:n]
-    figures = tail_figures(taken, slots, bilingual, activity)
+    figures = tail_figures(taken, slots, bilingual, looks)
     if n < LARGE:
         del figures["newcomers' posts in the most exposed feed"]
     return {**figures, **_answer(watched), **_comments(days, by_newcomers)}
@@ -74,7 +75,7 @@ def tail_figures(
     taken: NDArray[np.int64],
     slots: NDArray[np.int64],
     bilingual: NDArray[np.bool_],
-    activity: NDArray[np.int64],
+    looks: NDArray[np.int64],
 ) -> dict[str, float]:
     """How unequally newcomers' posts fall on incumbents' feeds, by name of the quantity.
 
@@ -82,7 +83,7 @@ def tail_figures(
         taken: int (n,), slots with newcomers' posts in each user's feeds of a week.
         slots: int (n,), filled slots in these feeds.
         bilingual: bool (n,), who reads the newcomers' language well.
-        activity: int (n,), how much each user has seen and done in the week.
+        looks: int (n,), posts that each user was shown in the week.
 
     >>> taken, bilingual = np.zeros(1000, np.int64), np.arange(1000) < 100
     >>> taken[:10] = 14
@@ -95,14 +96,14 @@ def tail_figures(
     mean, top = share.mean(), share[most].mean()
     thinned = _top_of_chance(mean, int(np.median(slots)))
     reached, others = share[bilingual].mean(), share[~bilingual].mean()
-    usual = max(activity.mean(), 1e-9)
+    usual = max(looks.mean(), 1e-9)
     return {
         "feeds: newcomers' share": float(mean),
         "feeds: most exposed 1 %, times the mean": float(top / mean) if mean else 0.0,
         "feeds: most exposed 1 %, times chance": float(top / thinned) if mean else 0.0,
-        "most exposed 1 %: share of bilinguals": float(bilingual[most].mean()),
+        "most exposed 1 %: share of bilinguals": float(bilingual[most].mean()) if mean else 0.0,
         "feeds: bilinguals, times others": float(reached / others) if others else 0.0,
-        "most exposed 1 %: activity, times the mean": float(activity[most].mean() / usual),
+        "most exposed 1 %: looks, times the mean": float(looks[most].mean() / usual),
         "newcomers' posts in the most exposed feed": float(share.max()),
     }
 
