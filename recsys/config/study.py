@@ -22,7 +22,9 @@ from recsys.core.errors import ConfigError
 AUTO = "auto"
 """Value of `log.newcomers` with which newcomers are found by a change point in arrivals."""
 
-ArmName = Literal["control", "influx", "placebo", "retrain"]
+ArmName = Literal[
+    "control", "influx", "placebo", "locals", "retrain", "nudge", "nudge_3", "nudge_10"
+]
 
 
 class RecommenderSpec(Part):
@@ -80,6 +82,9 @@ class Evaluation(Part):
     still count as seen."""
     panel: int = Field(default=1000, ge=2)
     """Number of incumbents whose feeds are measured; they are drawn before the influx."""
+    nudges: int = Field(default=4, ge=1, le=64)
+    """In a world, draws of the arm nudge in each seed, each with another person who visits and
+    never posts; their mean is the floor of the headline. One draw alone says little (C)."""
     one_step: bool = False
     """In a world, also measure one-step drift: compare the feeds of one morning after a fit with
     and a fit without newcomers' events. It costs one more fit per day and arm."""
@@ -282,7 +287,7 @@ class Study(Part):
     channels: bool = False
     """Closed loop: split *composition* among the five channels. The world runs with each set of
     gates open, with the influx and with the placebo: 62 more worlds per seed and recommender."""
-    arms: tuple[ArmName, ...] = ("control", "influx", "placebo", "retrain")
+    arms: tuple[ArmName, ...] = ("control", "influx", "placebo", "locals", "retrain", "nudge")
     """Arms of a world. A log has arms of its own: full, without newcomers, placebos, retrain."""
     evaluation: Evaluation = Evaluation()
     seeds: int = Field(default=3, ge=1, le=1000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ from recsys.measures.overlap import (
     frbo,
     rbo_ext_ties,
 )
-from recsys.measures.pair import FeedPair
+from recsys.measures.pair import FeedPair, ratio
 
 _PENALTY = 0.5
 """Cost, in the drift by Kendall, of a pair of posts about whose order one feed says nothing."""
@@ -118,6 +119,53 @@ def reshuffled_share(pair: FeedPair) -> NDArray[np.float64]:
     counted = _of(pair)
     moved = counted.slots - counted.kept - counted.displaced
     return _share(moved, counted.slots, where_none=_nan_unless_both_empty(pair))
+
+
+@dataclass(frozen=True)
+class SourceSlots:
+    """Of the slots that a source fills, the share that changed, or that newcomers' posts took.
+
+    Each user has a value only if the source fills a slot of the feed; a slot beyond the length of
+    the shorter feed does not count.
+
+    Attributes:
+        sources: positions in `recsys.logs.schema.SOURCES`, such as (0,).
+        displaced: whether only slots with newcomers' posts count, not all that changed.
+
+    Example:
+        >>> feeds, source = np.array([[1, 2]], np.int32), np.array([[0, 2]], np.uint8)
+        >>> pair = FeedPair(feeds + 1, feeds, {}, None, np.ones(2), sources=source)
+        >>> SourceSlots((0,), displaced=False)(pair), SourceSlots((2,), displaced=False)(pair)
+        (array([1.]), array([0.]))
+    """
+
+    sources: tuple[int, ...]
+    displaced: bool
+
+    def __call__(self, pair: FeedPair) -> NDArray[np.float64]:
+        """The share of each user, float64 (n,); NaN without such slots."""
+        assert pair.sources is not None
+        new, compared = _new_slots(pair)
+        mine = compared & np.isin(pair.sources, self.sources)
+        if self.displaced:
+            assert pair.from_newcomers is not None
+            new = new & pair.from_newcomers.take(np.maximum(pair.feeds, 0))
+        return ratio((new & mine).sum(axis=1).astype(np.float64), mine.sum(axis=1))
+
+
+def _new_slots(pair: FeedPair) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Bool (n, k): slots of `feeds` whose post `reference` lacks, and slots that are compared."""
+
+    def found() -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        length = np.minimum((pair.reference >= 0).sum(axis=1), (pair.feeds >= 0).sum(axis=1))
+        compared = np.arange(pair.feeds.shape[1]) < length[:, None]
+        reference = np.where(compared, pair.reference, np.int32(-1))
+        new = np.empty(pair.feeds.shape, dtype=np.bool_)
+        for slot in range(pair.feeds.shape[1]):
+            new[:, slot] = (reference != pair.feeds[:, slot][:, None]).all(axis=1)
+        return new & compared, compared
+
+    return pair.once(("new slots",), found)
 
 
 class _Counted(NamedTuple):

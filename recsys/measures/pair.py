@@ -28,6 +28,7 @@ _OPTIONAL_FIELDS = (
     "hits",
     "n_relevant",
     "without",
+    "sources",
 )
 
 _PER_USER = (
@@ -40,6 +41,7 @@ _PER_USER = (
     "hits",
     "n_relevant",
     "without",
+    "sources",
 )
 """Fields with a row for each user. `history` is a dict of such arrays."""
 
@@ -72,6 +74,8 @@ class FeedPair:
             logs know it.
         without: int32 (n, k), what `feeds` would be if the recommender were trained without the
             newcomers' events, and nothing else changed.
+        sources: uint8 (n, k), what filled each slot of `feeds`: positions in
+            `recsys.logs.schema.SOURCES`.
 
     Raises:
         ValueError: on shapes or dtypes other than these.
@@ -99,6 +103,7 @@ class FeedPair:
     hits: NDArray[np.bool_] | None = None
     n_relevant: NDArray[np.int32] | None = None
     without: NDArray[np.int32] | None = None
+    sources: NDArray[np.uint8] | None = None
     _made: dict[tuple[str, ...], Any] = field(default_factory=dict, init=False, repr=False)
     _of_items: dict[tuple[str, ...], Any] = field(default_factory=dict, init=False, repr=False)
 
@@ -126,6 +131,7 @@ class FeedPair:
         _check("hits", self.hits, (rows, depth), "b")
         _check("n_relevant", self.n_relevant, (rows,), "i")
         _check("without", self.without, (rows, depth), "i")
+        _check("sources", self.sources, (rows, depth), "i")
         for name, codes in self.attributes.items():
             _check(f"attributes[{name!r}]", codes, items, "i")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from recsys.logs.schema import SOURCES
 from recsys.measures.embedding import embedding_drift
 from recsys.measures.exposure import (
     influx_heavy,
@@ -19,6 +20,7 @@ from recsys.measures.exposure import (
 )
 from recsys.measures.mix_drift import joint_mix, mix_measure, topic_calibration
 from recsys.measures.overlap_drift import (
+    SourceSlots,
     average_overlap_drift,
     creators_drift,
     displaced_share,
@@ -34,6 +36,35 @@ from recsys.measures.overlap_drift import (
 )
 from recsys.measures.pair import Measure
 from recsys.measures.quality import feed_ndcg, feed_recall, feed_utility
+
+SLOT_SOURCES = {
+    "personal": ("personal", "fallback"),
+    "following": ("following",),
+    "trending": ("trending",),
+    "fresh": ("fresh",),
+}
+"""The kinds of slots that a platform has, and the names in `SOURCES` of what fills them. The
+trending list fills a personal slot for which the recommender has no post: the fallback."""
+
+_NAMES = list(SOURCES.categories)
+
+
+def _by_source(name: str, title: str, formula: str, *, displaced: bool) -> dict[str, Measure]:
+    """A measure for each source of slots, such as `changed_trending`."""
+    needs = ("sources", "from_newcomers") if displaced else ("sources",)
+    return {
+        f"{name}_{source}": Measure(
+            name=f"{name}_{source}",
+            title=title.format(source),
+            kind="drift",
+            unit="share of slots",
+            formula=formula.format(source),
+            function=SourceSlots(tuple(map(_NAMES.index, fill)), displaced=displaced),
+            needs=needs,
+        )
+        for source, fill in SLOT_SOURCES.items()
+    }
+
 
 MEASURES: dict[str, Measure] = {
     "posts": Measure(
@@ -120,6 +151,18 @@ MEASURES: dict[str, Measure] = {
         formula="(other posts not in the reference)/k",
         function=reshuffled_share,
         needs=("from_newcomers",),
+    ),
+    **_by_source(
+        "changed",
+        "{} slots changed",
+        "(posts in {} slots not in the reference)/(such slots)",
+        displaced=False,
+    ),
+    **_by_source(
+        "displaced",
+        "{} slots displaced by newcomers' posts",
+        "(newcomers' posts in {} slots not in the reference)/(such slots)",
+        displaced=True,
     ),
     "creators": Measure(
         name="creators",

@@ -2,8 +2,9 @@
 
 `intervals` of means over users and seeds; `power` of a study and the seeds that it needs;
 p-values of `multiple` measures; `matching` of placebo groups for a real log and what such `placebo`
-groups tell; `resample` for quantities without a formula; `shapley` values of channels; `arrivals`,
-which finds a wave of newcomers in counts; `by_exposure`, a difference in differences.
+groups tell; `ratios`, which take a floor out of a share and divide means; `resample` for quantities
+without a formula; `shapley` values of channels; `arrivals`, which finds a wave of newcomers in
+counts; `by_exposure`, a difference in differences.
 """
 
 from recsys.statistics.intervals import (
@@ -32,6 +33,7 @@ from recsys.statistics.placebo import (
     widened,
 )
 from recsys.statistics.power import minimum_detectable_effect, planning_interval, seeds_needed
+from recsys.statistics.ratios import Ratio, net_values, ratio_interval
 from recsys.statistics.resample import resampled_means
 from recsys.statistics.shapley import Shares, pairs_of, shapley
 
@@ -39,6 +41,7 @@ __all__ = [
     "MIN_SEEDS_FOR_CLAIMS",
     "Interval",
     "Matching",
+    "Ratio",
     "Shares",
     "band_level",
     "draw_placebo",
@@ -48,11 +51,13 @@ __all__ = [
     "match_newcomers",
     "minimum_detectable_effect",
     "nested_interval",
+    "net_values",
     "pairs_of",
     "parts",
     "permutation_p",
     "placebo_band",
     "planning_interval",
+    "ratio_interval",
     "resampled_means",
     "seeds_needed",
     "shapley",

@@ -27,14 +27,39 @@ INCUMBENTS, NEWCOMERS = 0, 1
 class Arm(NamedTuple):
     """One version of a world."""
 
-    newcomers: Literal["nobody", "influx", "placebo"]
-    """Who arrives: nobody, the influx, or people like the incumbents."""
+    newcomers: Literal["nobody", "influx", "placebo", "locals", "nudge"]
+    """Who arrives. Nobody; the influx; or people of the incumbents' law. Of these, those of a
+    placebo post as much as the influx, those of locals as incumbents do, and those of a nudge
+    never. The people of a nudge come on day 0 and stay."""
     variant: int = 0
     """Another number draws other newcomers from the same law."""
+    people: int | None = None
+    """How many arrive, at most as many as `world.influx.newcomers`; None for as many as these."""
     retrained: bool = False
     """Whether the serving recommender is trained with another seed from day 0 on."""
     gates: frozenset[str] = frozenset(GATES)
     """The gates that are open."""
+
+    def size(self, most: int) -> int:
+        """How many people arrive.
+
+        Args:
+            most: `world.influx.newcomers`.
+
+        >>> ARMS["control"].size(80), ARMS["influx"].size(80), ARMS["nudge_3"].size(80)
+        (0, 80, 3)
+        """
+        if self.newcomers == "nobody":
+            return 0
+        return most if self.people is None else min(self.people, most)
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether newcomers live where it is night by day, so that they come in another part of it.
+
+        Those of a placebo do, as those of an influx do; locals and the people of a nudge do not.
+        """
+        return self.newcomers in ("influx", "placebo")
 
     @property
     def all_open(self) -> bool:
@@ -54,10 +79,41 @@ ARMS: dict[str, Arm] = {
     "control": Arm("nobody"),
     "influx": Arm("influx"),
     "placebo": Arm("placebo"),
+    "locals": Arm("locals"),
     "retrain": Arm("nobody", retrained=True),
+    "nudge": Arm("nudge", people=1),
+    "nudge_3": Arm("nudge", people=3),
+    "nudge_10": Arm("nudge", people=10),
     "placebo_2": Arm("placebo", variant=1),
 }
 """The arms by name. The house policy is not trained, so under it retrain equals control."""
+
+
+def draws_of(arm: str, nudges: int) -> list[str]:
+    """The versions of an arm that a study runs: several of a nudge, one of any other arm.
+
+    Args:
+        arm: a key of `ARMS`.
+        nudges: how many draws of a nudge are made, such as 4.
+
+    >>> draws_of("influx", 2), draws_of("nudge", 2)
+    (['influx'], ['nudge 1', 'nudge 2'])
+    """
+    is_nudge = ARMS[arm].newcomers == "nudge"
+    return [f"{arm} {draw + 1}" for draw in range(nudges)] if is_nudge else [arm]
+
+
+def arm_named(version: str) -> Arm:
+    """The arm of a version that `draws_of` names.
+
+    Args:
+        version: such as "influx" or "nudge 2"; the second draw of a nudge has variant 1.
+
+    >>> arm_named("nudge 2") == ARMS["nudge"]._replace(variant=1)
+    True
+    """
+    name, _, draw = version.partition(" ")
+    return ARMS[name]._replace(variant=int(draw) - 1) if draw else ARMS[name]
 
 
 class Audience(NamedTuple):

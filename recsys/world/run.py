@@ -109,7 +109,9 @@ class Run:
                 "the gate of behaviour is closed: give the twin that incumbents follow"
             )
         scene, audience = self.scene.joined(arm), self.audience
-        if audience is not None:
+        if audience is not None and arm.newcomers == "nudge":
+            audience = audience._replace(one_step=False)
+        elif audience is not None:
             audience = audience.joined_by(np.arange(self.world.incumbents, scene.people.n))
         return replace(
             self,

@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 from recsys.config.world import World
 from recsys.world.arms import INCUMBENTS, NEWCOMERS, Arm
 from recsys.world.people.draws import stacked
+from recsys.world.people.influx import NEVER
 from recsys.world.people.population import LANGUAGES, People, draw_incumbents, draw_newcomers
 from recsys.world.people.posts import (
+    Posting,
     PostTable,
     answering,
     answers,
@@ -52,15 +54,23 @@ class Scene(NamedTuple):
         No person and no post moves to another row, so that arms can go on from the same state.
         """
         world, seed, laws = self.world, self.seed, self.world.population
-        if arm.newcomers == "nobody":
-            nobody = world.influx.model_copy(update={"newcomers": 0})
-            world = world.model_copy(update={"influx": nobody})
         law, origin = laws.incumbents, None
         if arm.newcomers == "influx":
             law, origin = laws.newcomers, world.influx.origin
-        newcomers = draw_newcomers(world, law, seed, arm.variant, origin=origin)
+        if arm.newcomers == "nudge":
+            newcomers = _draw_nudge(world, seed, arm)
+        else:
+            few = _with_newcomers(world, arm.size(world.influx.newcomers))
+            newcomers = draw_newcomers(few, law, seed, arm.variant, origin=origin)
         scene = self._replace(arm=arm, people=stacked(self.people, newcomers))
-        by_newcomers = draw_newcomers_posts(world, scene.people, law, seed, influx=scene.has_influx)
+        by_newcomers = draw_newcomers_posts(
+            world,
+            scene.people,
+            law,
+            seed,
+            influx=scene.has_influx,
+            posting=_POSTING.get(arm.newcomers, "influx"),
+        )
         unadapted = posts = stacked(self.posts, by_newcomers)
         if scene.has_influx:
             with_subtitles = subtitled(world, self.posts, newcomers, seed)
@@ -110,6 +120,33 @@ class Scene(NamedTuple):
         """Splits sorted rows of people into two slices: the incumbents, then the newcomers."""
         edge = int(np.searchsorted(users, self.world.incumbents))
         return slice(0, edge), slice(edge, users.size)
+
+
+_POSTING: dict[str, Posting] = {"locals": "incumbents", "nudge": "never"}
+"""How often newcomers of an arm post; in all other arms as often as those of an influx."""
+
+
+def _draw_nudge(world: World, seed: int, arm: Arm) -> People:
+    """The people of a nudge: of the incumbents' law, there from day 0 on and on every day.
+
+    Each variant has people at other addresses, so that not even their visits are the same.
+    """
+    n = arm.size(world.influx.newcomers)
+    first = arm.variant * n
+    drawn = draw_newcomers(
+        _with_newcomers(world, first + n), world.population.incumbents, seed, arm.variant
+    )
+    people = People._make(column[first:] for column in drawn)
+    return people._replace(
+        arrival=np.zeros_like(people.arrival),
+        departure=np.full_like(people.departure, NEVER),
+        presence=np.ones_like(people.presence),
+    )
+
+
+def _with_newcomers(world: World, number: int) -> World:
+    influx = world.influx.model_copy(update={"newcomers": number})
+    return world.model_copy(update={"influx": influx})
 
 
 def _posts_for(

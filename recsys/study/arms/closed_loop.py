@@ -25,7 +25,7 @@ from recsys.study.arms.open_loop import arms_for
 from recsys.study.arms.rankings import Rankings
 from recsys.study.arms.result import life_of
 from recsys.study.arms.worlds import MeasuredDay, MeasuredWorld, Worlds, panel_of
-from recsys.world.arms import ARMS, Arm, Audience
+from recsys.world.arms import Arm, Audience, arm_named
 from recsys.world.simulate import Shared, Simulation
 
 _TRAINING_DAYS = 14
@@ -39,9 +39,9 @@ def arm_for(rankings: Rankings, name: str) -> Arm:
 
     Args:
         rankings: what serves the arm.
-        name: name of the arm, such as "influx".
+        name: name of the arm, such as "influx" or "nudge 2".
     """
-    return ARMS[name]._replace(retrained=not rankings.deterministic and name != "control")
+    return arm_named(name)._replace(retrained=not rankings.deterministic and name != "control")
 
 
 def days_before(
@@ -95,7 +95,7 @@ def served_worlds(
     shared = days_before(
         world, evaluation, seed, rankings, threads=threads, impressions=impressions
     )
-    names = arms_for(rankings, arms)
+    names = arms_for(rankings, arms, evaluation.nudges)
     simulations = {name: shared.run(arm_for(rankings, name)) for name in names}
     return Worlds(simulations, panel_of(world, evaluation), evaluation)
 
@@ -129,8 +129,7 @@ class ClosedLoop:
 
     def life(self) -> pl.DataFrame:
         """What people lived through, as the recommender served them."""
-        lives = {arm: world.life for arm, world in self.worlds.simulations.items()}
-        return life_of(lives, self.name, self.worlds.seed)
+        return life_of(self.worlds.lives, self.name, self.worlds.seed)
 
 
 @dataclass(frozen=True)
@@ -173,7 +172,7 @@ class ClosedDay:
         """See `ArmDay`."""
         return self.day.pair(group, reference, previous, without, scored=False)
 
-    def pool(self, group: Group) -> Pool:
+    def pool(self, group: Group) -> Pool | None:
         """See `ArmDay`."""
         return self.day.pool(group)
 
@@ -208,7 +207,7 @@ def served_without(day: MeasuredDay, feeds: Ranking) -> NDArray[np.int32] | None
     Returns:
         int32 (n, k) items, or None if the study does not ask for one-step drift.
     """
-    if not day.world.beside.evaluation.one_step:
+    if not day.world.beside.evaluation.one_step or day.world.slots_only:
         return None
     without = day.world.simulation.morning(day.day).without
     if without is None:

@@ -24,8 +24,8 @@ from recsys.study.arms.measuring import ArmFeeds, Group, Served
 from recsys.study.arms.rankings import DayRanker, Rankings
 from recsys.study.arms.result import life_of
 from recsys.study.arms.worlds import MeasuredDay, MeasuredWorld, Worlds, panel_of
-from recsys.world.arms import Audience
-from recsys.world.simulate import simulate_arms
+from recsys.world.arms import Audience, arm_named, draws_of
+from recsys.world.simulate import Shared
 
 HOUSE = "house"
 """Name of the policy that serves the worlds of an open loop, in the rows of the table `life`."""
@@ -39,7 +39,8 @@ def house_worlds(
 ) -> Worlds:
     """Simulates the worlds of one seed, served by the house policy.
 
-    The arm retrain has no world of its own: it is another fit to the log of control.
+    The arm retrain has no world of its own: it is another fit to the log of control. A nudge has
+    a world for each of its draws.
 
     Args:
         world: the world of a study.
@@ -50,14 +51,13 @@ def house_worlds(
     """
     panel = panel_of(world, evaluation)
     audience = Audience(panel, evaluation.days, evaluation.k)
-    served = [arm for arm in arms if arm != "retrain"]
-    simulations = simulate_arms(world, served, seed, audience=audience, threads=threads)
-    by_arm = {str(arm): simulation for arm, simulation in simulations.items()}
-    return Worlds(by_arm, panel, evaluation)
+    shared = Shared(world, seed, audience=audience, threads=threads)
+    names = (name for arm in arms if arm != "retrain" for name in draws_of(arm, evaluation.nudges))
+    return Worlds({name: shared.run(arm_named(name)) for name in names}, panel, evaluation)
 
 
-def arms_for(rankings: Rankings, arms: Sequence[str]) -> list[str]:
-    """The arms that are measured, control first.
+def arms_for(rankings: Rankings, arms: Sequence[str], nudges: int) -> list[str]:
+    """The versions of arms that are measured, control first; see `draws_of`.
 
     Where the training seed changes no ranking, retrain would equal control. Then the arm retrain is
     left out.
@@ -65,11 +65,12 @@ def arms_for(rankings: Rankings, arms: Sequence[str]) -> list[str]:
     Args:
         rankings: the rankings that are measured.
         arms: arms of the study, such as ("influx", "control", "retrain").
+        nudges: how many draws of a nudge are measured.
     """
     others = [arm for arm in arms if arm != "control"]
     if rankings.deterministic:
         others = [arm for arm in others if arm != "retrain"]
-    return ["control", *others]
+    return ["control", *(name for arm in others for name in draws_of(arm, nudges))]
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class OpenLoop:
 
     def arms(self) -> Iterator[ArmFeeds]:
         """The arms of the study, control first."""
-        for arm in arms_for(self.rankings, self.names):
+        for arm in arms_for(self.rankings, self.names, self.worlds.evaluation.nudges):
             yield self._world(arm).arm(self.name, arm, partial(self.on, arm))
 
     def on(self, arm: str, day: int) -> "OpenDay":
@@ -129,8 +130,7 @@ class OpenLoop:
 
     def life(self) -> pl.DataFrame:
         """Visits, clicks and satisfaction of the people, whom the house policy served."""
-        lives = {arm: world.life for arm, world in self.worlds.simulations.items()}
-        return life_of(lives, (HOUSE, "none"), self.worlds.seed)
+        return life_of(self.worlds.lives, (HOUSE, "none"), self.worlds.seed)
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ class OpenDay:
     def without_newcomers(self, feeds: Ranking) -> NDArray[np.int32] | None:
         """See `ArmDay`."""
         world = self.day.world
-        if not world.beside.evaluation.one_step:
+        if not world.beside.evaluation.one_step or world.slots_only:
             return None
         log, first_newcomer = self.day.log, world.simulation.world.incumbents
         if not self.rankings.learns or log.n_users == first_newcomer:
@@ -205,7 +205,7 @@ class OpenDay:
         """See `ArmDay`."""
         return self.day.pair(group, reference, previous, without, scored=True)
 
-    def pool(self, group: Group) -> Pool:
+    def pool(self, group: Group) -> Pool | None:
         """See `ArmDay`."""
         return self.day.pool(group)
 

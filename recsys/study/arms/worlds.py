@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from recsys.config import Evaluation, World
@@ -30,7 +31,15 @@ from recsys.world.simulate import Simulation
 _ATTRIBUTES = ("language", "format", "topic", "product_tag")
 _IN_SPACE = ("language", "format", "topic")
 """Attributes that are part of the posts' vectors."""
-_MEASURED = ("from_newcomers", "creators", "popularity", "vectors", "history", "relevance")
+_MEASURED = (
+    "from_newcomers",
+    "creators",
+    "popularity",
+    "vectors",
+    "history",
+    "relevance",
+    "sources",
+)
 """Fields of a `FeedPair` that every world provides."""
 
 
@@ -56,7 +65,8 @@ class Worlds:
     """The worlds of one seed, each simulated to its last day.
 
     Attributes:
-        simulations: the simulated worlds by arm. `control`, the twin, is always among them.
+        simulations: the simulated worlds by arm. `control`, the twin, is always among them. Each
+            draw of a nudge has a world; see `recsys.world.arms.draws_of`.
         panel: dense ids of the incumbents that are measured; see `panel_of`.
         evaluation: the part `evaluation` of the study's config.
     """
@@ -79,6 +89,11 @@ class Worlds:
     def measured(self) -> dict[str, "MeasuredWorld"]:
         """Each world, described for the measures, by arm."""
         return {arm: self.beside_twin(world) for arm, world in self.simulations.items()}
+
+    @property
+    def lives(self) -> dict[str, pl.DataFrame]:
+        """What people lived through in each world, by arm; worlds of nudges are left out."""
+        return {name: world.life for name, world in self.simulations.items() if " " not in name}
 
     def beside_twin(self, simulation: Simulation) -> "MeasuredWorld":
         """Describes a world of the same seed, in `simulations` or not, for the measures.
@@ -135,6 +150,14 @@ class MeasuredWorld:
     simulation: Simulation
     beside: Worlds
 
+    @property
+    def slots_only(self) -> bool:
+        """Whether only the panel's slots are compared, which is all that the floor needs.
+
+        So it is in the worlds of nudges, of which a study has several.
+        """
+        return self.simulation.arm.newcomers == "nudge"
+
     @lazy
     def days(self) -> dict[int, "MeasuredDay"]:
         """Day 0 and the evaluated days.
@@ -175,16 +198,17 @@ class MeasuredWorld:
 
         Args:
             name: recommender and mitigation, such as ("als", "none").
-            arm: name of the arm in the rows, such as "influx".
+            arm: name of the arm, such as "influx"; "nudge 2" is draw 2 of the arm "nudge".
             on: gives the arm on a day.
             reported: see `ArmFeeds`.
         """
+        arm_in_rows, _, draw = arm.partition(" ") if self.slots_only else (arm, "", "")
         keys = {
             "recommender": name[0],
             "mitigation": name[1],
-            "arm": arm,
+            "arm": arm_in_rows,
             "seed": self.beside.seed,
-            "draw": 0,
+            "draw": int(draw or 0),
         }
         return ArmFeeds(
             keys,
@@ -193,19 +217,21 @@ class MeasuredWorld:
             self.simulation.items["item_id"],
             compared=arm != "control",
             reported=reported,
-            kept=self.beside.evaluation.snapshots,
+            kept=self.beside.evaluation.snapshots and not self.slots_only,
         )
 
     def newcomers(self, day: int) -> NDArray[np.int64]:
         """Dense ids of the newcomers that are measured on a day.
 
         Only the first newcomers can be measured, as many as the panel has users. Of these, the
-        newcomers who have arrived and not yet departed are measured.
+        newcomers who have arrived and not yet departed are measured. None of a nudge is.
 
         Args:
             day: such as 1, the day after the first arrivals.
         """
         people, first = self.simulation.people, self.simulation.world.incumbents
+        if self.slots_only:
+            return np.zeros(0, dtype=np.int64)
         audience = np.arange(first, people.n)[: self.beside.evaluation.panel]
         there = (people.arrival[audience] < day) & (day < people.departure[audience])
         return audience[there]
@@ -259,8 +285,10 @@ class MeasuredDay:
         """The posts that can be served to the newcomers that are measured."""
         return self._pool(self.newcomers)
 
-    def pool(self, group: Group) -> Pool:
+    def pool(self, group: Group) -> Pool | None:
         """The posts that can be served to a group, and how popular they are. See `ArmDay`."""
+        if self.world.slots_only:
+            return None
         return self.pool_of_panel if group.cohort == INCUMBENT else self.pool_of_newcomers
 
     def _pool(self, users: NDArray[np.int64]) -> Pool:
@@ -342,6 +370,15 @@ class MeasuredDay:
             scored: whether the feeds have the scores by which they were ranked.
         """
         world, feeds = self.world, group.feeds
+        if world.slots_only:
+            return FeedPair(
+                reference=reference.item_ids,
+                feeds=feeds.item_ids,
+                attributes={},
+                from_newcomers=world.simulation.from_newcomers,
+                examine=world.beside.examine,
+                sources=feeds.sources,
+            )
         return FeedPair(
             reference=reference.item_ids,
             feeds=feeds.item_ids,
@@ -357,4 +394,5 @@ class MeasuredDay:
             history={"topic": world.beside.history} if group.cohort == INCUMBENT else None,
             relevance=self.utility(group.users, feeds.item_ids),
             without=without,
+            sources=feeds.sources,
         )

@@ -20,6 +20,7 @@ from recsys.study.tables import (
     front,
     gathered,
     groups,
+    headline,
     life,
     measures,
     power,
@@ -56,6 +57,13 @@ _ALL = (
         make=lambda rows: rows.per_user,
         files=_BINARY,
         measures=True,
+    ),
+    Table(
+        "headline",
+        row="a group of incumbents, or the slots of a source, on a day",
+        columns=headline.COLUMNS,
+        make=headline.headline,
+        of="world",
     ),
     Table(
         "summary",

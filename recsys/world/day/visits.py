@@ -60,7 +60,7 @@ def _ticks(scene: Scene, users: NDArray[np.int64], day: int, visit: int) -> NDAr
         return np.zeros(users.size, dtype=np.int64)
     address = scene.people.address[users]
     at_home, where = draw_two(scene.seed, Stream.TICK, address, visit, int(moment(day)))
-    home = np.where(users >= world.incumbents, ticks - 1, 0)
+    home = np.where((users >= world.incumbents) & scene.arm.elsewhere, ticks - 1, 0)
     other = (home + 1 + np.floor(where * (ticks - 1)).astype(np.int64)) % ticks
     return np.where(at_home < world.home_tick, home, other)
 

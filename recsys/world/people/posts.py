@@ -6,7 +6,7 @@ of a run nor the posts of others change a post. Incumbents' posts come first, th
 # mypy: disallow-untyped-decorators=False
 
 import math
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -22,6 +22,9 @@ from recsys.world.people.population import (
     latent_factors,
     sample_by_weight,
 )
+
+Posting = Literal["influx", "incumbents", "never"]
+"""How often newcomers post: as an influx does, as incumbents do, or never."""
 
 _MAX_PER_DAY = 16
 """Most posts of one creator on one day."""
@@ -103,9 +106,15 @@ def draw_incumbents_posts(world: World, people: People, seed: int) -> PostTable:
 
 
 def draw_newcomers_posts(
-    world: World, people: People, law: Cohort, seed: int, *, influx: bool
+    world: World,
+    people: People,
+    law: Cohort,
+    seed: int,
+    *,
+    influx: bool,
+    posting: Posting = "influx",
 ) -> PostTable:
-    """Draws all posts of the newcomers; their number is the same under every law.
+    """Draws all posts of the newcomers; their number does not depend on the law.
 
     Args:
         world: the world.
@@ -113,6 +122,7 @@ def draw_newcomers_posts(
         law: the law from which the newcomers were drawn.
         seed: world seed, such as 0.
         influx: whether users recognise these posts as the newcomers'; False in a placebo.
+        posting: how often they post.
     """
     newcomers = np.arange(world.incumbents, people.n)
     schedule = Schedule(
@@ -120,10 +130,39 @@ def draw_newcomers_posts(
         people.departure[newcomers],
         people.presence[newcomers],
     )
-    counts = posts_by_day(world, people.address[newcomers], schedule, seed)
     days = np.arange(world.days_after)
+    address = people.address[newcomers]
+    if posting == "influx":
+        counts = posts_by_day(world, address, schedule, seed)
+    elif posting == "incumbents":
+        counts = _as_incumbents(world, address, schedule, seed)
+    else:
+        counts = np.zeros((newcomers.size, days.size), dtype=np.int64)
     table = _draw_posts(world, people, law, newcomers, days, counts, seed)
     return table._replace(influx=np.full(table.n, influx))
+
+
+def _as_incumbents(
+    world: World, address: NDArray[np.uint32], people: Schedule, seed: int
+) -> NDArray[np.int64]:
+    """Number of posts by day of newcomers who post as incumbents do while they are there.
+
+    The same share of them are creators, and a creator posts as often.
+
+    Args:
+        world, seed: as in `draw_newcomers_posts`.
+        address: uint32 (n,), addresses of the newcomers' draws.
+        people: the newcomers' schedule.
+
+    Returns:
+        int64 (n, days_after).
+    """
+    days = np.arange(world.days_after)
+    creates = uniforms(seed, Stream.CREATOR, address)[:, 0] < world.population.creators
+    u = uniforms(seed, Stream.POSTING, address[:, None], 0, moment(days))[..., 0]
+    there = (people.arrival[:, None] <= days) & (days < people.departure[:, None])
+    counts = _poisson(world.posts.per_creator_day, u)
+    return np.asarray(counts * (there & creates[:, None]), dtype=np.int64)
 
 
 def draw_follows(world: World, people: People) -> NDArray[np.int32]:
