@@ -129,24 +129,27 @@ class SourceSlots:
     the shorter feed does not count.
 
     Attributes:
-        sources: positions in `recsys.logs.schema.SOURCES`, such as (0,).
+        sources: names in `recsys.logs.schema.SOURCES`, such as ("personal", "fallback").
         displaced: whether only slots with newcomers' posts count, not all that changed.
 
     Example:
         >>> feeds, source = np.array([[1, 2]], np.int32), np.array([[0, 2]], np.uint8)
         >>> pair = FeedPair(feeds + 1, feeds, {}, None, np.ones(2), sources=source)
-        >>> SourceSlots((0,), displaced=False)(pair), SourceSlots((2,), displaced=False)(pair)
-        (array([1.]), array([0.]))
+        >>> [SourceSlots((name,), displaced=False)(pair)[0] for name in ("personal", "trending")]
+        [np.float64(1.0), np.float64(0.0)]
     """
 
-    sources: tuple[int, ...]
+    sources: tuple[str, ...]
     displaced: bool
 
     def __call__(self, pair: FeedPair) -> NDArray[np.float64]:
         """The share of each user, float64 (n,); NaN without such slots."""
+        from recsys.logs.schema import SOURCES
+
         assert pair.sources is not None
         new, compared = _new_slots(pair)
-        mine = compared & np.isin(pair.sources, self.sources)
+        codes = [code for code, name in enumerate(SOURCES.categories) if name in self.sources]
+        mine = compared & np.isin(pair.sources, codes)
         if self.displaced:
             assert pair.from_newcomers is not None
             new = new & pair.from_newcomers.take(np.maximum(pair.feeds, 0))

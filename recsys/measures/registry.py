@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from recsys.logs.schema import SOURCES
 from recsys.measures.embedding import embedding_drift
 from recsys.measures.exposure import (
     influx_heavy,
@@ -43,10 +42,8 @@ SLOT_SOURCES = {
     "trending": ("trending",),
     "fresh": ("fresh",),
 }
-"""The kinds of slots that a platform has, and the names in `SOURCES` of what fills them. The
+"""The kinds of slots that a platform has, and the names of what fills them, as in `SOURCES`. The
 trending list fills a personal slot for which the recommender has no post: the fallback."""
-
-_NAMES = list(SOURCES.categories)
 
 
 def _by_source(name: str, title: str, formula: str, *, displaced: bool) -> dict[str, Measure]:
@@ -59,7 +56,7 @@ def _by_source(name: str, title: str, formula: str, *, displaced: bool) -> dict[
             kind="drift",
             unit="share of slots",
             formula=formula.format(source),
-            function=SourceSlots(tuple(map(_NAMES.index, fill)), displaced=displaced),
+            function=SourceSlots(fill, displaced=displaced),
             needs=needs,
         )
         for source, fill in SLOT_SOURCES.items()

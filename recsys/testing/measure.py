@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.logs.schema import SOURCES
 from recsys.measures.pair import FeedPair, Measure
 from recsys.testing.promises import check, promise, refused, same_array
 
@@ -22,6 +23,7 @@ _OF_USERS = (
     "hits",
     "n_relevant",
     "without",
+    "sources",
 )
 """Fields of a pair with a row a user."""
 _OF_ITEMS = ("from_newcomers", "creators", "popularity", "vectors")
@@ -78,6 +80,7 @@ def sample_pair(seed: int = 1) -> FeedPair:
         hits=hits,
         n_relevant=(hits.sum(axis=1) + rng.integers(0, 3, N_USERS)).astype(np.int32),
         without=reference,
+        sources=rng.integers(0, len(SOURCES.categories), arm.shape, dtype=np.uint8),
     )
 
 

@@ -54,6 +54,7 @@ def pair() -> FeedPair:
         relevance=rng.random((N, DEPTH), dtype=np.float32),
         hits=hits,
         n_relevant=(hits.sum(axis=1) + rng.integers(0, 2 * DEPTH, N)).astype(np.int32),
+        sources=rng.integers(0, 5, (N, DEPTH), dtype=np.uint8),
     )
 
 
@@ -98,6 +99,13 @@ def slow(name: str, pair: FeedPair, row: int) -> float:
             return 0.0 if not a and not b else nan
         new = [i for i in b[:n] if i not in a[:n]]
         return sum(bool(pair.from_newcomers[i]) == (name == "displaced") for i in new) / n
+    if name.startswith(("changed_", "displaced_")):
+        filler = {"personal": (0, 4), "following": (1,), "trending": (2,), "fresh": (3,)}
+        slots = [i for i in range(n) if pair.sources[row, i] in filler[name.split("_")[1]]]
+        new = [b[i] not in a[:n] for i in slots]
+        if name.startswith("displaced"):
+            new = [x and pair.from_newcomers[b[i]] for x, i in zip(new, slots, strict=True)]
+        return sum(new) / len(slots) if slots else nan
     if name in ("ndcg", "recall"):
         hits, relevant = pair.hits[row], int(pair.n_relevant[row])
         if not relevant:

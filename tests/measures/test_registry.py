@@ -220,6 +220,7 @@ def test_one_pass_says_what_each_function_says(depth: int) -> None:
         "relevance",
         "hits",
         "without",
+        "sources",
     )
     cut = {name: np.ascontiguousarray(getattr(whole, name)[:, :depth]) for name in names}
     pair = replace(whole, **cut, examine=whole.examine[:depth])

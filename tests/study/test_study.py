@@ -184,7 +184,7 @@ def test_the_house_is_lived_with_once_an_arm_and_seed(study, result):
     life = result.life
     assert life["recommender"].unique().to_list() == ["house"]
     assert life.select("arm", "seed").unique(maintain_order=True).rows() == [
-        (arm, seed) for seed in (0, 1) for arm in ("control", "influx", "placebo")
+        (arm, seed) for seed in (0, 1) for arm in ("control", "influx", "placebo", "locals")
     ]
     mine = life.filter(pl.col("arm") == "placebo", pl.col("seed") == 1).select(*LIFE)
     assert_frame_equal(mine, Sources(study).worlds(1).simulations["placebo"].life)
@@ -199,7 +199,7 @@ def test_snapshots_are_the_feeds_that_are_measured(study, result):
     assert_frame_equal(kept.per_user, result.per_user.filter(pl.col("recommender") == "trending"))
     key = ["seed", "day", "user_id"]
     incumbents = feeds.filter(pl.col("cohort") == "incumbent")
-    assert incumbents.select("seed", "day", "arm", "user_id").n_unique() == 60 * 2 * 3 * 3
+    assert incumbents.select("seed", "day", "arm", "user_id").n_unique() == 60 * 2 * 3 * 4
     control, influx = (
         incumbents.filter(pl.col("arm") == arm).select(*key, "item_id")
         for arm in ("control", "influx")
@@ -211,7 +211,7 @@ def test_snapshots_are_the_feeds_that_are_measured(study, result):
     assert found.height > 200
     np.testing.assert_allclose(found["slots_changed"], 1 - found["same"] / 8, atol=1e-12)
     newcomers = feeds.filter(pl.col("cohort") == "newcomer")
-    assert set(newcomers["arm"].cast(pl.String)) == {"influx", "placebo"}
+    assert set(newcomers["arm"].cast(pl.String)) == {"influx", "placebo", "locals"}
     assert newcomers["user_id"].is_between(250, 329).all()
     ranks = feeds.group_by("arm", *key).agg(
         pl.col("rank").sort().eq(pl.int_range(1, pl.len() + 1)).all()

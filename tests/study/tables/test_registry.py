@@ -25,7 +25,7 @@ WORLD = {
     "evaluation": {"days": [0, 1, 2], "k": 5, "panel": 20},
     "seeds": 2,
 }
-ONLY_WORLDS = {"front", "dominated", "recovery", "power", "channels", "games"}
+ONLY_WORLDS = {"headline", "front", "dominated", "recovery", "power", "channels", "games"}
 ONLY_LOGS = {"arrivals", "exposed", "removals"}
 
 
