@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from pipelines.report.headline import Headline, interval, name_of, number
 from pipelines.report.log import removal
+from pipelines.report.net import net_section
 from pipelines.report.section import Section
 from pipelines.report.sensitivity import sensitivity_sections
-from pipelines.report.world import english, luck, measured, people, relative, slots, words
+from pipelines.report.world import english, luck, measured, people, words
 from recsys.config import OwnLog, Study, World
 
 
@@ -74,33 +75,31 @@ def _across(variants: Mapping[str, Headline], table: Callable[[Headline], Sectio
 
 
 def _slots(figures: Headline) -> Section:
-    """The table of slots without its last column, newcomers' slots, which would not fit."""
-    title, columns, rows, lines = slots(figures, figures.variants)
-    return Section(title, columns[:-1], tuple(row[:-1] for row in rows), lines)
+    return net_section(figures, figures.variants)
 
 
 def _mix_and_utility(figures: Headline) -> Section:
     rows = []
     for recommender in figures.variants:
-        mix = figures.drift(recommender, "language_format")
+        net = figures.net(recommender)
         rows.append(
             (
                 name_of(recommender),
-                number(mix.get("influx")),
-                interval(mix, "total"),
                 english(figures, recommender),
+                interval(net, "english"),
+                number(figures.drift(recommender, "language_format").get("influx")),
                 number(figures.level(recommender, "control", "utility")),
-                interval(relative(figures, recommender), "total"),
+                interval(net, "utility"),
                 number(figures.level(recommender, "influx", "utility", "newcomer")),
             )
         )
     return Section(
         "How did the mix and the utility of long-time users' feeds change?",
-        ("recommender", "mix", "total", "English", "utility", "change", "newcomers get"),
+        ("recommender", "English", "points", "mix", "utility", "change", "newcomers get"),
         tuple(rows),
         (
-            "mix: % of slots of another language or format. English: % of slots, without → with "
-            "the influx.",
+            "English: % of slots, without → with the influx; points: the difference. mix: % of "
+            "slots of another language or format.",
             "utility: clicks per 100 looks without the influx. change: what the influx adds to it, "
             "in %.",
         ),

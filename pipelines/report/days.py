@@ -5,11 +5,11 @@ from typing import Any
 
 import polars as pl
 
-from pipelines.report.headline import DASH, Variant, interval, name_of, number
+from pipelines.report.headline import Variant, interval, name_of, number
+from pipelines.report.net import mark
 from pipelines.report.plot import svg_of
 from pipelines.report.section import Section
 from recsys.study.result import StudyResult
-from recsys.study.tables.drift import SATURATED
 
 DAILY = "Day by day"
 """The beginning of the titles of these sections."""
@@ -28,47 +28,30 @@ def daily_sections(result: StudyResult, order: list[Variant]) -> Iterator[Sectio
     """
     if len(result.study.evaluation.days) < _ENOUGH:
         return
-    slots = result.drift.filter(pl.col("measure") == "slots_changed", pl.col("day").is_not_null())
+    slots = result.headline.filter(pl.col("day").is_not_null(), group="all")
     for variant in order:
         english = _english(result, variant)
         yield Section(
             f"{DAILY}: {name_of(variant)}  (% of long-time users' slots)",
-            ("day", "changed", "noise", "placebo", "composition", "band", *_SPREAD.values()),
+            ("day", "net", "displaced", "changed", "floor", *_SPREAD.values()),
             tuple(
                 _row(row, english.get(row["day"], {}))
                 for row in slots.filter(_of(variant)).iter_rows(named=True)
             ),
-            _words(slots) if variant == order[-1] else (),
+            _WORDS if variant == order[-1] else (),
         )
 
 
-def _words(slots: pl.DataFrame) -> tuple[str, ...]:
-    """What the columns mean, below the last table."""
-    full = (
-        f"†            the placebo or training noise changes {SATURATED:.0%} or more, which "
-        "leaves no room for composition"
-    )
-    return (
-        "placebo      slots that as many newcomers like the long-time users change",
-        "composition  changed - placebo",
-        "band         in 95 % of studies, the bands hold the true composition of all days at once.",
-        "             Read it, not the interval, for a day that you picked because it stands out",
-        "English      % of slots in English with the influx: mean over long-time users, median and",
-        "             90th percentile. top tenth: mean of the tenth of users with the most English",
-        *([full] if slots["saturated"].any() else []),
-    )
+_WORDS = (
+    "English  % of slots in English with the influx: mean over long-time users, median and 90th",
+    "         percentile. top tenth: mean of the tenth of users with the most English",
+)
 
 
-def _row(drift: Mapping[str, Any], english: Mapping[str, Any]) -> tuple[str, ...]:
-    day = f"{drift['day']}{' †' if drift['saturated'] else ''}"
-    changed = (number(drift[arm]) for arm in ("influx", "retrain", "placebo"))
+def _row(slots: Mapping[str, Any], english: Mapping[str, Any]) -> tuple[str, ...]:
+    shares = (number(slots[name]) for name in ("displaced", "changed", "floor"))
     spread = (number(english.get(column)) for column in _SPREAD)
-    return (day, *changed, interval(drift, "composition"), _band(drift), *spread)
-
-
-def _band(drift: Mapping[str, Any]) -> str:
-    low, high = drift["composition_band_low"], drift["composition_band_high"]
-    return DASH if low is None or high is None else f"[{number(low)}, {number(high)}]"
+    return (f"{slots['day']}{mark(slots)}", interval(slots, "net"), *shares, *spread)
 
 
 def _english(result: StudyResult, variant: Variant) -> dict[int, dict[str, Any]]:

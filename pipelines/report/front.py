@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipelines.report.headline import DASH, Variant, name_of, number
+from pipelines.report.headline import DASH, Headline, Variant, interval, name_of, number
 from pipelines.report.labels import Scale, placed, width_of
 from pipelines.report.section import Section
 from recsys.study.result import StudyResult
@@ -12,7 +12,6 @@ from recsys.study.result import StudyResult
 _STABLE = {
     "drift_total": "total drift",
     "drift_with_noise": "with noise",
-    "drift_composition": "composition",
 }
 _SERVED = {
     "utility": "long-time users get",
@@ -20,11 +19,12 @@ _SERVED = {
     "newcomers_utility": "newcomers get",
     "newcomers_exposure": "their exposure",
 }
+_NET = "net change"
 _STABLE_WORDS = (
+    "net change    % of slots that the influx changes beyond the floor, as above",
     "total drift   how far posts drift beyond training noise, 0 to 100 (1 - FRBO)",
     "with noise    the same with training noise, which is what users see. A list that training",
     "              changes anyway has less room left, so that less noise can mean more total drift",
-    "composition   drift in the influx arm less drift in the placebo arm",
 )
 _SERVED_WORDS = (
     "get             utility of the feeds, in clicks per 100 looks",
@@ -51,14 +51,15 @@ _STATES = ("kept", "dominated")
 _WIDTH, _HEIGHT = 340, 240
 
 
-def front_sections(result: StudyResult, order: list[Variant]) -> Iterator[Section]:
+def front_sections(figures: Headline, order: list[Variant]) -> Iterator[Section]:
     """Drift and utility under each mitigation; nothing if the study has no mitigations.
 
     Args:
-        result: the result of a study of a world.
+        figures: figures of a study of a world.
         order: recommenders and mitigations, in the order of the other sections. Here the rows of a
             recommender stand together.
     """
+    result = figures.result
     if result.front.is_empty():
         return
     recommenders = list(dict.fromkeys(recommender for recommender, _ in result.front_variants))
@@ -75,11 +76,18 @@ def front_sections(result: StudyResult, order: list[Variant]) -> Iterator[Sectio
         ),
     }
     for title, (titles, words) in questions.items():
+        net = [(interval(figures.net(variant), "net"),) for variant in ordered]
+        has_net = titles is _STABLE
         lines = [
-            (name_of(variant), *(_with_ends(rows[variant].get(name)) for name in titles))
-            for variant in ordered
+            (
+                name_of(variant),
+                *(first if has_net else ()),
+                *(_with_ends(rows[variant].get(name)) for name in titles),
+            )
+            for variant, first in zip(ordered, net, strict=True)
         ]
-        yield Section(title, ("recommender", *titles.values()), tuple(lines), words)
+        columns = ("recommender", *((_NET,) if has_net else ()), *titles.values())
+        yield Section(title, columns, tuple(lines), words)
     yield Section("Which mitigations can be left out?", lines=tuple(_verdicts(result)))
 
 

@@ -31,6 +31,10 @@ class Headline:
         """The row of `drift` over all days; empty if the variant was not measured by `measure`."""
         return self._drift.get((*variant, measure), {})
 
+    def net(self, variant: Variant, group: str = "all") -> Mapping[str, Any]:
+        """The row of the table `headline` over all days; empty if there is none."""
+        return self._net.get((*variant, group), {})
+
     def level(self, variant: Variant, arm: str, measure: str, cohort: str = "incumbent") -> Any:
         """The mean of a measure in an arm; None if it was not measured."""
         return self._levels.get((*variant, arm, cohort, measure))
@@ -43,6 +47,11 @@ class Headline:
     def _drift(self) -> dict[tuple[str, ...], dict[str, Any]]:
         rows = self.result.drift.filter(pl.col("day").is_null()).iter_rows(named=True)
         return {(row["recommender"], row["mitigation"], row["measure"]): row for row in rows}
+
+    @lazy
+    def _net(self) -> dict[tuple[str, ...], dict[str, Any]]:
+        rows = self.result.headline.filter(pl.col("day").is_null()).iter_rows(named=True)
+        return {(row["recommender"], row["mitigation"], row["group"]): row for row in rows}
 
     @lazy
     def _levels(self) -> dict[tuple[str, ...], float]:

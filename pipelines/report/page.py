@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
-from pipelines.report.days import DAILY, daily_plot
+from pipelines.report.appendix import APPENDIX
+from pipelines.report.days import daily_plot
 from pipelines.report.headline import Headline
 from pipelines.report.log import log_sections
 from pipelines.report.section import Section
@@ -55,8 +56,9 @@ def _page(result: StudyResult) -> Iterator[str]:
     sections = (world_sections if is_world else log_sections)(figures, whole=True)
     svg = daily_plot(result, in_order(figures)) if is_world else ""
     for place, section in enumerate(sections):
-        if svg and section.title.startswith(DAILY):
-            yield f"<h2>Drift over the days</h2><p>{_PLOT}{_dashed(result)}</p>{svg}"
+        if svg and section.title.startswith(APPENDIX):
+            heading = f"{APPENDIX}: drift over the days"
+            yield f"<h2>{heading}</h2><p>{_PLOT}{_dashed(result)}</p>{svg}"
             svg = ""
         yield from _section(section, "h2" if place else "h1")
     for note in result.notes:

@@ -1,22 +1,27 @@
 """The summary of a study of a synthetic platform: what the influx did to its long-time users."""
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
+from pipelines.report.appendix import appendix_sections
 from pipelines.report.breadth import exposure_sections, group_sections, wins_sections
 from pipelines.report.channels import channel_sections
 from pipelines.report.days import daily_sections
 from pipelines.report.front import front_sections
 from pipelines.report.headline import DASH, Headline, Variant, interval, name_of, number
 from pipelines.report.life import life_sections
-from pipelines.report.recovery import power_lines, recovery_sections
+from pipelines.report.net import (
+    net_section,
+    net_words,
+    people_section,
+    placebo_section,
+    sources_section,
+)
+from pipelines.report.recovery import recovery_sections
 from pipelines.report.section import Section
 from recsys.config import Study
-from recsys.study.tables.drift import SATURATED
 
-_DROWNED, _FULL = " *", " †"
 _ENGLISH = "language:en"
-_SORTED = "Rows are sorted by utility lost, then by slots changed."
+_SORTED = "Rows are sorted by net change."
 
 
 def world_sections(figures: Headline, *, whole: bool = False) -> Iterator[Section]:
@@ -24,11 +29,18 @@ def world_sections(figures: Headline, *, whole: bool = False) -> Iterator[Sectio
 
     Args:
         figures: figures of a study of a world.
-        whole: whether all rows are given, and not only as many as fit on a terminal.
+        whole: whether all rows and the appendix are given, and not only what fits on a terminal.
     """
     order = in_order(figures)
     yield _opening(figures.result.study)
-    yield slots(figures, order)
+    for section in (
+        net_section(figures, order),
+        placebo_section(figures, order),
+        people_section(figures, order),
+        sources_section(figures, order),
+    ):
+        if section is not None:
+            yield section
     if figures.has("language_format"):
         yield _mix(figures, order)
     if figures.has("utility"):
@@ -36,26 +48,25 @@ def world_sections(figures: Headline, *, whole: bool = False) -> Iterator[Sectio
     yield from wins_sections(figures, order)
     yield from group_sections(figures, order, whole=whole)
     yield from exposure_sections(figures, order)
-    yield from front_sections(figures.result, order)
+    yield from front_sections(figures, order)
     yield from channel_sections(figures.result, order)
     yield from daily_sections(figures.result, order)
     yield from recovery_sections(figures.result, order)
     yield from life_sections(figures.result, order)
     yield words(figures, order)
-    seen = tuple(power_lines(figures.result))
-    if seen:
-        yield Section("", lines=seen)
+    if whole:
+        yield from appendix_sections(figures, order)
 
 
 def in_order(figures: Headline) -> list[Variant]:
-    """The variants, sorted by the utility that incumbents lose, then by the slots that change."""
-    return sorted(figures.variants, key=lambda variant: _harm(figures, variant))
+    """The variants, sorted by net change; those without one come last, by slots changed."""
+    return sorted(figures.variants, key=lambda variant: _change(figures, variant))
 
 
-def _harm(figures: Headline, variant: Variant) -> tuple[float, float]:
-    """The sort key of a variant: utility lost, to a tenth of a per cent, then slots changed."""
-    lost = -(relative(figures, variant).get("total") or 0.0)
-    return round(lost, 3), figures.drift(variant, "slots_changed").get("influx") or 0.0
+def _change(figures: Headline, variant: Variant) -> tuple[bool, float]:
+    row = figures.net(variant)
+    net = row.get("net")
+    return net is None, (row.get("changed") or 0.0) if net is None else net
 
 
 def _opening(study: Study) -> Section:
@@ -88,37 +99,23 @@ def luck(study: Study) -> str:
     return f"Brackets hold 95 % intervals over {study.seeds} seeds."
 
 
-def slots(figures: Headline, order: list[Variant]) -> Section:
-    """Share of slots that show a different post than without the influx, and its parts."""
-    rows = []
-    brief = not figures.result.front.is_empty()  # long names leave no room for intervals
-    for variant in order:
-        row = figures.drift(variant, "slots_changed")
-        newcomers = figures.level(variant, "influx", "newcomer_slots")
-        sums = (number(row.get(p)) if brief else interval(row, p) for p in ("total", "volume"))
-        parts = (*sums, interval(row, "composition"))
-        cells = (number(row.get("influx")), number(row.get("retrain")))
-        rows.append((name_of(variant) + _mark(row), *cells, *parts, number(newcomers)))
-    return Section(
-        "How much of long-time users' feeds did the influx change?  (% of slots)",
-        ("recommender", "changed", "noise", "total", "volume", "composition", "newcomers'"),
-        tuple(rows),
-    )
-
-
 def _mix(figures: Headline, order: list[Variant]) -> Section:
-    columns: tuple[str, ...] = ("recommender", "changed", "total", "volume", "composition")
+    columns: tuple[str, ...] = ("mix changed", "placebo", "retrain")
     has_english = figures.has(_ENGLISH)
     rows = []
     for variant in order:
         row = figures.drift(variant, "language_format")
-        parts = (number(row.get("total")), number(row.get("volume")), interval(row, "composition"))
-        cells = (name_of(variant) + _mark(row), number(row.get("influx")), *parts)
-        rows.append((*cells, english(figures, variant)) if has_english else cells)
+        cells = tuple(number(row.get(arm)) for arm in ("influx", "placebo", "retrain"))
+        points = (english(figures, variant), interval(figures.net(variant), "english"))
+        rows.append((name_of(variant), *(points if has_english else ()), *cells))
     return Section(
-        "Did the mix of languages and formats in their feeds change?  (% of slots of another kind)",
-        (*columns, "English: without → with influx") if has_english else columns,
+        "Did the mix of languages and formats in their feeds change?",
+        ("recommender", *(("English", "points") if has_english else ()), *columns),
         tuple(rows),
+        (
+            "English: % of slots without → with the influx; points: the difference. mix changed: %",
+            "of slots of another language or format; placebo and retrain: what chance does to it",
+        ),
     )
 
 
@@ -131,70 +128,22 @@ def english(figures: Headline, variant: Variant) -> str:
 def _utility(figures: Headline, order: list[Variant]) -> Section:
     rows = []
     for variant in order:
-        change = relative(figures, variant)
         before = figures.level(variant, "control", "utility")
+        change = interval(figures.net(variant), "utility")
         newcomers_utility = figures.level(variant, "influx", "utility", "newcomer")
-        parts = (interval(change, "total"), interval(change, "composition"))
-        rows.append((name_of(variant), number(before), *parts, number(newcomers_utility)))
+        rows.append((name_of(variant), number(before), change, number(newcomers_utility)))
     return Section(
-        "How useful are the feeds?  "
-        "(utility: clicks per 100 looks; total and composition: change in %)",
-        ("recommender", "without influx", "total", "composition", "newcomers get"),
+        "How useful are the feeds?  (utility: clicks per 100 looks; change in %)",
+        ("recommender", "without influx", "change", "newcomers get"),
         tuple(rows),
     )
 
 
-def relative(figures: Headline, variant: Variant) -> Mapping[str, Any]:
-    """The change of utility as a share of the utility without the influx."""
-    row = figures.drift(variant, "utility")
-    before = figures.level(variant, "control", "utility")
-    if not row or not before:
-        return {}
-    names = [
-        f"{part}{edge}" for part in ("total", "composition") for edge in ("", "_ci_low", "_ci_high")
-    ]
-    return {name: None if row[name] is None else row[name] / before for name in names}
-
-
 def words(figures: Headline, order: list[Variant]) -> Section:
     """What the columns and the marks mean."""
-    lines = [
-        "changed      slots that show a different post than this user would have seen that day",
-        "noise        slots that change because training starts from another seed",
-        "total        what the influx changes: changed - noise",
-        "volume       the part of total that as many people like long-time users would cause",
-        "composition  the other part, due to who the newcomers are: total - volume. Below 0, they",
-        "             change less than as many people like long-time users would",
-        "newcomers'   slots that hold a newcomer's post",
-    ]
-    rows = [
-        figures.drift(variant, measure)
-        for variant in order
-        for measure in ("slots_changed", "language_format")
-    ]
-    if any(_DROWNED in _mark(row) for row in rows):
-        lines.append("*            most of what changed is training noise")
-    if any(_FULL in _mark(row) for row in rows):
+    lines = list(net_words(figures, order))
+    if any(DASH in row for row in net_section(figures, order).rows):
         lines.append(
-            f"†            the placebo or training noise changes {SATURATED:.0%} or more, which "
-            "leaves no room for composition"
-        )
-    if any(DASH in row for row in slots(figures, order).rows):
-        lines.append(
-            f"{DASH}            not measured: it needs an arm that this study does not have"
+            f"{DASH}           not measured: it needs an arm that this study does not have"
         )
     return Section("", lines=tuple(lines))
-
-
-def _mark(row: Mapping[str, Any]) -> str:
-    """Marks after a name: the change is mostly training noise, or the measure is saturated."""
-    signs: list[tuple[str, Callable[[Mapping[str, Any]], bool]]] = [
-        (_DROWNED, _is_drowned),
-        (_FULL, lambda row: bool(row.get("saturated"))),
-    ]
-    return "".join(sign for sign, holds in signs if holds(row))
-
-
-def _is_drowned(row: Mapping[str, Any]) -> bool:
-    influx, retrain = row.get("influx"), row.get("retrain")
-    return influx is not None and retrain is not None and retrain > influx / 2 > 0

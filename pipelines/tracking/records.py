@@ -2,7 +2,8 @@
 
 Metrics of a recommender:
 
-    headline/posts_composition                  a few metrics to compare in a table
+    headline/net                                a few metrics to compare in a table
+    net/trending_slots/{net, floor, displaced, …}   groups of users, and slots by source
     drift/incumbent/posts/{influx, placebo, retrain, total, volume, composition, …}
     quality/newcomer/utility                    a level in the influx arm
     front/drift_total/{mean, ci_low, ci_high, less_none}   of a study with mitigations
@@ -41,6 +42,28 @@ from recsys.world.life import LIFE
 _PARTS = ("total", "volume", "composition")
 _PARTS_AND_EDGES = tuple(f"{part}{edge}" for part in _PARTS for edge in ("", "_ci_low", "_ci_high"))
 _DRIFT = ("influx", "placebo", "retrain", *_PARTS_AND_EDGES, "p_value")
+_NET = (
+    "net",
+    "net_ci_low",
+    "net_ci_high",
+    "displaced",
+    "reshuffled",
+    "plain",
+    "changed",
+    "floor",
+    "nudge_3",
+    "nudge_10",
+    "retrain",
+    "locals",
+    "placebo",
+    "over_locals",
+    "over_placebo",
+    "english",
+    "utility",
+)
+"""Columns of the table `headline` that are metrics."""
+_METRICS = {"english": "english_points", "utility": "utility_change"}
+"""Metrics whose name is not that of the column."""
 _HEADLINE_DRIFT = {
     "slots_changed": ("slots_changed", "influx"),
     "slots_changed_total": ("slots_changed", "total"),
@@ -151,6 +174,7 @@ def child_values(result: StudyResult, recommender: str, mitigation: str) -> list
     drift, summary = result.drift.filter(chosen), result.summary.filter(chosen)
     is_closed = result.study.loop == "closed"
     values = (
+        *_net(result, chosen),
         *_headline(drift, summary),
         *_drift(drift),
         *_quality(summary),
@@ -248,6 +272,16 @@ def _removals(removals: pl.DataFrame) -> Iterator[Value]:
     for row in removals.iter_rows(named=True):
         for name in ("users", "largest_difference", "slots_that_differ"):
             yield Value(f"removal/{name}", row[name])
+
+
+def _net(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:
+    """The table `headline` over all days: `headline/…` of all users, `net/<group>/…` of others."""
+    if result.headline.is_empty():
+        return
+    for row in result.headline.filter(chosen, pl.col("day").is_null()).iter_rows(named=True):
+        start = "headline" if row["group"] == "all" else f"net/{_plain(row['group'])}"
+        for column in _NET:
+            yield Value(f"{start}/{_METRICS.get(column, column)}", row[column])
 
 
 def _headline(drift: pl.DataFrame, summary: pl.DataFrame) -> Iterator[Value]:
