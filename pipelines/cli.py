@@ -134,7 +134,9 @@ def simulate(
     config: Config,
     changes: Changes = None,
     arm: Annotated[
-        Literal["control", "influx", "placebo", "placebo_2"],
+        Literal[
+            "control", "influx", "placebo", "locals", "nudge", "nudge_3", "nudge_10", "placebo_2"
+        ],
         typer.Option(help="Who arrives: newcomers, nobody, or people like the incumbents."),
     ] = "influx",
     seed: Annotated[

@@ -32,5 +32,7 @@ def with_days(result: StudyResult, days: tuple[int, ...]) -> StudyResult:
 
     study = result.study.model_copy(update={"evaluation": evaluation})
     return dataclasses.replace(result, study=study).with_tables(
-        drift=repeated(result.drift), quantiles=repeated(result.quantiles)
+        headline=repeated(result.headline),
+        drift=repeated(result.drift),
+        quantiles=repeated(result.quantiles),
     )

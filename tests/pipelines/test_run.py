@@ -23,6 +23,8 @@ FILES = {
     "drift.parquet",
     "exposure.csv",
     "exposure.parquet",
+    "headline.csv",
+    "headline.parquet",
     "life.csv",
     "life.parquet",
     "measures.csv",

@@ -59,7 +59,7 @@ def test_names_are_no_markup(world_result: StudyResult, tmp_path: Path) -> None:
     renamed = world_result.with_tables(
         **{
             name: getattr(world_result, name).with_columns(odd.alias("recommender"))
-            for name in ("drift", "summary", "wins", "exposure")
+            for name in ("headline", "drift", "summary", "wins", "exposure")
         },
     )
     text = _page(renamed, tmp_path)

@@ -10,9 +10,10 @@ import pytest
 from rich.console import Console
 
 import recsys
+from pipelines.report.appendix import appendix_sections
 from pipelines.report.headline import Headline, interval, number
 from pipelines.report.terminal import print_summary, print_whereabouts
-from pipelines.report.world import world_sections
+from pipelines.report.world import in_order, world_sections
 from pipelines.storage.cells import CellStore
 from pipelines.tracking.tracker import Recorded
 from recsys.logs.newcomers import ARRIVALS
@@ -44,9 +45,30 @@ def _with_drift(
     return result.with_tables(drift=result.drift.with_columns(columns))
 
 
-def test_world_fits_one_screen(world_result: StudyResult) -> None:
+def _with_net(result: StudyResult, recommender: str, **values: float | None) -> StudyResult:
+    """The result with some columns of one recommender in the table `headline` replaced."""
+    columns = [
+        pl.when(recommender=recommender).then(pl.lit(value)).otherwise(pl.col(name)).alias(name)
+        for name, value in values.items()
+    ]
+    return result.with_tables(headline=result.headline.with_columns(columns))
+
+
+def _net_of(result: StudyResult, recommender: str) -> dict[str, float]:
+    chosen = result.headline.filter(pl.col("day").is_null(), recommender=recommender, group="all")
+    return chosen.row(0, named=True)
+
+
+def _appendix(result: StudyResult) -> str:
+    """The appendix as plain text."""
+    figures = Headline(result)
+    sections = appendix_sections(figures, in_order(figures))
+    return "\n".join(line for s in sections for line in (s.title, *map(" ".join, s.rows), *s.lines))
+
+
+def test_world_fits_two_screens(world_result: StudyResult) -> None:
     lines = _printed(world_result).splitlines()
-    assert len(lines) <= 58
+    assert len(lines) <= 84
     assert max(len(line) for line in lines) <= 100
 
 
@@ -161,21 +183,20 @@ def test_days_one_by_one_where_there_are_enough(world_result: StudyResult) -> No
     assert row[0] == "27"
     spread = [english[name].item() for name in ("mean", "p50", "p90", "top_tenth")]
     assert row[-4:] == [f"{100 * share:.1f}" for share in spread]
-    composition = result.drift.filter(recommender="als", day=27, measure="slots_changed").row(
-        0, named=True
-    )
-    band = [f"{100 * composition[f'composition_band_{edge}']:.1f}" for edge in ("low", "high")]
-    assert f"[{band[0]}, {band[1]}]" in " ".join(row)
-    assert "".join(lines).count("the bands hold the true composition of all days at once") == 1
+    slots = result.headline.filter(recommender="als", day=27, group="all").row(0, named=True)
+    shown = [f"{100 * slots[name]:.1f}" for name in ("displaced", "changed", "floor")]
+    assert row[4:7] == shown
+    assert row[1] == f"{100 * slots['net']:.1f}"
     assert "†" not in "".join(lines)
-    full = _printed(_with_drift(result, "als", saturated=True))
+    full = _printed(_with_net(result, "als", net=None))
     assert "27 †" in full
-    assert full.count("the placebo or training noise changes 80% or more") == 2
+    assert full.count("†           the floor is 80% or more: there is no net") == 1
 
 
 def test_long_names_cut_no_figure(world_result: StudyResult) -> None:
     long = pl.when(pl.col("recommender") == "als").then(pl.lit("a" * 40)).otherwise("recommender")
     renamed = world_result.with_tables(
+        headline=world_result.headline.with_columns(long.alias("recommender")),
         drift=world_result.drift.with_columns(long.alias("recommender")),
         summary=world_result.summary.with_columns(long.alias("recommender")),
     )
@@ -188,9 +209,12 @@ def test_long_names_cut_no_figure(world_result: StudyResult) -> None:
 def test_world_explains_its_words(world_result: StudyResult) -> None:
     text = _printed(world_result)
     for word in (
-        "total   ",
-        "volume  ",
-        "composition  ",
+        "net   ",
+        "displaced  ",
+        "reshuffled  ",
+        "floor  ",
+        "locals  ",
+        "if chance hits all slots alike",
         "sorted by",
         "95 % intervals",
         "Note: With 2 seeds",
@@ -200,39 +224,71 @@ def test_world_explains_its_words(world_result: StudyResult) -> None:
 
 def test_world_shows_each_recommender_in_each_table(world_result: StudyResult) -> None:
     starts = [line.split()[0] for line in _printed(world_result).splitlines() if line.strip()]
-    assert starts.count("trending") == starts.count("als") == 5
+    assert starts.count("trending") == starts.count("als") == 8
 
 
-def test_world_marks_a_drowned_influx_and_a_full_scale(world_result: StudyResult) -> None:
-    text = _printed(
+def test_the_appendix_marks_a_drowned_influx_and_a_full_scale(world_result: StudyResult) -> None:
+    text = _appendix(
         _with_drift(world_result, "als", influx=0.85, retrain=0.9, placebo=0.8, saturated=True)
     )
     assert "als * †" in text
     assert "*            most of what changed is training noise" in text
     assert "†            the placebo or training noise changes 80% or more" in text
-    calm = _printed(
+    calm = _appendix(
         _with_drift(world_result, "als", influx=0.5, retrain=0.1, placebo=0.2, saturated=False)
     )
     assert "als * †" not in calm
 
 
+@pytest.mark.parametrize(
+    ("ends", "words"),
+    [
+        ((0.1, 0.2), "the newcomers change more than these people would."),
+        ((-0.2, 0.1), "the newcomers do not clearly change more or less than these people"),
+        ((-0.2, -0.1), "the newcomers change less than these people would."),
+    ],
+)
+def test_the_appendix_says_the_sign_in_words(
+    ends: tuple[float, float], words: str, world_result: StudyResult
+) -> None:
+    low, high = ends
+    text = _appendix(
+        _with_drift(world_result, "als", composition_ci_low=low, composition_ci_high=high)
+    )
+    als = text[text.index("als: as many people like the long-time users") :]
+    assert words in als[: als.index("\ntrending")] if "\ntrending" in als else words in als
+    assert "Appendix" not in _printed(world_result)
+
+
+def test_net_is_printed_with_both_terms(world_result: StudyResult) -> None:
+    lines = _printed(world_result).splitlines()
+    start = lines.index("How much of long-time users' feeds did the influx change?  (% of slots)")
+    table = lines[start + 1 : start + 4]
+    columns = ("displaced", "reshuffled", "plain", "changed", "floor", "retrain")
+    assert table[0].split() == ["recommender", "net", *columns]
+    for line in table[1:]:
+        row = _net_of(world_result, line.split()[0])
+        cells = line.replace("[", "").replace("]", "").replace(",", "").split()[1:]
+        names = ("net", "net_ci_low", "net_ci_high", *columns)
+        assert cells == [number(row[name]) for name in names]
+
+
+def test_more_nudges_and_what_is_not_estimable_are_told(world_result: StudyResult) -> None:
+    text = _printed(world_result)
+    assert "3 people" not in text
+    text = _printed(_with_net(world_result, "als", nudge_3=0.25, over_placebo=None))
+    assert "3 people" in text
+    assert "not estimable" in text
+
+
 def test_best_comes_first(world_result: StudyResult) -> None:
-    """Equal in utility, the one with fewer slots changed; then the one that loses less utility."""
-    same = pl.col("measure") == "utility"
-    equal = world_result.with_tables(
-        drift=world_result.drift.with_columns(
-            pl.when(same).then(pl.lit(0.0)).otherwise(pl.col("total")).alias("total")
-        ),
-    )
-    calm_als = _with_drift(_with_drift(equal, "als", influx=0.1), "trending", influx=0.2)
-    assert _printed(calm_als).index("\nals") < _printed(calm_als).index("\ntrending")
-    loses = same & (pl.col("recommender") == "als")
-    harmed = calm_als.with_tables(
-        drift=calm_als.drift.with_columns(
-            pl.when(loses).then(pl.lit(-0.1)).otherwise(pl.col("total")).alias("total")
-        ),
-    )
-    assert _printed(harmed).index("\ntrending") < _printed(harmed).index("\nals")
+    """The one with the smallest net change; one without a net comes last."""
+    order = [("als", "trending"), ("trending", "als")]
+    for first, last in order:
+        result = _with_net(_with_net(world_result, first, net=0.1), last, net=0.2)
+        assert _printed(result).index(f"\n{first}") < _printed(result).index(f"\n{last}")
+        result = _with_net(_with_net(world_result, first, net=0.1), last, net=None)
+        assert _printed(result).index(f"\n{first}") < _printed(result).index(f"\n{last}")
 
 
 def test_one_seed_has_no_brackets(world_result: StudyResult) -> None:
@@ -246,6 +302,11 @@ def test_one_seed_has_no_brackets(world_result: StudyResult) -> None:
         ),
         wins=world_result.wins.with_columns(
             pl.lit(None, pl.Float64).alias(f"balance_ci_{edge}") for edge in ("low", "high")
+        ),
+        headline=world_result.headline.with_columns(
+            pl.lit(None, pl.Float64).alias(name)
+            for name in world_result.headline.columns
+            if "_ci_" in name
         ),
         notes=("One seed.",),
     )

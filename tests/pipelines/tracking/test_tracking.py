@@ -135,6 +135,14 @@ def test_headline_is_the_mean_over_days(
     )
     assert als.data.metrics["headline/slots_changed"] == row["influx"]
     assert als.data.metrics["headline/slots_changed_total"] == row["total"]
+    net = world_result.headline.filter(pl.col("day").is_null(), recommender="als")
+    row = net.filter(group="all").row(0, named=True)
+    for name in ("net", "net_ci_low", "displaced", "reshuffled", "floor", "plain", "locals"):
+        assert als.data.metrics[f"headline/{name}"] == row[name]
+    assert als.data.metrics["headline/english_points"] == row["english"]
+    assert als.data.metrics["headline/utility_change"] == row["utility"]
+    row = net.filter(group="fresh slots").row(0, named=True)
+    assert als.data.metrics["net/fresh_slots/net"] == row["net"]
     assert "headline/newcomer_slots" in als.data.metrics
 
 
@@ -203,6 +211,7 @@ def test_parent_has_the_files_and_the_data(
         "config.yaml",
         "report.html",
         "per_user.parquet",
+        "headline.csv",
         "summary.csv",
         "drift.csv",
         "quantiles.csv",
