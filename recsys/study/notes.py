@@ -7,6 +7,7 @@ import polars as pl
 from recsys.config import Study
 from recsys.statistics import MIN_SEEDS_FOR_CLAIMS
 from recsys.study.arms.measured_log import MeasuredLog
+from recsys.study.tables.headline import FLOOR
 
 _AGREES = 1e-8
 """Largest difference of weights that is numerical error."""
@@ -24,6 +25,21 @@ def notes_on_seeds(study: Study) -> tuple[str, ...]:
     if study.seeds < MIN_SEEDS_FOR_CLAIMS:
         return (f"With {study.seeds} seeds intervals are rough. {rerun} quote these numbers.",)
     return ()
+
+
+def notes_on_floor(study: Study) -> tuple[str, ...]:
+    """A note where a study of a world has no arm `nudge`, so that its floor is too low.
+
+    Args:
+        study: from `load_study`.
+    """
+    if FLOOR in study.arms:
+        return ()
+    floor = "training noise alone" if "retrain" in study.arms else "missing"
+    return (
+        f"This study has no arm nudge, so the floor of its headline is {floor}: less than what "
+        "one more person would change. Add nudge to its arms.",
+    )
 
 
 def notes_on_log(log: MeasuredLog) -> tuple[str, ...]:

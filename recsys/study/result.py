@@ -14,7 +14,7 @@ from recsys.statistics.arrivals import Wave
 from recsys.study.arms.by_exposure import EXPOSED
 from recsys.study.arms.measured_log import MeasuredLog
 from recsys.study.arms.result import CellResult, feeds_in_one
-from recsys.study.notes import notes_on_log, notes_on_removals, notes_on_seeds
+from recsys.study.notes import notes_on_floor, notes_on_log, notes_on_removals, notes_on_seeds
 from recsys.study.sources import Sources
 from recsys.study.tables.drift import drift_of_log, drift_of_world, primaries_of_log
 from recsys.study.tables.registry import TABLES
@@ -83,7 +83,8 @@ def combine(
     sources = Sources(study) if sources is None else sources
     if isinstance(study.source, World):
         rows = _rows_of_world(study, results, sources.users)
-        return StudyResult(study, _tables(rows), notes_on_seeds(study))
+        notes = (*notes_on_seeds(study), *notes_on_floor(study))
+        return StudyResult(study, _tables(rows), notes)
     log = sources.log
     rows = _rows_of_log(study, results, log, sources.users)
     return StudyResult(

@@ -33,7 +33,7 @@ COMMON: Columns = {
     "mitigation": Column(pl.String, "names of the mitigations around it; `none` without any"),
     "arm": Column(pl.String, "version of the world or log, such as `control` or `influx`"),
     "seed": Column(pl.Int64, "number of the seed, such as 0; a log has one"),
-    "draw": Column(pl.Int32, "number of a log's placebo group, from 1; 0 in all other rows"),
+    "draw": Column(pl.Int32, "number of a nudge or of a log's placebo group, from 1; 0 in others"),
     "day": Column(pl.Int32, "day, 0 being the first of the influx; empty: over all days"),
     "cohort": Column(pl.String, "cohort of the users, `incumbent` or `newcomer`"),
     "user_id": Column(None, "the log's own id of the user"),
