@@ -34,6 +34,7 @@ from recsys.study.arms.own_log import LogFeeds, Reference, Removals
 from recsys.study.arms.rankings import Learned
 from recsys.study.arms.worlds import MeasuredDay
 from recsys.study.tables.drift import drift_of_log, drift_of_world
+from recsys.study.tables.headline import FLOOR
 
 SIZES = (0.01, 0.03, 0.1, 0.25, 0.4)
 """Sizes of the influx: newcomers for each incumbent who comes on a day."""
@@ -181,16 +182,17 @@ def run_cell(
         seed: world seed, such as 0.
 
     Returns:
-        A row for each of `WAYS` and `LEVELS`: way · size · seed · level · true_total ·
-        true_composition · total · composition · band (upper end of the placebos' band, less their
-        mean) · p_value · newcomers · matched (share of the newcomers with events who have a match
-        among the incumbents; the others stay in the log). The columns
-        total, composition, band and p_value are the offline estimate. No row if no newcomer has
+        A row for each of `WAYS` and `LEVELS`: way · size · seed · level · true_total (drift in the
+        influx arm less the floor, the mean of the nudges; of one-step drift, which a nudge does
+        not have, less training noise) · true_composition · total · composition · band (upper end
+        of the placebos' band, less their mean) · p_value · newcomers · matched (share of the
+        newcomers with events who have a match among the incumbents; the others stay in the log).
+        The columns total, composition, band and p_value are the offline estimate. No row if no newcomer has
         liked anything yet.
     """
     newcomers = max(2, round(size * _DAILY * world.incumbents))
     influx = world.influx.model_copy(update={"newcomers": newcomers})
-    arms = ("control", "influx", "placebo", "retrain")
+    arms = ("control", "influx", "placebo", "retrain", FLOOR)
     worlds = served_worlds(
         world.model_copy(update={"influx": influx}),
         evaluation.model_copy(update={"one_step": True, "days": evaluation.days[-1:]}),
@@ -204,6 +206,7 @@ def run_cell(
         return pl.DataFrame(schema=_CELL)
     per_user = measure(ClosedLoop(worlds, _NAME)).per_user
     truth = {r["measure"]: r for r in _headline(drift_of_world(per_user, arms))}
+    floor = _floor(per_user)
     drift = platform.drift(recommender)
     offline = {(r["recommender"], r["measure"]): r for r in _headline(drift)}
     rows, matching = [], platform.matching
@@ -218,7 +221,7 @@ def run_cell(
                 "size": size,
                 "seed": seed,
                 "level": level,
-                "true_total": true["total"],
+                "true_total": true["influx"] - floor.get(level, true["retrain"]),
                 "true_composition": true["composition"],
                 "total": sign * estimate["total"],
                 "composition": sign * estimate["composition"],
@@ -229,6 +232,13 @@ def run_cell(
             }
         )
     return pl.DataFrame(rows, schema=_CELL)
+
+
+def _floor(per_user: pl.DataFrame) -> dict[str, float]:
+    """The mean of each measure of drift in the draws of the nudge, over all days."""
+    nudges = per_user.filter(pl.col("day").is_null(), arm=FLOOR)
+    measured = (name for name in LEVELS if nudges[name].null_count() < nudges.height)
+    return {name: float(nudges[name].mean()) for name in measured}  # type: ignore[arg-type]
 
 
 def _headline(drift: pl.DataFrame) -> list[dict[str, Any]]:
@@ -251,13 +261,17 @@ def compare(cells: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, list[Figur
         composition there are also alarms (share of cells with an estimate above 0 and p ≤ .05) ·
         alarms_right (share of the alarms where the truth is above 0) · silent (share without an
         alarm of the cells where the truth is above 0) · disagree (share of cells with an alarm
-        where the truth is not above 0, or without one where it is).
+        where the truth is not above 0, or without one where it is). Here the truth is the mean
+        over the seeds of a recommender and size, since one seed's own luck may turn its sign.
 
         The second has a row for each recommender · way · level · size: means and intervals over
         seeds of true_total, true_composition, total and composition, and the share of alarms.
     """
     keyed = cells.with_columns(alarm=(pl.col("composition") > 0) & (pl.col("p_value") <= _LEVEL))
-    keyed = keyed.with_columns(recommender_=pl.col("recommender"))
+    keyed = keyed.with_columns(
+        recommender_=pl.col("recommender"),
+        real=pl.col("true_composition").mean().over("recommender", "way", "level", "size") > 0,
+    )
     both = pl.concat([keyed, keyed.with_columns(recommender=pl.lit("all"))])
     keys = ("recommender", "way", "level")
     over_all, by_size = [], []
@@ -292,7 +306,7 @@ def _agreement(group: pl.DataFrame, figure: str) -> dict[str, Any]:
         "within": _within(group, figure),
     }
     if figure == "composition":
-        alarm, real = group["alarm"].to_numpy(), truth > 0
+        alarm, real = group["alarm"].to_numpy(), group["real"].to_numpy()
         row |= {
             "alarms": alarm.mean(),
             "alarms_right": real[alarm].mean() if alarm.any() else None,

@@ -152,7 +152,7 @@ class MeasuredWorld:
 
     @property
     def slots_only(self) -> bool:
-        """Whether only the panel's slots are compared, which is all that the floor needs.
+        """Whether only the panel's posts and their mix are compared: all that a floor needs.
 
         So it is in the worlds of nudges, of which a study has several.
         """
@@ -374,7 +374,7 @@ class MeasuredDay:
             return FeedPair(
                 reference=reference.item_ids,
                 feeds=feeds.item_ids,
-                attributes={},
+                attributes={name: codes for name, (codes, _) in world.attributes.items()},
                 from_newcomers=world.simulation.from_newcomers,
                 examine=world.beside.examine,
                 sources=feeds.sources,
