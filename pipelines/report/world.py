@@ -19,6 +19,7 @@ from pipelines.report.net import (
 from pipelines.report.recovery import recovery_sections
 from pipelines.report.section import Section
 from recsys.config import Study
+from recsys.study.tables.headline import FLOOR
 
 _ENGLISH = "language:en"
 _SORTED = "Rows are sorted by net change."
@@ -100,12 +101,14 @@ def luck(study: Study) -> str:
 
 
 def _mix(figures: Headline, order: list[Variant]) -> Section:
-    columns: tuple[str, ...] = ("mix changed", "placebo", "retrain")
+    columns: tuple[str, ...] = ("mix changed", "floor", "placebo", "retrain")
     has_english = figures.has(_ENGLISH)
     rows = []
     for variant in order:
         row = figures.drift(variant, "language_format")
-        cells = tuple(number(row.get(arm)) for arm in ("influx", "placebo", "retrain"))
+        floor = figures.level(variant, FLOOR, "language_format")
+        cells = (number(row.get("influx")), number(floor))
+        cells += tuple(number(row.get(arm)) for arm in ("placebo", "retrain"))
         points = (english(figures, variant), interval(figures.net(variant), "english"))
         rows.append((name_of(variant), *(points if has_english else ()), *cells))
     return Section(
@@ -114,7 +117,7 @@ def _mix(figures: Headline, order: list[Variant]) -> Section:
         tuple(rows),
         (
             "English: % of slots without → with the influx; points: the difference. mix changed: %",
-            "of slots of another language or format; placebo and retrain: what chance does to it",
+            "of slots of another language or format; chance changes it, too: read it beside floor",
         ),
     )
 

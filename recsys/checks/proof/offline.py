@@ -187,8 +187,8 @@ def run_cell(
         not have, less training noise) · true_composition · total · composition · band (upper end
         of the placebos' band, less their mean) · p_value · newcomers · matched (share of the
         newcomers with events who have a match among the incumbents; the others stay in the log).
-        The columns total, composition, band and p_value are the offline estimate. No row if no newcomer has
-        liked anything yet.
+        The columns total, composition, band and p_value are the offline estimate. No row if no
+        newcomer has liked anything yet.
     """
     newcomers = max(2, round(size * _DAILY * world.incumbents))
     influx = world.influx.model_copy(update={"newcomers": newcomers})
