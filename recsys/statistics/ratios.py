@@ -104,7 +104,7 @@ def ratio_interval(
     def distance(r: float) -> float:
         """How far 0 is outside the interval of the difference; below 0 inside."""
         interval = estimate(up - r * down, level)
-        return float(abs(interval.mean) - (interval.high - interval.low) / 2)
+        return float(max(interval.low, -interval.high))
 
     return Ratio(ratio, _end(distance, ratio, -1), _end(distance, ratio, 1))
 
