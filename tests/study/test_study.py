@@ -9,6 +9,7 @@ import recsys
 from recsys import load_study, run
 from recsys.core.errors import ConfigError
 from recsys.study import plan
+from recsys.study.notes import notes_on_floor
 from recsys.study.result import combine
 from recsys.study.run import run_cell
 from recsys.study.sources import Sources
@@ -273,6 +274,15 @@ def test_arms_may_be_left_out():
     assert bare.drift["composition"].null_count() == bare.drift.height
     assert bare.drift["influx"].null_count() == 0
     assert "With one seed" in bare.notes[0]
+    assert "no arm nudge, so the floor of its headline is missing" in bare.notes[1]
+    assert bare.headline["net"].null_count() == bare.headline.height
+
+
+def test_a_missing_nudge_is_told(result):
+    assert not any("nudge" in note for note in result.notes)
+    study = load_study(CONFIG, ["arms=[control,influx,retrain]", "seeds=8"])
+    (note,) = notes_on_floor(study)
+    assert "is training noise alone" in note
 
 
 def test_newcomers_are_served_too(result):
