@@ -124,7 +124,7 @@ def write(
 
 def _write(part: Path, whence: Whence, threads: int, progress: StudyProgress) -> None:
     """Writes all files of a data set into an empty folder."""
-    world, tally = whence.world, Tally(whence.world)
+    world, tally = whence.world, Tally(whence.world, whence.seed)
     (part / "events").mkdir()
     progress.total = world.days_before + world.days_after
     with progress:

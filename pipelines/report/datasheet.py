@@ -43,6 +43,8 @@ class Tally:
     """Counts over the days so far."""
 
     world: World
+    seed: int
+    """World seed."""
     kinds: NDArray[np.int64] = field(init=False)
     """(2, kinds) events written, by cohort of the user."""
     impressions: NDArray[np.int64] = field(init=False)
@@ -70,7 +72,7 @@ class Tally:
             people: everybody on the platform so far.
             posts_for: the posts as incumbents and as newcomers get them, up to this day.
         """
-        acts, traffic = Acts.of(self.world, day, people, posts_for), day.traffic
+        acts, traffic = Acts.of(self.world, self.seed, day, people, posts_for), day.traffic
         self.kinds += acts.kinds
         self.impressions += traffic.impressions
         self.visits_by_clicks += traffic.visits_by_clicks

@@ -185,7 +185,10 @@ def test_interrupted_study_goes_on_where_it_stopped(
         (["tiny.yaml", "sedes=3"], "did you mean 'seeds'"),
         (["tiny.yaml", "world.incumbents=-1"], "world.incumbents"),
         (["tiny.yaml", "evaluation.panel=151"], "more than the 150 incumbents"),
-        (["tiny.yaml", "evaluation.k=200"], "evaluation.k: 200 is more than"),
+        (
+            ["tiny.yaml", "evaluation.k=200", "world.posts.per_creator_day=0.1"],
+            "evaluation.k: 200 is more than",
+        ),
         (["tiny.yaml", "recommenders=[alz]"], "no kind 'alz'"),
         (["tiny.yaml", "recommenders=[]"], "recommenders"),
         (["tiny.yaml", "name=../up"], "name"),

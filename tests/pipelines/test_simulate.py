@@ -192,8 +192,8 @@ def test_days(sheet: dict, log: recsys.InteractionLog) -> None:
 
 def test_comments_across_languages(fresh: Path) -> None:
     """With a comment after each click there are many, and they are the log's."""
-    everybody = "world.behaviour.actions.comment=1"
-    assert main(["tiny.yaml", everybody]) == 0
+    actions = "world.behaviour.actions"
+    assert main(["tiny.yaml", f"{actions}.comment=1", f"{actions}.comment_across=1"]) == 0
     sheet = json.loads((fresh / TARGET / "datasheet.json").read_text())["comments_across_languages"]
     events = pl.read_parquet(fresh / TARGET / "events/*.parquet")
     users = pl.read_parquet(fresh / TARGET / "users.parquet", columns=["user_id", "language"])

@@ -154,7 +154,7 @@ def test_a_recommender_of_ones_own_is_tested_but_not_stored(tmp_path, monkeypatc
         (["nowhere.yaml"], "there is no such file"),
         (["small.yaml", "recommender.factor=3"], "did you mean 'factors'"),
         (["small.yaml", "recommender=alss"], "did you mean 'als'"),
-        (["small.yaml", "k=200"], "k: 200 is more than the"),
+        (["small.yaml", "k=200", "world.posts.per_creator_day=0.1"], "k: 200 is more than the"),
         (["small.yaml", "test_days=30"], "leaves nothing of the 6 days"),
     ],
 )

@@ -249,7 +249,10 @@ def test_mlflow_that_takes_nothing_stops_no_variant(
     [
         (["world.platform=rednote"], "both.yaml: override world.platform: "),
         (["variants=bussy"], "both.yaml: variants: there is no 'bussy'; did you mean 'busy'?"),
-        (["variants.busy.evaluation.k=200"], "both-busy: evaluation.k: 200 is more than"),
+        (
+            ["variants.busy.evaluation.k=200", "world.posts.per_creator_day=0.1"],
+            "both-busy: evaluation.k: 200 is more than",
+        ),
     ],
 )
 def test_mistake_is_one_message_before_anything_runs(

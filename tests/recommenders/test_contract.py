@@ -221,6 +221,7 @@ PLANTED = {
     "lmf": {"factors": 2},
     "content": {},
     "ranker": {"factors": 2},
+    "platform_ranker": {"topic": "group"},
 }
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from recsys.checks.proof.claims import Figure
 from recsys.checks.verdicts import mean_and_ends
 from recsys.config import Evaluation, Influx, World
-from recsys.config.world import NEWCOMERS, Behaviour, Platform, Population, Posts, Slots
+from recsys.config.world import INCUMBENTS, NEWCOMERS, Behaviour, Platform, Population, Posts, Slots
 from recsys.recommenders import Content, ItemKNN, Random, Recommender
 from recsys.statistics import nested_interval, shapley
 from recsys.study.arms.closed_loop import ClosedLoop, served_worlds
@@ -28,7 +28,10 @@ from recsys.study.arms.rankings import Learned
 from recsys.study.tables.drift import drift_of_world
 from recsys.world.arms import GATES
 
-_QUIET = Population(trend=(0.0, 0.0))
+_ZH_ALONE = INCUMBENTS.model_copy(update={"outward": (0.0, 0.0), "bilingual_posts": 0.0})
+"""Incumbents who neither post in the newcomers' language nor look for it."""
+_QUIET = Population(incumbents=_ZH_ALONE, trend=(0.0, 0.0))
+_BEFORE = Posts(per_creator_day=0.15, posted_across=0.0)
 _PERSONAL = Slots(personal=1.0, following=0.0, trending=0.0, fresh=0.0)
 _PLATFORM = Slots(personal=0.0, following=0.0, trending=0.5, fresh=0.5)
 _EXPLORING = Slots(personal=0.9, following=0.0, trending=0.0, fresh=0.1)
@@ -98,6 +101,7 @@ PLANTS: dict[str, Plant] = {
         "language_format",
         {
             "population": Population(
+                incumbents=_ZH_ALONE,
                 trend=(0.0, 0.0),
                 curious=1.0,
                 visits_per_day=3.0,
@@ -108,7 +112,7 @@ PLANTS: dict[str, Plant] = {
             "platform": Platform(slots=_EXPLORING, formats=(0.1, 0.0, 0.9), click_rate=0.03),
             "behaviour": Behaviour(curiosity=12.0, curiosity_days=90.0),
             "influx": Influx(newcomers=20, arrivals=(1.0,), posts_a_head=2.4, reversal_day=None),
-            "posts": Posts(per_creator_day=1.0, subtitled=0.0),
+            "posts": Posts(per_creator_day=1.0, subtitled=0.0, posted_across=0.0),
         },
     ),
 }
@@ -123,6 +127,7 @@ _SMALL: dict[str, Any] = {
     "days_before": 3,
     "days_after": 3,
     "burn_in_days": 1,
+    "posts": _BEFORE,
     "influx": Influx(newcomers=60, arrivals=(1.0,), posts_a_head=2.4, reversal_day=None),
 }
 _EVALUATION = Evaluation(days=(2,), panel=60, k=10, training_days=3, one_step=True)

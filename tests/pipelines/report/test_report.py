@@ -140,7 +140,7 @@ def test_life_without_and_with_the_influx(world_result: StudyResult) -> None:
         "Life on the platform, days 0 to 2, served by the house policy  (mean of 2 seeds)"
     )
     table = lines[start : lines.index("", start)]
-    assert len(table) == 10
+    assert len(table) == 13
     whole = over_seeds(over_days(world_result.life))
     rates = dict(zip(whole.select("arm", "cohort").rows(), whole["click_rate"], strict=True))
     shown = [
