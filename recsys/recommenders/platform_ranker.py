@@ -202,10 +202,13 @@ def _pairs(log: InteractionLog) -> tuple[NDArray[np.int64], NDArray[np.int64], N
         raise LogError(
             "the training log holds no positive event: platform_ranker has nothing to learn"
         )
-    events = log.dense.select("user", "item", "timestamp", liked=positive)
+    user, item = (log.dense[name].to_numpy().astype(np.int64) for name in ("user", "item"))
+    liked = positive.to_numpy()
+    learns = np.zeros(log.n_users, dtype=np.bool_)
+    learns[user[liked]] = True
+    counted = learns[user]
     if log.has_times:
-        events = events.filter(pl.col("timestamp") >= pl.col("timestamp").filter("liked").min())
-    events = events.filter(pl.col("user").is_in(log.interactions.users))
-    pairs = events.group_by("user", "item").agg(pl.col("liked").any())
-    user, item = (pairs[name].to_numpy().astype(np.int64) for name in ("user", "item"))
-    return user, item, pairs["liked"].to_numpy()
+        time = log.dense["timestamp"].to_physical().to_numpy()
+        counted &= time >= time[liked].min()
+    pair, place = np.unique((user * log.n_items + item)[counted], return_inverse=True)
+    return *np.divmod(pair, log.n_items), np.bincount(place, liked[counted]) > 0
