@@ -53,6 +53,19 @@ class Interval:
     n_users: Ints
     n_seeds: Ints
 
+    def at(self, index: int) -> Interval:
+        """The interval of one index of the first axis.
+
+        Args:
+            index: such as 0.
+
+        Example:
+            >>> both = two_way_interval([[[0.1, 0.2], [0.2, 0.2]], [[0.3, 0.4], [0.4, 0.4]]])
+            >>> print(f"{both.at(1).mean:.3f}")
+            0.375
+        """
+        return Interval(*(np.asarray(values)[index] for values in vars(self).values()))
+
 
 class _MeanSquares(NamedTuple):
     """Mean, mean squares of a two-way analysis of variance, and the estimated third cumulant of the

@@ -46,6 +46,7 @@ CHAINS = {
     "bpr + warm start + cap": ("bpr", {"warm_start": {}, "cap": {"share": 0.1}}),
     "lmf + ensemble": ("lmf", {"ensemble": {"seeds": 2}}),
     "random + gate + fresh slot": ("random", {"language_gate": {}, "fresh_slot": {"slot": 2}}),
+    "platform_ranker + fresh slot": ("platform_ranker", {"fresh_slot": {"slot": 2}}),
     "ranker + offset + cap": ("ranker", {"offset": {}, "cap": {"share": 0.1}}),
 }
 

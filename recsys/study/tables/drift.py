@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from recsys.measures.rows import is_level
 from recsys.statistics import (
+    Interval,
     holm,
     parts,
     permutation_p,
@@ -24,7 +25,6 @@ from recsys.statistics import (
 )
 from recsys.study.tables.cubes import (
     Cube,
-    by_day,
     cubes_of,
     frame_of,
     groups_by,
@@ -114,10 +114,14 @@ def drift_of_world(per_user: pl.DataFrame, arms: tuple[str, ...]) -> pl.DataFram
     """
     rows: list[dict[str, Any]] = []
     for keys, measure, by_arm in drifts_by_arm(per_user, arms):
+        if not by_arm:
+            continue
+        days, rows_of_days = next(iter(by_arm.values())).days, _world_rows(by_arm)
         of_days = [
-            {**keys, "day": day, "measure": measure, **_world_row(y)} for day, y in by_day(by_arm)
+            {**keys, "day": day, "measure": measure, **row}
+            for day, row in zip(days, rows_of_days, strict=True)
+            if row["n_users"]
         ]
-        of_days = [row for row in of_days if row["n_users"]]
         _add_bands(of_days)
         rows += of_days
     return _drift_frame(rows, PRIMARY, _by_holm)
@@ -172,36 +176,56 @@ def drift_of_log(
     return _drift_frame(rows, tuple(primary), _by_westfall_young)
 
 
-def _world_row(y: Mapping[str, NDArray[np.float64]]) -> dict[str, Any]:
-    """Estimates of one measure from the values of each arm, float64 (users, seeds).
+def _world_rows(by_arm: Mapping[str, Cube]) -> list[dict[str, Any]]:
+    """Estimates of one measure on each day.
 
-    All columns rest on the same users: those who have a value in every arm and seed.
+    All columns of a day rest on the same users: those who have a value in every arm and seed.
+
+    Args:
+        by_arm: drift by arm.
     """
-    complete = ~np.any([np.isnan(values).any(axis=1) for values in y.values()], axis=0)
-    y = {arm: values[complete] for arm, values in y.items()}
+    y = {arm: cube.values for arm, cube in by_arm.items()}  # (days, users, seeds)
+    complete = ~np.any([np.isnan(values).any(axis=2) for values in y.values()], axis=0)
+    y = {arm: np.where(complete[:, :, None], values, np.nan) for arm, values in y.items()}
     nothing = np.full_like(y["influx"], np.nan)
-    influx, placebo, retrain = (y.get(arm, nothing) for arm in ("influx", "placebo", "retrain"))
-    row: dict[str, Any] = {
-        "influx": _mean(influx),
-        "placebo": _mean(placebo),
-        "retrain": _mean(retrain),
+    arms = {arm: y.get(arm, nothing) for arm in ("influx", "placebo", "retrain")}
+    means = {
+        arm: [_mean(values[place][complete[place]]) for place in range(len(values))]
+        for arm, values in arms.items()
     }
+    differences = parts(arms["influx"], arms["placebo"], arms["retrain"])
+    intervals = {name: two_way_interval(values) for name, values in differences.items()}
+    return [
+        _world_row(
+            {arm: mean[place] for arm, mean in means.items()},
+            {name: interval.at(place) for name, interval in intervals.items()},
+            differences["composition"][place][complete[place]],
+        )
+        for place in range(len(complete))
+    ]
+
+
+def _world_row(
+    means: Mapping[str, float],
+    intervals: Mapping[str, Interval],
+    composition: NDArray[np.float64],
+) -> dict[str, Any]:
+    """A row from the means of the arms, the intervals of the parts, and users' composition."""
+    row: dict[str, Any] = dict(means)
     ends = {
         "total": ("influx", "retrain"),
         "volume": ("placebo", "retrain"),
         "composition": ("influx", "placebo"),
     }
-    for name, difference in parts(influx, placebo, retrain).items():
-        interval = two_way_interval(difference)
+    for name, interval in intervals.items():
         more, less = ends[name]
         row |= {
-            name: row[more] - row[less],
+            name: means[more] - means[less],
             f"{name}_ci_low": interval.low,
             f"{name}_ci_high": interval.high,
         }
-        if name == "composition":
-            row |= {"p_value": interval.p_value, "_composition": difference}
-    return {**row, "n_users": influx.shape[0], "n_seeds": influx.shape[1]}
+    row |= {"p_value": intervals["composition"].p_value, "_composition": composition}
+    return {**row, "n_users": composition.shape[0], "n_seeds": composition.shape[1]}
 
 
 def _add_bands(rows: list[dict[str, Any]]) -> None:

@@ -74,8 +74,14 @@ COLUMNS: Columns = {
     **_with_ends("plain", "changed - floor"),
     **_with_ends("placebo", "net of the arm `placebo`"),
     **_with_ends("locals", "net of the arm `locals`"),
-    **_with_ends("over_placebo", "net / placebo; empty where the interval of `placebo` covers 0"),
-    **_with_ends("over_locals", "net / locals; empty where the interval of `locals` covers 0"),
+    **_with_ends(
+        "over_placebo",
+        "net / placebo, over all days and slots; empty where the interval of `placebo` covers 0",
+    ),
+    **_with_ends(
+        "over_locals",
+        "net / locals, over all days and slots; empty where the interval of `locals` covers 0",
+    ),
     **_with_ends(
         "english", "share of slots in the newcomers' language, influx - control, in all slots"
     ),
@@ -177,12 +183,13 @@ def _rows_of_day(
     for name, chosen in groups.items():
         chosen = chosen & complete[:, None]
         if chosen.any():
-            yield name, _row({key: _of(y, chosen) for key, y in whole.items()}, name in TOP)
+            values = {key: _of(y, chosen) for key, y in whole.items()}
+            yield name, _row(values, differ=name in TOP, ratios=place == 0)
     for source in SLOT_SOURCES:
         by_source = _measured(arms, place, f"changed_{source}", f"displaced_{source}")
         if by_source is not None and by_source[1].any():
             values = {key: y[by_source[1]] for key, y in by_source[0].items()}
-            yield f"{source} slots", _row(values, differ=False)
+            yield f"{source} slots", _row(values, differ=False, ratios=False)
 
 
 def _measured(
@@ -223,12 +230,13 @@ def _of(values: Values, chosen: NDArray[np.bool_]) -> Values:
     return values.T[chosen.T].reshape(values.shape[1], -1).T
 
 
-def _row(values: Mapping[str, Values], differ: bool) -> dict[str, Any]:
+def _row(values: Mapping[str, Values], *, differ: bool, ratios: bool) -> dict[str, Any]:
     """The columns of a row, from the values of a group of users.
 
     Args:
         values: float64 (users, seeds) by name.
         differ: whether each seed has other users.
+        ratios: whether the ratios to both placebos are wanted; their intervals cost most.
     """
     estimate = nested_interval if differ else two_way_interval
     changed, displaced = values["changed"], values["displaced"]
@@ -239,7 +247,7 @@ def _row(values: Mapping[str, Values], differ: bool) -> dict[str, Any]:
     floor = values.get(FLOOR, values.get("retrain"))
     if floor is not None:
         row |= {"floor": float(floor.mean()), **_ends("plain", estimate(changed - floor))}
-        row |= _net(values, displaced, floor, estimate)
+        row |= _net(values, displaced, floor, estimate, ratios=ratios)
     if "english control" in values:
         points = values["english influx"] - values["english control"]
         row |= _ends("english", estimate(points))
@@ -254,6 +262,8 @@ def _net(
     displaced: Values,
     floor: Values,
     estimate: Callable[..., Interval],
+    *,
+    ratios: bool,
 ) -> dict[str, Any]:
     """Net, its two terms, the nets of both placebos, and how many times these it is.
 
@@ -269,8 +279,9 @@ def _net(
         if arm in values:
             other = net_values(values[arm], floor)
             row |= _ends(arm, estimate(other))
-            names = (f"over_{arm}", f"over_{arm}_ci_low", f"over_{arm}_ci_high")
-            row |= dict(zip(names, ratio_interval(net, other, estimate), strict=True))
+            if ratios:
+                names = (f"over_{arm}", f"over_{arm}_ci_low", f"over_{arm}_ci_high")
+                row |= dict(zip(names, ratio_interval(net, other, estimate), strict=True))
     return row
 
 

@@ -51,8 +51,9 @@ def summarise(per_user: pl.DataFrame) -> pl.DataFrame:
     for keys, group in groups_by(per_user, ("recommender", "mitigation", "arm", "cohort")):
         estimate = nested_interval if keys["cohort"] == "newcomer" else two_way_interval
         for measure, cube in cubes_of(group).items():
-            for day, y in zip(cube.days, cube.values, strict=True):
-                interval = estimate(y)
+            of_days = estimate(cube.values)
+            for place, (day, y) in enumerate(zip(cube.days, cube.values, strict=True)):
+                interval = of_days.at(place)
                 if not interval.n_users:
                     continue  # nobody has a value, such as of turnover on the first day
                 if measure in _SHARES and keys["arm"] not in _NO_NEWCOMERS and _few(y, keys):
