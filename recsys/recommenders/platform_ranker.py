@@ -5,12 +5,13 @@ from typing import ClassVar
 
 import numpy as np
 import polars as pl
+from numba import njit
 from numpy.typing import NDArray
 from pydantic import Field
 
 from recsys.core.errors import LogError
 from recsys.core.lazy import lazy
-from recsys.logs.log import InteractionLog
+from recsys.logs.log import InteractionLog, Seen
 from recsys.logs.times import DAY
 from recsys.recommenders.attributes import categories
 from recsys.recommenders.base import COLD, HOT, WARM, Model, Recommender, Scores, Users
@@ -21,6 +22,9 @@ from recsys.statistics.click_rates import (
     group_rates,
     newness,
 )
+from recsys.statistics.merge import arena_of, merge
+
+# mypy: disallow-untyped-decorators=False
 
 Floats = NDArray[np.float64]
 
@@ -184,9 +188,55 @@ class PlatformRankerModel(Model):
 
     def score(self, users: Users, items: NDArray[np.int32]) -> Scores:
         """See `Model.score`. A user who is not in the log gets the score of a mean user."""
+        return np.asarray(self.weight[items] * self._liking(users)[:, self.buckets[items]])
+
+    def _liking(self, users: Users) -> NDArray[np.float32]:
+        """Float32 (n, topics · languages)."""
         users = np.asarray(users)
-        liking = np.where((users >= 0)[:, None], self.affinity[users], np.float32(1.0))
-        return np.asarray(self.weight[items] * liking[:, self.buckets[items]])
+        return np.where((users >= 0)[:, None], self.affinity[users], np.float32(1.0))
+
+    def _write_best(
+        self,
+        users: Users,
+        items: NDArray[np.int32],
+        seen: Seen,
+        rows: NDArray[np.int64],
+        ids: NDArray[np.int32],
+        scores: NDArray[np.float32],
+    ) -> None:
+        """Writes what `score` ranks best, without a score for each item."""
+        best = items[np.argsort(-self.weight[items], kind="stable")]
+        best = best[np.argsort(self.buckets[best], kind="stable")]
+        starts = np.searchsorted(self.buckets[best], np.arange(self.affinity.shape[1] + 1))
+        keys = self.log.items["key"].to_numpy()
+        liking = self._liking(users[rows])
+        _merged(liking, starts, best, self.weight[best], keys, seen, users, rows, ids, scores)
+
+
+@njit(nogil=True, cache=True)
+def _merged(liking, starts, best, weight, keys, seen, users, rows, ids, scores):  # type: ignore[no-untyped-def]
+    """Merges the items of each topic and language for the users of some rows."""
+    taken = np.full(keys.size, -1, dtype=np.int64)
+    arena = arena_of(liking.shape[1])
+    for place in range(rows.size):
+        row = rows[place]
+        user = users[row]
+        if user >= 0:
+            for at in range(seen.start[user], seen.end[user]):
+                taken[seen.items[at]] = place
+        merge(
+            liking[place],
+            starts,
+            best,
+            weight,
+            keys,
+            taken,
+            place,
+            ids.shape[1],
+            arena,
+            ids[row],
+            scores[row],
+        )
 
 
 def _pairs(log: InteractionLog) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:

@@ -8,7 +8,7 @@ import pytest
 
 from recsys.core.errors import LogError
 from recsys.logs.log import InteractionLog, Seen
-from recsys.recommenders import PlatformRanker
+from recsys.recommenders import Model, PlatformRanker
 from recsys.statistics.click_rates import (
     affinities,
     bucket_rates,
@@ -56,7 +56,9 @@ def test_house_and_recommender_rank_alike_on_the_same_counts(control):
     users, ranking = np.arange(0, n, 7), np.empty((np.arange(0, n, 7).size, 30), np.int32)
     run.affinities = None
     nothing = Seen(np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(0, np.int32))
-    house.rank(liking, nothing, view.shelves, users, np.full(users.size, 30, np.int32), ranking)
+    house.rank(
+        liking, nothing, view.shelves, posts.key, users, np.full(users.size, 30, np.int32), ranking
+    )
     live = np.flatnonzero(view.candidates)
     for row, user in enumerate(users):
         mine = live[posts.creator[live] != user]
@@ -168,3 +170,30 @@ def test_what_is_older_than_the_first_like_is_not_counted():
         for events in (old, pl.concat([more, old]))
     )
     np.testing.assert_array_equal(plain.affinity, longer.affinity)
+
+
+def test_merged_lists_are_the_best_scores():
+    """What the merge ranks is what scores of all items rank, ties by key included."""
+    rng = np.random.default_rng(0)
+    n, m = 60, 80
+    events = {"user_id": rng.integers(0, n, 900), "item_id": rng.integers(0, m, 900)}
+    events["kind"] = rng.choice(["click", "impression", "impression"], 900)
+    topics = rng.choice(["a", "b", "c"], m)
+    log = log_of(events, item_id=np.arange(m), topic=topics, language=rng.choice(["x", "y"], m))
+    model = PlatformRanker().fit(log)
+    users, candidates = np.append(np.arange(log.n_users), -1), rng.random(log.n_items) < 0.7
+    got = model.rank(users, 40, candidates)
+    shape = (users.size, 40)
+    plain = {"ids": np.full(shape, -1, np.int32), "scores": np.zeros(shape)}
+    Model._write_best(
+        model,
+        users,
+        model.servable(candidates),
+        Seen.from_matrix(log.withheld),
+        np.arange(users.size),
+        plain["ids"],
+        plain["scores"],
+    )
+    np.testing.assert_array_equal(got.item_ids, plain["ids"])
+    filled = got.item_ids >= 0
+    np.testing.assert_allclose(got.scores[filled], plain["scores"][filled], rtol=1e-6)

@@ -169,5 +169,5 @@ def _by_house(
 ) -> NDArray[np.int32]:
     """Personal rankings by the house policy, int32 (n, width); -1 past each depth."""
     ranking = np.empty((users.size, width), dtype=np.int32)
-    house.rank(view.affinity, seen, view.shelves, users, depth, ranking)
+    house.rank(view.affinity, seen, view.shelves, view.posts.key, users, depth, ranking)
     return ranking

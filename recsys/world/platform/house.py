@@ -3,9 +3,8 @@
 A post's score for a user is the product of three factors: how much the user likes its topic and its
 language (shrunk click rates, see `recsys.statistics.click_rates`), how much more than expected it
 has been clicked so far, and its freshness. Users are learned from in the morning, posts after each
-part of the day. Within one topic × language all users agree on the order. So the exact ranking is a
-merge of a few dozen sorted lists, and no score per user and post has to be computed. The
-recommender `platform_ranker` has the same arithmetic.
+part of the day. Within one topic × language all users agree on the order, so the exact ranking is a
+merge of a few dozen sorted lists. The recommender `platform_ranker` has the same arithmetic.
 """
 # mypy: disallow-untyped-decorators=False
 
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from recsys.config.world import Platform
 from recsys.statistics.click_rates import newness
+from recsys.statistics.merge import arena_of, merge
 from recsys.world.people.population import LANGUAGES
 from recsys.world.people.posts import PostTable
 from recsys.world.platform.blend import Shelves, mark_taken
@@ -117,67 +117,37 @@ def _starts(codes: NDArray[np.int32], n_codes: int) -> NDArray[np.int64]:
 
 
 @njit(nogil=True, cache=True)
-def rank(affinity, seen, shelves, users, depth, ranking):  # type: ignore[no-untyped-def]
+def rank(affinity, seen, shelves, keys, users, depth, ranking):  # type: ignore[no-untyped-def]
     """Writes personal rankings of some users, without posts that they have seen or made.
-
-    The lists of the buckets are merged by a tournament: each leaf holds the score of the best post
-    left in one bucket, each inner node the leaf that won below it, and node 1 the best post.
 
     Args:
         affinity: float32 (n_people, buckets), how much people like topics and languages.
         seen: Seen.
         shelves: Shelves.
+        keys: uint64 (n_posts,), stable keys of posts.
         users: int (n,), rows of people.
         depth: int32 (n,), number of posts to rank.
         ranking: int32 (n, ranks), written: rows of posts, -1 past the depth or where nothing is
             left.
     """
-    start, posts = shelves.bucket_start, shelves.bucket_posts
-    weight, n_buckets = shelves.bucket_weight, affinity.shape[1]
-    leaves = 1
-    while leaves < n_buckets:
-        leaves *= 2
+    start, posts, weight = shelves.bucket_start, shelves.bucket_posts, shelves.bucket_weight
     taken = np.full(shelves.freshness.size, -1, dtype=np.int32)
-    head = np.empty(n_buckets, dtype=np.int64)
-    value = np.full(leaves, -1.0)
-    winner = np.empty(2 * leaves, dtype=np.int64)
-    winner[leaves:] = np.arange(leaves)
+    arena, scores = arena_of(affinity.shape[1]), np.empty(ranking.shape[1])
     for visit in range(users.size):
         user = users[visit]
-        liking = affinity[user]
         mark_taken(taken, visit, user, seen, shelves)
-        for bucket in range(n_buckets):
-            first = _next(start[bucket], start[bucket + 1], posts, taken, visit)
-            head[bucket] = first
-            value[bucket] = weight[first] * liking[bucket] if first < start[bucket + 1] else -1.0
-        for match in range(leaves - 1, 0, -1):
-            _play(winner, value, match)
         ranked = ranking[visit]
         ranked[:] = -1
-        for rank_ in range(depth[visit]):
-            best = winner[1]
-            if value[best] < 0:
-                break
-            ranked[rank_] = posts[head[best]]
-            following = _next(head[best] + 1, start[best + 1], posts, taken, visit)
-            head[best] = following
-            value[best] = weight[following] * liking[best] if following < start[best + 1] else -1.0
-            match = (leaves + best) // 2
-            while match > 0:
-                _play(winner, value, match)
-                match //= 2
-
-
-@njit(nogil=True, cache=True)
-def _play(winner, value, match):  # type: ignore[no-untyped-def]
-    """Plays one match of the tournament: the greater value wins, the left one if they are equal."""
-    left, right = winner[2 * match], winner[2 * match + 1]
-    winner[match] = left if value[left] >= value[right] else right
-
-
-@njit(nogil=True, cache=True)
-def _next(position, end, posts, taken, visit):  # type: ignore[no-untyped-def]
-    """The first position from `position` on whose post is not taken; `end` if there is none."""
-    while position < end and taken[posts[position]] == visit:
-        position += 1
-    return position
+        merge(
+            affinity[user],
+            start,
+            posts,
+            weight,
+            keys,
+            taken,
+            visit,
+            depth[visit],
+            arena,
+            ranked,
+            scores,
+        )

@@ -39,7 +39,7 @@ def test_personal_ranking_is_affinity_times_weight(morning):
     users = np.array([3, 17, 250, people.n - 1])
     ranking = np.empty((4, 30), dtype=np.int32)
     depth = np.array([30, 10, 30, 30], dtype=np.int32)
-    house.rank(affinity, seen, shelves, users, depth, ranking)
+    house.rank(affinity, seen, shelves, posts.key, users, depth, ranking)
     buckets = house.post_buckets(posts)
     live = np.flatnonzero(simulation.candidates(2))
     weight = np.zeros(posts.n)
