@@ -5,7 +5,6 @@ from typing import ClassVar
 
 import numpy as np
 import polars as pl
-from numba import njit
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -22,9 +21,7 @@ from recsys.statistics.click_rates import (
     group_rates,
     newness,
 )
-from recsys.statistics.merge import arena_of, merge
-
-# mypy: disallow-untyped-decorators=False
+from recsys.statistics.merge import merge
 
 Floats = NDArray[np.float64]
 
@@ -208,35 +205,29 @@ class PlatformRankerModel(Model):
         best = items[np.argsort(-self.weight[items], kind="stable")]
         best = best[np.argsort(self.buckets[best], kind="stable")]
         starts = np.searchsorted(self.buckets[best], np.arange(self.affinity.shape[1] + 1))
-        keys = self.log.items["key"].to_numpy()
-        liking = self._liking(users[rows])
-        _merged(liking, starts, best, self.weight[best], keys, seen, users, rows, ids, scores)
-
-
-@njit(nogil=True, cache=True)
-def _merged(liking, starts, best, weight, keys, seen, users, rows, ids, scores):  # type: ignore[no-untyped-def]
-    """Merges the items of each topic and language for the users of some rows."""
-    taken = np.full(keys.size, -1, dtype=np.int64)
-    arena = arena_of(liking.shape[1])
-    for place in range(rows.size):
-        row = rows[place]
-        user = users[row]
-        if user >= 0:
-            for at in range(seen.start[user], seen.end[user]):
-                taken[seen.items[at]] = place
+        depth = np.full(rows.size, ids.shape[1], dtype=np.int32)
+        found, values = ids[rows], scores[rows]
+        chosen = users[rows]
+        nothing = np.zeros(rows.size + 1, dtype=np.int64)
+        known = chosen >= 0
         merge(
-            liking[place],
+            self._liking(chosen),
+            np.arange(rows.size),
             starts,
             best,
-            weight,
-            keys,
-            taken,
-            place,
-            ids.shape[1],
-            arena,
-            ids[row],
-            scores[row],
+            self.weight[best],
+            self.log.items["key"].to_numpy(),
+            (
+                np.where(known, seen.start[chosen], 0),
+                np.where(known, seen.end[chosen], 0),
+                seen.items,
+            ),
+            (nothing, np.zeros(0, dtype=np.int32)),
+            depth,
+            found,
+            values,
         )
+        ids[rows], scores[rows] = found, values
 
 
 def _pairs(log: InteractionLog) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:

@@ -6,20 +6,19 @@ has been clicked so far, and its freshness. Users are learned from in the mornin
 part of the day. Within one topic × language all users agree on the order, so the exact ranking is a
 merge of a few dozen sorted lists. The recommender `platform_ranker` has the same arithmetic.
 """
-# mypy: disallow-untyped-decorators=False
 
 from typing import NamedTuple, Self
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from recsys.config.world import Platform
+from recsys.logs.log import Seen
 from recsys.statistics.click_rates import newness
-from recsys.statistics.merge import arena_of, merge
+from recsys.statistics.merge import merge
 from recsys.world.people.population import LANGUAGES
 from recsys.world.people.posts import PostTable
-from recsys.world.platform.blend import Shelves, mark_taken
+from recsys.world.platform.blend import Shelves
 
 
 def post_buckets(posts: PostTable) -> NDArray[np.int32]:
@@ -116,38 +115,38 @@ def _starts(codes: NDArray[np.int32], n_codes: int) -> NDArray[np.int64]:
     return np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=n_codes))])
 
 
-@njit(nogil=True, cache=True)
-def rank(affinity, seen, shelves, keys, users, depth, ranking):  # type: ignore[no-untyped-def]
+def rank(
+    affinity: NDArray[np.float32],
+    seen: Seen,
+    shelves: Shelves,
+    keys: NDArray[np.uint64],
+    users: NDArray[np.int64],
+    depth: NDArray[np.int32],
+    ranking: NDArray[np.int32],
+) -> None:
     """Writes personal rankings of some users, without posts that they have seen or made.
 
     Args:
         affinity: float32 (n_people, buckets), how much people like topics and languages.
-        seen: Seen.
-        shelves: Shelves.
+        seen: what each person was shown.
+        shelves: the posts.
         keys: uint64 (n_posts,), stable keys of posts.
         users: int (n,), rows of people.
         depth: int32 (n,), number of posts to rank.
         ranking: int32 (n, ranks), written: rows of posts, -1 past the depth or where nothing is
             left.
     """
-    start, posts, weight = shelves.bucket_start, shelves.bucket_posts, shelves.bucket_weight
-    taken = np.full(shelves.freshness.size, -1, dtype=np.int32)
-    arena, scores = arena_of(affinity.shape[1]), np.empty(ranking.shape[1])
-    for visit in range(users.size):
-        user = users[visit]
-        mark_taken(taken, visit, user, seen, shelves)
-        ranked = ranking[visit]
-        ranked[:] = -1
-        merge(
-            affinity[user],
-            start,
-            posts,
-            weight,
-            keys,
-            taken,
-            visit,
-            depth[visit],
-            arena,
-            ranked,
-            scores,
-        )
+    ranking[:] = -1
+    merge(
+        affinity,
+        users,
+        shelves.bucket_start,
+        shelves.bucket_posts,
+        shelves.bucket_weight,
+        keys,
+        tuple(seen),
+        (shelves.creator_start, shelves.creator_posts),
+        depth,
+        ranking,
+        np.empty(ranking.shape),
+    )
