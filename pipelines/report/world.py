@@ -86,7 +86,10 @@ def people(study: Study) -> str:
 def measured(study: Study) -> str:
     """Which feeds are measured: days, number of slots, number of users."""
     evaluation = study.evaluation
+    first, last = evaluation.days[0], evaluation.days[-1]
     days = ", ".join(str(day) for day in evaluation.days)
+    if len(evaluation.days) > 2 and evaluation.days == tuple(range(first, last + 1)):
+        days = f"{first} to {last}"
     return (
         f"Measured on days {days} (0: first arrivals): the first {evaluation.k} slots of "
         f"{evaluation.panel:,} long-time users' feeds."
