@@ -34,6 +34,8 @@ _SERVED_WORDS = (
 _WORDS = {
     "drift_total": "less total drift",
     "drift_with_noise": "less drift with noise",
+    "drift_of_exposed": "less total drift for the most exposed tenth",
+    "utility_of_exposed": "more utility for the most exposed tenth",
     "utility": "more utility for long-time users",
     "newcomers_utility": "more utility for newcomers",
     "newcomers_exposure": "more exposure of newcomers' creators",

@@ -34,6 +34,8 @@ class Quantity:
             no say in what dominates what.
         margin: largest difference that does not matter: in drift itself, or as a share of the value
             that the recommender has without a mitigation.
+        exposed: whether only the tenth of the users counts whose feeds hold most newcomers' posts
+            under the recommender without a mitigation; they are others in each seed.
     """
 
     measure: str
@@ -42,12 +44,23 @@ class Quantity:
     less: str | None = None
     sign: int = 1
     margin: float = 0.05
+    exposed: bool = False
 
+    @property
+    def differs(self) -> bool:
+        """Whether each seed has other users."""
+        return self.exposed or self.cohort == "newcomer"
+
+
+_EXPOSURE, _EXPOSED = "displaced", 0.1
+"""The measure by which users are the most exposed, and the share of users who are."""
 
 QUANTITIES: dict[str, Quantity] = {
     "drift_total": Quantity("posts", less="retrain", sign=-1, margin=0.01),
     "drift_with_noise": Quantity("posts", sign=-1, margin=0.01),
     "drift_composition": Quantity("posts", less="placebo", sign=0),
+    "drift_of_exposed": Quantity("posts", less="retrain", sign=-1, margin=0.02, exposed=True),
+    "utility_of_exposed": Quantity("utility", margin=0.02, exposed=True),
     "utility_change": Quantity("utility", less="control", sign=0),
     "utility": Quantity("utility", margin=0.01),
     "newcomers_utility": Quantity("utility", cohort="newcomer"),
@@ -57,7 +70,8 @@ QUANTITIES: dict[str, Quantity] = {
 
 `drift_with_noise` is the change that users see. A feed that changes with every training has less
 room left to change, so a mitigation that removes training noise may raise `drift_total` although
-users see less change.
+users see less change. The mean hides who is hit; `drift_of_exposed` and `utility_of_exposed` are of
+the tenth with most newcomers' posts.
 
 `drift_composition` has no better side. `utility_change` has none either: a mitigation that lowers
 utility as much with the influx as without it has no `utility_change`. Its cost shows in `utility`.
@@ -158,7 +172,7 @@ _NOTHING = (None, None, None)
 
 def _interval(name: str, values: Values) -> tuple[float | None, float | None, float | None]:
     """Mean of a quantity and the ends of its 95 % interval; None where there is none."""
-    estimate = nested_interval if QUANTITIES[name].cohort == "newcomer" else two_way_interval
+    estimate = nested_interval if QUANTITIES[name].differs else two_way_interval
     if np.isnan(values).all():
         return _NOTHING
     interval = estimate(values)
@@ -170,7 +184,7 @@ def _interval(name: str, values: Values) -> tuple[float | None, float | None, fl
 def _counts(name: str, values: Values) -> tuple[int, int]:
     """Number of users and number of seeds that a mean rests on."""
     has_value = ~np.isnan(values)
-    counted = has_value if QUANTITIES[name].cohort == "newcomer" else has_value.all(axis=1)
+    counted = has_value if QUANTITIES[name].differs else has_value.all(axis=1)
     return int(counted.sum()), int(has_value.any(axis=0).sum())
 
 
@@ -203,14 +217,24 @@ def _by_variant(per_user: pl.DataFrame) -> dict[Variant, dict[str, Values]]:
         ].to_numpy()
         return values
 
+    def exposed(recommender: str) -> NDArray[np.bool_]:
+        taken = of((recommender, "none"), "influx", Quantity(_EXPOSURE))
+        most = max(round(_EXPOSED * taken.shape[0]), 1)
+        order = np.argsort(-np.nan_to_num(taken, nan=-1.0), axis=0, kind="stable")[:most]
+        chosen = np.zeros(taken.shape, dtype=np.bool_)
+        np.put_along_axis(chosen, order, True, axis=0)
+        return chosen
+
+    def measured(variant: Variant, quantity: Quantity) -> Values:
+        values = of(variant, quantity.arm, quantity)
+        if quantity.less is not None:
+            values = values - of(variant, quantity.less, quantity)
+        return np.where(exposed(variant[0]), values, np.nan) if quantity.exposed else values
+
     variants = list(whole.select("recommender", "mitigation").unique(maintain_order=True).rows())
     arms = set(whole["arm"].unique()) | {"retrain"}
     return {
-        variant: {
-            name: of(variant, quantity.arm, quantity)
-            - (0.0 if quantity.less is None else of(variant, quantity.less, quantity))
-            for name, quantity in _measured(whole, arms)
-        }
+        variant: {name: measured(variant, quantity) for name, quantity in _measured(whole, arms)}
         for variant in variants
     }
 
@@ -220,5 +244,6 @@ def _measured(whole: pl.DataFrame, arms: set[str]) -> Iterator[tuple[str, Quanti
     cohorts = set(whole["cohort"].cast(pl.String).unique())
     for name, quantity in QUANTITIES.items():
         has_arm = quantity.less is None or quantity.less in arms
-        if quantity.measure in whole.columns and has_arm and quantity.cohort in cohorts:
+        known = _EXPOSURE in whole.columns or not quantity.exposed
+        if quantity.measure in whole.columns and has_arm and known and quantity.cohort in cohorts:
             yield name, quantity

@@ -93,7 +93,8 @@ def test_other_recommenders_do_not_dominate():
 def test_differences_are_paired():
     rows = per_user({"calm": {"drift": -0.05}})
     table = front(rows)
-    assert set(table["quantity"]) == set(QUANTITIES)
+    without_exposure = {name for name, quantity in QUANTITIES.items() if not quantity.exposed}
+    assert set(table["quantity"]) == without_exposure
     row = table.row(
         by_predicate=(pl.col("mitigation") == "calm") & (pl.col("quantity") == "drift_total"),
         named=True,
@@ -128,3 +129,23 @@ def test_users_and_seeds_are_counted():
     assert counts["drift_total"] == counts["utility"] == USERS
     assert counts["newcomers_utility"] > USERS  # others in each seed
     assert set(table["n_seeds"]) == {SEEDS}
+
+
+def test_the_most_exposed_tenth_is_judged_apart():
+    """A mitigation that spares these users alone shows there, and hardly in the mean."""
+    rows = per_user({"kind": {}}, noise=0.0)
+    exposed = pl.col("user_id") < USERS // 10
+    in_influx = (pl.col("arm") == "influx") & (pl.col("cohort") == "incumbent")
+    spared = exposed & in_influx & (pl.col("mitigation") == "kind")
+    rows = rows.with_columns(
+        displaced=pl.when(exposed & in_influx).then(0.3).otherwise(0.0),
+        posts=pl.col("posts") - pl.when(spared).then(0.08).otherwise(0.0),
+    )
+    table = front(rows).filter(pl.col("mitigation") == "kind")
+    less = dict(table.select("quantity", "less_none").iter_rows())
+    assert less["drift_of_exposed"] == pytest.approx(-0.08)
+    assert less["drift_total"] == pytest.approx(-0.08 * (USERS // 10) / USERS)
+    assert less["utility_of_exposed"] == pytest.approx(0.0)
+    counts = dict(table.select("quantity", "n_users").iter_rows())
+    assert counts["drift_of_exposed"] == SEEDS * (USERS // 10)
+    assert "drift_of_exposed" in found(dominated(rows))["none", "kind"]
