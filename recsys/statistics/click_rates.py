@@ -21,15 +21,6 @@ _FIRST = (1.0, 10.0)
 """Clicks and looks that every count begins with, so that no rate is 0 or undefined."""
 
 
-class Priors(NamedTuple):
-    """How many clicks a parent's rate counts for."""
-
-    user: float = 1.0
-    """Clicks at the group's rate that are added to a user's own clicks."""
-    group: float = 4.0
-    """Clicks at the rate of all users that are added to a group's clicks."""
-
-
 def shrunk(clicks: Floats, looks: Floats, parent: Floats | float, prior: float) -> Floats:
     """Click rates with `prior` clicks at the parent's rate added.
 
@@ -82,7 +73,7 @@ def group_rates(
         group: int (n,), group of each user, below `n_groups`.
         n_groups: number of groups.
         n_topics: number of topics.
-        prior: `Priors.group`.
+        prior: clicks at the rate of all users that are added to a group's clicks, such as 4.
         most_looks: such as 36.
 
     >>> clicks, looks = np.array([[4, 0], [0, 0]], np.float32), np.full((2, 2), 40, np.float32)
@@ -144,7 +135,7 @@ def bucket_rates(clicks: Floats, looks: Floats, n_topics: int, prior: float) -> 
         clicks: float (topics · languages,), languages of one topic side by side.
         looks: float, the same shape.
         n_topics: number of topics.
-        prior: `Priors.group`.
+        prior: clicks at the rate of all users that are added to a group's clicks, such as 4.
 
     Returns:
         float64 (topics · languages,): the rate of the topic times that of the language, over that
@@ -179,7 +170,7 @@ def affinities(
         looks: float32, the same shape.
         group: int (n,), group of each user.
         rates: the groups' rates.
-        prior: `Priors.user`.
+        prior: clicks at the group's rate that are added to a user's own clicks, such as 1.
         language_weight: 0 for a ranker that does not know the language of a post.
 
     Returns:
