@@ -4,16 +4,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field
 
 from recsys.core.errors import LogError
 from recsys.core.lazy import lazy
 from recsys.logs.log import InteractionLog, Seen
-from recsys.logs.times import DAY
 from recsys.recommenders.attributes import categories
 from recsys.recommenders.base import COLD, HOT, WARM, Model, Recommender, Scores, Users
+from recsys.recommenders.window import ages
 from recsys.statistics.click_rates import (
     affinities,
     bucket_rates,
@@ -150,13 +149,9 @@ class PlatformRanker(Recommender):
 
     def _newness(self, log: InteractionLog) -> Floats:
         """Freshness of each item at the last event of the log; 1 where an item's age is unknown."""
-        published = log.items.get_column("published", default=None)
-        dated = published is not None and isinstance(published.dtype, pl.Datetime | pl.Date)
-        if published is None or not dated or not log.has_times:
+        if not log.has_times:
             return np.ones(log.n_items)
-        now = float(log.dense["timestamp"].to_physical().to_numpy().max())
-        moment = published.cast(pl.Datetime("ms")).to_physical().cast(pl.Float64)
-        age = (now - moment.fill_null(float("nan")).to_numpy()) / DAY
+        age = ages(log, float(log.dense["timestamp"].to_physical().to_numpy().max()))
         fresh = newness(np.maximum(age, 0), self.half_life_days, self.tail)
         return np.where(np.isnan(age), 1.0, fresh)
 

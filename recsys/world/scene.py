@@ -1,4 +1,7 @@
-"""The people and posts of an arm: all that stays the same from day to day while the arm runs."""
+"""The people and posts of an arm. They stay the same while the arm runs, but for one thing.
+
+Each morning `Scene.adapt` writes the languages of the day's new posts: creators answer newcomers.
+"""
 
 from typing import NamedTuple
 

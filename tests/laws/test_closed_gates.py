@@ -4,8 +4,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recsys.config import Behaviour, Population, Posts
-from recsys.config.world import Actions
+from recsys.config import Behaviour, Platform, Population, Posts
+from recsys.config.world import Actions, Slots, Stage
 from recsys.world.arms import INCUMBENTS, NEWCOMERS, Arm
 from recsys.world.day import views
 from tests.kit.closed_loop import (
@@ -44,6 +44,30 @@ def test_with_all_gates_closed_active_newcomers_change_nothing(name, newcomers, 
         assert across[newcomers_events["item"].to_numpy()].any()
     assert theirs[newcomers_events["item"].to_numpy()].any()
     assert theirs[closed.served(2)[1][0]].any()
+
+
+STAGES = Platform(
+    stages=tuple(Stage(looks=looks, click_rate=0.12) for looks in range(2, 60, 3)),
+    slots=Slots(personal=0.4, following=0.0, trending=0.0, fresh=0.6),
+)
+
+
+def test_pools_of_traffic_pass_the_gate_of_exposure(monkeypatch):
+    """Which fresh posts have earned their clicks is counted without newcomers, or with them.
+
+    The leak is looked for with a placebo: an influx looks at few of the incumbents' posts.
+    """
+    world = a_world(platform=STAGES)
+    control = alone("house", "control", world)
+    for newcomers in ("influx", "placebo"):
+        assert differences(control, alone("house", Arm(newcomers, gates=NONE), world)) == set()
+    counted = views.clicks_seen
+
+    def leaky(scene, counts, gate, cohort):
+        return counts.sum(axis=0) if gate == "exposure" else counted(scene, counts, gate, cohort)
+
+    monkeypatch.setattr(views, "clicks_seen", leaky)
+    assert differences(control, alone("house", Arm("placebo", gates=NONE), world)) == {"feeds"}
 
 
 @pytest.mark.parametrize("newcomers", ["influx", "placebo"])

@@ -238,7 +238,7 @@ def _floor(per_user: pl.DataFrame) -> dict[str, float]:
     """The mean of each measure of drift in the draws of the nudge, over all days."""
     nudges = per_user.filter(pl.col("day").is_null(), arm=FLOOR)
     measured = (name for name in LEVELS if nudges[name].null_count() < nudges.height)
-    return {name: float(nudges[name].mean()) for name in measured}  # type: ignore[arg-type]
+    return {name: float(nudges[name].drop_nulls().to_numpy().mean()) for name in measured}
 
 
 def _headline(drift: pl.DataFrame) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ classes depends on how feeds are made.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -370,21 +370,18 @@ class MeasuredDay:
             scored: whether the feeds have the scores by which they were ranked.
         """
         world, feeds = self.world, group.feeds
-        if world.slots_only:
-            return FeedPair(
-                reference=reference.item_ids,
-                feeds=feeds.item_ids,
-                attributes={name: codes for name, (codes, _) in world.attributes.items()},
-                from_newcomers=world.simulation.from_newcomers,
-                examine=world.beside.examine,
-                sources=feeds.sources,
-            )
-        return FeedPair(
+        slots = FeedPair(
             reference=reference.item_ids,
             feeds=feeds.item_ids,
             attributes={name: codes for name, (codes, _) in world.attributes.items()},
             from_newcomers=world.simulation.from_newcomers,
             examine=world.beside.examine,
+            sources=feeds.sources,
+        )
+        if world.slots_only:
+            return slots
+        return replace(
+            slots,
             creators=world.simulation.posts.creator,
             popularity=self.popularity,
             vectors=world.vectors,
@@ -394,5 +391,4 @@ class MeasuredDay:
             history={"topic": world.beside.history} if group.cohort == INCUMBENT else None,
             relevance=self.utility(group.users, feeds.item_ids),
             without=without,
-            sources=feeds.sources,
         )

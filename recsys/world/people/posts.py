@@ -326,7 +326,7 @@ def answering(world: World, newcomers: People, most: float) -> NDArray[np.float6
 
 
 MOST_ENGAGED = 3.0
-"""Most times the mean share at which a creator answers."""
+"""Most times the mean share at which a creator answers (C)."""
 
 
 def answers(

@@ -27,10 +27,10 @@ def post_buckets(posts: PostTable) -> NDArray[np.int32]:
 
 
 class Order(NamedTuple):
-    """Orders of posts that stay the same while posts age, so they are sorted once for an arm."""
+    """Buckets of posts, and orders that stay the same while posts age, sorted once for an arm."""
 
     buckets: NDArray[np.int32]
-    """(n_posts,) topic × language."""
+    """(n_posts,) topic × language; that of a post to come may change, see `Scene.adapt`."""
     by_key: NDArray[np.intp]
     """(n_posts,) rows of posts by key."""
     by_creator: NDArray[np.intp]
