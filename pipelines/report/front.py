@@ -1,30 +1,31 @@
-"""Mitigations side by side: their drift and their utility, as tables and as a plot."""
+"""Mitigations side by side: net change and utility, as tables and as a plot."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipelines.report.headline import DASH, Headline, Variant, interval, name_of, number
+from pipelines.report.headline import DASH, Headline, Variant, name_of, number
 from pipelines.report.labels import Scale, placed, width_of
 from pipelines.report.section import Section
 from recsys.study.result import StudyResult
 
 _STABLE = {
-    "drift_total": "total drift",
-    "drift_with_noise": "with noise",
+    "net": "net change",
+    "net_of_exposed": "most exposed tenth",
+    "changed": "with chance",
 }
 _SERVED = {
     "utility": "long-time users get",
+    "utility_of_exposed": "most exposed tenth",
     "utility_change": "change",
     "newcomers_utility": "newcomers get",
     "newcomers_exposure": "their exposure",
 }
-_NET = "net change"
 _STABLE_WORDS = (
-    "net change    % of slots that the influx changes beyond the floor, as above",
-    "total drift   how far posts drift beyond training noise, 0 to 100 (1 - FRBO)",
-    "with noise    the same with training noise, which is what users see. A list that training",
-    "              changes anyway has less room left, so that less noise can mean more total drift",
+    "net change          % of slots that the influx changes beyond the floor, as above",
+    "most exposed tenth  the same, of those who get most newcomers' posts without mitigation",
+    "with chance         % of slots that change in all, which is what users see. Where chance",
+    "                    changes less, the floor is lower and net change can be larger",
 )
 _SERVED_WORDS = (
     "get             utility of the feeds, in clicks per 100 looks",
@@ -32,17 +33,17 @@ _SERVED_WORDS = (
     "their exposure  % of long-time users' looks that fall on newcomers' posts",
 )
 _WORDS = {
-    "drift_total": "less total drift",
-    "drift_with_noise": "less drift with noise",
-    "drift_of_exposed": "less total drift for the most exposed tenth",
+    "net": "less net change",
+    "net_of_exposed": "less net change for the most exposed tenth",
+    "changed": "less change with chance",
     "utility_of_exposed": "more utility for the most exposed tenth",
     "utility": "more utility for long-time users",
     "newcomers_utility": "more utility for newcomers",
     "newcomers_exposure": "more exposure of newcomers' creators",
 }
 _ACROSS = {
-    "drift_composition": "composition: drift beyond that of the placebo",
-    "drift_total": "total drift: drift beyond training noise",
+    "net": "net change (% of slots)",
+    "net_of_exposed": "net change, most exposed tenth (% of slots)",
 }
 _UP = {
     "utility_change": "change for long-time users (clicks per 100 looks)",
@@ -54,7 +55,7 @@ _WIDTH, _HEIGHT = 340, 240
 
 
 def front_sections(figures: Headline, order: list[Variant]) -> Iterator[Section]:
-    """Drift and utility under each mitigation; nothing if the study has no mitigations.
+    """Net change and utility under each mitigation; nothing if the study has no mitigations.
 
     Args:
         figures: figures of a study of a world.
@@ -78,17 +79,11 @@ def front_sections(figures: Headline, order: list[Variant]) -> Iterator[Section]
         ),
     }
     for title, (titles, words) in questions.items():
-        net = [(interval(figures.net(variant), "net"),) for variant in ordered]
-        has_net = titles is _STABLE
         lines = [
-            (
-                name_of(variant),
-                *(first if has_net else ()),
-                *(_with_ends(rows[variant].get(name)) for name in titles),
-            )
-            for variant, first in zip(ordered, net, strict=True)
+            (name_of(variant), *(_with_ends(rows[variant].get(name)) for name in titles))
+            for variant in ordered
         ]
-        columns = ("recommender", *((_NET,) if has_net else ()), *titles.values())
+        columns = ("recommender", *titles.values())
         yield Section(title, columns, tuple(lines), words)
     yield Section("Which mitigations can be left out?", lines=tuple(_verdicts(result)))
 
@@ -113,7 +108,8 @@ def _verdicts(result: StudyResult) -> Iterator[str]:
         yield "No row is dominated: each is better in some respect, or too much like the others."
     yield "A row is dominated if another of the same recommender is clearly better in one respect"
     yield "and clearly worse in none. Clearly: by the 95 % interval of the paired difference, and"
-    yield "by more than 1 point of drift, 1 % of long-time users' or 5 % of newcomers' figures."
+    yield "by more than 1 % of slots, 1 % of long-time users' or 5 % of newcomers' figures; for the"
+    yield "most exposed tenth, by twice as much."
 
 
 def _with_ends(row: Mapping[str, Any] | None) -> str:
@@ -126,7 +122,7 @@ def _with_ends(row: Mapping[str, Any] | None) -> str:
 
 
 def save_front_plot(result: StudyResult, path: Path) -> None:
-    """Writes a plot of drift against utility as one HTML page that needs no network.
+    """Writes a plot of net change against utility as one HTML page that needs no network.
 
     Args:
         result: the result of a study with mitigations.
@@ -155,9 +151,9 @@ def save_front_plot(result: StudyResult, path: Path) -> None:
                 blocks.append(alt.hconcat(*panels, title=head))
     chart = alt.vconcat(*blocks).properties(
         title=alt.TitleParams(
-            f"{result.study.name}: drift against utility",
+            f"{result.study.name}: change against utility",
             subtitle=[
-                "Up is better. Drift is 100 (1 - FRBO). Lines: 95 % intervals. Mitigations share "
+                "Up and left are better. Lines: 95 % intervals. Mitigations share "
                 "their luck, so their differences (less_none in front.csv) are surer.",
                 "Black: no mitigation. Grey: dominated by another row of the same recommender.",
             ],
@@ -183,7 +179,7 @@ def _points(
 
 
 def _panel(alt: Any, points: list[dict[str, Any]], across: str, up: str) -> Any:
-    """A panel of drift and utility, with both intervals and a name beside each point."""
+    """A panel of net change and utility, with both intervals and a name beside each point."""
     names = [point["name"] for point in points]
     ends = {axis: [p[axis + end] for p in points for end in ("", "_low", "_high")] for axis in "xy"}
     finite = {

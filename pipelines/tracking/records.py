@@ -6,7 +6,7 @@ Metrics of a recommender:
     net/trending_slots/{net, floor, displaced, …}   groups of users, and slots by source
     drift/incumbent/posts/{influx, placebo, retrain, total, volume, composition, …}
     quality/newcomer/utility                    a level in the influx arm
-    front/drift_total/{mean, ci_low, ci_high, less_none}   of a study with mitigations
+    front/net/{mean, ci_low, ci_high, less_none}   of a study with mitigations
     recovery/language_format/{half, inside}     days from the reversal, if it was reached
     channels/language_format/supply/{shapley, shapley_ci_low, …, first_in, last_in}
     wins/utility/{control, placebo, retrain}/{wins, losses, ties, balance, balance_ci_low, …}

@@ -29,11 +29,13 @@ def net_values(changed: ArrayLike, floor: ArrayLike) -> Floats:
     of net: net + ((changed - c) - (1 - net)(floor - n))/(1 - n).
 
     Args:
-        changed: (..., users, seeds) float in [0, 1], share of slots that changed, without NaN.
+        changed: (..., users, seeds) float in [0, 1], share of slots that changed; NaN where a
+            user does not count in a seed.
         floor: the same share where nothing has happened, of the same shape.
 
     Returns:
-        float64 (..., users, seeds); NaN in a seed where all slots change anyway.
+        float64 (..., users, seeds); NaN for users who do not count, and in a seed where all slots
+        change anyway.
 
     Raises:
         ValueError: the shapes differ; users and seeds are paired.
@@ -46,10 +48,18 @@ def net_values(changed: ArrayLike, floor: ArrayLike) -> Floats:
     c, n = np.asarray(changed, dtype=np.float64), np.asarray(floor, dtype=np.float64)
     if c.shape != n.shape:
         raise ValueError(f"changed and floor must have one shape, not {c.shape} and {n.shape}")
-    mean_c, mean_n = c.mean(axis=-2, keepdims=True), n.mean(axis=-2, keepdims=True)
+    mean_c, mean_n = _means(np.where(np.isnan(n), n, c)), _means(np.where(np.isnan(c), c, n))
     room = np.where(mean_n < 1, 1 - mean_n, np.nan)
     net = (mean_c - mean_n) / room
     return np.asarray(net + ((c - mean_c) - (1 - net) * (n - mean_n)) / room)
+
+
+def _means(values: Floats) -> Floats:
+    """Means over the users who count, (..., 1, seeds); NaN where nobody does."""
+    counts = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        total = np.where(counts, values, 0).sum(axis=-2, keepdims=True)
+        return np.asarray(total / counts.sum(axis=-2, keepdims=True))
 
 
 class Ratio(NamedTuple):

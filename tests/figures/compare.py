@@ -82,7 +82,6 @@ SKIPPED = {"timings", "measures", "arrived", "wave", "study", "notes"}
 RENAMED: dict[str, str] = {
     "notes": "posts",
     "gini_notes": "gini_posts",
-    "drift_who": "drift_composition",
     **{f"who{end}": f"composition{end}" for end in ("", "_ci_low", "_ci_high")},
     **{f"who_band_{end}": f"composition_band_{end}" for end in ("low", "high")},
 }

@@ -14,7 +14,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recsys.statistics import nested_interval, two_way_interval
+from recsys.statistics import nested_interval, net_values, two_way_interval
+from recsys.study.tables.drift import SATURATED
+from recsys.study.tables.headline import FLOOR
 from recsys.study.tables.table import Column, Columns, common, schema_of
 
 Values = NDArray[np.float64]
@@ -26,21 +28,21 @@ class Quantity:
     """A quantity that a mitigation may make better or worse.
 
     Attributes:
-        measure: a column of the per-user rows, such as "posts".
+        measure: a column of the per-user rows, such as "slots_changed".
         cohort: the users whose values are taken, "incumbent" or "newcomer".
-        arm: the arm in which the measure is taken.
-        less: the arm whose value is subtracted; None if none is.
+        net: whether the floor is taken out, as in `recsys.study.tables.headline`.
+        less: the arm whose value is subtracted from the influx's; None if none is.
         sign: 1 if more is better, -1 if less is better; 0 if neither is, so that the quantity has
             no say in what dominates what.
-        margin: largest difference that does not matter: in drift itself, or as a share of the value
-            that the recommender has without a mitigation.
+        margin: largest difference that does not matter: in shares of slots, or as a share of the
+            value that the recommender has without a mitigation.
         exposed: whether only the tenth of the users counts whose feeds hold most newcomers' posts
             under the recommender without a mitigation; they are others in each seed.
     """
 
     measure: str
     cohort: str = "incumbent"
-    arm: str = "influx"
+    net: bool = False
     less: str | None = None
     sign: int = 1
     margin: float = 0.05
@@ -56,10 +58,9 @@ _EXPOSURE, _EXPOSED = "displaced", 0.1
 """The measure by which users are the most exposed, and the share of users who are."""
 
 QUANTITIES: dict[str, Quantity] = {
-    "drift_total": Quantity("posts", less="retrain", sign=-1, margin=0.01),
-    "drift_with_noise": Quantity("posts", sign=-1, margin=0.01),
-    "drift_composition": Quantity("posts", less="placebo", sign=0),
-    "drift_of_exposed": Quantity("posts", less="retrain", sign=-1, margin=0.02, exposed=True),
+    "net": Quantity("slots_changed", net=True, sign=-1, margin=0.01),
+    "net_of_exposed": Quantity("slots_changed", net=True, sign=-1, margin=0.02, exposed=True),
+    "changed": Quantity("slots_changed", sign=-1, margin=0.01),
     "utility_of_exposed": Quantity("utility", margin=0.02, exposed=True),
     "utility_change": Quantity("utility", less="control", sign=0),
     "utility": Quantity("utility", margin=0.01),
@@ -68,18 +69,17 @@ QUANTITIES: dict[str, Quantity] = {
 }
 """The quantities by name.
 
-`drift_with_noise` is the change that users see. A feed that changes with every training has less
-room left to change, so a mitigation that removes training noise may raise `drift_total` although
-users see less change. The mean hides who is hit; `drift_of_exposed` and `utility_of_exposed` are of
-the tenth with most newcomers' posts.
+`changed` is what users see, chance included. A feed that chance changes less has a lower floor, so
+a mitigation may raise `net` although users see less change. The mean hides who is hit;
+`net_of_exposed` and `utility_of_exposed` are of the tenth with most newcomers' posts.
 
-`drift_composition` has no better side. `utility_change` has none either: a mitigation that lowers
-utility as much with the influx as without it has no `utility_change`. Its cost shows in `utility`.
+`utility_change` has no better side: a mitigation that lowers utility as much with the influx as
+without it has no `utility_change`. Its cost shows in `utility`.
 """
 
 COLUMNS: Columns = {
     **common("recommender", "mitigation"),
-    "quantity": Column(pl.String, "what is compared, such as `drift_total`"),
+    "quantity": Column(pl.String, "what is compared, such as `net`"),
     **common("mean", "ci_low", "ci_high"),
     "less_none": Column(
         pl.Float64, "paired difference to the same recommender without a mitigation"
@@ -193,55 +193,91 @@ def _by_variant(per_user: pl.DataFrame) -> dict[Variant, dict[str, Values]]:
 
     Users and seeds have the same order in all of them.
     """
-    whole = per_user.filter(pl.col("day").is_null())
-    seeds = np.unique(whole["seed"].to_numpy())
-    users = {
-        cohort: np.unique(whole.filter(pl.col("cohort") == cohort)["user_id"].to_numpy())
-        for cohort in ("incumbent", "newcomer")
+    cubes = _Cubes(per_user.filter(pl.col("day").is_null()))
+    whole = cubes.whole
+    variants = list(whole.select("recommender", "mitigation").unique(maintain_order=True).rows())
+    measured = dict(_measured(whole))
+    return {
+        variant: {name: cubes.measured(variant, quantity) for name, quantity in measured.items()}
+        for variant in variants
     }
-    keys = ("recommender", "mitigation", "arm", "cohort")
-    tables: dict[tuple[Any, ...], pl.DataFrame] = dict(
-        iter(whole.group_by(*keys, maintain_order=True))
-    )
 
-    def of(variant: Variant, arm: str, quantity: Quantity) -> Values:
-        rows = tables.get((*variant, arm, quantity.cohort))
-        of_cohort = users[quantity.cohort]
-        values = np.full((of_cohort.size, seeds.size), np.nan)
-        if rows is None or quantity.measure not in rows.columns:
-            # A recommender that a training seed does not change has no retrain arm: its drift is 0.
+
+class _Cubes:
+    """The values of per-user rows: by recommender, mitigation, arm and measure.
+
+    Attributes:
+        whole: rows over all days.
+    """
+
+    def __init__(self, whole: pl.DataFrame) -> None:
+        self.whole = whole
+        self._seeds = np.unique(whole["seed"].to_numpy())
+        self._users = {
+            cohort: np.unique(whole.filter(pl.col("cohort") == cohort)["user_id"].to_numpy())
+            for cohort in ("incumbent", "newcomer")
+        }
+        keys = ("recommender", "mitigation", "arm", "cohort")
+        self._rows: dict[tuple[Any, ...], pl.DataFrame] = dict(
+            iter(whole.group_by(*keys, maintain_order=True))
+        )
+        arms = set(whole["arm"].unique())
+        self._floor = FLOOR if FLOOR in arms else "retrain"
+
+    def measured(self, variant: Variant, quantity: Quantity) -> Values:
+        """A quantity of a recommender and mitigation.
+
+        Args:
+            variant: recommender and mitigation.
+            quantity: what is measured.
+        """
+        values = self._of(variant, "influx", quantity)
+        if quantity.less is not None:
+            values = values - self._of(variant, quantity.less, quantity)
+        chosen = self._exposed(variant[0]) if quantity.exposed else ~np.isnan(values)
+        values = np.where(chosen, values, np.nan)
+        if not quantity.net:
+            return values
+        floor = np.where(chosen, self._of(variant, self._floor, quantity), np.nan)
+        return _net(values, floor)
+
+    def _of(self, variant: Variant, arm: str, quantity: Quantity) -> Values:
+        rows = self._rows.get((*variant, arm, quantity.cohort))
+        users, seeds = self._users[quantity.cohort], self._seeds
+        values = np.full((users.size, seeds.size), np.nan)
+        if rows is None:
+            # A recommender that a training seed does not change has no arm retrain.
             return np.zeros_like(values) if arm == "retrain" else values
-        place = np.searchsorted(of_cohort, rows["user_id"].to_numpy())
-        values[place, np.searchsorted(seeds, rows["seed"].to_numpy())] = rows[
-            quantity.measure
-        ].to_numpy()
+        draws = rows["draw"].n_unique()
+        sums = np.zeros_like(values)
+        place = np.searchsorted(users, rows["user_id"].to_numpy())
+        at = (place, np.searchsorted(seeds, rows["seed"].to_numpy()))
+        np.add.at(sums, at, rows[quantity.measure].to_numpy())
+        values[at] = sums[at] / draws
         return values
 
-    def exposed(recommender: str) -> NDArray[np.bool_]:
-        taken = of((recommender, "none"), "influx", Quantity(_EXPOSURE))
+    def _exposed(self, recommender: str) -> NDArray[np.bool_]:
+        """Bool (users, seeds): the most exposed tenth of the incumbents of each seed."""
+        taken = self._of((recommender, "none"), "influx", Quantity(_EXPOSURE))
         most = max(round(_EXPOSED * taken.shape[0]), 1)
         order = np.argsort(-np.nan_to_num(taken, nan=-1.0), axis=0, kind="stable")[:most]
         chosen = np.zeros(taken.shape, dtype=np.bool_)
         np.put_along_axis(chosen, order, True, axis=0)
         return chosen
 
-    def measured(variant: Variant, quantity: Quantity) -> Values:
-        values = of(variant, quantity.arm, quantity)
-        if quantity.less is not None:
-            values = values - of(variant, quantity.less, quantity)
-        return np.where(exposed(variant[0]), values, np.nan) if quantity.exposed else values
 
-    variants = list(whole.select("recommender", "mitigation").unique(maintain_order=True).rows())
-    arms = set(whole["arm"].unique()) | {"retrain"}
-    return {
-        variant: {name: measured(variant, quantity) for name, quantity in _measured(whole, arms)}
-        for variant in variants
-    }
+def _net(changed: Values, floor: Values) -> Values:
+    """Net of the floor, as `net_values`; all NaN where the floor leaves too little room."""
+    by_seed = np.nanmean(floor, axis=0) if np.isfinite(floor).any(axis=0).all() else np.ones(1)
+    if by_seed.mean() >= SATURATED or by_seed.max() >= 1:
+        return np.full(changed.shape, np.nan)
+    return net_values(changed, floor)
 
 
-def _measured(whole: pl.DataFrame, arms: set[str]) -> Iterator[tuple[str, Quantity]]:
-    """The quantities of which the rows hold the measure, the arm and the cohort."""
+def _measured(whole: pl.DataFrame) -> Iterator[tuple[str, Quantity]]:
+    """The quantities of which the rows hold the measure, the arms and the cohort."""
     cohorts = set(whole["cohort"].cast(pl.String).unique())
+    arms = set(whole["arm"].unique())
     for name, quantity in QUANTITIES.items():
         has_arm = quantity.less is None or quantity.less in arms
         known = _EXPOSURE in whole.columns or not quantity.exposed
