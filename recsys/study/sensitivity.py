@@ -7,7 +7,7 @@ interval lies on the other side of 0). A conclusion that turns depends on the as
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import polars as pl
 
@@ -17,29 +17,35 @@ from recsys.study.result import StudyResult
 
 @dataclass(frozen=True)
 class Conclusion:
-    """A figure whose sign is a conclusion.
+    """A figure whose sign is a conclusion; it has one of three sources.
 
     Attributes:
-        title: title for people, such as "mix: total".
-        measure: name of the measure, such as "language_format".
-        part: which figure of the measure: a part of its headline drift; or `newcomers`, the
-            newcomers' level less the incumbents' in the influx arm.
+        title: title for people, such as "mix: composition".
+        headline: group and column of the table `headline`, such as ("all", "net").
+        drift: measure and part of the table `drift`, such as ("language_format", "composition").
+        cohorts: a measure whose level for newcomers, less that for incumbents, is the figure.
+        less: value at which the conclusion turns, such as 1 for a ratio.
     """
 
     title: str
-    measure: str
-    part: Literal["total", "volume", "composition", "newcomers"]
+    headline: tuple[str, str] | None = None
+    drift: tuple[str, str] | None = None
+    cohorts: str | None = None
+    less: float = 0.0
 
 
 CONCLUSIONS: dict[str, Conclusion] = {
-    "slots_total": Conclusion("slots: total", "slots_changed", "total"),
-    "slots_composition": Conclusion("slots: composition", "slots_changed", "composition"),
-    "mix_total": Conclusion("mix: total", "language_format", "total"),
-    "mix_composition": Conclusion("mix: composition", "language_format", "composition"),
-    "utility_total": Conclusion("utility: total", "utility", "total"),
-    "utility_composition": Conclusion("utility: composition", "utility", "composition"),
-    "newcomers_utility": Conclusion("newcomers' utility", "utility", "newcomers"),
+    "net": Conclusion("net change", headline=("all", "net")),
+    "over_locals": Conclusion("times locals - 1", headline=("all", "over_locals"), less=1.0),
+    "english": Conclusion("English", headline=("all", "english")),
+    "english_top": Conclusion("English, top 1 %", headline=("top 1 %", "english")),
+    "utility": Conclusion("utility", headline=("all", "utility")),
+    "utility_others": Conclusion("utility, not bilingual", headline=("others", "utility")),
+    "mix_composition": Conclusion("mix: composition", drift=("language_format", "composition")),
+    "newcomers_utility": Conclusion("newcomers' utility", cohorts="utility"),
 }
+"""The conclusions by name: those of the table `headline`, in its units, and two beside them."""
+
 _COLUMNS: dict[str, Any] = {
     "recommender": pl.String,
     "mitigation": pl.String,
@@ -91,29 +97,35 @@ def _verdict(before: int, now: int) -> str:
 
 def _figures(result: StudyResult) -> Iterator[tuple[tuple[str, str, str], dict[str, Any]]]:
     """The figure of each conclusion for each recommender and mitigation."""
-    drift = result.drift.filter(pl.col("day").is_null())
-    rows = {
-        (r["recommender"], r["mitigation"], r["measure"]): r for r in drift.iter_rows(named=True)
-    }
-    levels = result.summary.filter(pl.col("day").is_null(), pl.col("arm") == "influx")
-    level_of = {
-        (r["recommender"], r["mitigation"], r["measure"], r["cohort"]): r
-        for r in levels.iter_rows(named=True)
-    }
-    for variant in dict.fromkeys((key[0], key[1]) for key in rows):
+    headline = _rows(result.headline, "group")
+    drift = _rows(result.drift, "measure")
+    levels = _rows(result.summary.filter(pl.col("arm") == "influx"), "measure", "cohort")
+    for variant in dict.fromkeys((key[0], key[1]) for key in drift):
         for name, conclusion in CONCLUSIONS.items():
-            if conclusion.part == "newcomers":
-                incumbents, newcomers = (
-                    level_of.get((*variant, conclusion.measure, cohort))
-                    for cohort in ("incumbent", "newcomer")
+            if conclusion.cohorts is not None:
+                newcomers, incumbents = (
+                    levels.get((*variant, conclusion.cohorts, cohort))
+                    for cohort in ("newcomer", "incumbent")
                 )
                 figure = _difference(newcomers, incumbents)
             else:
-                row, part = rows.get((*variant, conclusion.measure), {}), conclusion.part
-                figure = _figure(
-                    *(row.get(f"{part}{edge}") for edge in ("", "_ci_low", "_ci_high"))
+                table, wanted = (
+                    (headline, conclusion.headline)
+                    if conclusion.headline is not None
+                    else (drift, conclusion.drift)
                 )
+                assert wanted is not None
+                row, column = table.get((*variant, wanted[0]), {}), wanted[1]
+                ends = (row.get(f"{column}{end}") for end in ("", "_ci_low", "_ci_high"))
+                figure = _figure(*(None if y is None else y - conclusion.less for y in ends))
             yield (*variant, name), figure
+
+
+def _rows(table: pl.DataFrame, *keys: str) -> dict[tuple[str, ...], Mapping[str, Any]]:
+    """The rows of all days together, by recommender, mitigation and other keys."""
+    whole = table.filter(pl.col("day").is_null())
+    columns = ("recommender", "mitigation", *keys)
+    return {tuple(row[key] for key in columns): row for row in whole.iter_rows(named=True)}
 
 
 def _difference(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -17,9 +17,12 @@ CONFIG = Path(__file__).parents[2] / "configs" / "sensitivity.yaml"
 
 
 def found(
-    mix_composition=(0.02, 0.01, 0.03), utility=(0.2, 0.19, 0.21), newcomers=(0.1, 0.09, 0.11)
+    mix_composition=(0.02, 0.01, 0.03),
+    utility=(0.2, 0.19, 0.21),
+    newcomers=(0.1, 0.09, 0.11),
+    ratio=(1.5, 1.2, 1.9),
 ):
-    """A study in which one figure of drift and two levels are known."""
+    """A study in which one figure of drift, two levels and a ratio are known."""
     drift = {"recommender": "als", "mitigation": "none", "day": None, "measure": "language_format"}
     parts = dict(
         zip(
@@ -40,7 +43,17 @@ def found(
         }
         for cohort, level in (("incumbent", utility), ("newcomer", newcomers))
     ]
+    headline = {
+        "recommender": "als",
+        "mitigation": "none",
+        "day": None,
+        "group": "all",
+        **dict(
+            zip(("over_locals", "over_locals_ci_low", "over_locals_ci_high"), ratio, strict=True)
+        ),
+    }
     return SimpleNamespace(
+        headline=pl.DataFrame([headline], schema_overrides={"day": pl.Int32}),
         drift=pl.DataFrame([{**drift, **parts}], schema_overrides={"day": pl.Int32}),
         summary=pl.DataFrame(levels, schema_overrides={"day": pl.Int32}),
     )
@@ -85,7 +98,22 @@ def test_newcomers_utility_is_a_difference_of_levels():
 def test_unmeasured_conclusions_are_unclear():
     rows = sensitivity({"default": found()}, "default")
     assert rows["conclusion"].to_list() == list(CONCLUSIONS)
-    assert rows.filter(conclusion="slots_composition")["mean"].item() is None
+    assert rows.filter(conclusion="english_top")["mean"].item() is None
+
+
+def test_a_ratio_turns_at_one():
+    results = {
+        "default": found(),
+        "less": found(ratio=(0.7, 0.5, 0.9)),
+        "wide": found(ratio=(1, 0.5, 2)),
+    }
+    assert verdicts(results, "over_locals") == {
+        "default": "reference",
+        "less": "turns",
+        "wide": "unclear",
+    }
+    row = sensitivity(results, "default").filter(conclusion="over_locals").row(0, named=True)
+    assert row["mean"] == pytest.approx(0.5)
 
 
 def test_the_reference_is_one_of_the_variants():
@@ -111,7 +139,6 @@ ELSEWHERE = {
     "world.population.incumbents.topics",  # 24 numbers without a scale of their own
     "world.population.incumbents.formats",  # the platform's, which are varied
     "world.platform.drive",  # field by field
-    "world.population.undeclared",  # neither trending nor als reads what people declare
 }
 
 
