@@ -18,6 +18,7 @@ from rich.console import Console
 
 from pipelines.report.console import stdout
 from recsys.core.errors import ConfigError, UserError
+from recsys.logs.files import steady
 
 if TYPE_CHECKING:
     from pipelines.report.progress import StudyProgress
@@ -92,7 +93,8 @@ def carried_out(
         interrupted: makes the message that is printed after Ctrl-C.
     """
     try:
-        outcome = work()
+        with steady():
+            outcome = work()
         if output.as_json:
             print(_json(outcome))
         elif output.quiet:

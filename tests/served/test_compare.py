@@ -340,14 +340,22 @@ def test_intervals_cover_the_mean_of_other_users():
     [
         (A.drop("rank"), B, "a: no column 'rank'"),
         (A, B.clear(), "b: no rows, so no feeds"),
-        (A, B.with_columns(rank=pl.col("rank") - 1), "b: rank breaks 'min' in 3 rows .ranks start"),
+        (
+            A,
+            B.with_columns(rank=pl.col("rank") - 1),
+            "b: rank is 0 in row 1, and 2 more of 12 rows; ranks",
+        ),
         (A, B.with_columns(user_id=pl.lit(None, pl.Int64)), "b: 12 of 12 rows have no user_id"),
         (
             A,
             B.with_columns(pl.col("item_id").cast(pl.String)),
             r"item_id: integers in a, text in b, so no two ids can be equal; cast one",
         ),
-        (A, B.with_columns(user_id=1.5), "b: user_id is Float64; ids are integers or strings"),
+        (
+            A,
+            B.with_columns(user_id=1.5),
+            "b: user_id is 1.5 in row 1, and .*Float64; ids are integers or s",
+        ),
         (A, pl.concat([B, B[:1]]), r"b: rank 1 stands twice in the feed of user 1 \(1 feeds"),
         (A, B.filter(pl.col("rank") != 2), r"b: rank 2 is missing from the feed of user 1 \(3"),
         (A, B.with_columns(item_id=pl.lit(7)), r"item 7 stands twice in the feed of user 1 \(3"),
