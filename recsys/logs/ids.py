@@ -7,18 +7,18 @@ no types: its ids are integers if all of them are written as integers are, and t
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import polars as pl
 
 from recsys.core.errors import LogError
-from recsys.logs.columns import TEXT, refuse
+from recsys.logs.columns import TEXT, refuse, shown
 
 LARGEST = 2**63 - 1
 """Largest number that Int64 holds."""
 
 _EXACT = 2**53
-"""Whole numbers above this are not exact as floats: two ids may have become one."""
+"""Whole numbers from here on are not exact as floats: two ids may have become one."""
 
 _WRITTEN = r"^-?(?:0|[1-9][0-9]*)$"
 """A whole number as it is written without loss: no leading zeros, no sign +, no spaces."""
@@ -36,8 +36,8 @@ def ids_of(column: pl.Series, called: str, *, optional: bool = False) -> pl.Seri
         optional: whether ids may be missing, as those of creators.
 
     Raises:
-        LogError: ids of another type, missing ids, fractions, floats above 2**53, and integers that
-            64 bits do not hold.
+        LogError: ids of another type, missing ids, fractions, floats from 2**53 on, and integers
+            that 64 bits do not hold.
 
     >>> ids_of(pl.Series("user_id", [3.0, 4.0]), "events").to_list()
     [3, 4]
@@ -75,7 +75,7 @@ def from_texts(column: pl.Series) -> pl.Series:
     given = column.drop_nulls()
     if not given.str.contains(_WRITTEN).all():
         with_point = given.str.contains(_WITH_POINT)
-        exact = given.filter(with_point).cast(pl.Float64).abs() <= _EXACT
+        exact = given.filter(with_point).cast(pl.Float64).abs() < _EXACT
         if not ((with_point | given.str.contains(_WRITTEN)).all() and exact.all()):
             return column
         column = column.str.replace(r"\.0+$", "")
@@ -141,6 +141,84 @@ def checked_ids(user_ids: Sequence[Any] | pl.Series, ids: pl.Series) -> pl.Serie
     return typed
 
 
+class Ids(NamedTuple):
+    """What ids of a log can be: texts, or the whole numbers from `low` to `high`.
+
+    >>> Ids.of(pl.Series([3, 17])).one(3.0), Ids.of(pl.Series(["ann"])).one("bob")
+    (3, 'bob')
+    """
+
+    are_texts: bool
+    low: int = 0
+    high: int = LARGEST
+
+    @classmethod
+    def of(cls, ids: pl.Series) -> Self:
+        """What ids of a log can be; no number is negative unless the log has such ids.
+
+        Args:
+            ids: the ids of the log, as `ids_of` returns them.
+        """
+        if not ids.dtype.is_integer():
+            return cls(True)
+        smallest = ids.min()
+        negative = isinstance(smallest, int) and smallest < 0
+        return cls(
+            False,
+            -LARGEST if negative else 0,
+            2 * LARGEST + 1 if ids.dtype == pl.UInt64 else LARGEST,
+        )
+
+    def one(self, value: Any) -> Any:
+        """A single id that is asked for, as the log has it.
+
+        Args:
+            value: as JSON or a frame of pandas holds it: an integer, a whole float or a text.
+
+        Raises:
+            LogError: the id is missing, a fraction, of another type than the log's, or a number
+                that no id of the log can be.
+        """
+        if self.are_texts:
+            if isinstance(value, str) and value.strip():
+                return value
+            raise LogError(f"user_id is {shown(value)}; the ids of this log are texts")
+        number = one_number(value, "user_id")
+        if number is None:
+            raise LogError("user_id is missing; give the id of a user")
+        if not self.low <= number <= self.high:
+            raise LogError(
+                f"user_id is {number}; ids of this log are whole numbers from {self.low} to "
+                f"{self.high}"
+            )
+        return number
+
+
+def one_number(value: Any, name: str) -> int | None:
+    """A single whole number as JSON or a frame of pandas holds it; None where it is missing.
+
+    Args:
+        value: an integer or a whole float; None, NaN or pandas' NA where it is missing.
+        name: what messages call it, such as "k".
+
+    Raises:
+        LogError: anything else.
+
+    >>> one_number(20.0, "k"), one_number(float("nan"), "k")
+    (20, None)
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return None
+    if isinstance(value, float):
+        if value != value:
+            return None
+        if value.is_integer() and abs(value) < _EXACT:
+            return int(value)
+    raise LogError(f"{name} is {shown(value)}; give a whole number")
+
+
 def _integers(column: pl.Series, called: str) -> pl.Series:
     """Integers of any width as Int64, or as UInt64 if they are larger."""
     for kind in (pl.Int64, pl.UInt64):
@@ -154,7 +232,7 @@ def _integers(column: pl.Series, called: str) -> pl.Series:
 def _whole(given: pl.Series, column: pl.Series, called: str) -> pl.Series:
     """Whole floats or decimals as Int64."""
     floats = given.cast(pl.Float64)
-    sound = (floats == floats.floor()) & (floats.abs() <= _EXACT)
+    sound = (floats == floats.floor()) & (floats.abs() < _EXACT)
     bad = given.is_not_null() & ~sound.fill_null(False)
     if bad.any():
         refuse(

@@ -5,7 +5,7 @@ of arrays that belongs to it; and its stable key, which addresses its random dra
 Ids can be renamed and rows renumbered without changing a result, as long as the keys stay.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Self
@@ -45,7 +45,7 @@ class Seen(NamedTuple):
     def from_matrix(cls, seen: csr_matrix) -> Self:
         """From a boolean CSR (n_users, n_items)."""
         start = seen.indptr.astype(np.int64)
-        return cls(start[:-1], start[1:], seen.indices.astype(np.int32))
+        return cls(start[:-1], start[1:], seen.indices.astype(np.int32, copy=False))
 
 
 @dataclass(frozen=True)
@@ -254,6 +254,11 @@ class InteractionLog:
         """
         return (self.seen + self.own).tocsr()
 
+    @lazy
+    def withheld_by_user(self) -> Seen:
+        """The items of `withheld`, one user after the other."""
+        return Seen.from_matrix(self.withheld)
+
     def item_codes(self, *attributes: str) -> tuple[NDArray[np.int32], list[str]]:
         """Numbers the values of an attribute of items, or the combinations of several.
 
@@ -274,6 +279,26 @@ class InteractionLog:
         (array([1, 0], dtype=int32), ['image', 'video'])
         """
         return item_codes(self.items, *attributes)
+
+    def dense_users(self, user_ids: Sequence[Any]) -> NDArray[np.int64]:
+        """The dense id of each user; -1 for a user who is not in the log.
+
+        Args:
+            user_ids: ids as they stand in the log, such as [3, 17].
+
+        Returns:
+            int64 (n,).
+
+        >>> log = InteractionLog.from_frames({"user_id": ["ann", "bob"], "item_id": [7, 7]})
+        >>> log.dense_users(["bob", "eve"]).tolist()
+        [1, -1]
+        """
+        rows = self._row_of_user
+        return np.array([rows.get(user, -1) for user in user_ids], dtype=np.int64)
+
+    @lazy
+    def _row_of_user(self) -> dict[Any, int]:
+        return {user: row for row, user in enumerate(self.users["user_id"].to_list())}
 
     def before(self, moment: datetime) -> Self:
         """The log with the events before a moment alone.

@@ -38,7 +38,9 @@ KEYS = (*KEY_TYPES, "user_id")
 _FIELDS = {field.name for field in fields(FeedPair)}
 _OF_MEASURES = {need for measure in MEASURES.values() for need in measure.needs} - _FIELDS
 """Attributes that measures are made for, such as topic."""
-_TAKEN = {*KEYS, *MEASURES, *_FIELDS, "feeds", "measure", ""} - _OF_MEASURES
+_FORMER = {"notes", "worth"}
+"""Names that measures had in earlier versions; old notebooks look for their figures under them."""
+_TAKEN = {*KEYS, *MEASURES, *_FORMER, *_FIELDS, "feeds", "measure", ""} - _OF_MEASURES
 """Names that an attribute cannot have: of columns, of measures, and of what measures need."""
 
 _MOST_SHARES = 6
@@ -74,13 +76,22 @@ def attributes_of(
     would take the place of others; call the attribute something else, as in {my_posts: z}
     """
     for name, column in columns.items():
-        if name.strip() in _TAKEN or ":" in name:
+        if is_taken(name) or ":" in name:
             raise ConfigError(
                 f"{where}: {name!r} is a name of recsys' own, so its figures would take the place "
                 "of others; call the attribute something else, as in "
                 f"{{my_{name.replace(':', '_').strip()}: {column}}}"
             )
     return {name: item_codes(items, column) for name, column in columns.items()}
+
+
+def is_taken(attribute: str) -> bool:
+    """Whether an attribute cannot have a name, because recsys uses the name itself.
+
+    >>> is_taken("topic"), is_taken("posts"), is_taken("day")
+    (False, True, True)
+    """
+    return attribute.strip() in _TAKEN
 
 
 def measures_of(provides: Sequence[str], attributes: Attributes) -> dict[str, Measure]:

@@ -109,6 +109,7 @@ def compare_feeds(
             of all users have the cohort "all"; a cohort of yours with this name is called "'all'".
         attributes: columns of `items` whose mixes are measured, such as `("language", "topic")`, or
             {name: column}. None takes those of language, format, topic and product_tag that exist.
+            An attribute that has the name of a measure is called "'posts'", in quotation marks.
         groups: columns of `users` for figures by group, such as `("age",)`; numbers are cut into
             thirds.
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from recsys.core.errors import ConfigError, LogError, nearest
 from recsys.logs.columns import numbers, refuse, texts
 from recsys.measures.items import creators_of, vectors_of
-from recsys.measures.rows import Attributes, attributes_of
+from recsys.measures.rows import Attributes, attributes_of, is_taken
 from recsys.served.read import Numbers, plain_ids, rows_of_ids
 from recsys.served.values import Items
 
@@ -62,7 +62,7 @@ def items_of(
 def _chosen(
     table: pl.DataFrame, attributes: Sequence[str] | Mapping[str, str] | None
 ) -> dict[str, str]:
-    """{name of the attribute: column}."""
+    """{name of the attribute: column}; a name that recsys uses itself is put in quotation marks."""
     if attributes is None:
         return {name: name for name in _USUAL_ATTRIBUTES if name in table.columns}
     chosen = (
@@ -72,7 +72,7 @@ def _chosen(
         if column not in table.columns or column == "item_id":
             have = [name for name in table.columns if name != "item_id"]
             raise ConfigError(f"attributes: items have no {column!r}; {nearest(column, have)}")
-    return chosen
+    return {f"'{name}'" if is_taken(name.strip("'")) else name: it for name, it in chosen.items()}
 
 
 def _from_newcomers(
