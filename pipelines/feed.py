@@ -73,12 +73,13 @@ def _user(model: Model, text: str) -> Any:
 
 def _print(console: Console, model: Model, user: str, feed: pl.DataFrame) -> None:
     """A line about the user, and a row for each slot with what is known of its item."""
-    row = int(model.log.dense_users([_user(model, user)])[0])
+    users = model.log.dense_users([_user(model, user)])
+    row = int(users[0])
     description = "not in the log, so this is the feed of every unknown user"
     if row >= 0:
         everything = model.log.users.row(row, named=True)
         attributes = {name: it for name, it in everything.items() if name not in _NOT_SHOWN}
-        description = ", ".join([*model.status([row]), *_described(attributes, named=True)])
+        description = ", ".join([*model.status(users), *_described(attributes, named=True)])
     kind = type(model).__name__.removesuffix("Model")
     items = model.log.items
     columns = [name for name in ("published", "creator_id") if name in items.columns]

@@ -72,12 +72,11 @@ class FeedModel(PythonModel):
             raise MlflowException.invalid_parameter_value(first)
         with self._lock:
             columns = self._feeds(asks)
-        place = columns.pop("place")
-        if len(set(asks.values())) > 1 or errors:
-            order = np.argsort(place, kind="stable")
-            place, columns = place[order], {name: it[order] for name, it in columns.items()}
-        frame = pd.DataFrame({"user_id": [asks[row][0] for row in place], **columns})
-        return _with_errors(frame, place, users, errors) if errors else frame
+        rows = columns.pop("place")
+        order = np.argsort(rows, kind="stable")
+        rows, columns = rows[order], {name: column[order] for name, column in columns.items()}
+        frame = pd.DataFrame({"user_id": [asks[row][0] for row in rows], **columns})
+        return _with_errors(frame, rows, users, errors) if errors else frame
 
     def _depth(self, k: Any) -> int:
         depth = one_number(k, "k")

@@ -167,7 +167,8 @@ def texts(column: pl.Series, called: str, what: str) -> pl.Series:
     attribute; give one text or number per row
     """
     kind = column.dtype
-    if kind.is_nested() or kind in (pl.Object, pl.Binary):
+    plain = kind.is_numeric() or kind in (*TEXT, pl.Boolean, pl.Date, pl.Datetime, pl.Time, pl.Null)
+    if not plain:
         example = column.drop_nulls()
         such = f", such as {shown(_as_list(example[0]))}," if len(example) else ""
         raise LogError(

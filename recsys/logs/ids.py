@@ -132,7 +132,12 @@ def checked_ids(user_ids: Sequence[Any] | pl.Series, ids: pl.Series) -> pl.Serie
         raise LogError(f"user_ids: {error}; give the ids as they stand in the log") from error
     if not len(asked):
         return asked.cast(ids.dtype)
-    typed = ids_of(asked, "recommend")
+    try:
+        typed = ids_of(asked, "recommend")
+    except LogError as error:
+        raise LogError(
+            f"{error}; the log's are {ids.dtype}: give the ids as they stand in the log"
+        ) from error
     if typed.dtype.is_integer() != ids.dtype.is_integer():
         raise LogError(
             f"user_ids are {asked.dtype}, the log's are {ids.dtype}: give the ids as "

@@ -189,7 +189,7 @@ def _check_plausible(times: pl.Series, given: pl.Series, called: str, first: dat
     read = times.filter(odd).dt.to_string("%Y-%m-%d %H:%M")[0]
     if given.dtype.is_numeric():
         largest = given.fill_nan(None).max() if given.dtype.is_float() else given.max()
-        read = f"{read} UTC in {_unit(given)[1]} (the largest is {largest}, which tells the unit)"
+        read = f"{read} UTC in {_unit(given)[1]} (the largest is {largest!r}, which tells the unit)"
     else:
         read = f"{read} UTC"
     raise LogError(

@@ -391,7 +391,11 @@ def test_frames_that_are_no_feeds(a, b, message):
             "users: user_id is String there and an integer in the feeds",
         ),
         ({"users": pl.concat([PEOPLE, PEOPLE])}, LogError, "users: 4 rows repeat an user_id"),
-        ({"items": THINGS.with_columns(popularity=-1.0)}, LogError, "items: popularity is -1.0 in row 1, and 15 more"),
+        (
+            {"items": THINGS.with_columns(popularity=-1.0)},
+            LogError,
+            "items: popularity is -1.0 in row 1, and 15 more",
+        ),
         ({"items": THINGS.with_columns(embedding=1)}, LogError, "items: embedding is Int32; give"),
         (
             {"items": THINGS.with_columns(embedding=pl.Series([[1.0, 2.0]] + [[1.0]] * 19))},

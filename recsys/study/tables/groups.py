@@ -146,18 +146,19 @@ def cut(values: pl.Series) -> pl.Series:
     ['true', 'false']
     """
     kind = values.dtype
-    names = None if kind.is_numeric() or kind.is_temporal() else texts(values, "users", "a group")
     if kind.is_float():
         values = values.fill_nan(None)
-    n_values = (values if names is None else names).drop_nulls().n_unique()
-    if (kind.is_numeric() or kind.is_temporal()) and n_values > len(_THIRDS):
+    is_ordered = kind.is_numeric() or kind.is_temporal()
+    names = values if is_ordered else texts(values, "users", "a group")
+    n_values = names.drop_nulls().n_unique()
+    if is_ordered and n_values > len(_THIRDS):
         return _thirds(values)
     if n_values > _MOST_GROUPS:
         raise ValueError(
             f"{n_values:,} different values; at most {_MOST_GROUPS} make groups, "
             "so put them together under fewer names"
         )
-    return (values.cast(pl.String) if names is None else names).fill_null(UNKNOWN)
+    return texts(names, "users", "a group").fill_null(UNKNOWN)
 
 
 def in_order(names: Iterable[str]) -> list[str]:
