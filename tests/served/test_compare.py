@@ -412,3 +412,72 @@ def test_frames_that_are_no_feeds(a, b, message):
 def test_users_and_items_that_do_not_fit(more, error, message):
     with pytest.raises(error, match=message):
         compare_feeds(A, B, **more)
+
+
+# --- names, ranks, days and ids of any type -------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["all", "'all'"])
+def test_a_cohort_that_is_called_as_everybody(name):
+    people = pl.DataFrame({"user_id": [1, 2, 3], "cohort": [name, name, "new"]})
+    result = compare_feeds(A, B, users=people)
+    rows = result.drift.filter(measure="slots_changed").select("cohort", "n_users").rows()
+    assert sorted(rows) == [(f"'{name}'", 2), ("all", 3), ("new", 1)]
+    assert set(result.per_user["cohort"]) == {f"'{name}'", "new"}
+
+
+@pytest.mark.parametrize("name", ["slots_changed", "posts", "scores", "user_id"])
+def test_an_attribute_that_is_called_as_ours(name):
+    """Its figures stand beside ours, in quotation marks."""
+    things = pl.DataFrame({"item_id": range(10, 26), "z": ["x", "y"] * 8})
+    plain = compare_feeds(A, B, items=things, attributes={"z": "z"})
+    result = compare_feeds(A, B, items=things, attributes={name: "z"})
+    for measure in ("slots_changed", "posts", "jaccard"):
+        assert headline(result, measure) == headline(plain, measure)
+    assert headline(result, f"'{name}'")["drift"] == headline(plain, "z")["drift"]
+    with pytest.raises(ConfigError, match="attributes: 'a:b' is a name of recsys' own"):
+        compare_feeds(A, B, items=things, attributes={"a:b": "z"})
+
+
+def test_ranks_ids_and_days_of_other_types():
+    a, b = A.with_columns(day=1_650_485_801_301), B.with_columns(day=1_650_485_801_301)
+    expected = headline(compare_feeds(a, b), "slots_changed")
+    odd = [pl.col("rank").cast(pl.String), pl.col("user_id").cast(pl.Float64), pl.col("item_id")]
+    result = compare_feeds(a.with_columns(*odd[:2], day=1_650_485_801_301.0), b)
+    assert headline(result, "slots_changed") == expected
+    assert result.k == 4
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"day": 1.5}, "b: day is 1.5 in row 1"),
+        ({"day": pl.lit(2**64 - 1, pl.UInt64)}, "b: day is 18446744073709551615 in row 1"),
+        ({"rank": 2.5}, "b: rank is 2.5 in row 1"),
+        ({"rank": pl.lit([1])}, "b: rank is List"),
+        ({"item_id": 2.0**60}, "b: item_id is 1152921504606846976.0 in row 1"),
+        ({"score": pl.lit([0.5])}, "b: score is List"),
+    ],
+)
+def test_columns_that_do_not_fit(more, message):
+    with pytest.raises(LogError, match=message):
+        compare_feeds(A.with_columns(day=1), B.with_columns(**{"day": pl.lit(1), **more}))
+
+
+@pytest.mark.parametrize(
+    ("more", "error"),
+    [
+        ({"items": THINGS.with_columns(topic=pl.lit(["a"]))}, LogError),
+        ({"users": PEOPLE.with_columns(cohort=pl.lit(["a"]))}, LogError),
+        ({"users": PEOPLE.with_columns(tags=pl.lit(["a"])), "groups": ["tags"]}, ConfigError),
+    ],
+)
+def test_lists_are_no_names(more, error):
+    with pytest.raises(error, match=r"holds List\(String\), such as \['a'\], and cannot be a"):
+        compare_feeds(A, B, **more)
+
+
+def test_columns_change_names_in_a_chain():
+    swapped = [f.rename({"user_id": "item_id", "item_id": "user_id"}) for f in (A, B)]
+    result = compare_feeds(*swapped, columns={"user_id": "item_id", "item_id": "user_id"})
+    assert headline(result, "slots_changed") == headline(compare_feeds(A, B), "slots_changed")
