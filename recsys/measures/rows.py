@@ -38,8 +38,8 @@ KEYS = (*KEY_TYPES, "user_id")
 _FIELDS = {field.name for field in fields(FeedPair)}
 _OF_MEASURES = {need for measure in MEASURES.values() for need in measure.needs} - _FIELDS
 """Attributes that measures are made for, such as topic."""
-_FORMER = {"notes", "worth"}
-"""Names that measures had in earlier versions; old notebooks look for their figures under them."""
+_FORMER = {"notes"}
+"""Names that measures had in earlier versions: old notebooks look for figures under them."""
 _TAKEN = {*KEYS, *MEASURES, *_FORMER, *_FIELDS, "feeds", "measure", ""} - _OF_MEASURES
 """Names that an attribute cannot have: of columns, of measures, and of what measures need."""
 
