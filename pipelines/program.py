@@ -18,7 +18,6 @@ from rich.console import Console
 
 from pipelines.report.console import stdout
 from recsys.core.errors import ConfigError, UserError
-from recsys.logs.files import steady
 
 if TYPE_CHECKING:
     from pipelines.report.progress import StudyProgress
@@ -92,6 +91,8 @@ def carried_out(
         output: how much is printed.
         interrupted: makes the message that is printed after Ctrl-C.
     """
+    from recsys.logs.files import steady  # polars: `--help` comes without it
+
     try:
         with steady():
             outcome = work()
