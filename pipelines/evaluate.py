@@ -21,7 +21,7 @@ from pipelines.storage.digests import files_digest
 from pipelines.storage.results import save_comparison_of_feeds
 from pipelines.tracking.tracker import Subject, tracked_as
 from recsys.core.errors import ConfigError
-from recsys.logs.read import read_frame
+from recsys.logs.frames import ID_COLUMNS, read_frames
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -83,9 +83,10 @@ def _evaluate(
         raise ConfigError(
             f"--name: {name!r} cannot be the name of a folder; give letters, digits, - and _"
         )
-    frames: dict[str, Any] = {
-        frame: read_frame(path, f"--{frame}", f"--{frame} FILE") for frame, path in paths.items()
-    }
+    columns, attributes = options.get("columns", {}), options.get("attributes", {})
+    ids = [columns.get(name, name) for name in ID_COLUMNS]
+    names = {"items": list(attributes.values()), "users": [options.get("cohort", "cohort")]}
+    frames: dict[str, Any] = dict(read_frames(paths, ids, names, "--{}", "--{} {}"))
     digest = files_digest(paths)
     subject = Subject(name, "evaluation", experiment or "", digest, paths["b"])
     with tracked_as(subject, enabled=experiment is not None) as tracker:

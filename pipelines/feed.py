@@ -18,6 +18,7 @@ from pipelines.report.section import Section
 from pipelines.storage.models import read_model
 from pipelines.tracking.models import find_model
 from recsys.core.errors import ConfigError
+from recsys.logs.ids import parsed_id
 from recsys.recommenders import Model
 
 _NOT_SHOWN = ("user_id", "item_id", "key")
@@ -64,40 +65,37 @@ def _feed(run: str, user: str, k: int) -> Outcome:
 
 def _user(model: Model, text: str) -> Any:
     """A user id with the type that ids have in the log."""
-    if not model.log.users["user_id"].dtype.is_integer():
-        return text
     try:
-        return int(text)
+        return parsed_id(text, model.log.users["user_id"])
     except ValueError as error:
-        raise ConfigError(
-            f"USER: {text!r} is not a whole number, as the user ids of this log are"
-        ) from error
+        raise ConfigError(f"USER: {error}") from error
 
 
 def _print(console: Console, model: Model, user: str, feed: pl.DataFrame) -> None:
     """A line about the user, and a row for each slot with what is known of its item."""
-    users = model.log.users.with_row_index("row")
-    matching = users.filter(pl.col("user_id").cast(pl.String) == user).to_dicts()
+    users = model.log.dense_users([_user(model, user)])
+    row = int(users[0])
     description = "not in the log, so this is the feed of every unknown user"
-    if matching:
-        row = matching[0].pop("row")
-        attributes = {name: value for name, value in matching[0].items() if name not in _NOT_SHOWN}
-        description = ", ".join([*model.status([row]), *_described(attributes, named=True)])
+    if row >= 0:
+        everything = model.log.users.row(row, named=True)
+        attributes = {name: it for name, it in everything.items() if name not in _NOT_SHOWN}
+        description = ", ".join([*model.status(users), *_described(attributes, named=True)])
     kind = type(model).__name__.removesuffix("Model")
     items = model.log.items
     columns = [name for name in ("published", "creator_id") if name in items.columns]
     rest = [name for name in items.columns if name not in (*columns, *_NOT_SHOWN)]
-    slots = feed.join(items, on="item_id", how="left", maintain_order="left")
+    places = {item: place for place, item in enumerate(items["item_id"])}
+    known = items[[places[item] for item in feed["item_id"]]].iter_rows(named=True)
     rows = tuple(
         (
             str(slot["rank"]),
             str(slot["item_id"]),
-            ", ".join(_described({name: slot[name] for name in rest}, named=False)),
-            *(_text(slot[name]) for name in columns),
+            ", ".join(_described({name: item[name] for name in rest}, named=False)),
+            *(_text(item[name]) for name in columns),
             f"{slot['score']:.4g}",
             str(slot["source"]),
         )
-        for slot in slots.iter_rows(named=True)
+        for slot, item in zip(feed.iter_rows(named=True), known, strict=True)
     )
     titles = ("rank", "item", "what it is", *columns, "score", "source")
     print_section(console, Section(f"{kind}'s feed for user {user}: {description}.", titles, rows))

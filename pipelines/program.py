@@ -91,8 +91,11 @@ def carried_out(
         output: how much is printed.
         interrupted: makes the message that is printed after Ctrl-C.
     """
+    from recsys.logs.files import steady  # polars: `--help` comes without it
+
     try:
-        outcome = work()
+        with steady():
+            outcome = work()
         if output.as_json:
             print(_json(outcome))
         elif output.quiet:

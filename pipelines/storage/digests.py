@@ -11,6 +11,7 @@ from typing import Any
 
 import recsys
 from recsys.config import Study, Training, World
+from recsys.logs.files import content_digest
 
 _LIBRARIES = ("implicit", "numba", "numpy", "polars", "ruptures", "scikit-learn", "scipy")
 """Libraries of which another version may change figures in the last bits."""
@@ -63,11 +64,18 @@ def world_digest(study: Study | Training) -> str:
 
 
 def data_digest(study: Study | Training) -> str:
-    """A hash of the files that a log is read from; empty for a world."""
-    if isinstance(study.source, World):
+    """A hash of the files that a log is read from; empty for a world.
+
+    Raises:
+        LogError: inside a program, if a file has changed since it was first read or hashed.
+    """
+    source = study.source
+    if isinstance(source, World):
         return ""
-    paths = (study.source.events, study.source.users, study.source.items)
-    return _sha256(*(_file_digest(Path(path)) if path is not None else "" for path in paths))
+    paths = {name: getattr(source, name) for name in ("events", "users", "items")}
+    return _sha256(
+        *("" if path is None else content_digest(path, f"log.{n}") for n, path in paths.items())
+    )
 
 
 def files_digest(paths: Mapping[str, str]) -> str:
@@ -76,7 +84,7 @@ def files_digest(paths: Mapping[str, str]) -> str:
     Args:
         paths: files by name, such as `{"a": "a.parquet"}`.
     """
-    return _sha256(*(f"{name} {_file_digest(Path(path))}" for name, path in paths.items()))
+    return _sha256(*(f"{n} {content_digest(path, f'--{n}')}" for n, path in paths.items()))
 
 
 def evaluation_digest(config: Mapping[str, Any], files: str) -> str:
@@ -113,17 +121,6 @@ def _foreign_code(kind: str) -> str:
     spec = find_spec(kind.partition(":")[0])
     file = Path(spec.origin) if spec is not None and spec.origin is not None else None
     return _hash_of(file) if file is not None and file.is_file() else ""
-
-
-def _file_digest(path: Path) -> str:
-    """The hash of a data file, which is hashed again only if its size or time of change is new."""
-    status = path.stat()
-    return _cached_file_digest(path.resolve(), status.st_size, status.st_mtime_ns)
-
-
-@cache
-def _cached_file_digest(path: Path, size: int, changed_ns: int) -> str:
-    return _hash_of(path)
 
 
 def _hash_of(path: Path) -> str:

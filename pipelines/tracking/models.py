@@ -122,13 +122,18 @@ def _downloaded(location: str, copies: Path) -> Path:
 
 
 def _signature(model: Model) -> "ModelSignature":
-    """From user_id and k to user_id, rank, item_id, score, source; ids have the log's type."""
+    """From user_id and k to user_id, rank, item_id, score, source.
+
+    The inputs are of any type: MLflow would turn 3.5 into the user 3 where whole numbers are
+    declared. The model itself refuses what is no id.
+    """
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
+    from mlflow.types.schema import AnyType
 
     user, item = (_type(model.log.users["user_id"]), _type(model.log.items["item_id"]))
     return ModelSignature(
-        inputs=Schema([ColSpec(user, "user_id"), ColSpec("long", "k", required=False)]),
+        inputs=Schema([ColSpec(AnyType(), "user_id"), ColSpec(AnyType(), "k", required=False)]),
         outputs=Schema(
             [
                 ColSpec(user, "user_id"),
@@ -136,12 +141,18 @@ def _signature(model: Model) -> "ModelSignature":
                 ColSpec(item, "item_id"),
                 ColSpec("float", "score"),
                 ColSpec("string", "source"),
+                ColSpec("string", "error", required=False),
             ]
         ),
     )
 
 
-def _type(ids: pl.Series) -> str:
+def _type(ids: pl.Series) -> Any:
+    """The type of MLflow that holds all ids; it has none for integers above 2**63."""
+    from mlflow.types.schema import AnyType
+
+    if ids.dtype == pl.UInt64:
+        return AnyType()
     return "long" if ids.dtype.is_integer() else "string"
 
 

@@ -138,7 +138,7 @@ class OwnLog(Part):
     """Your own log: files, the meaning of their columns, and who counts as a newcomer."""
 
     events: str
-    """Parquet or CSV file with one row per event."""
+    """Parquet or CSV file with one row per event; or a folder or a pattern of such files."""
     users: str | None = None
     items: str | None = None
     columns: Mapping[str, str] = {}

@@ -1,7 +1,6 @@
 """Cleaning a log: which rows are dropped or changed before the log is used, and how many."""
 
 from collections.abc import Mapping
-from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recsys.core.errors import LogError, nearest
+from recsys.logs.columns import LARGEST_WEIGHT
 from recsys.logs.schema import KINDS, WEIGHTS
 from recsys.logs.times import read_times
 
@@ -22,31 +22,23 @@ def with_canonical_columns(
     """The events with the columns of `InteractionLog.dense`, their ids and `cancels`.
 
     Args:
-        table: events that keep the schema; a missing column `rank` or `cancels` becomes null, a
-            missing `weight` the weight of the event's kind.
+        table: events from `checked`, with kinds; a missing column `rank` or `cancels` becomes null,
+            a missing `weight` the weight of the event's kind.
         weights: weight by kind, such as {"save": 3}; other kinds keep their default.
         timezone: zone of times without one, such as "Asia/Shanghai".
     """
-    kind = pl.col("kind").cast(pl.String).cast(KINDS)
-    weight = (
-        pl.col("weight")
-        if "weight" in table.columns
-        else kind.cast(pl.String).replace_strict(
-            {kind: float(weight) for kind, weight in {**WEIGHTS, **weights}.items()},
-            default=0,
-            return_dtype=pl.Float64,
-        )
+    by_kind = {kind: float(weight) for kind, weight in {**WEIGHTS, **weights}.items()}
+    kind = pl.col("kind").cast(pl.String)
+    optional = {
+        "rank": pl.lit(None, pl.UInt16),
+        "weight": kind.replace_strict(by_kind, default=0, return_dtype=pl.Float32),
+        "cancels": pl.lit(None, KINDS),
+    }
+    given = table.with_columns(
+        column.alias(name) for name, column in optional.items() if name not in table.columns
     )
-    rank = pl.col("rank") if "rank" in table.columns else pl.lit(None)
-    cancels = pl.col("cancels") if "cancels" in table.columns else pl.lit(None)
-    return table.select(
-        "user_id",
-        "item_id",
-        read_times(table, timezone),
-        kind.alias("kind"),
-        rank.cast(pl.UInt16).alias("rank"),
-        weight.cast(pl.Float32).alias("weight"),
-        cancels.cast(pl.String).cast(KINDS).alias("cancels"),
+    return given.select(
+        "user_id", "item_id", read_times(table, timezone), "kind", "rank", "weight", "cancels"
     )
 
 
@@ -55,8 +47,10 @@ def check_weights(weights: Mapping[str, float]) -> None:
     for kind, weight in weights.items():
         if kind not in WEIGHTS:
             raise LogError(f"weights: no kind of event {kind!r}; {nearest(kind, WEIGHTS)}")
-        if not isfinite(weight):
-            raise LogError(f"weights: {kind} has weight {weight}; give a finite number")
+        if not abs(weight) <= LARGEST_WEIGHT:
+            raise LogError(
+                f"weights: {kind} has weight {weight}; give a finite number, at most 1e12"
+            )
 
 
 def clean(table: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:

@@ -9,7 +9,10 @@ from numpy.typing import NDArray
 
 from recsys.core.errors import LogError
 from recsys.core.noise import Stream, stable_keys
+from recsys.logs.columns import TEXT
+from recsys.logs.ids import from_texts, ids_of
 from recsys.logs.schema import COHORTS, checked, to_polars
+from recsys.logs.times import times_of
 
 
 def entities(frame: Any, ids: pl.Series, name: str, stream: Stream) -> pl.DataFrame:
@@ -56,9 +59,80 @@ def _keys(ids: pl.Series, stream: Stream) -> NDArray[np.uint64]:
 
 def with_cohort(users: pl.DataFrame) -> pl.DataFrame:
     """The users with a cohort each; a user without one is an incumbent."""
+    incumbent = pl.lit("incumbent", dtype=COHORTS)
     if "cohort" not in users.columns:
-        return users.with_columns(cohort=pl.lit("incumbent", dtype=COHORTS))
-    return users.with_columns(pl.col("cohort").cast(pl.String).fill_null("incumbent").cast(COHORTS))
+        return users.with_columns(cohort=incumbent)
+    return users.with_columns(pl.col("cohort").fill_null(incumbent))
+
+
+def with_times(frame: pl.DataFrame, name: str, timezone: str) -> pl.DataFrame:
+    """The users with `joined`, or the items with `published`, as times in the log's zone.
+
+    Dates on which users joined stay dates. A column that holds something else under this name
+    stays as it is: flags, texts without any digit, or users' numbers of days.
+
+    Args:
+        frame: the users or the items of a log.
+        name: "users" or "items".
+        timezone: zone of times without one, such as "Asia/Shanghai".
+
+    Raises:
+        LogError: some value is no time, such as 13/01/2025 or, as a number, a year.
+
+    >>> items = pl.DataFrame({"item_id": [7], "published": ["2025-01-13 08:00"]})
+    >>> str(with_times(items, "items", "Asia/Shanghai")["published"][0])
+    '2025-01-13 00:00:00+00:00'
+    """
+    column = {"users": "joined", "items": "published"}[name]
+    if column not in frame.columns:
+        return frame
+    given = frame[column]
+    if column == "joined" and not (given.dtype in TEXT or isinstance(given.dtype, pl.Datetime)):
+        return frame
+    is_text = given.dtype in TEXT
+    if given.dtype == pl.Boolean or (
+        is_text and not given.cast(pl.String).str.contains(r"\d").any()
+    ):
+        return frame
+    return frame.with_columns(times_of(given, timezone, name, may_be_old=True))
+
+
+def with_creators(items: pl.DataFrame) -> pl.DataFrame:
+    """The items with creators as ids: integers or texts; nulls stay.
+
+    Args:
+        items: a log's items; the column `creator_id` may be missing.
+
+    Raises:
+        LogError: creators that are neither integers nor texts.
+    """
+    if "creator_id" not in items.columns:
+        return items
+    return items.with_columns(ids_of(items["creator_id"], "items", optional=True))
+
+
+def users_of_creators(creators: pl.Series, users: pl.Series) -> pl.DataFrame:
+    """The rows of items whose creator is a user: columns user · item, numbers of rows.
+
+    Creators 3 and "3" are the user 3. Texts such as "channel 3" are nobody among users with
+    integer ids.
+
+    Args:
+        creators: ids from `with_creators`, one for each item.
+        users: ids of all users.
+
+    >>> users_of_creators(pl.Series(["3", None]), pl.Series([3, 4])).rows()
+    [(0, 0)]
+    """
+    if users.dtype.is_integer() and not creators.dtype.is_integer():
+        creators = from_texts(creators)
+    if users.dtype.is_integer() != creators.dtype.is_integer():
+        users, creators = users.cast(pl.String), creators.cast(pl.String)
+    elif users.dtype != creators.dtype:
+        users, creators = users.cast(pl.Int128), creators.cast(pl.Int128)
+    by_user = pl.DataFrame({"id": users}).with_row_index("user")
+    by_item = pl.DataFrame({"id": creators}).with_row_index("item").drop_nulls("id")
+    return by_user.join(by_item, on="id").sort("user", "item").select("user", "item")
 
 
 def dense_ids(ids: pl.Series, all_ids: pl.Series, name: str) -> pl.Series:
@@ -76,12 +150,12 @@ def dense_ids(ids: pl.Series, all_ids: pl.Series, name: str) -> pl.Series:
         LogError: the two have different types, or the frame lacks an id that the events hold.
     """
     both_integers = ids.dtype.is_integer() and all_ids.dtype.is_integer()
-    if ids.dtype != all_ids.dtype and not both_integers:
+    if ids.dtype.is_integer() != all_ids.dtype.is_integer():
         raise LogError(
             f"{name}: {all_ids.name} is {all_ids.dtype} in {name} and {ids.dtype} in events; "
             "give both the same type"
         )
-    common = pl.Int128 if both_integers else ids.dtype
+    common = pl.Int128 if both_integers and ids.dtype != all_ids.dtype else ids.dtype
     numbers = np.arange(len(all_ids), dtype=np.uint32)
     frame_rows = pl.DataFrame({"id": all_ids.cast(common), "row": numbers})
     event_ids = pl.DataFrame({"id": ids.cast(common)})

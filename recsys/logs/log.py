@@ -5,7 +5,7 @@ of arrays that belongs to it; and its stable key, which addresses its random dra
 Ids can be renamed and rows renumbered without changing a result, as long as the keys stay.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Self
@@ -19,8 +19,16 @@ from recsys.core.errors import LogError
 from recsys.core.lazy import lazy
 from recsys.core.noise import Stream
 from recsys.logs.cleaning import check_weights, clean, with_canonical_columns
-from recsys.logs.entities import dense_ids, entities, with_cohort
-from recsys.logs.schema import checked, to_polars
+from recsys.logs.columns import texts
+from recsys.logs.entities import (
+    dense_ids,
+    entities,
+    users_of_creators,
+    with_cohort,
+    with_creators,
+    with_times,
+)
+from recsys.logs.schema import KINDS, checked, to_polars
 
 
 class Seen(NamedTuple):
@@ -37,7 +45,7 @@ class Seen(NamedTuple):
     def from_matrix(cls, seen: csr_matrix) -> Self:
         """From a boolean CSR (n_users, n_items)."""
         start = seen.indptr.astype(np.int64)
-        return cls(start[:-1], start[1:], seen.indices.astype(np.int32))
+        return cls(start[:-1], start[1:], seen.indices.astype(np.int32, copy=False))
 
 
 @dataclass(frozen=True)
@@ -120,16 +128,17 @@ class InteractionLog:
         >>> log.users["user_id"].to_list(), log.n_items
         (['ann', 'bob'], 1)
         """
-        table = to_polars(events, "events")
+        table = checked(to_polars(events, "events"), "events")
         if "kind" not in table.columns:
-            table = table.with_columns(kind=pl.lit("click"))
-        table = checked(table, "events")
+            table = table.with_columns(kind=pl.lit("click", KINDS))
         check_weights(weights or {})
         if table.is_empty():
             raise LogError("events: no rows; check the file and the conditions that filter it")
         table, cleaning = clean(with_canonical_columns(table, weights or {}, timezone))
         all_users = entities(users, table["user_id"], "users", Stream.USER_KEY)
         all_items = entities(items, table["item_id"], "items", Stream.POST_KEY)
+        all_users = with_times(all_users, "users", timezone)
+        all_items = with_creators(with_times(all_items, "items", timezone))
         dense = table.select(
             user=dense_ids(table["user_id"], all_users["user_id"], "users"),
             item=dense_ids(table["item_id"], all_items["item_id"], "items"),
@@ -229,15 +238,10 @@ class InteractionLog:
         """
         if "creator_id" not in self.items.columns:
             return None
-        users = pl.DataFrame({"id": self.users["user_id"]}).with_row_index("user")
-        items = pl.DataFrame({"id": self.items["creator_id"]}).with_row_index("item")
-        if items["id"].dtype.is_integer() and users["id"].dtype.is_integer():
-            items, users = (frame.cast({"id": pl.Int128}) for frame in (items, users))
-        if items["id"].dtype != users["id"].dtype:
-            return None
-        with_creator = items.drop_nulls("id")
-        pairs = users.join(with_creator, on="id").sort("user", "item")
-        return pairs.select("user", "item") if 2 * pairs.height >= with_creator.height else None
+        creators = self.items["creator_id"]
+        pairs = users_of_creators(creators, self.users["user_id"])
+        n_with_creator = self.n_items - creators.null_count()
+        return pairs if 2 * pairs.height >= n_with_creator else None
 
     @lazy
     def withheld(self) -> csr_matrix:
@@ -249,6 +253,11 @@ class InteractionLog:
         [[True, True], [True, False]]
         """
         return (self.seen + self.own).tocsr()
+
+    @lazy
+    def withheld_by_user(self) -> Seen:
+        """The items of `withheld`, one user after the other."""
+        return Seen.from_matrix(self.withheld)
 
     def item_codes(self, *attributes: str) -> tuple[NDArray[np.int32], list[str]]:
         """Numbers the values of an attribute of items, or the combinations of several.
@@ -270,6 +279,26 @@ class InteractionLog:
         (array([1, 0], dtype=int32), ['image', 'video'])
         """
         return item_codes(self.items, *attributes)
+
+    def dense_users(self, user_ids: Sequence[Any]) -> NDArray[np.int64]:
+        """The dense id of each user; -1 for a user who is not in the log.
+
+        Args:
+            user_ids: ids as they stand in the log, such as [3, 17].
+
+        Returns:
+            int64 (n,).
+
+        >>> log = InteractionLog.from_frames({"user_id": ["ann", "bob"], "item_id": [7, 7]})
+        >>> log.dense_users(["bob", "eve"]).tolist()
+        [1, -1]
+        """
+        rows = self._row_of_user
+        return np.array([rows.get(user, -1) for user in user_ids], dtype=np.int64)
+
+    @lazy
+    def _row_of_user(self) -> dict[Any, int]:
+        return {user: row for row, user in enumerate(self.users["user_id"].to_list())}
 
     def before(self, moment: datetime) -> Self:
         """The log with the events before a moment alone.
@@ -321,8 +350,10 @@ def item_codes(items: pl.DataFrame, *attributes: str) -> tuple[NDArray[np.int32]
         labels = columns[0].dtype.categories
         codes = columns[0].to_physical()
     else:
-        texts = [column.cast(pl.String).fill_null("unknown") for column in columns]
-        combinations = pl.select(pl.concat_str(texts, separator=" · ")).to_series()
+        names = [texts(column, "items", "an attribute").fill_null("unknown") for column in columns]
+        if len(names) > 1:  # so that "a · b" with "c" is not "a" with "b · c"
+            names = [name.str.replace_all("·", "··", literal=True) for name in names]
+        combinations = pl.select(pl.concat_str(names, separator=" · ")).to_series()
         labels = combinations.unique().sort()
         codes = combinations.cast(pl.Enum(labels)).to_physical()
     if codes.null_count():

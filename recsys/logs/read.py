@@ -1,18 +1,21 @@
-"""Reading your own log as a config says. No other module of the library reads data from files."""
+"""Reading your own log as a config says."""
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import polars as pl
-from polars.exceptions import PolarsError
 
 from recsys.config import AUTO, Newcomers, OwnLog
 from recsys.core.errors import ConfigError, LogError
+from recsys.logs.columns import texts
+from recsys.logs.conditions import holds
+from recsys.logs.frames import ID_COLUMNS, read_frame, read_frames, renamed
 from recsys.logs.log import InteractionLog
 from recsys.logs.newcomers import DatedLog, by_condition, by_time
 from recsys.logs.schema import COHORTS, KINDS
+
+__all__ = ["read_frame", "read_log", "read_own_log"]
 
 
 def read_log(source: OwnLog) -> InteractionLog:
@@ -30,11 +33,14 @@ def read_own_log(source: OwnLog) -> DatedLog:
         ConfigError: a file is not there, or a condition cannot be evaluated.
         LogError: the files hold no valid log, or a log without newcomers or without incumbents.
     """
-    frames = {
-        name: read_frame(path, f"log.{name}", f"log.{name}=path/to/{Path(path).name}")
+    paths = {
+        name: path
         for name in ("events", "users", "items")
         if (path := getattr(source, name)) is not None
     }
+    ids = [source.columns.get(name, name) for name in ID_COLUMNS]
+    topics = {"items": list(source.attributes.values())}
+    frames = read_frames(paths, ids, topics, "log.{}", "log.{}=path/to/{}")
     frames = renamed(frames, source.columns, "log.columns")
     events = _with_cancels(_with_kind(frames["events"], source.kinds), frames["events"], source)
     _check_weights(events, source.weights)
@@ -51,85 +57,6 @@ def read_own_log(source: OwnLog) -> DatedLog:
     return own
 
 
-def read_frame(path: str, where: str, otherwise: str) -> pl.DataFrame:
-    """Reads a Parquet or CSV file.
-
-    Args:
-        path: such as "data/events.csv"; a file that does not end in .parquet is read as CSV.
-        where: the config key or option that names the file, for messages, such as "log.events".
-        otherwise: how to name another file, for messages, such as "log.events=path/to/file.csv".
-
-    Raises:
-        ConfigError: the file is not there.
-        LogError: the file cannot be read.
-    """
-    file = Path(path)
-    if not file.is_file():
-        raise ConfigError(
-            f"{where}: no file at {file.resolve()}; put a Parquet or CSV file there, "
-            f"or name another place: {otherwise}"
-        )
-    try:
-        if file.suffix == ".parquet":
-            return pl.read_parquet(file)
-        frame = pl.read_csv(file, try_parse_dates=True, infer_schema_length=10_000)
-    except (PolarsError, OSError, ValueError) as error:
-        raise LogError(
-            f"{where}: {file} cannot be read as {file.suffix or 'CSV'}: {error}"
-        ) from error
-    _check_dates(frame, file, where)
-    return frame
-
-
-def _check_dates(frame: pl.DataFrame, file: Path, where: str) -> None:
-    """Raises on dates of a CSV that do not begin with the year; 01/02/2025 has two meanings."""
-    times = [column for column, kind in frame.schema.items() if kind.is_temporal()]
-    raw = pl.scan_csv(file, infer_schema=False).select(times) if times else None
-    for column in times:
-        assert raw is not None
-        text = raw.select(column).drop_nulls().head(1).collect().item()
-        if frame.schema[column] != pl.Time and not text.strip()[:4].isdigit():
-            raise LogError(
-                f"{where}: {file} has dates such as {text!r} in {column}, which can be read in "
-                "two ways; write them with the year first, such as 2025-01-13"
-            )
-
-
-def renamed(
-    frames: Mapping[str, pl.DataFrame], columns: Mapping[str, str], where: str = "columns"
-) -> dict[str, pl.DataFrame]:
-    """Renames the columns of frames to the names that recsys uses.
-
-    Args:
-        frames: frames by the name that messages call them, such as "events".
-        columns: the file's name of a column by ours, such as {"user_id": "member"}. A column is
-            renamed in each frame that has it.
-        where: the config key that holds the mapping, for messages, such as "log.columns".
-
-    Raises:
-        ConfigError: no frame has a column that is named.
-
-    >>> renamed({"a": pl.DataFrame({"member": [1]})}, {"user_id": "member"})["a"].columns
-    ['user_id']
-    """
-    for our_name, file_name in columns.items():
-        if not any(file_name in frame.columns for frame in frames.values()):
-            have = "; ".join(f"{name}: {', '.join(f.columns)}" for name, f in frames.items())
-            raise ConfigError(
-                f"{where}.{our_name}: no file has a column {file_name!r}. The files have {have}"
-            )
-    return {name: _renamed(frame, columns) for name, frame in frames.items()}
-
-
-def _renamed(frame: pl.DataFrame, columns: Mapping[str, str]) -> pl.DataFrame:
-    """One frame with our names; a column of the file that has such a name already is dropped."""
-    renames = {
-        file_name: our_name for our_name, file_name in columns.items() if file_name in frame.columns
-    }
-    replaced = [new for old, new in renames.items() if new in frame.columns and new != old]
-    return frame.drop(replaced).rename(renames)
-
-
 def _with_kind(events: pl.DataFrame, kinds: Mapping[str, str]) -> pl.DataFrame:
     """Sets the kind of each event to the first whose condition holds; see `OwnLog.kinds`."""
     if not kinds:
@@ -137,8 +64,8 @@ def _with_kind(events: pl.DataFrame, kinds: Mapping[str, str]) -> pl.DataFrame:
     _check_kinds(kinds, "log.kinds")
     kind = pl.lit("impression")
     for name, condition in reversed(list(kinds.items())):
-        holds = _condition(events, condition, f"log.kinds.{name}")
-        kind = pl.when(holds).then(pl.lit(name)).otherwise(kind)
+        met = holds(events, condition, f"log.kinds.{name}")
+        kind = pl.when(met).then(pl.lit(name)).otherwise(kind)
     return events.with_columns(kind=kind)
 
 
@@ -161,14 +88,14 @@ def _with_cancels(events: pl.DataFrame, given: pl.DataFrame, source: OwnLog) -> 
             )
         where = f"log.cancels.{name}"
         if text.isidentifier() and text not in given.columns and "kind" in given.columns:
-            holds = pl.lit((given["kind"].cast(pl.String) == text).fill_null(False))
+            met = texts(given["kind"], "events", "the kind of an event") == text
         else:
-            holds = pl.lit(given.select(_condition(given, text, where)).to_series())
-        cancels = pl.when(holds.fill_null(False)).then(pl.lit(name)).otherwise(cancels)
+            met = holds(given, text, where)
+        cancels = pl.when(met.fill_null(False)).then(pl.lit(name)).otherwise(cancels)
     marked = events.with_columns(cancels=cancels)
     if "kind" in marked.columns:
         # The kind of a cancelling row, such as `unlike`, is not one that the schema allows.
-        kind = pl.col("kind").cast(pl.String)
+        kind = texts(marked["kind"], "events", "the kind of an event")
         cancelling = pl.col("cancels").is_not_null()
         marked = marked.with_columns(
             kind=pl.when(cancelling).then(pl.lit("impression")).otherwise(kind)
@@ -199,25 +126,9 @@ def _with_cohort(users: pl.DataFrame | None, newcomers: str) -> pl.DataFrame:
     """Marks users as newcomers where a condition holds; where it is null they are incumbents."""
     if users is None:
         raise ConfigError("log.users: give the users' file: log.newcomers is a condition on it")
-    is_newcomer = _condition(users, newcomers, "log.newcomers").fill_null(False)
+    is_newcomer = holds(users, newcomers, "log.newcomers").fill_null(False)
     cohort = pl.when(is_newcomer).then(pl.lit("newcomer")).otherwise(pl.lit("incumbent"))
     return users.with_columns(cohort=cohort.cast(COHORTS))
-
-
-def _condition(frame: pl.DataFrame, text: str, where: str) -> pl.Expr:
-    """An SQL condition as an expression that yields true or false for each row of the frame."""
-    try:
-        expression = pl.sql_expr(text)
-        kind = frame.head(1).select(expression.alias("condition")).schema["condition"]
-    except PolarsError as error:
-        first = str(error).splitlines()[0]
-        raise ConfigError(
-            f"{where}: cannot evaluate {text!r}: {first}. The columns are "
-            f"{', '.join(frame.columns)}"
-        ) from error
-    if kind != pl.Boolean:
-        raise ConfigError(f"{where}: {text!r} gives {kind}, not true or false")
-    return expression
 
 
 def _without_rare_items(log: InteractionLog, least: int) -> InteractionLog:

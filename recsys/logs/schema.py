@@ -1,14 +1,18 @@
 """The frames that come in: which columns a log and served feeds have, and the checks on them.
 
-Frames are checked once, on the way in, by dataframely schemas; inside, everything is dense arrays.
+Each column that recsys uses is cast, or refused as a whole, once, on the way in. Columns that it
+does not use may hold anything.
 """
 
-from functools import lru_cache
+from collections.abc import Callable
 from typing import Any
 
 import polars as pl
 
 from recsys.core.errors import LogError
+from recsys.logs import columns
+from recsys.logs.foreign import explained, first_line
+from recsys.logs.ids import ids_of
 
 COHORTS = pl.Enum(["incumbent", "newcomer"])
 KINDS = pl.Enum(
@@ -62,64 +66,44 @@ def to_polars(frame: Any, name: str) -> pl.DataFrame:
     ['user_id']
     """
     if isinstance(frame, pl.LazyFrame):
-        return frame.collect()
+        with explained(f"{name}: the lazy frame cannot be collected", "mend its query"):
+            return frame.collect()
     if isinstance(frame, pl.DataFrame):
         return frame
     if isinstance(frame, str | bytes):
         raise LogError(f"{name}: {frame!r} is no frame; read a file with polars.read_csv first")
     try:
         return pl.DataFrame(frame)
-    except Exception as error:
+    except (Exception, pl.exceptions.PanicException) as error:
         raise LogError(
-            f"{name}: a {type(frame).__name__} is not a frame that polars can read ({error}); "
-            "give a polars or pandas frame, an Arrow table, or a dict of columns"
+            f"{name}: a {type(frame).__name__} is not a frame that polars can read "
+            f"({first_line(error)}); give a polars or pandas frame, an Arrow table, or a dict of "
+            "columns"
         ) from error
 
 
 def checked(frame: pl.DataFrame, name: str, called: str | None = None) -> pl.DataFrame:
-    """Returns a frame unchanged if it keeps a schema, and raises an error otherwise.
+    """The frame with the columns that recsys uses cast to its types; other columns stay.
 
     Args:
         frame: the frame to check.
-        name: of the schema: "users", "items", "events" or "feeds".
+        name: of the frame's contract: "users", "items", "events" or "feeds".
         called: what messages call the frame, such as "before"; `name` unless given.
 
     Raises:
-        LogError: a column or a rule fails; the message names it and the number of rows.
+        LogError: a column is missing or holds a value that does not fit; the message names the
+            first bad row and its value.
 
     >>> checked(pl.DataFrame({"user_id": [1], "rank": [0], "item_id": [7]}), "feeds")
     Traceback (most recent call last):
     ...
-    recsys.core.errors.LogError: feeds: rank breaks 'min' in 1 row (ranks start at 1)
+    recsys.core.errors.LogError: feeds: rank is 0 in row 1; ranks are whole numbers from 1 to 65,535
     """
     called = name if called is None else called
-    schema = _schemas()[name]
-    missing = [c for c in schema.column_names() if c not in frame.columns and c in _REQUIRED[name]]
-    if missing:
-        raise LogError(
-            f"{called}: no column {', '.join(map(repr, missing))}; "
-            f"the columns are {', '.join(map(repr, frame.columns)) or 'none'}. "
-            "Rename yours, or map them under `columns` in the config"
-        )
-    for column in _REQUIRED[name]:
-        dtype = frame.schema[column]
-        if column != "rank" and not (dtype.is_integer() or dtype in _TEXT or dtype == pl.Null):
-            raise LogError(f"{called}: {column} is {dtype}; ids are integers or strings")
-        nulls = frame[column].null_count()
-        if nulls:
-            raise LogError(
-                f"{called}: {nulls:,} of {frame.height:,} rows have no {column}; "
-                "remove these rows or fill them in"
-            )
-    present = [column for column in schema.column_names() if column in frame.columns]
-    _, failures = _subschema(name, tuple(present)).filter(frame.select(present), cast=True)
-    for rule, count in sorted(failures.counts().items()):
-        column, _, broken = rule.partition("|")
-        meaning = f" ({_MEANING[column]})" if column in _MEANING else ""
-        raise LogError(
-            f"{called}: {column} breaks '{broken}' in {count:,} row{'s' * (count > 1)}{meaning}"
-        )
-    return frame
+    columns.missing(frame.columns, _REQUIRED[name], called)
+    casts = {column: cast for column, cast in _CASTS[name].items() if column in frame.columns}
+    with explained(f"{called}: a column cannot be cast", "give it a plain type"):
+        return frame.with_columns(cast(frame[column], called) for column, cast in casts.items())
 
 
 _REQUIRED = {
@@ -130,55 +114,44 @@ _REQUIRED = {
 }
 """Columns that a frame must have; the others are optional."""
 
-_TEXT = (pl.String, pl.Categorical, pl.Enum)
+_RANKS = "ranks are whole numbers from 1 to 65,535"
 
-_MEANING = {
-    "rank": "ranks start at 1",
-    "weight": "weights are finite numbers",
-    "kind": f"known kinds: {', '.join(KINDS.categories)}",
-    "cancels": f"known kinds: {', '.join(KINDS.categories)}",
-    "cohort": "known cohorts: incumbent, newcomer",
-    "user_id": "each user has one row",
-    "item_id": "each item has one row",
+
+def _ranks(column: pl.Series, called: str) -> pl.Series:
+    return columns.whole_numbers(column, called, _RANKS, 1, 2**16 - 1).cast(pl.UInt16)
+
+
+def _each_rank(column: pl.Series, called: str) -> pl.Series:
+    ranks = _ranks(column, called)
+    if ranks.null_count():
+        raise LogError(
+            f"{called}: {ranks.null_count():,} of {len(ranks):,} rows have no rank, the first of "
+            f"them row {(ranks.is_null().arg_max() or 0) + 1}; remove these rows or fill them in"
+        )
+    return ranks
+
+
+def _scores(column: pl.Series, called: str) -> pl.Series:
+    return columns.numbers(column, called, "scores are numbers; leave the column out otherwise")
+
+
+_Cast = Callable[[pl.Series, str], pl.Series]
+
+_CASTS: dict[str, dict[str, _Cast]] = {
+    "users": {
+        "user_id": ids_of,
+        "cohort": lambda column, called: columns.one_of(column, COHORTS, called, optional=True),
+    },
+    "items": {"item_id": ids_of},
+    "events": {
+        "user_id": ids_of,
+        "item_id": ids_of,
+        "kind": lambda column, called: columns.one_of(column, KINDS, called, optional=False),
+        "rank": _ranks,
+        "weight": columns.weights,
+        "cancels": lambda column, called: columns.one_of(column, KINDS, called, optional=True),
+    },
+    "feeds": {"user_id": ids_of, "rank": _each_rank, "item_id": ids_of, "score": _scores},
 }
-"""What the rules of a column ask for, for messages."""
-
-
-def _columns() -> dict[str, dict[str, Any]]:
-    import dataframely as dy  # its import takes as long as that of polars
-
-    return {
-        "users": {
-            "user_id": dy.Any(),
-            "cohort": dy.Enum(COHORTS.categories, nullable=True),
-        },
-        "items": {"item_id": dy.Any()},
-        "events": {
-            "user_id": dy.Any(),
-            "item_id": dy.Any(),
-            "kind": dy.Enum(KINDS.categories, nullable=False),
-            "rank": dy.UInt16(min=1, nullable=True),
-            "weight": dy.Float64(allow_inf=False, allow_nan=False, nullable=False),
-            "cancels": dy.Enum(KINDS.categories, nullable=True),
-        },
-        "feeds": {
-            "user_id": dy.Any(),
-            "rank": dy.UInt16(min=1, nullable=False),
-            "item_id": dy.Any(),
-            "score": dy.Float64(nullable=True),
-        },
-    }
-
-
-@lru_cache
-def _schemas() -> dict[str, Any]:
-    return {name: _subschema(name, tuple(columns)) for name, columns in _columns().items()}
-
-
-@lru_cache
-def _subschema(name: str, present: tuple[str, ...]) -> Any:
-    """The part of a schema that concerns the columns present; optional columns may be missing."""
-    import dataframely as dy
-
-    columns = {column: _columns()[name][column] for column in present}
-    return type(name.title(), (dy.Schema,), columns)
+"""How each column is cast. `timestamp`, `published`, `joined` and `key` are cast where the log is
+made, since they need its zone."""

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from recsys.core.errors import LogError
+from recsys.logs.foreign import explained
 from recsys.logs.log import InteractionLog
 
 
@@ -83,7 +84,8 @@ def vectors_of(items: pl.DataFrame) -> NDArray[np.float32] | None:
     column = items["embedding"]
     if not isinstance(column.dtype, pl.List | pl.Array):
         raise LogError(f"items: embedding is {column.dtype}; give a list of numbers for each item")
-    lists = column.cast(pl.List(pl.Float32))
+    with explained("items: embedding cannot be read", "give a list of numbers for each item"):
+        lists = column.cast(pl.List(pl.Float32))
     lengths = lists.list.len().drop_nulls().unique()
     if len(lengths) != 1 or not lengths[0]:
         raise LogError(

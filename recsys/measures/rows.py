@@ -7,12 +7,14 @@ their day is null.
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from recsys.core.errors import ConfigError
 from recsys.logs.log import item_codes
 from recsys.logs.schema import COHORTS
 from recsys.measures.mix_drift import mix_measure, share_measure
@@ -33,6 +35,14 @@ KEY_TYPES: dict[str, Any] = {
 KEYS = (*KEY_TYPES, "user_id")
 """Columns that say what a row is about; all other columns are measures."""
 
+_FIELDS = {field.name for field in fields(FeedPair)}
+_OF_MEASURES = {need for measure in MEASURES.values() for need in measure.needs} - _FIELDS
+"""Attributes that measures are made for, such as topic."""
+_FORMER = {"notes"}
+"""Names that measures had in earlier versions: old notebooks look for figures under them."""
+_TAKEN = {*KEYS, *MEASURES, *_FORMER, *_FIELDS, "feeds", "measure", ""} - _OF_MEASURES
+"""Names that an attribute cannot have: of columns, of measures, and of what measures need."""
+
 _MOST_SHARES = 6
 """An attribute with at most this many values gets a measure for the share of each value."""
 
@@ -44,15 +54,44 @@ Attributes = Mapping[str, tuple[NDArray[np.int32], list[str]]]
 """By attribute: the code of each item, int32 (n_items,), and the label of each code."""
 
 
-def attributes_of(items: pl.DataFrame, columns: Mapping[str, str]) -> Attributes:
+def attributes_of(
+    items: pl.DataFrame, columns: Mapping[str, str], where: str = "log.attributes"
+) -> Attributes:
     """Codes and labels of items' attributes.
 
     Args:
         items: a log's items.
         columns: by name of the attribute, the column of `items` that holds it, such as
             {"topic": "topic"}.
+        where: the key or argument that names the attributes, for messages.
+
+    Raises:
+        ConfigError: an attribute has a name that recsys uses itself, such as that of a measure.
+        LogError: a column is missing, or holds lists.
+
+    >>> attributes_of(pl.DataFrame({"item_id": [7], "z": ["x"]}), {"posts": "z"})
+    Traceback (most recent call last):
+    ...
+    recsys.core.errors.ConfigError: log.attributes: 'posts' is a name of recsys' own, so its figures
+    would take the place of others; call the attribute something else, as in {my_posts: z}
     """
+    for name, column in columns.items():
+        if is_taken(name) or ":" in name:
+            raise ConfigError(
+                f"{where}: {name!r} is a name of recsys' own, so its figures would take the place "
+                "of others; call the attribute something else, as in "
+                f"{{my_{name.replace(':', '_').strip()}: {column}}}"
+            )
     return {name: item_codes(items, column) for name, column in columns.items()}
+
+
+def is_taken(attribute: str) -> bool:
+    """Whether an attribute cannot have a name, because recsys uses the name itself.
+
+    >>> is_taken("topic"), is_taken("posts"), is_taken("day")
+    (False, True, True)
+    """
+    return attribute.strip() in _TAKEN
 
 
 def measures_of(provides: Sequence[str], attributes: Attributes) -> dict[str, Measure]:

@@ -68,7 +68,8 @@ class Ramp(Mitigation):
         if newcomers_events.is_empty():
             return 0.0
         first, last = newcomers_events["timestamp"].min(), log.dense["timestamp"].max()
-        if "joined" in log.users.columns and log.users["joined"].dtype.is_temporal():
+        joined_kind = log.users.schema.get("joined")
+        if isinstance(joined_kind, pl.Date | pl.Datetime):
             joined = (
                 log.users["joined"]
                 .gather(newcomers_events["user"].unique())

@@ -21,6 +21,7 @@ from recsys.config.base import Part
 from recsys.core.errors import LogError
 from recsys.core.lazy import lazy
 from recsys.core.threads import single_threaded_blas
+from recsys.logs.ids import checked_ids
 from recsys.logs.log import InteractionLog, Seen
 from recsys.logs.times import DAY
 from recsys.recommenders.attributes import attribute_names
@@ -305,9 +306,24 @@ class Model(ABC):
         return Ranking(ids, scores, np.full(ids.shape, PERSONAL, dtype=np.uint8))
 
     def _windows(self, items: NDArray[np.int32]) -> list[NDArray[np.int32]]:
-        """The items by window, the freshest first; all in one where the model has no window."""
+        """The items by window, the freshest first; all in one where the model has no window.
+
+        The windows of the last items are kept, since a server ranks the same items every time.
+        """
         days = self.window()
-        return [items] if days is None or items.size == 0 else by_window(items, self.age, days)
+        if days is None or items.size == 0:
+            return [items]
+        kept_days, kept, windows = self._kept_windows[0]
+        if kept_days != days or not np.array_equal(kept, items):
+            windows = by_window(items, self.age, days)
+            self._kept_windows[0] = days, items, windows
+        return windows
+
+    @lazy
+    def _kept_windows(self) -> list[tuple[float, NDArray[np.int32], list[NDArray[np.int32]]]]:
+        """The last items with their windows; a list of one, whose entry is replaced."""
+        nothing = np.zeros(0, dtype=np.int32)
+        return [(0.0, nothing, [nothing])]
 
     def _write_best(
         self,
@@ -348,32 +364,26 @@ class Model(ABC):
         Raises:
             LogError: the ids are texts where the log has numbers, or the reverse.
         """
-        user_id = pl.Series("user_id", user_ids)
-        users = self._dense_ids(user_id)
+        asked = checked_ids(user_ids, self.log.users["user_id"]).alias("user_id")
+        users = self.log.dense_users(asked.to_list())
         depth = min(k, self.scorable.size if candidates is None else int(candidates.sum()))
-        own = self.rank(users, depth, candidates)
-        filled = with_fallback(own, self.trending, users, candidates)
-        return filled.frame(user_id, self.log.items["item_id"])
+        return self.feeds(users, depth, candidates).frame(asked, self.log.items["item_id"])
+
+    def feeds(
+        self, users: Users, k: int = 20, candidates: NDArray[np.bool_] | None = None
+    ) -> Ranking:
+        """The ranking of `rank`; trending items fill the slots that the model cannot fill.
+
+        Args:
+            users, k, candidates: as in `rank`.
+        """
+        own = self.rank(users, k, candidates)
+        return with_fallback(own, self.trending, users, candidates)
 
     @lazy
     def trending(self) -> "Model":
         """The trending list of the log, with which `recommend` fills empty slots."""
         return PopularityModel(self.log, decayed_weights(self.log, HALF_LIFE_DAYS))
-
-    def _dense_ids(self, user_ids: pl.Series) -> NDArray[np.int64]:
-        """Row of each user in the log, -1 for users who are not in it."""
-        log_ids = self.log.users["user_id"]
-        wide = pl.Int128 if log_ids.dtype.is_integer() else pl.String
-        if user_ids.len() and user_ids.dtype.is_integer() != log_ids.dtype.is_integer():
-            raise LogError(
-                f"user_ids are {user_ids.dtype}, the log's are {log_ids.dtype}: give the ids as "
-                "they stand in the log"
-            )
-        rows = pl.DataFrame({"id": log_ids.cast(wide)}).with_row_index("row")
-        matched = pl.DataFrame({"id": user_ids.cast(wide)}).join(
-            rows, on="id", how="left", maintain_order="left"
-        )
-        return matched["row"].cast(pl.Int64).fill_null(-1).to_numpy()
 
     def _n_candidates(self, candidates: NDArray[np.bool_] | None) -> int:
         """Number of items that may be served; the largest possible k."""
@@ -384,7 +394,7 @@ class Model(ABC):
         if isinstance(exclude_seen, Seen):
             return exclude_seen
         if exclude_seen:
-            return Seen.from_matrix(self.log.withheld)
+            return self.log.withheld_by_user
         nothing = np.zeros(self.log.n_users, dtype=np.int64)
         return Seen(nothing, nothing, np.zeros(0, dtype=np.int32))
 

@@ -14,7 +14,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recsys.core.errors import ConfigError, LogError, nearest
-from recsys.logs.read import renamed
+from recsys.logs.columns import texts
+from recsys.logs.frames import renamed
 from recsys.logs.schema import to_polars
 from recsys.measures.pair import Measure
 from recsys.measures.rows import Attributes, described, measures_of
@@ -104,9 +105,11 @@ def compare_feeds(
         k: number of ranks to compare, such as 20; None for those of the deepest feed.
         columns: names of columns in your frames by the names used here, such as
             `{"item_id": "video"}`; they apply to each frame that has them.
-        cohort: column of `users`; figures are given for each of its values and for all users.
+        cohort: column of `users`; figures are given for each of its values and for all users. Rows
+            of all users have the cohort "all"; a cohort of yours with this name is called "'all'".
         attributes: columns of `items` whose mixes are measured, such as `("language", "topic")`, or
             {name: column}. None takes those of language, format, topic and product_tag that exist.
+            An attribute that has the name of a measure is called "'posts'", in quotation marks.
         groups: columns of `users` for figures by group, such as `("age",)`; numbers are cut into
             thirds.
 
@@ -170,7 +173,14 @@ def _cohorts(people: pl.DataFrame, column: str, *, named: bool) -> pl.Series:
             where = f"users have no {column!r}" if named else "there is no users frame"
             raise ConfigError(f"cohort: {where}; {nearest(column, people.columns)}")
         return pl.Series("cohort", [EVERYBODY]).new_from_index(0, people.height)
-    return people[column].cast(pl.String).fill_null(UNKNOWN).alias("cohort")
+    names = texts(people[column], "users", "a cohort").fill_null(UNKNOWN)
+    return names.replace(_quoted(names)).alias("cohort")
+
+
+def _quoted(names: pl.Series) -> dict[str, str]:
+    """Quotation marks for a cohort that has the name of all users, so that both have their rows."""
+    distinct = names.unique().to_list()
+    return {name: f"'{name}'" for name in distinct if name.strip("'") == EVERYBODY}
 
 
 def _measures(

@@ -7,13 +7,16 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recsys.core.errors import ConfigError, LogError, nearest
+from recsys.logs.columns import numbers, refuse, texts
 from recsys.measures.items import creators_of, vectors_of
-from recsys.measures.rows import Attributes, attributes_of
+from recsys.measures.rows import Attributes, attributes_of, is_taken
 from recsys.served.read import Numbers, plain_ids, rows_of_ids
 from recsys.served.values import Items
 
 _USUAL_ATTRIBUTES = ("language", "format", "topic", "product_tag")
 _NEWCOMER = "newcomer"
+_IS_THERE = "recsys: is there"
+"""Column that marks the items with a row; a name that no file has."""
 
 
 def items_of(
@@ -42,9 +45,9 @@ def items_of(
     ids = numbers.items.alias("item_id")
     if items is None:
         items = ids.clear().to_frame()
-    table = rows_of_ids(ids, items.with_columns(_is_there=pl.lit(True)), "items")
-    chosen = _chosen(table.drop("_is_there"), attributes)
-    labels = attributes_of(table, chosen)
+    table = rows_of_ids(ids, items.with_columns(pl.lit(True).alias(_IS_THERE)), "items")
+    chosen = _chosen(table.drop(_IS_THERE), attributes)
+    labels = attributes_of(table, chosen, "attributes")
     data = Items(
         attributes={name: codes for name, (codes, _) in labels.items()},
         from_newcomers=_from_newcomers(table, users, cohort),
@@ -52,14 +55,14 @@ def items_of(
         popularity=_popularity(table),
         vectors=vectors_of(table),
     )
-    missing = table["_is_there"].null_count() if items.width > 1 else 0
+    missing = table[_IS_THERE].null_count() if items.width > 1 else 0
     return data, labels, missing
 
 
 def _chosen(
     table: pl.DataFrame, attributes: Sequence[str] | Mapping[str, str] | None
 ) -> dict[str, str]:
-    """{name of the attribute: column}."""
+    """{name of the attribute: column}; a name that recsys uses itself is put in quotation marks."""
     if attributes is None:
         return {name: name for name in _USUAL_ATTRIBUTES if name in table.columns}
     chosen = (
@@ -69,7 +72,7 @@ def _chosen(
         if column not in table.columns or column == "item_id":
             have = [name for name in table.columns if name != "item_id"]
             raise ConfigError(f"attributes: items have no {column!r}; {nearest(column, have)}")
-    return chosen
+    return {f"'{name}'" if is_taken(name.strip("'")) else name: it for name, it in chosen.items()}
 
 
 def _from_newcomers(
@@ -82,30 +85,33 @@ def _from_newcomers(
         return None
     user_ids = plain_ids(users["user_id"], "users")
     cohorts = pl.DataFrame({"user_id": user_ids, "cohort": users[cohort]})
-    creators = plain_ids(table["creator_id"], "items").alias("user_id")
-    if creators.dtype != user_ids.dtype:
+    creators = plain_ids(table["creator_id"], "items", optional=True).alias("user_id")
+    if creators.dtype != user_ids.dtype and creators.null_count() < len(creators):
         raise LogError(
             f"items: creator_id is {table['creator_id'].dtype} and users' user_id "
             f"{users['user_id'].dtype}; give both the same type, or items a column creator_cohort"
         )
     if not _are_newcomers(cohorts["cohort"]).any():
         return None
-    joined = creators.to_frame().join(cohorts, on="user_id", how="left", maintain_order="left")
+    joined = (
+        creators.cast(user_ids.dtype)
+        .to_frame()
+        .join(cohorts, on="user_id", how="left", maintain_order="left")
+    )
     return _are_newcomers(joined["cohort"])
 
 
 def _are_newcomers(cohorts: pl.Series) -> NDArray[np.bool_]:
-    return (cohorts.cast(pl.String) == _NEWCOMER).fill_null(False).to_numpy()
+    return (texts(cohorts, "items", "a cohort") == _NEWCOMER).fill_null(False).to_numpy()
 
 
 def _popularity(table: pl.DataFrame) -> NDArray[np.float64] | None:
     if "popularity" not in table.columns:
         return None
     column = table["popularity"]
-    values = column.cast(pl.Float64).fill_null(0.0) if column.dtype.is_numeric() else None
-    if values is None or not values.is_finite().all() or bool((values < 0).any()):
-        raise LogError(
-            f"items: popularity is {column.dtype}; give numbers from 0 up, "
-            "such as the share of users who liked the item"
-        )
+    expected = "give numbers from 0 up, such as the share of users who liked the item"
+    values = numbers(column, "items", expected).fill_null(0.0)
+    bad = ~values.is_finite() | (values < 0)
+    if bad.any():
+        refuse(column, bad, "items", expected)
     return values.to_numpy()

@@ -9,11 +9,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recsys.core.errors import LogError
+from recsys.logs.columns import whole_numbers
+from recsys.logs.ids import LARGEST, ids_of
 from recsys.logs.schema import checked, to_polars
-
-_TEXT = (pl.String, pl.Categorical, pl.Enum)
-_LARGEST = 2**63 - 1
-"""Largest number that Int64 holds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,48 +104,45 @@ def rows_of_ids(ids: pl.Series, frame: pl.DataFrame, name: str) -> pl.DataFrame:
         raise LogError(
             f"{name}: no column {ids.name!r}; the columns are {', '.join(frame.columns) or 'none'}"
         )
-    column = frame[ids.name]
+    column = plain_ids(frame[ids.name], name)
     if _kind(column) != _kind(ids):
         raise LogError(
-            f"{name}: {ids.name} is {column.dtype} there and {_type_in_words(ids)} in the feeds; "
-            "give both the same type"
+            f"{name}: {ids.name} is {frame[ids.name].dtype} there and {_type_in_words(ids)} in the "
+            "feeds; give both the same type"
         )
     repeated = frame.height - column.n_unique()
     if repeated:
         raise LogError(f"{name}: {repeated:,} rows repeat an {ids.name}; give one row for each")
-    rows = frame.with_columns(plain_ids(column, name))
+    rows = frame.with_columns(column)
     return ids.to_frame().join(rows, on=ids.name, how="left", maintain_order="left")
 
 
-def plain_ids(column: pl.Series, name: str) -> pl.Series:
+def plain_ids(column: pl.Series, name: str, *, optional: bool = False) -> pl.Series:
     """Ids as Int64 or String.
 
     Args:
-        column: integers or text.
+        column: integers, whole floats or text.
         name: name of the frame in error messages, such as "items".
+        optional: whether ids may be missing, as those of creators.
 
     Raises:
-        LogError: a number is too large for Int64.
+        LogError: an id that is none, or a number that is too large for Int64.
     """
-    if not column.dtype.is_integer():
-        return column.cast(pl.String)
-    plain = column.cast(pl.Int64, strict=False)
-    if plain.null_count() > column.null_count():
+    plain = ids_of(column, name, optional=optional)
+    if plain.dtype == pl.UInt64:
         raise LogError(
-            f"{name}: {column.name} holds numbers above {_LARGEST}; give these ids as strings"
+            f"{name}: {column.name} holds numbers above {LARGEST}; give these ids as strings"
         )
     return plain
 
 
 def _kind(column: pl.Series) -> str:
-    """Kind of ids: "integers" of any width, "text" of any type, or the name of the dtype."""
-    if column.dtype.is_integer():
-        return "integers"
-    return "text" if column.dtype in _TEXT else str(column.dtype)
+    """Kind of ids: "integers" or "text"."""
+    return "integers" if column.dtype.is_integer() else "text"
 
 
 def _type_in_words(column: pl.Series) -> str:
-    return {"integers": "an integer", "text": "text"}.get(_kind(column), _kind(column))
+    return {"integers": "an integer", "text": "text"}[_kind(column)]
 
 
 def _with_ids(tables: Mapping[str, pl.DataFrame], column: str) -> dict[str, pl.DataFrame]:
@@ -177,21 +172,31 @@ def _with_days(tables: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
         return {
             name: table.with_columns(day=pl.lit(None, pl.Int32)) for name, table in tables.items()
         }
-    for name, table in tables.items():
-        kind, nulls = table["day"].dtype, table["day"].null_count()
-        if not (kind.is_integer() or kind == pl.Date):
-            raise LogError(
-                f"{name}: day is {kind}; give integers or dates, such as with "
-                "polars.col('time').dt.date()"
-            )
-        if nulls:
-            raise LogError(f"{name}: {nulls:,} of {table.height:,} rows have no day; fill them in")
+    tables = {name: table.with_columns(_days(table["day"], name)) for name, table in tables.items()}
     dates = {name: table["day"].dtype == pl.Date for name, table in tables.items()}
     if len(set(dates.values())) > 1:
         types = ", ".join(f"{'dates' if date else 'integers'} in {n}" for n, date in dates.items())
         raise LogError(f"day: {types}; give all frames the same type")
-    common = pl.Date() if all(dates.values()) else pl.Int32()
-    return {name: table.with_columns(pl.col("day").cast(common)) for name, table in tables.items()}
+    return tables
+
+
+def _days(column: pl.Series, name: str) -> pl.Series:
+    """Days as dates or Int64, none missing."""
+    kind = column.dtype
+    if not (kind.is_numeric() or kind in (pl.Date, pl.Null)):
+        raise LogError(
+            f"{name}: day is {kind}; give integers or dates, such as with "
+            "polars.col('time').dt.date()"
+        )
+    days = column
+    if kind != pl.Date:
+        days = whole_numbers(column, name, "days are whole numbers or dates", -LARGEST, LARGEST)
+    if days.null_count():
+        raise LogError(
+            f"{name}: {days.null_count():,} of {len(days):,} rows have no day, the first of them "
+            f"row {(days.is_null().arg_max() or 0) + 1}; fill them in"
+        )
+    return days
 
 
 def _distinct(tables: Mapping[str, pl.DataFrame], column: str) -> pl.Series:

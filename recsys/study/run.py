@@ -1,11 +1,12 @@
 """Runs the cells of a study, and combines their results."""
 
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
 from dataclasses import replace
 
 from recsys.config import OwnLog, Study
 from recsys.core.jobs import Progress, run_all
 from recsys.core.threads import single_threaded_blas
+from recsys.logs.files import content_digest, steady
 from recsys.study.arms.gated import values_of
 from recsys.study.arms.measuring import measure
 from recsys.study.arms.result import CellResult
@@ -51,12 +52,48 @@ def run(
 
     Raises:
         ConfigError: the study cannot run; raised before any cell runs, if possible.
-        LogError: its log cannot be used; raised before any cell runs, if possible.
+        LogError: its log cannot be used; raised before any cell runs, if possible. Or a file of the
+            log changes while the study runs: then nothing more is stored or reused.
     """
     sources = Sources(study)
 
     def work(cell: Cell) -> CellResult:
         return run_cell(cell, sources)
 
-    finished = run_all(plan(study, sources), work, study.workers, progress, store)
-    return combine(study, finished, sources)
+    with steady():
+        kept = None if store is None else _Steady(store, study)
+        finished = run_all(plan(study, sources), work, study.workers, progress, kept)
+        check_unchanged(study)
+        return combine(study, finished, sources)
+
+
+def check_unchanged(study: Study) -> None:
+    """Raises LogError if a file of the study's log has changed since `steady` began."""
+    if isinstance(study.source, OwnLog):
+        for name in ("events", "users", "items"):
+            if (path := getattr(study.source, name)) is not None:
+                content_digest(path, f"log.{name}")
+
+
+class _Steady(MutableMapping[str, CellResult]):
+    """A store that takes and gives nothing once a file of the study's log has changed."""
+
+    def __init__(self, store: MutableMapping[str, CellResult], study: Study) -> None:
+        self._store, self._study = store, study
+
+    def __getitem__(self, identity: str) -> CellResult:
+        check_unchanged(self._study)
+        return self._store[identity]
+
+    def __setitem__(self, identity: str, result: CellResult) -> None:
+        check_unchanged(self._study)
+        self._store[identity] = result
+
+    def __delitem__(self, identity: str) -> None:
+        del self._store[identity]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._store)
+
+    def __len__(self) -> int:
+        return len(self._store)

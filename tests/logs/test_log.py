@@ -153,10 +153,22 @@ PAIR = pair()
         ({"events": {"user_id": [], "item_id": []}}, "events: no rows; check the file"),
         ({"events": pair(user_id=[None, 2])}, "events: 1 of 2 rows have no user_id"),
         ({"events": pair(item_id=[None, None])}, "events: 2 of 2 rows have no item_id"),
-        ({"events": pair(kind=["clik", "click"])}, "events: kind breaks 'dtype' in 1 row"),
-        ({"events": pair(weight=[float("inf"), 1.0])}, "events: weight breaks 'inf' in 1 row"),
-        ({"events": pair(cancels=["unlike", None])}, "events: cancels breaks 'dtype' in 1 row"),
-        ({"events": pair(rank=[0, 1])}, "events: rank breaks 'min' in 1 row"),
+        (
+            {"events": pair(kind=["clik", "click"])},
+            "events: kind is 'clik' in row 1; did you mean 'click' or",
+        ),
+        (
+            {"events": pair(weight=[float("inf"), 1.0])},
+            "events: weight is inf in row 1; weights are finite",
+        ),
+        (
+            {"events": pair(cancels=["unlike", None])},
+            "events: cancels is 'unlike' in row 1; did you mean 'like'?",
+        ),
+        (
+            {"events": pair(rank=[0, 1])},
+            "events: rank is 0 in row 1; ranks are whole numbers from 1",
+        ),
         ({"events": pair(timestamp=[True, False])}, "events: timestamp is Boolean; give datetimes"),
         ({"events": pair(timestamp=["soon", "later"])}, "timestamp"),
         ({"events": pair(user_id=[[1], [2]])}, "user_id"),
@@ -178,7 +190,7 @@ PAIR = pair()
         ({"events": PAIR, "users": {"name": ["x"]}}, "users: no column 'user_id'"),
         (
             {"events": PAIR, "users": {"user_id": [1, 2], "cohort": ["new", None]}},
-            "users: cohort breaks 'dtype' in 1 row (known cohorts: incumbent, newcomer)",
+            "users: cohort is 'new' in row 1; known: incumbent, newcomer",
         ),
         ({"events": PAIR, "users": {"user_id": [1, 2], "key": [None, 3]}}, "key"),
         ({"events": PAIR, "users": {"user_id": [1, 2], "key": [-1, 3]}}, "key"),
@@ -191,21 +203,24 @@ PAIR = pair()
         ),
         (
             {"events": pair(timestamp=["13/01/2025", "2025-01-14"])},
-            "such as '13/01/2025'; give ISO",
+            "such as '13/01/2025' in row 1; give ISO",
         ),
         (
             {"events": pair(timestamp=[0, EPOCH])},
-            "1 of 2 times are before 1990 or after 2099, such ",
+            "1 of 2 values of timestamp are before 1990 or after 2099, such as 0 in row 1",
         ),
         (
             {"events": pair(timestamp=[EPOCH, EPOCH * 1000])},
-            "read as 1970-01-21 02:24 UTC. Write missing",
+            "read as 1970-01-21 02:24 UTC in milliseconds (the largest is 1736683200000",
         ),
         ({"events": pair(timestamp=[1, 2])}, "leave the column out if it only gives an order"),
-        ({"events": pair(timestamp=[20250112, 20250113])}, "such as 20250112, read as 1970-08-23"),
+        (
+            {"events": pair(timestamp=[20250112, 20250113])},
+            "such as 20250112 in row 1, read as 1970-08-23",
+        ),
         (
             {"events": pair(timestamp=[datetime(2225, 1, 1), NOON])},
-            "1 of 2 times are before 1990 or",
+            "1 of 2 values of timestamp are before 1990 or",
         ),
     ],
 )

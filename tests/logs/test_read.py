@@ -169,12 +169,21 @@ def test_cancels_by_condition_or_by_kind(tmp_path, how):
     assert log.cleaning["cancelling rows with nothing to cancel, seen only"] == 2
 
 
-def test_days_first_in_a_csv_are_refused(tmp_path):
-    (tmp_path / "e.csv").write_text("user_id,item_id,timestamp\n1,2,03/04/2025\n2,2,05/06/2025\n")
-    with pytest.raises(
-        LogError, match="dates such as '03/04/2025' in timestamp, which can be read"
-    ):
+def test_days_first_in_a_csv_are_refused_where_they_are_used(tmp_path):
+    text = "user_id,item_id,timestamp,born\n1,2,{},03/04/1990\n2,2,{},05/06/1990\n"
+    (tmp_path / "e.csv").write_text(text.format("03/04/2025", "05/06/2025"))
+    with pytest.raises(LogError, match=r"timestamp are no times, such as '03/04/2025' in row 1;"):
         read_log(OwnLog(events=str(tmp_path / "e.csv"), newcomers="auto"))
+    with pytest.raises(ConfigError, match="born holds dates such as '03/04/1990', which can be"):
+        read_log(OwnLog(**both(tmp_path, text), newcomers="born > '2000-01-01'"))
+    log = read_log(OwnLog(**both(tmp_path, text), newcomers="user_id = 1"))
+    assert log.users["born"].to_list() == ["03/04/1990", "05/06/1990"]
+
+
+def both(folder, text):
+    """The same file as events and as users."""
+    (folder / "both.csv").write_text(text.format("2025-04-03", "2025-06-05"))
+    return {"events": str(folder / "both.csv"), "users": str(folder / "both.csv")}
 
 
 def test_newcomers_by_time_need_no_users(files):

@@ -7,8 +7,9 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from recsys.core.errors import ConfigError
 from recsys.measures import FeedPair
-from recsys.measures.rows import headline_of, measures_of, rows_of
+from recsys.measures.rows import attributes_of, headline_of, measures_of, rows_of
 
 N, DEPTH, N_ITEMS = 50, 6, 40
 VALUES = {"language": 2, "format": 3, "topic": 5, "product_tag": 2}
@@ -110,3 +111,13 @@ def test_an_error_in_a_block_is_raised(monkeypatch):
     pair.feeds[33] = 7  # the same post six times
     with pytest.raises(ValueError, match="expected each id once in a feed"):
         rows_of(pair, measures_of([], {}), pl.Series(np.arange(N)), KEYS)
+
+
+@pytest.mark.parametrize(
+    "name", ["posts", "user_id", "day", "cohort", "scores", "a:b", " posts", ""]
+)
+def test_attributes_have_names_of_their_own(name):
+    items = pl.DataFrame({"item_id": [7, 8], "format": ["short", "long"]})
+    with pytest.raises(ConfigError, match=r"log\.attributes: .* is a name of recsys' own"):
+        attributes_of(items, {name: "format"})
+    assert set(attributes_of(items, {"topic": "format", "mood": "format"})) == {"topic", "mood"}

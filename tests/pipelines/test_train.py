@@ -227,12 +227,11 @@ def test_pyfunc_answers_with_feeds(served, folder):
 def test_pyfunc_has_a_signature_and_an_example(served):
     signature = served.metadata.signature
     assert signature.inputs.input_names() == ["user_id", "k"]
-    assert [str(spec.type) for spec in signature.inputs.inputs] == [
-        "DataType.long",
-        "DataType.long",
-    ]
+    assert [str(spec.type) for spec in signature.inputs.inputs] == ["Any", "Any"]
     assert signature.inputs.required_input_names() == ["user_id"]
-    assert signature.outputs.input_names() == ["user_id", "rank", "item_id", "score", "source"]
+    columns = ["user_id", "rank", "item_id", "score", "source", "error"]
+    assert signature.outputs.input_names() == columns
+    assert [str(spec.type) for spec in signature.outputs.inputs][:3] == ["DataType.long"] * 3
     example = served.input_example
     assert served.predict(example).shape[0] == 2 * 5
 
@@ -243,9 +242,38 @@ def test_pyfunc_refuses_depths_that_cannot_be(served, k):
         served.predict(pd.DataFrame({"user_id": [3], "k": [k]}))
 
 
-def test_pyfunc_refuses_ids_of_another_type(served):
-    with pytest.raises(MlflowException, match="Incompatible input types"):
-        served.predict(pd.DataFrame({"user_id": ["ann"]}))
+@pytest.mark.parametrize(
+    ("user", "message"),
+    [
+        ("ann", "user_id is 'ann'; give a whole number"),
+        ("3", "user_id is '3'"),
+        (3.5, "user_id is 3.5"),
+        (-3, "user_id is -3; ids of this log are whole numbers from 0"),
+        (2**63, "user_id is 9223372036854775808; ids"),
+        (2.0**53, "user_id is 9007199254740992.0"),  # perhaps 2**53 + 1 before it was a float
+        (float("inf"), "user_id is inf"),
+        (None, "user_id is missing"),
+        (float("nan"), "user_id is missing"),
+        (True, "user_id is True"),
+    ],
+)
+def test_pyfunc_refuses_what_is_no_id(served, user, message):
+    with pytest.raises(MlflowException, match=message):
+        served.predict(pd.DataFrame({"user_id": [user]}))
+
+
+def test_a_bad_row_does_not_hinder_the_others(served):
+    asks = pd.DataFrame({"user_id": [3, None, 7, 3.5], "k": [2, 2, None, 2]})
+    got = served.predict(asks)
+    assert got["user_id"].tolist()[:3] == [3, 3, None]
+    assert got["rank"].tolist() == [1, 2, None, *range(1, 21), None]
+    refused = got[got["error"].notna()]
+    assert refused["error"].tolist() == [
+        "user_id is missing; give the id of a user",
+        "user_id is 3.5; give a whole number",
+    ]
+    alone = served.predict(pd.DataFrame({"user_id": [3], "k": [2]}))
+    assert got["item_id"].tolist()[:2] == alone["item_id"].tolist()
 
 
 @pytest.mark.slow

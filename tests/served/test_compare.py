@@ -340,14 +340,22 @@ def test_intervals_cover_the_mean_of_other_users():
     [
         (A.drop("rank"), B, "a: no column 'rank'"),
         (A, B.clear(), "b: no rows, so no feeds"),
-        (A, B.with_columns(rank=pl.col("rank") - 1), "b: rank breaks 'min' in 3 rows .ranks start"),
+        (
+            A,
+            B.with_columns(rank=pl.col("rank") - 1),
+            "b: rank is 0 in row 1, and 2 more of 12 rows; ranks",
+        ),
         (A, B.with_columns(user_id=pl.lit(None, pl.Int64)), "b: 12 of 12 rows have no user_id"),
         (
             A,
             B.with_columns(pl.col("item_id").cast(pl.String)),
             r"item_id: integers in a, text in b, so no two ids can be equal; cast one",
         ),
-        (A, B.with_columns(user_id=1.5), "b: user_id is Float64; ids are integers or strings"),
+        (
+            A,
+            B.with_columns(user_id=1.5),
+            "b: user_id is 1.5 in row 1, and .*Float64; ids are integers or s",
+        ),
         (A, pl.concat([B, B[:1]]), r"b: rank 1 stands twice in the feed of user 1 \(1 feeds"),
         (A, B.filter(pl.col("rank") != 2), r"b: rank 2 is missing from the feed of user 1 \(3"),
         (A, B.with_columns(item_id=pl.lit(7)), r"item 7 stands twice in the feed of user 1 \(3"),
@@ -383,7 +391,11 @@ def test_frames_that_are_no_feeds(a, b, message):
             "users: user_id is String there and an integer in the feeds",
         ),
         ({"users": pl.concat([PEOPLE, PEOPLE])}, LogError, "users: 4 rows repeat an user_id"),
-        ({"items": THINGS.with_columns(popularity=-1.0)}, LogError, "items: popularity is Float64"),
+        (
+            {"items": THINGS.with_columns(popularity=-1.0)},
+            LogError,
+            "items: popularity is -1.0 in row 1, and 15 more",
+        ),
         ({"items": THINGS.with_columns(embedding=1)}, LogError, "items: embedding is Int32; give"),
         (
             {"items": THINGS.with_columns(embedding=pl.Series([[1.0, 2.0]] + [[1.0]] * 19))},
@@ -400,3 +412,72 @@ def test_frames_that_are_no_feeds(a, b, message):
 def test_users_and_items_that_do_not_fit(more, error, message):
     with pytest.raises(error, match=message):
         compare_feeds(A, B, **more)
+
+
+# --- names, ranks, days and ids of any type -------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["all", "'all'"])
+def test_a_cohort_that_is_called_as_everybody(name):
+    people = pl.DataFrame({"user_id": [1, 2, 3], "cohort": [name, name, "new"]})
+    result = compare_feeds(A, B, users=people)
+    rows = result.drift.filter(measure="slots_changed").select("cohort", "n_users").rows()
+    assert sorted(rows) == [(f"'{name}'", 2), ("all", 3), ("new", 1)]
+    assert set(result.per_user["cohort"]) == {f"'{name}'", "new"}
+
+
+@pytest.mark.parametrize("name", ["slots_changed", "posts", "scores", "user_id"])
+def test_an_attribute_that_is_called_as_ours(name):
+    """Its figures stand beside ours, in quotation marks."""
+    things = pl.DataFrame({"item_id": range(10, 26), "z": ["x", "y"] * 8})
+    plain = compare_feeds(A, B, items=things, attributes={"z": "z"})
+    result = compare_feeds(A, B, items=things, attributes={name: "z"})
+    for measure in ("slots_changed", "posts", "jaccard"):
+        assert headline(result, measure) == headline(plain, measure)
+    assert headline(result, f"'{name}'")["drift"] == headline(plain, "z")["drift"]
+    with pytest.raises(ConfigError, match="attributes: 'a:b' is a name of recsys' own"):
+        compare_feeds(A, B, items=things, attributes={"a:b": "z"})
+
+
+def test_ranks_ids_and_days_of_other_types():
+    a, b = A.with_columns(day=1_650_485_801_301), B.with_columns(day=1_650_485_801_301)
+    expected = headline(compare_feeds(a, b), "slots_changed")
+    odd = [pl.col("rank").cast(pl.String), pl.col("user_id").cast(pl.Float64), pl.col("item_id")]
+    result = compare_feeds(a.with_columns(*odd[:2], day=1_650_485_801_301.0), b)
+    assert headline(result, "slots_changed") == expected
+    assert result.k == 4
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"day": 1.5}, "b: day is 1.5 in row 1"),
+        ({"day": pl.lit(2**64 - 1, pl.UInt64)}, "b: day is 18446744073709551615 in row 1"),
+        ({"rank": 2.5}, "b: rank is 2.5 in row 1"),
+        ({"rank": pl.lit([1])}, "b: rank is List"),
+        ({"item_id": 2.0**60}, "b: item_id is 1.152921504606847e.18 in row 1"),
+        ({"score": pl.lit([0.5])}, "b: score is List"),
+    ],
+)
+def test_columns_that_do_not_fit(more, message):
+    with pytest.raises(LogError, match=message):
+        compare_feeds(A.with_columns(day=1), B.with_columns(**{"day": pl.lit(1), **more}))
+
+
+@pytest.mark.parametrize(
+    ("more", "error"),
+    [
+        ({"items": THINGS.with_columns(topic=pl.lit(["a"]))}, LogError),
+        ({"users": PEOPLE.with_columns(cohort=pl.lit(["a"]))}, LogError),
+        ({"users": PEOPLE.with_columns(tags=pl.lit(["a"])), "groups": ["tags"]}, ConfigError),
+    ],
+)
+def test_lists_are_no_names(more, error):
+    with pytest.raises(error, match=r"holds List\(String\), such as \['a'\], and cannot be a"):
+        compare_feeds(A, B, **more)
+
+
+def test_columns_change_names_in_a_chain():
+    swapped = [f.rename({"user_id": "item_id", "item_id": "user_id"}) for f in (A, B)]
+    result = compare_feeds(*swapped, columns={"user_id": "item_id", "item_id": "user_id"})
+    assert headline(result, "slots_changed") == headline(compare_feeds(A, B), "slots_changed")

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import polars as pl
 
-from recsys.core.errors import ConfigError, nearest
+from recsys.core.errors import ConfigError, LogError, nearest
+from recsys.logs.columns import texts
 from recsys.measures.rows import is_level
 from recsys.study.tables import drift
 from recsys.study.tables.cubes import measure_columns
@@ -118,7 +119,7 @@ def groups_of_users(users: pl.DataFrame, attributes: Iterable[str], where: str) 
             raise ConfigError(f"{where}: users have no {name!r}; {nearest(name, offered)}")
         try:
             columns[name] = cut(users[name])
-        except ValueError as error:
+        except (ValueError, LogError) as error:
             raise ConfigError(f"{where}: {name}: {error}") from error
     return users.select("user_id", **columns)
 
@@ -137,6 +138,7 @@ def cut(values: pl.Series) -> pl.Series:
 
     Raises:
         ValueError: there are more than fifty different texts, as of an id.
+        LogError: the values are lists.
 
     >>> cut(pl.Series([1, 2, 3, 4, 5, 6, None])).to_list()[::2]
     ['low: up to 2', 'middle: above 2 to 4', 'high: above 4', 'unknown']
@@ -146,15 +148,17 @@ def cut(values: pl.Series) -> pl.Series:
     kind = values.dtype
     if kind.is_float():
         values = values.fill_nan(None)
-    n_values = values.drop_nulls().n_unique()
-    if (kind.is_numeric() or kind.is_temporal()) and n_values > len(_THIRDS):
+    is_ordered = kind.is_numeric() or kind.is_temporal()
+    names = values if is_ordered else texts(values, "users", "a group")
+    n_values = names.drop_nulls().n_unique()
+    if is_ordered and n_values > len(_THIRDS):
         return _thirds(values)
     if n_values > _MOST_GROUPS:
         raise ValueError(
             f"{n_values:,} different values; at most {_MOST_GROUPS} make groups, "
             "so put them together under fewer names"
         )
-    return values.cast(pl.String).fill_null(UNKNOWN)
+    return texts(names, "users", "a group").fill_null(UNKNOWN)
 
 
 def in_order(names: Iterable[str]) -> list[str]:
