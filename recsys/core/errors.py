@@ -31,6 +31,6 @@ def nearest(word: str, known: Iterable[str]) -> str:
     "did you mean 'als'? known: als, ease"
     """
     names = sorted(known)
-    close = get_close_matches(word, names, n=2, cutoff=0.6)
+    close = get_close_matches(word[:200], names, n=2, cutoff=0.6)
     hint = f"did you mean {' or '.join(repr(name) for name in close)}? " if close else ""
     return f"{hint}known: {', '.join(names)}"

@@ -214,10 +214,10 @@ recommenders: [trending, {kind: als, factors: 8, regularization: 1e-3}]
         ("name: [unclosed", "cannot be read as YAML"),
         ("name: x\n\tworld: 1", "cannot be read as YAML"),
         ("name: x\nname: y", "cannot be read as YAML"),
-        ("name: ${", "cannot be read as YAML"),
+        ("name: ${", "name: string should match pattern"),
         ("- a\n- b", "study.yaml: "),
         ("just words", "study.yaml: "),
-        ("5", "cannot be read as YAML"),
+        ("5", "must hold keys and values, not a int"),
         ("", "name: is missing"),
     ],
 )
