@@ -34,3 +34,13 @@ def nearest(word: str, known: Iterable[str]) -> str:
     close = get_close_matches(word[:200], names, n=2, cutoff=0.6)
     hint = f"did you mean {' or '.join(repr(name) for name in close)}? " if close else ""
     return f"{hint}known: {', '.join(names)}"
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of a library says, in one line of at most 300 characters.
+
+    >>> first_line(ValueError("cannot read\\n  at line 3"))
+    'cannot read'
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:300] if lines else type(error).__name__
