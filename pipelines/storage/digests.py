@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import recsys
+from pipelines.storage.written import check_written
 from recsys.config import Study, Training, World
 
 _LIBRARIES = ("implicit", "numba", "numpy", "polars", "ruptures", "scikit-learn", "scipy")
@@ -67,6 +68,8 @@ def data_digest(study: Study | Training) -> str:
     if isinstance(study.source, World):
         return ""
     paths = (study.source.events, study.source.users, study.source.items)
+    for path in filter(None, paths):
+        check_written(Path(path))
     return _sha256(*(_file_digest(Path(path)) if path is not None else "" for path in paths))
 
 

@@ -304,13 +304,12 @@ def of_arrays(draw):
 @st.composite
 def of_record(draw):
     pick = draw(st.integers(0, 1000))
-    value = draw(
-        st.sampled_from(
-            [None, 0, -1, 10**30, 1e308, "x", [], {}, {"array": "x"}, {"log": 0}, {"log": -1}]
-            + [{"csr": [], "shape": []}, {"class": "Evidence", "fields": {}}, {"tuple": 5}]
-            + [{"options": "ALS", "values": {"factors": 10**9}}, {"list": [{"log": 0}] * 5}]
-        )
-    )
+    values = [
+        *(None, 0, -1, 10**30, 1e308, "x", [], {}, {"array": "x"}, {"log": 0}, {"log": -1}),
+        *({"csr": [], "shape": []}, {"class": "Evidence", "fields": {}}, {"tuple": 5}),
+        *({"options": "ALS", "values": {"factors": 10**9}}, {"list": [{"log": 0}] * 5}),
+    ]
+    value = draw(st.sampled_from(values))
 
     def change(place):
         record = json.loads((place / "model.json").read_text())
