@@ -410,6 +410,23 @@ def test_somebody_elses_recommender(plugin):
     assert model.recommend([1], k=2)["item_id"].to_list() == [8]
 
 
+@pytest.mark.parametrize("key", ["recommenders", "mitigations"])
+def test_what_is_not_trusted_is_not_loaded(tmp_path, monkeypatch, key):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / f"unread_{key}.py").write_text("raise SystemExit('it ran')")
+    entry = {"kind": f"unread_{key}:Mine"}
+    config = {**WORLD, key: [entry] if key == "recommenders" else [[entry]]}
+    with pytest.raises(ConfigError, match=rf"{key}: kind 'unread_{key}:Mine' runs the code of the"):
+        load_study(config, trust=False)
+    with pytest.raises(ConfigError, match=rf"{key}: cannot load 'unread_{key}:Mine': it ran"):
+        load_study(config)
+
+
+def test_the_nearest_names_of_a_missing_class_are_told(plugin):
+    with pytest.raises(ConfigError, match=r"has no attribute 'Newst'; did you mean 'Newest'\?"):
+        load_study({**WORLD, "recommenders": [f"{plugin}:Newst"]})
+
+
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
