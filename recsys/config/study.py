@@ -348,6 +348,13 @@ class Study(Part):
         names = [chain.name for chain in chains]
         if len(set(names)) < len(names) or "none" in names:
             raise ValueError(f"two chains have the same name among {names}: give one part a name")
+        shown = [
+            spec.name if not chain.parts else f"{spec.name} + {chain.name}"
+            for spec in self.recommenders
+            for chain in self.chains_for(spec.name)
+        ]
+        if twice := next((name for name in shown if shown.count(name) > 1), None):
+            raise ValueError(f"two rows of the results would be called {twice!r}: rename one part")
         recommenders = {spec.name for spec in self.recommenders}
         for chain in chains:
             for name in chain.only or ():

@@ -125,7 +125,14 @@ class _Values:
         """A value of Python as a plain one."""
         self._counted(level)
         if isinstance(value, Mapping):
-            return {self._key(key): self.of(inner, level + 1) for key, inner in value.items()}
+            content: dict[str, Any] = {}
+            for key, inner in value.items():
+                if (name := self._key(key)) in content:
+                    raise ConfigError(
+                        f"{self._where}: the keys {key!r} and {name!r} are the same in a config"
+                    )
+                content[name] = self.of(inner, level + 1)
+            return content
         if isinstance(value, list | tuple):
             return [self.of(inner, level + 1) for inner in value]
         if value is None or isinstance(value, bool):

@@ -19,6 +19,8 @@ Logit = Annotated[float, Field(ge=-1e6, le=1e6)]
 """Numbers end at a millionth and a million: beyond, their exponentials and products overflow."""
 Mean = Annotated[float, Field(ge=0, le=100)]
 """The mean of a Poisson law; more than 16 posts a day, or first follows, are not made."""
+Sigma = Annotated[float, Field(ge=0, le=10)]
+"""Of a lognormal law, whose values then differ by a factor of up to 10^30."""
 DayNumber = Annotated[int, Field(ge=-10_000, le=10_000)]
 
 INCUMBENT_TOPICS: dict[str, float] = {
@@ -124,13 +126,13 @@ class Population(Part):
     visits_per_day: Annotated[float, Field(gt=0, ge=1e-6, le=100)] = 0.6
     """Mean visits of a person per day (A). With the spread below, 37 % of people come on a day;
     RedNote's share was 40 % of 300 million."""
-    visits_sigma: NonNegative = 0.94
+    visits_sigma: Sigma = 0.94
     """Sigma of the lognormal spread of visits over people (A: KuaiRand-Pure)."""
     creators: Share = 0.10
     """Share of incumbents who post (C)."""
     follows: Mean = 8.0
     """Mean number of creators an incumbent follows at the start, Poisson (C)."""
-    audience_sigma: NonNegative = 1.5
+    audience_sigma: Sigma = 1.5
     """Sigma of the lognormal spread of creators' attraction to followers (C)."""
     format_pull: NonNegative = 0.5
     """Logits per unit of log(share / even share) of a format on the platform that formed a user
@@ -205,7 +207,9 @@ class Behaviour(Part):
     """Logits lost on a post that the user does not understand at all (C; grid .5 1 2 3)."""
     translation: Share = 0.45
     """Comprehension that the translation feature gives (C; grid .3 .45 .6)."""
-    translation_day: DayNumber = 6
+    translation_day: Sigma = Annotated[float, Field(ge=0, le=10)]
+"""Of a lognormal law, whose values then differ by a factor of up to 10^30."""
+DayNumber = 6
     """Day of the influx on which translation is switched on (B)."""
     curiosity: NonNegative = 1.0
     """Logits that curious users gain on newcomers' posts on day 0 (C)."""

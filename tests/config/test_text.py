@@ -147,6 +147,7 @@ def deep(levels):
         ({b"a": 1}, "a key must be text, but one is a bytes"),
         ({None: 1}, "a key must be text, but one is a NoneType"),
         ({"a": 10**5000}, "a number of"),
+        ({"1": 1, 1: 2}, "the keys 1 and '1' are the same in a config"),
         ({"a": "x\0"}, "a character that no text has"),
         ({"a": [1] * 60_000}, "holds more than"),
     ],

@@ -12,12 +12,12 @@ from recsys.config.world import Actions, Cohort, Drive
 
 SMALL = {
     "population.latent_factors": [0, 1, 64],
-    "posts.per_creator_day": [0.0, 0.01, 20.0],
+    "posts.per_creator_day": [0.1, 1.0, 20.0],
     "posts.window_days": [1, 2, 1000],
     "platform.visit_ranks": [4, 5, 200],
     "platform.trending_size": [1, 1000],
     "platform.seen_memory": [64, 8192],
-    "population.visits_per_day": [1e-9, 0.01, 3.0],
+    "population.visits_per_day": [0.1, 1.0, 3.0],
     "population.follows": [0.0, 0.01, 30.0],
 }
 """Fields whose ends would only take time."""
@@ -74,7 +74,7 @@ RECOMMENDERS = (
 @st.composite
 def worlds(draw: Any) -> dict[str, Any]:
     """The content of a config of a tiny world."""
-    incumbents = draw(st.sampled_from([2, 3, 10, 60]))
+    incumbents = draw(st.sampled_from([3, 12, 60, 60]))
     after = draw(st.integers(1, 4))
     closed = draw(st.integers(0, 5)) == 0
     influx = {
@@ -97,7 +97,7 @@ def worlds(draw: Any) -> dict[str, Any]:
         "home_tick": draw(st.sampled_from([0.0, 0.8, 1.0])),
         "population_seed": draw(st.integers(0, 2**32)),
         "influx": influx,
-        "population": {**draw(_few_of(Population, "population")), **cohorts},
+        "population": {"creators": 0.5, **draw(_few_of(Population, "population")), **cohorts},
         "posts": draw(_few_of(Posts, "posts")),
         "behaviour": {
             **draw(_few_of(Behaviour, "behaviour")),
@@ -113,7 +113,7 @@ def worlds(draw: Any) -> dict[str, Any]:
         st.lists(st.sampled_from(range(len(RECOMMENDERS))), min_size=1, max_size=2, unique=True)
     )
     days = sorted(draw(st.sets(st.integers(0, after - 1), min_size=1)))
-    k = draw(st.sampled_from([1, 2, 20, 200]))
+    k = draw(st.sampled_from([1, 2, 20 if incumbents > 20 else 3]))
     return {
         "name": "extreme",
         "world": world,
@@ -157,13 +157,13 @@ def worlds(draw: Any) -> dict[str, Any]:
 def logs(draw: Any) -> tuple[dict[str, pl.DataFrame], dict[str, Any]]:
     """The frames of a log, and the content of a config for it, without the paths."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    n_users = draw(st.sampled_from([12, 40, 120]))
+    n_users = draw(st.sampled_from([30, 60, 120]))
     n_items = draw(st.sampled_from([2, 5, 60]))
-    per = draw(st.sampled_from([1, 2, 8]))
+    per = draw(st.sampled_from([2, 3, 8]))
     user = np.repeat(np.arange(n_users), per)
     item = rng.integers(0, n_items, user.size)
-    if draw(st.booleans()):
-        item = item * draw(st.sampled_from([0, 1]))  # everybody likes the same
+    if draw(st.integers(0, 4)) == 0:
+        item = item * 0  # everybody likes the same
     events = {"user_id": user, "item_id": item}
     timed = draw(st.sampled_from(["none", "one", "days"]))
     if timed != "none":
@@ -187,7 +187,7 @@ def logs(draw: Any) -> tuple[dict[str, pl.DataFrame], dict[str, Any]]:
         "topic": rng.choice(["a", "b", "unknown"], n_items).tolist(),
         "creator_id": rng.integers(0, n_users, n_items),
     }
-    frames = {"events": pl.DataFrame(events), "users": pl.DataFrame(users)}
+    frames: dict[str, pl.DataFrame] = {}
     log: dict[str, Any] = {"newcomers": "new", "placebo_draws": 20}
     if draw(st.booleans()):
         frames["items"] = pl.DataFrame(items)
@@ -195,9 +195,15 @@ def logs(draw: Any) -> tuple[dict[str, pl.DataFrame], dict[str, Any]]:
             log["attributes"] = {"topic": "topic"}
     if draw(st.booleans()):
         log["holdout_days" if timed == "days" else "holdout_share"] = draw(
-            st.sampled_from([0.1, 0.5, 0.9])
+            st.sampled_from([0.1, 0.5, 0.9 if per == 8 else 0.3])
         )
-    log["panel_min_events"] = draw(st.sampled_from([1, 1, 2]))
+    log["panel_min_events"] = 1
+    if draw(st.booleans()):
+        users["joined"] = pl.Series([1_700_000_000] * n_users)
+    frames |= {"events": pl.DataFrame(events), "users": pl.DataFrame(users)}
+    offered = ["activity", "same", "missing", "age", "odd"]
+    offered += ["tenure"] if "joined" in users else []
+    offered += ["main_topic"] if "attributes" in log else []
     chosen = draw(
         st.sampled_from(["trending", "item_knn", "most_popular", "random", RECOMMENDERS[5]])
     )
@@ -206,18 +212,10 @@ def logs(draw: Any) -> tuple[dict[str, pl.DataFrame], dict[str, Any]]:
         "log": log,
         "recommenders": [chosen],
         "evaluation": {
-            "k": draw(st.sampled_from([1, 2, 5])),
-            "panel": draw(st.sampled_from([2, 5, 40])),
+            "k": 1 if n_items == 2 or not item.any() else draw(st.sampled_from([1, 2])),
+            "panel": draw(st.sampled_from([2, 5, n_users // 5])),
             "snapshots": draw(st.booleans()),
-            "groups": draw(
-                st.lists(
-                    st.sampled_from(
-                        ["activity", "tenure", "main_topic", "same", "missing", "age", "odd"]
-                    ),
-                    unique=True,
-                    max_size=3,
-                )
-            ),
+            "groups": draw(st.lists(st.sampled_from(offered), unique=True, max_size=3)),
         },
         "tracking": {"enabled": False},
     }

@@ -410,6 +410,14 @@ def test_somebody_elses_recommender(plugin):
     assert model.recommend([1], k=2)["item_id"].to_list() == [8]
 
 
+def test_no_two_rows_of_the_results_have_one_name():
+    """`als` under `cap` is shown as `als + cap`, which no recommender may be called too."""
+    names = ["trending", {"kind": "random", "name": "trending + cap"}]
+    with pytest.raises(ConfigError, match=r"would be called 'trending \+ cap': rename one part"):
+        load_study({**WORLD, "recommenders": names, "mitigations": [["cap"]]})
+    assert len(load_study({**WORLD, "recommenders": names}).recommenders) == 2
+
+
 @pytest.mark.parametrize("key", ["recommenders", "mitigations"])
 def test_what_is_not_trusted_is_not_loaded(tmp_path, monkeypatch, key):
     monkeypatch.syspath_prepend(str(tmp_path))
