@@ -207,9 +207,7 @@ class Behaviour(Part):
     """Logits lost on a post that the user does not understand at all (C; grid .5 1 2 3)."""
     translation: Share = 0.45
     """Comprehension that the translation feature gives (C; grid .3 .45 .6)."""
-    translation_day: Sigma = Annotated[float, Field(ge=0, le=10)]
-"""Of a lognormal law, whose values then differ by a factor of up to 10^30."""
-DayNumber = 6
+    translation_day: DayNumber = 6
     """Day of the influx on which translation is switched on (B)."""
     curiosity: NonNegative = 1.0
     """Logits that curious users gain on newcomers' posts on day 0 (C)."""
