@@ -13,10 +13,10 @@ from recsys.config.base import Part
 from recsys.config.size import MOST_GB, MOST_PEOPLE, gigabytes
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0, ge=1e-6, le=1e6)]
-NonNegative = Annotated[float, Field(ge=0, le=1e6)]
-Logit = Annotated[float, Field(ge=-1e6, le=1e6)]
-"""Numbers end at a millionth and a million: beyond, their exponentials and products overflow."""
+Positive = Annotated[float, Field(gt=0, ge=1e-9, le=1e9)]
+NonNegative = Annotated[float, Field(ge=0, le=1e9)]
+Logit = Annotated[float, Field(ge=-1e9, le=1e9)]
+"""Numbers end at a billionth and a billion: beyond, their exponentials and products overflow."""
 Mean = Annotated[float, Field(ge=0, le=100)]
 """The mean of a Poisson law; more than 16 posts a day, or first follows, are not made."""
 Sigma = Annotated[float, Field(ge=0, le=10)]
@@ -123,7 +123,7 @@ class Population(Part):
     """Dimensions of the unnamed part of taste (C)."""
     latent_scale: NonNegative = 0.8
     """Standard deviation of the unnamed part of a click logit (C)."""
-    visits_per_day: Annotated[float, Field(gt=0, ge=1e-6, le=100)] = 0.6
+    visits_per_day: Annotated[float, Field(gt=0, ge=1e-9, le=100)] = 0.6
     """Mean visits of a person per day (A). With the spread below, 37 % of people come on a day;
     RedNote's share was 40 % of 300 million."""
     visits_sigma: Sigma = 0.94

@@ -152,5 +152,5 @@ def test_the_extremes_reach_the_ends():
             )
 
     look()
-    assert ("behaviour", "taste", 1e6) in seen or ("behaviour", "fatigue", 1e6) in seen
+    assert ("behaviour", "taste", 1e9) in seen or ("behaviour", "fatigue", 1e9) in seen
     assert len(seen) > 60
