@@ -163,7 +163,7 @@ def test_values_of_python_become_those_of_a_file():
             "n": np.int64(3),
             "x": np.float32(0.5),
             "on": date(2025, 1, 2),
-            "at": Path("a/b"),
+            "at": Path("a"),
             7: (1,),
         },
         "config",
