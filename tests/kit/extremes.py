@@ -12,7 +12,7 @@ from recsys.config.world import Actions, Cohort, Drive
 
 SMALL = {
     "population.latent_factors": [0, 1, 64],
-    "posts.per_creator_day": [0.1, 1.0, 20.0],
+    "posts.per_creator_day": [0.1, 1.0, 5.0],
     "posts.window_days": [1, 2, 1000],
     "platform.visit_ranks": [4, 5, 200],
     "platform.trending_size": [1, 1000],
@@ -74,7 +74,7 @@ RECOMMENDERS = (
 @st.composite
 def worlds(draw: Any) -> dict[str, Any]:
     """The content of a config of a tiny world."""
-    incumbents = draw(st.sampled_from([3, 12, 60, 60]))
+    incumbents = draw(st.sampled_from([3, 12, 40, 40]))
     after = draw(st.integers(1, 4))
     closed = draw(st.integers(0, 5)) == 0
     influx = {

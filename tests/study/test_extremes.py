@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 
 import recsys
 from pipelines.program import Output
@@ -48,13 +48,13 @@ def check_log(made, place, capsys):
     return check_runs(content, place, capsys)
 
 
-@settings(max_examples=6, suppress_health_check=QUIET)
+@settings(max_examples=3, suppress_health_check=QUIET, phases=[Phase.generate])
 @given(content=worlds())
 def test_worlds(content, place, capsys):
     check_runs(content, place, capsys)
 
 
-@settings(max_examples=8, suppress_health_check=QUIET)
+@settings(max_examples=8, suppress_health_check=QUIET, phases=[Phase.generate])
 @given(made=logs())
 def test_logs(made, place, capsys):
     check_log(made, place, capsys)
