@@ -11,11 +11,14 @@ def check_written(path: Path) -> None:
     """Compares a file with the checksum that `recsys simulate` wrote beside it.
 
     Args:
-        path: a file of a log, or a folder of files. What no `SHA256SUMS` names is not checked.
+        path: a file of a log, a folder of files, or a pattern such as `events/*.parquet`, for which
+            the whole folder is checked. What no `SHA256SUMS` names is not checked.
 
     Raises:
         LogError: a file has changed since it was written, or is missing.
     """
+    while any(mark in part for part in path.parts for mark in "*?["):
+        path = path.parent
     here = path.resolve()
     for root in (here, *here.parents[:2]):
         if not (root / SUMS).is_file():
