@@ -3,7 +3,6 @@
 Each program is imported when it starts, so that help is printed at once.
 """
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Annotated, Literal
 import typer
 
 from pipelines.program import Output
+from pipelines.trust import Trust, words_of
 
 _EXAMPLES = """\b
 Examples, after `make run`:
@@ -68,6 +68,7 @@ def run(
     each: Annotated[
         bool, typer.Option("--each", help="Print the whole summary of each variant too.")
     ] = False,
+    trust: Trust = False,
     quiet: Quiet = False,
     as_json: Json = False,
     full: Full = False,
@@ -80,13 +81,14 @@ def run(
     output = _output(quiet, as_json, full)
     from pipelines.run import execute
 
-    return execute([config, *(changes or ())], output, each=each)
+    return execute(words_of(config, changes, trust), output, each=each)
 
 
 @app.command()
 def train(
     config: Config,
     changes: Changes = None,
+    trust: Trust = False,
     quiet: Quiet = False,
     as_json: Json = False,
     full: Full = False,
@@ -99,13 +101,14 @@ def train(
     output = _output(quiet, as_json, full)
     from pipelines.train import execute
 
-    return execute([config, *(changes or ())], output)
+    return execute(words_of(config, changes, trust), output)
 
 
 @app.command()
 def tune(
     config: Config,
     changes: Changes = None,
+    trust: Trust = False,
     quiet: Quiet = False,
     as_json: Json = False,
     full: Full = False,
@@ -119,7 +122,7 @@ def tune(
     output = _output(quiet, as_json, full)
     from pipelines.tune import execute
 
-    return execute([config, *(changes or ())], output)
+    return execute(words_of(config, changes, trust), output)
 
 
 def _seed(word: str | int) -> int:
@@ -154,6 +157,7 @@ def simulate(
     force: Annotated[
         bool, typer.Option("--force", help="Replace a data set in that folder.")
     ] = False,
+    trust: Trust = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> int:
@@ -166,7 +170,13 @@ def simulate(
     from pipelines.simulate import execute
 
     return execute(
-        [config, *(changes or ())], output, arm, seed, impressions=impressions, out=out, force=force
+        words_of(config, changes, trust),
+        output,
+        arm,
+        seed,
+        impressions=impressions,
+        out=out,
+        force=force,
     )
 
 
@@ -279,6 +289,7 @@ def feed(
 def validate(
     config: World = None,
     changes: Changes = None,
+    trust: Trust = False,
     quiet: Quiet = False,
     as_json: Json = False,
     full: Full = False,
@@ -291,7 +302,7 @@ def validate(
     output = _output(quiet, as_json, full)
     from pipelines.validate import execute
 
-    return execute([*filter(None, [config]), *(changes or ())], output)
+    return execute(words_of(config, changes, trust), output)
 
 
 @app.command()
@@ -305,6 +316,7 @@ def prove(
     quick: Annotated[
         bool, typer.Option("--quick", help="A quick test that it runs; the figures mean nothing.")
     ] = False,
+    trust: Trust = False,
     quiet: Quiet = False,
     as_json: Json = False,
     full: Full = False,
@@ -317,7 +329,7 @@ def prove(
     output = _output(quiet, as_json, full)
     from pipelines.prove import execute
 
-    return execute([*filter(None, [config]), *(changes or ())], output, parts=parts, quick=quick)
+    return execute(words_of(config, changes, trust), output, parts=parts, quick=quick)
 
 
 @app.command()
@@ -362,9 +374,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def script() -> int:
-    """The console command, which finds modules in the working directory, as `python -m` does."""
-    if not sys.flags.safe_path:
-        sys.path.insert(0, os.getcwd())
+    """The console command; it finds modules of the working directory only with `--trust-config`."""
     return main()
 
 

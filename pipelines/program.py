@@ -7,6 +7,7 @@ code: 0 done · 1 done, but MLflow did not take it · 2 a mistake that the user 
 
 import json
 import math
+import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -156,7 +157,7 @@ def config_in(words: Sequence[str], default: str | None = None) -> tuple[str, li
     ('configs/demo.yaml', ['seeds=8', 'workers=2'])
     """
     for place, word in enumerate(words):
-        if "=" not in word or Path(word).is_file():
+        if "=" not in word or os.path.isfile(word):
             return word, [*words[:place], *words[place + 1 :]]
     if default is None:
         raise ConfigError(

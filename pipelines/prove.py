@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from rich.console import Console
 
 import recsys
-from pipelines.program import Outcome, Output, carried_out, config_in, goes_on, recorded_by, way_in
+from pipelines.program import Outcome, Output, carried_out, goes_on, recorded_by, way_in
 from pipelines.report.progress import StudyProgress
 from pipelines.report.terminal import print_whereabouts
 from pipelines.report.verdicts import print_verdicts
 from pipelines.storage.figures import PROOFS, RowStore, save_proof
 from pipelines.tracking.tracker import tracked
+from pipelines.trust import read_config
 from recsys.checks.proof.claims import TITLES
 from recsys.checks.proof.run import FULL, KINDS, SHORT, Effort, plan, prove
 from recsys.config import Study
@@ -45,7 +46,7 @@ def execute(words: Sequence[str], output: Output, *, parts: str = "", quick: boo
     typed = ["prove", *words, *options, *output.flags]
 
     def work() -> Outcome:
-        study = recsys.load_study(*config_in(words, _CONFIG))
+        study = read_config(recsys.load_study, words, _CONFIG)
         return _prove(study, SHORT if quick else FULL, kinds, output, progress)
 
     return carried_out(work, output, lambda: goes_on(progress, f"{PROOFS}/parts", *typed))

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from rich.console import Console
 
 import recsys
-from pipelines.program import Outcome, Output, carried_out, config_in, goes_on, recorded_by, way_in
+from pipelines.program import Outcome, Output, carried_out, goes_on, recorded_by, way_in
 from pipelines.report.channels import save_channels_plot
 from pipelines.report.front import save_front_plot
 from pipelines.report.page import save_page
@@ -31,6 +31,7 @@ from pipelines.storage.files import whole
 from pipelines.storage.results import save_comparison, save_result
 from pipelines.tracking import records
 from pipelines.tracking.tracker import Recorded, tracked
+from pipelines.trust import read_config
 from recsys.config import Study
 from recsys.core.errors import UserError
 from recsys.study.plan import plan
@@ -71,7 +72,7 @@ def execute(words: Sequence[str], output: Output, *, each: bool = False) -> int:
 
 
 def _run(words: Sequence[str], output: Output, progress: StudyProgress, *, each: bool) -> Outcome:
-    studies = recsys.load_studies(*config_in(words))
+    studies = read_config(recsys.load_studies, words)
     progress.total = sum(_cells(study) for study in studies)
     with progress:
         if len(studies) == 1:

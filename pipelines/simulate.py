@@ -19,10 +19,11 @@ from uuid import uuid4
 import polars as pl
 
 import recsys
-from pipelines.program import COMMAND, Outcome, Output, carried_out, config_in, way_in
+from pipelines.program import COMMAND, Outcome, Output, carried_out, way_in
 from pipelines.report.datasheet import Tally, Whence, datasheet, readme
 from pipelines.report.progress import StudyProgress
 from pipelines.storage.files import StorageError
+from pipelines.trust import read_config
 from recsys.config import OwnLog, Study, World
 from recsys.core.errors import ConfigError
 from recsys.world.arms import ARMS
@@ -63,7 +64,7 @@ def execute(
     origin = [*words, "--arm", arm, "--seed", str(seed), *["--impressions"][:impressions]]
 
     def work() -> Outcome:
-        study = recsys.load_study(*config_in(words))
+        study = read_config(recsys.load_study, words)
         place = write(
             study,
             arm,

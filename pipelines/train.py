@@ -12,12 +12,13 @@ from pathlib import Path
 from rich.console import Console
 
 import recsys
-from pipelines.program import Outcome, Output, carried_out, command, config_in, recorded_by, way_in
+from pipelines.program import Outcome, Output, carried_out, command, recorded_by, way_in
 from pipelines.report.terminal import print_whereabouts
 from pipelines.report.training import print_training
 from pipelines.storage.models import MODEL
 from pipelines.storage.results import save_training
 from pipelines.tracking.tracker import Recorded, tracked
+from pipelines.trust import read_config
 
 _PATH = 'PATH="$PWD/.venv/bin:$PATH"'
 """MLflow starts other programs of the environment by name, so they must be on the path."""
@@ -40,7 +41,7 @@ def execute(words: Sequence[str], output: Output) -> int:
 
 
 def _train(words: Sequence[str], output: Output) -> Outcome:
-    training = recsys.load_training(*config_in(words))
+    training = read_config(recsys.load_training, words)
     with tracked(training, role="training") as tracker:
         result = recsys.train(training)
         folder = save_training(result)

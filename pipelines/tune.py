@@ -18,7 +18,6 @@ from pipelines.program import (
     Output,
     carried_out,
     command,
-    config_in,
     goes_on,
     recorded_by,
     way_in,
@@ -29,6 +28,7 @@ from pipelines.report.section import Section
 from pipelines.report.terminal import print_whereabouts
 from pipelines.storage.results import TUNINGS
 from pipelines.tracking.tracker import tracked
+from pipelines.trust import read_config
 from pipelines.tuning import Search
 from recsys.measures.metrics.registry import METRICS
 from recsys.recommenders import Recommender
@@ -52,7 +52,7 @@ def execute(words: Sequence[str], output: Output) -> int:
     """
     progress = output.progress("trials")
     return carried_out(
-        lambda: _tune(Search(recsys.load_training(*config_in(words))), output, progress),
+        lambda: _tune(Search(read_config(recsys.load_training, words)), output, progress),
         output,
         lambda: goes_on(progress, str(TUNINGS), "tune", *words, *output.flags),
     )

@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from rich.console import Console
 
 import recsys
-from pipelines.program import Outcome, Output, carried_out, config_in, goes_on, recorded_by, way_in
+from pipelines.program import Outcome, Output, carried_out, goes_on, recorded_by, way_in
 from pipelines.report.progress import StudyProgress
 from pipelines.report.terminal import print_whereabouts
 from pipelines.report.verdicts import print_verdicts
 from pipelines.storage.figures import VALIDATIONS, FigureStore, save_verdicts
 from pipelines.tracking.tracker import tracked
+from pipelines.trust import read_config
 from recsys.checks.validation.run import plan, validate
 from recsys.config import Study
 
@@ -38,7 +39,7 @@ def execute(words: Sequence[str], output: Output) -> int:
     """
     progress = output.progress("parts")
     return carried_out(
-        lambda: _validate(recsys.load_study(*config_in(words, _CONFIG)), output, progress),
+        lambda: _validate(read_config(recsys.load_study, words, _CONFIG), output, progress),
         output,
         lambda: goes_on(progress, f"{VALIDATIONS}/parts", "validate", *words, *output.flags),
     )

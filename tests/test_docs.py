@@ -17,6 +17,7 @@ import yaml
 
 from pipelines import cli
 from pipelines.program import config_in
+from pipelines.trust import TRUST_CONFIG, read_config, words_of
 from recsys import MEASURES, load_studies, load_training
 from recsys.measures.attention_rows import EXPOSURE_FORMULAS
 from recsys.study.tables.registry import TABLES
@@ -140,13 +141,16 @@ def test_commands_work_as_printed(path, somewhere):
         if name == "--help":
             continue
         context = programs[name].make_context(name, cli._spread([name, *words])[1:])
-        config, changes = (context.params.get(key) for key in ("config", "changes"))
-        config, changes = config_in([*filter(None, [config]), *(changes or ())], MADE.get(name, ""))
+        given = (context.params.get(key) for key in ("config", "changes", "trust"))
+        default = MADE.get(name, "")
+        typed = words_of(*given)
+        config, _ = config_in([word for word in typed if word != TRUST_CONFIG], default)
         if "…" in "".join(words):  # left to the user
             continue
         if (ROOT / config).is_file():
-            load = load_training if name in ("train", "tune") else load_studies
-            load(ROOT / config, changes)
+            read_config(
+                load_training if name in ("train", "tune") else load_studies, typed, default
+            )
         else:
             assert not config.startswith("configs/") or "<" in config, (name, words)
 

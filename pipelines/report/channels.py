@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from pipelines.report.headline import DASH, Variant, name_of, number
+from pipelines.report.plot import html_of
 from pipelines.report.section import Section
 from recsys.study.result import StudyResult
 from recsys.world.arms import GATES
@@ -137,4 +138,4 @@ def save_channels_plot(result: StudyResult, path: Path) -> None:
             )
         )
     )
-    path.write_text(chart.to_html(inline=True), encoding="utf-8")
+    path.write_text(html_of(chart), encoding="utf-8")

@@ -2,11 +2,13 @@
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from pipelines.report.section import Section
+from recsys.core.errors import visible
 
 _MOST_ROWS = 50
 
@@ -14,7 +16,16 @@ _MOST_ROWS = 50
 def stdout() -> Console:
     """The console that programs print to; in a pipe or a file, lines have 100 columns."""
     width = None if sys.stdout.isatty() else 100
-    return Console(width=width, highlight=False, emoji=False, markup=False)
+    return _Plain(width=width, highlight=False, emoji=False, markup=False)
+
+
+class _Plain(Console):
+    """A console on which control characters in texts are shown, not passed on."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Prints as rich does; a line break in a text stays."""
+        shown = (visible(each, keep="\n") if isinstance(each, str) else each for each in objects)
+        super().print(*shown, **options)
 
 
 def print_section(
@@ -29,7 +40,7 @@ def print_section(
         full: whether all rows of a long table are printed, and not only the first 50.
     """
     if section.title:
-        console.print(section.title, style="bold")
+        console.print(visible(section.title), style="bold")
     rows = section.rows if full else section.rows[:_MOST_ROWS]
     if rows:
         console.print(_table(section.columns, rows, name_width))
@@ -37,13 +48,14 @@ def print_section(
         more = len(section.rows) - len(rows)
         console.print(f"({more:,} more rows are not printed; --full prints them)")
     for line in section.lines:
-        console.print(line)
+        console.print(visible(line))
     console.print()
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], name_width: int) -> Table:
     """A table of names and figures, in which a cell that is too wide is folded, never cut."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    columns, rows = _visible(columns), [_visible(row) for row in rows]
     longest = max(len(row[0]) for row in rows)
     table.add_column(
         columns[0], overflow="fold", min_width=min(longest, 8), max_width=max(name_width, 8)
@@ -53,3 +65,7 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], name_width: in
     for row in rows:
         table.add_row(*row)
     return table
+
+
+def _visible(cells: Sequence[str]) -> tuple[str, ...]:
+    return tuple(visible(cell) for cell in cells)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pipelines.storage.provenance import git_tags, version_tags
 from recsys.config.world import World
+from recsys.core.errors import visible
 from recsys.logs.schema import KINDS
 from recsys.world.day.values import Day
 from recsys.world.life import Acts, life_rows
@@ -339,10 +340,19 @@ def _shown(value: Any) -> str:
     if value is None:
         return "–"
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_shown(number)}" for name, number in value.items())
+        return ", ".join(f"{_shown(name)} {_shown(number)}" for name, number in value.items())
     if isinstance(value, float):
         return f"{value:.4g}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else escaped(str(value))
+
+
+def escaped(text: str) -> str:
+    """A text in a cell of a Markdown table, whatever it holds.
+
+    >>> escaped("a | <b>")
+    'a \\\\| &lt;b>'
+    """
+    return visible(text).replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
 
 
 def _listed(counts: dict[str, int]) -> str:

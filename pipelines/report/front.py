@@ -6,6 +6,7 @@ from typing import Any
 
 from pipelines.report.headline import DASH, Headline, Variant, name_of, number
 from pipelines.report.labels import Scale, placed, width_of
+from pipelines.report.plot import html_of
 from pipelines.report.section import Section
 from recsys.study.result import StudyResult
 
@@ -160,7 +161,7 @@ def save_front_plot(result: StudyResult, path: Path) -> None:
             anchor="start",
         )
     )
-    path.write_text(chart.to_html(inline=True), encoding="utf-8")
+    path.write_text(html_of(chart), encoding="utf-8")
 
 
 def _points(

@@ -4,8 +4,8 @@ The page holds all rows of the tables on the terminal, and a plot of drift by da
 days were measured.
 """
 
+import html
 from collections.abc import Iterator
-from html import escape
 from pathlib import Path
 
 from pipelines.report.appendix import APPENDIX
@@ -15,6 +15,7 @@ from pipelines.report.log import log_sections
 from pipelines.report.section import Section
 from pipelines.report.world import in_order, world_sections
 from recsys.config import World
+from recsys.core.errors import visible
 from recsys.study.result import StudyResult
 
 _STYLE = """
@@ -70,6 +71,11 @@ def _page(result: StudyResult) -> Iterator[str]:
         "<p>The .csv files beside this page hold every figure with its arms, days, users and "
         "seeds. measures.csv holds the formulas, config.yaml the config of this run.</p></html>"
     )
+
+
+def escape(text: str) -> str:
+    """A text for a page: its markup is shown, and so are control characters but line breaks."""
+    return html.escape(visible(text, keep="\n"))
 
 
 def _dashed(result: StudyResult) -> str:

@@ -15,6 +15,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from recsys.core.errors import visible
+
 
 class StudyProgress:
     """A context manager to hand to `recsys.run` as its `progress`.
@@ -72,6 +74,7 @@ class StudyProgress:
             name: the one that was finished last, such as `als-seed-0`.
         """
         self.done = done
+        name = visible(name)
         if self._console.is_terminal:
             self._bar.update(self._task, completed=done, last=name)
         else:

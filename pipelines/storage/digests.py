@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import recsys
+from pipelines.storage.written import check_written
 from recsys.config import Study, Training, World
 from recsys.logs.files import content_digest
 
@@ -73,6 +74,8 @@ def data_digest(study: Study | Training) -> str:
     if isinstance(source, World):
         return ""
     paths = {name: getattr(source, name) for name in ("events", "users", "items")}
+    for path in filter(None, paths.values()):
+        check_written(Path(path))
     return _sha256(
         *("" if path is None else content_digest(path, f"log.{n}") for n, path in paths.items())
     )

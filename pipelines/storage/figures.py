@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import polars as pl
-from polars.exceptions import PolarsError
+from polars.exceptions import PanicException, PolarsError
 
 from pipelines.report.proof import plots_of
 from pipelines.storage.digests import code_digest, study_digest
@@ -23,15 +23,23 @@ PROOFS = Path("data/proofs")
 
 V = TypeVar("V")
 
-_UNREADABLE = (OSError, PolarsError, ValueError, KeyError, TypeError, AttributeError)
+_UNREADABLE = (
+    OSError,
+    PolarsError,
+    PanicException,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+)
 """What reading a file raises that is missing or damaged."""
 
 
 class _PartStore(MutableMapping[str, V]):
     """Values by the identity of the part that they belong to, a file each under `root`/parts.
 
-    The name of a file is a digest of the code and the identity. A file that cannot be read, or that
-    holds another identity, counts as missing.
+    The name of a file is a digest of the code and the identity. A file that cannot be read, that
+    holds another identity, or whose checksum is not that of what it holds counts as missing.
     """
 
     _suffix: str
@@ -96,16 +104,25 @@ class FigureStore(_PartStore[dict[str, float]]):
 
     def _read(self, path: Path) -> tuple[str, dict[str, float]]:
         record = json.loads(path.read_text(encoding="utf-8"))
+        identity = json.dumps(record["identity"], sort_keys=True)
         figures = {str(name): float(value) for name, value in record["figures"].items()}
-        return json.dumps(record["identity"], sort_keys=True), figures
+        _check_sum(record["sha256"], identity, json.dumps(figures))
+        return identity, figures
 
     def _write(self, path: Path, identity: str, value: dict[str, float]) -> None:
-        record = {"identity": json.loads(identity), "figures": value}
+        figures = {str(name): float(figure) for name, figure in value.items()}
+        record = {
+            "identity": json.loads(identity),
+            "figures": figures,
+            "sha256": _sum_of(identity, json.dumps(figures)),
+        }
         path.write_text(json.dumps(record, indent=2), encoding="utf-8")
 
 
 class RowStore(_PartStore[pl.DataFrame]):
-    """The rows of a proof's parts, by identity: a Parquet file each, with the identity as metadata.
+    """The rows of a proof's parts, by identity: a Parquet file each.
+
+    The file's metadata hold the identity and a checksum of the rows.
 
     Args:
         root: the folder of all proofs.
@@ -117,10 +134,27 @@ class RowStore(_PartStore[pl.DataFrame]):
         super().__init__(root)
 
     def _read(self, path: Path) -> tuple[str, pl.DataFrame]:
-        return pl.read_parquet_metadata(path)["identity"], pl.read_parquet(path)
+        metadata, rows = pl.read_parquet_metadata(path), pl.read_parquet(path)
+        _check_sum(metadata["sha256"], metadata["identity"], _text_of(rows))
+        return metadata["identity"], rows
 
     def _write(self, path: Path, identity: str, value: pl.DataFrame) -> None:
-        value.write_parquet(path, metadata={"identity": identity})
+        sha256 = _sum_of(identity, _text_of(value))
+        value.write_parquet(path, metadata={"identity": identity, "sha256": sha256})
+
+
+def _text_of(rows: pl.DataFrame) -> str:
+    """The types and values of rows; numbers with all their digits."""
+    return f"{rows.schema} {rows.rows()}"
+
+
+def _sum_of(identity: str, content: str) -> str:
+    return hashlib.sha256(f"{identity}\n{content}".encode()).hexdigest()
+
+
+def _check_sum(sha256: str, identity: str, content: str) -> None:
+    if sha256 != _sum_of(identity, content):
+        raise ValueError("the file has changed since it was written")
 
 
 def save_verdicts(

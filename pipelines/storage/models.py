@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.core.errors import ModelError
+from recsys.core.errors import ModelError, first_line
+from recsys.core.sums import check_sums, write_sums
 from recsys.recommenders import Model
 from recsys.recommenders.store import load_model, save_model
+from recsys.recommenders.stored import read_array
 
 MODEL = "model"
 """The folder of a model among the files of its run."""
@@ -28,6 +30,7 @@ def write_model(model: Model, candidates: NDArray[np.bool_], folder: Path) -> No
     """
     save_model(model, folder)
     np.save(folder / _CANDIDATES, candidates, allow_pickle=False)
+    write_sums(folder)
 
 
 def read_model(folder: Path) -> tuple[Model, NDArray[np.bool_]]:
@@ -44,10 +47,12 @@ def read_model(folder: Path) -> tuple[Model, NDArray[np.bool_]]:
     """
     model = load_model(folder)
     try:
-        with (folder / _CANDIDATES).open("rb") as file:
-            candidates: NDArray[np.bool_] = np.load(file, allow_pickle=False)
+        check_sums(folder, (_CANDIDATES,))
+        candidates = read_array(folder / _CANDIDATES)
     except (OSError, ValueError, EOFError) as error:
-        raise ModelError(f"{folder / _CANDIDATES}: cannot be read: {error}") from error
+        raise ModelError(
+            f"{folder / _CANDIDATES}: cannot be read: {first_line(error)}; train the model again"
+        ) from error
     if candidates.shape != (model.log.n_items,) or candidates.dtype != np.bool_:
         raise ModelError(f"{folder / _CANDIDATES}: does not fit the model's items")
     return model, candidates

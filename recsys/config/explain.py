@@ -4,10 +4,14 @@ from collections.abc import Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from recsys.config.base import Part
 from recsys.config.study import Study
 from recsys.core.errors import nearest
+
+_MOST_LINES, _MOST_SHOWN = 20, 200
+"""Most mistakes that are told at once, and most characters of a value."""
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
@@ -20,7 +24,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
     lines = []
     problems = error.errors()
     inside = {problem["loc"][:-1] for problem in problems} | {p["loc"][:-2] for p in problems}
-    for problem in problems:
+    for problem in problems[:_MOST_LINES]:
         if problem["type"] == "too_short" and problem["loc"] in inside:
             continue  # an entry was refused and is reported itself; the length only follows from it
         loc = [part for part in problem["loc"] if part not in ("[key]", "condition", "rule")]
@@ -36,8 +40,26 @@ def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
             lines.append(f"{path}: {message}" if path else message)
         else:
             message = problem["msg"][0].lower() + problem["msg"][1:]
-            lines.append(f"{path}: {message}, but it is {problem['input']!r}")
+            lines.append(f"{path}: {message}, but it is {_shown(problem['input'])}{_hint(problem)}")
+    if len(problems) > _MOST_LINES:
+        lines.append(f"and {len(problems) - _MOST_LINES:,} more mistakes")
     return lines
+
+
+def _shown(value: Any) -> str:
+    """A value in a message; a long one is cut."""
+    text = repr(value)
+    return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 3]}..."
+
+
+def _hint(problem: ErrorDetails) -> str:
+    """What to do where YAML may have read a value otherwise than its author did."""
+    value = problem["input"]
+    if problem["type"] == "string_type" and isinstance(value, bool | int | float):
+        return "; put it in quotes if it is a name"
+    if problem["type"] == "bool_type" and isinstance(value, str):
+        return "; write true or false"
+    return ""
 
 
 def _keys(model: type[BaseModel]) -> list[str]:

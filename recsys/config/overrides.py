@@ -1,18 +1,21 @@
 """Reads a config file and merges overrides into it: one study, or one for each variant.
 
 A variant is a set of overrides with a name: `variants: {tiktok: {world: {platform: tiktok}}}`.
-OmegaConf reads and merges; interpolation stays off, so that a config means the same on every
+`recsys.config.text` reads; no environment variable is, so that a config means the same on every
 machine. Only the names of variants are checked here; `recsys.study.load` checks the rest.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from recsys.config.presets import INFLUXES, PLATFORMS
+from recsys.config.text import MOST_BYTES, leaves, merged, nested, parsed, plain
 from recsys.core.errors import ConfigError, nearest
+
+MOST_OVERRIDES = 1000
+"""Most overrides of a config; each is read and merged by itself."""
 
 
 def name_of(source: str | PathLike[str] | Mapping[str, Any]) -> str:
@@ -53,12 +56,10 @@ def contents(
     {'name': 'both-many', 'seeds': 8, 'workers': 1, 'group': 'both'}
     """
     base = _file(source, where)
-    wrong = [text for text in overrides if "=" not in text]
-    if wrong:
-        raise ConfigError(f"override {wrong[0]!r} is not of the form key=value")
-    parsed = [_dotted(text, where) for text in overrides]
-    changes = [part for part in parsed if _KEY not in part]
-    on_variants = [part[_KEY] for part in parsed if _KEY in part]
+    _check_size(overrides, where)
+    made = [_dotted(text, where) for text in overrides]
+    changes = [part for part in made if _KEY not in part]
+    on_variants = [part[_KEY] for part in made if _KEY in part]
     if _KEY not in base:
         if on_variants:
             raise ConfigError(f"{where}: variants: the file has none to choose from")
@@ -144,10 +145,8 @@ def _check_not_overruled(
     variants: Mapping[str, Content], changes: Sequence[Content], where: str
 ) -> None:
     """Raises if a change for all variants touches a key that some of them set themselves."""
-    for path in (path for change in changes for path in _leaves(change)):
-        touched = {
-            name: list(_within(path, _leaves(content))) for name, content in variants.items()
-        }
+    for path in (path for change in changes for path in leaves(change)):
+        touched = {name: list(_within(path, leaves(content))) for name, content in variants.items()}
         setting = [name for name in touched if touched[name]]
         if setting:
             key = touched[setting[0]][0]
@@ -165,36 +164,50 @@ def _within(path: str, leaves: Iterable[str]) -> Iterator[str]:
             yield leaf
 
 
-def _leaves(content: Mapping[str, Any], path: str = "") -> Iterator[str]:
-    """Dotted paths of all values, such as "world.influx.newcomers"; a list counts as one value."""
-    for key, value in content.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{path}{key}.")
-        else:
-            yield f"{path}{key}"
-
-
 def _file(source: str | PathLike[str] | Mapping[str, Any], where: str) -> Content:
-    from omegaconf import OmegaConf
+    content = plain(source, where) if isinstance(source, Mapping) else _read(Path(source), where)
+    return _merge(where, content)
 
-    if isinstance(source, Mapping):
-        return _merge(where, source)
-    if not Path(source).is_file():
-        raise ConfigError(f"{where}: there is no such file; configs/ holds ready-made ones")
-    with _readable(where):
-        content: Any = OmegaConf.to_container(OmegaConf.load(Path(source)), resolve=False)
+
+def _read(path: Path, where: str) -> Content:
+    """The content of a file."""
+    try:
+        if not path.is_file():
+            raise ConfigError(f"{where}: there is no such file; configs/ holds ready-made ones")
+        with path.open("rb") as file:
+            data = file.read(4 * MOST_BYTES)  # of which no more than MOST_BYTES characters are read
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{where}: cannot be read as YAML: byte {error.start:,} is not of a text in UTF-8"
+        ) from error
+    except (OSError, ValueError) as error:
+        said = getattr(error, "strerror", None) or error
+        raise ConfigError(f"{where[:200]}: cannot be read: {said}") from error
+    content = parsed(text, where)
+    if content is None:
+        return {}
     if not isinstance(content, dict):
         raise ConfigError(f"{where}: must hold keys and values, not a {type(content).__name__}")
-    return _merge(where, content)
+    return content
+
+
+def _check_size(overrides: Sequence[str], where: str) -> None:
+    """Raises where overrides would take long to read."""
+    size = sum(map(len, overrides))
+    if len(overrides) > MOST_OVERRIDES or size > MOST_BYTES:
+        raise ConfigError(
+            f"{where}: {len(overrides):,} overrides of {size:,} characters are more than "
+            f"{MOST_OVERRIDES:,} overrides or {MOST_BYTES:,} characters; write them into the file"
+        )
 
 
 def _dotted(text: str, where: str) -> Content:
     """`world.influx.newcomers=5` as nested keys."""
-    from omegaconf import OmegaConf
-
-    with _readable(where):
-        parsed: Any = OmegaConf.to_container(OmegaConf.from_dotlist([text]), resolve=False)
-    return {str(key): value for key, value in parsed.items()}
+    keys, equals, value = text.partition("=")
+    if not equals:
+        raise ConfigError(f"override {text!r} is not of the form key=value")
+    return nested(keys.strip(), parsed(value, f"{where}: override {keys[:60]}"), where)
 
 
 def _merge(where: str, *parts: Mapping[str, Any]) -> Content:
@@ -202,43 +215,21 @@ def _merge(where: str, *parts: Mapping[str, Any]) -> Content:
 
     `platform: tiktok` counts as `platform: {kind: tiktok}`, so that later parts can add keys.
     """
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
-    with _readable(where):
-        merged: Any = OmegaConf.create({})
-        for part in parts:
-            try:
-                merged = OmegaConf.merge(merged, dict(part))
-            except (OmegaConfBaseException, TypeError) as error:
-                raise ConfigError(
-                    f"{where}: {_path(part)}: does not fit the value in the file; a list is "
-                    "replaced as a whole, such as recommenders=[trending,{kind: als, factors: 3}]"
-                ) from error
-            for key in (*PRESETS, "recommender"):
-                value = OmegaConf.select(merged, key)
-                if isinstance(value, str):
-                    OmegaConf.update(merged, key, {"kind": value})
-        content: Any = OmegaConf.to_container(merged, resolve=False)
-    return {str(key): value for key, value in content.items()}
+    content: Content = {}
+    for part in parts:
+        try:
+            content = merged(content, part)
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {error}") from error
+        for key in (*PRESETS, "recommender"):
+            content = _with_kind(content, key.split("."))
+    return content
 
 
-def _path(part: Mapping[str, Any]) -> str:
-    """The keys down to where a part branches, such as "world.influx.newcomers" for an override."""
-    path, inner = [], part
-    while isinstance(inner, Mapping) and len(inner) == 1:
-        ((key, inner),) = inner.items()
-        path.append(str(key))
-    return ".".join(path) or ", ".join(map(str, part))
-
-
-@contextmanager
-def _readable(where: str) -> Iterator[None]:
-    """Turns the errors of YAML and OmegaConf into a ConfigError."""
-    from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError
-
-    try:
-        yield
-    except (OmegaConfBaseException, YAMLError, ValueError, TypeError, OSError) as error:
-        raise ConfigError(f"{where}: cannot be read as YAML: {error}") from error
+def _with_kind(content: Content, path: Sequence[str]) -> Content:
+    """The content with `{kind: tiktok}` for a name such as `tiktok` at a path."""
+    key, *below = path
+    value = content.get(key)
+    if below:
+        return {**content, key: _with_kind(value, below)} if isinstance(value, dict) else content
+    return {**content, key: {"kind": value}} if isinstance(value, str) else content

@@ -27,12 +27,17 @@ ArmName = Literal[
 ]
 
 
+Name = Annotated[str, Field(min_length=1, max_length=100)]
+"""A name in the results, which tables and pages must hold."""
+Kind = Annotated[str, Field(min_length=1, max_length=200)]
+
+
 class RecommenderSpec(Part):
     """A recommender by name; in a file, options stand beside `kind`: `{kind: als, factors: 32}`."""
 
-    kind: str
-    """A key of `recsys.RECOMMENDERS`, or `package.module:Class`."""
-    name: str
+    kind: Kind
+    """A key of `recsys.RECOMMENDERS`, or `package.module:Class`, whose code then runs."""
+    name: Name
     """Its name in the results; `kind` unless given."""
     options: Mapping[str, JsonValue] = {}
     """Hyper-parameters: fields of the recommender's class."""
@@ -41,9 +46,9 @@ class RecommenderSpec(Part):
 class MitigationSpec(Part):
     """A mitigation by name; in a file, options stand beside `kind`: `{kind: cap, share: 0.1}`."""
 
-    kind: str
-    """A key of `recsys.MITIGATIONS`, or `package.module:Class`."""
-    name: str
+    kind: Kind
+    """A key of `recsys.MITIGATIONS`, or `package.module:Class`, whose code then runs."""
+    name: Name
     """Its name in the results; `kind` unless given."""
     options: Mapping[str, JsonValue] = {}
     """Fields of the mitigation's class."""
@@ -215,7 +220,7 @@ class Tracking(Part):
 
     enabled: bool = True
     """Log to MLflow; MLFLOW_TRACKING_URI wins over the local database in mlruns/."""
-    experiment: str = "recsys"
+    experiment: str = Field(default="recsys", min_length=1, max_length=250)
 
 
 def the_source(world: World | None, log: OwnLog | None) -> World | OwnLog:
@@ -343,6 +348,13 @@ class Study(Part):
         names = [chain.name for chain in chains]
         if len(set(names)) < len(names) or "none" in names:
             raise ValueError(f"two chains have the same name among {names}: give one part a name")
+        shown = [
+            spec.name if not chain.parts else f"{spec.name} + {chain.name}"
+            for spec in self.recommenders
+            for chain in self.chains_for(spec.name)
+        ]
+        if twice := next((name for name in shown if shown.count(name) > 1), None):
+            raise ValueError(f"two rows of the results would be called {twice!r}: rename one part")
         recommenders = {spec.name for spec in self.recommenders}
         for chain in chains:
             for name in chain.only or ():

@@ -10,10 +10,18 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from recsys.config.base import Part
+from recsys.config.size import MOST_GB, MOST_PEOPLE, gigabytes
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0, ge=1e-9, le=1e9)]
+NonNegative = Annotated[float, Field(ge=0, le=1e9)]
+Logit = Annotated[float, Field(ge=-1e9, le=1e9)]
+"""Numbers end at a billionth and a billion: beyond, their exponentials and products overflow."""
+Mean = Annotated[float, Field(ge=0, le=100)]
+"""The mean of a Poisson law; more than 16 posts a day, or first follows, are not made."""
+Sigma = Annotated[float, Field(ge=0, le=10)]
+"""Of a lognormal law, whose values then differ by a factor of up to 10^30."""
+DayNumber = Annotated[int, Field(ge=-10_000, le=10_000)]
 
 INCUMBENT_TOPICS: dict[str, float] = {
     "food": 1.6,
@@ -59,7 +67,7 @@ NEWCOMER_TOPICS: dict[str, float] = {
 class Cohort(Part):
     """What the people of one cohort like, speak and post: the law from which they are drawn."""
 
-    topics: dict[str, Positive]
+    topics: dict[str, Positive] = Field(min_length=1, max_length=1000)
     """Relative interest in each named topic (C); tastes are Dirichlet around it."""
     language: str
     """Their first language, read perfectly: `zh` or `en`."""
@@ -74,7 +82,7 @@ class Cohort(Part):
     platform's shares."""
     product_tags: Share
     """Share of their posts that carry a product tag (C)."""
-    outward: tuple[float, NonNegative] = (0.0, 0.0)
+    outward: tuple[Logit, NonNegative] = (0.0, 0.0)
     """Mean and deviation of the pull, in logits, of posts in a language that is not the app's on
     people who understand them; negative draws are 0, and comprehension multiplies it (C; grid of
     the mean 0 1 2: testimony of students and of people abroad, who came for such posts)."""
@@ -115,25 +123,25 @@ class Population(Part):
     """Dimensions of the unnamed part of taste (C)."""
     latent_scale: NonNegative = 0.8
     """Standard deviation of the unnamed part of a click logit (C)."""
-    visits_per_day: Positive = 0.6
+    visits_per_day: Annotated[float, Field(gt=0, ge=1e-9, le=100)] = 0.6
     """Mean visits of a person per day (A). With the spread below, 37 % of people come on a day;
     RedNote's share was 40 % of 300 million."""
-    visits_sigma: NonNegative = 0.94
+    visits_sigma: Sigma = 0.94
     """Sigma of the lognormal spread of visits over people (A: KuaiRand-Pure)."""
     creators: Share = 0.10
     """Share of incumbents who post (C)."""
-    follows: NonNegative = 8.0
+    follows: Mean = 8.0
     """Mean number of creators an incumbent follows at the start, Poisson (C)."""
-    audience_sigma: NonNegative = 1.5
+    audience_sigma: Sigma = 1.5
     """Sigma of the lognormal spread of creators' attraction to followers (C)."""
     format_pull: NonNegative = 0.5
     """Logits per unit of log(share / even share) of a format on the platform that formed a user
     (C): people like the formats that they are used to."""
     format_scale: NonNegative = 0.5
     """Standard deviation of a user's own format preference, logits (C)."""
-    trend: tuple[float, NonNegative] = (0.2, 0.3)
+    trend: tuple[Logit, NonNegative] = (0.2, 0.3)
     """Mean and deviation of the pull of buzz, logits per log-buzz; negative draws are 0 (C)."""
-    commerce: tuple[float, NonNegative] = (0.1, 0.3)
+    commerce: tuple[Logit, NonNegative] = (0.1, 0.3)
     """Mean and deviation of the pull of a product tag, logits (C)."""
     curious: Share = 0.3
     """Share of incumbents who are curious about newcomers' posts (C)."""
@@ -146,7 +154,7 @@ class Population(Part):
 class Posts(Part):
     """What is posted, and for how long it can be served."""
 
-    per_creator_day: NonNegative = 1.0
+    per_creator_day: Mean = 1.0
     """Mean posts of an incumbent creator per day, Poisson (C). With a tenth of the incumbents
     posting, .1 posts a head and day stand beside some 13 looks a head and day. With much fewer
     posts, people in worlds of a few thousand see all that is posted, whatever the ranking; with
@@ -199,7 +207,7 @@ class Behaviour(Part):
     """Logits lost on a post that the user does not understand at all (C; grid .5 1 2 3)."""
     translation: Share = 0.45
     """Comprehension that the translation feature gives (C; grid .3 .45 .6)."""
-    translation_day: int = 6
+    translation_day: DayNumber = 6
     """Day of the influx on which translation is switched on (B)."""
     curiosity: NonNegative = 1.0
     """Logits that curious users gain on newcomers' posts on day 0 (C)."""
@@ -221,7 +229,7 @@ class Behaviour(Part):
     """Satisfaction that a visit lacks at first for somebody from another platform (C)."""
     familiar_visits: Positive = 6.0
     """Visits after which unfamiliarity has fallen to 1/e (C)."""
-    leaving: float = -8.0
+    leaving: Logit = -8.0
     """Logit of leaving on a day at average satisfaction (C)."""
     leaving_slope: NonNegative = 3.0
     """Logits of leaving lost per unit of satisfaction above the average (C)."""
@@ -264,7 +272,7 @@ class Drive(Part):
 class Stage(Part):
     """A pool of traffic: a post that has been looked at so often must have earned its clicks."""
 
-    looks: int = Field(ge=1)
+    looks: int = Field(ge=1, le=10**9)
     """Looks that the pool gives, such as 200."""
     click_rate: Share
     """Clicks per look below which a post gets no more fresh slots (C)."""
@@ -314,7 +322,7 @@ class Platform(Part):
     """A fresh slot takes, of so many fresh posts that come next, the one whose topic and language
     the user likes best (B: engineers of the platform report a gain of 7 % in clicks); 1 takes the
     first."""
-    stages: tuple[Stage, ...] = ()
+    stages: tuple[Stage, ...] = Field(default=(), max_length=100)
     """Pools of traffic that a new post must pass to go on taking fresh slots; none by default."""
     seen_memory: int = Field(default=1024, ge=64, le=8192)
     """Number of posts, the last ones shown to a user, that are not shown to this user again."""
@@ -330,13 +338,13 @@ class Influx(Part):
 
     kind: str = "custom"
     """The preset whose values hold where this part of the config says nothing."""
-    newcomers: int = Field(ge=0)
+    newcomers: int = Field(ge=0, le=MOST_PEOPLE)
     """Number of people who arrive."""
     origin: Platform | None = None
     """The platform that the newcomers come from. They like its formats, react to trends as its
     people do (`drive.trend`), and find another platform unfamiliar. A file can name a preset:
     `from: tiktok`. Null for people to whom this platform is not new."""
-    arrivals: tuple[NonNegative, ...]
+    arrivals: tuple[NonNegative, ...] = Field(max_length=1000)
     """Relative number of arrivals on day 0, 1, …"""
     posts_a_head: NonNegative = 1.0
     """Mean posts of a newcomer who stays (C; grid .16 1.0). 114,000 posts with the tag beside
@@ -347,7 +355,7 @@ class Influx(Part):
     """Probability, on each day, that a newcomer stops posting for good (B)."""
     straddlers: Share = 0.5
     """Share of newcomers who also stay on the other platform and come on half of the days (C)."""
-    reversal_day: int | None = Field(default=8, ge=0)
+    reversal_day: int | None = Field(default=8, ge=0, le=10_000)
     """Day on which the ban is put on hold; null for never (B)."""
     reversal_hazard: Share = 0.777
     """Probability that a newcomer who is not a straddler leaves on that day (B)."""
@@ -379,7 +387,7 @@ class Influx(Part):
 class World(Part):
     """One synthetic platform and the influx that it meets."""
 
-    incumbents: int = Field(default=5000, ge=1, le=5_000_000)
+    incumbents: int = Field(default=5000, ge=1, le=MOST_PEOPLE)
     """Number of people who are there before the influx."""
     influx: Influx
     days_before: int = Field(default=14, ge=1, le=400)
@@ -393,7 +401,7 @@ class World(Part):
     burn_in_days: int = Field(default=7, ge=1, le=60)
     """Days run before the log begins, in which the house policy learns and the intercept of the
     click logit is set."""
-    start: date = date(2025, 1, 12)
+    start: date = Field(default=date(2025, 1, 12), ge=date(1995, 1, 1), le=date(2095, 1, 1))
     """Calendar date of day 0, the first day of the influx."""
     population_seed: int = Field(default=0, ge=0, lt=2**63)
     """Draws the people; the `seeds` of a study draw what happens to them."""
@@ -410,4 +418,27 @@ class World(Part):
         for cohort in (incumbents, newcomers):
             if cohort.language not in ("zh", "en"):
                 raise ValueError(f"language {cohort.language!r} is not one of zh, en")
+        return self
+
+    @model_validator(mode="after")
+    def _fits_into_memory(self) -> Self:
+        days = self.posts.window_days + self.burn_in_days + self.days_before + self.days_after
+        needed = gigabytes(
+            {
+                "people": self.incumbents + self.influx.newcomers,
+                "creators": self.population.creators * self.incumbents,
+                "newcomers": self.influx.newcomers,
+                "days": days,
+                "posts_a_day": self.posts.per_creator_day,
+                "posts_a_head": self.influx.posts_a_head,
+                "seen_memory": self.platform.seen_memory,
+                "factors": self.population.latent_factors,
+                "topics": len(self.population.incumbents.topics),
+            }
+        )
+        if needed > MOST_GB:
+            raise ValueError(
+                f"the world would take about {needed:,.0f} GB, and {MOST_GB:.0f} GB are the most; "
+                "lower incumbents, influx.newcomers, posts.per_creator_day, or platform.seen_memory"
+            )
         return self

@@ -1,7 +1,7 @@
 """Makes recommenders and mitigations from the specs of a config."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from inspect import isabstract
 from typing import TypeVar
@@ -102,19 +102,59 @@ def made(kind: type[P], spec: RecommenderSpec | MitigationSpec) -> P:
         raise ConfigError("\n".join(lines)) from error
 
 
+def check_trusted(specs: Iterable[RecommenderSpec | MitigationSpec], *, trust: bool) -> None:
+    """Refuses classes from elsewhere before their modules are imported, which runs code.
+
+    Args:
+        specs: recommenders and mitigations of a config.
+        trust: whether the config may name classes from elsewhere.
+
+    Raises:
+        ConfigError: a kind is `package.module:Class`, and the config is not trusted.
+    """
+    for spec in specs:
+        if ":" in spec.kind and not trust:
+            module = spec.kind.partition(":")[0]
+            raise ConfigError(
+                f"{_where(spec)}: kind {spec.kind!r} runs the code of the module {module}; if you "
+                "trust this config and that module, give --trust-config (in Python: trust=True)"
+            )
+
+
+def _where(spec: RecommenderSpec | MitigationSpec) -> str:
+    return "mitigations" if isinstance(spec, MitigationSpec) else "recommenders"
+
+
 def _class(kind: str, registry: Mapping[str, type[P]], base: type[P]) -> type[P]:
     """The class of a kind, which is a key of the registry or `package.module:Class`."""
     where = f"{base.__name__.lower()}s"
     if ":" not in kind:
         if kind not in registry:
-            raise ConfigError(f"{where}: no kind {kind!r}; {nearest(kind, registry)}")
+            raise ConfigError(
+                f"{where}: no kind {kind!r}; {nearest(kind, registry)}; module:Class loads one of "
+                "yours, whose code then runs"
+            )
         return registry[kind]
     module, _, name = kind.partition(":")
     try:
-        loaded = getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError, TypeError) as error:
-        raise ConfigError(f"{where}: cannot load {kind!r}: {error}") from error
-    if not (isinstance(loaded, type) and issubclass(loaded, base)) or isabstract(loaded):
+        home = import_module(module)
+    except (Exception, SystemExit) as error:  # whatever the code of the module raises
+        said = str(error) or type(error).__name__
+        raise ConfigError(f"{where}: cannot load {kind!r}: {said}") from error
+    loaded = getattr(home, name, None)
+    if loaded is None:
+        classes = [key for key, value in vars(home).items() if _fits(value, base)]
+        hint = (
+            nearest(name, classes) if classes else f"it has no subclass of recsys.{base.__name__}"
+        )
+        raise ConfigError(
+            f"{where}: cannot load {kind!r}: module {module!r} has no attribute {name!r}; {hint}"
+        )
+    if not _fits(loaded, base):
         own = "a fit of its own" if base is Recommender else "a place of its own"
         raise ConfigError(f"{where}: {kind!r} is no subclass of recsys.{base.__name__} with {own}")
-    return loaded
+    return loaded  # type: ignore[no-any-return]
+
+
+def _fits(value: object, base: type[P]) -> bool:
+    return isinstance(value, type) and issubclass(value, base) and not isabstract(value)

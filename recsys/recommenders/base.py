@@ -25,6 +25,7 @@ from recsys.logs.ids import checked_ids
 from recsys.logs.log import InteractionLog, Seen
 from recsys.logs.times import DAY
 from recsys.recommenders.attributes import attribute_names
+from recsys.recommenders.fits import check_array
 from recsys.recommenders.kernels import fill_gaps, top_k
 from recsys.recommenders.ranking import FALLBACK, PERSONAL, Ranking
 from recsys.recommenders.window import ages, by_window, follow, last_like, midnight_after
@@ -154,6 +155,14 @@ class Model(ABC):
     log: InteractionLog
     serves: ClassVar[tuple[str, ...]] = (HOT,)
     """Kinds of users that the model can serve, of `HOT`, `WARM` and `COLD`."""
+
+    def check(self) -> None:  # noqa: B027 (most models of others need none)
+        """Raises a ValueError where arrays or values of the model do not fit the log.
+
+        `recsys.load_model` calls it, because anybody can have written the files of a stored model,
+        and compiled code trusts the sizes and indices that it is given. Override it for every field
+        that is used as an index or whose length matters.
+        """
 
     @abstractmethod
     def score(self, users: Users, items: NDArray[np.int32]) -> Scores:
@@ -409,6 +418,10 @@ class PopularityModel(Model):
 
     heat: NDArray[np.float64]
     serves: ClassVar[tuple[str, ...]] = (HOT, WARM, COLD)
+
+    def check(self) -> None:
+        """See `Model.check`."""
+        check_array("heat", self.heat, (self.log.n_items,), np.float64)
 
     def score(self, users: Users, items: NDArray[np.int32]) -> Scores:
         """See `Model.score`."""

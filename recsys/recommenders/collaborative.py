@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pydantic import Field
 
 from recsys.recommenders.base import Model, Recommender
+from recsys.recommenders.fits import check_number
 
 
 class Collaborative(Recommender):
@@ -28,6 +29,11 @@ class CollaborativeModel(Model):
     """
 
     candidate_days: float | None = field(kw_only=True)
+
+    def check(self) -> None:
+        """See `Model.check`."""
+        if self.candidate_days is not None:
+            check_number("candidate_days", self.candidate_days, float, 0)
 
     def window(self) -> float | None:
         """See `Model.window`."""

@@ -15,6 +15,7 @@ from recsys.core.threads import single_threaded_blas
 from recsys.logs.log import InteractionLog
 from recsys.recommenders.attributes import Attribute, attribute_names, categories, one_hot
 from recsys.recommenders.base import HOT, WARM, Model, Recommender, Scores, Users, binary
+from recsys.recommenders.fits import check_array, check_matrix, check_number
 
 
 class Content(Recommender):
@@ -113,6 +114,18 @@ class ContentModel(Model):
     groups: csr_matrix
     shrinkage: float
     serves: ClassVar[tuple[str, ...]] = (HOT, WARM)
+
+    def check(self) -> None:
+        """See `Model.check`."""
+        log, hot = self.log, self.log.interactions
+        check_matrix("liked", self.liked, (hot.users.size, hot.items.size))
+        check_matrix("features", self.features, (log.n_items, None))
+        n_features = self.features.shape[1]
+        check_array("solution", self.solution, (n_features, n_features), np.float64)
+        check_matrix("groups", self.groups, (log.n_users, None))
+        if self.groups.shape[1] > self.groups.nnz or self.groups.shape[1] * n_features > 10**9:
+            raise ValueError(f"groups has {self.groups.shape[1]:,} columns")
+        check_number("shrinkage", self.shrinkage, float, 0)
 
     @lazy
     def scorable(self) -> NDArray[np.int32]:

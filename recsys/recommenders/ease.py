@@ -15,6 +15,7 @@ from recsys.core.threads import single_threaded_blas
 from recsys.logs.log import InteractionLog
 from recsys.recommenders.base import Model, Removal, Scores, Users, binary
 from recsys.recommenders.collaborative import Collaborative, CollaborativeModel
+from recsys.recommenders.fits import check_array, check_matrix
 from recsys.recommenders.kernels import mirror_upper
 
 _FEW = 0.5
@@ -118,6 +119,13 @@ class EASEModel(CollaborativeModel):
 
     liked: csr_matrix
     inverse: NDArray[np.float64]
+
+    def check(self) -> None:
+        """See `Model.check`."""
+        super().check()
+        hot = self.log.interactions
+        check_matrix("liked", self.liked, (hot.users.size, hot.items.size))
+        check_array("inverse", self.inverse, (hot.items.size, hot.items.size), np.float64)
 
     @lazy
     def weights(self) -> NDArray[np.float64]:

@@ -16,6 +16,7 @@ from recsys.core.lazy import lazy
 from recsys.logs.log import InteractionLog, Seen
 from recsys.recommenders.attributes import Attribute, attribute_names, categories
 from recsys.recommenders.base import Model, Users, binary
+from recsys.recommenders.fits import check_number
 from recsys.recommenders.kernels import top_k
 from recsys.recommenders.window import ages
 
@@ -58,6 +59,16 @@ class Evidence:
     most_popular: Model
     now: float
     half_life_days: float
+
+    def check(self) -> None:
+        """Raises a ValueError where the models do not fit the log; see `Model.check`."""
+        for model in (self.als, self.item_knn, self.trending, self.most_popular):
+            if model.log is not self.log:
+                raise ValueError("a source is of another log")
+            model.check()
+        check_number("half_life_days", self.half_life_days, float, 0)
+        if not isinstance(self.now, float):
+            raise ValueError(f"now is {self.now!r}, not a moment")
 
     @lazy
     def heat(self) -> NDArray[np.float64]:

@@ -17,6 +17,7 @@ from recsys.core.noise import Stream, key_words, normals
 from recsys.core.threads import single_threaded_blas
 from recsys.recommenders.base import Scores, Users
 from recsys.recommenders.collaborative import CollaborativeModel
+from recsys.recommenders.fits import check_array
 
 ByKey = tuple[NDArray[np.uint64], NDArray[np.float32]]
 """Sorted keys, uint64 (n,), and the vectors of their users or items, float32 (n, factors)."""
@@ -33,6 +34,14 @@ class FactorModel(CollaborativeModel):
 
     user_factors: NDArray[np.float32]
     item_factors: NDArray[np.float32]
+
+    def check(self) -> None:
+        """See `Model.check`."""
+        super().check()
+        hot = self.log.interactions
+        check_array("user_factors", self.user_factors, (hot.users.size, None), np.float32)
+        shape = (hot.items.size, self.factors)
+        check_array("item_factors", self.item_factors, shape, np.float32)
 
     @property
     def factors(self) -> int:

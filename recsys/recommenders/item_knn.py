@@ -12,6 +12,7 @@ from scipy.sparse import csr_matrix
 from recsys.logs.log import InteractionLog, Seen
 from recsys.recommenders.base import BLOCK, Model, Scores, Users, binary
 from recsys.recommenders.collaborative import Collaborative, CollaborativeModel
+from recsys.recommenders.fits import check_matrix
 from recsys.recommenders.kernels import top_k
 
 
@@ -81,6 +82,13 @@ class ItemKNNModel(CollaborativeModel):
 
     liked: csr_matrix
     similar: csr_matrix
+
+    def check(self) -> None:
+        """See `Model.check`."""
+        super().check()
+        hot = self.log.interactions
+        check_matrix("liked", self.liked, (hot.users.size, hot.items.size))
+        check_matrix("similar", self.similar, (hot.items.size, hot.items.size))
 
     def score(self, users: Users, items: NDArray[np.int32]) -> Scores:
         """See `Model.score`; an item similar to none of the user's likes scores -inf, not 0."""

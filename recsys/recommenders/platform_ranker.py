@@ -12,6 +12,7 @@ from recsys.core.lazy import lazy
 from recsys.logs.log import InteractionLog, Seen
 from recsys.recommenders.attributes import categories
 from recsys.recommenders.base import COLD, HOT, WARM, Model, Recommender, Scores, Users
+from recsys.recommenders.fits import check_array
 from recsys.recommenders.window import ages
 from recsys.statistics.click_rates import (
     affinities,
@@ -170,6 +171,14 @@ class PlatformRankerModel(Model):
     buckets: NDArray[np.int32]
     weight: Floats
     serves: ClassVar[tuple[str, ...]] = (HOT, WARM, COLD)
+
+    def check(self) -> None:
+        """See `Model.check`."""
+        check_array("affinity", self.affinity, (self.log.n_users, None), np.float32)
+        check_array("buckets", self.buckets, (self.log.n_items,), np.int32)
+        check_array("weight", self.weight, (self.log.n_items,), np.float64)
+        if ((self.buckets < -1) | (self.buckets >= self.affinity.shape[1])).any():
+            raise ValueError("buckets names a column of affinity that there is not")
 
     @lazy
     def scorable(self) -> NDArray[np.int32]:

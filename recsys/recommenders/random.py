@@ -10,6 +10,7 @@ from recsys.core.lazy import lazy
 from recsys.core.noise import Stream, pair_words, uniforms
 from recsys.logs.log import InteractionLog
 from recsys.recommenders.base import COLD, HOT, WARM, Model, Recommender, Scores, Users
+from recsys.recommenders.fits import check_number
 
 
 class Random(Recommender):
@@ -37,6 +38,10 @@ class RandomModel(Model):
 
     seed: int
     serves: ClassVar[tuple[str, ...]] = (HOT, WARM, COLD)
+
+    def check(self) -> None:
+        """See `Model.check`."""
+        check_number("seed", self.seed, int, 0)
 
     @lazy
     def scorable(self) -> NDArray[np.int32]:

@@ -18,6 +18,7 @@ from recsys.recommenders.als import ALS
 from recsys.recommenders.base import BLOCK, Model, ModelNumber, Recommender, Scores, Users
 from recsys.recommenders.circumstances import circumstances, served
 from recsys.recommenders.evidence import Evidence, Finder, Pairs
+from recsys.recommenders.fits import check_array, check_number, check_trees
 from recsys.recommenders.item_knn import ItemKNN
 from recsys.recommenders.most_popular import MostPopular
 from recsys.recommenders.trending import Trending
@@ -222,6 +223,14 @@ class Trees(NamedTuple):
     classifier: Any
     """A `HistGradientBoostingClassifier`."""
 
+    def check(self, features: int) -> None:
+        """Raises a ValueError where the parts do not fit this many features."""
+        check_array("fixed", self.fixed, (None,), np.float64, finite=False)
+        check_array("columns", self.columns, (None,), np.int64)
+        if ((self.columns < 0) | (self.columns >= features + self.fixed.size)).any():
+            raise ValueError("columns names a feature that there is not")
+        check_trees(self.classifier, self.columns.size)
+
     def log_odds(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         """Float64 (n,): log odds of a click, from `Pairs.features`."""
         fixed = np.broadcast_to(self.fixed, (features.shape[0], self.fixed.size))
@@ -243,6 +252,15 @@ class RankerModel(Model):
     evidence: Evidence
     candidates: int
     trees: Trees | None
+
+    def check(self) -> None:
+        """See `Model.check`."""
+        self.evidence.check()
+        if self.evidence.log is not self.log:
+            raise ValueError("the evidence is of another log")
+        check_number("candidates", self.candidates, int, 1)
+        if self.trees is not None:
+            self.trees.check(len(self.evidence.feature_names))
 
     @lazy
     def scorable(self) -> NDArray[np.int32]:

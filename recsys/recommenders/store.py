@@ -4,6 +4,8 @@ The folder of a model holds model.json, which names the recommender and says whe
 model is; arrays.npz; and three tables (users, items, events) for each log. Nothing is unpickled. A
 class that model.json names must be one of the classes of `RECOMMENDERS`, or of recommenders that
 the caller names. Estimators of scikit-learn are stored by skops, which builds only trusted types.
+Files whose bytes have changed are refused, and so are files that somebody made up with numbers that
+do not fit together (`recsys.recommenders.stored`).
 """
 
 import json
@@ -13,26 +15,33 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
-from polars.exceptions import PolarsError
+from polars.exceptions import PanicException
 from pydantic import ValidationError
 from scipy.sparse import csr_matrix
 
 from recsys.config import Part
-from recsys.core.errors import ModelError, nearest
+from recsys.core.errors import ModelError, first_line, nearest
+from recsys.core.sums import check_sums, write_sums
 from recsys.logs.log import InteractionLog
 from recsys.recommenders import RECOMMENDERS, Model, Recommender
+from recsys.recommenders.stored import (
+    check_log,
+    checked_csr,
+    estimator,
+    read_arrays,
+    read_table,
+    untrusted,
+)
 
 _RECORD, _ARRAYS = "model.json", "arrays.npz"
 _TABLES = ("users", "items", "dense")
-_FORMAT = 2
+_FORMAT = 3
+_MOST_RECORD = 2**26
+"""Largest model.json, in bytes; ours have a few thousand."""
 _PLAIN = (bool, int, float, str, type(None))
-_TRUSTED = ["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]
-"""Types in estimators of scikit-learn that are trusted besides those that skops trusts itself."""
 
 
 def save_model(
@@ -73,6 +82,7 @@ def save_model(
         for table in _TABLES:
             getattr(log, table).write_parquet(place / _table(number, table))
     (place / _RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    write_sums(place)
 
 
 def load_model(
@@ -86,8 +96,8 @@ def load_model(
         recommenders: recommenders by name whose models may be read, such as `recsys.RECOMMENDERS`.
 
     Raises:
-        ModelError: the folder holds no model, the model is of none of `recommenders`, or its files
-            are damaged.
+        ModelError: the folder holds no model, the model is of none of `recommenders`, its files
+            have changed since they were written, or what they hold does not fit together.
     """
     place = Path(folder)
     if not (place / _RECORD).is_file():
@@ -96,40 +106,34 @@ def load_model(
             "recsys.save_model or pipelines.train wrote"
         )
     try:
-        record = json.loads((place / _RECORD).read_text(encoding="utf-8"))
-        if record["format"] != _FORMAT:
-            raise ModelError(
-                f"{place}: stored in format {record['format']}, this version of recsys reads "
-                f"{_FORMAT}; train it again"
-            )
-        _check_known(record["recommender"], recommenders, place)
-        with (place / _ARRAYS).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            classes = _classes(recommenders, record["recommender"])
-            reader = _Reader(classes, dict(arrays), place)
-        model = reader.decoded(record["model"])
+        return _read(place, recommenders)
     except ModelError:
         raise
-    except _UNREADABLE as error:
+    except (Exception, PanicException) as error:  # whatever damaged files make libraries raise
         raise ModelError(
-            f"{place}: the stored model is damaged: {error}; train it again"
+            f"{place}: the stored model is damaged: {first_line(error)}; train it again"
         ) from error
+
+
+def _read(place: Path, recommenders: Mapping[str, type[Recommender]]) -> Model:
+    if (place / _RECORD).stat().st_size > _MOST_RECORD:
+        raise ValueError(f"{_RECORD} is too large")
+    record = json.loads((place / _RECORD).read_text(encoding="utf-8"))
+    if record["format"] != _FORMAT:
+        raise ModelError(
+            f"{place}: stored in format {record['format']!r}, this version of recsys reads "
+            f"{_FORMAT}; train it again"
+        )
+    check_sums(place, (_RECORD, _ARRAYS))
+    _check_known(record["recommender"], recommenders, place)
+    classes = _classes(recommenders, record["recommender"])
+    model = _Reader(classes, read_arrays(place / _ARRAYS), place).decoded(record["model"])
     if not isinstance(model, Model):
         raise ModelError(f"{place}: {_RECORD} describes no model; train it again")
+    model.check()
+    if model.log.n_items:
+        model.rank(np.array([min(0, model.log.n_users - 1), -1]), k=1)  # what else does not fit
     return model
-
-
-# What reading damaged files can raise.
-_UNREADABLE = (
-    OSError,
-    ValueError,
-    KeyError,
-    TypeError,
-    IndexError,
-    AttributeError,
-    BadZipFile,
-    PolarsError,
-    EOFError,
-)
 
 
 @dataclass
@@ -214,14 +218,11 @@ class _Reader:
             array = self.arrays[tree["array"]]
             return array[()] if array.ndim == 0 else array
         if "csr" in tree:
-            data, indices, indptr = (self.arrays[name] for name in tree["csr"])
-            matrix = csr_matrix((data, indices, indptr), shape=tuple(tree["shape"]))
-            matrix.check_format(full_check=True)
-            return matrix
+            return checked_csr([self.arrays[name] for name in tree["csr"]], tree["shape"])
         if "log" in tree:
             return self._log(int(tree["log"]))
         if "estimator" in tree:
-            return _estimator(self.arrays[tree["estimator"]].tobytes(), self.place)
+            return estimator(self.arrays[tree["estimator"]].tobytes())
         for name, kind in (("tuple", tuple), ("list", list)):
             if name in tree:
                 return kind(self.decoded(part) for part in tree[name])
@@ -234,15 +235,17 @@ class _Reader:
             except ValidationError as error:
                 raise ValueError(str(error)) from error
         kind = self._class(tree["class"])
+        if issubclass(kind, Part):
+            raise ValueError(f"{kind.__name__} is no class with fields")
         return kind(**{name: self.decoded(value) for name, value in tree["fields"].items()})
 
     def _log(self, number: int) -> InteractionLog:
         if number not in self.logs:
             users, items, dense = (
-                pl.read_parquet(self.place / _table(number, name)) for name in _TABLES
+                read_table(self.place / _table(number, name)) for name in _TABLES
             )
             self.logs[number] = InteractionLog(users, items, dense)
-            _check_log(self.logs[number])
+            check_log(self.logs[number])
         return self.logs[number]
 
     def _class(self, name: str) -> type[Any]:
@@ -260,35 +263,11 @@ def _estimator_bytes(value: Any, path: str) -> NDArray[np.uint8]:
     import skops.io
 
     data = skops.io.dumps(value)
-    if untrusted := _untrusted(data):
+    if names := untrusted(data):
         raise ModelError(
-            f"{path}: a {type(value).__name__} holds {untrusted}, which recsys would not read back"
+            f"{path}: a {type(value).__name__} holds {names}, which recsys would not read back"
         )
     return np.frombuffer(data, dtype=np.uint8)
-
-
-def _estimator(data: bytes, place: Path) -> Any:
-    """The estimator in data of skops; an error if it holds types that are not trusted."""
-    import skops.io
-
-    if untrusted := _untrusted(data):
-        raise ModelError(f"{place}: an estimator holds {untrusted}, which recsys does not read")
-    return skops.io.loads(data, trusted=_TRUSTED)
-
-
-def _untrusted(data: bytes) -> str:
-    """Names of the types in data of skops that are not trusted, separated by commas."""
-    import skops.io
-
-    return ", ".join(sorted(set(skops.io.get_untrusted_types(data=data)) - set(_TRUSTED)))
-
-
-def _check_log(log: InteractionLog) -> None:
-    """Raises where an event names a row that is missing; compiled code would read past the end."""
-    for column, rows in (("user", log.n_users), ("item", log.n_items)):
-        largest = log.dense[column].max()
-        if isinstance(largest, int) and largest >= rows:
-            raise ValueError(f"events name {column} {largest}, but there are {rows}")
 
 
 def _check_known(name: str, recommenders: Mapping[str, type[Recommender]], place: Path) -> None:

@@ -33,6 +33,10 @@ _SUBSAMPLE = -1
 """Number of the draw that selects newcomers; placebo draws are numbered from 0."""
 
 
+class NoMatchError(ValueError):
+    """The pool is too small, or too unlike the newcomers, for any placebo group."""
+
+
 @dataclass(frozen=True, eq=False)
 class Matching:
     """How many users a placebo group takes from each stratum; made by :func:`match_newcomers`.
@@ -163,6 +167,7 @@ def match_newcomers(
         max_pool_fraction: largest share of a stratum of the pool that a draw may take, in (0, 1].
 
     Raises:
+        NoMatchError: no user of the pool can be drawn at all.
         ValueError: arrays differ in length, counts are negative, a user is both newcomer and in the
             pool, keys repeat, a user of the pool has no events, or there are no newcomers or no
             pool.
@@ -192,7 +197,7 @@ def match_newcomers(
     kept = direct + np.bincount(loans[:, 0], minlength=len(need))
     quota = direct + np.bincount(loans[:, 1], minlength=len(need))
     if not quota.any():
-        raise ValueError(
+        raise NoMatchError(
             f"no stratum of the pool ({in_pool.sum()} users) can give a single user at "
             f"max_pool_fraction={max_pool_fraction:g}; raise it, or enlarge the pool"
         )

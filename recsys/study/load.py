@@ -20,18 +20,23 @@ from recsys.config.expand import expand
 from recsys.config.explain import explain
 from recsys.config.overrides import contents, name_of
 from recsys.core.errors import ConfigError, nearest
-from recsys.mitigations.build import ORACLE, make_mitigation
+from recsys.mitigations.build import ORACLE, check_trusted, make_mitigation
 from recsys.study.arms.rankings import make_rankings
 
 
 def load_study(
-    source: str | PathLike[str] | Mapping[str, Any], overrides: Sequence[str] = ()
+    source: str | PathLike[str] | Mapping[str, Any],
+    overrides: Sequence[str] = (),
+    *,
+    trust: bool = True,
 ) -> Study:
     """Reads a study and checks all of it.
 
     Args:
         source: path of a YAML file, or its content as a mapping.
         overrides: `key=value` with dots for nested keys, such as `evaluation.k=10` or `seeds=2`.
+        trust: whether `kind: module:Class` may load that module, which runs its code. Programs
+            load it only with `--trust-config`.
 
     Returns:
         The study. All defaults are filled in, also those of recommenders and mitigations.
@@ -52,11 +57,14 @@ def load_study(
             f"{where}: holds {len(variants)} studies, its variants {_join(list(variants))}; the "
             "override variants=NAME chooses one, recsys.load_studies reads all"
         )
-    return _studies(variants, where)[0]
+    return _studies(variants, where, trust)[0]
 
 
 def load_studies(
-    source: str | PathLike[str] | Mapping[str, Any], overrides: Sequence[str] = ()
+    source: str | PathLike[str] | Mapping[str, Any],
+    overrides: Sequence[str] = (),
+    *,
+    trust: bool = True,
 ) -> tuple[Study, ...]:
     """Reads each variant of a study as a study of its own, named NAME-VARIANT.
 
@@ -67,6 +75,7 @@ def load_studies(
         source: path of a YAML file, or its content as a mapping.
         overrides: `key=value` changes all variants that do not set the key themselves,
             `variants.NAME.key=value` changes one, and `variants=[NAME,NAME]` chooses some.
+        trust: as in `load_study`.
 
     Returns:
         The variants in the order of the file, or the only study of a file without variants.
@@ -81,16 +90,18 @@ def load_studies(
     [('waves-small', 5), ('waves-large', 500)]
     """
     where = name_of(source)
-    return _studies(contents(source, overrides, where), where)
+    return _studies(contents(source, overrides, where), where, trust)
 
 
-def _studies(variants: Mapping[str | None, dict[str, Any]], where: str) -> tuple[Study, ...]:
+def _studies(
+    variants: Mapping[str | None, dict[str, Any]], where: str, trust: bool
+) -> tuple[Study, ...]:
     """The checked studies; the error lists the mistakes of all variants, each of them once."""
     studies: list[Study] = []
     mistakes: dict[str, list[str | None]] = {}
     for variant, content in variants.items():
         try:
-            studies.append(_study(content))
+            studies.append(_study(content, trust))
         except ConfigError as error:
             for line in str(error).splitlines():
                 mistakes.setdefault(line, []).append(variant)
@@ -118,19 +129,21 @@ def _join(names: Sequence[str | None]) -> str:
     return ", ".join(str(name) for name in names)
 
 
-def _study(content: dict[str, Any]) -> Study:
+def _study(content: dict[str, Any], trust: bool) -> Study:
     try:
         expanded = expand(content)
         if "log" in expanded:
             expanded.setdefault("seeds", 1)
         raw = json.dumps(expanded, default=str)
-        return _with_options(Study.model_validate_json(raw))
+        return _with_options(Study.model_validate_json(raw), trust)
     except ValidationError as error:
         raise ConfigError("\n".join(explain(error, Study))) from error
 
 
-def _with_options(study: Study) -> Study:
+def _with_options(study: Study, trust: bool) -> Study:
     """The study with the defaults of all its parts written out, so that its record is complete."""
+    parts = (part for chain in study.mitigations for part in chain.parts)
+    check_trusted((*study.recommenders, *parts), trust=trust)
     if isinstance(study.source, OwnLog) and any(spec.kind == ORACLE for spec in study.recommenders):
         raise ConfigError(
             "recommenders: the oracle knows worlds only: it ranks by their true utility. Take it "

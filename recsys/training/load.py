@@ -13,20 +13,24 @@ from recsys.config.explain import explain
 from recsys.config.overrides import contents, name_of
 from recsys.core.errors import ConfigError, nearest
 from recsys.measures.metrics.registry import METRICS
-from recsys.mitigations.build import make_recommender
+from recsys.mitigations.build import check_trusted, make_recommender
 
 _TEST_SHARE = 0.2
 """Share of the likes that are held out if the config gives neither test_days nor test_share."""
 
 
 def load_training(
-    source: str | PathLike[str] | Mapping[str, Any], overrides: Sequence[str] = ()
+    source: str | PathLike[str] | Mapping[str, Any],
+    overrides: Sequence[str] = (),
+    *,
+    trust: bool = True,
 ) -> Training:
     """Reads the config of a training run and checks all of it.
 
     Args:
         source: path of a YAML file, such as "configs/train.yaml", or its content as a mapping.
         overrides: texts `key=value`, with dots for nested keys, such as `recommender.factors=64`.
+        trust: as in `recsys.load_study`.
 
     Returns:
         The config with all defaults filled in, those of the recommender too.
@@ -47,13 +51,13 @@ def load_training(
             f"{where}: variants: a training run has none; give each recommender a file of its own"
         )
     try:
-        return _training(by_variant[None])
+        return _training(by_variant[None], trust)
     except ConfigError as error:
         lines = str(error).splitlines()
         raise ConfigError("\n".join(f"{where}: {line}" for line in lines)) from error
 
 
-def _training(content: dict[str, Any]) -> Training:
+def _training(content: dict[str, Any], trust: bool) -> Training:
     """The checked config of a training run from the content of a file."""
     raw = expand(content)
     if raw.get("test_days") is None and raw.get("test_share") is None:
@@ -64,6 +68,7 @@ def _training(content: dict[str, Any]) -> Training:
         training = Training.model_validate_json(json.dumps(raw, default=str))
     except ValidationError as error:
         raise ConfigError("\n".join(explain(error, Training))) from error
+    check_trusted([training.recommender], trust=trust)
     names = training.metrics or _metrics_of(training)
     for name in names:
         _check_metric(training, name, "metrics", METRICS)

@@ -187,7 +187,7 @@ def test_one_study_is_asked_for_and_there_are_several():
         (variants(a=["seeds"]), [], "config: variant a: must hold the keys that it changes"),
         (variants(a={"variants": {}}), [], "config: variant a: variants: cannot be changed"),
         (variants(**{"a/b": None}), [], "config: variant a/b: name: string should match"),
-        (variants(a=["x=[1"]), [], "config: variant a: cannot be read as YAML"),
+        (variants(a=["x=[1"]), [], "config: variant a: override x: cannot be read as YAML"),
         ({**ALONE, "varients": {}}, [], "varients: unknown key; did you mean 'variants'?"),
         (
             variants(a={"world": {"plattform": "tiktok"}}, b=None),

@@ -228,22 +228,39 @@ def test_ui_serves_the_local_store_on_this_machine_only(tmp_path, monkeypatch):
 # Classes of one's own
 
 
+def started(way, *words):
+    """A program that ended, in the working directory, which its module path does not name."""
+    script = "import sys; sys.path[:1] = []; from pipelines.cli import script; sys.exit(script())"
+    start = ["-c", script, "train"] if way == "recsys" else ["-m", "pipelines.train"]
+    return subprocess.run(
+        [sys.executable, *start, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+
+
 @pytest.mark.parametrize("way", ["recsys", "python -m"])
 def test_own_classes_are_found_in_the_working_directory(way, small):
     """The class is found: what is wrong with it, no module without it could tell."""
     Path("mine_for_the_command.py").write_text("class Mine: pass")
-    script = "import sys; sys.path[:1] = []; from pipelines.cli import script; sys.exit(script())"
-    start = ["-c", script, "train"] if way == "recsys" else ["-m", "pipelines.train"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, *start, small, "recommender=mine_for_the_command:Mine"],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment,
-    )
+    done = started(way, small, "recommender=mine_for_the_command:Mine", "--trust-config")
     assert "'mine_for_the_command:Mine' is no subclass of recsys.Recommender" in done.stderr
     assert done.returncode == 2
+
+
+@pytest.mark.parametrize("way", ["recsys", "python -m"])
+def test_without_trust_no_code_of_a_config_runs(way, small):
+    """Not even that of a module which is found, as in the working directory of `python -m`."""
+    Path("careless.py").write_text("open('it_ran', 'w').close()")
+    done = started(way, small, "recommender=careless:Mine")
+    assert done.returncode == 2
+    assert "kind 'careless:Mine' runs the code of the module careless; if you trust" in done.stderr
+    assert "--trust-config" in done.stderr
+    assert not Path("it_ran").exists()
+    started(way, small, "recommender=careless:Mine", "--trust-config")
+    assert Path("it_ran").exists()
 
 
 def test_lists_of_words_are_as_they_were():

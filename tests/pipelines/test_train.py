@@ -143,7 +143,7 @@ def test_a_recommender_of_ones_own_is_tested_but_not_stored(tmp_path, monkeypatc
     )
     (tmp_path / "small.yaml").write_text(TRAINING)
     mine = "recommender=mine_for_training:Mine"  # by its name alone: replaces the file's
-    assert main(["small.yaml", mine, "tracking.enabled=false"]) == 0
+    assert main(["small.yaml", mine, "tracking.enabled=false", "--trust-config"]) == 0
     assert "The model is not stored" in capsys.readouterr().out
     assert not list(tmp_path.rglob("model.json"))
 

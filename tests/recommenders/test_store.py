@@ -16,8 +16,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.preprocessing import FunctionTransformer
 
 from recsys.core.errors import ModelError
+from recsys.core.sums import write_sums
 from recsys.logs.log import InteractionLog
-from recsys.recommenders import RECOMMENDERS, Model, Recommender, store
+from recsys.recommenders import RECOMMENDERS, Model, Recommender, stored
 from recsys.recommenders.store import load_model, save_model
 from recsys.testing.promises import same_ranking
 
@@ -72,6 +73,7 @@ def test_files_are_arrays_tables_and_json_that_can_be_read_without_pickle(model,
         "log-0-users.parquet",
         "log-0-items.parquet",
         "log-0-events.parquet",
+        "SHA256SUMS",
     }
     with np.load(tmp_path / "arrays.npz", allow_pickle=False) as arrays:
         assert not any(array.dtype.hasobject for array in arrays.values())
@@ -92,6 +94,7 @@ def test_nothing_is_unpickled(log, tmp_path, monkeypatch):
     load_model(tmp_path)
     monkeypatch.undo()
     np.savez(tmp_path / "arrays.npz", **{"TrendingModel.heat": np.array([Bomb()], dtype=object)})
+    write_sums(tmp_path)
     with pytest.raises(ModelError, match="damaged: Object arrays cannot be loaded"):
         load_model(tmp_path)
     assert not Bomb.gone_off
@@ -115,7 +118,7 @@ class Bomb:
         (lambda r: r["model"]["fields"].update(more=1), "damaged"),
         (lambda r: r["model"]["fields"]["heat"].update(array="none"), "damaged"),
         (lambda r: r["model"]["fields"]["log"].update(log=7), "damaged"),
-        (lambda r: r.update(format=99), "stored in format 99, this version of recsys reads 2"),
+        (lambda r: r.update(format=99), "stored in format 99, this version of recsys reads 3"),
         (lambda r: r.update(model=5), "describes no model"),
         (lambda r: r.pop("format"), "damaged"),
     ],
@@ -125,6 +128,7 @@ def test_other_records_are_refused(change, message, log, tmp_path):
     record = json.loads((tmp_path / "model.json").read_text())
     change(record)
     (tmp_path / "model.json").write_text(json.dumps(record))
+    write_sums(tmp_path)
     with pytest.raises(ModelError, match=message):
         load_model(tmp_path)
 
@@ -142,9 +146,34 @@ def test_damaged_files(name, harm, log, tmp_path):
         load_model(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["arrays.npz", "model.json", "log-0-events.parquet", "SHA256SUMS"])
+def test_no_flipped_bit_is_believed(name, log, tmp_path):
+    save_model(RECOMMENDERS["als"](factors=2).fit(log), tmp_path)
+    file = tmp_path / name
+    data = file.read_bytes()
+    for place in np.random.default_rng(0).integers(0, len(data), 25):
+        changed = bytearray(data)
+        changed[place] ^= 1 << (place % 8)
+        file.write_bytes(bytes(changed))
+        with pytest.raises(ModelError, match=r"damaged|stored in format|no stored model"):
+            load_model(tmp_path)
+    file.write_bytes(data)
+    load_model(tmp_path)
+
+
+def test_other_values_of_the_same_shape_are_not_believed(log, tmp_path):
+    save_model(RECOMMENDERS["trending"]().fit(log), tmp_path)
+    file = tmp_path / "log-0-events.parquet"
+    table = pl.read_parquet(file)
+    table.with_columns(item=(pl.col("item") + 1) % log.n_items).write_parquet(file)
+    with pytest.raises(ModelError, match=r"log-0-events.parquet has changed since it was written"):
+        load_model(tmp_path)
+
+
 def test_events_beyond_the_tables_are_found(log, tmp_path):
     save_model(RECOMMENDERS["trending"]().fit(log), tmp_path)
     log.items.head(3).write_parquet(tmp_path / "log-0-items.parquet")
+    write_sums(tmp_path)
     with pytest.raises(ModelError, match="events name item"):
         load_model(tmp_path)
 
@@ -242,7 +271,7 @@ def test_estimators_that_hold_code_are_refused(log, tmp_path, monkeypatch):
     with pytest.raises(ModelError, match=r"FunctionTransformer holds .*would not read back"):
         save_model(Unstorable(log, transform), tmp_path, MINE)
     with monkeypatch.context() as patch:
-        patch.setattr(store, "_TRUSTED", [*store._TRUSTED, "pathlib.Path.unlink"])
+        patch.setattr(stored, "_TRUSTED", [*stored._TRUSTED, "pathlib.Path.unlink"])
         patch.setattr("skops.io.get_untrusted_types", lambda data: [])
         save_model(Unstorable(log, transform), tmp_path, MINE)
     with pytest.raises(ModelError, match=r"an estimator holds .*which recsys does not read"):

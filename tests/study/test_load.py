@@ -214,10 +214,10 @@ recommenders: [trending, {kind: als, factors: 8, regularization: 1e-3}]
         ("name: [unclosed", "cannot be read as YAML"),
         ("name: x\n\tworld: 1", "cannot be read as YAML"),
         ("name: x\nname: y", "cannot be read as YAML"),
-        ("name: ${", "cannot be read as YAML"),
+        ("name: ${", "name: string should match pattern"),
         ("- a\n- b", "study.yaml: "),
         ("just words", "study.yaml: "),
-        ("5", "cannot be read as YAML"),
+        ("5", "must hold keys and values, not a int"),
         ("", "name: is missing"),
     ],
 )
@@ -408,6 +408,31 @@ def test_somebody_elses_recommender(plugin):
     log = recsys.InteractionLog.from_frames({"user_id": [1, 2, 2], "item_id": [7, 7, 8]})
     model = make_recommender(study.recommenders[1]).fit(log)
     assert model.recommend([1], k=2)["item_id"].to_list() == [8]
+
+
+def test_no_two_rows_of_the_results_have_one_name():
+    """`als` under `cap` is shown as `als + cap`, which no recommender may be called too."""
+    names = ["trending", {"kind": "random", "name": "trending + cap"}]
+    with pytest.raises(ConfigError, match=r"would be called 'trending \+ cap': rename one part"):
+        load_study({**WORLD, "recommenders": names, "mitigations": [["cap"]]})
+    assert len(load_study({**WORLD, "recommenders": names}).recommenders) == 2
+
+
+@pytest.mark.parametrize("key", ["recommenders", "mitigations"])
+def test_what_is_not_trusted_is_not_loaded(tmp_path, monkeypatch, key):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / f"unread_{key}.py").write_text("raise SystemExit('it ran')")
+    entry = {"kind": f"unread_{key}:Mine"}
+    config = {**WORLD, key: [entry] if key == "recommenders" else [[entry]]}
+    with pytest.raises(ConfigError, match=rf"{key}: kind 'unread_{key}:Mine' runs the code of the"):
+        load_study(config, trust=False)
+    with pytest.raises(ConfigError, match=rf"{key}: cannot load 'unread_{key}:Mine': it ran"):
+        load_study(config)
+
+
+def test_the_nearest_names_of_a_missing_class_are_told(plugin):
+    with pytest.raises(ConfigError, match=r"has no attribute 'Newst'; did you mean 'Newest'\?"):
+        load_study({**WORLD, "recommenders": [f"{plugin}:Newst"]})
 
 
 @pytest.mark.parametrize(

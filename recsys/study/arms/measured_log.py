@@ -31,7 +31,7 @@ from recsys.measures.items import (
 from recsys.measures.pair import FeedPair, Measure
 from recsys.measures.rows import Attributes, attributes_of, measures_of
 from recsys.recommenders import Model, Ranking, Trending, with_fallback
-from recsys.statistics.matching import Matching, match_newcomers
+from recsys.statistics.matching import Matching, NoMatchError, match_newcomers
 from recsys.study.arms.by_exposure import Exposed, exposed
 from recsys.study.arms.measuring import INCUMBENT, Group
 from recsys.study.arms.own_log import Removals
@@ -319,20 +319,31 @@ def matching_of(
         seed: seed of the draws, such as 0.
         timezone: the time zone in which days begin, such as "Asia/Shanghai".
         max_pool_fraction: largest share of these incumbents that one group may take, such as 0.5.
+
+    Raises:
+        LogError: no incumbents outside the panel are like the newcomers, or too few.
     """
     liked = log.dense["weight"].to_numpy() > 0
     events = _per_user(log, liked)
     pool = incumbents & (events > 0)
     pool[panel] = False
-    return match_newcomers(
-        events,
-        _active_days(log, liked, timezone),
-        log.newcomers,
-        pool,
-        log.users["key"].to_numpy(),
-        seed,
-        max_pool_fraction=max_pool_fraction,
-    )
+    if not pool.any():
+        raise LogError(
+            "evaluation.panel: the panel holds all incumbents with a positive event, so that none "
+            "are left for the placebo groups; lower it"
+        )
+    try:
+        return match_newcomers(
+            events,
+            _active_days(log, liked, timezone),
+            log.newcomers,
+            pool,
+            log.users["key"].to_numpy(),
+            seed,
+            max_pool_fraction=max_pool_fraction,
+        )
+    except NoMatchError as error:
+        raise LogError(f"log.max_pool_fraction: {error}; or lower evaluation.panel") from error
 
 
 def _active_days(log: InteractionLog, which: NDArray[np.bool_], timezone: str) -> NDArray[np.int64]:

@@ -252,8 +252,10 @@ def _log_row(
     level = is_level(measure)
     full = of("full")[0] if level else 0.0
     influx, drawn = of("influx")[0] - full, of("placebo") - full
-    placebo = widened(drawn, crowding)
     retrain = of("retrain")[0] - full if of("retrain").size else 0.0
+    if not np.isfinite([influx, retrain, *drawn]).all():
+        return _empty_log_row(drawn.size)
+    placebo = widened(drawn, crowding)
     low, high = (float(edge) for edge in placebo_band(placebo))
     low = low if level else max(low, 0.0)  # a distance is never below 0; a widened one may be
     mean = float(placebo.mean())
@@ -274,6 +276,22 @@ def _log_row(
         "n_users": max(rows.height for rows in arms.values()),
         "n_seeds": 1,
         "_groups": (influx, drawn, placebo),
+    }
+
+
+def _empty_log_row(n_draws: int) -> dict[str, Any]:
+    """The row of a measure that nobody has a value of, such as quality where no click is held out.
+
+    Args:
+        n_draws: number of placebo groups.
+    """
+    figures = [name for name, column in COLUMNS.items() if column.type == pl.Float64]
+    nothing = np.full(n_draws, np.nan)
+    return {
+        **dict.fromkeys(figures, np.nan),
+        "n_users": 0,
+        "n_seeds": 1,
+        "_groups": (np.nan, nothing, nothing),
     }
 
 
@@ -331,8 +349,16 @@ def _by_westfall_young(rows: list[dict[str, Any]]) -> NDArray[np.float64]:
     """
     groups = zip(*(row["_groups"] for row in rows), strict=True)
     influx, drawn, placebo = (np.array(values) for values in groups)
-    two_sided = [is_level(row["measure"]) for row in rows]
-    return np.maximum(*(westfall_young(influx, draws, two_sided) for draws in (drawn, placebo)))
+    two_sided = np.array([is_level(row["measure"]) for row in rows])
+    adjusted, known = np.full(len(rows), np.nan), np.isfinite(influx)
+    if known.any():
+        adjusted[known] = np.maximum(
+            *(
+                westfall_young(influx[known], draws[known], two_sided[known])
+                for draws in (drawn, placebo)
+            )
+        )
+    return adjusted
 
 
 def _against_control(measure: str, cubes: Mapping[str, Mapping[str, Cube]]) -> dict[str, Cube]:

@@ -361,7 +361,8 @@ def solve_intercept(
     low, high = -50.0, 50.0
     for _ in range(60):
         middle = (low + high) / 2
-        rate = float(np.mean(seen / (1 + np.exp(-(middle + values)))))
+        with np.errstate(over="ignore"):  # exp(1000) is infinite, and 1 / infinity is 0
+            rate = float(np.mean(seen / (1 + np.exp(-(middle + values)))))
         low, high = (middle, high) if rate < click_rate else (low, middle)
     return (low + high) / 2
 

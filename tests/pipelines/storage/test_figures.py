@@ -43,6 +43,39 @@ def test_a_damaged_file_counts_as_missing(kept, tmp_path):
     assert sum(part in store for part in (ONE, OTHER)) == 1
 
 
+def test_another_figure_is_not_believed(tmp_path):
+    store = FigureStore(tmp_path)
+    store[ONE] = {"share": 0.0861, "none": float("nan")}
+    assert store[ONE]["share"] == 0.0861
+    file = next(iter((tmp_path / "parts").iterdir()))
+    file.write_text(file.read_text().replace("0.0861", "0.0961"))
+    assert ONE not in store
+    assert len(store) == 0
+
+
+def test_other_rows_are_not_believed(tmp_path):
+    """Also where the file is sound and says what it is of."""
+    store = RowStore(tmp_path)
+    store[ONE] = ROWS
+    file = next(iter((tmp_path / "parts").iterdir()))
+    metadata = pl.read_parquet_metadata(file)
+    kept = {name: metadata[name] for name in ("identity", "sha256")}
+    ROWS.with_columns(value=0.75).write_parquet(file, metadata=kept)
+    assert ONE not in store
+
+
+def test_no_flipped_bit_is_believed(kept, tmp_path):
+    store, value = kept
+    store[ONE] = value
+    file = next(iter((tmp_path / "parts").iterdir()))
+    data = file.read_bytes()
+    for place in range(0, len(data), max(len(data) // 60, 1)):
+        file.write_bytes(data[:place] + bytes([data[place] ^ 4]) + data[place + 1 :])
+        assert ONE not in store or same(store[ONE], value)
+    file.write_bytes(data)
+    assert same(store[ONE], value)
+
+
 def test_other_code_computes_again(kept, monkeypatch):
     store, value = kept
     store[ONE] = value
