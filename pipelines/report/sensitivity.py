@@ -43,8 +43,8 @@ def sensitivity_sections(variants: Mapping[str, Headline], reference: str) -> It
         ("recommender", "figure", "sign", "keeps", "unclear", "turns"),
         tuple(rows),
         (
-            "figure   with its 95 % interval: % of slots; of the mix, points; for utility, % of what",
-            "         it is without newcomers; times locals - 1: 20 is 1.2 times what locals change;",
+            "figure   with its 95 % interval: % of slots; points of the mix; utility in % of what it",
+            "         is without newcomers. times locals - 1: 20 is 1.2 times what locals change.",
             "         newcomers' utility: what it exceeds long-time users' by",
             "unclear  worlds where the interval holds 0. turns: worlds with the other sign",
             "?        the interval holds 0 here; keeps: how many worlds say +, how many say -",
