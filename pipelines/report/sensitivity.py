@@ -43,7 +43,7 @@ def sensitivity_sections(variants: Mapping[str, Headline], reference: str) -> It
         ("recommender", "figure", "sign", "keeps", "unclear", "turns"),
         tuple(rows),
         (
-            "figure   with its 95 % interval: % of slots; points of the mix; utility in % of what it",
+            "figure   with its 95 % interval: % of slots; points of the mix; utility: % of what it",
             "         is without newcomers. times locals - 1: 20 is 1.2 times what locals change.",
             "         newcomers' utility: what it exceeds long-time users' by",
             "unclear  worlds where the interval holds 0. turns: worlds with the other sign",
