@@ -36,14 +36,16 @@ from recsys.config import Study
 from recsys.core.errors import UserError
 from recsys.study.plan import plan
 from recsys.study.result import StudyResult
+from recsys.study.verdicts.value import Verdict
 
 
 class _Finished(NamedTuple):
-    """A finished study: its result, its files, and its MLflow run or why there is none."""
+    """A finished study: its result, files and verdict, and its MLflow run or why there is none."""
 
     result: StudyResult
     folder: Path
     headline: list[dict[str, Any]]
+    verdict: Verdict
     recorded: Recorded | None
     troubles: tuple[str, ...]
 
@@ -83,13 +85,14 @@ def _run(words: Sequence[str], output: Output, progress: StudyProgress, *, each:
 
 
 def _alone(finished: _Finished, output: Output) -> Outcome:
-    result, folder, headline, recorded, troubles = finished
+    result, folder, headline, verdict, recorded, troubles = finished
 
     def show(console: Console) -> None:
-        print_summary(console, result, full=output.full)
+        print_summary(console, result, verdict, full=output.full)
         print_whereabouts(console, folder, recorded)
 
-    return Outcome(result.study.name, folder, headline, show, _run_id(recorded), troubles)
+    more = {"verdict": in_json(verdict)}
+    return Outcome(result.study.name, folder, headline, show, _run_id(recorded), troubles, more)
 
 
 def _compared(finished: Sequence[_Finished], output: Output, each: bool) -> Outcome:
@@ -99,9 +102,9 @@ def _compared(finished: Sequence[_Finished], output: Output, each: bool) -> Outc
 
     def show(console: Console) -> None:
         if each:
-            for result in results:
-                print_summary(console, result, full=output.full)
-        print_comparison(console, results, full=output.full)
+            for study in finished:
+                print_summary(console, study.result, study.verdict, full=output.full)
+        print_comparison(console, results, [s.verdict for s in finished], full=output.full)
         folders = [study.folder for study in finished]
         print_group_whereabouts(console, folder, folders, results, [s.recorded for s in finished])
 
@@ -109,6 +112,7 @@ def _compared(finished: Sequence[_Finished], output: Output, each: bool) -> Outc
         {
             "variant": study.result.study.variant,
             "name": study.result.study.name,
+            "verdict": in_json(study.verdict),
             "folder": study.folder,
             "mlflow_run_id": _run_id(study.recorded),
         }
@@ -153,8 +157,25 @@ def _finish(study: Study, report: Callable[[int, int, str], None]) -> _Finished:
             with whole(folder / "channels.html") as part:
                 save_channels_plot(result, part)
         headline = _headline(result)
+        verdict = recsys.verdict(result)
         kept = recorded_by(tracker, lambda run: run.record(result, folder), folder)
-        return _Finished(result, folder, headline, *kept)
+        return _Finished(result, folder, headline, verdict, *kept)
+
+
+def in_json(verdict: Verdict) -> dict[str, Any]:
+    """A verdict as `--json` prints it.
+
+    >>> in_json(Verdict("yes", ("Yes.",), (), ("als", "none")))["recommended"]
+    {'recommender': 'als', 'mitigation': 'none'}
+    """
+    names = ("recommender", "mitigation")
+    taken = verdict.recommended
+    return {
+        "answer": verdict.answer,
+        "sentences": verdict.sentences,
+        "recommended": None if taken is None else dict(zip(names, taken, strict=True)),
+        "findings": [finding._asdict() for finding in verdict.findings],
+    }
 
 
 def _headline(result: StudyResult) -> list[dict[str, Any]]:

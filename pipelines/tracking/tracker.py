@@ -21,6 +21,7 @@ from pipelines.tracking import mlflow_store, models, records
 from recsys.config import Study, Training, World
 from recsys.served.compare import FeedComparison
 from recsys.study.result import StudyResult
+from recsys.study.verdicts.verdict import verdict
 from recsys.training.train import TrainingResult
 
 if TYPE_CHECKING:
@@ -294,8 +295,8 @@ def _record_parent(store: _Store, result: StudyResult, folder: Path) -> None:
     _log(store, store.run_id, records.study_values(result), records.study_params(result.study))
     for name, text in records.study_tags(result).items():
         store.client.set_tag(store.run_id, name, text)
-    if result.notes:
-        store.client.set_tag(store.run_id, "mlflow.note.content", "\n\n".join(result.notes))
+    said = (*verdict(result).sentences, *result.notes)
+    store.client.set_tag(store.run_id, "mlflow.note.content", "\n\n".join(said))
     pages = [name for name in PAGES if (folder / name).exists()]
     for name in ("config.yaml", *artifacts_of(result), *pages):
         store.client.log_artifact(store.run_id, str(folder / name))

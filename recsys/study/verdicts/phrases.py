@@ -59,7 +59,7 @@ def listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
-def where(names: Sequence[str], everybody: Sequence[str]) -> str:
+def where(names: Sequence[str], everybody: Sequence[object]) -> str:
     """The recommenders that a clause is about; nothing if they are all.
 
     >>> where(["a"], ["a", "b"]), where(["a", "b"], ["a", "b"])

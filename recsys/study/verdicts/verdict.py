@@ -26,7 +26,7 @@ def verdict(result: StudyResult) -> Verdict:
     Example:
         >>> import recsys
         >>> study = recsys.load_study({"name": "tiny", "world": {"incumbents": 100,
-        ...     "days_before": 2, "days_after": 2, "influx": {"newcomers": 10}},
+        ...     "days_before": 2, "days_after": 2, "influx": {"kind": "step", "newcomers": 10}},
         ...     "recommenders": ["trending"], "arms": ["control", "influx", "nudge"], "seeds": 1,
         ...     "evaluation": {"days": [1], "k": 5, "panel": 20, "nudges": 1}})
         >>> recsys.verdict(recsys.run(study)).answer

@@ -252,8 +252,8 @@ def _signed(change: float) -> str:
 
 
 def _people(variants: Sequence[_Variant]) -> str:
-    """Which long-time users were hit most, and how hard."""
-    told = [v for v in variants if v.row["net"] is not None]
+    """Which long-time users were hit most, and how hard; nothing where chance may have done it."""
+    told = [v for v in variants if _hits(v)]
     top = next((g for g in _HARDEST if told and _enough(told, g)), None)
     if top is None:
         return ""
@@ -263,8 +263,8 @@ def _people(variants: Sequence[_Variant]) -> str:
         return spread([max(net, 0.0) for net in rows if net is not None] or [0.0])
 
     text = (
-        f"hit hardest is {_HARDEST[top]} of them who get most of the newcomers' posts, with "
-        f"{shares(top)} of 100 posts changed"
+        f"hit hardest is {_HARDEST[top]} of long-time users who get most of the newcomers' posts, "
+        f"with {shares(top)} of 100 posts changed{where([v.name for v in told], variants)}"
     )
     if all(group in v.groups for v in told for group in (BILINGUAL, OTHERS)):
         text += (
@@ -272,6 +272,12 @@ def _people(variants: Sequence[_Variant]) -> str:
             f"{shares(OTHERS)} for the others"
         )
     return text
+
+
+def _hits(variant: _Variant) -> bool:
+    """Whether the influx shows in everybody's feeds, or in those of the most affected."""
+    lows = (variant.groups.get(group, {}).get("net_ci_low") for group in ("all", *_HARDEST))
+    return any(low is not None and low > 0 for low in lows)
 
 
 def _enough(variants: Sequence[_Variant], group: str) -> bool:
