@@ -19,7 +19,8 @@ from pipelines.program import Outcome, Output, carried_out, goes_on, recorded_by
 from pipelines.report.channels import save_channels_plot
 from pipelines.report.front import save_front_plot
 from pipelines.report.page import save_page
-from pipelines.report.progress import StudyProgress
+from pipelines.report.progress import PAGE, TRACKING, WRITING, StudyProgress
+from pipelines.report.remaining import Remaining
 from pipelines.report.terminal import (
     print_comparison,
     print_group_whereabouts,
@@ -32,9 +33,10 @@ from pipelines.storage.results import save_comparison, save_result
 from pipelines.tracking import records
 from pipelines.tracking.tracker import Recorded, tracked
 from pipelines.trust import read_config
-from recsys.config import Study
+from recsys.config import Study, World
 from recsys.core.errors import UserError
-from recsys.study.plan import plan
+from recsys.study.cell import Cell
+from recsys.study.plan import plan, steps_of
 from recsys.study.result import StudyResult
 from recsys.study.verdicts.value import Verdict
 
@@ -75,12 +77,17 @@ def execute(words: Sequence[str], output: Output, *, each: bool = False) -> int:
 
 def _run(words: Sequence[str], output: Output, progress: StudyProgress, *, each: bool) -> Outcome:
     studies = read_config(recsys.load_studies, words)
-    progress.total = sum(_cells(study) for study in studies)
+    cells = [_cells(study) for study in studies]
+    progress.total = sum(map(len, cells))
+    progress.remaining = _expected(studies, cells)
     with progress:
         if len(studies) == 1:
-            finished = [_finish(studies[0], progress)]
+            finished = [_finish(studies[0], progress, progress)]
         else:
-            finished = [_light(_finish(s, progress.part(f"{s.variant}: "))) for s in studies]
+            finished = [
+                _light(_finish(study, progress, progress.part(f"{study.variant}: ")))
+                for study in studies
+            ]
     return _alone(finished[0], output) if len(finished) == 1 else _compared(finished, output, each)
 
 
@@ -132,22 +139,39 @@ def _run_id(recorded: Recorded | None) -> str | None:
     return None if recorded is None else recorded.run_id
 
 
-def _cells(study: Study) -> int:
-    """The number of cells of a study, after a check that they can run."""
+def _cells(study: Study) -> list[Cell]:
+    """The cells of a study, after a check that they can run."""
     try:
-        return len(plan(study))
+        return plan(study)
     except UserError as error:
         if study.group is None:
             raise
         raise type(error)(f"{study.name}: {error}") from error
 
 
-def _finish(study: Study, report: Callable[[int, int, str], None]) -> _Finished:
+def _expected(studies: Sequence[Study], cells: Sequence[Sequence[Cell]]) -> Remaining:
+    """Estimates the time that all cells of all studies take."""
+    first = studies[0]
+    shared = isinstance(first.source, World) and first.loop == "open"
+    remaining = Remaining(first.workers, shared=shared)
+    for study, of_study in zip(studies, cells, strict=True):
+        prefix = f"{study.variant}: " if len(studies) > 1 else ""
+        for cell in of_study:
+            kind = " + ".join(name for name in cell.variant if name != "none")
+            remaining.expect(f"{prefix}{cell.name}", kind, steps_of(cell))
+    return remaining
+
+
+def _finish(
+    study: Study, progress: StudyProgress, report: Callable[[int, int, str], None]
+) -> _Finished:
     """Runs a study, writes its files and records it."""
     with tracked(study) as tracker:
         with _announced_interrupt():
             result = recsys.run(study, report, CellStore(study))
+        progress.phase(WRITING)
         folder = save_result(result)
+        progress.phase(PAGE)
         with whole(folder / "report.html") as part:
             save_page(result, part)
         if not result.front.is_empty():
@@ -158,6 +182,8 @@ def _finish(study: Study, report: Callable[[int, int, str], None]) -> _Finished:
                 save_channels_plot(result, part)
         headline = _headline(result)
         verdict = recsys.verdict(result)
+        if tracker is not None:
+            progress.phase(TRACKING)
         kept = recorded_by(tracker, lambda run: run.record(result, folder), folder)
         return _Finished(result, folder, headline, verdict, *kept)
 

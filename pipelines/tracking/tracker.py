@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 PAGES = ("report.html", "front.html", "channels.html")
 """Pages of a study, which become artifacts beside its config and tables if they exist."""
 _PROGRAMS = {
+    "comparison": "recsys compare",
     "evaluation": "recsys evaluate",
     "study": "recsys run",
     "training": "recsys train",
@@ -250,6 +251,32 @@ class Tracker:
             )
             _log(store, store.run_id, records.served_values(result), records.served_params(config))
             store.client.set_tag(store.run_id, "mlflow.note.content", "\n\n".join(result.notes))
+            for path in sorted(folder.iterdir()):
+                store.client.log_artifact(store.run_id, str(path))
+        return _recorded(store)
+
+    def record_comparison(
+        self,
+        table: pl.DataFrame,
+        sentences: Sequence[str],
+        studies: tuple[Path, Path],
+        folder: Path,
+    ) -> Recorded:
+        """Writes the run of a comparison of two studies and ends it.
+
+        Args:
+            table: the result of `recsys.study.compare.compare_studies`.
+            sentences: what is said of it.
+            studies: the folders of the studies.
+            folder: the folder of its files, which all become artifacts.
+
+        Raises:
+            TrackingError: if anything goes wrong with MLflow.
+        """
+        params = {"first": str(studies[0]), "second": str(studies[1])}
+        with self._taken() as store:
+            _log(store, store.run_id, records.compared_values(table), params)
+            store.client.set_tag(store.run_id, "mlflow.note.content", "\n\n".join(sentences))
             for path in sorted(folder.iterdir()):
                 store.client.log_artifact(store.run_id, str(path))
         return _recorded(store)

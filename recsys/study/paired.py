@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from recsys.config import Study
 from recsys.measures.rows import KEYS
-from recsys.statistics import Interval, net_values, two_way_interval
+from recsys.statistics import Interval, net_values, two_way_interval, users_interval
 from recsys.study.tables.cubes import incumbents_in
 from recsys.study.tables.headline import FLOOR, Arms
 
@@ -81,11 +81,13 @@ def net_by_user(
     return UserValues(arms.users, seeds, net_values(changed, floor))
 
 
-def difference(a: UserValues, b: UserValues) -> Interval | None:
+def difference(a: UserValues, b: UserValues, *, over_seeds: bool = True) -> Interval | None:
     """b - a, of the users and seeds that both have.
 
     Args:
         a, b: values of one quantity.
+        over_seeds: whether the interval is over users and seeds; a log has one history, and an
+            interval over users alone.
 
     Returns:
         The mean with its interval; None if they share no user or no seed.
@@ -99,4 +101,5 @@ def difference(a: UserValues, b: UserValues) -> Interval | None:
     seeds, of_a, of_b = np.intersect1d(a.seeds, b.seeds, return_indices=True)
     if not users.size or not seeds.size:
         return None
-    return two_way_interval(b.values[np.ix_(in_b, of_b)] - a.values[np.ix_(in_a, of_a)])
+    values = b.values[np.ix_(in_b, of_b)] - a.values[np.ix_(in_a, of_a)]
+    return two_way_interval(values) if over_seeds else users_interval(values[:, 0])

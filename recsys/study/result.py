@@ -9,6 +9,7 @@ import polars as pl
 
 from recsys.config import Study, World
 from recsys.core.errors import nearest
+from recsys.core.steps import MAKING_TABLES, step
 from recsys.logs.newcomers import ARRIVALS
 from recsys.statistics.arrivals import Wave
 from recsys.study.arms.by_exposure import EXPOSED
@@ -99,7 +100,11 @@ def combine(
 
 
 def _tables(rows: Rows) -> dict[str, pl.DataFrame]:
-    return {name: table.made_from(rows) for name, table in TABLES.items()}
+    tables = {}
+    for name, table in TABLES.items():
+        step(MAKING_TABLES, name)
+        tables[name] = table.made_from(rows)
+    return tables
 
 
 def _rows_of_world(study: Study, results: Sequence[CellResult], users: pl.DataFrame) -> Rows:

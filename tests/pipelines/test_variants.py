@@ -90,7 +90,7 @@ def _bytes(place: Path) -> dict[str, bytes]:
 
 def _printed(results: list[StudyResult]) -> str:
     console = Console(file=io.StringIO(), width=100, highlight=False, emoji=False, markup=False)
-    print_comparison(console, results)
+    print_comparison(console, results, [recsys.verdict(result) for result in results])
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 

@@ -80,7 +80,9 @@ def verdict_of_log(result: StudyResult) -> Verdict:
 def _opening(found: Sequence[Finding]) -> str:
     """The answer of each recommender, the strongest first."""
     names = [finding.name for finding in found]
-    groups = by(lambda finding: finding.answer, sorted(found, key=lambda f: ANSWERS.index(f.answer)))
+    groups = by(
+        lambda finding: finding.answer, sorted(found, key=lambda f: ANSWERS.index(f.answer))
+    )
     texts = {
         EVIDENCE: "evidence that the newcomers changed long-time users' feeds",
         NO_EVIDENCE: "no evidence that the newcomers changed long-time users' feeds",

@@ -1,4 +1,4 @@
-"""What a verdict holds: an answer, the sentences that say it, and the answer of each recommender."""
+"""What a verdict holds: the answer, the sentences, and the answer of each recommender."""
 
 from typing import NamedTuple
 

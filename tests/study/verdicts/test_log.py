@@ -25,9 +25,7 @@ def said(result):
 def test_evidence_names_the_measure_and_shows_it():
     verdict = said(log({"als": {"p_value": 0.01}}))
     assert verdict.answer == "evidence"
-    assert verdict.sentences[0] == (
-        "Evidence that the newcomers changed long-time users' feeds."
-    )
+    assert verdict.sentences[0] == ("Evidence that the newcomers changed long-time users' feeds.")
     assert verdict.sentences[1] == (
         "Tested is how far whole feeds move, the top counting most, from 0 for the same posts to "
         "100 for none in common: without the newcomers and without as many equally active "

@@ -12,7 +12,17 @@ from recsys.study.verdicts.world import ANSWERS, LITTLE, MARGIN
 from tests.kit.made_up import ARMS, world
 
 SYMBOLS = re.compile(r"[%†±≥≤→–\[\]+*=/]")
-PRIVATE = ("net", "floor", "displaced", "reshuffled", "twin", "nudge", "incumbent", "drift", "panel")
+PRIVATE = (
+    "net",
+    "floor",
+    "displaced",
+    "reshuffled",
+    "twin",
+    "nudge",
+    "incumbent",
+    "drift",
+    "panel",
+)
 
 
 def said(result):
@@ -178,8 +188,8 @@ def test_the_hardest_hit():
     }
     text = said(world({"als": {"groups": groups}})).text
     assert (
-        "Hit hardest is the hundredth of long-time users who get most of the newcomers' posts, with "
-        "40 of 100 posts changed; it is 20 for those who read both languages well and 10 for the "
+        "Hit hardest is the hundredth of long-time users who get most of the newcomers' posts, "
+        "with 40 of 100 posts changed; it is 20 for those who read both languages well and 10 for the "
         "others."
     ) in text
     groups["top 1 %"]["n_users"] = 2
