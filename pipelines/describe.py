@@ -45,7 +45,7 @@ def _describe(words: Sequence[str], output: Output, timezone: str) -> Outcome:
     columns = dict(word.split("=", 1) for word in words if word not in files)
     if not files:
         raise ConfigError("describe: name a Parquet or CSV file with the events of a log")
-    frames, taken = frames_of(files, columns)
+    frames, taken, others = frames_of(files, columns)
     paths = {role: path for role, (path, _) in frames.items()}
     found = describe_log(
         *(frames[role][1] if role in frames else None for role in ("events", "users", "items")),  # type: ignore[arg-type]
@@ -53,6 +53,7 @@ def _describe(words: Sequence[str], output: Output, timezone: str) -> Outcome:
     )
     name = _name_of(Path(paths["events"]))
     config = config_of(name, paths, taken, timezone, found)
+    config = "\n".join([*(f"# first, {what}" for what in others), config])
     folder = DESCRIPTIONS / f"{name}-{files_digest(paths)[:12]}"
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -83,7 +84,7 @@ def _name_of(events: Path) -> str:
 
 def frames_of(
     files: Sequence[str], columns: Mapping[str, str]
-) -> tuple[dict[str, tuple[str, pl.DataFrame]], dict[str, str]]:
+) -> tuple[dict[str, tuple[str, pl.DataFrame]], dict[str, str], list[str]]:
     """Reads files, and tells by their columns which is which.
 
     Args:
@@ -91,22 +92,25 @@ def frames_of(
         columns: the files' name of a column by ours; likely names are found without it.
 
     Returns:
-        Path and frame, with our names of columns, by role: "events", "users" or "items"; and the
-        files' names of the columns that were renamed, by ours.
+        Path and frame, with our names of columns, by role: "events", "users" or "items"; the files'
+        names of the columns that were renamed, by ours; and what a config cannot rename, since
+        another file has another name for the same.
 
     Raises:
         ConfigError: a file has neither ids of users nor of items, two have the same role, or none
             holds events.
     """
     frames: dict[str, tuple[str, pl.DataFrame]] = {}
-    taken = dict(columns)
+    taken, others = dict(columns), []
     read = {file: read_frame(file, "describe", f"recsys describe path/to/{file}") for file in files}
     if columns:
         read = renamed(read, columns, "describe")
     for file, given in read.items():
         guessed = named(given.columns)
         frame = given.rename({theirs: ours for ours, theirs in guessed.items()})
-        taken |= guessed
+        for ours, theirs in guessed.items():
+            if taken.setdefault(ours, theirs) != theirs:
+                others.append(f"in {file}, rename {theirs} to {ours}")
         role = _role(frame.columns)
         if role is None:
             raise ConfigError(
@@ -125,7 +129,7 @@ def frames_of(
             f"describe: no file has both user_id and item_id, so there are no events ({have}). Say "
             "which columns these are: user_id=COLUMN item_id=COLUMN"
         )
-    return frames, taken
+    return frames, taken, others
 
 
 def _role(columns: Sequence[str]) -> str | None:

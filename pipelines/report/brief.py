@@ -20,7 +20,7 @@ from recsys.study.verdicts.value import Verdict
 WIDTH = 80
 """Columns of the narrowest terminal that everything fits."""
 MOST_ROWS = 10
-"""Rows of a table in a short summary; `--full` prints all."""
+"""Lines of the rows of a table in a short summary; `--full` prints all."""
 _QUANTITIES = {
     "net": "net        changed because the newcomers came: what is beyond the floor",
     "displaced": "displaced  now hold a newcomer's post; a part of net",
@@ -69,18 +69,36 @@ def brief_sections(figures: Headline) -> Iterator[Section]:
     yield shortened(_of_world(figures) if of_world else removal(figures))
 
 
+def name_width(section: Section, width: int = WIDTH) -> int:
+    """How wide the names of a table's rows may be, so that its figures fit beside them.
+
+    Args:
+        section: any section with a table.
+        width: columns of the terminal.
+
+    >>> name_width(Section("", ("name", "net"), (("als", "12.9 [5.1, 20.7]"),)), 40)
+    22
+    """
+    cells = zip(*(row[1:] for row in (section.columns, *section.rows)), strict=True)
+    figures = sum(max(map(len, column)) + 2 for column in cells)
+    return max(width - figures, 8)
+
+
 def shortened(section: Section, most: int = MOST_ROWS) -> Section:
     """The section with its first rows alone, and a line on how many are left out.
 
     Args:
-        section: any section.
-        most: how many rows are kept.
+        section: any section with a table.
+        most: how many lines the rows may take; a name that is too wide takes several.
     """
-    left_out = len(section.rows) - most
-    if left_out <= 0:
+    wide, kept, lines = name_width(section), 0, 0
+    for row in section.rows:
+        lines += max(-(-len(row[0]) // wide), 1)
+        kept += lines <= most
+    if kept == len(section.rows):
         return section
-    lines = (f"({left_out:,} more rows: --full)", *section.lines)
-    return section._replace(rows=section.rows[:most], lines=lines)
+    told = (f"({len(section.rows) - kept:,} more rows: --full)", *section.lines)
+    return section._replace(rows=section.rows[:kept], lines=told)
 
 
 def variants_section(results: Sequence[StudyResult], verdicts: Sequence[Verdict]) -> Section:
@@ -107,7 +125,11 @@ def _of_world(figures: Headline) -> Section:
     """What the influx changed, how much of it would have changed anyway, and what it cost."""
     order = in_order(figures)
     rows = [figures.net(variant) for variant in order]
-    columns = [name for name in _QUANTITIES if any(row.get(name) is not None for row in rows)]
+    columns = [
+        name
+        for name in _QUANTITIES
+        if name == "net" or any(row.get(name) is not None for row in rows)
+    ]
     table = tuple(
         (name_of(variant), *(_cell(row, name) for name in columns))
         for variant, row in zip(order, rows, strict=True)

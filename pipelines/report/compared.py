@@ -38,6 +38,8 @@ def _said(row: Mapping[str, Any]) -> str:
             f"{name} the second study changes {size} of 100 posts {more} than the first, which one "
             "seed cannot tell from luck"
         )
+    if low == high == 0:
+        return f"{name} both studies change the same posts"
     if low <= 0 <= high:
         return f"{name} no difference can be told: it is between {_signed(low)} and {_signed(high)}"
     more = "more" if low > 0 else "fewer"

@@ -7,7 +7,14 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.text import Text
 
 from pipelines.report.remaining import Remaining, in_words
@@ -45,8 +52,9 @@ class StudyProgress:
         self._phase = ""
         self._start = self._told = time.monotonic()
         self._console = Console(stderr=True, highlight=False, quiet=silent)
-        self._bar = _Bar(self._console, disable=silent or not self._console.is_terminal)
-        self._task = self._bar.add_task(what, total=None, phase="", counted="", left="")
+        hidden = silent or not self._console.is_terminal
+        self._bar = _Bar(self._console, self._left, disable=hidden)
+        self._task = self._bar.add_task(what, total=None, phase="", counted="")
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -119,7 +127,6 @@ class StudyProgress:
             total=self.total or None,
             phase=self._phase or self.what,
             counted=f"{self.done}/{self.total} {self.what}",
-            left=in_words(self._left()),
         )
 
     def _line(self, text: str) -> None:
@@ -142,18 +149,31 @@ class StudyProgress:
         return f"{self._seconds():.0f} s{', ' if left else ''}{left}"
 
 
+class _Left(ProgressColumn):
+    """The time left, anew with each refresh."""
+
+    def __init__(self, left: Callable[[], float | None]) -> None:
+        super().__init__()
+        self._of = left
+
+    def render(self, task: Task) -> Text:
+        return Text(in_words(self._of()))
+
+
 class _Bar(Progress):
     """A bar with a line below it, which says what is being done."""
 
     live_line = ""
 
-    def __init__(self, console: Console, *, disable: bool) -> None:
+    def __init__(
+        self, console: Console, left: Callable[[], float | None], *, disable: bool
+    ) -> None:
         super().__init__(
             TextColumn(f"{{task.fields[phase]:<{_PHASE_WIDTH}}}", markup=False),
             BarColumn(bar_width=12),
             TextColumn("{task.fields[counted]}", markup=False),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[left]}", markup=False),
+            _Left(left),
             console=console,
             transient=True,
             disable=disable,

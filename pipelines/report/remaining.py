@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 from recsys.core.steps import MEASURING, SIMULATING
 
+_OF_CELLS = (SIMULATING, MEASURING)
+"""The phases of cells; others come after them."""
+
 
 class _Begun(NamedTuple):
     key: tuple[str, str]
@@ -18,28 +21,27 @@ class Remaining:
     """Estimates the time left of a study: steps that are left, times the mean length of such steps.
 
     Steps are told apart by phase and, where feeds are measured, by recommender, since these differ
-    most. What comes after the last cell (tables, files, the page, MLflow) takes a share of the
-    whole that hardly differs between studies.
+    most. What comes after the cells of a study (tables, files, the page, MLflow) is known in
+    seconds, as it grows with the number of rows.
 
     Args:
         workers: number of threads that run cells.
         shared: whether the cells of a seed share its worlds, so that one thread simulates while
             others wait.
+        afterwards: seconds that tables, files, pages and MLflow take, of all studies.
         clock: gives seconds, such as `time.monotonic`.
     """
-
-    AFTERWARDS = 0.08
-    """Seconds after the last cell, as a share of those before."""
 
     def __init__(
         self,
         workers: int = 1,
         *,
         shared: bool = False,
+        afterwards: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._parallel = {SIMULATING: 1 if shared else workers, MEASURING: workers}
-        self._clock, self._start = clock, clock()
+        self._clock, self._afterwards = clock, afterwards
         self._planned: dict[str, dict[tuple[str, str], float]] = {}
         self._left: dict[tuple[str, str], float] = defaultdict(float)
         self._took: dict[tuple[str, str], list[float]] = defaultdict(lambda: [0.0, 0.0])
@@ -102,7 +104,17 @@ class Remaining:
                     seconds += count * (mean or 0.0) / self._parallel[key[0]]
             if not self._left:
                 return None
-            return seconds + self.AFTERWARDS * (seconds + self._clock() - self._start)
+            for key, at in self._begun.values():  # what is left of the steps that run
+                if key[0] in _OF_CELLS:
+                    rest = (self._mean(key) or 0.0) - (self._clock() - at)
+                    seconds += max(rest, 0.0) / self._parallel[key[0]]
+            return seconds + max(self._afterwards - self._spent_afterwards(), 0.0)
+
+    def _spent_afterwards(self) -> float:
+        """Seconds that phases after cells have taken so far."""
+        over = sum(took for (phase, _), (took, _) in self._took.items() if phase not in _OF_CELLS)
+        now = [b.at for b in self._begun.values() if b.key[0] not in _OF_CELLS]
+        return over + sum(self._clock() - at for at in now)
 
     def _end(self, thread: int) -> None:
         begun = self._begun.pop(thread, None)

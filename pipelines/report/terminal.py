@@ -11,6 +11,7 @@ from rich.console import Console
 from pipelines.program import command
 from pipelines.report.brief import (
     brief_sections,
+    name_width,
     opening_line,
     print_verdict,
     shortened,
@@ -45,7 +46,7 @@ def print_summary(
     print_verdict(console, verdict)
     if not full:
         for section in brief_sections(Headline(result)):
-            print_section(console, section)
+            print_section(console, section, name_width(section, console.width))
         _print_hint(console, len(result.notes))
         return
     sections = world_sections if isinstance(result.study.source, World) else log_sections
@@ -81,7 +82,7 @@ def print_comparison(
     reference = results[0].study.reference
     conclusions = [s for s in sections if s.rows][:1] if reference is not None else [answers]
     for section in conclusions:
-        print_section(console, shortened(section))
+        print_section(console, shortened(section), name_width(section, console.width))
     _print_hint(console, len(list(_shared_notes(results))))
 
 
@@ -102,7 +103,7 @@ def print_whereabouts(
     console: Console,
     folder: Path,
     recorded: Recorded | None,
-    files: str = "report.html, drift.csv, config.yaml …",
+    files: str = "report.html and tables",
 ) -> None:
     """Prints where the files are, and how to open the MLflow run.
 

@@ -13,7 +13,7 @@ import polars as pl
 from recsys.config import Study, World
 from recsys.core.errors import ConfigError
 from recsys.measures.rows import KEYS
-from recsys.study.paired import NET, UserValues, difference, net_by_user, rows_of_variant
+from recsys.study.paired import NET, UserValues, difference, net_by_user, rows_of_variant, shared
 from recsys.study.tables.cubes import frame_of
 from recsys.study.tables.headline import Arms
 from recsys.study.tables.table import Column, Columns, common
@@ -72,11 +72,19 @@ def compare_studies(
     rows, of_world = [], isinstance(first[0].source, World)
     for variant in variants:
         for measure, a, b in _pairs(first, second, variant):
+            both = shared(a, b)
+            if both is None:
+                raise ConfigError(
+                    "compare: the studies share no user or no seed; give both the same "
+                    "evaluation.panel, seeds and first_seed"
+                )
+            a, b = both
+            known = np.isfinite(a.values) & np.isfinite(b.values)
             found = difference(a, b, over_seeds=of_world)
-            if found is None:
-                raise ConfigError("compare: the studies share no user, or no seed")
             keys = {"recommender": variant[0], "mitigation": variant[1], "measure": measure}
-            means = {"first": np.nanmean(a.values), "second": np.nanmean(b.values)}
+            if not known.any():
+                continue
+            means = {"first": a.values[known].mean(), "second": b.values[known].mean()}
             ends = {"ci_low": found.low, "ci_high": found.high, "p_value": found.p_value}
             counts = {"n_users": found.n_users, "n_seeds": found.n_seeds}
             rows.append({**keys, **means, "difference": found.mean, **ends, **counts})

@@ -81,25 +81,32 @@ def net_by_user(
     return UserValues(arms.users, seeds, net_values(changed, floor))
 
 
-def difference(a: UserValues, b: UserValues, *, over_seeds: bool = True) -> Interval | None:
-    """b - a, of the users and seeds that both have.
+def shared(a: UserValues, b: UserValues) -> tuple[UserValues, UserValues] | None:
+    """The values of the users and seeds that both have; None if they share none.
 
     Args:
         a, b: values of one quantity.
+    """
+    users, in_a, in_b = np.intersect1d(a.users, b.users, return_indices=True)
+    seeds, of_a, of_b = np.intersect1d(a.seeds, b.seeds, return_indices=True)
+    if not users.size or not seeds.size:
+        return None
+    first, second = a.values[np.ix_(in_a, of_a)], b.values[np.ix_(in_b, of_b)]
+    return UserValues(users, seeds, first), UserValues(users, seeds, second)
+
+
+def difference(a: UserValues, b: UserValues, *, over_seeds: bool = True) -> Interval:
+    """b - a, with its interval.
+
+    Args:
+        a, b: values of one quantity, of the same users and seeds.
         over_seeds: whether the interval is over users and seeds; a log has one history, and an
             interval over users alone.
-
-    Returns:
-        The mean with its interval; None if they share no user or no seed.
 
     >>> first = UserValues(np.array([1, 2]), np.array([0, 1]), np.array([[.1, .2], [.1, .3]]))
     >>> second = UserValues(first.users, first.seeds, first.values + [[.2, .2], [.2, .3]])
     >>> round(float(difference(first, second).mean), 3)
     0.225
     """
-    users, in_a, in_b = np.intersect1d(a.users, b.users, return_indices=True)
-    seeds, of_a, of_b = np.intersect1d(a.seeds, b.seeds, return_indices=True)
-    if not users.size or not seeds.size:
-        return None
-    values = b.values[np.ix_(in_b, of_b)] - a.values[np.ix_(in_a, of_a)]
+    values = b.values - a.values
     return two_way_interval(values) if over_seeds else users_interval(values[:, 0])

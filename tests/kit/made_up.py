@@ -80,7 +80,12 @@ def world(
         }
     )
     tables = {name: table.empty() for name, table in TABLES.items()}
-    tables |= {"headline": _frame("headline", rows), "summary": _frame("summary", levels)}
+    drift = [{**row, "measure": "slots_changed"} for row in rows if row["group"] == "all"]
+    tables |= {
+        "headline": _frame("headline", rows),
+        "summary": _frame("summary", levels),
+        "drift": _frame("drift", drift),
+    }
     return StudyResult(study, tables)
 
 

@@ -126,10 +126,8 @@ def _matched(matching: Row, found: Sequence[Finding]) -> str:
     if not matching:
         return ""
     share = of_100(matching["share"])
-    text = (
-        f"{share} of 100 clicks of the newcomers could be matched with clicks of long-time users "
-        "who did as much"
-    )
+    theirs = "all clicks" if share == "100" else f"{share} of 100 clicks"
+    text = f"{theirs} of the newcomers could be matched with long-time users who did as much"
     if not matching["matched"]:
         return f"{text}, yet no group of these did as much in all, so volume explains a part"
     if matching["share"] < LEAST_SHARE:

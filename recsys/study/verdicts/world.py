@@ -333,8 +333,7 @@ def _told_apart(result: StudyResult, best: _Variant, other: _Variant) -> bool:
     """
     both = [net_by_user(result.per_user, result.study, v.key) for v in (best, other)]
     if both[0] is not None and both[1] is not None:
-        found = difference(both[0], both[1])
-        return found is not None and bool(found.low > 0)
+        return bool(difference(both[0], both[1]).low > 0)
     high, low = best.row["net_ci_high"], other.row["net_ci_low"]
     return high is not None and low is not None and low > high
 

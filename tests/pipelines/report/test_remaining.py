@@ -1,7 +1,7 @@
 """The time left of a study, from the steps so far."""
 
 from pipelines.report.remaining import Remaining, in_words
-from recsys.core.steps import MEASURING, SIMULATING
+from recsys.core.steps import MAKING_TABLES, MEASURING, SIMULATING
 
 
 class _Clock:
@@ -43,18 +43,23 @@ def test_steps_left_times_their_length() -> None:
     clock = _Clock()
     remaining = _study(clock)
     _run(remaining, clock, "a", "als", 2.0)
-    cells = 2 * (10 + 3 * 2.0)  # trending is taken to be as long as als
-    assert remaining.left() == cells + Remaining.AFTERWARDS * (cells + 16)
+    assert remaining.left() == 2 * (10 + 3 * 2.0)  # trending is taken to be as long as als
     _run(remaining, clock, "c", "trending", 0.5)
-    assert remaining.left() == 16 + Remaining.AFTERWARDS * (16 + clock.now)
+    assert remaining.left() == 10 + 3 * 2.0
 
 
 def test_what_comes_after_the_last_cell_is_part_of_it() -> None:
     clock = _Clock()
-    remaining = _study(clock)
+    remaining = _study(clock, afterwards=20.0)
     for name, kind in (("a", "als"), ("b", "als"), ("c", "trending")):
         _run(remaining, clock, name, kind, 2.0)
-    assert remaining.left() == Remaining.AFTERWARDS * clock.now > 0
+    assert remaining.left() == 20.0
+    remaining.begin(MAKING_TABLES, "headline")
+    clock.now += 5
+    assert remaining.left() == 15.0
+    remaining.begin("writing files", "")
+    clock.now += 60
+    assert remaining.left() == 0.0
 
 
 def test_threads_share_the_work() -> None:
@@ -65,8 +70,7 @@ def test_threads_share_the_work() -> None:
         _run(remaining, clock, "a", "als", 2.0)
         clock.now = start
     assert one.left() is not None
-    cells = 2 * (10 + 3 * 2.0 / 2)  # the days of a world are simulated one after the other
-    assert two.left() == cells + Remaining.AFTERWARDS * cells
+    assert two.left() == 2 * (10 + 3 * 2.0 / 2)  # a world's days are simulated one by one
 
 
 def test_a_cell_that_was_kept_takes_no_time() -> None:
@@ -75,7 +79,21 @@ def test_a_cell_that_was_kept_takes_no_time() -> None:
     _run(remaining, clock, "a", "als", 2.0)
     remaining.finish("b")
     remaining.finish("c")
-    assert remaining.left() == Remaining.AFTERWARDS * clock.now
+    assert remaining.left() == 0.0
+
+
+def test_the_time_left_falls_while_a_step_runs() -> None:
+    clock = _Clock()
+    remaining = _study(clock)
+    _run(remaining, clock, "a", "als", 2.0)
+    remaining.begin(SIMULATING, "seed 1, influx, day 1")
+    before = remaining.left()
+    clock.now += 4
+    after = remaining.left()
+    assert before is not None
+    assert after == before - 4
+    clock.now += 60
+    assert remaining.left() == before - 10  # the step takes longer than it was thought to
 
 
 def test_words_never_say_nothing_is_left() -> None:
