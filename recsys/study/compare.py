@@ -13,7 +13,7 @@ import polars as pl
 from recsys.config import Study, World
 from recsys.core.errors import ConfigError
 from recsys.measures.rows import KEYS
-from recsys.study.paired import NET, UserValues, difference, net_by_user, rows_of_variant, shared
+from recsys.study.paired import NET, UserValues, difference, net_by_user, rows_of_variant
 from recsys.study.tables.cubes import frame_of
 from recsys.study.tables.headline import Arms
 from recsys.study.tables.table import Column, Columns, common
@@ -65,6 +65,10 @@ def compare_studies(
         0.0
     """
     _check(first[0], second[0])
+    first, second = (
+        (mine[0], _shared_rows(mine[1], other[1]))
+        for mine, other in ((first, second), (second, first))
+    )
     variants = [v for v in _variants(first[1]) if v in set(_variants(second[1]))]
     if not variants:
         names = (", ".join(sorted({v[0] for v in _variants(rows)})) for _, rows in (first, second))
@@ -72,13 +76,6 @@ def compare_studies(
     rows, of_world = [], isinstance(first[0].source, World)
     for variant in variants:
         for measure, a, b in _pairs(first, second, variant):
-            both = shared(a, b)
-            if both is None:
-                raise ConfigError(
-                    "compare: the studies share no user or no seed; give both the same "
-                    "evaluation.panel, seeds and first_seed"
-                )
-            a, b = both
             known = np.isfinite(a.values) & np.isfinite(b.values)
             found = difference(a, b, over_seeds=of_world)
             keys = {"recommender": variant[0], "mitigation": variant[1], "measure": measure}
@@ -89,6 +86,21 @@ def compare_studies(
             counts = {"n_users": found.n_users, "n_seeds": found.n_seeds}
             rows.append({**keys, **means, "difference": found.mean, **ends, **counts})
     return frame_of(rows, COLUMNS)
+
+
+def _shared_rows(rows: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
+    """The rows of the users and seeds that both have; all rows of recommenders that one lacks.
+
+    Net is made of means over users, so it is taken over the users that both have.
+    """
+    paired = ("recommender", "mitigation", "seed", "user_id")
+    of_both = rows.join(other.select(paired).unique(), on=paired, how="semi")
+    if of_both.is_empty() and set(_variants(rows)) & set(_variants(other)):
+        raise ConfigError(
+            "compare: the studies share no user or no seed; give both the same evaluation.panel, "
+            "seeds and first_seed"
+        )
+    return of_both if not of_both.is_empty() else rows
 
 
 def _check(first: Study, second: Study) -> None:

@@ -54,7 +54,7 @@ class Proposal:
         share: share of all users with events.
         events: share of all positive events that are theirs.
         matched: share of their positive events that can be matched with long-time users' activity;
-            None where no group can be drawn.
+            0 where no group does as much as they did, None where no group can be drawn.
     """
 
     line: str
@@ -264,6 +264,8 @@ def _matched(dated: DatedLog, source: OwnLog) -> float | None:
         )
     except ValueError:
         return None
+    if not matching.matched:
+        return 0.0
     return matching.newcomer_events / matching.newcomer_events_before
 
 

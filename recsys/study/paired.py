@@ -81,20 +81,6 @@ def net_by_user(
     return UserValues(arms.users, seeds, net_values(changed, floor))
 
 
-def shared(a: UserValues, b: UserValues) -> tuple[UserValues, UserValues] | None:
-    """The values of the users and seeds that both have; None if they share none.
-
-    Args:
-        a, b: values of one quantity.
-    """
-    users, in_a, in_b = np.intersect1d(a.users, b.users, return_indices=True)
-    seeds, of_a, of_b = np.intersect1d(a.seeds, b.seeds, return_indices=True)
-    if not users.size or not seeds.size:
-        return None
-    first, second = a.values[np.ix_(in_a, of_a)], b.values[np.ix_(in_b, of_b)]
-    return UserValues(users, seeds, first), UserValues(users, seeds, second)
-
-
 def difference(a: UserValues, b: UserValues, *, over_seeds: bool = True) -> Interval:
     """b - a, with its interval.
 

@@ -129,7 +129,11 @@ def _matched(matching: Row, found: Sequence[Finding]) -> str:
     theirs = "all clicks" if share == "100" else f"{share} of 100 clicks"
     text = f"{theirs} of the newcomers could be matched with long-time users who did as much"
     if not matching["matched"]:
-        return f"{text}, yet no group of these did as much in all, so volume explains a part"
+        equal = of_100(matching["placebo_events"] / matching["events_tested"])
+        return (
+            f"a group of as many long-time users did {equal} clicks for every 100 of the "
+            "newcomers', so that volume alone explains a part"
+        )
     if matching["share"] < LEAST_SHARE:
         return f"{text}, which is less than half, so that most of what they did is not tested"
     if any(finding.answer == NOT_TESTABLE for finding in found):
