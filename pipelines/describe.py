@@ -18,10 +18,11 @@ from pipelines.report.plain_page import plain_page
 from pipelines.storage.digests import files_digest
 from pipelines.storage.files import explained, whole
 from recsys.core.errors import ConfigError
-from recsys.logs.read import read_frame, renamed
+from recsys.logs.frames import ID_COLUMNS, read_frame, read_frames, renamed
 from recsys.study.describe import LogDescription, describe_log, named
 
 DESCRIPTIONS = Path("data/descriptions")
+_OTHERWISE = "recsys describe path/to/FILE"
 
 main = way_in("describe")
 
@@ -102,7 +103,11 @@ def frames_of(
     """
     frames: dict[str, tuple[str, pl.DataFrame]] = {}
     taken, others = dict(columns), []
-    read = {file: read_frame(file, "describe", f"recsys describe path/to/{file}") for file in files}
+    first = {file: read_frame(file, "describe", _OTHERWISE) for file in files}
+    ids = [name for frame in first.values() for name in _ids(frame.columns, columns)]
+    paths = {str(place): file for place, file in enumerate(files)}
+    again = read_frames(paths, list(dict.fromkeys(ids)), {}, "describe", _OTHERWISE)
+    read = dict(zip(files, again.values(), strict=True))
     if columns:
         read = renamed(read, columns, "describe")
     for file, given in read.items():
@@ -130,6 +135,12 @@ def frames_of(
             "which columns these are: user_id=COLUMN item_id=COLUMN"
         )
     return frames, taken, others
+
+
+def _ids(names: Sequence[str], columns: Mapping[str, str]) -> list[str]:
+    """The columns of a file that hold ids, as the file calls them."""
+    known = {**named(list(names)), **columns}
+    return [known.get(ours, ours) for ours in ID_COLUMNS]
 
 
 def _role(columns: Sequence[str]) -> str | None:

@@ -13,6 +13,7 @@ import polars as pl
 
 from recsys.config import AUTO, OwnLog
 from recsys.core.errors import LogError
+from recsys.logs.conditions import holds
 from recsys.logs.log import InteractionLog
 from recsys.logs.newcomers import DatedLog, active_days, by_time
 from recsys.logs.schema import COHORTS, KINDS
@@ -214,7 +215,7 @@ def _proposals(log: InteractionLog, wave: DatedLog | None, source: OwnLog) -> It
         line = ", ".join(f"{name}: {day}" for name, day in window.items() if day is not None)
         yield _proposal(wave, f"{{first_seen: {{{line}}}}}", source)
     for line in _conditions(log.users):
-        new = log.users.select(pl.sql_expr(line).fill_null(False)).to_series()
+        new = holds(log.users, line, "newcomers").fill_null(False)
         named_as = pl.when(new).then(pl.lit("newcomer")).otherwise(pl.lit("incumbent"))
         users = log.users.with_columns(cohort=pl.select(named_as.cast(COHORTS)).to_series())
         dated = DatedLog(replace(log, users=users), np.zeros(log.n_users, dtype=np.bool_))
@@ -318,7 +319,8 @@ def _hints(events: pl.DataFrame) -> Iterator[str]:
         if set(events[name].drop_nulls().cast(pl.Int64).unique()) == {0, 1}
     ]
     if flags:
-        shares = ", ".join(f"{name} ({events[name].cast(pl.Float64).mean():.1%})" for name in flags)
+        means = events.select(pl.col(flags).cast(pl.Float64).mean()).row(0)
+        shares = ", ".join(f"{n} ({mean:.1%})" for n, mean in zip(flags, means, strict=True))
         yield (
             f"Every row counts as a click. These columns may tell what each row is: {shares}; such "
             f"as kinds: {{click: {flags[0]} = 1}}, which makes all other rows impressions."
@@ -333,7 +335,8 @@ def _hints(events: pl.DataFrame) -> Iterator[str]:
             )
     for name in events.columns:
         if "rating" in name.lower() and events[name].dtype.is_numeric():
-            low, high = events[name].min(), events[name].max()
+            ends = events.select(low=pl.col(name).min(), high=pl.col(name).max())
+            low, high = ends.row(0)
             yield (
                 f"{name} goes from {low} to {high} and is not used; say what is a like, such as "
                 f'kinds: {{hide: {name} <= {low}, click: "true"}} with weights: {{hide: -1}}.'

@@ -189,8 +189,8 @@ def test_the_hardest_hit():
     text = said(world({"als": {"groups": groups}})).text
     assert (
         "Hit hardest is the hundredth of long-time users who get most of the newcomers' "
-        "posts, with 40 of 100 posts changed; it is 20 for those who read both languages well and 10 "
-        "for the others."
+        "posts, with 40 of 100 posts changed; it is 20 for those who read both languages well "
+        "and 10 for the others."
     ) in text
     groups["top 1 %"]["n_users"] = 2
     assert "is the tenth of long-time users" in said(world({"als": {"groups": groups}})).text
