@@ -29,7 +29,7 @@ body {font: 15px/1.5 system-ui, sans-serif; max-width: 56rem; margin: 2rem auto;
 table {border-collapse: collapse; font-variant-numeric: tabular-nums; display: block;
   overflow-x: auto}
 th, td {padding: .15rem .8rem .15rem 0; text-align: right; white-space: nowrap}
-th:first-child, td:first-child {text-align: left}
+th:first-child, td:first-child {text-align: left; white-space: pre}
 th {font-weight: normal; opacity: .7}
 .bar {background: #2a78d6; height: .8em; border-radius: 2px; min-width: 1px}
 .marked .bar {background: #c2570c} td.chart {width: 24rem; min-width: 8rem}

@@ -88,7 +88,7 @@ def print_comparison(
 
 def _print_hint(console: Console, notes: int) -> None:
     """Prints how to see more."""
-    counted = f", and {notes} notes on how to read them" if notes > 1 else ""
+    counted = f"; the notes ({notes}) say how to read them" if notes > 1 else ""
     console.print(f"More    --full prints every table{counted}", soft_wrap=True)
 
 
