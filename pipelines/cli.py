@@ -14,10 +14,9 @@ from pipelines.program import Output
 from pipelines.trust import Trust, words_of
 
 _EXAMPLES = """\b
-Examples, after `make run`:
-  .venv/bin/recsys run configs/demo.yaml seeds=8      a study, with a change
-  .venv/bin/recsys train configs/train/als.yaml       one recommender, tested
-  .venv/bin/recsys simulate configs/demo.yaml         a data set to train on"""
+ .venv/bin/recsys run configs/demo.yaml seeds=8    after `make run`: a change
+ .venv/bin/recsys train configs/train/als.yaml     one recommender, tested
+ .venv/bin/recsys simulate configs/demo.yaml       a data set to train on"""
 
 
 def _exit(code: int) -> None:
@@ -27,7 +26,7 @@ def _exit(code: int) -> None:
 
 app = typer.Typer(
     name="recsys",
-    help="How much do feeds drift when newcomers arrive, why, and what keeps them stable?",
+    help="How do feeds drift when newcomers arrive, and what keeps them stable?",
     epilog=_EXAMPLES,
     no_args_is_help=True,
     add_completion=False,
