@@ -74,7 +74,8 @@ def print_comparison(
     answers = variants_section(results, verdicts)
     sections = comparison_sections({str(r.study.variant): Headline(r) for r in results})
     if full:
-        for section in (answers, *sections):
+        opening, *others = sections
+        for section in (opening, answers, *others):
             print_section(console, section)
         _print_notes(console, tuple(_shared_notes(results)))
         return
