@@ -325,6 +325,7 @@ def compare(
     no_tracking: Annotated[
         bool, typer.Option("--no-tracking", help="Do not log to MLflow.")
     ] = False,
+    trust: Trust = False,
     quiet: Quiet = False,
     as_json: Json = False,
     full: Full = False,
@@ -337,7 +338,7 @@ def compare(
     output = _output(quiet, as_json, full)
     from pipelines.compare import execute
 
-    return execute(first, second, output, tracking=not no_tracking)
+    return execute(first, second, output, tracking=not no_tracking, trust=trust)
 
 
 @app.command()

@@ -22,22 +22,27 @@ from recsys.study.compare import compare_studies
 main = way_in("compare")
 
 
-def execute(first: str, second: str, output: Output, *, tracking: bool = True) -> int:
+def execute(
+    first: str, second: str, output: Output, *, tracking: bool = True, trust: bool = False
+) -> int:
     """Compares two studies.
 
     Args:
         first, second: folders of finished studies, such as data/studies/demo-0123456789ab.
         output: how much is printed.
         tracking: whether the comparison is recorded in MLflow.
+        trust: whether classes that their configs name as module:Class may be loaded.
 
     Returns:
         The exit code.
     """
-    return carried_out(lambda: _compare(Path(first), Path(second), output, tracking), output)
+    folders = (Path(first), Path(second))
+    return carried_out(lambda: _compare(*folders, output, tracking, trust), output)
 
 
-def _compare(first: Path, second: Path, output: Output, tracking: bool) -> Outcome:
-    (study, rows, digest), (other, other_rows, other_digest) = map(load_saved, (first, second))
+def _compare(first: Path, second: Path, output: Output, tracking: bool, trust: bool) -> Outcome:
+    study, rows, digest = load_saved(first, trust=trust)
+    other, other_rows, other_digest = load_saved(second, trust=trust)
     if digest != other_digest:
         raise ConfigError(
             f"compare: {first.name} and {second.name} met different worlds or logs (world_digest "

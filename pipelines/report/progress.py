@@ -18,6 +18,7 @@ from rich.progress import (
 from rich.text import Text
 
 from pipelines.report.remaining import Remaining, in_words
+from recsys.core.errors import visible
 from recsys.core.steps import step, told_to
 
 WRITING, PAGE, TRACKING = "writing files", "making the page", "recording in MLflow"
@@ -25,8 +26,6 @@ WRITING, PAGE, TRACKING = "writing files", "making the page", "recording in MLfl
 _PHASE_WIDTH = 19
 _HEARTBEAT = 60.0
 """Seconds without a line after which one says what is being done, where there is no terminal."""
-
-from recsys.core.errors import visible
 
 
 class StudyProgress:
@@ -111,6 +110,7 @@ class StudyProgress:
         """Shows a step that some thread begins."""
         if self.remaining is not None:
             self.remaining.begin(phase, what)
+        what = visible(what)
         is_new, self._phase = phase != self._phase, phase
         if self._console.is_terminal:
             self._show(what)

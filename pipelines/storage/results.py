@@ -112,11 +112,12 @@ def save_comparison(results: Sequence[StudyResult], root: Path = STUDIES) -> Pat
     return place
 
 
-def load_saved(folder: Path) -> tuple[Study, pl.DataFrame, str]:
+def load_saved(folder: Path, *, trust: bool = False) -> tuple[Study, pl.DataFrame, str]:
     """Reads a study that was saved: its config, the rows of its users, and its world's digest.
 
     Args:
         folder: the folder that `save_result` wrote.
+        trust: whether classes that its config names as module:Class may be loaded.
 
     Raises:
         ConfigError: the folder holds no finished study, or one that cannot be read.
@@ -127,7 +128,7 @@ def load_saved(folder: Path) -> tuple[Study, pl.DataFrame, str]:
             f"{folder} holds no finished study; give a folder that `recsys run` wrote, such as "
             "data/studies/demo-0123456789ab"
         )
-    study = load_study(config)
+    study = load_study(config, trust=trust)
     last = config.read_text(encoding="utf-8").splitlines()[-1]
     known = last.startswith(WORLD_DIGEST)
     digest = last.removeprefix(WORLD_DIGEST) if known else world_digest(study)
