@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from recsys.config import AUTO, OwnLog
-from recsys.core.errors import LogError
+from recsys.core.errors import LogError, UserError
 from recsys.logs.conditions import holds
 from recsys.logs.log import InteractionLog
 from recsys.logs.newcomers import DatedLog, active_days, by_time
@@ -263,7 +263,7 @@ def _matched(dated: DatedLog, source: OwnLog) -> float | None:
             timezone=source.timezone,
             max_pool_fraction=source.max_pool_fraction,
         )
-    except ValueError:
+    except (ValueError, UserError):
         return None
     if not matching.matched:
         return 0.0
