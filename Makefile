@@ -4,6 +4,7 @@
 PYTHON  ?= python3
 CONFIG  ?= configs/demo.yaml
 ARGS    ?=
+FILE    ?=
 WORKERS ?= logical
 PORT    ?= 5000
 
@@ -20,6 +21,7 @@ help: ## list the targets and variables
 	@echo
 	@echo "  CONFIG=FILE    the study that 'run' runs                 (now: $(CONFIG))"
 	@echo "  ARGS=...       more arguments for run, validate, test …  (now: $(ARGS))"
+	@echo "  FILE=\"FILES\"   the log that 'describe' describes"
 	@echo "  WORKERS=N      test processes; 0 runs them in one        (now: $(WORKERS), at most 4)"
 	@echo "  PORT=N         where 'ui' listens                        (now: $(PORT))"
 	@echo "  PYTHON=EXE     the Python, 3.11 or later, for .venv      (now: $(PYTHON))"
@@ -56,6 +58,10 @@ train: $(INSTALLED) ## train one recommender and test it (CONFIG: configs/train/
 tune: CONFIG = configs/tune/als.yaml
 tune: $(INSTALLED) ## search for hyper-parameters (CONFIG: configs/tune/als.yaml)
 	$(BIN)/recsys tune $(CONFIG) $(ARGS)
+
+.PHONY: describe
+describe: $(INSTALLED) ## say what a log holds: make describe FILE="events.csv users.csv"
+	$(BIN)/recsys describe $(FILE) $(ARGS)
 
 .PHONY: validate
 validate: $(INSTALLED) ## check the platform against what is known of real ones

@@ -14,10 +14,9 @@ from pipelines.program import Output
 from pipelines.trust import Trust, words_of
 
 _EXAMPLES = """\b
-Examples, after `make run`:
-  .venv/bin/recsys run configs/demo.yaml seeds=8      a study, with a change
-  .venv/bin/recsys train configs/train/als.yaml       one recommender, tested
-  .venv/bin/recsys simulate configs/demo.yaml         a data set to train on"""
+ .venv/bin/recsys run configs/demo.yaml seeds=8    after `make run`: a change
+ .venv/bin/recsys train configs/train/als.yaml     one recommender, tested
+ .venv/bin/recsys simulate configs/demo.yaml       a data set to train on"""
 
 
 def _exit(code: int) -> None:
@@ -27,7 +26,7 @@ def _exit(code: int) -> None:
 
 app = typer.Typer(
     name="recsys",
-    help="How much do feeds drift when newcomers arrive, why, and what keeps them stable?",
+    help="How do feeds drift when newcomers arrive, and what keeps them stable?",
     epilog=_EXAMPLES,
     no_args_is_help=True,
     add_completion=False,
@@ -56,9 +55,12 @@ Quiet = Annotated[
     bool, typer.Option("--quiet", help="Print only errors and, at the end, the folder.")
 ]
 Json = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object: name, folder, MLflow run, headline.")
+    bool,
+    typer.Option(
+        "--json", help="Print one JSON object: name, folder, MLflow run, headline, verdict."
+    ),
 ]
-Full = Annotated[bool, typer.Option("--full", help="Print every row of long tables.")]
+Full = Annotated[bool, typer.Option("--full", help="Print every table, with all its rows.")]
 
 
 @app.command()
@@ -283,6 +285,60 @@ def feed(
     from pipelines.feed import execute
 
     return execute(run, user, k, Output(as_json=as_json))
+
+
+@app.command()
+def describe(
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE... [ours=theirs ...]",
+            help="Events and, optionally, users and items, as Parquet or CSV; and your names of "
+            "our columns: user_id=member",
+            show_default=False,
+        ),
+    ],
+    timezone: Annotated[
+        str, typer.Option(metavar="ZONE", help="Where days begin, such as Asia/Shanghai.")
+    ] = "UTC",
+    quiet: Quiet = False,
+    as_json: Json = False,
+    full: Full = False,
+) -> int:
+    """Say what a log holds, and who its newcomers may be.
+
+    Rows, kinds of events, arrivals of users, lines to paste into a config, how much of the
+    newcomers' activity a study could match, and which recommenders can run on the log.
+    """
+    output = _output(quiet, as_json, full)
+    from pipelines.describe import execute
+
+    return execute(words, output, timezone=timezone)
+
+
+@app.command()
+def compare(
+    first: Annotated[
+        str, typer.Argument(metavar="STUDY", help="The folder of a study that `run` wrote.")
+    ],
+    second: Annotated[str, typer.Argument(metavar="STUDY", help="The folder of another.")],
+    no_tracking: Annotated[
+        bool, typer.Option("--no-tracking", help="Do not log to MLflow.")
+    ] = False,
+    trust: Trust = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+    full: Full = False,
+) -> int:
+    """Compare two studies of the same world or log.
+
+    Differences with intervals, by recommender and measure, paired over users and seeds. Studies
+    of different worlds or logs are refused.
+    """
+    output = _output(quiet, as_json, full)
+    from pipelines.compare import execute
+
+    return execute(first, second, output, tracking=not no_tracking, trust=trust)
 
 
 @app.command()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from recsys.recommenders.store import load_model, save_model
     from recsys.served import FeedComparison, compare_feeds
     from recsys.study import StudyResult, load_studies, load_study, run
+    from recsys.study.verdicts.verdict import verdict
     from recsys.training import TrainingResult, load_training, train
     from recsys.world.simulate import simulate
 
@@ -49,6 +50,7 @@ _HOME = {
     "save_model": "recsys.recommenders.store",
     "simulate": "recsys.world.simulate",
     "train": "recsys.training",
+    "verdict": "recsys.study.verdicts.verdict",
 }
 """For each public name, the module that holds it; for a name that is itself a module, that module.
 The imports above repeat this for type checkers. A test checks that the two are equal."""

@@ -1,7 +1,7 @@
 """Prints sections as plain text, on a terminal, in a pipe or into a file."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -11,6 +11,8 @@ from pipelines.report.section import Section
 from recsys.core.errors import visible
 
 _MOST_ROWS = 50
+_GAP = 2
+"""Spaces between two columns."""
 
 
 def stdout() -> Console:
@@ -43,7 +45,9 @@ def print_section(
         console.print(visible(section.title), style="bold")
     rows = section.rows if full else section.rows[:_MOST_ROWS]
     if rows:
-        console.print(_table(section.columns, rows, name_width))
+        shown = _visible(section.columns), [_visible(row) for row in rows]
+        for columns, cells in _fitting(*shown, name_width, console.width):
+            console.print(_table(columns, cells, name_width))
     if len(rows) < len(section.rows):
         more = len(section.rows) - len(rows)
         console.print(f"({more:,} more rows are not printed; --full prints them)")
@@ -52,10 +56,25 @@ def print_section(
     console.print()
 
 
+def _fitting(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], name_width: int, width: int
+) -> Iterator[tuple[list[str], list[list[str]]]]:
+    """A table as one or more that fit, so that no figure is folded; each has the rows' names."""
+    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+    room = width - max(min(widths[0], name_width), 8)
+    parts: list[list[int]] = [[]]
+    for place in range(1, len(columns)):
+        if parts[-1] and sum(widths[p] + _GAP for p in (*parts[-1], place)) > room:
+            parts.append([])
+        parts[-1].append(place)
+    for part in parts:
+        kept = [0, *part]
+        yield [columns[p] for p in kept], [[row[p] for p in kept] for row in rows]
+
+
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], name_width: int) -> Table:
     """A table of names and figures, in which a cell that is too wide is folded, never cut."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    columns, rows = _visible(columns), [_visible(row) for row in rows]
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim")
     longest = max(len(row[0]) for row in rows)
     table.add_column(
         columns[0], overflow="fold", min_width=min(longest, 8), max_width=max(name_width, 8)

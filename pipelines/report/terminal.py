@@ -9,6 +9,14 @@ from pathlib import Path
 from rich.console import Console
 
 from pipelines.program import command
+from pipelines.report.brief import (
+    brief_sections,
+    name_width,
+    opening_line,
+    print_verdict,
+    shortened,
+    variants_section,
+)
 from pipelines.report.comparison import comparison_sections
 from pipelines.report.console import print_section
 from pipelines.report.headline import Headline
@@ -17,37 +25,72 @@ from pipelines.report.world import world_sections
 from pipelines.tracking.tracker import Recorded
 from recsys.config import World
 from recsys.study.result import StudyResult
+from recsys.study.verdicts.value import Verdict
 
 _MOST_FOLDERS = 8
 
 
-def print_summary(console: Console, result: StudyResult, *, full: bool = True) -> None:
-    """Prints the summary of a study.
+def print_summary(
+    console: Console, result: StudyResult, verdict: Verdict, *, full: bool = True
+) -> None:
+    """Prints the verdict on a study, and its figures.
 
     Args:
         console: the console to print to.
         result: the result of a study of a world or of a log.
-        full: whether all rows of long tables are printed.
+        verdict: the verdict on it.
+        full: whether every table is printed, with the notes, and not only a row for each
+            recommender.
     """
+    console.print(opening_line(result), soft_wrap=True)
+    print_verdict(console, verdict)
+    if not full:
+        for section in brief_sections(Headline(result)):
+            print_section(console, section, name_width(section, console.width))
+        _print_hint(console, len(result.notes))
+        return
     sections = world_sections if isinstance(result.study.source, World) else log_sections
-    for section in sections(Headline(result)):
-        print_section(console, section, full=full)
+    opening, *others = sections(Headline(result))
+    for section in (opening._replace(title=""), *others):
+        print_section(console, section)
     _print_notes(console, result.notes)
 
 
 def print_comparison(
-    console: Console, results: Sequence[StudyResult], *, full: bool = True
+    console: Console,
+    results: Sequence[StudyResult],
+    verdicts: Sequence[Verdict],
+    *,
+    full: bool = True,
 ) -> None:
     """Prints the variants of a study side by side.
 
     Args:
         console: the console to print to.
         results: the results of all variants, in the order of the config.
-        full: whether all rows of long tables are printed.
+        verdicts: the verdict on each.
+        full: whether every table is printed, with the notes.
     """
-    for section in comparison_sections({str(r.study.variant): Headline(r) for r in results}):
-        print_section(console, section, full=full)
-    _print_notes(console, tuple(_shared_notes(results)))
+    answers = variants_section(results, verdicts)
+    sections = comparison_sections({str(r.study.variant): Headline(r) for r in results})
+    if full:
+        opening, *others = sections
+        for section in (opening, answers, *others):
+            print_section(console, section)
+        _print_notes(console, tuple(_shared_notes(results)))
+        return
+    console.print(f"{results[0].study.group}: {len(results)} variants")
+    reference = results[0].study.reference
+    conclusions = [s for s in sections if s.rows][:1] if reference is not None else [answers]
+    for section in conclusions:
+        print_section(console, shortened(section), name_width(section, console.width))
+    _print_hint(console, len(list(_shared_notes(results))))
+
+
+def _print_hint(console: Console, notes: int) -> None:
+    """Prints how to see more."""
+    counted = f"; the notes ({notes}) say how to read them" if notes > 1 else ""
+    console.print(f"More    --full prints every table{counted}", soft_wrap=True)
 
 
 def _shared_notes(results: Sequence[StudyResult]) -> Iterator[str]:
@@ -61,7 +104,7 @@ def print_whereabouts(
     console: Console,
     folder: Path,
     recorded: Recorded | None,
-    files: str = "report.html, drift.csv, config.yaml …",
+    files: str = "report.html and tables",
 ) -> None:
     """Prints where the files are, and how to open the MLflow run.
 
@@ -75,8 +118,17 @@ def print_whereabouts(
     if recorded is None:
         return
     page = f"#/experiments/{recorded.experiment_id}/runs/{recorded.run_id}"
-    line = _page(recorded, page) or f"run {recorded.run_id} in {recorded.uri}"
-    console.print(f"MLflow  {line}", soft_wrap=True)
+    _print_page(console, recorded, page, f"run {recorded.run_id} in {recorded.uri}")
+
+
+def _print_page(console: Console, recorded: Recorded, page: str, otherwise: str) -> None:
+    """Prints how to open a page of the MLflow store, with the address on a line of its own."""
+    address = _page(recorded, page)
+    if address is None:
+        console.print(f"MLflow  {otherwise}", soft_wrap=True)
+        return
+    how = f"{command('ui')}, then" if recorded.is_local else "the run is at"
+    console.print(f"MLflow  {how}\n{address}", soft_wrap=True)
 
 
 def print_group_whereabouts(
@@ -103,15 +155,15 @@ def print_group_whereabouts(
         console.print(f"        {variant}/  (drift.csv, config.yaml …)", soft_wrap=True)
     first = next(filter(None, recorded), None)
     if first is not None:
-        place = _page(first, f"#/experiments/{first.experiment_id}") or first.uri
         query = f"tags.group = '{results[0].study.group}'"
-        console.print(f"MLflow  {place}, runs with {query}", soft_wrap=True)
+        _print_page(console, first, f"#/experiments/{first.experiment_id}", first.uri)
+        console.print(f"        runs with {query}", soft_wrap=True)
 
 
 def _page(recorded: Recorded, page: str) -> str | None:
-    """How to open a page of the MLflow store; None if the store has no pages."""
+    """The address of a page of the MLflow store; None if the store has no pages."""
     if recorded.is_local:
-        return f"{command('ui')}, then http://127.0.0.1:5000/{page}"
+        return f"http://127.0.0.1:5000/{page}"
     if recorded.uri.startswith("http"):
         return f"{recorded.uri.rstrip('/')}/{page}"
     return None

@@ -13,12 +13,21 @@ from uuid import uuid4
 
 import polars as pl
 import yaml
+from polars.exceptions import PolarsError
 
-from pipelines.storage.digests import evaluation_digest, group_digest, study_digest, training_digest
+from pipelines.storage.digests import (
+    evaluation_digest,
+    group_digest,
+    study_digest,
+    training_digest,
+    world_digest,
+)
 from pipelines.storage.files import explained, remove, whole
 from pipelines.storage.models import MODEL, write_model
 from recsys.config import Study, Training
+from recsys.core.errors import ConfigError
 from recsys.served.compare import FeedComparison
+from recsys.study.load import load_study
 from recsys.study.result import StudyResult
 from recsys.study.sensitivity import sensitivity
 from recsys.study.tables.registry import TABLES
@@ -29,6 +38,10 @@ STUDIES = Path("data/studies")
 EVALUATIONS = Path("data/evaluations")
 TRAININGS = Path("data/training")
 TUNINGS = Path("data/tuning")
+COMPARISONS = Path("data/comparisons")
+
+WORLD_DIGEST = "# world_digest: "
+"""Begins the last line of a study's config.yaml, which says which world or log it had."""
 
 _WRITERS: dict[str, Callable[[pl.DataFrame, Path], Any]] = {
     "parquet": lambda frame, path: frame.write_parquet(path),
@@ -57,7 +70,8 @@ def save_result(result: StudyResult, root: Path = STUDIES) -> Path:
                 with whole(place / f"{table.name}.{ending}") as part:
                     _WRITERS[ending](result.tables[table.name], part)
         with whole(place / "config.yaml") as part:
-            part.write_text(config_text(result.study, place), encoding="utf-8")
+            digest = f"{WORLD_DIGEST}{world_digest(result.study)}\n"
+            part.write_text(f"{config_text(result.study, place)}{digest}", encoding="utf-8")
         with whole(place / "notes.txt") as part:
             part.write_text("".join(f"{note}\n" for note in result.notes), encoding="utf-8")
     return place
@@ -95,6 +109,59 @@ def save_comparison(results: Sequence[StudyResult], root: Path = STUDIES) -> Pat
             named = {str(result.study.variant): result for result in results}
             with whole(place / "sensitivity.csv") as part:
                 sensitivity(named, studies[0].reference).write_csv(part)
+    return place
+
+
+def load_saved(folder: Path, *, trust: bool = False) -> tuple[Study, pl.DataFrame, str]:
+    """Reads a study that was saved: its config, the rows of its users, and its world's digest.
+
+    Args:
+        folder: the folder that `save_result` wrote.
+        trust: whether classes that its config names as module:Class may be loaded.
+
+    Raises:
+        ConfigError: the folder holds no finished study, or one that cannot be read.
+    """
+    config, rows = folder / "config.yaml", folder / "per_user.parquet"
+    if not config.is_file() or not rows.is_file():
+        raise ConfigError(
+            f"{folder} holds no finished study; give a folder that `recsys run` wrote, such as "
+            "data/studies/demo-0123456789ab"
+        )
+    study = load_study(config, trust=trust)
+    last = config.read_text(encoding="utf-8").splitlines()[-1]
+    known = last.startswith(WORLD_DIGEST)
+    digest = last.removeprefix(WORLD_DIGEST) if known else world_digest(study)
+    try:
+        return study, pl.read_parquet(rows), digest
+    except (OSError, PolarsError) as error:
+        raise ConfigError(f"{rows}: cannot be read as Parquet: {error}; run it again") from error
+
+
+def save_compared(
+    table: pl.DataFrame, page: str, first: Path, second: Path, root: Path = COMPARISONS
+) -> Path:
+    """Writes the comparison of two studies.
+
+    Args:
+        table: the differences.
+        page: the same as HTML.
+        first, second: the folders of the studies.
+        root: the folder of all such comparisons.
+
+    Returns:
+        The folder. It holds differences.csv and report.html.
+
+    Raises:
+        StorageError: if the folder cannot be written.
+    """
+    place = root / f"{first.name}-{second.name}"
+    with explained(place):
+        place.mkdir(parents=True, exist_ok=True)
+        with whole(place / "differences.csv") as part:
+            table.write_csv(part)
+        with whole(place / "report.html") as part:
+            part.write_text(page, encoding="utf-8")
     return place
 
 

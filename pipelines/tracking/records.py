@@ -33,6 +33,7 @@ import polars as pl
 from recsys.config import Chain, RecommenderSpec, Study, Training, World
 from recsys.measures.rows import KEYS
 from recsys.served.compare import FeedComparison
+from recsys.study.compare import COMPARED
 from recsys.study.result import StudyResult
 from recsys.study.tables.drift import PRIMARY, primaries_of_log
 from recsys.study.tables.life import over_seeds
@@ -233,6 +234,22 @@ def served_values(result: FeedComparison) -> list[Value]:
         step = days.index(row["day"]) + 1 if days else 0
         name = f"drift/{_plain(row['cohort'])}/{_plain(row['measure'])}"
         values += [Value(f"{name}/{part}", row[part], step) for part in _SERVED]
+    return _finite(values)
+
+
+def compared_values(table: pl.DataFrame) -> list[Value]:
+    """Metrics of two studies compared: `difference/<recommender>/<measure>` and its ends.
+
+    A few measures alone; the table has all.
+    """
+    values = []
+    for row in table.filter(pl.col("measure").is_in(COMPARED)).iter_rows(named=True):
+        names = (row["recommender"], *([row["mitigation"]] if row["mitigation"] != "none" else ()))
+        place = f"difference/{_plain('+'.join(names))}/{_plain(row['measure'])}"
+        values += [
+            Value(f"{place}{edge}", row[column])
+            for edge, column in (("", "difference"), ("_ci_low", "ci_low"), ("_ci_high", "ci_high"))
+        ]
     return _finite(values)
 
 

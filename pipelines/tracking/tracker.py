@@ -21,6 +21,7 @@ from pipelines.tracking import mlflow_store, models, records
 from recsys.config import Study, Training, World
 from recsys.served.compare import FeedComparison
 from recsys.study.result import StudyResult
+from recsys.study.verdicts.verdict import verdict
 from recsys.training.train import TrainingResult
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 PAGES = ("report.html", "front.html", "channels.html")
 """Pages of a study, which become artifacts beside its config and tables if they exist."""
 _PROGRAMS = {
+    "comparison": "recsys compare",
     "evaluation": "recsys evaluate",
     "study": "recsys run",
     "training": "recsys train",
@@ -253,6 +255,32 @@ class Tracker:
                 store.client.log_artifact(store.run_id, str(path))
         return _recorded(store)
 
+    def record_comparison(
+        self,
+        table: pl.DataFrame,
+        sentences: Sequence[str],
+        studies: tuple[Path, Path],
+        folder: Path,
+    ) -> Recorded:
+        """Writes the run of a comparison of two studies and ends it.
+
+        Args:
+            table: the result of `recsys.study.compare.compare_studies`.
+            sentences: what is said of it.
+            studies: the folders of the studies.
+            folder: the folder of its files, which all become artifacts.
+
+        Raises:
+            TrackingError: if anything goes wrong with MLflow.
+        """
+        params = {"first": str(studies[0]), "second": str(studies[1])}
+        with self._taken() as store:
+            _log(store, store.run_id, records.compared_values(table), params)
+            store.client.set_tag(store.run_id, "mlflow.note.content", "\n\n".join(sentences))
+            for path in sorted(folder.iterdir()):
+                store.client.log_artifact(store.run_id, str(path))
+        return _recorded(store)
+
     @contextmanager
     def _taken(self) -> Iterator[_Store]:
         """The store. Its run ends with the block, and any error becomes a `TrackingError`."""
@@ -294,8 +322,8 @@ def _record_parent(store: _Store, result: StudyResult, folder: Path) -> None:
     _log(store, store.run_id, records.study_values(result), records.study_params(result.study))
     for name, text in records.study_tags(result).items():
         store.client.set_tag(store.run_id, name, text)
-    if result.notes:
-        store.client.set_tag(store.run_id, "mlflow.note.content", "\n\n".join(result.notes))
+    said = (*verdict(result).sentences, *result.notes)
+    store.client.set_tag(store.run_id, "mlflow.note.content", "\n\n".join(said))
     pages = [name for name in PAGES if (folder / name).exists()]
     for name in ("config.yaml", *artifacts_of(result), *pages):
         store.client.log_artifact(store.run_id, str(folder / name))

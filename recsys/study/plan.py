@@ -8,12 +8,16 @@ from collections.abc import Sequence
 
 from recsys.config import Chain, RecommenderSpec, Study, World
 from recsys.core.errors import ConfigError, LogError
+from recsys.core.steps import MEASURING, SIMULATING
 from recsys.mitigations.build import make_recommender
 from recsys.study.arms.gated import COALITIONS
+from recsys.study.arms.open_loop import arms_for
 from recsys.study.arms.rankings import make_rankings
 from recsys.study.cell import Cell
 from recsys.study.sources import Sources
 from recsys.study.tables.groups import groups_of_users
+from recsys.world.arms import draws_of
+from recsys.world.people.posts import first_day
 
 _DRAWS_PER_CELL = 25
 """Placebo groups of a log in one cell."""
@@ -39,6 +43,35 @@ def plan(study: Study, sources: Sources | None = None) -> list[Cell]:
     make = _cells_of_world if isinstance(study.source, World) else _cells_of_log
     pairs = [(spec, chain) for spec in study.recommenders for chain in study.chains_for(spec.name)]
     return make(study, sources, pairs)
+
+
+def steps_of(cell: Cell) -> dict[str, float]:
+    """How many steps of each phase a cell takes, so that the time left can be estimated.
+
+    The cells of a seed share its worlds in an open loop, and so their simulated days.
+
+    Args:
+        cell: from `plan`.
+
+    Returns:
+        Number of steps by phase of `recsys.core.steps`: simulated days, and measured arms by day.
+    """
+    study = cell.study
+    if not isinstance(study.source, World):
+        first = 3 if cell.draws.start == 1 else 1
+        return {MEASURING: float(len(cell.draws) + first)}
+    world, evaluation = study.world, study.evaluation
+    before, days = -first_day(world), len(evaluation.days)
+    if cell.coalitions:
+        worlds = 2 * len(cell.coalitions)
+        return {SIMULATING: worlds * world.days_after, MEASURING: worlds * days}
+    arms = len(arms_for(make_rankings(cell.recommender, cell.chain), study.arms, evaluation.nudges))
+    if study.loop == "closed":
+        return {SIMULATING: before + arms * world.days_after, MEASURING: arms * days}
+    worlds = sum(len(draws_of(arm, evaluation.nudges)) for arm in study.arms if arm != "retrain")
+    sharing = sum(len(study.chains_for(spec.name)) for spec in study.recommenders)
+    simulated = (before + worlds * world.days_after) / sharing
+    return {SIMULATING: simulated, MEASURING: arms * days}
 
 
 def _cells_of_log(study: Study, sources: Sources, pairs: Sequence[_Pair]) -> list[Cell]:

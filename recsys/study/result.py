@@ -9,6 +9,7 @@ import polars as pl
 
 from recsys.config import Study, World
 from recsys.core.errors import nearest
+from recsys.core.steps import MAKING_TABLES, step
 from recsys.logs.newcomers import ARRIVALS
 from recsys.statistics.arrivals import Wave
 from recsys.study.arms.by_exposure import EXPOSED
@@ -17,8 +18,10 @@ from recsys.study.arms.result import CellResult, feeds_in_one
 from recsys.study.notes import notes_on_floor, notes_on_log, notes_on_removals, notes_on_seeds
 from recsys.study.sources import Sources
 from recsys.study.tables.drift import drift_of_log, drift_of_world, primaries_of_log
+from recsys.study.tables.matching import COLUMNS as MATCHING
+from recsys.study.tables.matching import matching_table
 from recsys.study.tables.registry import TABLES
-from recsys.study.tables.table import Rows
+from recsys.study.tables.table import Rows, schema_of
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,11 @@ def combine(
 
 
 def _tables(rows: Rows) -> dict[str, pl.DataFrame]:
-    return {name: table.made_from(rows) for name, table in TABLES.items()}
+    tables = {}
+    for name, table in TABLES.items():
+        step(MAKING_TABLES, name)
+        tables[name] = table.made_from(rows)
+    return tables
 
 
 def _rows_of_world(study: Study, results: Sequence[CellResult], users: pl.DataFrame) -> Rows:
@@ -109,6 +116,7 @@ def _rows_of_world(study: Study, results: Sequence[CellResult], users: pl.DataFr
         attributes={},
         arrivals=pl.DataFrame(schema=ARRIVALS),
         exposed=pl.DataFrame(schema=EXPOSED),
+        matching=pl.DataFrame(schema=schema_of(MATCHING)),
     )
 
 
@@ -126,6 +134,7 @@ def _rows_of_log(
         attributes=attributes,
         arrivals=log.own.arrivals,
         exposed=log.exposed.table,
+        matching=matching_table(log.matching),
     )
 
 

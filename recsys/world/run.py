@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from recsys.config.world import World
 from recsys.core.noise import Stream, moment
+from recsys.core.steps import SIMULATING, step
 from recsys.world.arms import INCUMBENTS, NEWCOMERS, Arm, Audience, Twin
 from recsys.world.day.calibration import Tally, corrected, first_intercept
 from recsys.world.day.counts import Counts
@@ -142,6 +143,7 @@ class Run:
     def run_days(self, start: int, end: int) -> Iterator[Day]:
         """Runs the days from `start` on and before `end`, one by one."""
         for day in range(start, end):
+            step(SIMULATING, f"seed {self.scene.seed}, {self.scene.arm.newcomers}, day {day}")
             yield self._run_day(day)
 
     def _run_day(self, day: int) -> Day:

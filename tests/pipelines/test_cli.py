@@ -142,10 +142,19 @@ def test_run_quietly_as_json_and_in_full(resumed, capsys):
     folder = ran(capsys, "run", "tiny.yaml", "--quiet", "tracking.enabled=false").strip()
     assert Path(folder).is_dir()
     assert f"Files   {folder}/" in plain
-    assert ran(capsys, "run", "--full", "tiny.yaml", "tracking.enabled=false") == plain
+    full = ran(capsys, "run", "--full", "tiny.yaml", "tracking.enabled=false")
+    assert "--full prints every table" in plain
+    assert "For whom?" in full
+    assert "For whom?" not in plain
     found = json.loads(ran(capsys, "run", "tiny.yaml", "--json"))
     assert (found["name"], found["folder"]) == ("tiny", folder)
     assert len(found["mlflow_run_id"]) == 32
+    said = found["verdict"]
+    assert 3 <= len(said["sentences"]) <= 5
+    assert {finding["recommender"] for finding in said["findings"]} == {"trending", "als"}
+    for text in (plain, full):  # said alike, and first
+        words = " ".join(text.split())
+        assert words.partition(" long-time users ")[2].startswith(" ".join(said["sentences"]))
     drift = pl.read_csv(f"{folder}/drift.csv").filter(
         pl.col("day").is_null(), measure="slots_changed"
     )

@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from recsys.core.steps import MEASURING, step
 from recsys.measures.attention_rows import EXPOSURE, Pool, exposure_rows
 from recsys.measures.pair import FeedPair, Measure
 from recsys.measures.rows import headline_of, rows_of
@@ -180,6 +181,7 @@ def _measured(source: Source, references: dict[int | None, Ranking], arm: ArmFee
     pairs: list[FeedPair] = []
     previous: Ranking | None = None
     for day in source.days:
+        step(MEASURING, _title(arm.keys, day))
         arm_day = arm.on(day)
         served = arm_day.feeds()
         panel = served.groups[0].feeds
@@ -212,6 +214,16 @@ def _measured(source: Source, references: dict[int | None, Ranking], arm: ArmFee
             measured.rows.append(headline_of(days, pairs_of_cohort, source.measures))
         measured.rows.extend(days)
     return measured
+
+
+def _title(keys: Mapping[str, Any], day: int | None) -> str:
+    """An arm on a day for people, such as "als, seed 0, influx, day 3"."""
+    names = [keys["recommender"], *([keys["mitigation"]] if keys["mitigation"] != "none" else [])]
+    draw = f" {keys['draw']}" if keys["draw"] else ""
+    when = (
+        f"seed {keys['seed']}, {keys['arm']}{draw}" if day is not None else f"{keys['arm']}{draw}"
+    )
+    return f"{' + '.join(names)}, {when}{'' if day is None else f', day {day}'}"
 
 
 def _timing(keys: Mapping[str, Any], day: int | None, served: Served) -> dict[str, Any]:

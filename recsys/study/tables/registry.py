@@ -22,6 +22,7 @@ from recsys.study.tables import (
     groups,
     headline,
     life,
+    matching,
     measures,
     power,
     quantiles,
@@ -181,6 +182,14 @@ _ALL = (
         of="log",
         files=_TEXT,
         written_empty=False,
+    ),
+    Table(
+        "matching",
+        row="the newcomers of the log",
+        columns=matching.COLUMNS,
+        make=lambda rows: rows.matching,
+        of="log",
+        files=_TEXT,
     ),
     Table(
         "exposed",

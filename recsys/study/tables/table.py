@@ -116,6 +116,7 @@ class Rows:
         attributes: `log.attributes` of the config; empty for a world.
         arrivals: columns of `recsys.logs.newcomers.ARRIVALS`; no row for a world.
         exposed: columns of `recsys.study.arms.by_exposure.EXPOSED`; no row for a world.
+        matching: columns of `recsys.study.tables.matching.COLUMNS`; no row for a world.
     """
 
     study: Study
@@ -131,6 +132,7 @@ class Rows:
     attributes: Mapping[str, str]
     arrivals: pl.DataFrame
     exposed: pl.DataFrame
+    matching: pl.DataFrame
 
 
 class Condition(NamedTuple):

@@ -67,6 +67,14 @@ def test_runs_form_a_tree_and_are_finished(runs: dict[str, list[Run]]) -> None:
     assert {run.info.status for group in runs.values() for run in group} == {"FINISHED"}
 
 
+def test_the_description_begins_with_the_verdict(
+    runs: dict[str, list[Run]], world_result: StudyResult
+) -> None:
+    (study,) = runs["study"]
+    said = "\n\n".join(recsys.verdict(world_result).sentences)
+    assert study.data.tags["mlflow.note.content"].startswith(said)
+
+
 def test_params_are_the_resolved_config(runs: dict[str, list[Run]]) -> None:
     params = runs["study"][0].data.params
     assert params["world.incumbents"] == "150"

@@ -26,7 +26,7 @@ WORLD = {
     "seeds": 2,
 }
 ONLY_WORLDS = {"headline", "front", "dominated", "recovery", "power", "channels", "games"}
-ONLY_LOGS = {"arrivals", "exposed", "removals"}
+ONLY_LOGS = {"arrivals", "exposed", "matching", "removals"}
 
 
 @pytest.fixture(scope="module")
