@@ -59,7 +59,7 @@ def printed(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> str:
     monkeypatch.chdir(place)
-    assert main(["tiny.yaml"]) == 0
+    assert main(["tiny.yaml", "--full"]) == 0
     return capsys.readouterr().out
 
 

@@ -94,7 +94,7 @@ def test_pages_of_scripts_end_their_scripts_themselves(result, tmp_path):
 def test_names_stay_text_on_a_terminal(result, monkeypatch):
     file = io.StringIO()
     monkeypatch.setattr("sys.stdout", file)
-    print_summary(stdout(), result)
+    print_summary(stdout(), result, recsys.verdict(result))
     stdout().print(f"one {EVIL[2]}\ntwo")
     assert UNSEEN.search(file.getvalue()) is None
     assert "one a\\x1b[31m\\x07\\u202e]]>&lt;<!--\ntwo" in file.getvalue()
