@@ -10,7 +10,32 @@ from typing import Annotated, Literal
 
 import typer
 
-from pipelines.program import Output
+from pipelines.options import (
+    Attributes,
+    Changes,
+    Cohort,
+    Columns,
+    Config,
+    Experiment,
+    FeedsA,
+    FeedsB,
+    Full,
+    Groups,
+    Items,
+    Json,
+    Name,
+    NoTracking,
+    Quiet,
+    Ranks,
+    Reference,
+    Users,
+    World,
+    output_of,
+    parse_seed,
+    spread,
+)
+from pipelines.program import Output, failed, stoppable
+from pipelines.tracking.background import leave
 from pipelines.trust import Trust, words_of
 
 _EXAMPLES = """\b
@@ -36,32 +61,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Config = Annotated[
-    str, typer.Argument(metavar="CONFIG", help="A YAML file, such as configs/demo.yaml.")
-]
-World = Annotated[
-    str | None,
-    typer.Argument(metavar="CONFIG", help="A YAML file with a world.", show_default=False),
-]
-Changes = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="key=value",
-        help="Changes to the config, with dots for nested keys: seeds=8 evaluation.k=10",
-        show_default=False,
-    ),
-]
-Quiet = Annotated[
-    bool, typer.Option("--quiet", help="Print only errors and, at the end, the folder.")
-]
-Json = Annotated[
-    bool,
-    typer.Option(
-        "--json", help="Print one JSON object: name, folder, MLflow run, headline, verdict."
-    ),
-]
-Full = Annotated[bool, typer.Option("--full", help="Print every table, with all its rows.")]
-
 
 @app.command()
 def run(
@@ -80,7 +79,7 @@ def run(
     A config with variants is run once for each, and the variants are compared. Finished cells stay
     in data/cells, so that a study that was stopped continues from there.
     """
-    output = _output(quiet, as_json, full)
+    output = output_of(quiet, as_json, full)
     from pipelines.run import execute
 
     return execute(words_of(config, changes, trust), output, each=each)
@@ -100,7 +99,7 @@ def train(
     The log is your own or that of a synthetic platform. A config to start from:
     configs/train/als.yaml
     """
-    output = _output(quiet, as_json, full)
+    output = output_of(quiet, as_json, full)
     from pipelines.train import execute
 
     return execute(words_of(config, changes, trust), output)
@@ -121,17 +120,10 @@ def tune(
     that was stopped, or one with more trials, continues from there. A config to start from:
     configs/tune/als.yaml
     """
-    output = _output(quiet, as_json, full)
+    output = output_of(quiet, as_json, full)
     from pipelines.tune import execute
 
     return execute(words_of(config, changes, trust), output)
-
-
-def _seed(word: str | int) -> int:
-    """The seed of a word, or of the default, which is a number already."""
-    if not str(word).isdecimal() or int(word) >= 2**62:
-        raise typer.BadParameter(f"{word} is not a whole number from 0 to 2**62 - 1")
-    return int(word)
 
 
 @app.command()
@@ -146,7 +138,9 @@ def simulate(
     ] = "influx",
     seed: Annotated[
         int,
-        typer.Option(parser=_seed, metavar="N", help="The seed of all random draws in the world."),
+        typer.Option(
+            parser=parse_seed, metavar="N", help="The seed of all random draws in the world."
+        ),
     ] = 0,
     impressions: Annotated[
         bool,
@@ -168,7 +162,7 @@ def simulate(
     Users, items and events become Parquet files, with a datasheet. The house policy ranks the
     posts; the config's recommenders are not used.
     """
-    output = _output(quiet, as_json)
+    output = output_of(quiet, as_json)
     from pipelines.simulate import execute
 
     return execute(
@@ -184,64 +178,19 @@ def simulate(
 
 @app.command()
 def evaluate(
-    a: Annotated[
-        str,
-        typer.Option(metavar="FILE", help="The reference feeds, such as those before a change."),
-    ],
-    b: Annotated[str, typer.Option(metavar="FILE", help="The feeds under test.")],
-    reference: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="A second realisation of A; its drift from A is the floor. Without it, the floor "
-            "is A's drift from one day to the next.",
-        ),
-    ] = None,
-    users: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE", help="A table of users: user_id, cohort, attributes to group by."
-        ),
-    ] = None,
-    items: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="A table of items: item_id, attributes (language, format, topic …), creator_id "
-            "or creator_cohort, popularity, embedding.",
-        ),
-    ] = None,
-    k: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Number of ranks to compare; by default all."),
-    ] = None,
-    columns: Annotated[
-        list[str] | None,
-        typer.Option(metavar="OURS=THEIRS...", help="Your names of our columns."),
-    ] = None,
-    cohort: Annotated[
-        str, typer.Option(metavar="COLUMN", help="The column of users that holds their cohort.")
-    ] = "cohort",
-    attributes: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME...", help="Columns of items to measure mixes of: NAME or NAME=COLUMN."
-        ),
-    ] = None,
-    groups: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="COLUMN...",
-            help="Columns of users to split the headline by; numbers are cut into thirds.",
-        ),
-    ] = None,
-    name: Annotated[str, typer.Option(help="The name of the results.")] = "feeds",
-    experiment: Annotated[
-        str, typer.Option(metavar="NAME", help="The MLflow experiment.")
-    ] = "recsys",
-    no_tracking: Annotated[
-        bool, typer.Option("--no-tracking", help="Do not log to MLflow.")
-    ] = False,
+    a: FeedsA,
+    b: FeedsB,
+    reference: Reference = None,
+    users: Users = None,
+    items: Items = None,
+    k: Ranks = None,
+    columns: Columns = None,
+    cohort: Cohort = "cohort",
+    attributes: Attributes = None,
+    groups: Groups = None,
+    name: Name = "feeds",
+    experiment: Experiment = "recsys",
+    no_tracking: NoTracking = False,
     quiet: Quiet = False,
     as_json: Json = False,
     full: Full = False,
@@ -251,7 +200,7 @@ def evaluate(
     It shows how far B's feeds are from A's, beyond what changes anyway. Files are Parquet or CSV
     with a row for each slot: user_id, rank (1 = top), item_id and, optionally, day and score.
     """
-    output = _output(quiet, as_json, full)
+    output = output_of(quiet, as_json, full)
     from pipelines.evaluate import execute
 
     frames = {"a": a, "b": b, "reference": reference, "users": users, "items": items}
@@ -310,7 +259,7 @@ def describe(
     Rows, kinds of events, arrivals of users, lines to paste into a config, how much of the
     newcomers' activity a study could match, and which recommenders can run on the log.
     """
-    output = _output(quiet, as_json, full)
+    output = output_of(quiet, as_json, full)
     from pipelines.describe import execute
 
     return execute(words, output, timezone=timezone)
@@ -322,9 +271,7 @@ def compare(
         str, typer.Argument(metavar="STUDY", help="The folder of a study that `run` wrote.")
     ],
     second: Annotated[str, typer.Argument(metavar="STUDY", help="The folder of another.")],
-    no_tracking: Annotated[
-        bool, typer.Option("--no-tracking", help="Do not log to MLflow.")
-    ] = False,
+    no_tracking: NoTracking = False,
     trust: Trust = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -335,7 +282,7 @@ def compare(
     Differences with intervals, by recommender and measure, paired over users and seeds. Studies
     of different worlds or logs are refused.
     """
-    output = _output(quiet, as_json, full)
+    output = output_of(quiet, as_json, full)
     from pipelines.compare import execute
 
     return execute(first, second, output, tracking=not no_tracking, trust=trust)
@@ -355,7 +302,7 @@ def validate(
     The config is configs/validate.yaml if none is named. Finished parts stay in data/validations,
     so that a validation that was stopped continues from there.
     """
-    output = _output(quiet, as_json, full)
+    output = output_of(quiet, as_json, full)
     from pipelines.validate import execute
 
     return execute(words_of(config, changes, trust), output)
@@ -382,10 +329,34 @@ def prove(
     The config is configs/prove.yaml if none is named. Finished parts stay in data/proofs, so that
     a proof that was stopped continues from there.
     """
-    output = _output(quiet, as_json, full)
+    output = output_of(quiet, as_json, full)
     from pipelines.prove import execute
 
     return execute(words_of(config, changes, trust), output, parts=parts, quick=quick)
+
+
+@app.command()
+def track(
+    results: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="STUDY...",
+            help="Folders of results, such as data/studies/demo-0123456789ab, or their configs.",
+        ),
+    ],
+    trust: Trust = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> int:
+    """Record finished results in MLflow, once.
+
+    This is for results that MLflow did not take when they were made, or that were made with
+    tracking.enabled=false. What MLflow has already is not recorded again.
+    """
+    output = output_of(quiet, as_json)
+    from pipelines.track import execute
+
+    return execute(results, output, trust=trust)
 
 
 @app.command()
@@ -418,51 +389,24 @@ def main(argv: Sequence[str] | None = None) -> int:
             the command line.
 
     Returns:
-        The exit code: 0 done · 1 done, but MLflow did not take it · 2 a mistake that the user can
-        mend · 130 interrupted.
+        The exit code: 0 done · 2 a mistake that the user can mend · 3 done, but MLflow did not
+        take it · 70 a fault of ours · 130 interrupted.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        app(_spread(words), prog_name="recsys")
+        with stoppable():
+            app(spread(words), prog_name="recsys")
     except SystemExit as end:
         return int(end.code or 0)
+    except BaseException as error:
+        return failed(error)
     return 0
 
 
-def script() -> int:
+def script() -> None:
     """The console command; it finds modules of the working directory only with `--trust-config`."""
-    return main()
-
-
-def _output(quiet: bool, as_json: bool, full: bool = False) -> Output:
-    if quiet + as_json + full > 1:
-        raise typer.BadParameter(
-            "--quiet, --json and --full exclude one another; give one of them."
-        )
-    return Output(quiet, as_json, full)
-
-
-_SEVERAL = ("--columns", "--attributes", "--groups")
-
-
-def _spread(words: Sequence[str]) -> list[str]:
-    """Turns `--groups a b` into `--groups a --groups b`, as typer takes several values.
-
-    >>> _spread(["evaluate", "--groups", "age", "city", "--k", "5"])
-    ['evaluate', '--groups', 'age', '--groups', 'city', '--k', '5']
-    """
-    if words[:1] != ["evaluate"]:
-        return list(words)
-    spread: list[str] = []
-    option = None
-    for word in words:
-        if option is not None and not word.startswith("-") and spread[-1] != option:
-            spread.append(option)
-        elif word.startswith("-"):
-            option = word if word in _SEVERAL else None
-        spread.append(word)
-    return spread
+    leave(main())
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -4,18 +4,19 @@ It reads the folders that `recsys run` wrote, refuses studies of different world
 the paired differences as text, as a page, and as an MLflow run.
 """
 
-import sys
 from pathlib import Path
 
 from rich.console import Console
 
-from pipelines.program import Outcome, Output, carried_out, recorded_by, way_in
+from pipelines.program import Outcome, Output, carried_out, way_in
 from pipelines.report.compared import compared_sections, sentences_of
 from pipelines.report.console import print_section
 from pipelines.report.plain_page import plain_page
-from pipelines.report.terminal import print_whereabouts
+from pipelines.report.terminal import print_run, print_whereabouts
 from pipelines.storage.results import load_saved, save_compared
-from pipelines.tracking.tracker import Subject, tracked_as
+from pipelines.tracking.background import leave
+from pipelines.tracking.describe import begun_as, comparison_record
+from pipelines.tracking.tracker import keep, tracked_as
 from recsys.core.errors import ConfigError
 from recsys.study.compare import compare_studies
 
@@ -54,33 +55,28 @@ def _compare(first: Path, second: Path, output: Output, tracking: bool, trust: b
     name = f"{study.name} against {other.name}"
     sections = tuple(compared_sections(first.name, second.name, table))
     folder = save_compared(table, plain_page(name, sections), first, second)
-    subject = Subject(name, "comparison", study.tracking.experiment, digest, str(first))
-    with tracked_as(subject, enabled=tracking) as tracker:
-        kept = recorded_by(
-            tracker,
-            lambda run: run.record_comparison(table, sentences, (first, second), folder),
-            folder,
-            off="--no-tracking",
-        )
-    recorded, troubles = kept
+    begun = begun_as(name, "comparison", study.tracking.experiment, digest)
+    with tracked_as(lambda: begun, study.tracking.experiment, tracking) as tracker:
+        record = comparison_record(begun, table, sentences, (first, second), folder)
+        kept = keep(tracker, record, folder, off="--no-tracking")
 
     def show(console: Console) -> None:
         for section in sections if output.full else sections[:-1]:
             print_section(console, section)
         if not output.full:
             console.print("More    --full prints every measure", soft_wrap=True)
-        print_whereabouts(console, folder, recorded, "report.html, differences.csv")
+        print_whereabouts(console, folder, "report.html, differences.csv")
 
     return Outcome(
         name,
         folder,
         table.to_dicts(),
         show,
-        None if recorded is None else recorded.run_id,
-        troubles,
-        {"sentences": sentences},
+        [kept],
+        print_run,
+        more={"sentences": sentences},
     )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -4,7 +4,6 @@ It reads the files, tells events, users and items apart by their columns, prints
 ways to say who the newcomers are, and writes the same as a page.
 """
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +15,8 @@ from pipelines.program import Outcome, Output, carried_out, way_in
 from pipelines.report.described import bars_of, described_sections, print_described
 from pipelines.report.plain_page import plain_page
 from pipelines.storage.digests import files_digest
-from pipelines.storage.files import explained, whole
+from pipelines.storage.files import whole, written_in
+from pipelines.tracking.background import leave
 from recsys.core.errors import ConfigError
 from recsys.logs.frames import ID_COLUMNS, read_frame, read_frames, renamed
 from recsys.study.describe import LogDescription, describe_log, named
@@ -56,12 +56,10 @@ def _describe(words: Sequence[str], output: Output, timezone: str) -> Outcome:
     config = config_of(name, paths, taken, timezone, found)
     config = "\n".join([*(f"# first, {what}" for what in others), config])
     folder = DESCRIPTIONS / f"{name}-{files_digest(paths)[:12]}"
-    with explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        with whole(folder / "description.html") as part:
-            sections = tuple(described_sections(name, found))
-            page = plain_page(name, sections, bars=bars_of(found), code=config)
-            part.write_text(page, encoding="utf-8")
+    with written_in(folder), whole(folder / "description.html") as part:
+        sections = tuple(described_sections(name, found))
+        page = plain_page(name, sections, bars=bars_of(found), code=config)
+        part.write_text(page, encoding="utf-8")
 
     def show(console: Console) -> None:
         print_described(console, described_sections(name, found), config, full=output.full)
@@ -182,4 +180,4 @@ def config_of(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -6,7 +6,6 @@ them to MLflow. Nothing is trained or simulated.
 
 import re
 import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,12 +13,14 @@ import polars as pl
 from rich.console import Console
 
 import recsys
-from pipelines.program import COMMAND, Outcome, Output, carried_out, recorded_by, way_in
+from pipelines.program import COMMAND, Outcome, Output, carried_out, way_in
 from pipelines.report.served import print_served
-from pipelines.report.terminal import print_whereabouts
+from pipelines.report.terminal import print_run, print_whereabouts
 from pipelines.storage.digests import files_digest
 from pipelines.storage.results import save_comparison_of_feeds
-from pipelines.tracking.tracker import Subject, tracked_as
+from pipelines.tracking.background import leave
+from pipelines.tracking.describe import begun_as, feeds_record
+from pipelines.tracking.tracker import keep, tracked_as
 from recsys.core.errors import ConfigError
 from recsys.logs.frames import ID_COLUMNS, read_frames
 
@@ -67,7 +68,7 @@ def execute(
             "groups": list(groups),
         }
         options = {name: value for name, value in arguments.items() if value not in (None, [], {})}
-        return _evaluate(paths, output, name, experiment if tracking else None, options)
+        return _evaluate(paths, output, name, experiment, options, tracking=tracking)
 
     return carried_out(work, output)
 
@@ -76,8 +77,10 @@ def _evaluate(
     paths: Mapping[str, str],
     output: Output,
     name: str,
-    experiment: str | None,
+    experiment: str,
     options: Mapping[str, Any],
+    *,
+    tracking: bool,
 ) -> Outcome:
     if not _NAME.fullmatch(name):
         raise ConfigError(
@@ -88,25 +91,20 @@ def _evaluate(
     names = {"items": list(attributes.values()), "users": [options.get("cohort", "cohort")]}
     frames: dict[str, Any] = dict(read_frames(paths, ids, names, "--{}", "--{} {}"))
     digest = files_digest(paths)
-    subject = Subject(name, "evaluation", experiment or "", digest, paths["b"])
-    with tracked_as(subject, enabled=experiment is not None) as tracker:
+    begun = begun_as(name, "evaluation", experiment, digest)
+    with tracked_as(lambda: begun, experiment, tracking) as tracker:
         result = recsys.compare_feeds(**frames, **options)
         config = {"name": name, **paths, **options}
         folder = save_comparison_of_feeds(result, config, digest, _command(config))
-        recorded, troubles = recorded_by(
-            tracker,
-            lambda run: run.record_feeds(result, config, folder),
-            folder,
-            off="--no-tracking",
-        )
+        record = feeds_record(result, config, experiment, digest, folder)
+        kept = keep(tracker, record, folder, off="--no-tracking")
 
     def show(console: Console) -> None:
         print_served(console, name, result, full=output.full)
-        print_whereabouts(console, folder, recorded, "drift.csv, summary.csv, per_user.parquet …")
+        print_whereabouts(console, folder, "drift.csv, summary.csv, per_user.parquet …")
 
-    run_id = None if recorded is None else recorded.run_id
     headline = result.drift.filter(pl.col("day").is_null()).drop("day").to_dicts()
-    return Outcome(name, folder, headline, show, run_id, troubles)
+    return Outcome(name, folder, headline, show, [kept], print_run)
 
 
 def _pairs(option: str, words: Sequence[str]) -> dict[str, str]:
@@ -134,4 +132,4 @@ def _command(config: Mapping[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -3,7 +3,6 @@
 RUN is the folder that `recsys train` wrote, or the id of its MLflow run.
 """
 
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from pipelines.report.console import print_section
 from pipelines.report.headline import DASH
 from pipelines.report.section import Section
 from pipelines.storage.models import read_model
+from pipelines.tracking.background import leave
 from pipelines.tracking.models import find_model
 from recsys.core.errors import ConfigError
 from recsys.logs.ids import parsed_id
@@ -59,7 +59,7 @@ def _feed(run: str, user: str, k: int) -> Outcome:
         folder,
         feed.to_dicts(),
         lambda console: _print(console, model, user, feed),
-        run if folder is None else None,
+        run_id=run if folder is None else None,
     )
 
 
@@ -122,4 +122,4 @@ def _text(value: Any) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

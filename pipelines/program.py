@@ -1,16 +1,18 @@
 """What all programs share: finding the config among words, printing, and exit codes.
 
-A program returns an `Outcome`; `carried_out` prints it as the `Output` says and gives the exit
-code: 0 done · 1 done, but MLflow did not take it · 2 a mistake that the user can mend ·
-130 interrupted.
+A program returns an `Outcome`; `carried_out` prints it as the `Output` says, then hands it to
+MLflow, and gives the exit code: 0 done · 2 a mistake that the user can mend · 3 done, but MLflow
+did not take it · 70 a fault of ours · 130 interrupted.
 """
 
 import json
 import math
 import os
 import shlex
+import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,9 +24,9 @@ from recsys.core.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
     from pipelines.report.progress import StudyProgress
-    from pipelines.tracking.tracker import Recorded, Tracker
+    from pipelines.tracking.tracker import Kept, Recorded
 
-DONE, NOT_TRACKED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
+DONE, MISTAKE, NOT_TRACKED, OURS, INTERRUPTED = 0, 2, 3, 70, 130
 
 COMMAND = ".venv/bin/recsys"
 """The command as `make` installs it."""
@@ -66,8 +68,10 @@ class Outcome:
         folder: folder of its files; None if it wrote none.
         headline: the figures that matter most, with a mapping for each row.
         show: prints the whole summary.
-        run_id: id of the MLflow run; None if there is none.
-        troubles: messages on why MLflow did not take the results.
+        kept: the records that MLflow gets when the summary is printed.
+        show_runs: prints what there is to say of the MLflow runs: one, or None, for each of `kept`.
+        variants: more entries of the JSON object, one for each of `kept`.
+        run_id: id of the MLflow run that the results come from; None if they are new.
         more: more entries of the JSON object.
     """
 
@@ -75,8 +79,10 @@ class Outcome:
     folder: Path | None
     headline: Sequence[Mapping[str, Any]]
     show: Callable[[Console], None]
+    kept: "Sequence[Kept]" = ()
+    show_runs: "Callable[[Console, Sequence[Recorded | None]], None] | None" = None
+    variants: Sequence[Mapping[str, Any]] = ()
     run_id: str | None = None
-    troubles: Sequence[str] = ()
     more: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -95,50 +101,141 @@ def carried_out(
     from recsys.logs.files import steady  # polars: `--help` comes without it
 
     try:
-        with steady():
-            outcome = work()
-        if output.as_json:
-            print(_json(outcome))
-        elif output.quiet:
-            print(outcome.folder)
-        else:
-            outcome.show(stdout())
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return MISTAKE
-    except KeyboardInterrupt:
-        print(interrupted(), file=sys.stderr)
-        return INTERRUPTED
-    for trouble in outcome.troubles:
-        print(trouble, file=sys.stderr)
-    return NOT_TRACKED if outcome.troubles else DONE
+        with stoppable():
+            with steady():
+                outcome = work()
+            return _ended(outcome, output)
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            print(str(error) or interrupted(), file=sys.stderr)
+            return INTERRUPTED
+        return failed(error)
 
 
-def recorded_by(
-    tracker: "Tracker | None",
-    record: Callable[["Tracker"], "Recorded"],
-    folder: Path,
-    off: str = "tracking.enabled=false",
-) -> tuple["Recorded | None", tuple[str, ...]]:
-    """Records results in MLflow. If that fails, the message is returned, not raised.
+def failed(error: BaseException) -> int:
+    """Says in words what went wrong, and gives the exit code.
 
     Args:
-        tracker: the tracker; None if nothing is to be recorded.
-        record: records with the tracker.
-        folder: folder of the files, which are already written.
-        off: the option that switches MLflow off, such as `--no-tracking`.
+        error: what a program raised.
+    """
+    if isinstance(error, SystemExit | GeneratorExit):
+        raise error
+    if isinstance(error, KeyboardInterrupt):
+        print("Interrupted; nothing was written.", file=sys.stderr)
+        return INTERRUPTED
+    if isinstance(error, UserError):
+        print(error, file=sys.stderr)
+        return MISTAKE
+    if isinstance(error, MemoryError):
+        print(
+            "There is not enough memory for this; make it smaller (fewer users, posts, days or "
+            "workers), or run it on a larger machine. What was finished is kept.",
+            file=sys.stderr,
+        )
+        return MISTAKE
+    from pipelines.crash import reported
+
+    print(reported(error), file=sys.stderr)
+    return OURS
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Lets `kill` and a closed terminal stop a program as Ctrl-C does.
+
+    Signs that the terminal cannot show are printed as escapes.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, ValueError):  # a stream of somebody else
+            if stream.errors == "strict":
+                stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {}
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+            with suppress(ValueError):  # not the main thread
+                before[number] = signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _ended(outcome: Outcome, output: Output) -> int:
+    """Prints the outcome, hands it to MLflow and prints what became of that; the exit code."""
+    code = DONE
+    if not output.as_json:
+        show = (lambda: print(outcome.folder)) if output.quiet else lambda: outcome.show(stdout())
+        code = _printed(show, outcome.folder)
+    runs, trouble = recorded(outcome.kept)
+    if output.as_json:
+        code = _printed(lambda: print(_json(outcome, runs)), outcome.folder)
+    elif not output.quiet and outcome.show_runs is not None:
+        show_runs = outcome.show_runs
+        code = max(code, _printed(lambda: show_runs(stdout(), runs), outcome.folder))
+    if trouble is not None:
+        print(trouble, file=sys.stderr)
+    return NOT_TRACKED if trouble is not None and code == DONE else code
+
+
+def _printed(show: Callable[[], None], folder: Path | None) -> int:
+    """Prints to stdout, which may be a pipe that nobody reads, or a file on a full disk."""
+    try:
+        show()
+        sys.stdout.flush()
+    except (BrokenPipeError, SystemExit):  # rich makes the one into the other
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        where = "" if folder is None else f"; the files in {folder} are complete"
+        print(f"the results cannot be printed: {error.strerror or error}{where}", file=sys.stderr)
+        return MISTAKE
+    return DONE
+
+
+def recorded(kept: "Sequence[Kept]") -> "tuple[list[Recorded | None], str | None]":
+    """Hands records to MLflow. If that fails, the message is returned, not raised.
+
+    Args:
+        kept: the records, whose files are complete.
 
     Returns:
-        The record, or None; and the messages on what went wrong: none or one.
+        A place in MLflow or None for each record; and what went wrong.
     """
-    from pipelines.tracking.tracker import TrackingError
+    runs: list[Recorded | None] = [None] * len(kept)
+    trackers = {id(each.tracker): each.tracker for each in kept if each.tracker is not None}
+    reason = None
+    for tracker in trackers.values():
+        from pipelines.tracking.tracker import TrackingError
 
-    if tracker is None:
-        return None, ()
-    try:
-        return record(tracker), ()
-    except TrackingError as error:
-        return None, (f"{error}\nThe files in {folder} are complete; {off} skips MLflow.",)
+        mine = [place for place, each in enumerate(kept) if each.tracker is tracker]
+        try:
+            done = tracker.record([(kept[place].record, kept[place].folder) for place in mine])
+        except TrackingError as error:
+            done, reason = list(error.done), str(error)
+        except KeyboardInterrupt as error:
+            later = _later([kept[place] for place in mine])
+            raise KeyboardInterrupt(f"Interrupted while MLflow took the results.{later}") from error
+        for place, run in zip(mine, done, strict=False):
+            runs[place] = run
+        if reason is not None:
+            break
+    left = [e for e, run in zip(kept, runs, strict=True) if run is None and e.tracker is not None]
+    return runs, None if reason is None else f"{reason}{_later(left)}"
+
+
+def _later(kept: "Sequence[Kept]") -> str:
+    """What to do where MLflow did not get records whose files are complete."""
+    if not kept:
+        return ""
+    track = command("track", *(str(each.folder) for each in kept))
+    skip = f"\n({kept[0].off} skips MLflow)" if kept[0].off else ""
+    return f"\nThe files are complete; to record them later: {track}{skip}"
 
 
 def config_in(words: Sequence[str], default: str | None = None) -> tuple[str, list[str]]:
@@ -207,14 +304,18 @@ def way_in(name: str) -> Callable[[Sequence[str] | None], int]:
     return main
 
 
-def _json(outcome: Outcome) -> str:
+def _json(outcome: Outcome, runs: "Sequence[Recorded | None]") -> str:
+    ids = [None if run is None else run.run_id for run in runs]
     content = {
         "name": outcome.name,
         "folder": outcome.folder,
-        "mlflow_run_id": outcome.run_id,
+        "mlflow_run_id": ids[0] if ids and not outcome.variants else outcome.run_id,
         "headline": outcome.headline,
         **outcome.more,
     }
+    if outcome.variants:
+        pairs = zip(outcome.variants, ids, strict=True)
+        content["variants"] = [{**variant, "mlflow_run_id": run_id} for variant, run_id in pairs]
     return json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False)
 
 

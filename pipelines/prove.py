@@ -5,18 +5,19 @@ them with tables and plots to data/proofs and logs them to MLflow. Finished part
 the same command continues from there. The exit code is 0 for all verdicts.
 """
 
-import sys
 from collections.abc import Sequence
 
 from rich.console import Console
 
 import recsys
-from pipelines.program import Outcome, Output, carried_out, goes_on, recorded_by, way_in
+from pipelines.program import Outcome, Output, carried_out, goes_on, way_in
 from pipelines.report.progress import StudyProgress
-from pipelines.report.terminal import print_whereabouts
+from pipelines.report.terminal import print_run, print_whereabouts
 from pipelines.report.verdicts import print_verdicts
 from pipelines.storage.figures import PROOFS, RowStore, save_proof
-from pipelines.tracking.tracker import tracked
+from pipelines.tracking.background import leave
+from pipelines.tracking.describe import verdicts_record
+from pipelines.tracking.tracker import keep, tracked
 from pipelines.trust import read_config
 from recsys.checks.proof.claims import TITLES
 from recsys.checks.proof.run import FULL, KINDS, SHORT, Effort, plan, prove
@@ -60,17 +61,14 @@ def _prove(
         with progress:
             proof = prove(study, effort, kinds, progress, RowStore())
         folder = save_proof(study, proof)
-        recorded, troubles = recorded_by(
-            tracker, lambda run: run.record_validation(study, proof.verdicts, folder), folder
-        )
+        kept = keep(tracker, verdicts_record(study, "proof", proof.verdicts, folder), folder)
 
     def show(console: Console) -> None:
         print_verdicts(console, proof.verdicts, TITLES, "of", full=output.full)
-        print_whereabouts(console, folder, recorded, "verdicts.csv, tables, plots, config.yaml")
+        print_whereabouts(console, folder, "verdicts.csv, tables, plots, config.yaml")
 
-    run_id = None if recorded is None else recorded.run_id
-    return Outcome(study.name, folder, proof.verdicts.to_dicts(), show, run_id, troubles)
+    return Outcome(study.name, folder, proof.verdicts.to_dicts(), show, [kept], print_run)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

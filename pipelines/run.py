@@ -6,8 +6,8 @@ MLflow, and prints a summary. Several variants get a comparison instead.
 
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
@@ -15,23 +15,27 @@ from typing import Any, NamedTuple
 from rich.console import Console
 
 import recsys
-from pipelines.program import Outcome, Output, carried_out, goes_on, recorded_by, way_in
+from pipelines.program import Outcome, Output, carried_out, goes_on, way_in
 from pipelines.report.channels import save_channels_plot
 from pipelines.report.front import save_front_plot
 from pipelines.report.page import save_page
-from pipelines.report.progress import PAGE, TRACKING, WRITING, StudyProgress
+from pipelines.report.progress import PAGE, WRITING, StudyProgress
 from pipelines.report.remaining import Remaining
 from pipelines.report.terminal import (
     print_comparison,
+    print_group_runs,
     print_group_whereabouts,
+    print_run,
     print_summary,
     print_whereabouts,
 )
 from pipelines.storage.cells import CELLS, CellStore
-from pipelines.storage.files import whole
+from pipelines.storage.files import whole, written_in
 from pipelines.storage.results import save_comparison, save_result
 from pipelines.tracking import records
-from pipelines.tracking.tracker import Recorded, tracked
+from pipelines.tracking.background import leave
+from pipelines.tracking.describe import begun, study_record
+from pipelines.tracking.tracker import Kept, Tracker, keep, opened
 from pipelines.trust import read_config
 from recsys.config import Study, World
 from recsys.core.errors import UserError
@@ -48,14 +52,13 @@ arm and day. Measured with the demo, whose 530,000 rows take 13 s of CPU."""
 
 
 class _Finished(NamedTuple):
-    """A finished study: its result, files and verdict, and its MLflow run or why there is none."""
+    """A finished study: its result, files and verdict, and the record that MLflow gets."""
 
     result: StudyResult
     folder: Path
     headline: list[dict[str, Any]]
     verdict: Verdict
-    recorded: Recorded | None
-    troubles: tuple[str, ...]
+    kept: Kept
 
 
 main = way_in("run")
@@ -86,40 +89,41 @@ def _run(words: Sequence[str], output: Output, progress: StudyProgress, *, each:
     cells = [_cells(study) for study in studies]
     progress.total = sum(map(len, cells))
     progress.remaining = _expected(studies, cells)
+    names = {study.tracking.experiment for study in studies if study.tracking.enabled}
+    trackers = {name: opened(name) for name in sorted(names)}
     with progress:
         if len(studies) == 1:
-            finished = [_finish(studies[0], progress, progress)]
+            finished = [_finish(studies[0], trackers, progress, progress)]
         else:
             finished = [
-                _light(_finish(study, progress, progress.part(f"{study.variant}: ")))
+                _light(_finish(study, trackers, progress, progress.part(f"{study.variant}: ")))
                 for study in studies
             ]
     return _alone(finished[0], output) if len(finished) == 1 else _compared(finished, output, each)
 
 
 def _alone(finished: _Finished, output: Output) -> Outcome:
-    result, folder, headline, verdict, recorded, troubles = finished
+    result, folder, headline, verdict, kept = finished
 
     def show(console: Console) -> None:
         print_summary(console, result, verdict, full=output.full)
-        print_whereabouts(console, folder, recorded)
+        print_whereabouts(console, folder)
 
     more = {"verdict": in_json(verdict)}
-    return Outcome(result.study.name, folder, headline, show, _run_id(recorded), troubles, more)
+    return Outcome(result.study.name, folder, headline, show, [kept], print_run, more=more)
 
 
 def _compared(finished: Sequence[_Finished], output: Output, each: bool) -> Outcome:
     """Writes the comparison of variants; if `each`, the summary of each is printed too."""
     results = [study.result for study in finished]
-    folder = save_comparison(results)
+    folder, group = save_comparison(results), str(results[0].study.group)
 
     def show(console: Console) -> None:
         if each:
             for study in finished:
                 print_summary(console, study.result, study.verdict, full=output.full)
         print_comparison(console, results, [s.verdict for s in finished], full=output.full)
-        folders = [study.folder for study in finished]
-        print_group_whereabouts(console, folder, folders, results, [s.recorded for s in finished])
+        print_group_whereabouts(console, folder, [study.folder for study in finished], group)
 
     variants = [
         {
@@ -127,22 +131,18 @@ def _compared(finished: Sequence[_Finished], output: Output, each: bool) -> Outc
             "name": study.result.study.name,
             "verdict": in_json(study.verdict),
             "folder": study.folder,
-            "mlflow_run_id": _run_id(study.recorded),
         }
         for study in finished
     ]
     return Outcome(
-        str(results[0].study.group),
+        group,
         folder,
         [{"variant": s.result.study.variant, **row} for s in finished for row in s.headline],
         show,
-        troubles=[trouble for study in finished for trouble in study.troubles],
-        more={"variants": variants},
+        [study.kept for study in finished],
+        lambda console, runs: print_group_runs(console, runs, group),
+        variants,
     )
-
-
-def _run_id(recorded: Recorded | None) -> str | None:
-    return None if recorded is None else recorded.run_id
 
 
 def _cells(study: Study) -> list[Cell]:
@@ -176,29 +176,36 @@ def _expected(studies: Sequence[Study], cells: Sequence[Sequence[Cell]]) -> Rema
 
 
 def _finish(
-    study: Study, progress: StudyProgress, report: Callable[[int, int, str], None]
+    study: Study,
+    trackers: Mapping[str, Tracker],
+    progress: StudyProgress,
+    report: Callable[[int, int, str], None],
 ) -> _Finished:
-    """Runs a study, writes its files and records it."""
-    with tracked(study) as tracker:
+    """Runs a study, and writes its files and its record."""
+    tracker = trackers[study.tracking.experiment] if study.tracking.enabled else None
+    told = nullcontext() if tracker is None else tracker.told(lambda: begun(study, "study"))
+    with told:
         with _announced_interrupt():
             result = recsys.run(study, report, CellStore(study))
         progress.phase(WRITING)
         folder = save_result(result)
         progress.phase(PAGE)
-        with whole(folder / "report.html") as part:
-            save_page(result, part)
-        if not result.front.is_empty():
-            with whole(folder / "front.html") as part:
-                save_front_plot(result, part)
-        if not result.channels.is_empty():
-            with whole(folder / "channels.html") as part:
-                save_channels_plot(result, part)
-        headline = _headline(result)
-        verdict = recsys.verdict(result)
-        if tracker is not None:
-            progress.phase(TRACKING)
-        kept = recorded_by(tracker, lambda run: run.record(result, folder), folder)
-        return _Finished(result, folder, headline, verdict, *kept)
+        _save_pages(result, folder)
+        kept = keep(tracker, study_record(result, folder), folder)
+        return _Finished(result, folder, _headline(result), recsys.verdict(result), kept)
+
+
+def _save_pages(result: StudyResult, folder: Path) -> None:
+    """Writes report.html and, if the study has them, front.html and channels.html."""
+    pages = {"report": save_page}
+    if not result.front.is_empty():
+        pages["front"] = save_front_plot
+    if not result.channels.is_empty():
+        pages["channels"] = save_channels_plot
+    with written_in(folder):
+        for name, save in pages.items():
+            with whole(folder / f"{name}.html") as part:
+                save(result, part)
 
 
 def in_json(verdict: Verdict) -> dict[str, Any]:
@@ -255,4 +262,4 @@ def _announced_interrupt() -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -6,15 +6,11 @@ Everything is written under another name beside the target and renamed when it i
 
 import hashlib
 import json
-import os
 import shlex
-import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from uuid import uuid4
 
 import polars as pl
 
@@ -22,7 +18,7 @@ import recsys
 from pipelines.program import COMMAND, Outcome, Output, carried_out, way_in
 from pipelines.report.datasheet import Tally, Whence, datasheet, readme
 from pipelines.report.progress import StudyProgress
-from pipelines.storage.files import StorageError
+from pipelines.storage.files import explained, sweep, whole_folder
 from pipelines.trust import read_config
 from recsys.config import OwnLog, Study, World
 from recsys.core.errors import ConfigError
@@ -118,7 +114,8 @@ def write(
     place = out if out is not None else Path("data") / f"{study.name}-{arm}-seed-{seed}"
     _check_free(place, force=force)
     whence = Whence(study.name, arm, seed, command, study.world, impressions)
-    with _whole(place) as part:
+    sweep(place.absolute().parent)
+    with explained(place), whole_folder(place.absolute()) as part:
         _write(part, whence, study.workers, progress)
     return place
 
@@ -196,33 +193,6 @@ def _check_free(place: Path, *, force: bool) -> None:
             f"{place} is not a data set of this program ({_SHEET} is missing), so it is not "
             "replaced; name another folder with --out"
         )
-
-
-@contextmanager
-def _whole(place: Path) -> Iterator[Path]:
-    """A folder to write to, which appears at `place` complete at the end of the block, or not."""
-    part = place.absolute().parent / f".part-{uuid4().hex}"
-    try:
-        part.mkdir(parents=True)
-        yield part
-        _publish(part, place)
-    except OSError as error:
-        raise StorageError(
-            f"cannot write to {place.absolute()}: {error.strerror or error}; "
-            "free space there, or name another folder with --out"
-        ) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
-def _publish(part: Path, place: Path) -> None:
-    if not place.exists():
-        os.rename(part, place)
-        return
-    aside = part.with_name(f".old-{uuid4().hex}")
-    os.rename(place, aside)
-    os.rename(part, place)
-    shutil.rmtree(aside, ignore_errors=True)
 
 
 if __name__ == "__main__":

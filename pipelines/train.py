@@ -5,19 +5,20 @@ and logs both to MLflow.
 """
 
 import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 import recsys
-from pipelines.program import Outcome, Output, carried_out, command, recorded_by, way_in
-from pipelines.report.terminal import print_whereabouts
+from pipelines.program import Outcome, Output, carried_out, command, way_in
+from pipelines.report.terminal import print_run, print_whereabouts
 from pipelines.report.training import print_training
 from pipelines.storage.models import MODEL
 from pipelines.storage.results import save_training
-from pipelines.tracking.tracker import Recorded, tracked
+from pipelines.tracking.background import leave
+from pipelines.tracking.describe import training_record
+from pipelines.tracking.tracker import Recorded, keep, tracked
 from pipelines.trust import read_config
 
 _PATH = 'PATH="$PWD/.venv/bin:$PATH"'
@@ -45,18 +46,17 @@ def _train(words: Sequence[str], output: Output) -> Outcome:
     with tracked(training, role="training") as tracker:
         result = recsys.train(training)
         folder = save_training(result)
-        recorded, troubles = recorded_by(
-            tracker, lambda run: run.record_training(result, folder), folder
-        )
+        kept = keep(tracker, training_record(result, folder), folder)
 
     def show(console: Console) -> None:
         print_training(console, result, full=output.full)
-        print_whereabouts(console, folder, recorded, "summary.csv, per_user.parquet, model/ …")
-        _print_use(console, folder, recorded, str(result.per_user["user_id"][0]))
+        print_whereabouts(console, folder, "summary.csv, per_user.parquet, model/ …")
 
-    run_id = None if recorded is None else recorded.run_id
-    rows = result.summary.to_dicts()
-    return Outcome(training.name, folder, rows, show, run_id, troubles)
+    def show_runs(console: Console, runs: Sequence[Recorded | None]) -> None:
+        print_run(console, runs)
+        _print_use(console, folder, runs[0], str(result.per_user["user_id"][0]))
+
+    return Outcome(training.name, folder, result.summary.to_dicts(), show, [kept], show_runs)
 
 
 def _print_use(console: Console, folder: Path, recorded: Recorded | None, user: str) -> None:
@@ -73,4 +73,4 @@ def _print_use(console: Console, folder: Path, recorded: Recorded | None, user: 
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -5,7 +5,6 @@ part. The test data of `recsys train` are not used. Trials are kept in data/tuni
 that was stopped continues from there.
 """
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,17 +18,18 @@ from pipelines.program import (
     carried_out,
     command,
     goes_on,
-    recorded_by,
     way_in,
 )
 from pipelines.report.console import print_section
 from pipelines.report.progress import StudyProgress
 from pipelines.report.section import Section
-from pipelines.report.terminal import print_whereabouts
+from pipelines.report.terminal import print_run, print_whereabouts
 from pipelines.storage.results import TUNINGS
-from pipelines.tracking.tracker import tracked
+from pipelines.tracking.background import leave
+from pipelines.tracking.describe import tuning_record
+from pipelines.tracking.tracker import keep, tracked
 from pipelines.trust import read_config
-from pipelines.tuning import Search
+from pipelines.tuning import Search, best_first
 from recsys.measures.metrics.registry import METRICS
 from recsys.recommenders import Recommender
 from recsys.training.train import evaluate, source_of, split_for_tuning, truth_of
@@ -62,9 +62,9 @@ def _tune(search: Search, output: Output, progress: StudyProgress) -> Outcome:
     training = search.training
     metrics = tuple(dict.fromkeys((*training.metrics, search.tune.metric)))
     judged_by = training.model_copy(update={"metrics": metrics})
-    progress.total, progress.done = search.tune.trials, min(search.done, search.tune.trials)
-    with tracked(training, role="tuning") as tracker:
-        if search.done < search.tune.trials:
+    with search.alone(), tracked(training, role="tuning") as tracker:
+        progress.total, progress.done = search.tune.trials, min(search.done, search.tune.trials)
+        if progress.done < progress.total:
             log, simulation = source_of(training)
             split = split_for_tuning(training, log)
             truth = truth_of(training, simulation, split)
@@ -77,21 +77,16 @@ def _tune(search: Search, output: Output, progress: StudyProgress) -> Outcome:
             with progress:
                 search.run(figures, progress)
         search.save()
-        recorded, troubles = recorded_by(
-            tracker,
-            lambda run: run.record_tuning(training, search.trials, search.folder),
-            search.folder,
-        )
-    trials = search.trials.sort(search.tune.metric, descending=True, maintain_order=True)
+        kept = keep(tracker, tuning_record(training, search.trials), search.folder)
+        trials = best_first(search.trials, search.tune.metric)
 
     def show(console: Console) -> None:
         _print(console, search, trials, trials.height if output.full else _SHOWN)
-        print_whereabouts(console, search.folder, recorded, "trials.csv, best.yaml")
+        print_whereabouts(console, search.folder, "trials.csv, best.yaml")
         best = f"{search.folder}/best.yaml"
         console.print(f"Train   {command('train', best)}", soft_wrap=True)
 
-    run_id = None if recorded is None else recorded.run_id
-    return Outcome(training.name, search.folder, trials.to_dicts(), show, run_id, troubles)
+    return Outcome(training.name, search.folder, trials.to_dicts(), show, [kept], print_run)
 
 
 def _print(console: Console, search: Search, trials: pl.DataFrame, most: int) -> None:
@@ -104,13 +99,18 @@ def _print(console: Console, search: Search, trials: pl.DataFrame, most: int) ->
     columns = ("trial", *options, f"{METRICS[metric].title}@{search.training.k}", "fit s")
     shown = min(most, trials.height)
     line = f"The best {shown} of {trials.height} trials, judged on the validation part of the log."
+    if "failed" in trials.columns:
+        failed = trials["failed"].drop_nulls()
+        line += f" {len(failed)} of them failed, such as: {failed[0]}"
     title = f"{search.training.name}: which options suit {search.training.recommender.name} best?"
     print_section(console, Section(title, columns, rows, ("", line)))
 
 
 def _number(value: Any) -> str:
+    if value is None:
+        return "–"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

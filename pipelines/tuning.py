@@ -2,19 +2,24 @@
 
 The suggestion for a trial depends only on the config's seed, on the number of the trial and on the
 values of the trials before it. So a resumed search makes the same trials as one that never stopped.
+A setting that cannot be trained or judged counts as a failed trial, and the search goes on.
 """
 
-from collections.abc import Callable, Mapping
+import math
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from pipelines.storage.digests import tuning_digest
-from pipelines.storage.files import explained, whole
+from pipelines.storage.files import StorageError, explained, whole, written_in
+from pipelines.storage.locks import locked
 from pipelines.storage.results import TUNINGS, config_text
 from recsys.config import Range, Training
-from recsys.core.errors import ConfigError
+from recsys.core.errors import ConfigError, UserError
 from recsys.core.noise import integer_seed
 from recsys.mitigations.build import make_recommender
 from recsys.recommenders import Recommender
@@ -24,6 +29,13 @@ if TYPE_CHECKING:
 
 
 Figures = Mapping[str, float]
+
+_FAILURES = (UserError, ArithmeticError, ValueError, MemoryError)
+"""What a setting can end in that does not suit the log: factors that diverge, no memory …"""
+_HOPELESS = 10
+"""Trials after which a search ends if none has worked."""
+_WHY = "error"
+"""Attribute of a trial with the reason why it failed; one that was cut off has none."""
 
 
 class Search:
@@ -59,41 +71,91 @@ class Search:
             progress: is called with the trials done, the trials in all, and the last trial as text.
         """
         study = self._study()
-        while (done := len(self._complete(study))) < self.tune.trials:
+        while (done := len(self._ended(study))) < self.tune.trials:
+            self._check_hope(study)
             study.sampler = _sampler(integer_seed(self.training.seed, done))
             trial = study.ask()
             options = {name: _suggested(trial, name, c) for name, c in self.tune.space.items()}
-            figures = evaluate(make_recommender(self._spec(options)))
-            trial.set_user_attr("figures", dict(figures))
-            study.tell(trial, figures[self.tune.metric])
+            outcome = self._tried(study, trial, options, evaluate)
             trial_name = ", ".join(f"{name}={_short(value)}" for name, value in options.items())
-            progress(done + 1, self.tune.trials, f"{trial_name}: {figures[self.tune.metric]:.4f}")
+            progress(done + 1, self.tune.trials, f"{trial_name}: {outcome}")
+
+    def _tried(
+        self,
+        study: "optuna.Study",
+        trial: "optuna.Trial",
+        options: Mapping[str, Any],
+        evaluate: Callable[[Recommender], Figures],
+    ) -> str:
+        """Evaluates a setting and writes down what came of it; that as text."""
+        import optuna
+
+        try:
+            figures = dict(evaluate(make_recommender(self._spec(options))))
+            if not math.isfinite(figures[self.tune.metric]):
+                raise ValueError(f"{self.tune.metric} is {figures[self.tune.metric]}")
+        except StorageError:
+            raise
+        except _FAILURES as error:
+            reason = f"{error}".partition("\n")[0] or type(error).__name__
+            trial.set_user_attr(_WHY, reason)
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            return f"failed ({reason})"
+        trial.set_user_attr("figures", figures)
+        study.tell(trial, figures[self.tune.metric])
+        return f"{figures[self.tune.metric]:.4f}"
 
     @property
     def trials(self) -> pl.DataFrame:
-        """A row for each trial, in order, with columns trial · options of the space · figures."""
-        rows = [
-            {"trial": number, **trial.params, **trial.user_attrs["figures"]}
-            for number, trial in enumerate(self._complete(self._study())[: self.tune.trials])
-        ]
+        """A row for each trial, in order, with columns trial · options of the space · figures.
+
+        If a trial failed, its figures are null, and the column `failed` says why.
+        """
+        ended = self._ended(self._study())[: self.tune.trials]
+        failed = any(_WHY in trial.user_attrs for trial in ended)
+        names = list(dict.fromkeys(n for t in ended for n in t.user_attrs.get("figures", {})))
+        rows = []
+        for number, trial in enumerate(ended):
+            figures = trial.user_attrs.get("figures", {})
+            row = {"trial": number, **{name: trial.params[name] for name in self.tune.space}}
+            row |= {name: figures.get(name) for name in names}
+            rows.append({**row, "failed": trial.user_attrs.get(_WHY)} if failed else row)
         return pl.DataFrame(rows, infer_schema_length=None)
 
     @property
     def done(self) -> int:
-        """The number of finished trials."""
-        return len(self._complete(self._study()))
+        """The number of trials that worked or failed; one that was cut off does not count."""
+        return len(self._ended(self._study()))
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Lets in one program at a time.
+
+        Raises:
+            ConfigError: if another program is at this search.
+        """
+        with explained(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with locked(self.folder / ".lock", 0):
+                yield
+        except TimeoutError as error:
+            raise ConfigError(
+                f"{self.training.name}: another program is at this search ({self.folder}); wait "
+                "until it is done, and the same command shows what it found"
+            ) from error
 
     def best(self) -> Training:
         """The training config with the best options; the first of several equal trials."""
-        trials = self.trials.sort(self.tune.metric, descending=True, maintain_order=True)
-        row = trials.row(0, named=True)
+        row = best_first(self.trials, self.tune.metric).row(0, named=True)
         spec = self._spec({name: row[name] for name in self.tune.space})
         return self.training.model_copy(update={"recommender": spec, "tune": None})
 
     def save(self) -> None:
         """Writes trials.csv, and best.yaml: the training config with the best options."""
+        self._check_hope(self._study(), 1)
         best = self.best()
-        with explained(self.folder):
+        with written_in(self.folder):
             with whole(self.folder / "trials.csv") as part:
                 self.trials.write_csv(part)
             with whole(self.folder / "best.yaml") as part:
@@ -108,12 +170,18 @@ class Search:
         """The search so far; a trial that was cut off counts as failed."""
         import optuna
         from optuna.storages import JournalStorage
-        from optuna.storages.journal import JournalFileBackend
 
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        with explained(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            storage = JournalStorage(JournalFileBackend(str(self.folder / "journal.log")))
+        from pipelines.storage.journal import Journal
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        journal = Journal(self.folder / "journal.log")
+        if journal.dropped:
+            print(
+                f"{self.folder}/journal.log was cut off or damaged: its last {journal.dropped} "
+                "lines are set aside, and the search goes on from before them.",
+                file=sys.stderr,
+            )
+        storage = JournalStorage(journal)
         study = optuna.create_study(
             storage=storage, study_name="search", direction="maximize", load_if_exists=True
         )
@@ -121,7 +189,7 @@ class Search:
             if trial.state == optuna.trial.TrialState.RUNNING:
                 study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
         waiting = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,))
-        if not self._complete(study) and not waiting:
+        if not self._ended(study) and not waiting:
             configured = {
                 name: self.training.recommender.options[name]
                 for name, choices in self.tune.space.items()
@@ -130,10 +198,24 @@ class Search:
             study.enqueue_trial(configured)
         return study
 
-    def _complete(self, study: "optuna.Study") -> list[Any]:
-        import optuna
+    def _ended(self, study: "optuna.Study") -> list["optuna.trial.FrozenTrial"]:
+        """The trials that worked or failed, but not those that were cut off."""
+        trials = study.get_trials(deepcopy=False)
+        return [t for t in trials if _WHY in t.user_attrs or t.state.name == "COMPLETE"]
 
-        return study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+    def _check_hope(self, study: "optuna.Study", least: int = _HOPELESS) -> None:
+        """Raises if so many trials have failed and none has worked."""
+        ended = self._ended(study)
+        if len(ended) >= least and all(_WHY in trial.user_attrs for trial in ended):
+            raise ConfigError(
+                f"{self.training.name}: all {len(ended)} trials failed; narrow tune.space (the "
+                f"last one: {ended[-1].user_attrs[_WHY]})"
+            )
+
+
+def best_first(trials: pl.DataFrame, metric: str) -> pl.DataFrame:
+    """Trials sorted by a metric, the first of equal ones first and those that failed last."""
+    return trials.sort(metric, descending=True, nulls_last=True, maintain_order=True)
 
 
 def _sampler(seed: int) -> "optuna.samplers.BaseSampler":

@@ -2,11 +2,11 @@
 
 import os
 import sys
-from pathlib import Path
 
 from pipelines.program import way_in
-
-_STORE = Path("mlruns")
+from pipelines.storage.files import explained
+from pipelines.tracking.addresses import DATABASE, LOCAL
+from pipelines.tracking.local import alone, look, mended
 
 main = way_in("ui")
 
@@ -17,8 +17,12 @@ def execute(port: int = 5000) -> int:
     Args:
         port: the port on 127.0.0.1, such as 5000.
     """
-    _STORE.mkdir(exist_ok=True)
-    store = f"sqlite:///{(_STORE / 'mlflow.db').as_posix()}"
+    store = f"sqlite:///{DATABASE.as_posix()}"
+    with explained(LOCAL), alone():
+        found = look("")
+        line = mended(found)
+        for text in filter(None, (line, found.trouble)):
+            print(text, file=sys.stderr)
     words = ["--host", "127.0.0.1", "--port", str(port), "--backend-store-uri", store]
     os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", *words])
 

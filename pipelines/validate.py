@@ -5,18 +5,19 @@ target, tolerance and verdict, writes them to data/validations and logs them to 
 parts are kept, so that the same command continues from there. The exit code is 0 for all verdicts.
 """
 
-import sys
 from collections.abc import Sequence
 
 from rich.console import Console
 
 import recsys
-from pipelines.program import Outcome, Output, carried_out, goes_on, recorded_by, way_in
+from pipelines.program import Outcome, Output, carried_out, goes_on, way_in
 from pipelines.report.progress import StudyProgress
-from pipelines.report.terminal import print_whereabouts
+from pipelines.report.terminal import print_run, print_whereabouts
 from pipelines.report.verdicts import print_verdicts
 from pipelines.storage.figures import VALIDATIONS, FigureStore, save_verdicts
-from pipelines.tracking.tracker import tracked
+from pipelines.tracking.background import leave
+from pipelines.tracking.describe import verdicts_record
+from pipelines.tracking.tracker import keep, tracked
 from pipelines.trust import read_config
 from recsys.checks.validation.run import plan, validate
 from recsys.config import Study
@@ -51,17 +52,14 @@ def _validate(study: Study, output: Output, progress: StudyProgress) -> Outcome:
         with progress:
             verdicts, measured = validate(study, progress, FigureStore())
         folder = save_verdicts(study, verdicts, measured)
-        recorded, troubles = recorded_by(
-            tracker, lambda run: run.record_validation(study, verdicts, folder), folder
-        )
+        kept = keep(tracker, verdicts_record(study, "validation", verdicts, folder), folder)
 
     def show(console: Console) -> None:
         print_verdicts(console, verdicts, full=output.full)
-        print_whereabouts(console, folder, recorded, "verdicts.csv, measured.csv, config.yaml")
+        print_whereabouts(console, folder, "verdicts.csv, measured.csv, config.yaml")
 
-    run_id = None if recorded is None else recorded.run_id
-    return Outcome(study.name, folder, verdicts.to_dicts(), show, run_id, troubles)
+    return Outcome(study.name, folder, verdicts.to_dicts(), show, [kept], print_run)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -21,7 +21,7 @@ from pipelines.report.remaining import Remaining, in_words
 from recsys.core.errors import visible
 from recsys.core.steps import step, told_to
 
-WRITING, PAGE, TRACKING = "writing files", "making the page", "recording in MLflow"
+WRITING, PAGE = "writing files", "making the page"
 """Phases after the last cell."""
 _PHASE_WIDTH = 19
 _HEARTBEAT = 60.0

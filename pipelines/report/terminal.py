@@ -22,6 +22,7 @@ from pipelines.report.console import print_section
 from pipelines.report.headline import Headline
 from pipelines.report.log import log_sections
 from pipelines.report.world import world_sections
+from pipelines.tracking.addresses import masked
 from pipelines.tracking.tracker import Recorded
 from recsys.config import World
 from recsys.study.result import StudyResult
@@ -101,24 +102,30 @@ def _shared_notes(results: Sequence[StudyResult]) -> Iterator[str]:
 
 
 def print_whereabouts(
-    console: Console,
-    folder: Path,
-    recorded: Recorded | None,
-    files: str = "report.html and tables",
+    console: Console, folder: Path, files: str = "report.html and tables"
 ) -> None:
-    """Prints where the files are, and how to open the MLflow run.
+    """Prints where the files are.
 
     Args:
         console: the console to print to.
         folder: the folder of the files.
-        recorded: the MLflow run; None if there is none.
         files: names of some files, such as `drift.csv, config.yaml …`.
     """
     console.print(f"Files   {folder}/  ({files})", soft_wrap=True)
+
+
+def print_run(console: Console, runs: Sequence[Recorded | None]) -> None:
+    """Prints how to open the MLflow run.
+
+    Args:
+        console: the console to print to.
+        runs: one run; None if there is none.
+    """
+    (recorded,) = runs
     if recorded is None:
         return
     page = f"#/experiments/{recorded.experiment_id}/runs/{recorded.run_id}"
-    _print_page(console, recorded, page, f"run {recorded.run_id} in {recorded.uri}")
+    _print_page(console, recorded, page, f"run {recorded.run_id} in {masked(recorded.uri)}")
 
 
 def _print_page(console: Console, recorded: Recorded, page: str, otherwise: str) -> None:
@@ -135,28 +142,36 @@ def print_group_whereabouts(
     console: Console,
     folder: Path,
     folders: Sequence[Path],
-    results: Sequence[StudyResult],
-    recorded: Sequence[Recorded | None],
+    group: str,
 ) -> None:
-    """Prints where the files of a comparison and of its variants are, and how to find the runs.
+    """Prints where the files of a comparison and of its variants are.
 
     Args:
         console: the console to print to.
         folder: the folder of the comparison.
         folders: the folders of the variants.
-        results: the results of the variants.
-        recorded: the MLflow run of each variant; None for a variant without one.
+        group: name of the study without that of a variant.
     """
     console.print(f"Files   {folder}/  (comparison.csv)", soft_wrap=True)
     many = len(folders) > _MOST_FOLDERS
     if many:
-        console.print(f"        {folders[0].parent}/{results[0].study.group}-…/  ({len(folders)})")
+        console.print(f"        {folders[0].parent}/{group}-…/  ({len(folders)})")
     for variant in () if many else folders:
         console.print(f"        {variant}/  (drift.csv, config.yaml …)", soft_wrap=True)
-    first = next(filter(None, recorded), None)
+
+
+def print_group_runs(console: Console, runs: Sequence[Recorded | None], group: str) -> None:
+    """Prints how to find the MLflow runs of all variants.
+
+    Args:
+        console: the console to print to.
+        runs: the run of each variant; None for a variant without one.
+        group: name of the study without that of a variant.
+    """
+    first = next(filter(None, runs), None)
     if first is not None:
-        query = f"tags.group = '{results[0].study.group}'"
-        _print_page(console, first, f"#/experiments/{first.experiment_id}", first.uri)
+        query = f"tags.group = '{group}'"
+        _print_page(console, first, f"#/experiments/{first.experiment_id}", masked(first.uri))
         console.print(f"        runs with {query}", soft_wrap=True)
 
 
@@ -165,7 +180,7 @@ def _page(recorded: Recorded, page: str) -> str | None:
     if recorded.is_local:
         return f"http://127.0.0.1:5000/{page}"
     if recorded.uri.startswith("http"):
-        return f"{recorded.uri.rstrip('/')}/{page}"
+        return f"{masked(recorded.uri).rstrip('/')}/{page}"
     return None
 
 

@@ -2,18 +2,15 @@
 
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Iterator, MutableMapping
 from dataclasses import fields
 from pathlib import Path
-from uuid import uuid4
 
 import polars as pl
 from polars.exceptions import PolarsError
 
 from pipelines.storage.digests import cell_digest
-from pipelines.storage.files import explained, remove
+from pipelines.storage.files import explained, remove, sweep, whole_folder
 from recsys.config import Study
 from recsys.study.arms.result import CellResult
 
@@ -38,6 +35,7 @@ class CellStore(MutableMapping[str, CellResult]):
     def __init__(self, study: Study, root: Path = CELLS) -> None:
         self._study = study
         self._root = root
+        sweep(root)
 
     def path(self, identity: str) -> Path:
         """The folder of a cell, whether it exists or not."""
@@ -50,15 +48,9 @@ class CellStore(MutableMapping[str, CellResult]):
             raise KeyError(identity) from error
 
     def __setitem__(self, identity: str, result: CellResult) -> None:
-        with explained(self._root):
-            self._root.mkdir(parents=True, exist_ok=True)
-            part = self._root / f".part-{uuid4().hex}"
-            part.mkdir()
-            try:
-                _write_cell(part, identity, result)
-                self._publish(part, identity)
-            finally:
-                shutil.rmtree(part, ignore_errors=True)
+        place = self.path(identity)
+        with explained(self._root), whole_folder(place, lambda: identity in self) as part:
+            _write_cell(part, identity, result)
 
     def __delitem__(self, identity: str) -> None:
         if identity not in self:
@@ -73,19 +65,6 @@ class CellStore(MutableMapping[str, CellResult]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
-
-    def _publish(self, part: Path, identity: str) -> None:
-        """Renames a finished cell into place; a sound cell that is already there may stay."""
-        place = self.path(identity)
-        while True:
-            try:
-                return os.replace(part, place)
-            except OSError:
-                if identity in self:
-                    return
-                if not place.exists():
-                    raise
-                remove(place)
 
 
 def _write_cell(place: Path, identity: str, result: CellResult) -> None:

@@ -13,7 +13,7 @@ from polars.exceptions import PanicException, PolarsError
 
 from pipelines.report.proof import plots_of
 from pipelines.storage.digests import code_digest, study_digest
-from pipelines.storage.files import explained, whole
+from pipelines.storage.files import explained, sweep, whole, written_in
 from pipelines.storage.results import config_text
 from recsys.checks.proof.run import Proof
 from recsys.config import Study
@@ -46,6 +46,7 @@ class _PartStore(MutableMapping[str, V]):
 
     def __init__(self, root: Path) -> None:
         self._root = root / "parts"
+        sweep(self._root)
 
     @abstractmethod
     def _read(self, path: Path) -> tuple[str, V]:
@@ -196,8 +197,7 @@ def save_proof(study: Study, proof: Proof, root: Path = PROOFS) -> Path:
 
 def _save(study: Study, tables: Mapping[str, pl.DataFrame], root: Path, program: str) -> Path:
     place = root / f"{study.name}-{study_digest(study)[:12]}"
-    with explained(place):
-        place.mkdir(parents=True, exist_ok=True)
+    with written_in(place):
         for name, frame in tables.items():
             with whole(place / f"{name}.csv") as part:
                 frame.write_csv(part)

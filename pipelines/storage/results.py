@@ -4,12 +4,9 @@ Each file is written under another name and then renamed, so that another proces
 after a crash, finds it complete or not at all.
 """
 
-import os
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import polars as pl
 import yaml
@@ -22,7 +19,7 @@ from pipelines.storage.digests import (
     training_digest,
     world_digest,
 )
-from pipelines.storage.files import explained, remove, whole
+from pipelines.storage.files import whole, whole_folder, written_in
 from pipelines.storage.models import MODEL, write_model
 from recsys.config import Study, Training
 from recsys.core.errors import ConfigError
@@ -50,6 +47,16 @@ _WRITERS: dict[str, Callable[[pl.DataFrame, Path], Any]] = {
 """How to write a frame, by the ending of the file."""
 
 
+def study_folder(study: Study, root: Path = STUDIES) -> Path:
+    """The folder of a study's files, whether it exists or not."""
+    return root / f"{study.name}-{study_digest(study)[:12]}"
+
+
+def training_folder(training: Training, root: Path = TRAININGS) -> Path:
+    """The folder of a training run's files, whether it exists or not."""
+    return root / f"{training.name}-{training_digest(training)[:12]}"
+
+
 def save_result(result: StudyResult, root: Path = STUDIES) -> Path:
     """Writes the files of a finished study.
 
@@ -62,9 +69,8 @@ def save_result(result: StudyResult, root: Path = STUDIES) -> Path:
         `recsys.study.tables.registry.TABLES` that the study has. The same study has the same
         folder and, but for the timings, the same bytes.
     """
-    place = root / f"{result.study.name}-{study_digest(result.study)[:12]}"
-    with explained(place):
-        place.mkdir(parents=True, exist_ok=True)
+    place = study_folder(result.study, root)
+    with written_in(place):
         for table in written_tables(result):
             for ending in table.files:
                 with whole(place / f"{table.name}.{ending}") as part:
@@ -101,8 +107,7 @@ def save_comparison(results: Sequence[StudyResult], root: Path = STUDIES) -> Pat
     studies = [result.study for result in results]
     place = root / f"{studies[0].group}-{group_digest(studies)[:12]}"
     frames = [r.drift.select(pl.lit(r.study.variant).alias("variant"), pl.all()) for r in results]
-    with explained(place):
-        place.mkdir(parents=True, exist_ok=True)
+    with written_in(place):
         with whole(place / "comparison.csv") as part:
             pl.concat(frames, how="vertical_relaxed").write_csv(part)
         if studies[0].reference is not None:
@@ -156,8 +161,7 @@ def save_compared(
         StorageError: if the folder cannot be written.
     """
     place = root / f"{first.name}-{second.name}"
-    with explained(place):
-        place.mkdir(parents=True, exist_ok=True)
+    with written_in(place):
         with whole(place / "differences.csv") as part:
             table.write_csv(part)
         with whole(place / "report.html") as part:
@@ -181,9 +185,8 @@ def save_training(result: TrainingResult, root: Path = TRAININGS) -> Path:
         ModelError: if the model cannot be stored; the other files are written.
         StorageError: if the folder cannot be written.
     """
-    place = root / f"{result.training.name}-{training_digest(result.training)[:12]}"
-    with explained(place):
-        place.mkdir(parents=True, exist_ok=True)
+    place = training_folder(result.training, root)
+    with written_in(place):
         for name in ("summary", "timings"):
             with whole(place / f"{name}.csv") as part:
                 getattr(result, name).write_csv(part)
@@ -224,8 +227,7 @@ def save_comparison_of_feeds(
         StorageError: if the folder cannot be written.
     """
     place = root / f"{config['name']}-{evaluation_digest(config, files)[:12]}"
-    with explained(place):
-        place.mkdir(parents=True, exist_ok=True)
+    with written_in(place):
         for name in ("summary", "drift", "quantiles", "groups", "measures"):
             with whole(place / f"{name}.csv") as part:
                 getattr(result, name).write_csv(part)
@@ -242,14 +244,8 @@ def save_comparison_of_feeds(
 
 def _save_model(result: TrainingResult, place: Path) -> None:
     """Writes the model complete or not at all, in place of one from before."""
-    part = place.with_name(f".part-{uuid4().hex}")
-    try:
+    with whole_folder(place) as part:
         write_model(result.model, result.candidates, part)
-        if place.exists():
-            remove(place)
-        os.replace(part, place)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def config_text(study: Study | Training, place: Path, program: str = "run") -> str:

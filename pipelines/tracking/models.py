@@ -1,17 +1,19 @@
 """Trained recommenders as MLflow models: logged with a run, and found again by the run."""
 
 import tempfile
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from pipelines.storage.models import MODEL
+from pipelines.storage.models import MODEL, read_model
 from pipelines.tracking import mlflow_store
+from pipelines.tracking.addresses import address, masked, shown
+from pipelines.tracking.background import begun, waited
 from recsys.core.errors import ModelError
 from recsys.recommenders import Model
-from recsys.training.train import TrainingResult
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -20,10 +22,12 @@ if TYPE_CHECKING:
 _SERVING = Path(__file__).with_name("serving.py")
 _NEEDED = ("implicit", "mlflow", "numba", "numpy", "pandas", "polars", "pydantic", "scipy")
 _EXAMPLE_K = 5
+_LONGEST = 15.0
+"""Seconds that a store gets to say where a model is."""
 
 
 def log_model(
-    client: "MlflowClient", experiment_id: str, run_id: str, result: TrainingResult, folder: Path
+    client: "MlflowClient", experiment_id: str, run_id: str, told: Mapping[str, Any], folder: Path
 ) -> str:
     """Logs a stored model as an MLflow model of a run.
 
@@ -31,7 +35,7 @@ def log_model(
         client: a client of the store.
         experiment_id: the experiment of the run.
         run_id: the run.
-        result: the training run of the model.
+        told: name, kind and options of the recommender.
         folder: the folder that `write_model` wrote.
 
     Returns:
@@ -41,13 +45,13 @@ def log_model(
     from mlflow.models.model import Model as Description
     from mlflow.pyfunc import save_model as save_as_mlflow_model
 
-    spec = result.training.recommender
+    model, _ = read_model(folder)
     logged = client.create_logged_model(
         experiment_id,
-        name=result.training.name,
+        name=told["name"],
         source_run_id=run_id,
-        model_type=spec.kind,
-        params={name: str(value) for name, value in spec.options.items()},
+        model_type=told["kind"],
+        params={name: str(value) for name, value in told["options"].items()},
     )
     try:
         with tempfile.TemporaryDirectory() as place:
@@ -56,8 +60,8 @@ def log_model(
                 path=str(path),
                 python_model=str(_SERVING),
                 artifacts={"model": str(folder.absolute())},
-                signature=_signature(result.model),
-                input_example=_example(result.model),
+                signature=_signature(model),
+                input_example=_example(model),
                 pip_requirements=[f"{name}=={version(name)}" for name in _NEEDED],
                 mlflow_model=Description(
                     artifact_path=logged.artifact_location,
@@ -88,22 +92,15 @@ def find_model(name: str, copies: Path) -> Path:
     for folder in (Path(name), Path(name) / MODEL):
         if (folder / "model.json").is_file():
             return folder
-    from mlflow.exceptions import MlflowException
-
-    client = mlflow_store.open_client()
     try:
-        run = client.get_run(name)
-        ids = [model.model_id for model in run.outputs.model_outputs] if run.outputs else []
-        if not ids:
-            raise ModelError(
-                f"run {name} at {mlflow_store.address()} has no model; name a run of recsys train"
-            )
-        logged = client.get_logged_model(ids[-1])
-        place = _downloaded(logged.artifact_location, copies)
-    except MlflowException as error:
+        place = _downloaded(waited(begun(lambda: _location(name)), _LONGEST), copies)
+    except ModelError:
+        raise
+    except Exception as error:
+        reason = masked(str(error).partition("\n")[0]) or type(error).__name__
         raise ModelError(
-            f"{name}: neither the id of a run at {mlflow_store.address()} nor the folder of a "
-            f"training run ({error.message})"
+            f"{name}: neither the id of a run at {shown()} nor the folder of a training run "
+            f"({reason})"
         ) from error
     records = sorted(place.rglob("model.json"))
     if not records:
@@ -111,13 +108,21 @@ def find_model(name: str, copies: Path) -> Path:
     return records[0].parent
 
 
+def _location(name: str) -> str:
+    """The place of the newest model of a run."""
+    client = mlflow_store.open_client()
+    run = client.get_run(name)
+    ids = [model.model_id for model in run.outputs.model_outputs] if run.outputs else []
+    if not ids:
+        raise ModelError(f"run {name} at {shown()} has no model; name a run of recsys train")
+    return str(client.get_logged_model(ids[-1]).artifact_location)
+
+
 def _downloaded(location: str, copies: Path) -> Path:
     from mlflow.artifacts import download_artifacts
 
     return Path(
-        download_artifacts(
-            artifact_uri=location, dst_path=str(copies), tracking_uri=mlflow_store.address()
-        )
+        download_artifacts(artifact_uri=location, dst_path=str(copies), tracking_uri=address())
     )
 
 

@@ -1,4 +1,4 @@
-"""The params and metrics of a run by name, as MLflow gets them.
+"""The params and metrics of a study's runs by name, as MLflow gets them.
 
 Metrics of a recommender:
 
@@ -22,22 +22,17 @@ the parent run has the metrics of life. The parent run of a log has the arrivals
 (`arrivals/p_value`) and the view by exposure (`exposed/topic/difference`, `exposed/topic/check/…`).
 """
 
-import json
-import math
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator
 
 import polars as pl
 
+from pipelines.tracking.names import as_params, metric_name
+from pipelines.tracking.record import Value, finite
 from recsys.config import Chain, RecommenderSpec, Study, Training, World
 from recsys.measures.rows import KEYS
-from recsys.served.compare import FeedComparison
-from recsys.study.compare import COMPARED
 from recsys.study.result import StudyResult
 from recsys.study.tables.drift import PRIMARY, primaries_of_log
 from recsys.study.tables.life import over_seeds
-from recsys.training.train import TrainingResult
 from recsys.world.life import LIFE
 
 _PARTS = ("total", "volume", "composition")
@@ -91,25 +86,6 @@ _HEADLINE_LEVEL = {
     "recall": ("incumbent", "recall"),
 }
 """Cohort and measure of each metric that is a mean in the influx arm."""
-_SERVED = (
-    "a",
-    "b",
-    *(
-        f"{part}{edge}"
-        for part in ("drift", "floor", "excess")
-        for edge in ("", "_ci_low", "_ci_high")
-    ),
-)
-_LONGEST_VALUE = 500
-_LONGEST_NAME = 250
-
-
-class Value(NamedTuple):
-    """The name, value and evaluation day of a metric."""
-
-    name: str
-    value: float | None
-    step: int = 0
 
 
 def variants(result: StudyResult) -> list[tuple[str, str]]:
@@ -120,7 +96,7 @@ def variants(result: StudyResult) -> list[tuple[str, str]]:
 
 def study_params(study: Study | Training) -> dict[str, str]:
     """The config as params such as `world.influx.newcomers: 750`, without long values."""
-    return _as_params(study.model_dump(mode="json", exclude_none=True))
+    return as_params(study.model_dump(mode="json", exclude_none=True))
 
 
 def study_tags(result: StudyResult) -> dict[str, str]:
@@ -128,48 +104,22 @@ def study_tags(result: StudyResult) -> dict[str, str]:
     return {} if result.arrived is None else {"arrived": result.arrived.isoformat()}
 
 
-def study_values(result: StudyResult) -> list[Value]:
+def study_values(result: StudyResult) -> tuple[Value, ...]:
     """Metrics of the parent run: life on the platform of the house policy; arrivals in a log."""
     life = _life(result.life) if result.study.loop == "open" else ()
-    return _finite((*life, *_arrivals(result), *_exposed(result.exposed)))
-
-
-def training_values(result: TrainingResult) -> list[Value]:
-    """Metrics of a training run: `test/<all, cohort or status>/<metric>_at_20`, and times."""
-    k = result.training.k
-    values = [
-        Value(f"test/{row['group']}/{_plain(row['metric'])}_at_{k}", row["value"])
-        for row in result.summary.iter_rows(named=True)
-    ]
-    users = result.summary.group_by("group", maintain_order=True).agg(pl.col("n_users").max())
-    values += [Value(f"test/{group}/users", n) for group, n in users.iter_rows()]
-    timings = result.timings.row(0, named=True)
-    values += [Value(f"time/{name}", timings[name]) for name in ("fit_s", "serve_s", "users_per_s")]
-    return _finite(values)
-
-
-def trial_values(figures: Mapping[str, float], k: int) -> list[Value]:
-    """Metrics of a trial of a search: `validation/all/<metric>_at_20` and `time/fit_s`."""
-    values = []
-    for name, value in figures.items():
-        metric = f"time/{name}" if name.endswith("_s") else f"validation/all/{_plain(name)}_at_{k}"
-        values.append(Value(metric, value))
-    return _finite(values)
-
-
-def options_params(options: Mapping[str, Any]) -> dict[str, str]:
-    """The options of a recommender as params."""
-    return _as_params(options)
+    return finite((*life, *_arrivals(result), *_exposed(result.exposed)))
 
 
 def child_params(spec: RecommenderSpec, chain: Chain) -> dict[str, str]:
     """Kind and options of a recommender, and those of its mitigations, such as `anchor.mu`."""
     names = {"recommender": spec.name, "kind": spec.kind, "mitigation": chain.name}
     parts = {part.name: {"kind": part.kind, **part.options} for part in chain.parts}
-    return _as_params({**names, **spec.options, **parts})
+    taken = {*names, *parts}
+    options = {n if n not in taken else f"option {n}": v for n, v in spec.options.items()}
+    return as_params({**names, **options, **parts})
 
 
-def child_values(result: StudyResult, recommender: str, mitigation: str) -> list[Value]:
+def child_values(result: StudyResult, recommender: str, mitigation: str) -> tuple[Value, ...]:
     """All metrics of a recommender under a mitigation."""
     chosen = (pl.col("recommender") == recommender) & (pl.col("mitigation") == mitigation)
     drift, summary = result.drift.filter(chosen), result.summary.filter(chosen)
@@ -188,72 +138,10 @@ def child_values(result: StudyResult, recommender: str, mitigation: str) -> list
         *_removals(result.removals.filter(pl.col("recommender") == recommender)),
         *_life(result.life.filter(chosen, is_closed)),
     )
-    return _finite(values)
+    return finite(values)
 
 
-def verdict_values(verdicts: pl.DataFrame) -> list[Value]:
-    """Metrics of a validation: `check_1/Gini_of_clicks/house` and its `_ci_low`, `_ci_high`.
-
-    `verdicts/holds`, `verdicts/fails` and `verdicts/unclear` count the figures with each verdict.
-    """
-    values = [
-        Value(f"verdicts/{verdict}", (verdicts["verdict"] == verdict).sum())
-        for verdict in ("holds", "fails", "unclear")
-    ]
-    for row in verdicts.iter_rows(named=True):
-        name = f"check_{row['check']}/{_plain(row['quantity'])}/{_plain(row['served_by'])}"
-        values += [
-            Value(f"{name}{edge}", row[column])
-            for edge, column in (("", "mean"), ("_ci_low", "ci_low"), ("_ci_high", "ci_high"))
-        ]
-    return _finite(values)
-
-
-def served_params(config: Mapping[str, Any]) -> dict[str, str]:
-    """Files and arguments of a comparison of served feeds, as params."""
-    return _as_params(config)
-
-
-def served_values(result: FeedComparison) -> list[Value]:
-    """Metrics of served feeds: `headline/…`, and `drift/<cohort>/<measure>/{drift, floor, excess}`.
-
-    A level also has `a` and `b`. The step is the number of the day among those compared, 1 for the
-    first. The headline holds means over days, of the cohort `all` if there are several cohorts.
-    """
-    whole = result.drift.filter(pl.col("day").is_null())
-    cohort = whole["cohort"][-1]
-    values = [
-        Value(f"headline/{_plain(row['measure'])}_{part}", row[part])
-        for row in whole.filter(cohort=cohort).iter_rows(named=True)
-        for part in ("drift", "floor", "excess")
-    ]
-    days = result.drift["day"].drop_nulls().unique().sort().to_list()
-    for row in (
-        result.drift if not days else result.drift.filter(pl.col("day").is_not_null())
-    ).iter_rows(named=True):
-        step = days.index(row["day"]) + 1 if days else 0
-        name = f"drift/{_plain(row['cohort'])}/{_plain(row['measure'])}"
-        values += [Value(f"{name}/{part}", row[part], step) for part in _SERVED]
-    return _finite(values)
-
-
-def compared_values(table: pl.DataFrame) -> list[Value]:
-    """Metrics of two studies compared: `difference/<recommender>/<measure>` and its ends.
-
-    A few measures alone; the table has all.
-    """
-    values = []
-    for row in table.filter(pl.col("measure").is_in(COMPARED)).iter_rows(named=True):
-        names = (row["recommender"], *([row["mitigation"]] if row["mitigation"] != "none" else ()))
-        place = f"difference/{_plain('+'.join(names))}/{_plain(row['measure'])}"
-        values += [
-            Value(f"{place}{edge}", row[column])
-            for edge, column in (("", "difference"), ("_ci_low", "ci_low"), ("_ci_high", "ci_high"))
-        ]
-    return _finite(values)
-
-
-def seed_values(rows: pl.DataFrame) -> list[Value]:
+def seed_values(rows: pl.DataFrame) -> tuple[Value, ...]:
     """Means over the rows of a recommender and a seed: `mean/influx/incumbent/posts`."""
     measures = [name for name in rows.columns if name not in KEYS]
     whole, daily = pl.col("day").is_null(), pl.col("day").is_not_null()
@@ -262,11 +150,11 @@ def seed_values(rows: pl.DataFrame) -> list[Value]:
         for name in measures
     )
     values = (
-        Value(f"mean/{row['arm']}/{row['cohort']}/{_plain(measure)}", row[measure])
+        Value(metric_name("mean", row["arm"], row["cohort"], measure), row[measure])
         for row in means.iter_rows(named=True)
         for measure in measures
     )
-    return _finite(values)
+    return finite(values)
 
 
 def _arrivals(result: StudyResult) -> Iterator[Value]:
@@ -280,9 +168,9 @@ def _arrivals(result: StudyResult) -> Iterator[Value]:
 def _exposed(table: pl.DataFrame) -> Iterator[Value]:
     lost = ("lost_low", "lost_high")
     for row in table.iter_rows(named=True):
-        place = f"exposed/{_plain(row['outcome'])}{'/check' if row['check'] else ''}"
+        place = ("exposed", row["outcome"], *(["check"] if row["check"] else []))
         for name in ("low", "high", "difference", "ci_low", "ci_high", "p_value", *lost):
-            yield Value(f"{place}/{name}", row[name])
+            yield Value(metric_name(*place, name), row[name])
 
 
 def _removals(removals: pl.DataFrame) -> Iterator[Value]:
@@ -296,9 +184,9 @@ def _net(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:
     if result.headline.is_empty():
         return
     for row in result.headline.filter(chosen, pl.col("day").is_null()).iter_rows(named=True):
-        start = "headline" if row["group"] == "all" else f"net/{_plain(row['group'])}"
+        place = ("headline",) if row["group"] == "all" else ("net", row["group"])
         for column in _NET:
-            yield Value(f"{start}/{_METRICS.get(column, column)}", row[column])
+            yield Value(metric_name(*place, _METRICS.get(column, column)), row[column])
 
 
 def _headline(drift: pl.DataFrame, summary: pl.DataFrame) -> Iterator[Value]:
@@ -317,7 +205,7 @@ def _drift(drift: pl.DataFrame) -> Iterator[Value]:
     by_day = drift.filter(pl.col("day").is_not_null())
     for row in (drift if by_day.is_empty() else by_day).iter_rows(named=True):
         for column in _DRIFT:
-            name = f"drift/incumbent/{_plain(row['measure'])}/{column}"
+            name = metric_name("drift", "incumbent", row["measure"], column)
             yield Value(name, row[column], row["day"] or 0)
 
 
@@ -327,7 +215,7 @@ def _front(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:
         return
     for row in result.front.filter(chosen).iter_rows(named=True):
         for column in ("mean", "ci_low", "ci_high", "less_none"):
-            yield Value(f"front/{row['quantity']}/{column}", row[column])
+            yield Value(metric_name("front", row["quantity"], column), row[column])
 
 
 def _recovery(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:
@@ -335,7 +223,8 @@ def _recovery(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:
         return
     for row in result.recovery.filter(chosen).iter_rows(named=True):
         for column, edge in (("days", ""), ("ci_low", "_ci_low"), ("ci_high", "_ci_high")):
-            yield Value(f"recovery/{_plain(row['measure'])}/{row['event']}{edge}", row[column])
+            name = metric_name("recovery", row["measure"], f"{row['event']}{edge}")
+            yield Value(name, row[column])
 
 
 def _channels(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:
@@ -343,11 +232,11 @@ def _channels(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:
     if result.channels.is_empty():
         return
     for row in result.channels.filter(chosen, pl.col("day").is_null()).iter_rows(named=True):
-        name = f"channels/{row['measure']}/{_plain(row['channel'])}/{row['part']}"
-        yield Value(name, row["mean"])
-        if row["part"] in ("shapley", "total"):
-            yield Value(f"{name}_ci_low", row["ci_low"])
-            yield Value(f"{name}_ci_high", row["ci_high"])
+        place, part = ("channels", row["measure"], row["channel"]), row["part"]
+        yield Value(metric_name(*place, part), row["mean"])
+        if part in ("shapley", "total"):
+            for edge in ("ci_low", "ci_high"):
+                yield Value(metric_name(*place, f"{part}_{edge}"), row[edge])
 
 
 def _wins(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:
@@ -355,8 +244,7 @@ def _wins(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:
     columns = ("wins", "losses", "ties", "balance", "balance_ci_low", "balance_ci_high")
     for row in result.wins.filter(chosen, pl.col("day").is_null()).iter_rows(named=True):
         for column in columns:
-            name = f"wins/{_plain(row['measure'])}/{_plain(row['against'])}/{column}"
-            yield Value(name, row[column])
+            yield Value(metric_name("wins", row["measure"], row["against"], column), row[column])
 
 
 def _groups(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:
@@ -365,16 +253,17 @@ def _groups(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:
     names = PRIMARY if isinstance(source, World) else primaries_of_log(source.attributes)
     primary = pl.col("measure").is_in(names)
     for row in result.groups.filter(chosen, primary).iter_rows(named=True):
-        place = f"groups/{_plain(row['attribute'])}/{_plain(row['group'])}/{row['measure']}"
+        place = ("groups", row["attribute"], row["group"], row["measure"])
         for column in _PARTS_AND_EDGES:
-            yield Value(f"{place}/{column}", row[column])
+            yield Value(metric_name(*place, column), row[column])
 
 
 def _exposure(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:
     """How attention is spread over all days, without and with the newcomers."""
     arms = pl.col("arm").is_in(["control", "full", "influx"])
     for row in result.exposure.filter(chosen, arms, pl.col("day").is_null()).iter_rows(named=True):
-        yield Value(f"exposure/{row['arm']}/{row['cohort']}/{row['measure']}", row["mean"])
+        name = metric_name("exposure", row["arm"], row["cohort"], row["measure"])
+        yield Value(name, row["mean"])
 
 
 def _quality(summary: pl.DataFrame) -> Iterator[Value]:
@@ -383,7 +272,7 @@ def _quality(summary: pl.DataFrame) -> Iterator[Value]:
     chosen = summary.filter(pl.col("measure").is_in(levels.implode()), _with_newcomers(summary))
     by_day = chosen.filter(pl.col("day").is_not_null())
     for row in (chosen if by_day.is_empty() else by_day).iter_rows(named=True):
-        name = f"quality/{row['cohort']}/{_plain(row['measure'])}"
+        name = metric_name("quality", row["cohort"], row["measure"])
         yield Value(name, row["mean"], row["day"] or 0)
 
 
@@ -392,40 +281,10 @@ def _life(life: pl.DataFrame) -> Iterator[Value]:
     columns = [name for name in LIFE if name not in ("day", "cohort")]
     for row in over_seeds(life.filter(pl.col("there") > 0)).iter_rows(named=True):
         for column in columns:
-            yield Value(f"life/{row['arm']}/{row['cohort']}/{column}", row[column], row["day"])
+            name = metric_name("life", row["arm"], row["cohort"], column)
+            yield Value(name, row[column], row["day"])
 
 
 def _with_newcomers(summary: pl.DataFrame) -> pl.Expr:
     """The arm with the newcomers: `full` for a log, else `influx`."""
     return pl.col("arm") == ("full" if "full" in summary["arm"].to_list() else "influx")
-
-
-def _finite(values: Iterable[Value]) -> list[Value]:
-    return [v for v in values if v.value is not None and math.isfinite(v.value)]
-
-
-def _as_params(tree: Mapping[str, Any]) -> dict[str, str]:
-    params = {_plain(name)[:_LONGEST_NAME]: _text(value) for name, value in _flat(tree)}
-    return {name: text for name, text in params.items() if len(text) <= _LONGEST_VALUE}
-
-
-def _flat(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Leaves with their dotted paths; a list is a leaf unless it holds mappings."""
-    if isinstance(tree, Mapping):
-        pairs: Any = tree.items()
-    elif isinstance(tree, list) and any(isinstance(entry, Mapping) for entry in tree):
-        pairs = enumerate(tree)
-    else:
-        yield path, tree
-        return
-    for key, value in pairs:
-        yield from _flat(value, f"{path}.{key}" if path else str(key))
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _plain(name: str) -> str:
-    """A name with only the characters that MLflow takes: letters, digits, `_`, `-` and `.`."""
-    return re.sub(r"[^\w.\-]+", "_", name)

@@ -14,7 +14,7 @@ import pytest
 import typer
 
 import recsys
-from pipelines import cli, program, ui
+from pipelines import cli, options, program, ui
 from recsys.world.arms import ARMS
 
 ROOT = Path(recsys.__file__).parents[1]
@@ -275,5 +275,5 @@ def test_without_trust_no_code_of_a_config_runs(way, small):
 def test_lists_of_words_are_as_they_were():
     words = ["evaluate", "--columns", "a=b", "c=d", "--k", "5", "--groups", "x"]
     expected = ["--columns", "a=b", "--columns", "c=d", "--k", "5", "--groups", "x"]
-    assert cli._spread(words) == ["evaluate", *expected]
-    assert cli._spread(["run", "--groups", "x", "y"]) == ["run", "--groups", "x", "y"]
+    assert options.spread(words) == ["evaluate", *expected]
+    assert options.spread(["run", "--groups", "x", "y"]) == ["run", "--groups", "x", "y"]

@@ -64,6 +64,7 @@ def test_report_files_and_run(place: Path, capsys: pytest.CaptureFixture[str]) -
         "notes.txt",
         "per_user.parquet",
         "quantiles.csv",
+        "record.json",
         "summary.csv",
     }
     drift = pl.read_csv(folder / "drift.csv").filter(
@@ -138,12 +139,12 @@ def test_mistakes_are_one_message_and_leave_nothing(
     assert not (place / "data").exists()
 
 
-def test_mlflow_out_of_reach_is_exit_1_and_the_files_are_there(
+def test_mlflow_out_of_reach_is_exit_3_and_the_files_are_there(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (place / "file").write_text("no folder")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{place}/file/mlflow.db")
-    assert main(WORDS) == 1
+    assert main(WORDS) == 3
     assert "did not take" in capsys.readouterr().err
     assert (_folder(place) / "drift.csv").exists()
 

@@ -34,6 +34,7 @@ FILES = {
     "power.csv",
     "quantiles.csv",
     "quantiles.parquet",
+    "record.json",
     "report.html",
     "summary.csv",
     "summary.parquet",
@@ -41,7 +42,7 @@ FILES = {
     "wins.csv",
     "wins.parquet",
 }
-SAME = FILES - {"timings.parquet"}
+SAME = FILES - {"timings.parquet", "config.yaml", "record.json"}  # of another command
 QUIET = "tracking.enabled=false"
 
 
@@ -51,7 +52,7 @@ def _study_folder(place: Path) -> Path:
 
 
 def _bytes(place: Path) -> dict[str, bytes]:
-    return {name: (_study_folder(place) / name).read_bytes() for name in SAME - {"config.yaml"}}
+    return {name: (_study_folder(place) / name).read_bytes() for name in SAME}
 
 
 def _counting(monkeypatch: pytest.MonkeyPatch, stop_after: float = float("inf")) -> list[str]:

@@ -16,6 +16,7 @@ from polars.testing import assert_frame_equal
 import recsys
 from pipelines import simulate as program
 from pipelines.simulate import main
+from pipelines.storage import files
 from recsys.world.frames import users_frame
 from recsys.world.simulate import simulate, simulate_arms
 
@@ -327,7 +328,7 @@ def test_killed_run_leaves_nothing_at_the_target(
 ) -> None:
     """As a SIGKILL leaves it: no code of ours runs after it."""
     with monkeypatch.context() as patch:
-        patch.setattr(program.shutil, "rmtree", lambda *_, **__: None)
+        patch.setattr(files, "_delete", lambda _: None)
         patch.setattr(program, "_sums", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
         assert main(["tiny.yaml"]) == 130
     assert not (fresh / TARGET).exists()

@@ -84,7 +84,7 @@ def _bytes(place: Path) -> dict[str, bytes]:
         for name, folder in _folders(place).items()
         if name.startswith("both")
         for path in folder.iterdir()
-        if path.name not in ("timings.parquet", "config.yaml")
+        if path.name not in ("timings.parquet", "config.yaml", "record.json")
     }
 
 
@@ -238,10 +238,12 @@ def test_mlflow_that_takes_nothing_stops_no_variant(
     shutil.copy(compared / "both.yaml", place)
     (place / "mlruns").write_text("a file where a directory should be")
     monkeypatch.chdir(place)
-    assert main(["both.yaml"]) == 1
+    assert main(["both.yaml"]) == 3
     streams = capsys.readouterr()
     assert streams.out.startswith("both: 2 variants")
-    assert streams.err.count("did not take the study") == 2
+    assert "mlruns is a file, not a folder; move it away" in streams.err.splitlines()[0]
+    assert streams.err.count("did not take the results") == 1
+    assert streams.err.count("data/studies/both-") == 2  # what to record later
 
 
 @pytest.mark.parametrize(
