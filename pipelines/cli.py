@@ -38,7 +38,8 @@ from pipelines.program import Output, failed, stoppable
 from pipelines.tracking.background import leave
 from pipelines.trust import Trust, words_of
 
-_EXAMPLES = """\b
+_HELP = """\b
+How do feeds drift when newcomers arrive, and what keeps them stable?
  .venv/bin/recsys run configs/demo.yaml seeds=8    after `make run`: a change
  .venv/bin/recsys train configs/train/als.yaml     one recommender, tested
  .venv/bin/recsys simulate configs/demo.yaml       a data set to train on"""
@@ -51,8 +52,7 @@ def _exit(code: int) -> None:
 
 app = typer.Typer(
     name="recsys",
-    help="How do feeds drift when newcomers arrive, and what keeps them stable?",
-    epilog=_EXAMPLES,
+    help=_HELP,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,

@@ -15,7 +15,7 @@ import pytest
 import typer
 import yaml
 
-from pipelines import cli
+from pipelines import cli, options
 from pipelines.program import config_in
 from pipelines.trust import TRUST_CONFIG, read_config, words_of
 from recsys import MEASURES, load_studies, load_training
@@ -140,7 +140,7 @@ def test_commands_work_as_printed(path, somewhere):
     for name, *words in commands(path):
         if name == "--help":
             continue
-        context = programs[name].make_context(name, cli._spread([name, *words])[1:])
+        context = programs[name].make_context(name, options.spread([name, *words])[1:])
         given = (context.params.get(key) for key in ("config", "changes", "trust"))
         default = MADE.get(name, "")
         typed = words_of(*given)
