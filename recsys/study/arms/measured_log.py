@@ -4,6 +4,7 @@ The config says which log it is. `MeasuredLog` reads it once, splits off what is
 panel and matches the placebo groups; it also describes feeds for the measures (see `AboutLog`).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -232,6 +233,11 @@ class MeasuredLog:
         empty = Ranking(nothing, scores, np.zeros(nothing.shape, dtype=np.uint8))
         provides = self.pair(Group(INCUMBENT, self.panel, empty), empty).provides
         return measures_of(sorted(provides - set(self._attributes)), self._attributes)
+
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """By attribute of the items, the column that holds it."""
+        return self.source.attributes
 
     def pair(self, group: Group, reference: Ranking) -> FeedPair:
         """See `AboutLog`."""
