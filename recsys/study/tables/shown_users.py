@@ -5,7 +5,7 @@ sorted by how many slots of each user's feeds the influx changed, and users are 
 quantiles. One more is the middle one of those who read both languages.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
@@ -15,8 +15,8 @@ from recsys.study.arms.snapshots import POSTS, SHOWN_ARMS
 from recsys.study.tables.cubes import groups_by, incumbents_in
 from recsys.study.tables.table import Column, Columns, Rows, columns_of, common, schema_of
 
-QUANTILES = (0.5, 1.0, 0.0, 0.9, 0.1, 0.75, 0.25, 0.99, 0.95, 0.6, 0.4)
-"""Quantiles of change at which users are taken: the middle one first, the most and least next."""
+QUANTILES = (0.5, 1.0, 0.0, 0.99, 0.95, 0.9, 0.75, 0.6, 0.4, 0.25, 0.1)
+"""Quantiles of change at which users are taken; with few users, the first that names one counts."""
 BILINGUAL = "bilingual"
 
 COLUMNS: Columns = {
@@ -79,45 +79,54 @@ def shown_users(rows: Rows) -> pl.DataFrame:
     found: list[dict[str, Any]] = []
     for keys, group in groups_by(whole, ("recommender",)):
         first = group.filter(mitigation=group["mitigation"][0])
-        found += ({**keys, **row} for row in _chosen(first, reads_both))
+        found += ({**keys, **row} for row in chosen_users(first, reads_both))
     types = {**schema_of(COLUMNS), "user_id": whole["user_id"].dtype}
     return pl.DataFrame(found, schema=types)
 
 
-def _chosen(users: pl.DataFrame, reads_both: Sequence[Any]) -> Iterator[dict[str, Any]]:
-    """A row for each user that is shown, from the rows of one recommender."""
-    is_world = len(reads_both) > 0
-    ordered = users.sort("slots_changed", "user_id").with_columns(
-        bilingual=pl.col("user_id").is_in(reads_both) if is_world else pl.lit(None, pl.Boolean)
-    )
-    has_displaced = "displaced" in ordered.columns
-    ordered = ordered.with_columns(
-        place=pl.int_range(pl.len()),
-        displaced=pl.col("displaced") if has_displaced else pl.lit(None, pl.Float64),
-    )
-    taken: set[int] = set()
+def chosen_users(users: pl.DataFrame, reads_both: Sequence[Any] = ()) -> list[dict[str, Any]]:
+    """Users at fixed quantiles of change, the middle one first.
 
-    def row(place: int, chosen: str) -> dict[str, Any]:
-        taken.add(place)
-        user = ordered.row(place, named=True)
-        return {
-            "user_id": user["user_id"],
-            "chosen": chosen,
-            "quantile": place / max(ordered.height - 1, 1),
-            "changed": user["slots_changed"],
-            "displaced": user["displaced"],
-            "bilingual": user["bilingual"],
-            "panel": ordered.height,
+    Args:
+        users: user_id, slots_changed and, optionally, displaced; a row for each user.
+        reads_both: ids of the users who read both languages; of these the middle one is added.
+
+    Returns:
+        The columns of `COLUMNS` but `recommender`, for each chosen user.
+
+    >>> users = pl.DataFrame({"user_id": range(5), "slots_changed": [0.1, 0.5, 0.2, 0.9, 0.0]})
+    >>> [(user["user_id"], user["chosen"]) for user in chosen_users(users)][:3]
+    [(2, 'typical'), (3, 'most hit'), (4, 'least hit')]
+    """
+    if "displaced" not in users.columns:
+        users = users.with_columns(displaced=pl.lit(None, pl.Float64))
+    ordered = users.sort("slots_changed", "user_id").to_dicts()
+    last = len(ordered) - 1
+    both = set(reads_both)
+    places = {round(quantile * last): _name(quantile) for quantile in reversed(QUANTILES)}
+    found = {place: name for place, name in reversed(places.items())} if ordered else {}
+    readers = [place for place, user in enumerate(ordered) if user["user_id"] in both]
+    free = [place for place in readers if place not in found]
+    if free:
+        found[free[len(free) // 2]] = BILINGUAL
+    names = (*_NAMED.values(), BILINGUAL)
+    first = sorted(found, key=lambda place: (*names, found[place]).index(found[place]))
+    return [
+        {
+            "user_id": ordered[place]["user_id"],
+            "chosen": found[place],
+            "quantile": place / max(last, 1),
+            "changed": ordered[place]["slots_changed"],
+            "displaced": ordered[place]["displaced"],
+            "bilingual": ordered[place]["user_id"] in both if both else None,
+            "panel": len(ordered),
         }
+        for place in first
+    ]
 
-    both = ordered.filter("bilingual")["place"].to_list()
-    for number, quantile in enumerate(QUANTILES):
-        place = round(quantile * (ordered.height - 1))
-        if place not in taken:
-            yield row(place, _NAMED.get(quantile, f"above {quantile:.0%}".replace("%", " %")))
-        free = [place for place in both if place not in taken]
-        if number == len(_NAMED) - 1 and free:
-            yield row(free[len(free) // 2], BILINGUAL)
+
+def _name(quantile: float) -> str:
+    return _NAMED.get(quantile, f"above {100 * quantile:.0f} %")
 
 
 def feeds(rows: Rows) -> pl.DataFrame:
