@@ -1,6 +1,6 @@
 """Feeds side by side: what phones show of the same user's feeds in two or three arms."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -18,12 +18,12 @@ CARD = ("topic", "language", "format", "product_tag", "creator", "more", "title"
 NEW, OUT = "new", "out"
 """State of a post that is not in the feed compared with, and of one that is in no other."""
 
-_WORLD = (
+WORLD_SIDES = (
     ("control", "Without the newcomers", "control"),
     ("influx", "With the newcomers", "control"),
     ("retrain", "Without them, trained again", "control"),
 )
-_LOG = (
+LOG_SIDES = (
     ("influx", "Trained without the newcomers", "full"),
     ("full", "Trained with everybody", "influx"),
     ("retrain", "Trained again with everybody", "full"),
@@ -53,8 +53,9 @@ def phones_of(result: StudyResult, order: Sequence[Variant]) -> Json | None:
     if users.is_empty() or result.feeds.is_empty():
         return None
     is_world = isinstance(result.study.source, World)
-    sides = _WORLD if is_world else _LOG
-    slots = _slots(result, [arm for arm, _, _ in sides])
+    sides = WORLD_SIDES if is_world else LOG_SIDES
+    arms = [arm for arm, _, _ in sides]
+    slots = slots_of(result.feeds, result.shown_posts, users, arms)
     cards: dict[tuple[Any, ...], int] = {}
     feeds: dict[str, Any] = {}
     recommenders = []
@@ -63,8 +64,10 @@ def phones_of(result: StudyResult, order: Sequence[Variant]) -> Json | None:
         chains = [chain for recommender, chain in order if recommender == name]
         chains.sort(key=lambda chain: chain != "none")
         chosen = users.filter(recommender=name).to_dicts()
+        floors = [_floor(result, name, chain) for chain in chains]
+        labels = [label_of(user) for user in chosen]
         recommenders.append(
-            {"name": name, "mitigations": chains, "users": [_label(user) for user in chosen]}
+            {"name": name, "mitigations": chains, "users": labels, "anyway": floors}
         )
         for chain_at, chain in enumerate(chains):
             for user_at, user in enumerate(chosen):
@@ -73,44 +76,59 @@ def phones_of(result: StudyResult, order: Sequence[Variant]) -> Json | None:
                         slots.get((name, chain, arm, user["user_id"], day)) for arm, _, _ in sides
                     ]
                     key = f"{number_of}.{chain_at}.{user_at}.{day_at}"
-                    feeds[key] = _compared(found, sides, cards)
+                    feeds[key] = pair_of(found, sides, cards)
     platform = result.study.world.platform if is_world else None
     return {
         "columns": platform.columns if platform is not None else 1,
         "platform": platform.kind if platform is not None else "",
+        "native": result.study.world.population.incumbents.language if is_world else None,
         "sides": [title for _, title, _ in sides],
         "days": days,
         "day": _day(result, days),
         "recommenders": recommenders,
         "cards": [list(card) for card in cards],
         "feeds": feeds,
-        "rule": _rule(users),
+        "rule": _rule(users, is_world=is_world),
     }
 
 
-def _slots(result: StudyResult, arms: Sequence[str]) -> dict[tuple[Any, ...], list[Slot]]:
-    """The slots of each feed, by recommender, mitigation, arm, user and day."""
+def slots_of(
+    feeds: pl.DataFrame, posts: pl.DataFrame, users: pl.DataFrame, arms: Sequence[str]
+) -> dict[tuple[Any, ...], list[Slot]]:
+    """The slots of the shown users' feeds, by recommender, mitigation, arm, user and day.
+
+    Args:
+        feeds, posts, users: the tables `feeds`, `shown_posts` and `shown_users` of a study.
+        arms: the arms whose feeds are wanted.
+    """
     names = ["recommender", "mitigation", "arm"]
-    shown = result.feeds.with_columns(pl.col(names).cast(pl.String)).filter(
+    shown = feeds.with_columns(pl.col(names).cast(pl.String)).filter(
         pl.col("arm").is_in(arms),
-        pl.col("user_id").is_in(result.shown_users["user_id"].implode()),
-        seed=result.study.first_seed,
+        pl.col("user_id").is_in(users["user_id"].implode()),
+        pl.col("seed") == posts["seed"].min(),
     )
     keys = [*names, "seed", "item_id"]
-    rows = shown.join(result.shown_posts, on=keys, how="left", maintain_order="left")
-    feeds: dict[tuple[Any, ...], list[Slot]] = {}
+    rows = shown.join(posts, on=keys, how="left", maintain_order="left")
+    found: dict[tuple[Any, ...], list[Slot]] = {}
     columns = (*names, "user_id", "day", "item_id", *CARD, "source")
     for row in rows.sort("rank", maintain_order=True).select(columns).iter_rows():
-        feeds.setdefault(row[:5], []).append((row[5], list(row[6:])))
-    return feeds
+        found.setdefault(row[:5], []).append((row[5], list(row[6:])))
+    return found
 
 
-def _compared(
+def pair_of(
     feeds: Sequence[Sequence[Slot] | None],
     sides: Sequence[tuple[str, str, str]],
     cards: dict[tuple[Any, ...], int],
 ) -> list[list[list[Any]] | None]:
-    """The slots of each side, beside those of the side it is compared with."""
+    """The slots of each side, beside those of the side it is compared with.
+
+    Args:
+        feeds: the posts of each side, top first; None where there is no feed.
+        sides: of each side its arm, its title, and the arm it is compared with. The first is
+            marked by what gives way in the second.
+        cards: number of each card; new ones are added.
+    """
     by_arm = {arm: feed for (arm, _, _), feed in zip(sides, feeds, strict=True)}
     first, second = sides[0][0], sides[1][0]
     shown: list[list[list[Any]] | None] = []
@@ -150,21 +168,38 @@ def compared(
     return slots
 
 
-def _label(user: Mapping[str, Any]) -> Json:
+def _floor(result: StudyResult, recommender: str, mitigation: str) -> str | None:
+    """What changes anyway, in hundredths of the slots; None where it was not measured."""
+    rows = result.headline.filter(
+        pl.col("day").is_null(), group="all", recommender=recommender, mitigation=mitigation
+    )
+    floors = rows["floor"].drop_nulls()
+    return number(floors[0]) if len(floors) else None
+
+
+def label_of(user: Mapping[str, Any]) -> Json:
+    """Id of a user that is shown, and the text by which the user is picked.
+
+    Args:
+        user: a row of the table `shown_users`.
+    """
     words = _CHOSEN.get(user["chosen"], f"Hit more than {user['chosen'].removeprefix('above ')}")
     text = f"{words}: user {user['user_id']}, {number(user['changed'])} % of posts changed"
     return {"id": str(user["user_id"]), "text": text}
 
 
-def _rule(users: pl.DataFrame) -> str:
-    """How the users were chosen."""
-    return (
+def _rule(users: pl.DataFrame, *, is_world: bool) -> str:
+    """How the users were chosen, and when the phones open."""
+    where = " without mitigation in the first seed" if is_world else " without mitigation"
+    words = (
         f"Nobody picked these users by hand. The {users['panel'][0]:,} users that are measured "
-        "were sorted, for each recommender without mitigation in the first seed, by how many of "
-        "their posts changed over all days; the users stand at fixed places of that order: the "
-        "middle (typical), both ends, and tenths between them. Some of what changes would change "
-        "anyway, as the third phone shows."
+        f"were sorted, for each recommender{where}, by how many of their posts changed; the users "
+        "stand at fixed places of that order: the middle (typical), both ends, and tenths between "
+        "them. Some of what changes would change anyway: training again shows how much."
     )
+    if not is_world:
+        return words
+    return f"{words} The phones open on the day on which newcomers' posts take most slots."
 
 
 def _day(result: StudyResult, days: Sequence[int]) -> int:
@@ -174,77 +209,3 @@ def _day(result: StudyResult, days: Sequence[int]) -> int:
         return 0
     means = dict(rows.group_by("day").agg(pl.col("displaced").mean()).iter_rows())
     return max(range(len(days)), key=lambda place: (means.get(days[place]) or 0.0, place))
-
-
-def served_phones(
-    a: pl.DataFrame, b: pl.DataFrame, per_user: pl.DataFrame, items: pl.DataFrame | None
-) -> Json | None:
-    """The feeds of a dozen users in two frames that were served, for the page's script.
-
-    Args:
-        a, b: user_id · rank · item_id and, optionally, day; under our names.
-        per_user: as in `recsys.FeedComparison`.
-        items: item_id and attributes; None if none are known.
-
-    Returns:
-        As `phones_of`; None if no user has a value.
-    """
-    from recsys.study.tables.shown_users import chosen_users
-
-    whole = per_user.filter(pl.col("day").is_null(), feeds="b")
-    users = chosen_users(whole.filter(pl.col("slots_changed").is_not_null()))
-    if not users:
-        return None
-    with_days = "day" in a.columns and "day" in b.columns
-    days = per_user.filter(pl.col("day").is_not_null(), feeds="b")["day"].unique().sort().to_list()
-    days = days[-14:] if with_days else []
-    known = items.unique("item_id", keep="first") if items is not None else None
-    ids = [user["user_id"] for user in users]
-    frames = [_served_slots(frame, ids, known, with_days=bool(days)) for frame in (a, b)]
-    cards: dict[tuple[Any, ...], int] = {}
-    sides = (("a", "A", "a"), ("b", "B", "a"))
-    feeds = {
-        f"0.0.{user_at}.{day_at}": _compared(
-            [frame.get((user, day)) for frame in frames], sides, cards
-        )
-        for user_at, user in enumerate(ids)
-        for day_at, day in enumerate(days or [None])
-    }
-    return {
-        "columns": 1,
-        "platform": "",
-        "sides": ["A: the reference", "B: under test"],
-        "days": [str(day) for day in days],
-        "day": max(len(days) - 1, 0),
-        "recommenders": [
-            {"name": "", "mitigations": ["none"], "users": [_label(user) for user in users]}
-        ],
-        "cards": [list(card) for card in cards],
-        "feeds": feeds,
-        "rule": "Nobody picked these users by hand: the users in both frames were sorted by how "
-        "many of their posts changed, and these stand at fixed places of that order.",
-    }
-
-
-def _served_slots(
-    frame: pl.DataFrame, users: Sequence[Any], items: pl.DataFrame | None, *, with_days: bool
-) -> dict[tuple[Any, Any], list[Slot]]:
-    mine = frame.filter(pl.col("user_id").is_in(users)).sort("rank", maintain_order=True)
-    if items is not None:
-        mine = mine.join(items, on="item_id", how="left", maintain_order="left")
-    feeds: dict[tuple[Any, Any], list[Slot]] = {}
-    for row in mine.iter_rows(named=True):
-        key = (row["user_id"], row["day"] if with_days else None)
-        feeds.setdefault(key, []).append((row["item_id"], list(_card(row))))
-    return feeds
-
-
-def _card(row: Mapping[str, Any]) -> Iterator[Any]:
-    """The card of a row, and its source."""
-    creator = row.get("creator_cohort")
-    known = {**row, "creator": creator if creator is not None else row.get("creator_id")}
-    if not any(row.get(name) is not None for name in ("topic", "title")):
-        known["more"] = f"item {row['item_id']}"
-    for name in (*CARD, "source"):
-        value = known.get(name)
-        yield None if value is None else str(value)

@@ -26,7 +26,7 @@ from pipelines.report.labels import Scale, placed, width_of
 
 _PARTS = {
     "displaced": "a newcomer's post",
-    "reshuffled": "another post, beyond what changes anyway",
+    "reshuffled": "another post, beyond the usual",
     "floor": "changes anyway",
 }
 _FILLS = {"displaced": ORANGE, "reshuffled": BLUE, "floor": GREY}
@@ -207,8 +207,14 @@ def scatter(
         base.mark_point(filled=True, size=60, opacity=1).encode(
             axes["x"], axes["y"], colour, shape, tooltip=tooltip
         ),
-        base.mark_text(align="left", fontSize=11, color=INK, limit=_WIDTH - 60).encode(
-            alt.X("name_x:Q"), alt.Y("name_y:Q"), text="name:N"
+        *(
+            base.mark_text(align="left", fontSize=11, limit=_WIDTH - 60, **ink).encode(
+                alt.X("name_x:Q"), alt.Y("name_y:Q"), text="name:N"
+            )
+            for ink in (
+                {"stroke": "var(--page)", "strokeWidth": 4, "strokeJoin": "round"},
+                {"color": INK},
+            )
         ),
     ]
     return Panel("", spec_of(alt.layer(*layers).properties(width=_WIDTH, height=_HEIGHT)), True)

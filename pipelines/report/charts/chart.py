@@ -17,7 +17,7 @@ BLUE, ORANGE, GREEN, GREY, INK = (
 )
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
 COLOURS = (BLUE, ORANGE, GREEN, INK, GREY, "var(--purple)")
-NAME_WIDTH = 130
+NAME_WIDTH = 150
 """Most pixels that a name beside an axis takes; a longer one ends with an ellipsis."""
 
 
@@ -28,11 +28,13 @@ class Panel(NamedTuple):
         title: its name, such as the recommender's; may be empty.
         spec: its Vega-Lite specification.
         fixed: whether it has a width of its own, and not that of its place on the page.
+        words: a line above the picture; may be empty.
     """
 
     title: str
     spec: Mapping[str, Any]
     fixed: bool = False
+    words: str = ""
 
 
 class Chart(NamedTuple):
@@ -133,7 +135,7 @@ def cut_words(rows: Sequence[Row]) -> str:
 
 def spec_of(chart: Any) -> dict[str, Any]:
     """The specification of an Altair chart, without what the page sets for all charts."""
-    spec: dict[str, Any] = chart.to_dict()
+    spec: dict[str, Any] = chart.to_dict(validate=False)
     spec.pop("config", None)
     spec.pop("$schema", None)
     return spec
@@ -141,5 +143,5 @@ def spec_of(chart: Any) -> dict[str, Any]:
 
 def names_axis(alt: Any, order: Sequence[str], field: str = "name", **more: Any) -> Any:
     """A vertical axis of names, in an order."""
-    axis = alt.Axis(labelLimit=NAME_WIDTH, ticks=False, domain=False, grid=False)
+    axis = alt.Axis(labelLimit=NAME_WIDTH, ticks=False, domain=False, grid=False, labelPadding=8)
     return alt.Y(f"{field}:N", sort=list(order), title=None, axis=axis, **more)

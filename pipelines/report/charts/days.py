@@ -139,7 +139,12 @@ def course(
         title=None,
         scale=alt.Scale(domain=series, range=list(colours[: len(series)])),
         legend=alt.Legend(
-            orient="bottom", direction="vertical", labelLimit=240, symbolType="stroke"
+            orient="bottom",
+            direction="vertical",
+            labelLimit=240,
+            symbolType="stroke",
+            symbolOpacity=1,
+            symbolStrokeWidth=2.5,
         ),
     )
     dash = alt.StrokeDash(
@@ -148,9 +153,19 @@ def course(
         sort=series,
         title=None,
     )
+    middle = (min(*days, *events) + max(days)) / 2
     marks = alt.Chart(
-        alt.Data(values=[{"day": day, "event": words} for day, words in events.items()])
+        alt.Data(
+            values=[
+                {"day": day, "event": words, "lane": lane}
+                for lane, (day, words) in enumerate(events.items())
+            ]
+        )
     )
+    beside = [
+        (lane, {"align": "right" if day > middle else "left", "dx": -3 if day > middle else 3})
+        for lane, day in enumerate(events)
+    ]
     high = max((r["high"] if r["high"] is not None else r["value"] or 0) for r in rows)
     top = max(high, *domain, 0.1) if domain else max(high, 0.1)
     layers = [
@@ -158,9 +173,12 @@ def course(
             across, alt.Y("low:Q", title=unit), colour, alt.Y2("high:Q")
         ),
         marks.mark_rule(color=INK, strokeDash=[2, 3], opacity=0.6).encode(x="day:Q"),
-        marks.mark_text(
-            align="left", baseline="bottom", dx=3, dy=-3, color=INK, fontSize=10.5
-        ).encode(x="day:Q", y=alt.datum(1.12 * top), text="event:N"),
+        *(
+            marks.transform_filter(alt.FieldEqualPredicate(field="lane", equal=lane))
+            .mark_text(baseline="bottom", dy=-3 - 13 * lane, color=INK, fontSize=11, **look)
+            .encode(x="day:Q", y=alt.datum(1.12 * top), text="event:N")
+            for lane, look in beside
+        ),
         base.mark_rule(color=GREY).encode(y=alt.datum(0)),
         base.mark_line(strokeWidth=2).encode(across, up, colour, dash),
         base.mark_point(filled=True, size=34, opacity=1).encode(

@@ -22,7 +22,7 @@ from pipelines.report.headline import Headline, Variant, name_of, number
 from recsys.study.result import StudyResult
 
 _PLACEBO, _NEWCOMERS, _AGAIN = "a placebo group", "the newcomers", "nobody: training again alone"
-_TESTED = {"slots_changed": "% of slots", "posts": "drift of posts, 0 to 100"}
+_TESTED = {"posts": "drift of posts, 0 to 100", "slots_changed": "% of slots"}
 
 
 def arrival_charts(result: StudyResult) -> Iterator[Chart]:

@@ -31,22 +31,23 @@ _SPREAD = {
         "How is the change spread over users?",
         BLUE,
         "posts that changed",
+        0.05,
     ),
     "newcomer_slots": (
         "newcomers",
         "Who gets newcomers' posts?",
         ORANGE,
         "posts that newcomers made",
+        0.01,
     ),
 }
-_BIN = 0.05
 _TAIL = {"p50": "half of the users", "p90": "one in ten", "p99": "one in a hundred"}
 _GROUPS = {
     "all": "all long-time users",
-    "top 10 %": "the tenth with most newcomers' posts",
-    "top 1 %": "the hundredth with most",
-    BILINGUAL: "those who read both languages",
-    OTHERS: "those who do not",
+    "top 10 %": "most exposed tenth",
+    "top 1 %": "most exposed 1 %",
+    BILINGUAL: "read both languages",
+    OTHERS: "read one language",
 }
 assert set(TOP) < set(_GROUPS)
 
@@ -61,17 +62,18 @@ def spread_charts(result: StudyResult, order: Sequence[Variant]) -> Iterator[Cha
     whole = result.per_user.filter(
         pl.col("day").is_null(), pl.col("cohort") == "incumbent", arm="influx"
     )
-    for measure, (name, title, colour, what) in _SPREAD.items():
+    for measure, (name, title, colour, what, width) in _SPREAD.items():
         if measure not in whole.columns or not whole[measure].count():
             continue
         rows: list[Row] = []
         panels = []
         for variant in order:
-            bins = list(_bins(whole, variant, measure))
+            bins = list(_bins(whole, variant, measure, width))
             tail = list(_tail(result, variant, measure))
             if bins:
                 rows += [*bins, *tail]
-                panels.append(Panel(name_of(variant), _histogram(bins, tail, colour, what)))
+                spec = _histogram(bins, tail, colour, what)
+                panels.append(Panel(name_of(variant), spec, words=_named(tail)))
         yield Chart(
             f"spread-{name}",
             title,
@@ -84,16 +86,16 @@ def spread_charts(result: StudyResult, order: Sequence[Variant]) -> Iterator[Cha
         )
 
 
-def _bins(whole: pl.DataFrame, variant: Variant, measure: str) -> Iterator[Row]:
+def _bins(whole: pl.DataFrame, variant: Variant, measure: str, width: float) -> Iterator[Row]:
     """The number of users in each bin that has any."""
     chosen = whole.filter(recommender=variant[0], mitigation=variant[1])[measure].drop_nulls()
     if chosen.is_empty():
         return
-    place = np.minimum((chosen.to_numpy() + 1e-9) // _BIN, 1 / _BIN - 1).astype(int)
+    place = np.minimum((chosen.to_numpy() + 1e-9) // width, 1 / width - 1).astype(int)
     counts = np.bincount(place)
     for number_of_bin, count in enumerate(counts.tolist()):
         if count:
-            low, high = 100 * _BIN * number_of_bin, 100 * _BIN * (number_of_bin + 1)
+            low, high = 100 * width * number_of_bin, 100 * width * (number_of_bin + 1)
             yield {
                 "name": name_of(variant),
                 "from": low,
@@ -104,6 +106,11 @@ def _bins(whole: pl.DataFrame, variant: Variant, measure: str) -> Iterator[Row]:
                 "figure": f"{count:,} users",
                 "n": f"{chosen.len():,} users of all seeds",
             }
+
+
+def _named(tail: Sequence[Row]) -> str:
+    """The tail in words."""
+    return "; ".join(row["text"] for row in tail).capitalize()
 
 
 def _tail(result: StudyResult, variant: Variant, measure: str) -> Iterator[Row]:
@@ -136,7 +143,7 @@ def _histogram(bins: Sequence[Row], tail: Sequence[Row], colour: str, what: str)
         alt.Tooltip("figure:N", title="users"),
         alt.Tooltip("n:N", title="from"),
     ]
-    right = max([row["to"] for row in bins] + [20])
+    right = max([row["to"] for row in bins] + [5])
     across = alt.X("from:Q", title=f"of 100 {what}", scale=alt.Scale(domain=[0, right], nice=False))
     layers = [
         bars.mark_bar(color=colour, stroke="var(--page)").encode(
@@ -167,7 +174,8 @@ def group_charts(figures: Headline, order: Sequence[Variant]) -> Iterator[Chart]
         yield Chart(
             "groups",
             "Whose feeds changed?",
-            "Net change in posts of 100, with 95 % intervals." + cut_words(rows),
+            "Net change in posts of 100, with 95 % intervals. The most exposed are those whose "
+            "feeds hold most newcomers' posts." + cut_words(rows),
             dots(rows, "posts of 100"),
             {"name": "recommender", "what": "users", **FIGURES},
             rows,

@@ -25,7 +25,7 @@
     svg.append(path);
     return svg;
   };
-  const MAKERS = {small: "long-time, small", large: "long-time, large", newcomer: "newcomer", incumbent: "long-time"};
+  const MAKERS = {small: "small, long-time", large: "large, long-time", newcomer: "newcomer", incumbent: "long-time"};
 
   const card = (known, slot, rank) => {
     const [topic, language, format, tag, creator, more, title, picture] = known;
@@ -45,13 +45,14 @@
     }
     if (creator === "newcomer") post.classList.add("by-newcomer");
     post.append(make("div", "topic", title || topic || more || "post"));
-    const about = [title ? topic : null, language, format, tag === "true" ? "product link" : tag && tag !== "false" ? tag : null,
-      title || topic ? more : null];
-    const words = about.filter(Boolean).join(" · ");
-    if (words) post.append(make("div", "about", words));
-    const maker = [creator ? MAKERS[creator] || creator : null, source && source !== "personal" ? source : null];
-    const by = maker.filter(Boolean).join(" · ");
-    if (by) post.append(make("div", "maker", by));
+    const about = [title ? topic : null, format, title || topic ? more : null].filter(Boolean).join(" · ");
+    const line = make("div", "about");
+    if (language) line.append(make("span", !data.native || language === data.native ? "language" : "language other", language), " ");
+    line.append(about);
+    if (language || about) post.append(line);
+    if (creator) post.append(make("div", "maker", MAKERS[creator] || creator));
+    if (tag === "true") post.append(make("div", "about", "links a product"));
+    if (source && source !== "personal") cover.append(make("span", "source", source));
     if (picture) post.append(make("div", "about", picture));
     return post;
   };
@@ -101,7 +102,10 @@
       const chain = mine.mitigations[at(mitigations)];
       const when = data.days.length ? `, day ${data.days[at(day)]}` : "";
       const by = mine.name ? `${mine.name}${chain === "none" ? "" : " + " + chain}, ` : "";
-      $("feeds-words").textContent = `${by}${mine.users[at(users)].text.split(":")[1].split(",")[0].trim()}${when}. Both phones show the same person at the same time.`;
+      $("phones").parentNode.classList.toggle("three", shown.length > 2);
+      const usual = mine.anyway && mine.anyway[at(mitigations)]
+        ? ` ${mine.anyway[at(mitigations)]} of 100 posts change anyway, even when nobody comes.` : "";
+      $("feeds-words").textContent = `${by}${mine.users[at(users)].text.split(":")[1].split(",")[0].trim()}${when}: the same person at the same time.${usual}`;
     };
     const refill = () => {
       const mine = data.recommenders[at(recommenders)];
@@ -130,6 +134,7 @@
         tickColor: "var(--line)", labelFontSize: 12, titleFontSize: 12, titleFontWeight: "normal", titlePadding: 8},
       legend: {labelColor: "var(--ink)", titleColor: "var(--muted)", labelFontSize: 12, symbolSize: 90, rowPadding: 4},
       axisY: {labelColor: "var(--ink)"},
+      axisX: {labelOverlap: "parity", labelSeparation: 10},
     };
     const options = {actions: false, renderer: "svg", config, tooltip: {theme: "custom"}};
     for (const place of document.querySelectorAll("[data-plot]")) {

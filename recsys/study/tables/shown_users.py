@@ -104,7 +104,7 @@ def chosen_users(users: pl.DataFrame, reads_both: Sequence[Any] = ()) -> list[di
     last = len(ordered) - 1
     both = set(reads_both)
     places = {round(quantile * last): _name(quantile) for quantile in reversed(QUANTILES)}
-    found = {place: name for place, name in reversed(places.items())} if ordered else {}
+    found = dict(reversed(places.items())) if ordered else {}
     readers = [place for place, user in enumerate(ordered) if user["user_id"] in both]
     free = [place for place in readers if place not in found]
     if free:
