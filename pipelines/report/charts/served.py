@@ -16,8 +16,11 @@ from pipelines.report.charts.chart import (
 )
 from pipelines.report.charts.days import course
 from pipelines.report.charts.users import dots
+from recsys.measures.registry import MEASURES
 from recsys.served.compare import FeedComparison
 
+_SHOWN = ("slots_changed", "posts", "creators", "language_format", "topic", "embedding")
+"""Measures of the library that are shown; mixes of attributes of one's own are, too."""
 _PARTS = {"drift": ("B from A", BLUE), "floor": ("what changes anyway", GREY)}
 
 
@@ -29,7 +32,11 @@ def served_charts(result: FeedComparison) -> Iterator[Chart]:
     """
     named = {row["measure"]: row for row in result.measures.iter_rows(named=True)}
     everybody = result.drift["cohort"].unique(maintain_order=True).to_list()[-1:]
-    drifts = [name for name, row in named.items() if row["kind"] == "drift"]
+    drifts = [
+        name
+        for name, row in named.items()
+        if row["kind"] == "drift" and (name in _SHOWN or name not in MEASURES)
+    ]
     mine = result.drift.filter(pl.col("cohort").is_in(everybody), pl.col("measure").is_in(drifts))
     rows = []
     for row in mine.filter(pl.col("day").is_null()).iter_rows(named=True):

@@ -10,9 +10,9 @@ from recsys.measures.attention_rows import Pool
 from recsys.measures.pair import FeedPair
 from recsys.measures.registry import MEASURES
 from recsys.recommenders import Ranking
-from recsys.study.arms.measuring import INCUMBENT, NEWCOMER, ArmFeeds, Group, Served, measure
+from recsys.study.arms.measuring import ArmFeeds, Group, Served, measure
 from recsys.study.arms.result import life_of
-from recsys.study.arms.snapshots import Snapshots
+from recsys.study.arms.snapshots import INCUMBENT, NEWCOMER, Snapshots
 
 DAYS = (1, 2)
 EXAMINE = np.array([1.0, 0.5])
