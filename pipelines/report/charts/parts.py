@@ -31,12 +31,12 @@ _RUNGS = {
 }
 _ARMS = {
     "influx": ("with the newcomers", BLUE),
-    "placebo": ("people like themselves, as many posts", ORANGE),
+    "placebo": ("as many like themselves", ORANGE),
     "retrain": ("training again alone", GREY),
 }
 _LOG_ARMS = {
     "influx": ("without the newcomers", BLUE),
-    "placebo": ("without a placebo group (mean)", ORANGE),
+    "placebo": ("without a placebo group", ORANGE),
     "retrain": ("training again alone", GREY),
 }
 _CHANNELS = {

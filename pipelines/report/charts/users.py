@@ -228,7 +228,7 @@ def dots(rows: Sequence[Row], unit: str, colours: Mapping[str, str] | None = Non
         tooltip = hover(alt, what="what")
         if colours:
             series = list(colours)
-            legend = alt.Legend(orient="bottom", direction="vertical", labelLimit=240)
+            legend = alt.Legend(orient="bottom", direction="vertical", labelLimit=165)
             more = [
                 alt.Color(
                     "series:N",

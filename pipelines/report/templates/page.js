@@ -134,11 +134,12 @@
         tickColor: "var(--line)", labelFontSize: 12, titleFontSize: 12, titleFontWeight: "normal", titlePadding: 8},
       legend: {labelColor: "var(--ink)", titleColor: "var(--muted)", labelFontSize: 12, symbolSize: 90, rowPadding: 4},
       axisY: {labelColor: "var(--ink)"},
-      axisX: {labelOverlap: "parity", labelSeparation: 10},
+      axisX: {labelOverlap: "parity", labelSeparation: 10, labelFlush: false},
     };
     const options = {actions: false, renderer: "svg", config, tooltip: {theme: "custom"}};
     for (const place of document.querySelectorAll("[data-plot]")) {
       const spec = plots[Number(place.dataset.plot)];
+      spec.padding = {left: 4, right: 16, top: 6, bottom: 4};
       if (spec.width === "container") spec.autosize = {type: "fit-x", contains: "padding"};
       window.vegaEmbed(place, spec, options).catch((error) => { place.textContent = String(error); });
     }

@@ -37,14 +37,14 @@ setTimeout(() => {
       const [a, b] = [box(texts[i]), box(texts[j])];
       const wide = Math.min(a.right, b.right) - Math.max(a.left, b.left);
       const high = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
-      if (wide > 1 && high > 3) over.push(texts[i].textContent + " / " + texts[j].textContent);
+      if (wide > 1 && high > 3) over.push([texts[i].textContent, texts[j].textContent, frame.closest("figure").id].join(" / "));
     }
   }
   const found = {
     plots: document.querySelectorAll("[data-plot]").length, drawn: frames.length,
     phones: document.querySelectorAll(".phone").length,
     posts: document.querySelectorAll(".phone .post").length,
-    out, over, wide: document.documentElement.scrollWidth - innerWidth,
+    out, over, wide: document.documentElement.scrollWidth - document.documentElement.clientWidth,
   };
   const seen = document.createElement("pre");
   seen.id = "probe";
