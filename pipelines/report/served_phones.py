@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from pipelines.report.phones import CARD, Json, Slot, label_of, pair_of
-from recsys.logs.read import renamed
+from recsys.logs.frames import renamed
 from recsys.logs.schema import to_polars
 from recsys.served.compare import FeedComparison
 from recsys.study.tables.shown_users import chosen_users

@@ -15,6 +15,7 @@ from pipelines.report.charts.chart import (
     Chart,
     Panel,
     Row,
+    altair,
     cut_words,
     hover,
     names_axis,
@@ -87,8 +88,7 @@ def _bars(figures: Headline, variant: Variant) -> Iterator[Row]:
 
 
 def _change(rows: Sequence[Row], order: Sequence[str]) -> dict[str, Any]:
-    import altair as alt
-
+    alt = altair()
     base = alt.Chart(alt.Data(values=list(rows)))
     up = names_axis(alt, order, scale=alt.Scale(paddingInner=0.15, paddingOuter=0.1))
     across = alt.X("value:Q", title="posts of 100", axis=alt.Axis(tickMinStep=1))
@@ -158,8 +158,7 @@ def scatter(
         across, up: titles of the axes.
         series: colour and shape by state; by default each name has its own.
     """
-    import altair as alt
-
+    alt = altair()
     rows = [dict(row) for row in points]
     names = [row["name"] for row in rows]
     finite = {

@@ -88,14 +88,17 @@ def point(
     """
     ends = ("ci_low", "ci_high") if name == "mean" else (f"{name}_ci_low", f"{name}_ci_high")
     value, low, high = (None if row.get(key) is None else scale * row[key] for key in (name, *ends))
-    has_interval = low is not None and high is not None
+    inside = [None if end is None else min(max(end, least), most) for end in (low, high)]
+    if low is None or high is None:
+        inside = [None, None]
+    beyond = [0.0 if end is None else max(least - end, end - most) for end in (low, high)]
     return {
         "value": value,
-        "low": max(low, least) if has_interval else None,
-        "high": min(high, most) if has_interval else None,
-        "cut": bool(has_interval and (low < least - 1e-9 or high > most + 1e-9)),
+        "low": inside[0],
+        "high": inside[1],
+        "cut": max(beyond) > 1e-9,
         "figure": f"{number(value, 1)} {unit}".strip(),
-        "interval": f"{number(low, 1)} to {number(high, 1)}" if has_interval else "none",
+        "interval": "none" if None in inside else f"{number(low, 1)} to {number(high, 1)}",
         "n": counted(row),
     }
 
@@ -131,6 +134,13 @@ def cut_words(rows: Sequence[Row]) -> str:
         f" {cut} of {len(rows)} intervals reach beyond what is possible and are cut there: they "
         "say nothing. More seeds make them shorter."
     )
+
+
+def altair() -> Any:
+    """The library that makes specifications; it is loaded when the first chart is made."""
+    import altair
+
+    return altair
 
 
 def spec_of(chart: Any) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pipelines.report.charts.chart import (
     Chart,
     Panel,
     Row,
+    altair,
     cut_words,
     hover,
     point,
@@ -125,8 +126,7 @@ def course(
         events: what happened, by day.
         domain: values that the vertical axis must reach.
     """
-    import altair as alt
-
+    alt = altair()
     series = list(dict.fromkeys(row["what"] for row in rows))
     base = alt.Chart(alt.Data(values=list(rows)))
     days = [row["day"] for row in rows]

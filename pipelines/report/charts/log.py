@@ -14,6 +14,7 @@ from pipelines.report.charts.chart import (
     Chart,
     Panel,
     Row,
+    altair,
     point,
     spec_of,
 )
@@ -31,8 +32,7 @@ def arrival_charts(result: StudyResult) -> Iterator[Chart]:
     Args:
         result: the result of a study of a log.
     """
-    import altair as alt
-
+    alt = altair()
     arrivals = result.arrivals
     if arrivals.is_empty():
         return
@@ -139,8 +139,7 @@ def _draws(result: StudyResult, variant: Variant, measure: str) -> Iterator[Row]
 
 
 def _strip(rows: Sequence[Row], unit: str) -> dict[str, Any]:
-    import altair as alt
-
+    alt = altair()
     looks = {_PLACEBO: (GREY, "circle"), _AGAIN: (BLUE, "square"), _NEWCOMERS: (ORANGE, "diamond")}
     looks = {name: look for name, look in looks.items() if any(r["series"] == name for r in rows)}
     base = alt.Chart(alt.Data(values=list(rows)))

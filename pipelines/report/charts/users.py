@@ -15,6 +15,7 @@ from pipelines.report.charts.chart import (
     Chart,
     Panel,
     Row,
+    altair,
     cut_words,
     hover,
     names_axis,
@@ -130,8 +131,7 @@ def _tail(result: StudyResult, variant: Variant, measure: str) -> Iterator[Row]:
 
 
 def _histogram(bins: Sequence[Row], tail: Sequence[Row], colour: str, what: str) -> dict[str, Any]:
-    import altair as alt
-
+    alt = altair()
     most = max(row["users"] for row in bins)
     scale = alt.Scale(type="log", domain=[0.7, 2 * most], nice=False)
     ticks = [10**n for n in range(6) if 10**n <= 2 * most]
@@ -215,8 +215,7 @@ def dots(rows: Sequence[Row], unit: str, colours: Mapping[str, str] | None = Non
         unit: title of the horizontal axis.
         colours: colour of each series.
     """
-    import altair as alt
-
+    alt = altair()
     panels = []
     shapes = ["circle", "diamond", "square"]
     for name in dict.fromkeys(row["name"] for row in rows):

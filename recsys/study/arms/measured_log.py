@@ -34,8 +34,9 @@ from recsys.measures.rows import Attributes, attributes_of, measures_of
 from recsys.recommenders import Model, Ranking, Trending, with_fallback
 from recsys.statistics.matching import Matching, NoMatchError, match_newcomers
 from recsys.study.arms.by_exposure import Exposed, exposed
-from recsys.study.arms.measuring import INCUMBENT, Group
+from recsys.study.arms.measuring import Group
 from recsys.study.arms.own_log import Removals
+from recsys.study.arms.snapshots import INCUMBENT
 
 
 @dataclass(frozen=True)

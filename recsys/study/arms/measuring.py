@@ -228,9 +228,9 @@ def _measured(
             measured.rows.append(headline_of(days, pairs_of_cohort, source.measures))
         measured.rows.extend(days)
     if shown:
-        ids = np.unique(np.concatenate([feeds.ravel() for feeds in shown]))
+        shown_ids = np.unique(np.concatenate([feeds.ravel() for feeds in shown]))
         from_newcomers, pool = pairs[-1].from_newcomers, pools.get(INCUMBENT)
-        posts = ids[ids >= 0].astype(np.int64), arm.items, arm.attributes
+        posts = shown_ids[shown_ids >= 0].astype(np.int64), arm.items, arm.attributes
         measured.posts.append(posts_of(arm.keys, *posts, from_newcomers, pool))
     return measured
 

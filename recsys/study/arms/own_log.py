@@ -23,8 +23,9 @@ from recsys.measures.attention_rows import Pool
 from recsys.measures.pair import FeedPair, Measure
 from recsys.recommenders import Model, Ranking, Recommender
 from recsys.statistics.matching import Matching, draw_placebo
-from recsys.study.arms.measuring import INCUMBENT, ArmFeeds, Group, Served
+from recsys.study.arms.measuring import ArmFeeds, Group, Served
 from recsys.study.arms.result import REMOVALS, life_of
+from recsys.study.arms.snapshots import INCUMBENT
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,8 @@ setTimeout(() => {
       const [a, b] = [box(texts[i]), box(texts[j])];
       const wide = Math.min(a.right, b.right) - Math.max(a.left, b.left);
       const high = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
-      if (wide > 1 && high > 3) over.push([texts[i].textContent, texts[j].textContent, frame.closest("figure").id].join(" / "));
+      if (wide > 1 && high > 3) over.push(
+        texts[i].textContent + " / " + texts[j].textContent + " in " + frame.closest("figure").id);
     }
   }
   const found = {
