@@ -7,6 +7,7 @@ import polars as pl
 
 from pipelines.report.phones import CARD, Json, Slot, label_of, pair_of
 from recsys.logs.frames import renamed
+from recsys.logs.ids import ids_of
 from recsys.logs.schema import to_polars
 from recsys.served.compare import FeedComparison
 from recsys.study.tables.shown_users import chosen_users
@@ -71,8 +72,11 @@ def served_phones(
 
 def _with_text_ids(frame: pl.DataFrame) -> pl.DataFrame:
     """Ids as text, so that those of several files can be compared."""
-    ids = [name for name in ("user_id", "item_id", "creator_id") if name in frame.columns]
-    return frame.with_columns(pl.col(ids).cast(pl.String))
+    return frame.with_columns(
+        ids_of(frame[name], "frame", optional=True).cast(pl.String)
+        for name in ("user_id", "item_id", "creator_id")
+        if name in frame.columns
+    )
 
 
 def _posts(tables: Mapping[str, pl.DataFrame], options: Mapping[str, Any]) -> pl.DataFrame | None:

@@ -22,20 +22,20 @@ OUT = Path("docs/feeds.png")
 SHOWN = 10
 """Slots of each feed that are on the picture."""
 ONLY_PHONES = f"""<style>
-header, #pictures, #tables, footer, .picker, aside, #feeds > p {{display: none !important}}
+header, #pictures, #tables, footer, .picker, aside {{display: none !important}}
 body {{padding: 1.2rem; max-width: none}} h2 {{margin: 0 0 .8rem}}
 .stage {{grid-template-columns: 1fr !important}} .post:nth-child(n + {SHOWN + 1}) {{display: none}}
-</style></body>"""
+</style>"""
 CHOOSE = """<script>
 const pick = (id, text) => {
   const box = document.getElementById(id);
   const found = [...box.options].findIndex((each) => each.text.startsWith(text));
   if (found >= 0) { box.selectedIndex = found; box.dispatchEvent(new Event("change")); }
 };
-pick("pick-recommender", "platform_ranker");
-pick("pick-user", "Hit more than 90 %");
-</script></body>"""
-SIZE = (760, 890)
+pick("pick-recommender", "als");
+pick("pick-user", "Typical");
+</script>"""
+SIZE = (730, 1010)
 
 
 def main(words: list[str]) -> int:
@@ -58,9 +58,8 @@ def main(words: list[str]) -> int:
 
 def picture_of(page: Path, shot: Path, browser: str) -> None:
     """Saves the phones of a page as a PNG."""
-    text = (
-        page.read_text(encoding="utf-8").replace("</body>", CHOOSE).replace("</body>", ONLY_PHONES)
-    )
+    text, end = page.read_text(encoding="utf-8").rsplit("</body>", 1)
+    text += f"{CHOOSE}{ONLY_PHONES}</body>{end}"
     page.write_text(text, encoding="utf-8")
     subprocess.run(
         [

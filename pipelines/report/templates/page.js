@@ -102,10 +102,12 @@
       const chain = mine.mitigations[at(mitigations)];
       const when = data.days.length ? `, day ${data.days[at(day)]}` : "";
       const by = mine.name ? `${mine.name}${chain === "none" ? "" : " + " + chain}, ` : "";
+      const named = mine.users[at(users)].text.split(",")[0].replace(": user", " (user") + ")";
+      const who = (by ? named.charAt(0).toLowerCase() : named.charAt(0)) + named.slice(1);
       $("phones").parentNode.classList.toggle("three", shown.length > 2);
       const usual = mine.anyway && mine.anyway[at(mitigations)]
         ? ` ${mine.anyway[at(mitigations)]} of 100 posts change anyway, even when nobody comes.` : "";
-      $("feeds-words").textContent = `${by}${mine.users[at(users)].text.split(":")[1].split(",")[0].trim()}${when}: the same person at the same time.${usual}`;
+      $("feeds-words").textContent = `${by}${who}${when}: the same person at the same time.${usual}`;
     };
     const refill = () => {
       const mine = data.recommenders[at(recommenders)];

@@ -66,6 +66,14 @@ def test_before_and_after_each_day_is_beside_the_last_day_before() -> None:
     assert all(side is not None for pair in phones["feeds"].values() for side in pair)
 
 
+def test_an_id_is_the_same_as_a_whole_float() -> None:
+    b = B.with_columns(pl.col("user_id", "item_id").cast(pl.Float64))
+    phones = served_phones(recsys.compare_feeds(A, b), {"a": A, "b": b}, {})
+    assert phones is not None
+    assert all(side is not None for pair in phones["feeds"].values() for side in pair)
+    assert {slot[2] for pair in phones["feeds"].values() for slot in pair[1]} == {0, 2, -1, "new"}
+
+
 def test_renamed_columns_and_creators_among_the_users() -> None:
     a, b = (frame.rename({"item_id": "video"}) for frame in (A, B))
     items = ITEMS.drop("creator_cohort").rename({"item_id": "video"})
