@@ -13,7 +13,7 @@ from typing import Any
 import recsys
 from pipelines.report.charts.change import change_charts
 from pipelines.report.charts.chart import Chart, Row
-from pipelines.report.charts.days import day_charts
+from pipelines.report.charts.days import appendix_charts, day_charts
 from pipelines.report.charts.log import arrival_charts, mix_charts, placebo_charts
 from pipelines.report.charts.parts import channel_charts, front_charts, ladder_charts
 from pipelines.report.charts.served import served_charts
@@ -21,9 +21,11 @@ from pipelines.report.charts.users import group_charts, named_group_charts, spre
 from pipelines.report.headline import DASH, Headline
 from pipelines.report.log import log_sections
 from pipelines.report.phones import Json, phones_of
+from pipelines.report.plot import shown
 from pipelines.report.served import served_sections
 from pipelines.report.world import in_order, people, world_sections
 from recsys.config import World
+from recsys.core.errors import visible
 from recsys.served.compare import FeedComparison
 from recsys.study.result import StudyResult
 
@@ -110,15 +112,17 @@ def study_charts(figures: Headline) -> Iterator[Chart]:
     yield from channel_charts(result, order)
     yield from ladder_charts(result, order, log=False)
     yield from named_group_charts(figures, order)
+    yield from appendix_charts(result, order)
 
 
-def _write(path: Path, *, charts: Sequence[Chart], **more: Any) -> None:
+def _write(path: Path, *, charts: Sequence[Chart], phones: Json | None, **more: Any) -> None:
     """Fills the template."""
     numbers = count()
     page = _template().render(
         charts=[{**chart._asdict(), "wide": chart.wide, "cells": cells(chart)} for chart in charts],
         numbers=[[next(numbers) for _ in chart.panels] for chart in charts],
-        plots=[panel.spec for chart in charts for panel in chart.panels],
+        plots=shown([panel.spec for chart in charts for panel in chart.panels]),
+        phones=shown(phones),
         vega=_vega() if charts else "",
         **more,
     )
@@ -145,12 +149,18 @@ def _template() -> Any:
     environment = Environment(
         loader=PackageLoader("pipelines.report"),
         autoescape=True,
+        finalize=_seen,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     return environment.get_template("page.html")
+
+
+def _seen(value: Any) -> Any:
+    """What stands in the page: plain text with its control characters shown."""
+    return visible(value, keep="\n") if type(value) is str else value
 
 
 @cache

@@ -28,8 +28,8 @@ def shown(value: Any) -> Any:
     Args:
         value: made of dicts, lists, texts and numbers, such as a chart's specification.
 
-    >>> shown({"name": ["a\tb", 1]})
-    {'name': ['a\\tb', 1]}
+    >>> print(shown({"name": ["a\\x1bb", 1]})["name"][0])
+    a\\x1bb
     """
     if isinstance(value, dict):
         return {key: shown(inner) for key, inner in value.items()}

@@ -64,6 +64,39 @@ def day_charts(result: StudyResult, order: Sequence[Variant]) -> Iterator[Chart]
         )
 
 
+def appendix_charts(result: StudyResult, order: Sequence[Variant]) -> Iterator[Chart]:
+    """Total and composition of slots by day, with the band of composition over all days.
+
+    Args:
+        result: the result of a study of a world.
+        order: recommenders and mitigations, best first.
+    """
+    if len(result.study.evaluation.days) < _ENOUGH:
+        return
+    rows = [row for variant in order for row in _composition(result, variant)]
+    if any(row["value"] is not None for row in rows):
+        yield Chart(
+            "composition",
+            "Appendix: total drift of slots and its composition, on which days?",
+            "Shaded: the band of composition. In 95 % of studies the band holds the true "
+            "composition of all days at once. So a day whose band leaves out 0 counts, even if "
+            "you picked the day because it stands out." + cut_words(rows),
+            _panels(result, order, rows, "points of drift", (GREY, BLUE), []),
+            {"name": "recommender", "day": "day", "what": "what", **FIGURES},
+            rows,
+        )
+
+
+def _composition(result: StudyResult, variant: Variant) -> Iterator[Row]:
+    mine = result.drift.filter(pl.col("day").is_not_null(), measure="slots_changed", **_of(variant))
+    for row in mine.iter_rows(named=True):
+        keys = {"name": name_of(variant), "day": row["day"]}
+        ends = {f"composition_ci_{end}": row[f"composition_band_{end}"] for end in ("low", "high")}
+        total = {**row, "total_ci_low": None, "total_ci_high": None}
+        yield {**keys, "what": "total", **point(total, "total", unit="")}
+        yield {**keys, "what": "composition", **point({**row, **ends}, "composition", unit="")}
+
+
 def _of(variant: Variant) -> dict[str, str]:
     return {"recommender": variant[0], "mitigation": variant[1]}
 

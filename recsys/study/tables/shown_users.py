@@ -30,7 +30,9 @@ COLUMNS: Columns = {
         pl.Float64, "share of the panel whose feeds changed less, or as much and come first"
     ),
     "changed": Column(pl.Float64, "share of the user's slots that changed, over all days"),
-    "displaced": Column(pl.Float64, "share that newcomers' posts took; empty where it is not known"),
+    "displaced": Column(
+        pl.Float64, "share that newcomers' posts took; empty where it is not known"
+    ),
     "bilingual": Column(pl.Boolean, "whether the user reads both languages; empty for a log"),
     "panel": Column(pl.Int64, "number of users that were sorted"),
 }
