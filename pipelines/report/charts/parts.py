@@ -159,7 +159,7 @@ def front_charts(result: StudyResult) -> Iterator[Chart]:
                     f"front-{recommender}-{across}".replace("_", "-"),
                     f"{recommender}: which mitigation keeps feeds stable, at what cost?  ({title})",
                     "Up and left are better; lines are 95 % intervals. Round: no mitigation. "
-                    "Square: a mitigation worth its cost. Triangle, grey: another one of these is "
+                    "Square: a mitigation that no other one beats. Triangle, grey: another one is "
                     "better. Mitigations share their luck, so their differences (less_none in "
                     "front.csv) are surer than their intervals say.",
                     panels,

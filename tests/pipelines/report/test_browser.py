@@ -27,7 +27,8 @@ setTimeout(() => {
   for (const frame of frames) {
     const edge = box(frame);
     const texts = [...frame.querySelectorAll("text")].filter((t) =>
-      t.textContent.trim() && t.getAttribute("stroke") === null);
+      t.textContent.trim() && t.getAttribute("stroke") === null &&
+      getComputedStyle(t).opacity !== "0");  // labels that would overlap are hidden so
     for (const t of texts) {
       const b = box(t);
       if (b.left < edge.left - 1 || b.right > edge.right + 1 || b.top < edge.top - 1 ||
