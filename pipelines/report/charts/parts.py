@@ -143,7 +143,7 @@ def front_charts(result: StudyResult) -> Iterator[Chart]:
     for row in result.front.iter_rows(named=True):
         of_one = found.setdefault(row["recommender"], {})
         of_one.setdefault(row["mitigation"], {})[row["quantity"]] = row
-    for recommender, by_mitigation in found.items():
+    for place, (recommender, by_mitigation) in enumerate(found.items()):
         for across, title in _ACROSS.items():
             panels, rows = [], []
             for up, utility in _UP.items():
@@ -156,7 +156,7 @@ def front_charts(result: StudyResult) -> Iterator[Chart]:
                     rows += [{**row, "up": utility} for row in points]
             if panels:
                 yield Chart(
-                    f"front-{recommender}-{across}".replace("_", "-"),
+                    f"front-{place}-{across}".replace("_", "-"),
                     f"{recommender}: which mitigation keeps feeds stable, at what cost?  ({title})",
                     "Up and left are better; lines are 95 % intervals. Round: no mitigation. "
                     "Square: a mitigation that no other one beats. Triangle, grey: another one is "
