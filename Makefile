@@ -90,6 +90,10 @@ test-all: $(INSTALLED) ## run all tests, those too that take above 10 s each
 bench: $(INSTALLED) ## time the hot paths (pytest-benchmark, one process)
 	$(BIN)/python -m pytest tests/benchmarks/bench_*.py --benchmark-only $(ARGS)
 
+.PHONY: pictures
+pictures: $(INSTALLED) ## make the pictures of docs/ from the demo (needs Chromium)
+	$(BIN)/python tests/figures/pictures.py $(CONFIG) $(ARGS)
+
 .PHONY: formatted
 formatted: $(INSTALLED) ## check the format, changing nothing
 	$(BIN)/ruff format --check .

@@ -223,17 +223,36 @@ def feed(
     run: Annotated[
         str,
         typer.Argument(
-            metavar="RUN", help="The folder that `recsys train` wrote, or its MLflow run's id."
+            metavar="RUN",
+            help="The folder that `recsys run` or `recsys train` wrote, or a training run's id.",
         ),
     ],
-    user: Annotated[str, typer.Argument(metavar="USER", help="The user's id, as in the log.")],
+    user: Annotated[
+        str | None,
+        typer.Argument(metavar="USER", help="The user's id; of a study, also `most hit` …"),
+    ] = None,
     k: Annotated[int, typer.Option(metavar="K", help="Number of slots.")] = 20,
+    named: Annotated[
+        str | None, typer.Option("--user", metavar="USER", help="The same as USER.")
+    ] = None,
+    day: Annotated[int | None, typer.Option(metavar="N", help="Of a study: the day.")] = None,
+    recommender: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of a study: the recommender.")
+    ] = None,
+    mitigation: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of a study: the mitigation.")
+    ] = None,
     as_json: Json = False,
 ) -> int:
-    """Print one user's feed from a trained model."""
-    from pipelines.feed import execute
+    """Print one user's feed: from a trained model, or of a study with and without newcomers.
 
-    return execute(run, user, k, Output(as_json=as_json))
+    Of a study, feeds stand side by side. The users are those of shown_users.csv.
+    """
+    from pipelines.feed import execute
+    from pipelines.study_feed import Wanted
+
+    wanted = Wanted(named, day, recommender, mitigation)
+    return execute(run, user, k, Output(as_json=as_json), wanted=wanted)
 
 
 @app.command()

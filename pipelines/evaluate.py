@@ -14,7 +14,9 @@ from rich.console import Console
 
 import recsys
 from pipelines.program import COMMAND, Outcome, Output, carried_out, way_in
+from pipelines.report.page import save_served_page
 from pipelines.report.served import print_served
+from pipelines.report.served_phones import served_phones
 from pipelines.report.terminal import print_run, print_whereabouts
 from pipelines.storage.digests import files_digest
 from pipelines.storage.results import save_comparison_of_feeds
@@ -95,13 +97,20 @@ def _evaluate(
     with tracked_as(lambda: begun, experiment, tracking) as tracker:
         result = recsys.compare_feeds(**frames, **options)
         config = {"name": name, **paths, **options}
-        folder = save_comparison_of_feeds(result, config, digest, _command(config))
+        phones = served_phones(result, frames, options)
+        folder = save_comparison_of_feeds(
+            result,
+            config,
+            digest,
+            _command(config),
+            page=lambda path: save_served_page(name, result, phones, path),
+        )
         record = feeds_record(result, config, experiment, digest, folder)
         kept = keep(tracker, record, folder, off="--no-tracking")
 
     def show(console: Console) -> None:
         print_served(console, name, result, full=output.full)
-        print_whereabouts(console, folder, "drift.csv, summary.csv, per_user.parquet …")
+        print_whereabouts(console, folder, "report.html, drift.csv, per_user.parquet …")
 
     headline = result.drift.filter(pl.col("day").is_null()).drop("day").to_dicts()
     return Outcome(name, folder, headline, show, [kept], print_run)

@@ -1,6 +1,7 @@
-"""Prints one user's feed from a trained model: `recsys feed RUN USER [--k K]`.
+"""Prints one user's feed: `recsys feed RUN USER [--k K]`, or `recsys feed STUDY [--user USER]`.
 
-RUN is the folder that `recsys train` wrote, or the id of its MLflow run.
+RUN is the folder that `recsys train` wrote, or the id of its MLflow run; the feed is the trained
+model's. STUDY is the folder that `recsys run` wrote; its feeds stand side by side.
 """
 
 import tempfile
@@ -15,6 +16,7 @@ from pipelines.report.console import print_section
 from pipelines.report.headline import DASH
 from pipelines.report.section import Section
 from pipelines.storage.models import read_model
+from pipelines.study_feed import Wanted, is_study, study_feed
 from pipelines.tracking.background import leave
 from pipelines.tracking.models import find_model
 from recsys.core.errors import ConfigError
@@ -27,21 +29,39 @@ _NOT_SHOWN = ("user_id", "item_id", "key")
 main = way_in("feed")
 
 
-def execute(run: str, user: str, k: int, output: Output) -> int:
+def execute(
+    run: str, user: str | None, k: int, output: Output, *, wanted: Wanted | None = None
+) -> int:
     """Prints a feed.
 
     Args:
-        run: the folder that `recsys train` wrote, or the id of its MLflow run.
-        user: the id of a user in the log, as text, such as "17".
+        run: the folder that `recsys train` or `recsys run` wrote, or the id of a training run.
+        user: the id of a user in the log, as text, such as "17"; a study may go without.
         k: number of slots.
         output: how much is printed.
+        wanted: in a study, which feed; `user` counts where it names none.
 
     Returns:
         The exit code.
     """
     return carried_out(
-        lambda: _feed(run, user, k), output, lambda: "Interrupted before the feed was made."
+        lambda: _chosen(run, user, k, wanted or Wanted()),
+        output,
+        lambda: "Interrupted before the feed was made.",
     )
+
+
+def _chosen(run: str, user: str | None, k: int, wanted: Wanted) -> Outcome:
+    user = user if wanted.user is None else wanted.user
+    if is_study(run):
+        return study_feed(run, wanted._replace(user=user), k)
+    only = {"--day": wanted.day, "--recommender": wanted.recommender}
+    given = [option for option, value in only.items() if value is not None]
+    if given:
+        raise ConfigError(f"{given[0]}: only a study has several; {run} is no folder of a study")
+    if user is None:
+        raise ConfigError("USER: name the user whose feed is wanted, such as 17")
+    return _feed(run, user, k)
 
 
 def _feed(run: str, user: str, k: int) -> Outcome:

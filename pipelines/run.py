@@ -16,8 +16,6 @@ from rich.console import Console
 
 import recsys
 from pipelines.program import Outcome, Output, carried_out, goes_on, way_in
-from pipelines.report.channels import save_channels_plot
-from pipelines.report.front import save_front_plot
 from pipelines.report.page import save_page
 from pipelines.report.progress import PAGE, WRITING, StudyProgress
 from pipelines.report.remaining import Remaining
@@ -190,22 +188,10 @@ def _finish(
         progress.phase(WRITING)
         folder = save_result(result)
         progress.phase(PAGE)
-        _save_pages(result, folder)
+        with written_in(folder), whole(folder / "report.html") as part:
+            save_page(result, part)
         kept = keep(tracker, study_record(result, folder), folder)
         return _Finished(result, folder, _headline(result), recsys.verdict(result), kept)
-
-
-def _save_pages(result: StudyResult, folder: Path) -> None:
-    """Writes report.html and, if the study has them, front.html and channels.html."""
-    pages = {"report": save_page}
-    if not result.front.is_empty():
-        pages["front"] = save_front_plot
-    if not result.channels.is_empty():
-        pages["channels"] = save_channels_plot
-    with written_in(folder):
-        for name, save in pages.items():
-            with whole(folder / f"{name}.html") as part:
-                save(result, part)
 
 
 def in_json(verdict: Verdict) -> dict[str, Any]:

@@ -1,13 +1,11 @@
-"""The channels by which newcomers changed incumbents' feeds, as tables and as a plot."""
+"""The channels by which newcomers changed incumbents' feeds, as tables."""
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from pipelines.report.headline import DASH, Variant, name_of, number
-from pipelines.report.plot import html_of
 from pipelines.report.section import Section
 from recsys.study.result import StudyResult
 from recsys.world.arms import GATES
@@ -95,47 +93,3 @@ def _with_ends(row: Mapping[str, Any]) -> str:
     if row["ci_low"] is None:
         return number(row["mean"])
     return f"{number(row['mean'])} [{number(row['ci_low'])}, {number(row['ci_high'])}]"
-
-
-def save_channels_plot(result: StudyResult, path: Path) -> None:
-    """Writes a plot of the channels' parts as one HTML page that needs no network.
-
-    Args:
-        result: the result of a study that splits the effect by channel.
-        path: the file to write, such as `channels.html`.
-    """
-    import altair as alt
-
-    figures = pl.col("mean", "ci_low", "ci_high") * 100
-    shown = result.channels.filter(pl.col("day").is_null(), pl.col("part").is_in(_PARTS))
-    rows = shown.with_columns(figures, pl.col("measure").replace(_TITLES)).to_dicts()
-    for row in rows:
-        row["served by"] = name_of((row["recommender"], row["mitigation"]))
-        row["part"] = row["part"].replace("shapley", "part").replace("_", " ")
-    base = alt.Chart(alt.Data(values=rows))
-    across = alt.X("mean:Q", title="100 × (influx − placebo)")
-    up = alt.Y("channel:N", sort=list(GATES), title=None)
-    shift = alt.YOffset("part:N", sort=["part", "first in", "last in"])
-    colour = alt.Color("part:N", sort=["part", "first in", "last in"], title=None)
-    tooltip = ["channel:N", "part:N", "mean:Q", "ci_low:Q", "ci_high:Q", "p_holm:Q"]
-    ends = base.mark_rule().encode(alt.X("ci_low:Q"), alt.X2("ci_high:Q"), up, shift, colour)
-    points = base.mark_point(filled=True, size=50).encode(
-        across, up, shift, colour, tooltip=tooltip
-    )
-    zero = base.mark_rule(color="#999", strokeDash=[3, 3]).encode(x=alt.datum(0))
-    chart = (
-        alt.layer(zero, ends, points)
-        .properties(width=300, height=220)
-        .facet(
-            row=alt.Row("served by:N", title=None),
-            column=alt.Column("measure:N", title=None, sort=list(_TITLES.values())),
-        )
-        .resolve_scale(x="independent")
-        .properties(
-            title=alt.TitleParams(
-                f"{result.study.name}: through which channels do newcomers act?",
-                subtitle=["The parts (Shapley values) sum to composition. Lines: 95 % intervals."],
-            )
-        )
-    )
-    path.write_text(html_of(chart), encoding="utf-8")

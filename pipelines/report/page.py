@@ -1,97 +1,173 @@
-"""The summary of a study as one HTML page that needs no network and runs no script.
+"""A study as one HTML page: the verdict, a user's feeds side by side, pictures, and all tables.
 
-The page holds all rows of the tables on the terminal, and a plot of drift by day if at least five
-days were measured.
+The page needs no network: style, script and the library that draws the charts are inside it. The
+template escapes whatever comes from data.
 """
 
-import html
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
+from itertools import count
 from pathlib import Path
+from typing import Any
 
-from pipelines.report.appendix import APPENDIX
-from pipelines.report.days import daily_plot
-from pipelines.report.headline import Headline
+import recsys
+from pipelines.report.charts.change import change_charts
+from pipelines.report.charts.chart import Chart, Row
+from pipelines.report.charts.days import appendix_charts, day_charts
+from pipelines.report.charts.log import arrival_charts, mix_charts, placebo_charts
+from pipelines.report.charts.parts import channel_charts, front_charts, ladder_charts
+from pipelines.report.charts.served import served_charts
+from pipelines.report.charts.users import group_charts, named_group_charts, spread_charts
+from pipelines.report.headline import DASH, Headline
 from pipelines.report.log import log_sections
-from pipelines.report.section import Section
-from pipelines.report.world import in_order, world_sections
+from pipelines.report.phones import Json, phones_of
+from pipelines.report.plot import shown
+from pipelines.report.served import served_sections
+from pipelines.report.world import in_order, people, world_sections
 from recsys.config import World
 from recsys.core.errors import visible
+from recsys.served.compare import FeedComparison
 from recsys.study.result import StudyResult
 
-_STYLE = """
-body {font: 15px/1.45 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
-  color: #222; background: #fff}
-h1 {font-size: 1.5rem} h2 {font-size: 1.08rem; margin: 2rem 0 .5rem}
-table {border-collapse: collapse; font-variant-numeric: tabular-nums; display: block;
-  overflow-x: auto}
-th, td {padding: .15rem .7rem; text-align: right; white-space: nowrap}
-th {font-weight: normal; color: #666; border-bottom: 1px solid #ccc}
-th:first-child, td:first-child {text-align: left; padding-left: 0; white-space: pre}
-pre {font: 13px/1.45 ui-monospace, monospace; white-space: pre-wrap; margin: .6rem 0}
-.note {background: #fff6dd; padding: .4rem .7rem} svg {max-width: 100%; height: auto}
-"""
-_PLOT = (
-    "The grey line is total drift. The blue line is composition, with its 95 % interval on each "
-    "day. The shaded area is the band of composition: in 95 % of studies, the band holds the true "
-    "composition of all days at once. So a day whose band leaves out 0 counts, even if you picked "
-    "the day because it stands out."
+_FILES = (
+    "The .csv files beside this page hold every figure with its arms, days, users and seeds. "
+    "measures.csv holds the formulas, config.yaml the config of this run."
 )
-_DASHED = " The dashed line is the day on which newcomers begin to leave."
 
 
 def save_page(result: StudyResult, path: Path) -> None:
-    """Writes the page.
+    """Writes the page of a study.
 
     Args:
         result: the result of a study of a world or of a log.
         path: the file to write, such as `report.html`.
     """
-    path.write_text("\n".join(_page(result)), encoding="utf-8")
-
-
-def _page(result: StudyResult) -> Iterator[str]:
-    title, figures = escape(result.study.name), Headline(result)
-    yield "<!doctype html>"
-    yield f'<html lang="en"><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
+    figures = Headline(result)
     is_world = isinstance(result.study.source, World)
+    order = in_order(figures) if is_world else figures.variants
     sections = (world_sections if is_world else log_sections)(figures, whole=True)
-    svg = daily_plot(result, in_order(figures)) if is_world else ""
-    for place, section in enumerate(sections):
-        if svg and section.title.startswith(APPENDIX):
-            heading = f"{APPENDIX}: drift over the days"
-            yield f"<h2>{heading}</h2><p>{_PLOT}{_dashed(result)}</p>{svg}"
-            svg = ""
-        yield from _section(section, "h2" if place else "h1")
-    for note in result.notes:
-        yield f'<p class="note">{escape(note)}</p>'
-    plots = {"front": result.front, "channels": result.channels}
-    for name in (name for name, rows in plots.items() if not rows.is_empty()):
-        yield f'<p>More plots are in <a href="{name}.html">{name}.html</a>, beside this page.</p>'
-    yield (
-        "<p>The .csv files beside this page hold every figure with its arms, days, users and "
-        "seeds. measures.csv holds the formulas, config.yaml the config of this run.</p></html>"
+    question = (
+        f"Did feeds change because {people(result.study)}?"
+        if is_world
+        else "Did long-time users’ feeds change because of the newcomers?"
+    )
+    _write(
+        path,
+        title=result.study.name,
+        over=f"recsys · {result.study.name}",
+        question=question,
+        verdict=recsys.verdict(result).sentences,
+        notes=result.notes,
+        phones=phones_of(result, order),
+        charts=list(study_charts(figures)),
+        sections=list(sections),
+        files=_FILES,
     )
 
 
-def escape(text: str) -> str:
-    """A text for a page: its markup is shown, and so are control characters but line breaks."""
-    return html.escape(visible(text, keep="\n"))
+def save_served_page(name: str, result: FeedComparison, phones: Json | None, path: Path) -> None:
+    """Writes the page of a comparison of served feeds.
+
+    Args:
+        name: the name of the comparison, such as `feeds`.
+        result: the result of `recsys.compare_feeds`.
+        phones: from `pipelines.report.phones.served_phones`.
+        path: the file to write, such as `report.html`.
+    """
+    sections = list(served_sections(name, result))
+    _write(
+        path,
+        title=name,
+        over=f"recsys evaluate · {name}",
+        question=sections[0].title,
+        verdict=sections[0].lines,
+        notes=result.notes,
+        phones=phones,
+        charts=list(served_charts(result)),
+        sections=sections[1:],
+        files=_FILES.replace("arms, days, users and seeds", "days, cohorts and users"),
+    )
 
 
-def _dashed(result: StudyResult) -> str:
-    """The explanation of the dashed line, if the plot can have one."""
-    source = result.study.source
-    turns_back = isinstance(source, World) and source.influx.reversal_day is not None
-    return _DASHED if turns_back else ""
+def study_charts(figures: Headline) -> Iterator[Chart]:
+    """All charts of a study, in the order of the page.
+
+    Args:
+        figures: figures of the study.
+    """
+    result = figures.result
+    if not isinstance(result.study.source, World):
+        yield from placebo_charts(figures)
+        yield from arrival_charts(result)
+        yield from mix_charts(result, figures.variants)
+        yield from ladder_charts(result, figures.variants, log=True)
+        yield from named_group_charts(figures, figures.variants)
+        return
+    order = in_order(figures)
+    yield from change_charts(figures, order)
+    yield from day_charts(result, order)
+    yield from group_charts(figures, order)
+    yield from spread_charts(result, order)
+    yield from front_charts(result)
+    yield from channel_charts(result, order)
+    yield from ladder_charts(result, order, log=False)
+    yield from named_group_charts(figures, order)
+    yield from appendix_charts(result, order)
 
 
-def _section(section: Section, heading: str) -> Iterator[str]:
-    if section.title:
-        yield f"<{heading}>{escape(section.title)}</{heading}>"
-    if section.rows:
-        head = "".join(f"<th>{escape(title)}</th>" for title in section.columns)
-        rows = ("".join(f"<td>{escape(cell)}</td>" for cell in row) for row in section.rows)
-        body = "".join(f"<tr>{cells}</tr>" for cells in rows)
-        yield f"<table><tr>{head}</tr>{body}</table>"
-    if section.lines:
-        yield f"<pre>{escape(chr(10).join(section.lines))}</pre>"
+def _write(path: Path, *, charts: Sequence[Chart], phones: Json | None, **more: Any) -> None:
+    """Fills the template."""
+    numbers = count()
+    page = _template().render(
+        charts=[{**chart._asdict(), "wide": chart.wide, "cells": cells(chart)} for chart in charts],
+        numbers=[[next(numbers) for _ in chart.panels] for chart in charts],
+        plots=shown([panel.spec for chart in charts for panel in chart.panels]),
+        phones=shown(phones),
+        vega=_vega() if charts else "",
+        **more,
+    )
+    path.write_text(page, encoding="utf-8")
+
+
+def cells(chart: Chart) -> list[list[str]]:
+    """The table of a chart's figures, as text.
+
+    Args:
+        chart: a chart of a page.
+    """
+
+    def text(row: Row, key: str) -> str:
+        return DASH if row.get(key) is None else str(row[key])
+
+    return [[text(row, key) for key in chart.columns] for row in chart.rows]
+
+
+@cache
+def _template() -> Any:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("pipelines.report"),
+        autoescape=True,
+        finalize=_seen,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
+    return environment.get_template("page.html")
+
+
+def _seen(value: Any) -> Any:
+    """What stands in the page: plain text with its control characters shown."""
+    return visible(value, keep="\n") if type(value) is str else value
+
+
+@cache
+def _vega() -> Any:
+    """The library that draws the charts, which is code of the page, not text to escape."""
+    import vl_convert
+    from markupsafe import Markup
+
+    bundle: Any = vl_convert.javascript_bundle  # its stub asks for a snippet that it does not need
+    return Markup(bundle().replace("</script", "<\\/script"))

@@ -208,6 +208,7 @@ def save_comparison_of_feeds(
     files: str,
     command: str,
     root: Path = EVALUATIONS,
+    page: Callable[[Path], None] | None = None,
 ) -> Path:
     """Writes the files of a comparison of served feeds.
 
@@ -217,9 +218,10 @@ def save_comparison_of_feeds(
         files: the digest of the files of the frames.
         command: the command that makes these files again.
         root: the folder of all comparisons.
+        page: writes the page to a path; None for no page.
 
     Returns:
-        The folder. It holds summary, drift, quantiles, groups and measures as .csv,
+        The folder. It holds report.html, summary, drift, quantiles, groups and measures as .csv,
         per_user.parquet, notes.txt, and config.yaml, which says what was compared. The same frames
         and arguments have the same folder and the same bytes.
 
@@ -239,6 +241,9 @@ def save_comparison_of_feeds(
             content = {**config, "k": result.k, "floor": result.floor, "files_sha256": files}
             text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
             part.write_text(f"# {command}\n{text}", encoding="utf-8")
+        if page is not None:
+            with whole(place / "report.html") as part:
+                page(part)
     return place
 
 

@@ -20,7 +20,7 @@ from recsys.study.result import StudyResult
 from recsys.study.verdicts.verdict import verdict
 from recsys.training.train import TrainingResult
 
-PAGES = ("report.html", "front.html", "channels.html")
+PAGES = ("report.html",)
 """Pages of a study, which become artifacts beside its config and tables if they exist."""
 _PROGRAMS = {
     "comparison": "recsys compare",

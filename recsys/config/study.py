@@ -98,8 +98,8 @@ class Evaluation(Part):
     language, main_topic, curious, posts. In a log: activity, tenure, main_topic, and the columns of
     its users. Numbers are cut into thirds of the panel."""
     snapshots: bool = False
-    """Also keep the measured feeds, one row per slot; in a log, all but those of the placebo
-    groups."""
+    """Keep all measured feeds, one row per slot, but for those of a log's placebo groups; false
+    keeps those of a dozen users, which the page shows."""
 
     @model_validator(mode="after")
     def _days_are_sorted(self) -> Self:

@@ -150,6 +150,7 @@ def _gathered(results: Sequence[CellResult]) -> dict[str, pl.DataFrame]:
         "exposure": pl.concat([result.exposure for result in results]),
         "life": pl.concat([result.life for result in results]),
         "feeds": feeds_in_one([result.feeds for result in results]),
+        "posts": pl.concat([result.posts for result in results], how="vertical_relaxed"),
         "timings": pl.concat([result.timings for result in results]),
         "games": pl.concat(games) if games else pl.DataFrame(),
         "removals": pl.concat([result.removals for result in results]),

@@ -10,6 +10,7 @@ from recsys.logs.files import content_digest, steady
 from recsys.study.arms.gated import values_of
 from recsys.study.arms.measuring import measure
 from recsys.study.arms.result import CellResult
+from recsys.study.arms.snapshots import Snapshots
 from recsys.study.cell import Cell
 from recsys.study.plan import plan
 from recsys.study.result import StudyResult, combine
@@ -24,16 +25,24 @@ def run_cell(cell: Cell, sources: Sources | None = None) -> CellResult:
         sources: what the cell shares with the study's other cells; None if it runs alone.
     """
     sources = Sources(cell.study) if sources is None else sources
+    snapshots = _snapshots_of(cell)
     with single_threaded_blas():
         if cell.coalitions:
             return CellResult.of_games(values_of(sources.gated_loop(cell)))
         if isinstance(cell.study.source, OwnLog):
             feeds = sources.log_feeds(cell)
-            result = measure(feeds)
+            result = measure(feeds, snapshots)
             return replace(result, removals=feeds.exact_removals()) if feeds.with_influx else result
         if cell.study.loop == "closed":
-            return measure(sources.closed_loop(cell))
-        return measure(sources.open_loop(cell))
+            return measure(sources.closed_loop(cell), snapshots)
+        return measure(sources.open_loop(cell), snapshots)
+
+
+def _snapshots_of(cell: Cell) -> Snapshots | None:
+    """Which feeds a cell keeps; None if the study shows feeds of another seed."""
+    everything = cell.study.evaluation.snapshots
+    is_shown = cell.seed == cell.study.first_seed
+    return Snapshots(everything) if everything or is_shown else None
 
 
 def run(

@@ -130,8 +130,7 @@ class Sources:
         reference = self._references(
             cell.variant, lambda: Reference(removals, recommender, {cell.variant: log.serve})
         )
-        first, snapshots = cell.draws.start == 1, self.study.evaluation.snapshots
-        return LogFeeds(reference, log, cell.draws, first, snapshots)
+        return LogFeeds(reference, log, cell.draws, with_influx=cell.draws.start == 1)
 
 
 def users_of_world(study: Study) -> pl.DataFrame:

@@ -65,6 +65,7 @@ def test_report_files_and_run(place: Path, capsys: pytest.CaptureFixture[str]) -
         "per_user.parquet",
         "quantiles.csv",
         "record.json",
+        "report.html",
         "summary.csv",
     }
     drift = pl.read_csv(folder / "drift.csv").filter(

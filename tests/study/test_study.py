@@ -220,8 +220,39 @@ def test_snapshots_are_the_feeds_that_are_measured(study, result):
     assert ranks["rank"].all()
 
 
-def test_without_snapshots_there_is_no_feed(result):
-    assert result.feeds.is_empty()
+def test_without_snapshots_the_feeds_of_a_dozen_users_are_kept(result):
+    """Those of the first seed, in the arms that are shown; no figure depends on them."""
+    feeds, users = result.feeds, result.shown_users
+    assert set(feeds["seed"]) == {0}
+    assert set(feeds["arm"].cast(pl.String)) <= {"control", "influx", "retrain"}
+    for name in users["recommender"].unique():
+        shown = set(feeds.filter(pl.col("recommender") == name)["user_id"])
+        assert shown == set(users.filter(recommender=name)["user_id"])
+        assert 10 <= len(shown) <= 12
+    kept = run(load_study(CONFIG, ["evaluation.snapshots=true"]))
+    assert_frame_equal(kept.shown_users, users)
+    keys = ["recommender", "mitigation", "arm", "seed", "day", "user_id"]
+    same = [pl.col(keys[:3]).cast(pl.String), *keys[3:], "rank", "item_id", "source"]
+    assert_frame_equal(
+        feeds.select(same),
+        kept.feeds.select(same).join(feeds.select(same[:-3]), on=keys, how="semi"),
+    )
+    assert_frame_equal(kept.drift, result.drift)
+
+
+def test_the_posts_of_shown_feeds_are_known(result):
+    keys = ["recommender", "mitigation", "arm", "seed", "item_id"]
+    slots = result.feeds.with_columns(pl.col(keys[:3]).cast(pl.String))
+    posts = result.shown_posts
+    assert slots.join(posts, on=keys, how="anti").is_empty()
+    assert posts.select(keys).is_duplicated().sum() == 0
+    assert set(posts["creator"].unique()) <= {"small", "large", "newcomer"}
+    made = posts.filter(arm="control")["creator"]
+    assert not (made == "newcomer").any()
+    whole = result.per_user.filter(pl.col("day").is_null(), arm="influx", seed=0)
+    for row in result.shown_users.iter_rows(named=True):
+        one = whole.filter(recommender=row["recommender"], user_id=row["user_id"])
+        assert one["slots_changed"].item() == row["changed"]
 
 
 def test_cells_run_alone_in_any_order(study, result):

@@ -6,6 +6,7 @@ only a simulation knows: the same platform, served day by day by the same recomm
 joins.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -156,6 +157,11 @@ class _Platform:
         user, post = (axis.ravel() for axis in np.meshgrid(self.day.panel, hidden))
         more = csr_matrix((np.ones(user.size, np.bool_), (user, post)), shape=shown.shape)
         return csr_matrix(shown.astype(np.bool_) + more)
+
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """No attribute: these feeds are not shown."""
+        return {}
 
     def drift(self, recommender: Recommender) -> pl.DataFrame:
         """The table `drift` of a study of this log.

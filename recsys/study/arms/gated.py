@@ -21,9 +21,10 @@ from recsys.measures.pair import FeedPair, Measure
 from recsys.measures.registry import MEASURES
 from recsys.recommenders import Ranking
 from recsys.study.arms.closed_loop import arm_for, days_before, served_to, served_without
-from recsys.study.arms.measuring import INCUMBENT, ArmFeeds, Group, Served, measure
+from recsys.study.arms.measuring import ArmFeeds, Group, Served, measure
 from recsys.study.arms.rankings import Rankings
 from recsys.study.arms.result import life_of
+from recsys.study.arms.snapshots import INCUMBENT
 from recsys.study.arms.worlds import MeasuredDay, MeasuredWorld, Worlds, panel_of
 from recsys.world.arms import GATES
 from recsys.world.simulate import Shared

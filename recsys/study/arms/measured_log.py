@@ -4,6 +4,7 @@ The config says which log it is. `MeasuredLog` reads it once, splits off what is
 panel and matches the placebo groups; it also describes feeds for the measures (see `AboutLog`).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -33,8 +34,9 @@ from recsys.measures.rows import Attributes, attributes_of, measures_of
 from recsys.recommenders import Model, Ranking, Trending, with_fallback
 from recsys.statistics.matching import Matching, NoMatchError, match_newcomers
 from recsys.study.arms.by_exposure import Exposed, exposed
-from recsys.study.arms.measuring import INCUMBENT, Group
+from recsys.study.arms.measuring import Group
 from recsys.study.arms.own_log import Removals
+from recsys.study.arms.snapshots import INCUMBENT
 
 
 @dataclass(frozen=True)
@@ -232,6 +234,11 @@ class MeasuredLog:
         empty = Ranking(nothing, scores, np.zeros(nothing.shape, dtype=np.uint8))
         provides = self.pair(Group(INCUMBENT, self.panel, empty), empty).provides
         return measures_of(sorted(provides - set(self._attributes)), self._attributes)
+
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """By attribute of the items, the column that holds it."""
+        return self.source.attributes
 
     def pair(self, group: Group, reference: Ranking) -> FeedPair:
         """See `AboutLog`."""

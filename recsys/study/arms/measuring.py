@@ -22,8 +22,7 @@ from recsys.measures.pair import FeedPair, Measure
 from recsys.measures.rows import headline_of, rows_of
 from recsys.recommenders import Ranking
 from recsys.study.arms.result import CellResult, feeds_in_one, feeds_of
-
-INCUMBENT, NEWCOMER = "incumbent", "newcomer"
+from recsys.study.arms.snapshots import INCUMBENT, POSTS, Snapshots, posts_of
 
 
 class Group(NamedTuple):
@@ -95,20 +94,20 @@ class ArmFeeds:
         keys: the arm's values of the key columns recommender, mitigation, arm, seed and draw.
         on: function that takes one of the source's days and gives the arm on that day.
         user_ids: the ids that the log or world gives its users (n_users,).
-        item_ids: the ids that the log or world gives its items (n_items,).
+        items: the log's or world's items (n_items,), with the column item_id.
+        attributes: by attribute, the column of `items` that holds it, such as {"topic": "topic"}.
         compared: whether drift is measured; it is for every arm except the reference.
         reported: whether the arm has rows in the result. False for a reference whose rows another
             cell reports.
-        kept: whether the feeds themselves go into the result, too.
     """
 
     keys: Mapping[str, Any]
     on: Callable[[Any], ArmDay]
     user_ids: pl.Series
-    item_ids: pl.Series
+    items: pl.DataFrame
+    attributes: Mapping[str, str]
     compared: bool
     reported: bool = True
-    kept: bool = False
 
 
 class Source(Protocol):
@@ -130,22 +129,24 @@ class Source(Protocol):
         `recsys.study.arms.result.life_of` gives them; no row for a log."""
 
 
-def measure(source: Source) -> CellResult:
+def measure(source: Source, snapshots: Snapshots | None = None) -> CellResult:
     """Measures the feeds of every arm, day and user of a source.
 
     Args:
         source: such as an `OpenLoop`.
+        snapshots: which feeds go into the result themselves; None for no feed.
 
     Returns:
         The frame `per_user` has a row for each arm, day and user. It also has a row for each arm
         and user over all days together; the day of such a row is null. Other frames hold the
-        spread of attention, the seconds that fits and serving took, people's life and, if the
-        study asks for them, the feeds.
+        spread of attention, the seconds that fits and serving took, people's life and the
+        feeds that are kept.
     """
     references: dict[int | None, Ranking] = {}
     # `map` lets go of an arm, and of its world, before it asks for the next one. A `for` loop's
     # variable would hold on to it.
-    arms = list(map(partial(_measured, source, references), source.arms()))
+    arms = list(map(partial(_measured, source, references, snapshots), source.arms()))
+    posts = [frame for arm in arms for frame in arm.posts]
     return CellResult(
         pl.concat([frame for arm in arms for frame in arm.rows]),
         pl.DataFrame(
@@ -154,6 +155,7 @@ def measure(source: Source) -> CellResult:
         source.life(),
         feeds_in_one([frame for arm in arms for frame in arm.kept]),
         pl.concat([pl.DataFrame(schema=EXPOSURE), *(f for arm in arms for f in arm.exposure)]),
+        posts=pl.concat(posts) if posts else pl.DataFrame(schema=POSTS),
     )
 
 
@@ -165,18 +167,28 @@ class _Rows:
     timings: list[dict[str, Any]] = field(default_factory=list)
     exposure: list[pl.DataFrame] = field(default_factory=list)
     kept: list[pl.DataFrame] = field(default_factory=list)
+    posts: list[pl.DataFrame] = field(default_factory=list)
 
 
-def _measured(source: Source, references: dict[int | None, Ranking], arm: ArmFeeds) -> _Rows:
+def _measured(
+    source: Source,
+    references: dict[int | None, Ranking],
+    snapshots: Snapshots | None,
+    arm: ArmFeeds,
+) -> _Rows:
     """Measures one arm.
 
     Args:
         source: the source that the arm is from.
         references: the panel's feeds in the reference arm, by day. The first arm, which is the
             reference, adds them.
+        snapshots: which feeds are kept; None for no feed.
         arm: the arm to measure.
     """
     measured = _Rows()
+    kept = snapshots.cohorts_of(arm.keys) if snapshots is not None else ()
+    shown: list[NDArray[np.int32]] = []
+    pools: dict[str, Pool] = {}
     by_cohort: dict[str, list[pl.DataFrame]] = {}
     pairs: list[FeedPair] = []
     previous: Ranking | None = None
@@ -202,10 +214,12 @@ def _measured(source: Source, references: dict[int | None, Ranking], arm: ArmFee
             by_cohort.setdefault(group.cohort, []).append(rows)
             pool = arm_day.pool(group)
             if pool is not None:
+                pools[group.cohort] = pool
                 items = group.feeds.item_ids
                 measured.exposure.append(exposure_rows(keys, items, pair.examine, pool))
-            if arm.kept:
-                measured.kept.append(feeds_of(keys, ids, arm.item_ids, group.feeds))
+            if group.cohort in kept:
+                measured.kept.append(feeds_of(keys, ids, arm.items["item_id"], group.feeds))
+                shown.append(group.feeds.item_ids)
         previous = panel
         measured.timings.append(_timing(arm.keys, day, served))
     for cohort, days in by_cohort.items():
@@ -213,6 +227,11 @@ def _measured(source: Source, references: dict[int | None, Ranking], arm: ArmFee
             pairs_of_cohort = pairs if cohort == INCUMBENT else []
             measured.rows.append(headline_of(days, pairs_of_cohort, source.measures))
         measured.rows.extend(days)
+    if shown:
+        shown_ids = np.unique(np.concatenate([feeds.ravel() for feeds in shown]))
+        from_newcomers, pool = pairs[-1].from_newcomers, pools.get(INCUMBENT)
+        posts = shown_ids[shown_ids >= 0].astype(np.int64), arm.items, arm.attributes
+        measured.posts.append(posts_of(arm.keys, *posts, from_newcomers, pool))
     return measured
 
 

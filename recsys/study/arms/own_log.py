@@ -23,8 +23,9 @@ from recsys.measures.attention_rows import Pool
 from recsys.measures.pair import FeedPair, Measure
 from recsys.recommenders import Model, Ranking, Recommender
 from recsys.statistics.matching import Matching, draw_placebo
-from recsys.study.arms.measuring import INCUMBENT, ArmFeeds, Group, Served
+from recsys.study.arms.measuring import ArmFeeds, Group, Served
 from recsys.study.arms.result import REMOVALS, life_of
+from recsys.study.arms.snapshots import INCUMBENT
 
 
 @dataclass(frozen=True)
@@ -38,14 +39,12 @@ class LogFeeds:
         with_influx: whether the arms full, influx and retrain are reported beside the placebo
             groups. A log's placebo groups are spread over several cells; the first cell
             reports the other arms.
-        snapshots: whether the feeds themselves are kept, except those of the placebo groups.
     """
 
     reference: "Reference"
     about: "AboutLog"
     draws: Sequence[int]
     with_influx: bool = True
-    snapshots: bool = False
 
     @property
     def days(self) -> tuple[None]:
@@ -80,10 +79,10 @@ class LogFeeds:
                 keys,
                 day.on,
                 removals.log.users["user_id"],
-                removals.log.items["item_id"],
+                removals.log.items,
+                self.about.columns,
                 compared=arm != "full",
                 reported=arm != "full" or self.with_influx,
-                kept=self.snapshots and arm != "placebo",
             )
 
     def life(self) -> pl.DataFrame:
@@ -161,6 +160,10 @@ class AboutLog(Protocol):
     @property
     def measures(self) -> Mapping[str, Measure]:
         """The measures of this log's feeds, by name."""
+
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """By attribute of the items, the column that holds it."""
 
     def pair(self, group: Group, reference: Ranking) -> FeedPair:
         """The panel's feeds of an arm beside those of `full`, with all that the measures need.

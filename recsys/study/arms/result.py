@@ -9,6 +9,7 @@ import polars as pl
 
 from recsys.logs.schema import COHORTS, SOURCES
 from recsys.recommenders import Ranking
+from recsys.study.arms.snapshots import POSTS
 from recsys.world.life import LIFE
 
 REMOVALS = {
@@ -51,12 +52,13 @@ class CellResult:
         per_user: a row for each user, arm and day, with a column for each measure.
         timings: seconds that fits and serving took.
         life: visits, clicks and satisfaction of a world's people; no row for a log.
-        feeds: the feeds that were measured; no row unless `evaluation.snapshots` asks for them.
+        feeds: measured feeds, as `recsys.study.arms.snapshots.Snapshots` chooses them.
         exposure: how attention is spread over posts and creators, in the columns of
             `recsys.measures.attention_rows.EXPOSURE`.
         games: values of each user with some gates open; no column unless the cell has gates.
         removals: a model from which newcomers are removed exactly, beside a new fit; no row for a
             world, or where the recommender cannot remove users.
+        posts: what is known of the posts in `feeds`, in the columns of `POSTS`.
     """
 
     per_user: pl.DataFrame
@@ -66,6 +68,7 @@ class CellResult:
     exposure: pl.DataFrame
     removals: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=REMOVALS))
     games: pl.DataFrame = field(default_factory=pl.DataFrame)
+    posts: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=POSTS))
 
     @classmethod
     def of_games(cls, games: pl.DataFrame) -> "CellResult":

@@ -21,7 +21,8 @@ from recsys.measures.items import history_of, liked_popularity, popularity_of
 from recsys.measures.pair import FeedPair, Measure
 from recsys.measures.rows import Attributes, attributes_of, measures_of
 from recsys.recommenders import Model, Ranking, Trending
-from recsys.study.arms.measuring import INCUMBENT, NEWCOMER, ArmDay, ArmFeeds, Group
+from recsys.study.arms.measuring import ArmDay, ArmFeeds, Group
+from recsys.study.arms.snapshots import INCUMBENT, NEWCOMER
 from recsys.world.day.oracle import best_of
 from recsys.world.people.behaviour import examination
 from recsys.world.people.posts import draw_follows
@@ -214,10 +215,10 @@ class MeasuredWorld:
             keys,
             on,
             self.simulation.users["user_id"],
-            self.simulation.items["item_id"],
+            self.simulation.items,
+            {name: name for name in _ATTRIBUTES},
             compared=arm != "control",
             reported=reported,
-            kept=self.beside.evaluation.snapshots and not self.slots_only,
         )
 
     def newcomers(self, day: int) -> NDArray[np.int64]:

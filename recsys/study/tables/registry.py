@@ -27,6 +27,7 @@ from recsys.study.tables import (
     power,
     quantiles,
     recovery,
+    shown_users,
     summary,
     wins,
 )
@@ -42,7 +43,6 @@ def _has_a_reversal(study: Study) -> bool:
 
 
 _GROUPED = Condition("with `evaluation.groups`", lambda study: bool(study.evaluation.groups))
-_KEPT = Condition("with `evaluation.snapshots`", lambda study: study.evaluation.snapshots)
 _MITIGATED = Condition("with mitigations", _has_mitigations)
 _REVERSED = Condition("with a reversal", _has_a_reversal)
 _SPLIT = Condition("with `channels`", lambda study: study.channels)
@@ -211,10 +211,25 @@ _ALL = (
     ),
     Table(
         "feeds",
-        row="a slot of a measured feed",
+        row="a slot of a measured feed, of the users in `shown_users`, or of all with "
+        "`evaluation.snapshots`",
         columns=gathered.FEEDS,
-        make=lambda rows: rows.feeds,
-        when=_KEPT,
+        make=shown_users.feeds,
+        files=_BINARY,
+        uploaded=False,
+    ),
+    Table(
+        "shown_users",
+        row="a user whose feeds are shown side by side",
+        columns=shown_users.COLUMNS,
+        make=shown_users.shown_users,
+        files=_TEXT,
+    ),
+    Table(
+        "shown_posts",
+        row="a post in such a user's feeds, in an arm",
+        columns=shown_users.SHOWN_POSTS,
+        make=shown_users.shown_posts,
         files=_BINARY,
         uploaded=False,
     ),

@@ -105,7 +105,8 @@ class Rows:
         exposure: how attention is spread, in the columns of
             `recsys.measures.attention_rows.EXPOSURE`.
         life: visits, clicks and satisfaction of a world's people; no row for a log.
-        feeds: the measured feeds; no row unless `evaluation.snapshots` asks for them.
+        feeds: the feeds that the cells kept; see `recsys.study.arms.snapshots`.
+        posts: what is known of the posts in them.
         timings: seconds that fits and serving took.
         games: each user's values under each set of open gates; no column without `channels`.
         removals: compares a model from which newcomers are removed exactly with a new fit; no row
@@ -124,6 +125,7 @@ class Rows:
     exposure: pl.DataFrame
     life: pl.DataFrame
     feeds: pl.DataFrame
+    posts: pl.DataFrame
     timings: pl.DataFrame
     games: pl.DataFrame
     removals: pl.DataFrame

@@ -5,13 +5,12 @@ import re
 
 import polars as pl
 import pytest
+import vl_convert
 from rich.console import Console
 
 import recsys
-from pipelines.report.channels import save_channels_plot
 from pipelines.report.console import print_section, stdout
 from pipelines.report.datasheet import escaped
-from pipelines.report.front import save_front_plot
 from pipelines.report.page import save_page
 from pipelines.report.section import Section
 from pipelines.report.terminal import print_summary
@@ -71,24 +70,29 @@ def result():
     )
 
 
-@pytest.mark.parametrize("save", [save_page, save_front_plot, save_channels_plot])
-def test_names_stay_text_in_pages(result, save, tmp_path):
+def own(text):
+    """A page without the library that draws its charts."""
+    library = vl_convert.javascript_bundle().replace("</script", "<\\/script")
+    before, after = text.split(library)
+    return before + after
+
+
+def test_names_stay_text_in_pages(result, tmp_path):
     path = tmp_path / "page.html"
-    save(result, path)
-    text = path.read_text(encoding="utf-8")
+    save_page(result, path)
+    text = own(path.read_text(encoding="utf-8"))
     assert "alert(1)" in text  # the name is shown
     assert "<script>alert" not in text
     assert "<img src=x" not in text
-    assert "<!--" not in text or save is not save_page
-    own = text if save is save_page else text[text.rindex("<script") :]
-    assert UNSEEN.search(own.replace("\t", " ")) is None
-    assert r"\x1b[31m\x07" in own.replace("\\\\", "\\")
+    assert "<!--" not in text
+    assert UNSEEN.search(text.replace("\t", " ")) is None
+    assert r"\x1b[31m\x07" in text.replace("\\\\", "\\")
 
 
 def test_pages_of_scripts_end_their_scripts_themselves(result, tmp_path):
-    save_front_plot(result, tmp_path / "evil.html")
+    save_page(result, tmp_path / "evil.html")
     text = (tmp_path / "evil.html").read_text(encoding="utf-8")
-    assert len(re.findall(r"</script>", text)) == len(re.findall(r"<script[ >]", text))
+    assert len(re.findall(r"</script>", own(text))) == len(re.findall(r"<script[ >]", own(text)))
 
 
 def test_names_stay_text_on_a_terminal(result, monkeypatch):

@@ -217,6 +217,7 @@ def test_parent_has_the_files_and_the_data(
         "config.yaml",
         "report.html",
         "per_user.parquet",
+        "shown_users.csv",
         "headline.csv",
         "summary.csv",
         "drift.csv",

@@ -10,8 +10,9 @@ from recsys.measures.attention_rows import Pool
 from recsys.measures.pair import FeedPair
 from recsys.measures.registry import MEASURES
 from recsys.recommenders import Ranking
-from recsys.study.arms.measuring import INCUMBENT, NEWCOMER, ArmFeeds, Group, Served, measure
+from recsys.study.arms.measuring import ArmFeeds, Group, Served, measure
 from recsys.study.arms.result import life_of
+from recsys.study.arms.snapshots import INCUMBENT, NEWCOMER, Snapshots
 
 DAYS = (1, 2)
 EXAMINE = np.array([1.0, 0.5])
@@ -20,6 +21,7 @@ FEEDS = {
     "influx": {1: [[0, 1], [2, 4]], 2: [[4, 1], [4, 2]]},
 }
 NEWCOMERS = {1: [], 2: [[0, 4]]}
+ITEMS = pl.DataFrame({"item_id": [50, 51, 52, 53, 54], "about": list("abcde")})
 
 
 def ranking(rows):
@@ -61,7 +63,6 @@ class Day:
 @dataclass(eq=False)
 class Source:
     with_control: bool = True
-    kept: bool = False
     asked: list = field(default_factory=list)
     days = DAYS
 
@@ -76,10 +77,10 @@ class Source:
                 keys,
                 lambda day, arm=arm: Day(arm, day, self.asked),
                 pl.Series([10, 11, 12]),
-                pl.Series([50, 51, 52, 53, 54]),
+                ITEMS,
+                {"topic": "about"},
                 compared=arm != "control",
                 reported=arm != "control" or self.with_control,
-                kept=self.kept,
             )
 
     def life(self):
@@ -126,9 +127,20 @@ def test_yesterday_is_the_day_that_was_measured_before():
 
 def test_feeds_are_kept_where_they_are_asked_for():
     assert measure(Source()).feeds.is_empty()
-    feeds = measure(Source(kept=True)).feeds.filter(pl.col("arm") == "influx")
+    found = measure(Source(), Snapshots(everything=True))
+    feeds = found.feeds.filter(pl.col("arm") == "influx")
     assert feeds.filter(day=1)["item_id"].to_list() == [50, 51, 52, 54]
     assert feeds.filter(day=2, user_id=12)["item_id"].to_list() == [50, 54]
+    posts = found.posts.filter(arm="influx")
+    assert posts["item_id"].to_list() == [50, 51, 52, 54]
+    assert posts["topic"].to_list() == ["a", "b", "c", "e"]
+    assert posts["creator"].to_list() == [None, None, None, "newcomer"]
+
+
+def test_by_default_the_panels_feeds_are_kept():
+    feeds = measure(Source(), Snapshots()).feeds
+    assert set(feeds["cohort"].cast(pl.String)) == {"incumbent"}
+    assert set(feeds["arm"].cast(pl.String)) == {"control", "influx"}
 
 
 def test_an_arm_is_let_go_before_the_next_is_asked_for():

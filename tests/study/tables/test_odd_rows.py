@@ -10,7 +10,6 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from pipelines.report.front import save_front_plot
 from pipelines.report.page import save_page
 from pipelines.report.terminal import print_summary
 from pipelines.storage.results import save_result
@@ -138,8 +137,6 @@ def check(made, of, change, folder, *, plots=False):
     place = save_result(result, folder)
     if plots:
         save_page(result, place / "report.html")
-    if plots and not result.front.is_empty():
-        save_front_plot(result, place / "front.html")
     print_summary(Console(file=io.StringIO(), width=100), result, full=True)
     for name in ("drift", "groups", "headline", "wins"):
         for column, kind in result.tables[name].schema.items():

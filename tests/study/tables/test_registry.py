@@ -96,7 +96,6 @@ def test_which_study_has_which_table(open_loop, closed_loop, own_log):
         "channels",
         "games",
         "groups",
-        "feeds",
     }
     assert has["log"] >= every - ONLY_WORLDS - {"life", "exposed", "wins"}
     assert not has["log"] & ONLY_WORLDS
