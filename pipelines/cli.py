@@ -244,7 +244,7 @@ def feed(
     ] = None,
     as_json: Json = False,
 ) -> int:
-    """Print one user's feed: from a trained model, or of a study with and without newcomers.
+    """Print one user's feed, from a model or from a study.
 
     Of a study, feeds stand side by side. The users are those of shown_users.csv.
     """

@@ -11,7 +11,7 @@ import recsys
 from pipelines.report.brief import MOST_ROWS, opening_line
 from pipelines.report.console import print_section
 from pipelines.report.section import Section
-from pipelines.report.terminal import print_comparison, print_summary, print_whereabouts
+from pipelines.report.terminal import print_comparison, print_run, print_summary, print_whereabouts
 from pipelines.tracking.tracker import Recorded
 from recsys.study.result import StudyResult
 from tests.kit.made_up import log, world
@@ -40,7 +40,8 @@ def _text(console: Console) -> str:
 def _printed(result: StudyResult, *, full: bool = False, width: int = 80) -> str:
     console = _console(width)
     print_summary(console, result, recsys.verdict(result), full=full)
-    print_whereabouts(console, Path("data/studies/made-up-0123456789ab"), RUN)
+    print_whereabouts(console, Path("data/studies/made-up-0123456789ab"))
+    print_run(console, [RUN])
     return _text(console)
 
 

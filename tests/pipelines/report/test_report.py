@@ -12,7 +12,7 @@ from rich.console import Console
 import recsys
 from pipelines.report.appendix import appendix_sections
 from pipelines.report.headline import Headline, interval, number
-from pipelines.report.terminal import print_summary, print_whereabouts
+from pipelines.report.terminal import print_run, print_summary, print_whereabouts
 from pipelines.report.world import in_order, world_sections
 from pipelines.storage.cells import CellStore
 from pipelines.tracking.tracker import Recorded
@@ -459,7 +459,8 @@ def test_log_has_a_view_by_exposure(
 def test_whereabouts_name_the_run() -> None:
     console = Console(file=io.StringIO(), width=100, highlight=False, markup=False)
     recorded = Recorded("sqlite:////home/me/mlruns/mlflow.db", True, "1", "abc")
-    print_whereabouts(console, Path("data/studies/tiny-0"), recorded)
+    print_whereabouts(console, Path("data/studies/tiny-0"))
+    print_run(console, [recorded])
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert "data/studies/tiny-0" in text
     assert ".venv/bin/recsys ui, then" in text

@@ -147,6 +147,7 @@ def check(made, of, change, folder, *, plots=False):
 QUIET = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")
 @pytest.mark.parametrize("of", ["world", "log"])
 @settings(max_examples=6, suppress_health_check=QUIET, phases=[Phase.generate])
 @given(harm=harms())
