@@ -15,6 +15,7 @@ from recsys.config.size import MOST_GB, MOST_PEOPLE, gigabytes
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, ge=1e-9, le=1e9)]
 NonNegative = Annotated[float, Field(ge=0, le=1e9)]
+HalfLife = Annotated[float, Field(gt=0, ge=1e-9, le=1e18)]  # in days; 1e18: never
 Logit = Annotated[float, Field(ge=-1e9, le=1e9)]
 """Numbers end at a billionth and a billion: beyond, their exponentials and products overflow."""
 Mean = Annotated[float, Field(ge=0, le=100)]
@@ -294,7 +295,7 @@ class Platform(Part):
     visit_ranks: int = Field(default=100, ge=4, le=200)
     """Most ranks that one visit can show."""
     slots: Slots = Slots()
-    half_life_days: Positive = 2.0
+    half_life_days: HalfLife = 2.0
     """Half-life of a post's freshness, days (A/C)."""
     tail: Share = 0.02
     """Freshness that a post keeps until it leaves the feeds (C)."""

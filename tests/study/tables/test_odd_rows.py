@@ -13,7 +13,7 @@ from rich.console import Console
 from pipelines.report.page import save_page
 from pipelines.report.terminal import print_summary
 from pipelines.storage.results import save_result
-from recsys import load_study
+from recsys import load_study, verdict
 from recsys.measures.rows import KEYS
 from recsys.study.plan import plan
 from recsys.study.result import combine
@@ -137,7 +137,7 @@ def check(made, of, change, folder, *, plots=False):
     place = save_result(result, folder)
     if plots:
         save_page(result, place / "report.html")
-    print_summary(Console(file=io.StringIO(), width=100), result, full=True)
+    print_summary(Console(file=io.StringIO(), width=100), result, verdict(result), full=True)
     for name in ("drift", "groups", "headline", "wins"):
         for column, kind in result.tables[name].schema.items():
             if kind.is_float():

@@ -196,7 +196,7 @@ def taste_for_shown(it):
 
 EFFECTS = {
     "platform.examination": Effect((0.0, 1.5), rank_of_clicks, rises=False),
-    "platform.half_life_days": Effect((0.2, 1e9), age, PLENTY),
+    "platform.half_life_days": Effect((0.2, 1e18), age, PLENTY),
     "platform.tail": Effect((0.0, 1.0), age, PLENTY),
     "platform.fresh_days": Effect((0.5, 10.0), age, FRESH),
     "platform.look_alike": Effect((1, 30), taste_for_shown, FRESH),
@@ -225,7 +225,7 @@ OFF = {
     "platform.slots.following": Off(0.0, "population.follows", (0.0, 8.0)),
     "platform.slots.trending": Off(0.0, "platform.trending_half_life_days", (0.1, 10.0)),
     "platform.slots.fresh": Off(0.0, "platform.fresh_days", (0.5, 9.0)),
-    "platform.half_life_days": Off(1e9, "platform.tail", (0.0, 1.0)),
+    "platform.half_life_days": Off(1e18, "platform.tail", (0.0, 1.0)),
     "platform.tail": Off(1.0, "platform.half_life_days", (1.0, 50.0)),
     "platform.drive.interest": Off(0.0, "behaviour.taste", (4.0, 12.0)),
     "platform.drive.trend": Off(0.0, "population.trend", ((0.0, 0.0), (2.0, 0.0))),
