@@ -13,6 +13,7 @@ answer for a recommender is
 That of the study is the first of these that any recommender has.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -43,12 +44,12 @@ def answer_of(row: Row, matching: Row) -> str:
         row: its row of the table `drift`, of the tested measure over all days.
         matching: the row of the table `matching`; may be empty where it is not known.
 
-    >>> answer_of({"p_value": 0.01}, {"matched": True, "share": 1.0})
+    >>> answer_of({"influx": 0.2, "p_value": 0.01}, {"matched": True, "share": 1.0})
     'evidence'
-    >>> answer_of({"p_value": 0.01}, {"matched": True, "share": 0.2})
+    >>> answer_of({"influx": 0.2, "p_value": 0.01}, {"matched": True, "share": 0.2})
     'not testable'
     """
-    if row["p_value"] is None or not matching.get("matched", True):
+    if row["p_value"] is None or row["influx"] is None or not matching.get("matched", True):
         return NOT_TESTABLE
     if matching.get("share", 1.0) < LEAST_SHARE:
         return NOT_TESTABLE
@@ -64,9 +65,9 @@ def verdict_of_log(result: StudyResult) -> Verdict:
     matching = next(result.matching.iter_rows(named=True), {})
     whole = result.drift.filter(pl.col("day").is_null())
     rows = list(whole.filter(measure=TESTED).iter_rows(named=True))
-    rows.sort(key=lambda row: row["influx"])
+    rows.sort(key=lambda row: math.inf if row["influx"] is None else row["influx"])
     found = [Finding(r["recommender"], r["mitigation"], answer_of(r, matching)) for r in rows]
-    answer = min((finding.answer for finding in found), key=ANSWERS.index)
+    answer = min((finding.answer for finding in found), key=ANSWERS.index, default=NOT_TESTABLE)
     parts = (
         _opening(found),
         _figures(found, rows),
@@ -107,6 +108,9 @@ def _figures(found: Sequence[Finding], rows: Sequence[Row]) -> str:
     texts = []
     for finding, row in shown[:_MOST]:
         name = f"with {finding.name} " if rows[1:] else ""
+        if row["influx"] is None:
+            texts.append(f"{name}by an unknown amount, since nobody's feeds could be compared")
+            continue
         if row["placebo"] is None:
             texts.append(f"{name}by {of_100(row['influx'])}")
             continue
@@ -157,7 +161,7 @@ def _quality(rows: pl.DataFrame) -> str:
 
 def _kind(row: Row) -> str:
     """The drift of quality is that of removing the newcomers: below 0, they had helped."""
-    if row["p_value"] is None or row["p_value"] > LEVEL:
+    if row["influx"] is None or row["p_value"] is None or row["p_value"] > LEVEL:
         return "no better and no worse"
     return "better" if row["influx"] < (row["placebo"] or 0.0) else "worse"
 

@@ -92,6 +92,8 @@ def verdict_of_world(result: StudyResult) -> Verdict:
         result: its result.
     """
     variants = _in_order(result)
+    if not variants:
+        return Verdict(NOT_MEASURABLE, ("Not measurable: no feeds could be compared.",), ())
     answer = min((v.finding.answer for v in variants), key=ANSWERS.index)
     chosen, choice = _choice(result, variants)
     parts = (
@@ -110,7 +112,9 @@ def _in_order(result: StudyResult) -> list[_Variant]:
     groups: dict[tuple[str, str], dict[str, Row]] = {}
     for row in result.headline.filter(pl.col("day").is_null()).iter_rows(named=True):
         groups.setdefault((row["recommender"], row["mitigation"]), {})[row["group"]] = row
-    found = [_Variant(Finding(*key, answer_of(g["all"])), g) for key, g in groups.items()]
+    found = [
+        _Variant(Finding(*key, answer_of(g["all"])), g) for key, g in groups.items() if "all" in g
+    ]
 
     def change(variant: _Variant) -> tuple[bool, float]:
         net = variant.row["net"]
@@ -318,7 +322,10 @@ def _useful(result: StudyResult, variants: Sequence[_Variant]) -> list[_Variant]
     rows = result.summary.filter(
         pl.col("day").is_null(), arm="influx", cohort="incumbent", measure="utility"
     )
-    levels = {(r["recommender"], r["mitigation"]): r["mean"] for r in rows.iter_rows(named=True)}
+    levels = {
+        (r["recommender"], r["mitigation"]): r["mean"]
+        for r in rows.drop_nulls("mean").iter_rows(named=True)
+    }
     known = [levels[v.key] for v in able if v.key in levels]
     if not known:
         return able
