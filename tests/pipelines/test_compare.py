@@ -31,7 +31,11 @@ def test_two_studies_of_one_world(resumed: Path, capsys: pytest.CaptureFixture[s
     assert len(found["mlflow_run_id"]) == 32
     assert found["headline"][0]["measure"] == "net"
     folder = Path(found["folder"])
-    assert {path.name for path in folder.iterdir()} == {"report.html", "differences.csv"}
+    assert {path.name for path in folder.iterdir()} == {
+        "report.html",
+        "differences.csv",
+        "record.json",
+    }
     assert "both studies change the same posts" in (folder / "report.html").read_text()
 
 
