@@ -54,7 +54,7 @@ def test_verdicts_are_printed_written_and_logged(config, tmp_path, capsys):
     assert run.data.tags["role"] == "validation"
     assert run.data.metrics["verdicts/holds"] == (verdicts["verdict"] == "holds").sum()
     first = verdicts.row(0, named=True)
-    name = "check_1/Zipf_slope_of_clicks_top_1_000/house"
+    name = "check_1/Zipf slope of clicks top 1000/house"
     assert run.data.metrics[name] == pytest.approx(first["mean"])
 
 
