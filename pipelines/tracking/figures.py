@@ -54,7 +54,7 @@ def verdict_values(verdicts: pl.DataFrame) -> tuple[Value, ...]:
         for verdict in ("holds", "fails", "unclear")
     ]
     for row in verdicts.iter_rows(named=True):
-        place = (f"check_{row['check']}", row["quantity"])
+        place = (f"check_{row['check']}", row["quantity"].replace(",", ""))  # a name of ours
         values += [
             Value(metric_name(*place, f"{row['served_by']}{edge}"), row[column])
             for edge, column in (("", "mean"), ("_ci_low", "ci_low"), ("_ci_high", "ci_high"))

@@ -115,7 +115,7 @@ def test_python_m_is_a_way_in(name, capsys):
         (["run", "tiny.yaml", "--quiet", "--json"], "exclude one another"),
         (["run", "seeds=8"], "no config among: seeds=8"),
         (["evaluate", "--a", "a.csv"], "Missing option '--b'"),
-        (["feed", "folder"], "Missing argument 'USER'"),
+        (["feed", "folder"], "USER: name the user"),
         (["schema", "studdy"], "study"),
     ],
 )
