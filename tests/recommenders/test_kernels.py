@@ -65,6 +65,19 @@ def test_top_k_against_a_stable_sort():
         assert ids[row].tolist() == order + [-1] * (12 - len(order))
 
 
+@pytest.mark.parametrize("values", [2, 40, 10**9])
+@pytest.mark.parametrize("columns", [160, 1_000, 1_023])
+def test_top_k_with_a_bound(columns, values):
+    """Rows so long that the worst slot is bounded first, with many, some and no ties."""
+    rng = np.random.default_rng(columns)
+    scores = rng.integers(0, values, (50, columns)).astype(float)
+    scores[rng.random(scores.shape) < 0.1] = -np.inf
+    scores[:10] = np.sort(scores[:10], axis=1)
+    scores[10:20] = -np.sort(-scores[10:20], axis=1)
+    ids, _ = best(scores, 9)
+    assert (ids == np.argsort(-scores, axis=1, kind="stable")[:, :9]).all()
+
+
 def test_fill_gaps():
     ids = np.array([[4, -1, 7, -1], [1, 2, 3, 4], [-1, -1, -1, -1]], dtype=np.int32)
     scores = np.where(ids < 0, np.nan, 1.0).astype(np.float32)

@@ -255,7 +255,8 @@ def _dirichlet(seed, address, concentration, variant):  # type: ignore[no-untype
         for topic in range(concentration.size):
             gammas[topic] = _gamma(seed, address[person], topic, variant, concentration[topic])
             total += gammas[topic]
-        out[person] = gammas / total
+        for topic in range(concentration.size):
+            out[person, topic] = gammas[topic] / total
     return out
 
 
