@@ -3,12 +3,12 @@
 Worlds are simulated once, a log is read once, and the reference of a recommender is fitted once.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
 
-from recsys.config import OwnLog, Study
+from recsys.config import OwnLog, RecommenderSpec, Study
 from recsys.core.kept import Kept
 from recsys.core.lazy import lazy
 from recsys.mitigations.build import make_recommender
@@ -17,7 +17,8 @@ from recsys.study.arms.gated import GatedLoop, GatedSeed
 from recsys.study.arms.measured_log import MeasuredLog
 from recsys.study.arms.open_loop import OpenLoop, house_worlds
 from recsys.study.arms.own_log import LogFeeds, Reference
-from recsys.study.arms.rankings import make_rankings
+from recsys.study.arms.rankings import Learned, make_rankings
+from recsys.study.arms.shared_fits import SharedFits
 from recsys.study.arms.worlds import Worlds
 from recsys.study.cell import Cell
 from recsys.world.people.population import LANGUAGES, draw_incumbents
@@ -30,6 +31,7 @@ class OpenSeed:
 
     study: Study
     seed: int
+    _fits: Kept[str, SharedFits] = field(default_factory=lambda: Kept(2), repr=False, compare=False)
 
     @lazy
     def worlds(self) -> Worlds:
@@ -37,6 +39,16 @@ class OpenSeed:
         study = self.study
         world = study.world
         return house_worlds(world, study.evaluation, study.arms, self.seed, study.workers)
+
+    def fits(self, spec: RecommenderSpec) -> SharedFits:
+        """The fits that a recommender's mitigations share; those of the last two are kept.
+
+        Args:
+            spec: a recommender of the study.
+        """
+        chains = self.study.chains_for(spec.name)
+        make = (make_recommender(spec, chain, anew=True) for chain in chains)
+        return self._fits(spec.name, lambda: SharedFits(make))
 
 
 @dataclass(frozen=True)
@@ -78,7 +90,10 @@ class Sources:
         Args:
             seed: world seed, such as 0.
         """
-        return self._open(seed, lambda: OpenSeed(self.study, seed)).worlds
+        return self._seed(seed).worlds
+
+    def _seed(self, seed: int) -> OpenSeed:
+        return self._open(seed, lambda: OpenSeed(self.study, seed))
 
     def open_loop(self, cell: Cell) -> OpenLoop:
         """The feeds of a cell in a study with an open loop.
@@ -87,6 +102,8 @@ class Sources:
             cell: from `plan`.
         """
         rankings = make_rankings(cell.recommender, cell.chain, anew=True)
+        if isinstance(rankings, Learned):
+            rankings = replace(rankings, fits=self._seed(cell.seed).fits(cell.recommender))
         return OpenLoop(self.worlds(cell.seed), self.study.arms, cell.variant, rankings)
 
     def closed_loop(self, cell: Cell) -> ClosedLoop:

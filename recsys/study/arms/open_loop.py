@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from recsys.config import Evaluation, World
 from recsys.core.lazy import lazy
 from recsys.core.noise import training_seed
-from recsys.logs.log import InteractionLog
 from recsys.measures.attention_rows import Pool
 from recsys.measures.pair import FeedPair, Measure
 from recsys.recommenders import Model, Ranking, with_fallback
@@ -155,12 +154,10 @@ class OpenDay:
     def feeds(self) -> Served:
         """The feeds of the panel and of the newcomers, both from one fit."""
         log = self.day.log
+        ranker, seconds = self.rankings.on(self.day, log, self.seed, self.before)
         start = time.perf_counter()
-        ranker = self.rankings.on(self.day, log, self.seed, self.before)
-        fitted = time.perf_counter()
         feeds = [self.blended(ranker, users) for users in self.day.audience]
-        served = time.perf_counter()
-        return Served(self.day.groups(feeds), fitted - start, served - fitted)
+        return Served(self.day.groups(feeds), seconds, time.perf_counter() - start)
 
     def without_newcomers(self, feeds: Ranking) -> NDArray[np.int32] | None:
         """See `ArmDay`."""
@@ -170,9 +167,8 @@ class OpenDay:
         log, first_newcomer = self.day.log, world.simulation.world.incumbents
         if not self.rankings.learns or log.n_users == first_newcomer:
             return feeds.item_ids
-        events = log.dense.filter(log.dense["user"] < first_newcomer)
-        log_of_incumbents = InteractionLog(log.users, log.items, events)
-        ranker = self.rankings.on(self.day, log_of_incumbents, self.seed, self.before)
+        log = self.day.log_of_incumbents
+        ranker, _ = self.rankings.on(self.day, log, self.seed, self.before)
         return self.blended(ranker, self.day.panel).item_ids
 
     def blended(self, ranker: DayRanker, users: NDArray[np.int64]) -> Ranking:

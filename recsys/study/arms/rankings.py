@@ -4,8 +4,8 @@ A recommender is fitted to a log. The oracle is the upper bound: it knows the wo
 by their true utility.
 """
 
-from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from recsys.logs.log import InteractionLog
 from recsys.mitigations.build import ORACLE, made, make_recommender, refused
 from recsys.recommenders import Model, Ranking, Recommender
 from recsys.study.arms.policy import RecommenderPolicy
+from recsys.study.arms.shared_fits import SharedFits
 from recsys.study.arms.worlds import MeasuredDay
 from recsys.world.day.oracle import Oracle
 from recsys.world.platform.policy import Policy
@@ -31,6 +32,14 @@ class DayRanker(Protocol):
             k: number of posts for each user, such as 68.
             candidates: bool (n_posts,), which posts may be ranked.
         """
+
+
+class Ready(NamedTuple):
+    """What ranks posts on a day, and what it took to make it."""
+
+    ranker: DayRanker
+    seconds: float
+    """Seconds of the fit."""
 
 
 class Rankings(Protocol):
@@ -60,9 +69,7 @@ class Rankings(Protocol):
             seed: training seed, such as 0.
         """
 
-    def on(
-        self, day: MeasuredDay, log: InteractionLog, seed: int, previous: Model | None
-    ) -> DayRanker:
+    def on(self, day: MeasuredDay, log: InteractionLog, seed: int, previous: Model | None) -> Ready:
         """Gives what ranks posts on a day of an open loop, such as a fit to the log.
 
         Args:
@@ -86,9 +93,11 @@ class Learned:
 
     Attributes:
         recommender: the recommender that is fitted, such as `ALS(factors=64)`.
+        fits: the fits that it shares with the same recommender under other mitigations.
     """
 
     recommender: Recommender
+    fits: SharedFits = field(default_factory=lambda: SharedFits(()), repr=False, compare=False)
     learns: ClassVar[bool] = True
 
     @property
@@ -108,13 +117,13 @@ class Learned:
 
     def model_before(self, day: MeasuredDay, seed: int) -> Model | None:
         """See `Rankings`."""
-        return self.recommender.fit(day.log, seed) if self.needs_previous else None
+        return (
+            self.fits(self.recommender, day.log, seed, None).model if self.needs_previous else None
+        )
 
-    def on(
-        self, day: MeasuredDay, log: InteractionLog, seed: int, previous: Model | None
-    ) -> DayRanker:
+    def on(self, day: MeasuredDay, log: InteractionLog, seed: int, previous: Model | None) -> Ready:
         """See `Rankings`: a fit to the log."""
-        return self.recommender.fit(log, seed, previous)
+        return Ready(*self.fits(self.recommender, log, seed, previous))
 
     def policy(self, training_days: int) -> Policy:
         """See `Rankings`: the recommender, trained each morning."""
@@ -140,11 +149,9 @@ class TrueRankings(Part):
     def model_before(self, day: MeasuredDay, seed: int) -> None:
         """Nothing: the oracle is never trained."""
 
-    def on(
-        self, day: MeasuredDay, log: InteractionLog, seed: int, previous: Model | None
-    ) -> DayRanker:
+    def on(self, day: MeasuredDay, log: InteractionLog, seed: int, previous: Model | None) -> Ready:
         """See `Rankings`: the true utility of the day; the log is not used."""
-        return _Truth(day)
+        return Ready(_Truth(day), 0.0)
 
     def policy(self, training_days: int) -> Oracle:
         """See `Rankings`: the platform's oracle, which is never trained."""

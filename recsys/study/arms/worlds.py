@@ -262,6 +262,13 @@ class MeasuredDay:
         return self.world.simulation.log_before(self.day, days)
 
     @lazy
+    def log_of_incumbents(self) -> InteractionLog:
+        """`log` without the events of newcomers."""
+        log, first_newcomer = self.log, self.world.simulation.world.incumbents
+        events = log.dense.filter(log.dense["user"] < first_newcomer)
+        return InteractionLog(log.users, log.items, events)
+
+    @lazy
     def fallback(self) -> Model:
         """The trending list that fills gaps."""
         return Trending().fit(self.log)
