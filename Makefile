@@ -84,7 +84,7 @@ test: $(INSTALLED) ## run the tests that are not slow, and the examples in docst
 
 .PHONY: test-all
 test-all: $(INSTALLED) ## run all tests, those too that take above 10 s each
-	$(PYTEST) $(ARGS)
+	$(PYTEST) --hypothesis-profile explore $(ARGS)
 
 .PHONY: bench
 bench: $(INSTALLED) ## time the hot paths (pytest-benchmark, one process)

@@ -10,7 +10,9 @@ from numba.core import event
 LONG = 10.0
 """Seconds of CPU time, without what numba compiles, from which on a test is marked `slow`."""
 
-settings.register_profile("recsys", deadline=None)  # else a busy machine fails a test
+# No deadline, since a machine may be busy. `make test-all` loads "explore": new cases each time.
+settings.register_profile("recsys", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None)
 settings.load_profile("recsys")
 
 pytest.register_assert_rewrite("tests.kit")  # its checks say what they compared, as tests do

@@ -1,5 +1,6 @@
 """A small study of a world, with groups."""
 
+GROUPS = ["skill", "main_topic", "posts"]
 CONFIG = {
     "name": "small",
     "world": {
@@ -9,6 +10,6 @@ CONFIG = {
         "influx": {"kind": "rednote_2025", "newcomers": 80},
     },
     "recommenders": ["trending", {"kind": "als", "factors": 4, "iterations": 3}],
-    "evaluation": {"days": [1, 3], "k": 8, "panel": 60, "groups": ["skill", "main_topic", "posts"]},
+    "evaluation": {"days": [1, 3], "k": 8, "panel": 60, "nudges": 2, "groups": GROUPS},
     "seeds": 2,
 }

@@ -16,7 +16,7 @@ world:
 recommenders:
   - trending
   - {kind: als, factors: 4, candidate_days: null}
-evaluation: {days: [1, 2], k: 5, panel: 40}
+evaluation: {days: [1, 2], k: 5, panel: 40, nudges: 2}
 seeds: 2
 """
 

@@ -189,7 +189,7 @@ STUDY = {
         ["calibrated"],
         ["fresh_slot"],
     ],
-    "evaluation": {"days": [1, 2], "k": 8, "panel": 60},
+    "evaluation": {"days": [1, 2], "k": 8, "panel": 60, "nudges": 1},
     "seeds": 2,
 }
 CHAINS_OF_ALS = [

@@ -121,7 +121,7 @@ def test_one_person_who_visits_does_move_feeds(loop):
 
 @pytest.mark.parametrize("loop", ["open", "closed"])
 def test_where_nobody_comes_net_is_zero_to_the_bit(loop):
-    nobody = ["world.influx.newcomers=0", "evaluation.nudges=3"]
+    nobody = ["world.influx.newcomers=0", "evaluation.nudges=2"]
     table = run(load_study({**CONFIG, "loop": loop}, nobody)).headline
     assert set(table["recommender"]) == {"trending", "als"}
     for name in ("net", "net_ci_low", "net_ci_high", "plain", "placebo", "locals", "reshuffled"):

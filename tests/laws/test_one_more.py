@@ -127,7 +127,14 @@ def test_one_more_newcomer_changes_little(name, loop):
         assert 0 <= mix <= 0.01
 
 
-@pytest.mark.parametrize("name", sorted({*RECOMMENDERS} - {"random"}))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name == "ranker" else [])
+        for name in RECOMMENDERS
+        if name != "random"
+    ],
+)
 def test_one_newcomer_is_learned_from(name):
     """The law is not empty: a newcomer's events do reach what incumbents are served by."""
     _, serving, (log, seed, _) = morning(name, "open")

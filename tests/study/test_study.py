@@ -24,7 +24,7 @@ CONFIG = {
         "influx": {"kind": "rednote_2025", "newcomers": 80},
     },
     "recommenders": ["trending", "random", {"kind": "als", "factors": 4, "iterations": 3}],
-    "evaluation": {"days": [1, 2, 3], "k": 8, "panel": 60},
+    "evaluation": {"days": [1, 2, 3], "k": 8, "panel": 60, "nudges": 2},
     "seeds": 2,
 }
 

@@ -140,7 +140,8 @@ def feeds(rows: Rows) -> pl.DataFrame:
     if rows.study.evaluation.snapshots or rows.feeds.is_empty():
         return rows.feeds
     shown = shown_users(rows).select("recommender", "user_id")
-    named = shown.with_columns(pl.col("recommender").cast(rows.feeds["recommender"].dtype))
+    known = rows.feeds["recommender"].dtype  # the recommenders that served any feed
+    named = shown.with_columns(pl.col("recommender").cast(known, strict=False))
     return rows.feeds.join(named, on=["recommender", "user_id"], how="semi", maintain_order="left")
 
 

@@ -25,7 +25,7 @@ CONFIG = {
     },
     "recommenders": ["trending", {"kind": "als", "factors": 4, "iterations": 3}],
     "loop": "closed",
-    "evaluation": {"days": [1, 2], "k": 8, "panel": 60},
+    "evaluation": {"days": [1, 2], "k": 8, "panel": 60, "nudges": 2},
     "seeds": 2,
 }
 NAMES = ["trending", "als"]

@@ -149,7 +149,7 @@ QUIET = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 @pytest.mark.filterwarnings("ignore:Generating overly large repr")
 @pytest.mark.parametrize("of", ["world", "log"])
-@settings(max_examples=6, suppress_health_check=QUIET, phases=[Phase.generate])
+@settings(max_examples=2, suppress_health_check=QUIET, phases=[Phase.generate])
 @given(harm=harms())
 def test_odd_rows_make_all_tables(made, of, harm, tmp_path):
     check(made, of, harm[1], tmp_path)
