@@ -157,6 +157,28 @@ def test_commands_work_as_printed(path, somewhere):
             assert not config.endswith(".yaml") or "<" in config, (name, words)
 
 
+SMALL = [
+    "world.incumbents=150", "world.influx.newcomers=10", "world.days_before=3",
+    "world.days_after=3", "evaluation.days=[2]", "evaluation.panel=40", "evaluation.nudges=1",
+    "seeds=1", "tracking.enabled=false",
+]  # fmt: skip
+"""Changes that make a study of a world small."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["start.md", "mitigation-study.md"])
+def test_studies_of_a_first_day_run_as_typed(name, somewhere):
+    """Made small; those of a log that must be fetched, and of twelve chains, are left out."""
+    path = ROOT / "docs" / name
+    write_files(path, somewhere)
+    typed = [words for words in commands(path) if words[0] == "run"]
+    left_out = ("configs/movielens.yaml", "configs/mitigations.yaml")
+    ran = [words for words in typed if words[1] not in left_out]
+    assert len(ran) >= 2
+    for words in ran:
+        assert cli.main([*words, *SMALL, "--quiet"]) == 0
+
+
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
 def test_a_config_opens_with_the_command_that_runs_it(path):
     where = path.relative_to(ROOT).as_posix()

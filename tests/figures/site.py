@@ -24,7 +24,7 @@ ABOVE = {
     "LICENSE": "LICENSE.txt",
 }
 """Files of the repository's root, and their places in the site."""
-LINK = re.compile(r"(\]\()([^)\s#:]+)(#[^)\s]*)?\)")
+LINK = re.compile(r"(\]\(|src=\")([^)\"\s#:]+)(#[^)\s]*)?([)\"])")
 CODE = re.compile(r"(^```.*?^```$|`[^`\n]*`)", re.MULTILINE | re.DOTALL)
 
 
@@ -72,7 +72,7 @@ def linked(text: str, folder: str) -> str:
             path = path.removeprefix("docs/")
         else:
             raise ValueError(f"{found[0]}: the site has no page for {path}")
-        return f"{found[1]}{path}{found[3] or ''})"
+        return f"{found[1]}{path}{found[3] or ''}{found[4]}"
 
     parts = CODE.split(text)
     parts[::2] = (LINK.sub(moved, prose) for prose in parts[::2])
