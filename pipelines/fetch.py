@@ -5,6 +5,7 @@ file must have a known checksum; the members that hold data are read from it wit
 nothing else of it is unpacked, installed or run.
 """
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,9 @@ from recsys.core.sums import SUMS, digest_of, write_sums
 _SOURCE = "SOURCE.md"
 _PATIENCE = 600.0
 """Seconds after which a download is given up."""
+
+_RETRIES = 2
+"""How often pip tries again where the index does not answer, with a pause that grows."""
 
 main = way_in("fetch")
 
@@ -141,7 +145,7 @@ def _download(log: PublicLog, folder: Path) -> None:
     pinned = f"{log.package}=={log.version}"
     words = [
         sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input",
-        "--retries", "2", "--timeout", "30",
+        "--retries", str(_RETRIES), "--timeout", "30",
         "download", "--no-deps", "--only-binary", ":all:", "--dest", str(folder), pinned,
     ]  # fmt: skip
     try:
@@ -167,7 +171,10 @@ def _download(log: PublicLog, folder: Path) -> None:
 
 
 def _reason(said: str) -> str:
-    """The last line that pip said of an error, without passwords."""
+    """Whether the index was reached and, if so, the last error that pip said, without passwords."""
+    broken = re.search(r"after connection broken by '(\w+)", said)
+    if broken is not None:
+        return f"the package index does not answer ({broken[1]})"
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR:")] or lines
     return masked(errors[-1].removeprefix("ERROR:").strip()[:400]) if errors else "it said nothing"

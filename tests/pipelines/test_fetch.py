@@ -126,7 +126,21 @@ def test_pip_says_why_it_has_nothing(index, capsys):
     said = capsys.readouterr().err
     assert "pip cannot download recbole==1.2.1: No matching distribution found" in said
     assert "Check the network" in said
+    assert "does not answer" not in said
     assert not Path("data").exists()
+
+
+def test_an_index_that_cannot_be_reached_is_told_from_one_that_lacks_the_package(
+    index, monkeypatch, capsys
+):
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.delenv("PIP_FIND_LINKS")
+    monkeypatch.setenv("PIP_INDEX_URL", "http://ann:s3cret@127.0.0.1:9/simple")
+    monkeypatch.setattr(fetch, "_RETRIES", 1)
+    assert cli.main(["fetch", "movielens-100k"]) == 2
+    said = capsys.readouterr().err
+    assert "the package index does not answer (" in said
+    assert "s3cret" not in said
 
 
 def test_passwords_of_an_index_are_not_shown(index, monkeypatch, capsys):
