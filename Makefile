@@ -10,7 +10,7 @@ PORT    ?= 5000
 
 BIN       := .venv/bin
 INSTALLED := .venv/.installed
-RECSYS    := -c constraints.txt -e '.[dev]'
+RECSYS    := -c constraints.txt -e '.[dev,docs]'
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -75,6 +75,11 @@ prove: $(INSTALLED) ## check the tool's own figures, and a log's tale against th
 ui: $(INSTALLED) ## browse the runs with MLflow, on this machine only
 	$(BIN)/recsys ui --port $(PORT)
 
+.PHONY: docs
+docs: $(INSTALLED) ## make the site of the documents, build/site, with no link that leads nowhere
+	$(BIN)/python tests/figures/site.py
+	$(BIN)/zensical build --strict
+
 # A module runs in one process: what its tests share is made once.
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadscope --durations 5
 
@@ -122,7 +127,7 @@ format: $(INSTALLED) ## format the code and apply the safe fixes
 
 .PHONY: lock
 lock: ## rewrite constraints.txt for every Python from 3.11 (needs uv; ARGS=--upgrade for newer pins)
-	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+	uv pip compile pyproject.toml --extra dev --extra docs --universal --python-version 3.11 \
 	  --fork-strategy fewest --no-emit-index-url --no-emit-find-links --no-annotate \
 	  --custom-compile-command "make lock" --quiet -o constraints.txt $(ARGS)
 

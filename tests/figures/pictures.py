@@ -35,7 +35,7 @@ const pick = (id, text) => {
 pick("pick-recommender", "als");
 pick("pick-user", "Typical");
 </script>"""
-SIZE = (730, 1010)
+SIZE = (730, 1050)
 
 
 def main(words: list[str]) -> int:

@@ -61,14 +61,14 @@ def next_steps(text):
 # Help
 
 
-def test_help_fits_on_a_screen_and_shows_three_examples(monkeypatch, capsys):
+def test_help_fits_on_a_screen_and_shows_two_examples(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")
     lines = ran(capsys, "--help").splitlines()
     assert len(lines) <= 24
     assert max(map(len, lines)) <= 80
     assert not any(line.rstrip().endswith("...") for line in lines[1:])  # no line is cut
     examples = [shlex.split(x)[1:] for x in re.findall(r"^ +(\.venv.*?)  ", "\n".join(lines), re.M)]
-    assert len(examples) == 3
+    assert len(examples) == 2
     for name, config, *changes in examples:
         load = recsys.load_training if name == "train" else recsys.load_study
         load(ROOT / config, changes)

@@ -22,6 +22,7 @@ WORDS = {
     "simulate": ["tiny.yaml"],
     "evaluate": ["--a", "a.csv", "--b", "a.csv"],
     "feed": ["folder", "1"],
+    "fetch": ["movielens-100k"],
     "describe": ["a.csv"],
     "compare": ["one", "other"],
     "validate": ["tiny.yaml"],
