@@ -19,6 +19,7 @@ from pipelines.tracking.addresses import is_local, is_server, masked, shown
 from pipelines.tracking.background import begun, waited
 from pipelines.tracking.record import RECORD, Record, write_record
 from pipelines.tracking.send import Sender
+from pipelines.tracking.views import views_of
 from recsys.config import Study, Training
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class Recorded(NamedTuple):
 
     Attributes:
         is_new: whether they were recorded now, and not before.
+        view: what the address of the table of its runs ends in; None if they have no table.
+        charts: the same for their charts.
     """
 
     uri: str
@@ -58,6 +61,8 @@ class Recorded(NamedTuple):
     run_id: str
     model_id: str | None = None
     is_new: bool = True
+    view: str | None = None
+    charts: str | None = None
 
 
 class Kept(NamedTuple):
@@ -221,19 +226,23 @@ class Tracker:
         return _TABLES if not is_server() or (self._patient and is_database) else LIMIT
 
     def _sent(self, store: Store, record: Record, folder: Path) -> Recorded:
-        """Sends a record: a new run of a program always, an old one once."""
+        """Sends a record, or brings the runs up to date that the store has of it already."""
         sender, place = Sender(*store, self._has_moved), (mlflow_store.address(), is_local())
-        if not self._patient:
-            run_id, model_id = sender.send(record, folder, self._started)
-            return Recorded(*place, store.experiment_id, run_id, model_id)
         with locked(folder):
-            found, unfinished = sender.find(record)
-            sender.delete(unfinished)
-            if found is not None:
-                return Recorded(*place, store.experiment_id, found, None, is_new=False)
-            finished = int((folder / RECORD).stat().st_mtime * 1000)
-            run_id, model_id = sender.send(record, folder, finished)
-        return Recorded(*place, store.experiment_id, run_id, model_id)
+            tree, left = sender.find(record, alone=is_local() or self._patient)
+            sender.delete(left)
+            if tree:
+                run_id, model_id = sender.update(tree, record, folder)
+            else:
+                finished = int((folder / RECORD).stat().st_mtime * 1000)
+                started = finished if self._patient else self._started
+                run_id, model_id = sender.send(record, folder, started)
+        views = views_of(record.view, record.run.name, run_id, record.tags.get("group"))
+        with suppress(Exception):  # the results are there, and so is the page of their run
+            sender.save_views(views)
+        queries = [view.query for view in views]
+        table, charts = (*queries, None, None)[:2]
+        return Recorded(*place, store.experiment_id, run_id, model_id, not tree, table, charts)
 
     @contextmanager
     def _taken(self) -> Iterator[Store]:
