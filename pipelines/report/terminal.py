@@ -24,6 +24,7 @@ from pipelines.report.log import log_sections
 from pipelines.report.world import world_sections
 from pipelines.tracking.addresses import masked
 from pipelines.tracking.tracker import Recorded
+from pipelines.tracking.views import MODE
 from recsys.config import World
 from recsys.study.result import StudyResult
 from recsys.study.verdicts.value import Verdict
@@ -187,7 +188,7 @@ def page_of(recorded: Recorded, *, charts: bool = False) -> str | None:
     query = recorded.charts if charts else recorded.view
     if query is None and charts:
         return None
-    where = f"/{recorded.run_id}" if query is None else f"?{query}"
+    where = f"/{recorded.run_id}?{MODE}" if query is None else f"?{query}"
     page = f"#/experiments/{recorded.experiment_id}/runs{where}"
     if recorded.is_local:
         return f"http://127.0.0.1:5000/{page}"

@@ -15,6 +15,8 @@ from urllib.parse import quote
 
 TAG = "mlflow.sharedViewState."
 """What the names of the tags begin with; the key of the view follows."""
+MODE = "workflowType=machine_learning"
+"""What an address ends in so that MLflow's pages are those of model training, not of GenAI."""
 _DEFLATED = "deflate;"
 _LONGEST_KEY = 60
 _BEGINNING = 1_735_689_600_000
@@ -74,7 +76,7 @@ class View(NamedTuple):
     def query(self) -> str:
         """What the address of the view ends in, after `/runs?`."""
         mode = "&compareRunsMode=CHART" if self.charts else ""
-        return f"viewStateShareKey={quote(self.key, safe='')}{mode}&workflowType=machine_learning"
+        return f"viewStateShareKey={quote(self.key, safe='')}{mode}&{MODE}"
 
 
 _WHO = ("params.recommender", "params.mitigation")

@@ -16,6 +16,7 @@ from pipelines.report.terminal import print_run, print_summary, print_whereabout
 from pipelines.report.world import in_order, world_sections
 from pipelines.storage.cells import CellStore
 from pipelines.tracking.tracker import Recorded
+from pipelines.tracking.views import views_of
 from recsys.logs.newcomers import ARRIVALS
 from recsys.statistics.arrivals import Wave
 from recsys.study.arms.by_exposure import EXPOSED
@@ -464,7 +465,16 @@ def test_whereabouts_name_the_run() -> None:
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert "data/studies/tiny-0" in text
     assert ".venv/bin/recsys ui, then" in text
-    assert "http://127.0.0.1:5000/#/experiments/1/runs/abc" in text.splitlines()
+    mode = "workflowType=machine_learning"
+    page = "http://127.0.0.1:5000/#/experiments/1/runs"
+    assert f"{page}/abc?{mode}" in text.splitlines()
+    table, charts = views_of("world", "tiny", "abc")
+    print_run(console, [recorded._replace(view=table.query, charts=charts.query)])
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert lines[-2:] == [
+        f"{page}?viewStateShareKey=drift-tiny&{mode}",
+        f"{page}?viewStateShareKey=charts-tiny&compareRunsMode=CHART&{mode}",
+    ]
 
 
 def test_figures_are_plain() -> None:
