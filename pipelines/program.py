@@ -327,7 +327,8 @@ def _pages(runs: "Sequence[Recorded | None]") -> dict[str, str | None]:
         return {"mlflow_url": None, "mlflow_charts_url": None}
     from pipelines.report.terminal import page_of
 
-    return {"mlflow_url": page_of(first), "mlflow_charts_url": page_of(first, charts=True)}
+    table, charts = (page_of(first, charts=which, menu=True) for which in (False, True))
+    return {"mlflow_url": table, "mlflow_charts_url": charts}
 
 
 def _plain(value: Any) -> Any:

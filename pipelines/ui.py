@@ -7,7 +7,7 @@ from pipelines.program import way_in
 from pipelines.storage.files import explained
 from pipelines.tracking.addresses import DATABASE, LOCAL
 from pipelines.tracking.local import alone, experiments, look, mended
-from pipelines.tracking.views import shared_views
+from pipelines.tracking.views import MODE, shared_views
 
 main = way_in("ui")
 
@@ -38,7 +38,7 @@ def pages(port: int) -> list[tuple[str, str]]:
     """
     view = shared_views()[0]
     return [
-        (name, f"http://127.0.0.1:{port}/#/experiments/{number}/runs?{view.query}")
+        (name, f"http://127.0.0.1:{port}/#/experiments/{number}/runs?{view.query}&{MODE}")
         for number, name in experiments(view.tag)
     ]
 

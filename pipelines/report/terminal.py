@@ -136,8 +136,6 @@ def _print_page(console: Console, recorded: Recorded, otherwise: str) -> None:
         return
     how = f"{command('ui')}, then" if recorded.is_local else "the run is at"
     console.print(f"MLflow  {how}\n{address}", soft_wrap=True)
-    if (charts := page_of(recorded, charts=True)) is not None:
-        console.print(charts, soft_wrap=True)
 
 
 def print_group_whereabouts(
@@ -175,12 +173,14 @@ def print_group_runs(console: Console, runs: Sequence[Recorded | None], group: s
         _print_page(console, first, f"runs with tags.group = '{group}' in {masked(first.uri)}")
 
 
-def page_of(recorded: Recorded, *, charts: bool = False) -> str | None:
+def page_of(recorded: Recorded, *, charts: bool = False, menu: bool = False) -> str | None:
     """The address of the table of a result's runs, or of the run if there is no such table.
 
     Args:
         recorded: the place of the result in MLflow.
         charts: whether the address of their charts is wanted.
+        menu: whether the menu beside the page is to be that of model training; the address is
+            longer then.
 
     Returns:
         The address; None if the store has no pages, or these runs have no charts.
@@ -188,8 +188,10 @@ def page_of(recorded: Recorded, *, charts: bool = False) -> str | None:
     query = recorded.charts if charts else recorded.view
     if query is None and charts:
         return None
-    where = f"/{recorded.run_id}?{MODE}" if query is None else f"?{query}"
-    page = f"#/experiments/{recorded.experiment_id}/runs{where}"
+    page = f"#/experiments/{recorded.experiment_id}/runs"
+    page += f"/{recorded.run_id}" if query is None else f"?{query}"
+    if menu:
+        page += f"{'?' if query is None else '&'}{MODE}"
     if recorded.is_local:
         return f"http://127.0.0.1:5000/{page}"
     if recorded.uri.startswith("http"):

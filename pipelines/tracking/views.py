@@ -6,6 +6,7 @@ state.
 """
 
 import base64
+import hashlib
 import json
 import re
 import zlib
@@ -16,9 +17,10 @@ from urllib.parse import quote
 TAG = "mlflow.sharedViewState."
 """What the names of the tags begin with; the key of the view follows."""
 MODE = "workflowType=machine_learning"
-"""What an address ends in so that MLflow's pages are those of model training, not of GenAI."""
+"""What a whole address ends in, so that the menu is that of model training, not of GenAI."""
 _DEFLATED = "deflate;"
-_LONGEST_KEY = 60
+_LONGEST_KEY = 19
+"""Letters of a key: the address of a view fits a terminal of 80 columns."""
 _BEGINNING = 1_735_689_600_000
 """When views were saved that never change: the first day of 2025, in milliseconds since 1970."""
 
@@ -41,7 +43,7 @@ class View(NamedTuple):
     """A saved view.
 
     Attributes:
-        key: what the link calls it, such as `drift-demo`.
+        key: what the link calls it, such as `demo`.
         name: what the menu of views calls it.
         runs: the filter that chooses its runs, in MLflow's language.
         columns: columns after the run's name, such as `params.recommender`, `metrics.net_pct`.
@@ -76,7 +78,7 @@ class View(NamedTuple):
     def query(self) -> str:
         """What the address of the view ends in, after `/runs?`."""
         mode = "&compareRunsMode=CHART" if self.charts else ""
-        return f"viewStateShareKey={quote(self.key, safe='')}{mode}&{MODE}"
+        return f"viewStateShareKey={quote(self.key, safe='')}{mode}"
 
 
 _WHO = ("params.recommender", "params.mitigation")
@@ -114,11 +116,11 @@ def shared_views() -> tuple[View, ...]:
     studies = _columns("world", ("tags.study",))
     return (
         View(
-            "recsys", "All studies: which drifts least", "tags.role = 'recommender'", studies,
+            "recsys.all", "All studies: which drifts least", "tags.role = 'recommender'", studies,
             "metrics.net_pct",
         ),
         View(
-            "training", "All training runs", "tags.role = 'training'", _columns("training"),
+            "recsys.training", "All training runs", "tags.role = 'training'", _columns("training"),
             "metrics.ndcg", ascending=False,
         ),
     )  # fmt: skip
@@ -145,14 +147,14 @@ def views_of(kind: str, name: str, parent: str, group: str | None = None) -> tup
     metric, ascending = _SORTED_BY[kind]
     whole, key = group or name, _key(group or name)
     table = View(
-        f"drift-{key}",
+        key,
         f"{whole}: which drifts least",
         runs,
         columns,
         f"metrics.{metric}",
         ascending,
     )
-    charts = table._replace(key=f"charts-{key}", name=f"{whole}: charts", charts=_CHARTS[kind])
+    charts = table._replace(key=f"{key}.charts", name=f"{whole}: charts", charts=_CHARTS[kind])
     return table, charts
 
 
@@ -191,7 +193,11 @@ def _columns(kind: str, first: Sequence[str] = ()) -> tuple[str, ...]:
 
 
 def _key(name: str) -> str:
-    return re.sub(r"[^\w-]+", "-", name)[:_LONGEST_KEY]
+    """A key for a name; it holds no dot, unlike those of other views."""
+    plain = re.sub(r"[^\w-]+", "-", name)
+    if plain == name and len(name) <= _LONGEST_KEY:
+        return name
+    return f"{plain[:12]}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
 
 
 def _quoted(column: str) -> str:

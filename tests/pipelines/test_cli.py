@@ -238,7 +238,7 @@ def test_ui_says_where_the_tables_are(finished, monkeypatch, capsys):
     monkeypatch.chdir(finished)
     monkeypatch.setattr(ui.os, "execv", lambda path, words: None)
     cli.main(["ui", "--port", "5050"])
-    query = "viewStateShareKey=recsys&workflowType=machine_learning"
+    query = "viewStateShareKey=recsys.all&workflowType=machine_learning"
     page = f"recsys: http://127.0.0.1:5050/#/experiments/1/runs?{query}"
     assert page in capsys.readouterr().err.splitlines()
 

@@ -1,5 +1,7 @@
 """The short metrics of every run: at most 40, as the terminal prints them."""
 
+import contextlib
+import dataclasses
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,18 +32,27 @@ def names(run: Run) -> set[str]:
     return {value.name for value in (*run.values, *run.more, *run.timings)}
 
 
-def with_detail(result: StudyResult, detail: str) -> Record:
-    import dataclasses
+@pytest.fixture(scope="module")
+def world_records(world_result: StudyResult) -> dict[str, Record]:
+    """The records of a study by detail."""
+    return {detail: with_detail(world_result, detail) for detail in ("brief", "full")}
 
+
+@pytest.fixture(scope="module")
+def log_records(log_result: StudyResult, log_place: Path) -> dict[str, Record]:
+    with contextlib.chdir(log_place):
+        return {"brief": with_detail(log_result, "brief")}
+
+
+def with_detail(result: StudyResult, detail: str) -> Record:
     tracking = result.study.tracking.model_copy(update={"detail": detail})
     study = result.study.model_copy(update={"tracking": tracking})
     return study_record(dataclasses.replace(result, study=study), Path("nowhere"))
 
 
-@pytest.mark.parametrize("kind", ["world_result", "log_result"])
+@pytest.mark.parametrize("kind", ["world_records", "log_records"])
 def test_a_run_has_40_metrics_at_most(kind: str, request: pytest.FixtureRequest) -> None:
-    result: StudyResult = request.getfixturevalue(kind)
-    runs = list(every(with_detail(result, "brief").run))
+    runs = list(every(request.getfixturevalue(kind)["brief"].run))
     assert [run.role for run in runs] == ["study", "recommender", "recommender"]
     for run in runs:
         assert 5 < len(names(run)) <= short.MOST
@@ -49,8 +60,8 @@ def test_a_run_has_40_metrics_at_most(kind: str, request: pytest.FixtureRequest)
         assert names(run) == names(runs[0]), "one name means the same on each run"
 
 
-def test_all_detail_adds_series_and_seeds(world_result: StudyResult) -> None:
-    brief, full = (with_detail(world_result, detail) for detail in ("brief", "full"))
+def test_all_detail_adds_series_and_seeds(world_records: dict[str, Record]) -> None:
+    brief, full = world_records["brief"], world_records["full"]
     runs = list(every(full.run))
     assert sum(run.role == SEED for run in runs) == 4
     for run, less in zip(full.run.children, brief.run.children, strict=True):
@@ -113,8 +124,8 @@ def test_the_study_has_the_figures_of_what_drifts_least(world_result: StudyResul
     assert values == short.recommender_values(world_result, *least)
 
 
-def test_recommender_and_mitigation_stand_apart(world_result: StudyResult) -> None:
-    for run in with_detail(world_result, "brief").run.children:
+def test_recommender_and_mitigation_stand_apart(world_records: dict[str, Record]) -> None:
+    for run in world_records["brief"].run.children:
         assert run.params["recommender"] == run.name
         assert run.params["mitigation"] == "none"
 

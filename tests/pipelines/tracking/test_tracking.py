@@ -112,7 +112,7 @@ def test_the_same_study_again_has_the_same_runs(
     said = json.loads(capsys.readouterr().out)
     assert _told(resumed) == before
     assert said["mlflow_run_id"] in {name for name, _ in before[0]}
-    assert "viewStateShareKey=drift-tiny" in said["mlflow_url"]
+    assert "viewStateShareKey=tiny&workflowType=machine_learning" in said["mlflow_url"]
     assert "compareRunsMode=CHART" in said["mlflow_charts_url"]
     assert main(["tiny.yaml", "tracking.experiment=other"]) == 0
     assert len(_told(resumed)[0]) == 2 * len(before[0])
@@ -122,7 +122,7 @@ def test_a_changed_page_is_sent_again(resumed: Path) -> None:
     (folder,) = (resumed / "data/studies").glob("tiny-*")
     client = _client(resumed)
     (study,) = _runs(client)["study"]
-    report = Path(client.download_artifacts(study.info.run_id, "report.html"))
+    report = Path(study.info.artifact_uri.removeprefix("file://")) / "report.html"
     report.write_text("another")
     client.set_tag(study.info.run_id, "recsys.files", "another")
     assert main(["tiny.yaml"]) == 0
@@ -134,11 +134,11 @@ def test_the_experiment_opens_on_runs_and_has_its_views(client: MlflowClient) ->
     assert experiment is not None
     assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
     keys = {name for name in experiment.tags if name.startswith("mlflow.sharedViewState.")}
-    assert {name.rpartition(".")[2] for name in keys} == {
-        "recsys",
-        "training",
-        "drift-tiny",
-        "charts-tiny",
+    assert {name.removeprefix("mlflow.sharedViewState.") for name in keys} == {
+        "recsys.all",
+        "recsys.training",
+        "tiny",
+        "tiny.charts",
     }
 
 
@@ -148,7 +148,7 @@ def test_an_older_experiment_gets_kind_and_views(resumed: Path) -> None:
     assert mlflow_store.connect("older")[1] == number
     tags = client.get_experiment(number).tags
     assert tags["mlflow.experimentKind"] == "custom_model_development"
-    assert "mlflow.sharedViewState.recsys" in tags
+    assert "mlflow.sharedViewState.recsys.all" in tags
 
 
 def test_the_description_begins_with_the_verdict(

@@ -77,8 +77,16 @@ def test_the_table_of_a_world_has_net_and_its_cost() -> None:
     for view in (table, charts):
         query = parse_qs(view.query)
         assert query["viewStateShareKey"] == [view.key]
-        assert query["workflowType"] == ["machine_learning"]
         assert ("compareRunsMode" in query) == bool(view.charts)
+
+
+def test_keys_never_meet() -> None:
+    """A study may have the name of a view of ours, or one that is too long."""
+    named = ("all", "recsys", "training", "demo-charts", "demo", "x" * 19, "x" * 20, "x" * 21)
+    keys = [view.key for name in named for view in views_of("world", name, PARENT)]
+    keys += [view.key for view in shared_views()]
+    assert len(set(keys)) == len(keys)
+    assert max(len(views_of("world", name, PARENT)[0].key) for name in named) == 19
 
 
 def test_variants_share_a_table() -> None:
