@@ -33,6 +33,12 @@ _PROGRAMS = {
 }
 """The command that makes runs of a role."""
 _LONGEST_NOTE = 7000
+_COLOURS = (
+    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6a3d9a", "#8c564b",
+    "#4d4d4d", "#b2182b", "#7f9f00", "#17becf",
+)  # fmt: skip
+"""Colours of a study's recommenders in MLflow's charts, which would give some the same one. The
+first six are those of Okabe and Ito, which people who see few colours can tell apart."""
 
 
 def begun(study: Study | Training, role: str) -> Record:
@@ -88,7 +94,9 @@ def study_record(result: StudyResult, folder: Path) -> Record:
             "drifts_least": _name_of(*least),
         },
         data,
-        tuple(_recommender(result, data, *variant) for variant in variants),
+        tuple(
+            _recommender(result, data, place, *variant) for place, variant in enumerate(variants)
+        ),
         more=records.study_values(result) if _is_full(result.study) else (),
     )
     view = "world" if isinstance(result.study.source, World) else "log"
@@ -256,7 +264,9 @@ def _name_of(recommender: str, mitigation: str) -> str:
     return recommender if mitigation == "none" else f"{recommender} + {mitigation}"
 
 
-def _recommender(result: StudyResult, data: Data, recommender: str, mitigation: str) -> Run:
+def _recommender(
+    result: StudyResult, data: Data, place: int, recommender: str, mitigation: str
+) -> Run:
     spec = next(spec for spec in result.study.recommenders if spec.name == recommender)
     chains = result.study.chains_for(recommender)
     chain = next(chain for chain in chains if chain.name == mitigation)
@@ -269,6 +279,7 @@ def _recommender(result: StudyResult, data: Data, recommender: str, mitigation: 
         "recommender",
         short.recommender_values(result, recommender, mitigation),
         records.child_params(spec, chain),
+        {"mlflow.runColor": _COLOURS[place % len(_COLOURS)]},
         data=data,
         children=tuple(_seeds(result.per_user.filter(chosen), name)) if has_seeds else (),
         more=records.child_values(result, recommender, mitigation) if is_full else (),

@@ -130,6 +130,11 @@ def test_recommender_and_mitigation_stand_apart(world_records: dict[str, Record]
         assert run.params["mitigation"] == "none"
 
 
+def test_recommenders_have_colours_of_their_own(world_records: dict[str, Record]) -> None:
+    colours = [run.tags["mlflow.runColor"] for run in world_records["brief"].run.children]
+    assert len(set(colours)) == len(colours)
+
+
 def test_too_many_metrics_lose_the_last() -> None:
     many = tuple(Value(f"m{n}", 1.0, step) for n in range(60) for step in range(3))
     kept = short.bounded(many)
