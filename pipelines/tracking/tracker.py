@@ -6,6 +6,7 @@ seconds for that, whatever it does: then the program goes on, and `recsys track`
 """
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -169,10 +170,16 @@ class Tracker:
             TrackingError: if anything goes wrong with MLflow.
         """
         done: list[Recorded] = []
+        given_up = threading.Event()
+
+        def moved() -> None:
+            self._has_moved()
+            if given_up.is_set():  # so that nobody waits for what this thread holds
+                raise TimeoutError("nobody waits for it any more")
 
         def send() -> None:
             with self._taken() as store, _alone():
-                done.extend(self._sent(store, *record) for record in records)
+                done.extend(self._sent(store, *record, moved) for record in records)
 
         if mlflow_store.unusable() is None:
             mlflow_store.quieten()  # the import takes seconds that are not the server's
@@ -180,6 +187,7 @@ class Tracker:
         try:
             waited(begun(send), self._limit(), (lambda: self._moved) if self._patient else None)
         except TimeoutError as error:
+            given_up.set()
             raise TrackingError(_refused(error), done) from error
         except TrackingError as error:
             raise TrackingError(str(error), done) from error
@@ -225,9 +233,11 @@ class Tracker:
         is_database = not shown().startswith("http")
         return _TABLES if not is_server() or (self._patient and is_database) else LIMIT
 
-    def _sent(self, store: Store, record: Record, folder: Path) -> Recorded:
+    def _sent(
+        self, store: Store, record: Record, folder: Path, moved: Callable[[], None]
+    ) -> Recorded:
         """Sends a record, or brings the runs up to date that the store has of it already."""
-        sender, place = Sender(*store, self._has_moved), (mlflow_store.address(), is_local())
+        sender, place = Sender(*store, moved), (mlflow_store.address(), is_local())
         with locked(folder):
             tree, left = sender.find(record, alone=is_local() or self._patient)
             sender.delete(left)

@@ -55,7 +55,7 @@ class Browser:
         """The text that the page shows."""
         return self.value("document.body ? document.body.innerText : ''") or ""
 
-    def wait(self, *texts: str, seconds: float = 90.0) -> str:
+    def wait(self, *texts: str, seconds: float = 180.0) -> str:
         """Waits until the page shows all texts; what it shows then.
 
         Raises:
@@ -70,7 +70,7 @@ class Browser:
             assert time.monotonic() < until, f"the page never showed {missing}, but: {shown[:2000]}"
             time.sleep(0.3)
 
-    def until(self, script: str, seconds: float = 90.0) -> Any:
+    def until(self, script: str, seconds: float = 180.0) -> Any:
         """Waits until a JavaScript expression on the page is true; its value then.
 
         Raises:
@@ -83,7 +83,7 @@ class Browser:
         return value
 
     @contextmanager
-    def frame(self, seconds: float = 60.0) -> "Iterator[Browser]":
+    def frame(self, seconds: float = 180.0) -> "Iterator[Browser]":
         """The page inside the page, which has its own process; `value` and `text` are of it.
 
         Raises:

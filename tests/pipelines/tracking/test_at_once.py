@@ -26,7 +26,7 @@ def test_programs_at_once_lose_no_record(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     environment.pop("MLFLOW_TRACKING_URI", None)
     for number in range(1, TRIES + 1):
-        (tmp_path / "b.csv").write_text(FEEDS.format(last=5 + number))
+        (tmp_path / "b.csv").write_text(FEEDS.format(last=100 + number))
         started = [
             subprocess.Popen(
                 [sys.executable, *words],

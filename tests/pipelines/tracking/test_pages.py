@@ -23,7 +23,7 @@ from tests.kit.browser import NEEDS_CHROMIUM, Browser, browser
 
 pytestmark = [pytest.mark.slow, NEEDS_CHROMIUM]  # a study of four, a server and a browser
 COLUMNS = ("recommender", "mitigation", "changed_pct", "floor_pct", "newcomer_pct", "net_pct")
-PATIENCE = 60.0
+PATIENCE = 240.0
 
 
 @pytest.fixture(scope="module")
