@@ -310,6 +310,7 @@ def _json(outcome: Outcome, runs: "Sequence[Recorded | None]") -> str:
         "name": outcome.name,
         "folder": outcome.folder,
         "mlflow_run_id": ids[0] if ids and not outcome.variants else outcome.run_id,
+        **_pages(runs),
         "headline": outcome.headline,
         **outcome.more,
     }
@@ -317,6 +318,17 @@ def _json(outcome: Outcome, runs: "Sequence[Recorded | None]") -> str:
         pairs = zip(outcome.variants, ids, strict=True)
         content["variants"] = [{**variant, "mlflow_run_id": run_id} for variant, run_id in pairs]
     return json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _pages(runs: "Sequence[Recorded | None]") -> dict[str, str | None]:
+    """The addresses of the table and the charts of the runs; none where MLflow got nothing."""
+    first = next(filter(None, runs), None)
+    if first is None:
+        return {"mlflow_url": None, "mlflow_charts_url": None}
+    from pipelines.report.terminal import page_of
+
+    table, charts = (page_of(first, charts=which, menu=True) for which in (False, True))
+    return {"mlflow_url": table, "mlflow_charts_url": charts}
 
 
 def _plain(value: Any) -> Any:

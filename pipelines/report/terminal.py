@@ -24,6 +24,7 @@ from pipelines.report.log import log_sections
 from pipelines.report.world import world_sections
 from pipelines.tracking.addresses import masked
 from pipelines.tracking.tracker import Recorded
+from pipelines.tracking.views import MODE
 from recsys.config import World
 from recsys.study.result import StudyResult
 from recsys.study.verdicts.value import Verdict
@@ -124,13 +125,12 @@ def print_run(console: Console, runs: Sequence[Recorded | None]) -> None:
     (recorded,) = runs
     if recorded is None:
         return
-    page = f"#/experiments/{recorded.experiment_id}/runs/{recorded.run_id}"
-    _print_page(console, recorded, page, f"run {recorded.run_id} in {masked(recorded.uri)}")
+    _print_page(console, recorded, f"run {recorded.run_id} in {masked(recorded.uri)}")
 
 
-def _print_page(console: Console, recorded: Recorded, page: str, otherwise: str) -> None:
-    """Prints how to open a page of the MLflow store, with the address on a line of its own."""
-    address = _page(recorded, page)
+def _print_page(console: Console, recorded: Recorded, otherwise: str) -> None:
+    """Prints how to open the MLflow pages of a result, with the address on a line of its own."""
+    address = page_of(recorded)
     if address is None:
         console.print(f"MLflow  {otherwise}", soft_wrap=True)
         return
@@ -170,13 +170,28 @@ def print_group_runs(console: Console, runs: Sequence[Recorded | None], group: s
     """
     first = next(filter(None, runs), None)
     if first is not None:
-        query = f"tags.group = '{group}'"
-        _print_page(console, first, f"#/experiments/{first.experiment_id}", masked(first.uri))
-        console.print(f"        runs with {query}", soft_wrap=True)
+        _print_page(console, first, f"runs with tags.group = '{group}' in {masked(first.uri)}")
 
 
-def _page(recorded: Recorded, page: str) -> str | None:
-    """The address of a page of the MLflow store; None if the store has no pages."""
+def page_of(recorded: Recorded, *, charts: bool = False, menu: bool = False) -> str | None:
+    """The address of the table of a result's runs, or of the run if there is no such table.
+
+    Args:
+        recorded: the place of the result in MLflow.
+        charts: whether the address of their charts is wanted.
+        menu: whether the menu beside the page is to be that of model training; the address is
+            longer then.
+
+    Returns:
+        The address; None if the store has no pages, or these runs have no charts.
+    """
+    query = recorded.charts if charts else recorded.view
+    if query is None and charts:
+        return None
+    page = f"#/experiments/{recorded.experiment_id}/runs"
+    page += f"/{recorded.run_id}" if query is None else f"?{query}"
+    if menu:
+        page += f"{'?' if query is None else '&'}{MODE}"
     if recorded.is_local:
         return f"http://127.0.0.1:5000/{page}"
     if recorded.uri.startswith("http"):

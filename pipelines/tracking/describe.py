@@ -11,9 +11,9 @@ from pipelines.storage.files import is_leftover
 from pipelines.storage.models import MODEL
 from pipelines.storage.provenance import git_tags, version_tags
 from pipelines.storage.results import written_tables
-from pipelines.tracking import figures, records
+from pipelines.tracking import figures, records, short
 from pipelines.tracking.names import as_params
-from pipelines.tracking.record import RECORD, Data, Record, Run, Value
+from pipelines.tracking.record import RECORD, SEED, Data, Record, Run, Value, finite
 from recsys.config import Study, Training, World
 from recsys.served.compare import FeedComparison
 from recsys.study.result import StudyResult
@@ -33,6 +33,12 @@ _PROGRAMS = {
 }
 """The command that makes runs of a role."""
 _LONGEST_NOTE = 7000
+_COLOURS = (
+    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6a3d9a", "#8c564b",
+    "#4d4d4d", "#b2182b", "#7f9f00", "#17becf",
+)  # fmt: skip
+"""Colours of a study's recommenders in MLflow's charts, which would give some the same one. The
+first six are those of Okabe and Ito, which people who see few colours can tell apart."""
 
 
 def begun(study: Study | Training, role: str) -> Record:
@@ -43,11 +49,13 @@ def begun(study: Study | Training, role: str) -> Record:
         role: the role of the run: `study`, `training`, `tuning`, `validation` or `proof`.
     """
     tags = {"world_digest": world_digest(study)[:32], "study": study.name}
+    params = records.study_params(study)
     if isinstance(study, Training):
         tags |= {"recommender": study.recommender.name}
+        params |= {"recommender": study.recommender.name, "mitigation": "none"}
     elif study.group is not None:
         tags |= {"group": study.group, "variant": str(study.variant)}
-    run = Run(study.name, role, params=records.study_params(study))
+    run = Run(study.name, role, params=params)
     return _begun(study.tracking.experiment, run, tags)
 
 
@@ -65,7 +73,7 @@ def begun_as(name: str, role: str, experiment: str, digest: str) -> Record:
 
 
 def study_record(result: StudyResult, folder: Path) -> Record:
-    """The runs of a study: a parent, one for each recommender, below it one for each seed.
+    """The runs of a study: a parent, and one for each recommender; with all detail, of each seed.
 
     Args:
         result: the finished study.
@@ -73,16 +81,26 @@ def study_record(result: StudyResult, folder: Path) -> Record:
     """
     start, data = begun(result.study, "study"), _data_of(result.study)
     pages = [name for name in PAGES if (folder / name).exists()]
+    variants = records.variants(result)
+    values, least = short.study_values(result, variants)
     run = Run(
         result.study.name,
         "study",
-        records.study_values(result),
+        values,
         start.run.params,
-        {**records.study_tags(result), **_note((*verdict(result).sentences, *result.notes))},
+        {
+            **records.study_tags(result),
+            **_note((*verdict(result).sentences, *result.notes)),
+            "drifts_least": _name_of(*least),
+        },
         data,
-        tuple(_recommender(result, data, *variant) for variant in records.variants(result)),
+        tuple(
+            _recommender(result, data, place, *variant) for place, variant in enumerate(variants)
+        ),
+        more=records.study_values(result) if _is_full(result.study) else (),
     )
-    return _ended(start, run, ("config.yaml", *artifacts_of(result), *pages))
+    view = "world" if isinstance(result.study.source, World) else "log"
+    return _ended(start, run, ("config.yaml", *artifacts_of(result), *pages), view=view)
 
 
 def training_record(result: TrainingResult, folder: Path) -> Record:
@@ -97,14 +115,16 @@ def training_record(result: TrainingResult, folder: Path) -> Record:
     run = Run(
         training.name,
         "training",
-        figures.training_values(result),
+        short.training_values(result),
         start.run.params,
         _note(result.notes),
         _data_of(training, "training"),
+        more=figures.training_values(result) if _is_full(training) else (),
+        timings=figures.timings(result),
     )
     model = {"name": training.name, "kind": spec.kind, "options": spec.model_dump()["options"]}
     stored = (folder / MODEL).is_dir()
-    return _ended(start, run, _files(folder), model if stored else None)
+    return _ended(start, run, _files(folder), model if stored else None, view="training")
 
 
 def tuning_record(training: Training, trials: pl.DataFrame) -> Record:
@@ -120,16 +140,23 @@ def tuning_record(training: Training, trials: pl.DataFrame) -> Record:
 
     def trial(row: dict[str, Any]) -> Run:
         other = ("trial", "failed", *options)
-        values = figures.trial_values({n: v for n, v in row.items() if n not in other}, training.k)
+        values = {name: value for name, value in row.items() if name not in other}
         name = f"{training.recommender.name} trial {row['trial']}"
         params = as_params({option: row[option] for option in options})
-        return Run(name, "trial", values, params, failed=row.get("failed") or "")
+        return Run(
+            name,
+            "trial",
+            short.trial_values(values),
+            params,
+            failed=row.get("failed") or "",
+            timings=finite([Value("fit_s", values.get("fit_s"))]),
+        )
 
     best = trials.sort(metric, descending=True, nulls_last=True, maintain_order=True)
     run = Run(
         training.name,
         "tuning",
-        (Value("best/value", best[metric][0]),),
+        finite((Value(metric, best[metric][0]), Value("n_trials", trials.height))),
         {**start.run.params, **as_params({"best": {name: best[name][0] for name in options}})},
         data=_data_of(training, "training"),
         children=tuple(trial(row) for row in trials.iter_rows(named=True)),
@@ -147,7 +174,14 @@ def verdicts_record(study: Study, role: str, verdicts: pl.DataFrame, folder: Pat
         folder: the folder of its files, which all become artifacts.
     """
     start = begun(study, role)
-    run = Run(study.name, role, figures.verdict_values(verdicts), start.run.params)
+    run = Run(
+        study.name,
+        role,
+        short.verdict_values(verdicts),
+        start.run.params,
+        data=_data_of(study),
+        more=figures.verdict_values(verdicts) if _is_full(study) else (),
+    )
     return _ended(start, run, _files(folder))
 
 
@@ -167,7 +201,7 @@ def feeds_record(
     run = Run(
         name,
         "evaluation",
-        figures.served_values(result),
+        short.served_values(result),
         as_params(config),
         _note(result.notes),
         Data(f"{name} feeds", digest[:16], "local", source),
@@ -192,7 +226,7 @@ def comparison_record(
         folder: the folder of its files, which all become artifacts.
     """
     params = as_params({"first": str(studies[0]), "second": str(studies[1])})
-    values = figures.compared_values(table)
+    values = short.compared_values(table)
     run = Run(start.run.name, start.run.role, values, params, _note(sentences))
     return _ended(start, run, _files(folder))
 
@@ -213,31 +247,48 @@ def _begun(experiment: str, run: Run, tags: Mapping[str, str]) -> Record:
 
 
 def _ended(
-    start: Record, run: Run, artifacts: tuple[str, ...], model: dict[str, Any] | None = None
+    start: Record,
+    run: Run,
+    artifacts: tuple[str, ...],
+    model: dict[str, Any] | None = None,
+    view: str = "",
 ) -> Record:
-    return Record(start.experiment, run, artifacts, start.tags, model)
+    return Record(start.experiment, run, artifacts, start.tags, model, view)
 
 
-def _recommender(result: StudyResult, data: Data, recommender: str, mitigation: str) -> Run:
+def _is_full(config: Study | Training) -> bool:
+    return config.tracking.detail == "full"
+
+
+def _name_of(recommender: str, mitigation: str) -> str:
+    return recommender if mitigation == "none" else f"{recommender} + {mitigation}"
+
+
+def _recommender(
+    result: StudyResult, data: Data, place: int, recommender: str, mitigation: str
+) -> Run:
     spec = next(spec for spec in result.study.recommenders if spec.name == recommender)
     chains = result.study.chains_for(recommender)
     chain = next(chain for chain in chains if chain.name == mitigation)
-    name = recommender if mitigation == "none" else f"{recommender} + {mitigation}"
+    name = _name_of(recommender, mitigation)
     chosen = (pl.col("recommender") == recommender) & (pl.col("mitigation") == mitigation)
-    is_world = isinstance(result.study.source, World)
+    is_full = _is_full(result.study)
+    has_seeds = is_full and isinstance(result.study.source, World)
     return Run(
         name,
         "recommender",
-        records.child_values(result, recommender, mitigation),
+        short.recommender_values(result, recommender, mitigation),
         records.child_params(spec, chain),
+        {"mlflow.runColor": _COLOURS[place % len(_COLOURS)]},
         data=data,
-        children=tuple(_seeds(result.per_user.filter(chosen), name)) if is_world else (),
+        children=tuple(_seeds(result.per_user.filter(chosen), name)) if has_seeds else (),
+        more=records.child_values(result, recommender, mitigation) if is_full else (),
     )
 
 
 def _seeds(rows: pl.DataFrame, name: str) -> Iterator[Run]:
     for (seed,), group in rows.group_by("seed", maintain_order=True):
-        yield Run(f"{name} seed {seed}", "seed", records.seed_values(group), {"seed": str(seed)})
+        yield Run(f"{name} seed {seed}", SEED, records.seed_values(group), {"seed": str(seed)})
 
 
 def _data_of(study: Study | Training, purpose: str = "evaluation") -> Data:

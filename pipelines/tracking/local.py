@@ -87,6 +87,27 @@ def mended(found: Found) -> str | None:
     return None
 
 
+def experiments(tag: str) -> list[tuple[str, str]]:
+    """Ids and names of the experiments that have a tag, newest first; none if there is no database.
+
+    Args:
+        tag: the name of the tag.
+    """
+    if not DATABASE.exists():
+        return []
+    try:
+        with closing(_open()) as database:
+            rows = database.execute(
+                "SELECT experiment_id, name FROM experiments JOIN experiment_tags "
+                "USING (experiment_id) WHERE lifecycle_stage = 'active' AND key = ? "
+                "ORDER BY last_update_time DESC",
+                (tag,),
+            ).fetchall()
+    except sqlite3.DatabaseError:  # what is wrong with it is said elsewhere
+        return []
+    return [(str(number), str(name)) for number, name in rows]
+
+
 @contextmanager
 def alone(patience: float = TURN) -> Iterator[None]:
     """Lets in one program at a time; it has no effect on Windows, or where files have no locks.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pipelines.storage.files import explained, sweep, whole
 from pipelines.tracking import local
 from pipelines.tracking.addresses import DATABASE, LOCAL, address, is_local, is_server
+from pipelines.tracking.views import shared_views
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -20,6 +21,8 @@ __all__ = ["address", "connect", "is_local", "open_client", "unusable"]
 _SCHEMES = r"https?|databricks|sqlite|postgresql|mysql|mssql"
 _KIND = {"mlflow.experimentKind": "custom_model_development"}
 """Tag by which MLflow shows an experiment as a table of runs, not as that of language models."""
+_TAGS = {**_KIND, **{view.tag: view.saved() for view in shared_views()}}
+"""Tags of an experiment of ours: its kind, and the views that are not of one study alone."""
 _QUIET = ("mlflow", "alembic", "urllib3", "sqlalchemy")
 """Loggers of what goes wrong in MLflow, which the program says itself, in a sentence."""
 
@@ -136,11 +139,14 @@ def _experiment(client: "MlflowClient", name: str) -> str:
     existing = client.get_experiment_by_name(name)
     if existing is None:
         try:
-            return str(client.create_experiment(name, place, tags=_KIND))
+            return str(client.create_experiment(name, place, tags=_TAGS))
         except MlflowException:  # another program may have made it meanwhile
             existing = client.get_experiment_by_name(name)
             if existing is None:
                 raise
     if existing.lifecycle_stage == "deleted":
         raise StoreError(local.deleted(name, str(existing.experiment_id)))
+    for key, value in _TAGS.items():
+        if existing.tags.get(key) != value:
+            client.set_experiment_tag(existing.experiment_id, key, value)
     return str(existing.experiment_id)

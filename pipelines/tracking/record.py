@@ -17,6 +17,8 @@ from recsys.core.errors import UserError
 
 RECORD = "record.json"
 """The record among the files of its result."""
+SEED = "seed"
+"""The role of the runs of single seeds."""
 
 
 class Value(NamedTuple):
@@ -58,6 +60,8 @@ class Run:
     Attributes:
         name, role: what it is called, and what it is, such as `study` or `seed`.
         values, params, tags: metrics, params and tags by name.
+        more: metrics that it has with `tracking.detail=full` alone.
+        timings: metrics that another run of the same has other values of.
         data: what it is about; None if its parent says it.
         children: the runs below it.
         failed: why it failed; empty if it did not.
@@ -71,6 +75,8 @@ class Run:
     data: Data | None = None
     children: tuple["Run", ...] = ()
     failed: str = ""
+    more: tuple[Value, ...] = ()
+    timings: tuple[Value, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,7 @@ class Record:
         artifacts: names of the files, beside the record, that MLflow gets.
         tags: tags of every run, such as the versions of the code.
         model: name, kind and options of a stored model; None if there is none.
+        view: the kind of table that shows it, as in `pipelines.tracking.views.views_of`.
     """
 
     experiment: str
@@ -90,11 +97,17 @@ class Record:
     artifacts: tuple[str, ...] = ()
     tags: dict[str, str] = field(default_factory=dict)
     model: dict[str, Any] | None = None
+    view: str = ""
 
     @property
     def identity(self) -> str:
-        """A hash of the whole record, by which a store that has it is known."""
-        return _sum(_text(self))
+        """A hash by which the store knows what it has: of the config, the code and the figures.
+
+        How much is recorded of them (`tracking.detail`) and how long it took are not part of it, so
+        that the same work, done again, has the same identity.
+        """
+        told = replace(self, run=_essence(self.run), artifacts=(), view="")
+        return _sum(_text(told))
 
 
 def write_record(record: Record, folder: Path) -> None:
@@ -142,11 +155,18 @@ def read_record(folder: Path) -> Record:
         ) from error
 
 
+def _essence(run: Run) -> Run:
+    """A run without what a second run of the same may have otherwise, or more of."""
+    children = tuple(_essence(child) for child in run.children if child.role != SEED)
+    params = {name: text for name, text in run.params.items() if name != "workers"}
+    return replace(run, params=params, more=(), timings=(), tags={}, children=children)
+
+
 def _run(fields: dict[str, Any]) -> Run:
     data = fields["data"]
     return replace(
         Run(**fields),
-        values=tuple(Value(*value) for value in fields["values"]),
+        **{name: tuple(Value(*v) for v in fields[name]) for name in ("values", "more", "timings")},
         data=None if data is None else Data(**data),
         children=tuple(_run(child) for child in fields["children"]),
     )

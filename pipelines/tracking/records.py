@@ -1,6 +1,6 @@
-"""The params and metrics of a study's runs by name, as MLflow gets them.
+"""The params of a study's runs, and all its metrics: what `tracking.detail=full` records.
 
-Metrics of a recommender:
+Metrics of a recommender beside those of `pipelines.tracking.short`, shares as fractions of 1:
 
     headline/net                                a few metrics to compare in a table
     net/trending_slots/{net, floor, displaced, …}   groups of users, and slots by source
@@ -96,7 +96,7 @@ def variants(result: StudyResult) -> list[tuple[str, str]]:
 
 def study_params(study: Study | Training) -> dict[str, str]:
     """The config as params such as `world.influx.newcomers: 750`, without long values."""
-    return as_params(study.model_dump(mode="json", exclude_none=True))
+    return as_params(study.model_dump(mode="json", exclude_none=True, exclude={"tracking"}))
 
 
 def study_tags(result: StudyResult) -> dict[str, str]:

@@ -6,6 +6,7 @@ seconds for that, whatever it does: then the program goes on, and `recsys track`
 """
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -19,6 +20,7 @@ from pipelines.tracking.addresses import is_local, is_server, masked, shown
 from pipelines.tracking.background import begun, waited
 from pipelines.tracking.record import RECORD, Record, write_record
 from pipelines.tracking.send import Sender
+from pipelines.tracking.views import views_of
 from recsys.config import Study, Training
 
 if TYPE_CHECKING:
@@ -50,6 +52,8 @@ class Recorded(NamedTuple):
 
     Attributes:
         is_new: whether they were recorded now, and not before.
+        view: what the address of the table of its runs ends in; None if they have no table.
+        charts: the same for their charts.
     """
 
     uri: str
@@ -58,6 +62,8 @@ class Recorded(NamedTuple):
     run_id: str
     model_id: str | None = None
     is_new: bool = True
+    view: str | None = None
+    charts: str | None = None
 
 
 class Kept(NamedTuple):
@@ -164,10 +170,16 @@ class Tracker:
             TrackingError: if anything goes wrong with MLflow.
         """
         done: list[Recorded] = []
+        given_up = threading.Event()
+
+        def moved() -> None:
+            self._has_moved()
+            if given_up.is_set():  # so that nobody waits for what this thread holds
+                raise TimeoutError("nobody waits for it any more")
 
         def send() -> None:
             with self._taken() as store, _alone():
-                done.extend(self._sent(store, *record) for record in records)
+                done.extend(self._sent(store, *record, moved) for record in records)
 
         if mlflow_store.unusable() is None:
             mlflow_store.quieten()  # the import takes seconds that are not the server's
@@ -175,6 +187,7 @@ class Tracker:
         try:
             waited(begun(send), self._limit(), (lambda: self._moved) if self._patient else None)
         except TimeoutError as error:
+            given_up.set()
             raise TrackingError(_refused(error), done) from error
         except TrackingError as error:
             raise TrackingError(str(error), done) from error
@@ -220,20 +233,26 @@ class Tracker:
         is_database = not shown().startswith("http")
         return _TABLES if not is_server() or (self._patient and is_database) else LIMIT
 
-    def _sent(self, store: Store, record: Record, folder: Path) -> Recorded:
-        """Sends a record: a new run of a program always, an old one once."""
-        sender, place = Sender(*store, self._has_moved), (mlflow_store.address(), is_local())
-        if not self._patient:
-            run_id, model_id = sender.send(record, folder, self._started)
-            return Recorded(*place, store.experiment_id, run_id, model_id)
+    def _sent(
+        self, store: Store, record: Record, folder: Path, moved: Callable[[], None]
+    ) -> Recorded:
+        """Sends a record, or brings the runs up to date that the store has of it already."""
+        sender, place = Sender(*store, moved), (mlflow_store.address(), is_local())
         with locked(folder):
-            found, unfinished = sender.find(record)
-            sender.delete(unfinished)
-            if found is not None:
-                return Recorded(*place, store.experiment_id, found, None, is_new=False)
-            finished = int((folder / RECORD).stat().st_mtime * 1000)
-            run_id, model_id = sender.send(record, folder, finished)
-        return Recorded(*place, store.experiment_id, run_id, model_id)
+            tree, left = sender.find(record, alone=is_local() or self._patient)
+            sender.delete(left)
+            if tree:
+                run_id, model_id = sender.update(tree, record, folder)
+            else:
+                finished = int((folder / RECORD).stat().st_mtime * 1000)
+                started = finished if self._patient else self._started
+                run_id, model_id = sender.send(record, folder, started)
+        views = views_of(record.view, record.run.name, run_id, record.tags.get("group"))
+        with suppress(Exception):  # the results are there, and so is the page of their run
+            sender.save_views(views)
+        queries = [view.query for view in views]
+        table, charts = (*queries, None, None)[:2]
+        return Recorded(*place, store.experiment_id, run_id, model_id, not tree, table, charts)
 
     @contextmanager
     def _taken(self) -> Iterator[Store]:

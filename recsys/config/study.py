@@ -225,6 +225,10 @@ class Tracking(Part):
     """Log to MLflow; MLFLOW_TRACKING_URI wins over the local database in mlruns/."""
     experiment: str = Field(default="recsys", min_length=1, max_length=250)
     """The MLflow experiment that holds the runs."""
+    detail: Literal["brief", "full"] = "brief"
+    """How much of its figures a run gets. `brief`: at most 40 metrics under short names, in percent
+    where the terminal shows percent. `full`: all other series too, and runs of a world's seeds.
+    """
 
 
 def the_source(world: World | None, log: OwnLog | None) -> World | OwnLog:

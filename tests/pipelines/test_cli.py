@@ -234,6 +234,15 @@ def test_ui_serves_the_local_store_on_this_machine_only(tmp_path, monkeypatch):
     assert (tmp_path / "mlruns").is_dir()
 
 
+def test_ui_says_where_the_tables_are(finished, monkeypatch, capsys):
+    monkeypatch.chdir(finished)
+    monkeypatch.setattr(ui.os, "execv", lambda path, words: None)
+    cli.main(["ui", "--port", "5050"])
+    query = "viewStateShareKey=recsys.all&workflowType=machine_learning"
+    page = f"recsys: http://127.0.0.1:5050/#/experiments/1/runs?{query}"
+    assert page in capsys.readouterr().err.splitlines()
+
+
 # Classes of one's own
 
 

@@ -84,8 +84,11 @@ def test_report_files_and_run(place: Path, capsys: pytest.CaptureFixture[str]) -
     assert run.data.tags["mlflow.source.name"] == "recsys evaluate"
     assert run.data.params["b"] == "b.csv"
     assert run.data.params["attributes.format"] == "kind"
-    assert run.data.metrics["headline/slots_changed_excess"] == pytest.approx(row["excess"])
-    history = client.get_metric_history(run.info.run_id, "drift/newcomer/slots_changed/drift")
+    assert len(run.data.metrics) <= 40
+    for name, part in (("changed", "drift"), ("floor", "floor"), ("excess", "excess")):
+        assert run.data.metrics[f"{name}_pct"] == round(100 * row[part], 2)
+    assert {"n_users", "floor_pct", "posts_pct", "posts_excess_pct"} <= run.data.metrics.keys()
+    history = client.get_metric_history(run.info.run_id, "changed_pct_by_day")
     assert [m.step for m in history] == [1, 2]
     artifacts = {entry.path for entry in client.list_artifacts(run.info.run_id)}
     assert {"drift.csv", "per_user.parquet", "config.yaml"} <= artifacts

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -177,12 +178,14 @@ def test_the_run_holds_params_metrics_tags_and_data(run, folder):
     assert run.data.params["test_days"] == "1.0"
     assert run.data.tags["role"] == "training"
     assert run.data.tags["recommender"] == "als"
+    assert (run.data.params["recommender"], run.data.params["mitigation"]) == ("als", "none")
     summary = pl.read_csv(folder / "summary.csv")
-    for row in summary.filter(pl.col("value").is_not_null()).iter_rows(named=True):
-        name = f"test/{row['group']}/{row['metric']}_at_5"
-        assert run.data.metrics[name] == pytest.approx(row["value"])
-    assert run.data.metrics["test/hot/users"] > 0
-    assert {"time/fit_s", "time/serve_s", "time/users_per_s"} <= set(run.data.metrics)
+    everybody = summary.filter(pl.col("value").is_not_null(), by="all")
+    for row in everybody.iter_rows(named=True):
+        assert run.data.metrics[row["metric"]] == pytest.approx(row["value"])
+    assert run.data.metrics["n_users_hot"] > 0
+    assert {"fit_s", "serve_s", "users_per_s"} <= set(run.data.metrics)
+    assert len(run.data.metrics) <= 40
     (data,) = run.inputs.dataset_inputs
     assert data.dataset.name == "small world"
     assert data.tags[0].value == "training"
@@ -195,7 +198,26 @@ def test_the_model_is_logged_with_its_run(client, run):
     assert model.source_run_id == run.info.run_id
     assert model.params["factors"] == "4"
     metrics = {metric.key: metric.value for metric in model.metrics}
-    assert metrics["test/all/ndcg_at_5"] == run.data.metrics["test/all/ndcg_at_5"]
+    assert metrics == run.data.metrics
+    assert {metric.dataset_name for metric in model.metrics} == {"small world"}
+
+
+def test_the_same_training_again_has_the_same_run_and_model(
+    client, run, trained, tmp_path, monkeypatch
+):
+    """With its new times, and with all detail the figures of each group are added."""
+    place = tmp_path / "again"
+    shutil.copytree(trained, place)
+    monkeypatch.chdir(place)
+    assert main(["small.yaml", "tracking.detail=full"]) == 0
+    client = MlflowClient(f"sqlite:///{place}/mlruns/mlflow.db")
+    (again,) = client.search_runs(["1"])
+    assert again.info.run_id == run.info.run_id
+    assert again.outputs.model_outputs[0].model_id == run.outputs.model_outputs[0].model_id
+    assert again.data.metrics["test/all/ndcg_at_5"] == run.data.metrics["ndcg"]
+    assert again.data.metrics["test/hot/users"] == run.data.metrics["n_users_hot"]
+    assert len(client.get_metric_history(again.info.run_id, "fit_s")) == 2
+    assert len(client.get_metric_history(again.info.run_id, "ndcg")) == 1
 
 
 def test_no_pickle_is_in_the_model(client, run):

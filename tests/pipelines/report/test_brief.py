@@ -13,6 +13,7 @@ from pipelines.report.console import print_section
 from pipelines.report.section import Section
 from pipelines.report.terminal import print_comparison, print_run, print_summary, print_whereabouts
 from pipelines.tracking.tracker import Recorded
+from pipelines.tracking.views import views_of
 from recsys.study.result import StudyResult
 from tests.kit.made_up import log, world
 
@@ -27,6 +28,7 @@ WIDE = {
     "displaced": 0.3,
 }
 RUN = Recorded("sqlite:////mlruns/mlflow.db", True, "1", "0123456789abcdef" * 2)
+TABLE = views_of("world", "as-long-as-names-can-be-in-80-columns", RUN.run_id)[0].query
 
 
 def _console(width: int = 80) -> Console:
@@ -41,7 +43,7 @@ def _printed(result: StudyResult, *, full: bool = False, width: int = 80) -> str
     console = _console(width)
     print_summary(console, result, recsys.verdict(result), full=full)
     print_whereabouts(console, Path("data/studies/made-up-0123456789ab"))
-    print_run(console, [RUN])
+    print_run(console, [RUN._replace(view=TABLE)])
     return _text(console)
 
 
@@ -114,8 +116,8 @@ def test_best_comes_first_and_the_rest_is_counted() -> None:
     assert "more rows" not in _printed(world(many, mitigations=KINDS), full=True)
 
 
-def test_the_address_of_the_run_is_on_one_line() -> None:
-    address = f"http://127.0.0.1:5000/#/experiments/1/runs/{RUN.run_id}"
+def test_the_address_of_the_runs_is_on_one_line() -> None:
+    address = f"http://127.0.0.1:5000/#/experiments/1/runs?{TABLE}"
     assert address in _printed(world({"als": {}})).splitlines()
 
 

@@ -1,7 +1,6 @@
 """The page in a real browser: nothing overlaps or leaves its frame, in light and dark."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -9,14 +8,9 @@ import pytest
 
 from pipelines.report.page import save_page
 from recsys.study.result import StudyResult
+from tests.kit.browser import CHROMIUM, FLAGS, NEEDS_CHROMIUM
 
-BROWSER = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
-)
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not BROWSER, reason="no Chromium here: install Debian's package chromium"),
-]
+pytestmark = [pytest.mark.slow, NEEDS_CHROMIUM]
 
 PROBE = """
 <script>
@@ -66,7 +60,7 @@ def seen(page: Path, width: int, place: Path, *more: str) -> dict[str, object]:
     probed.write_text(PROBE.join(text.rsplit("</body>", 1)), encoding="utf-8")
     done = subprocess.run(
         [
-            BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=10000",
+            CHROMIUM, *FLAGS, "--virtual-time-budget=10000",
             f"--user-data-dir={place / 'profile'}", f"--window-size={width},2000", *more,
             "--dump-dom", probed.as_uri(),
         ],

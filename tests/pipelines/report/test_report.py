@@ -12,10 +12,11 @@ from rich.console import Console
 import recsys
 from pipelines.report.appendix import appendix_sections
 from pipelines.report.headline import Headline, interval, number
-from pipelines.report.terminal import print_run, print_summary, print_whereabouts
+from pipelines.report.terminal import page_of, print_run, print_summary, print_whereabouts
 from pipelines.report.world import in_order, world_sections
 from pipelines.storage.cells import CellStore
 from pipelines.tracking.tracker import Recorded
+from pipelines.tracking.views import views_of
 from recsys.logs.newcomers import ARRIVALS
 from recsys.statistics.arrivals import Wave
 from recsys.study.arms.by_exposure import EXPOSED
@@ -464,7 +465,19 @@ def test_whereabouts_name_the_run() -> None:
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert "data/studies/tiny-0" in text
     assert ".venv/bin/recsys ui, then" in text
-    assert "http://127.0.0.1:5000/#/experiments/1/runs/abc" in text.splitlines()
+    page = "http://127.0.0.1:5000/#/experiments/1/runs"
+    assert f"{page}/abc" in text.splitlines()
+    table, charts = views_of("world", "tiny", "abc")
+    shown = recorded._replace(view=table.query, charts=charts.query)
+    print_run(console, [shown])
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert lines[-1] == f"{page}?viewStateShareKey=tiny"
+    mode = "workflowType=machine_learning"
+    assert page_of(recorded, menu=True) == f"{page}/abc?{mode}"
+    assert page_of(recorded, charts=True) is None
+    assert page_of(shown, charts=True, menu=True) == (
+        f"{page}?viewStateShareKey=tiny.charts&compareRunsMode=CHART&{mode}"
+    )
 
 
 def test_figures_are_plain() -> None:

@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,8 +17,10 @@ from mlflow import MlflowClient
 
 import recsys
 from pipelines import cli
-from pipelines.tracking.record import Record, Run, Value, write_record
-from pipelines.tracking.tracker import TrackingError, opened
+from pipelines.storage.locks import locked
+from pipelines.tracking.record import Record, Run, Value, read_record, write_record
+from pipelines.tracking.send import Sender
+from pipelines.tracking.tracker import Tracker, TrackingError, opened
 from tests.kit.servers import Proxy
 
 ROOT = Path(recsys.__file__).parents[1]
@@ -200,3 +203,34 @@ def test_a_postgres_store_takes_records_and_passwords_stay_hidden(place, monkeyp
     with pytest.raises(TrackingError) as caught:
         opened("recsys").record(record)
     assert "s3cret-word" not in str(caught.value)
+
+
+def test_what_was_given_up_holds_nothing(place, monkeypatch):
+    """Its thread ends at the next answer: who records the same later need not wait for it."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{place}/elsewhere.db")
+    inside, answered = threading.Event(), threading.Event()
+    fill = Sender._fill
+
+    def slowly(*arguments):
+        inside.set()
+        answered.wait(60)
+        fill(*arguments)
+
+    def limit(tracker):
+        assert inside.wait(60)
+        return 0.1
+
+    record = [(read_record(place / "result"), place / "result")]
+    with monkeypatch.context() as patch:
+        patch.setattr(Sender, "_fill", slowly)
+        patch.setattr(Tracker, "_limit", limit)
+        with pytest.raises(TrackingError, match="did not take the results"):
+            opened("recsys").record(record)
+    answered.set()
+    with locked(place / "result", 60):
+        pass
+    (later,) = opened("recsys", patient=True).record(record)
+    assert later.is_new, "the thread did not go on to the end"
+    client = MlflowClient(later.uri)
+    (run,) = client.search_runs([later.experiment_id])
+    assert (run.info.run_id, run.info.status) == (later.run_id, "FINISHED")

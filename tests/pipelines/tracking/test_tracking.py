@@ -1,9 +1,13 @@
 """What MLflow holds after a study: runs, params, metrics, tags, artifacts, data."""
 
+import contextlib
 import dataclasses
+import json
 import math
 import os
 import shlex
+import shutil
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +24,7 @@ from pipelines.run import main
 from pipelines.storage import provenance
 from pipelines.storage.cells import CellStore
 from pipelines.storage.digests import world_digest
-from pipelines.tracking import records, send
+from pipelines.tracking import mlflow_store, records, send
 from recsys.config import Chain
 from recsys.study.arms.result import CellResult
 from recsys.study.cell import Cell
@@ -43,8 +47,19 @@ def _runs(client: MlflowClient) -> dict[str, list[Run]]:
 
 
 @pytest.fixture(scope="module")
-def client(finished: Path) -> MlflowClient:
-    return _client(finished)
+def detailed(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The working directory of a study that was recorded in brief, and again with all detail."""
+    place = tmp_path_factory.mktemp("detailed") / "work"
+    shutil.copytree(finished, place)
+    with pytest.MonkeyPatch.context() as patch, contextlib.chdir(place):
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        assert main(["tiny.yaml", "tracking.detail=full"]) == 0
+    return place
+
+
+@pytest.fixture(scope="module")
+def client(detailed: Path) -> MlflowClient:
+    return _client(detailed)
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +81,74 @@ def test_runs_form_a_tree_and_are_finished(runs: dict[str, list[Run]]) -> None:
         (name, f"{name} seed {seed}") for name in ("als", "trending") for seed in (0, 1)
     ]
     assert {run.info.status for group in runs.values() for run in group} == {"FINISHED"}
+
+
+def test_more_detail_is_added_to_the_runs_of_before(
+    runs: dict[str, list[Run]], finished: Path
+) -> None:
+    before = _runs(_client(finished))
+    assert before["seed"] == []
+    for role in ("study", "recommender"):
+        old, new = ({run.info.run_id: run.data for run in every[role]} for every in (before, runs))
+        assert old.keys() == new.keys()
+        for name, data in old.items():
+            assert len(data.metrics) <= 40
+            assert data.metrics.items() < new[name].metrics.items()
+            assert data.params == new[name].params
+
+
+def _told(place: Path) -> tuple[list[tuple[str, str]], int]:
+    """The runs of a database with their statuses, and how many metrics were ever sent."""
+    with contextlib.closing(sqlite3.connect(place / "mlruns/mlflow.db")) as database:
+        rows = database.execute("SELECT run_uuid, status FROM runs ORDER BY run_uuid").fetchall()
+        return rows, database.execute("SELECT count(*) FROM metrics").fetchone()[0]
+
+
+def test_the_same_study_again_has_the_same_runs(
+    resumed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = _told(resumed)
+    assert main(["tiny.yaml", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert _told(resumed) == before
+    assert said["mlflow_run_id"] in {name for name, _ in before[0]}
+    assert "viewStateShareKey=tiny&workflowType=machine_learning" in said["mlflow_url"]
+    assert "compareRunsMode=CHART" in said["mlflow_charts_url"]
+    assert main(["tiny.yaml", "tracking.experiment=other"]) == 0
+    assert len(_told(resumed)[0]) == 2 * len(before[0])
+
+
+def test_a_changed_page_is_sent_again(resumed: Path) -> None:
+    (folder,) = (resumed / "data/studies").glob("tiny-*")
+    client = _client(resumed)
+    (study,) = _runs(client)["study"]
+    report = Path(study.info.artifact_uri.removeprefix("file://")) / "report.html"
+    report.write_text("another")
+    client.set_tag(study.info.run_id, "recsys.files", "another")
+    assert main(["tiny.yaml"]) == 0
+    assert report.read_bytes() == (folder / "report.html").read_bytes()
+
+
+def test_the_experiment_opens_on_runs_and_has_its_views(client: MlflowClient) -> None:
+    experiment = client.get_experiment_by_name("recsys")
+    assert experiment is not None
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+    keys = {name for name in experiment.tags if name.startswith("mlflow.sharedViewState.")}
+    assert {name.removeprefix("mlflow.sharedViewState.") for name in keys} == {
+        "recsys.all",
+        "recsys.training",
+        "tiny",
+        "tiny.charts",
+    }
+
+
+def test_an_older_experiment_gets_kind_and_views(resumed: Path) -> None:
+    client = _client(resumed)
+    number = client.create_experiment("older", (resumed / "mlruns/artifacts").as_uri())
+    assert mlflow_store.connect("older")[1] == number
+    tags = client.get_experiment(number).tags
+    assert tags["mlflow.experimentKind"] == "custom_model_development"
+    assert "mlflow.sharedViewState.recsys.all" in tags
 
 
 def test_the_description_begins_with_the_verdict(
@@ -285,7 +368,7 @@ def test_study_is_shown_when_mlflow_fails(
     assert cli.main(shlex.split(later.partition("recsys ")[2])) == 0
     assert "recorded before, and not again" in capsys.readouterr().out
     runs = _runs(_client(resumed))
-    assert [len(runs[role]) for role in ("study", "recommender", "seed")] == [2, 4, 8]
+    assert [len(runs[role]) for role in ("study", "recommender", "seed")] == [2, 4, 0]
     assert {run.info.status for group in runs.values() for run in group} == {"FINISHED"}
     first, second = (run.data for run in runs["study"])
     assert first.metrics == second.metrics
@@ -297,14 +380,21 @@ def test_log_is_recorded_with_its_data(
 ) -> None:
     for name in ("events.csv", "users.csv", "log.yaml"):
         (resumed / name).write_bytes((log_place / name).read_bytes())
-    assert main(["log.yaml", "tracking.enabled=true"]) == 0
+    assert main(["log.yaml", "tracking.enabled=true", "tracking.detail=full"]) == 0
     runs = _runs(_client(resumed))
     study = next(run for run in runs["study"] if run.info.run_name == "tiny_log")
     assert study.inputs.dataset_inputs[0].dataset.name == "tiny_log log"
     knn = next(run for run in runs["recommender"] if run.info.run_name == "item_knn")
     assert {"headline/slots_changed_p", "headline/posts_p"} <= knn.data.metrics.keys()
     assert "headline/ndcg" in knn.data.metrics
-    assert len(runs["seed"]) == 4  # the world's; a log has none
+    assert {
+        "changed_pct",
+        "placebo_pct",
+        "retrain_pct",
+        "p_value",
+        "ndcg",
+    } <= knn.data.metrics.keys()
+    assert runs["seed"] == []  # a log has none
 
 
 def test_what_only_a_log_has_is_recorded(
@@ -337,7 +427,7 @@ recommenders: [ease]
 evaluation: {k: 5, panel: 40}
 seeds: 1
 """)
-    assert main(["wave.yaml"]) == 0
+    assert main(["wave.yaml", "tracking.detail=full"]) == 0
     client = _client(resumed)
     runs = _runs(client)
     study = next(run for run in runs["study"] if run.info.run_name == "wave")
