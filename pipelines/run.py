@@ -215,8 +215,8 @@ def _headline(result: StudyResult) -> list[dict[str, Any]]:
     start = "headline/"
     rows: list[dict[str, Any]] = []
     for recommender, mitigation in records.variants(result):
-        values = records.child_values(result, recommender, mitigation)
-        figures = {v.name.removeprefix(start): v.value for v in values if v.name.startswith(start)}
+        values = records.headline_values(result, recommender, mitigation)
+        figures = {value.name.removeprefix(start): value.value for value in values}
         rows.append({"recommender": recommender, "mitigation": mitigation, **figures})
     return rows
 

@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 _SIGNS = r"\w.\- " if os.name == "nt" else r"\w.\- :"  # MLflow takes no colon on Windows
@@ -43,6 +44,7 @@ def as_params(tree: Mapping[str, Any]) -> dict[str, str]:
     return {name: text for name, text in params.items() if len(text) <= _LONGEST_VALUE}
 
 
+@lru_cache(maxsize=4096)
 def _escaped(name: str, more: str = "") -> str:
     """A name without signs that mean something to MLflow; `more` are signs that are taken too.
 

@@ -121,14 +121,13 @@ def child_params(spec: RecommenderSpec, chain: Chain) -> dict[str, str]:
 
 def child_values(result: StudyResult, recommender: str, mitigation: str) -> tuple[Value, ...]:
     """All metrics of a recommender under a mitigation."""
-    chosen = (pl.col("recommender") == recommender) & (pl.col("mitigation") == mitigation)
-    drift, summary = result.drift.filter(chosen), result.summary.filter(chosen)
+    chosen = _is_variant(recommender, mitigation)
     is_closed = result.study.loop == "closed"
     values = (
         *_net(result, chosen),
-        *_headline(drift, summary),
-        *_drift(drift),
-        *_quality(summary),
+        *_headline(result, chosen),
+        *_drift(result.drift.filter(chosen)),
+        *_quality(result.summary.filter(chosen)),
         *_front(result, chosen),
         *_recovery(result, chosen),
         *_channels(result, chosen),
@@ -139,6 +138,17 @@ def child_values(result: StudyResult, recommender: str, mitigation: str) -> tupl
         *_life(result.life.filter(chosen, is_closed)),
     )
     return finite(values)
+
+
+def headline_values(result: StudyResult, recommender: str, mitigation: str) -> tuple[Value, ...]:
+    """The metrics of `child_values` whose names begin with `headline/`."""
+    chosen = _is_variant(recommender, mitigation)
+    values = (*_net(result, chosen), *_headline(result, chosen))
+    return tuple(value for value in finite(values) if value.name.startswith("headline/"))
+
+
+def _is_variant(recommender: str, mitigation: str) -> pl.Expr:
+    return (pl.col("recommender") == recommender) & (pl.col("mitigation") == mitigation)
 
 
 def seed_values(rows: pl.DataFrame) -> tuple[Value, ...]:
@@ -189,7 +199,8 @@ def _net(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:
             yield Value(metric_name(*place, _METRICS.get(column, column)), row[column])
 
 
-def _headline(drift: pl.DataFrame, summary: pl.DataFrame) -> Iterator[Value]:
+def _headline(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:
+    drift, summary = result.drift.filter(chosen), result.summary.filter(chosen)
     whole = pl.col("day").is_null()
     parts = {row["measure"]: row for row in drift.filter(whole).iter_rows(named=True)}
     for name, (measure, column) in _HEADLINE_DRIFT.items():
