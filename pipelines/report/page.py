@@ -45,6 +45,8 @@ def save_page(result: StudyResult, path: Path) -> None:
     figures = Headline(result)
     is_world = isinstance(result.study.source, World)
     order = in_order(figures) if is_world else figures.variants
+    verdict = recsys.verdict(result)
+    taken = verdict.recommended[:1] if verdict.recommended else None
     sections = (world_sections if is_world else log_sections)(figures, whole=True)
     question = (
         f"Did feeds change because {people(result.study)}?"
@@ -56,9 +58,9 @@ def save_page(result: StudyResult, path: Path) -> None:
         title=result.study.name,
         over=f"recsys · {result.study.name}",
         question=question,
-        verdict=recsys.verdict(result).sentences,
+        verdict=verdict.sentences,
         notes=result.notes,
-        phones=phones_of(result, order),
+        phones=phones_of(result, sorted(order, key=lambda variant: variant[:1] != taken)),
         charts=list(study_charts(figures)),
         sections=list(sections),
         files=_FILES,

@@ -184,7 +184,8 @@ def label_of(user: Mapping[str, Any]) -> Json:
         user: a row of the table `shown_users`.
     """
     words = _CHOSEN.get(user["chosen"], f"Hit more than {user['chosen'].removeprefix('above ')}")
-    text = f"{words}: user {user['user_id']}, {number(user['changed'])} % of posts changed"
+    changed = f"{number(user['changed'])} % of posts changed, chance included"
+    text = f"{words}: user {user['user_id']}, {changed}"
     return {"id": str(user["user_id"]), "text": text}
 
 

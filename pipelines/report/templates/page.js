@@ -35,7 +35,7 @@
     cover.append(icon(format));
     post.append(cover, make("div", "rank", rank));
     let said = "";
-    if (state === "new") { post.classList.add("new"); said = "new"; }
+    if (state === "new") { post.classList.add("new"); said = "different"; }
     else if (state === "out") { post.classList.add("out"); said = "pushed out"; }
     else if (state !== 0) said = (state > 0 ? "↑" : "↓") + Math.abs(state);
     if (said) {
@@ -106,7 +106,7 @@
       const who = (by ? named.charAt(0).toLowerCase() : named.charAt(0)) + named.slice(1);
       $("phones").parentNode.classList.toggle("three", shown.length > 2);
       const usual = mine.anyway && mine.anyway[at(mitigations)]
-        ? ` ${mine.anyway[at(mitigations)]} of 100 posts change anyway, even when nobody comes.` : "";
+        ? ` ${mine.anyway[at(mitigations)]} of 100 posts change by chance alone, as when one more person joins.` : "";
       $("feeds-words").textContent = `${by}${who}${when}: the same person at the same time.${usual}`;
     };
     const refill = () => {

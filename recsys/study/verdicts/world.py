@@ -141,8 +141,15 @@ def _opening(answer: str, variants: Sequence[_Variant]) -> str:
     return (
         f"{_answer(answer, variants)}: of 100 posts shown to long-time users, the newcomers' "
         f"coming changed {listed(texts)}{between_them}, and {own} of 100 are newcomers' own"
-        f"{_up_to(answer, told)}{rest}"
+        f"{_indirect(answer, told)}{_up_to(answer, told)}{rest}"
     )
+
+
+def _indirect(answer: str, variants: Sequence[_Variant]) -> str:
+    """That most of the change is no newcomer's post, where that is so under each recommender."""
+    if answer in (YES, A_LITTLE) and all(v.row["displaced"] < v.row["net"] / 2 for v in variants):
+        return ", so most of the change is among posts of long-time users"
+    return ""
 
 
 def _answer(answer: str, variants: Sequence[_Variant]) -> str:
@@ -294,13 +301,16 @@ def _choice(
     result: StudyResult, variants: Sequence[_Variant]
 ) -> tuple[tuple[str, str] | None, str]:
     """The recommended recommender, and why, as the begin of a sentence."""
-    useful = [v for v in _useful(result, variants) if v.row["net"] is not None]
+    clicks = _clicks_for_100(result, variants)
+    able = [v for v in variants if not clicks or v.key in clicks]
+    useful = [v for v in able if clicks.get(v.key, 1.0) >= 1 - MARGIN and v.row["net"] is not None]
     if len(variants) < 2 or not useful:
         return None, ""
     best, *others = useful
     reason = (
         "of those whose feeds give nearly as many clicks as the best (at least "
         f"{100 * (1 - MARGIN):.0f} for its 100), {best.name} changes least"
+        f"{_left_out(best, able, clicks)}"
     )
     if not others:
         reason = (
@@ -312,24 +322,36 @@ def _choice(
     return best.key, f"{reason}; "
 
 
-def _useful(result: StudyResult, variants: Sequence[_Variant]) -> list[_Variant]:
-    """The recommenders whose feeds are as useful as the best within the margin, in their order.
+def _left_out(
+    best: _Variant, able: Sequence[_Variant], clicks: Mapping[tuple[str, str], float]
+) -> str:
+    """Who changes less than the recommended recommender, and gives too few clicks."""
+    calmer = able[: able.index(best)]
+    few = [v for v in calmer if v.row["net"] is not None]
+    if not few:
+        return ""
+    shares = spread([clicks[v.key] for v in few])
+    names = listed([v.name for v in few[:2]]) if len(few) <= 2 else f"{len(few)} others"
+    verbs = "changes less and gives" if len(few) == 1 else "change less and give"
+    return f" ({names} {verbs} {shares})"
 
-    All of them, where utility was not measured.
+
+def _clicks_for_100(
+    result: StudyResult, variants: Sequence[_Variant]
+) -> dict[tuple[str, str], float]:
+    """What the feeds of each recommender give in clicks, as a share of what the best gives.
+
+    Empty where utility was not measured. The oracle, which no platform has, is left out.
     """
     oracles = {spec.name for spec in result.study.recommenders if spec.kind == "oracle"}
-    able = [v for v in variants if v.finding.recommender not in oracles]
+    able = {v.key for v in variants if v.finding.recommender not in oracles}
     rows = result.summary.filter(
         pl.col("day").is_null(), arm="influx", cohort="incumbent", measure="utility"
-    )
-    levels = {
-        (r["recommender"], r["mitigation"]): r["mean"]
-        for r in rows.drop_nulls("mean").iter_rows(named=True)
-    }
-    known = [levels[v.key] for v in able if v.key in levels]
-    if not known:
-        return able
-    return [v for v in able if levels.get(v.key, 0.0) >= (1 - MARGIN) * max(known)]
+    ).drop_nulls("mean")
+    levels = {(r["recommender"], r["mitigation"]): r["mean"] for r in rows.iter_rows(named=True)}
+    known = {key: level for key, level in levels.items() if key in able}
+    most = max(known.values(), default=0.0)
+    return {key: level / most if most > 0 else 1.0 for key, level in known.items()}
 
 
 def _told_apart(result: StudyResult, best: _Variant, other: _Variant) -> bool:

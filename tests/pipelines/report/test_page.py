@@ -105,6 +105,20 @@ def test_the_verdict_comes_first(world_result: StudyResult, tmp_path: Path) -> N
     assert first in head
 
 
+@pytest.mark.parametrize("taken", ["als", "trending"])
+def test_the_phones_open_on_the_recommended_recommender(
+    taken: str, world_result: StudyResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import recsys
+
+    found = recsys.verdict(world_result)
+    monkeypatch.setattr(recsys, "verdict", lambda _: found._replace(recommended=(taken, "none")))
+    phones = _data(_page(world_result, tmp_path), "phones-data")
+    names = [each["name"] for each in phones["recommenders"]]
+    assert names[0] == taken
+    assert sorted(names) == ["als", "trending"]
+
+
 def test_pictures_have_names_for_who_cannot_see_them(
     world_result: StudyResult, tmp_path: Path
 ) -> None:

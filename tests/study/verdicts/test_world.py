@@ -45,7 +45,7 @@ def test_yes_for_all_is_said_with_figures_best_first():
     assert verdict.sentences[0] == (
         "Yes: of 100 posts shown to long-time users, the newcomers' coming changed 12 (between 9 "
         "and 15) with als and 18 (between 15 and 21) with trending, and 1 to 2 of 100 are "
-        "newcomers' own."
+        "newcomers' own, so most of the change is among posts of long-time users."
     )
     assert [finding.recommender for finding in verdict.findings] == ["als", "trending"]
 
@@ -202,6 +202,11 @@ def test_a_tail_that_is_hit_where_the_mean_is_not():
     assert "with 25 of 100 posts changed" in said(world({"als": calm})).text
 
 
+def test_a_change_by_newcomers_own_posts_is_not_called_indirect():
+    text = said(world({"als": {"net": 0.12, "displaced": 0.07}})).text
+    assert "among posts of long-time users" not in text
+
+
 def test_one_recommender_is_not_recommended():
     assert said(world({"als": {}})).recommended is None
 
@@ -211,7 +216,10 @@ def test_the_least_change_of_the_useful_is_recommended():
     useless = 0.2 * (1 - MARGIN) - 0.001
     verdict = said(world(three, utility={"als": useless, "bpr": 0.195, "ease": 0.2}))
     assert verdict.recommended == ("bpr", "none")
-    assert "bpr changes least; this rests" in verdict.text
+    assert "bpr changes least (als changes less and gives 94); this rests" in verdict.text
+    useless = {"als": 0.1, "bpr": 0.1, "ease": 0.2}
+    both = said(world({**three, "lmf": {"net": 0.4}}, utility={**useless, "lmf": 0.2})).text
+    assert "ease changes least (als and bpr change less and give 50); this rests" in both
     assert "Take ease: no other" in said(world(three, utility={"ease": 0.4})).text
 
 
