@@ -31,7 +31,7 @@ _PARTS = {
     "floor": "changes anyway",
 }
 _FILLS = {"displaced": ORANGE, "reshuffled": BLUE, "floor": GREY}
-_ROW = 46
+_ROW = 50
 _WIDTH, _HEIGHT = 250, 220
 
 
@@ -50,8 +50,8 @@ def change_charts(figures: Headline, order: Sequence[Variant]) -> Iterator[Chart
             "A bar adds up the posts that newcomers made and the other posts that changed beyond "
             "what changes anyway; its line is the 95 % interval of their sum. Posts that change "
             "less than usual count below zero. The thin grey bar is what changes anyway, when one "
-            "more person visits and never posts. The diamond is what as many more people like "
-            "the long-time users would have changed." + cut_words(rows),
+            "more person visits and never posts. The diamond below the bar is what as many more "
+            "people like the long-time users would have changed." + cut_words(rows),
             [Panel("", _change(rows, [name_of(variant) for variant in order]))],
             {"name": "recommender", "what": "what", **FIGURES},
             rows,
@@ -108,11 +108,11 @@ def _change(rows: Sequence[Row], order: Sequence[str]) -> dict[str, Any]:
         return base.transform_filter(alt.FieldOneOfPredicate(field="part", oneOf=list(parts)))
 
     order_of = alt.Order("part:N")
-    bars = of("displaced", "reshuffled").mark_bar(size=18, yOffset=-6, stroke="var(--page)")
-    floor = of("floor").mark_bar(size=6, yOffset=10)
-    ends = of("net").mark_rule(color=INK, strokeWidth=1.5, yOffset=-6)
+    bars = of("displaced", "reshuffled").mark_bar(size=16, yOffset=-10, stroke="var(--page)")
+    floor = of("floor").mark_bar(size=6, yOffset=15)
+    ends = of("net").mark_rule(color=INK, strokeWidth=1.5, yOffset=-10)
     locals_ = of("locals").mark_point(
-        shape="diamond", size=70, color=INK, fill="var(--page)", strokeWidth=1.8, yOffset=-6
+        shape="diamond", size=70, color=INK, fill="var(--page)", strokeWidth=1.8, yOffset=5
     )
     layers = [
         bars.encode(across, up, colour, order_of, tooltip=tooltip),
@@ -196,6 +196,11 @@ def scatter(
         alt.Tooltip("interval_y:N", title="95 % interval"),
         alt.Tooltip("n:N", title="from"),
     ]
+
+    def texts(**ink: Any) -> Any:
+        text = base.mark_text(align="left", fontSize=12, limit=_WIDTH - 60, **ink)
+        return text.encode(alt.X("name_x:Q"), alt.Y("name_y:Q"), text="name:N")
+
     rule = base.mark_rule(opacity=0.45)
     layers = [
         rule.encode(alt.X("x_low:Q"), axes["y"], colour, alt.X2("x_high:Q")),
@@ -206,14 +211,7 @@ def scatter(
         base.mark_point(filled=True, size=60, opacity=1).encode(
             axes["x"], axes["y"], colour, shape, tooltip=tooltip
         ),
-        *(
-            base.mark_text(align="left", fontSize=11, limit=_WIDTH - 60, **ink).encode(
-                alt.X("name_x:Q"), alt.Y("name_y:Q"), text="name:N"
-            )
-            for ink in (
-                {"stroke": "var(--page)", "strokeWidth": 4, "strokeJoin": "round"},
-                {"color": INK},
-            )
-        ),
+        texts(stroke="var(--page)", strokeWidth=4, strokeJoin="round"),
+        texts().encode(colour),
     ]
     return Panel("", spec_of(alt.layer(*layers).properties(width=_WIDTH, height=_HEIGHT)), True)

@@ -57,7 +57,9 @@ def day_charts(result: StudyResult, order: Sequence[Variant]) -> Iterator[Chart]
             "How much of the feeds is in the newcomers' language?",
             f"Posts of 100 in the newcomers' language ({language}), with the newcomers and "
             "without; shaded: 95 % intervals. The dotted line is the user who sees more of it "
-            "than nine in ten." + cut_words(rows),
+            "than nine in ten. Long-time creators write in that language too, more of them once "
+            "newcomers read them, and where posts are translated more users like them: so it can "
+            "stay when the newcomers and their posts have gone." + cut_words(rows),
             _panels(result, order, rows, "posts of 100", (BLUE, GREY, ORANGE), [0]),
             {"name": "recommender", "day": "day", "what": "what", **FIGURES},
             rows,

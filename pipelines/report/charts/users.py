@@ -31,7 +31,7 @@ _SPREAD = {
         "changed",
         "How is the change spread over users?",
         BLUE,
-        "posts that changed",
+        "posts that changed, chance included",
         0.05,
     ),
     "newcomer_slots": (
