@@ -107,7 +107,8 @@ def nobody_visits(monkeypatch, simulate):
         return simulate()
 
 
-@pytest.mark.parametrize("loop", ["open", "closed"])
+# `make test-all` tries both in both loops.
+@pytest.mark.parametrize("loop", ["open", pytest.param("closed", marks=pytest.mark.slow)])
 def test_one_person_who_visits_does_move_feeds(loop):
     result = run(load_study({**CONFIG, "loop": loop}, ["seeds=1", "evaluation.nudges=2"]))
     rows = result.per_user.filter(pl.col("day").is_null(), arm="nudge")
@@ -119,7 +120,7 @@ def test_one_person_who_visits_does_move_feeds(loop):
     assert rows["newcomer_slots"].to_list() == [0.0] * rows.height
 
 
-@pytest.mark.parametrize("loop", ["open", "closed"])
+@pytest.mark.parametrize("loop", [pytest.param("open", marks=pytest.mark.slow), "closed"])
 def test_where_nobody_comes_net_is_zero_to_the_bit(loop):
     nobody = ["world.influx.newcomers=0", "evaluation.nudges=2"]
     table = run(load_study({**CONFIG, "loop": loop}, nobody)).headline

@@ -31,6 +31,8 @@ from recsys.world.arms import Audience
 from recsys.world.simulate import simulate
 
 STEADY = [name for name in RECOMMENDERS if name != "ranker"]
+LONG = ("bpr", "lmf", "ease", "two_tower")
+"""Their fits to 5,000 people take long: `make test-all` alone tries them."""
 MOST = {"content": 0.05}
 """A linear model of few attributes: whoever did most moves them for all who like the same."""
 SEED = 0
@@ -103,7 +105,10 @@ def newcomers_by_events(log):
 @pytest.mark.parametrize(
     ("name", "loop"),
     [
-        *((name, "open") for name in STEADY),
+        *(
+            pytest.param(name, "open", marks=[pytest.mark.slow] if name in LONG else [])
+            for name in STEADY
+        ),
         # the closed loop fits the same recommenders; every one of them in `make test-all`
         *((name, "closed") for name in STEADY if name in ("als", "item_knn")),
         *(
@@ -130,7 +135,7 @@ def test_one_more_newcomer_changes_little(name, loop):
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=[pytest.mark.slow] if name == "ranker" else [])
+        pytest.param(name, marks=[pytest.mark.slow] if name in (*LONG, "ranker") else [])
         for name in RECOMMENDERS
         if name != "random"
     ],

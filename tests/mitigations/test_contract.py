@@ -119,6 +119,7 @@ for name, kind in MITIGATIONS.items():
 """
 
 
+@pytest.mark.slow  # of the recommenders inside: tests/recommenders/test_laws.py
 def test_the_number_of_threads_changes_nothing():
     digests = set()
     for threads in ("1", "2"):

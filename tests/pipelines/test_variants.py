@@ -124,6 +124,7 @@ def test_a_variant_that_is_a_finished_study_runs_no_cell(
     assert ran == [f"both-busy {name}-seed-{s}" for s in (0, 1) for name in ("trending", "als")]
 
 
+@pytest.mark.slow  # of one study: tests/pipelines/test_run.py
 def test_interrupted_comparison_goes_on_where_it_stopped(
     compared: Path,
     fresh_both: Path,
