@@ -14,6 +14,7 @@ from recsys.recommenders.base import BLOCK, Model, Scores, Users, binary
 from recsys.recommenders.collaborative import Collaborative, CollaborativeModel
 from recsys.recommenders.fits import check_matrix
 from recsys.recommenders.kernels import top_k
+from recsys.recommenders.recency import log_recency, multiply
 
 
 class ItemKNN(Collaborative):
@@ -67,7 +68,9 @@ class ItemKNN(Collaborative):
                 similar = similarities(tfidf(weights), self.neighbours, self.shrinkage)
             else:
                 similar = similarities(bm25(weights, self.k1, self.b), self.neighbours, None)
-        return ItemKNNModel(log, liked, similar, candidate_days=self.candidate_days)
+        recency = log_recency(log, self.recency)
+        days = self.candidate_days
+        return ItemKNNModel(log, liked, similar, candidate_days=days, recency=recency)
 
 
 @dataclass(frozen=True)
@@ -97,9 +100,12 @@ class ItemKNNModel(CollaborativeModel):
     def scorer(self, items: NDArray[np.int32]) -> Callable[[Users], Scores]:
         """See `Model.scorer`; the columns of the items are selected once."""
         similar = self.similar[:, self.hot_column[items]]
+        recency = None if self.recency is None else self.recency[items]
 
         def score(users: Users) -> Scores:
             scores = (self.liked[self.hot_row[users]] @ similar).toarray()
+            if recency is not None:
+                multiply(scores, recency)
             scores[scores == 0] = -np.inf
             return np.asarray(scores)
 
