@@ -297,7 +297,7 @@ class RankerModel(Model):
         return np.asarray(forest_odds(self.forest, pairs.features))
 
 
-def _published_by_then(evidence: Evidence, items: NDArray[np.uint32]) -> NDArray[np.bool_]:
+def _published_by_then(evidence: Evidence, items: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
     """Whether items were published at the moment of the evidence; True where this is not known."""
     age = evidence.age[items]
     return np.asarray(np.isnan(age) | (age >= 0))

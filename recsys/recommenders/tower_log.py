@@ -214,7 +214,7 @@ def _heat(
     """Float32 (n_days + 1, n_items): log of heat on the morning of each day, and after the last."""
     if not log.has_times:
         count = np.bincount(examples.item, minlength=n_items)
-        return np.log(count + _PRIOR)[None].astype(np.float32)
+        return np.asarray(np.log(count + _PRIOR)[None], dtype=np.float32)
     time = log.dense.filter(pl.col("weight") > 0)["timestamp"].to_physical().to_numpy()
     stride = _stride(int(time.max() // DAY - time.min() // DAY))
     n_days = int(examples.day.max()) + 1
@@ -223,7 +223,7 @@ def _heat(
     heat = np.zeros((n_days + 1, n_items))
     for day in range(n_days):
         heat[day + 1] = heat[day] * 2.0 ** (-stride / half_life_days) + likes[day]
-    return np.log(heat + _PRIOR).astype(np.float32)
+    return np.asarray(np.log(heat + _PRIOR), dtype=np.float32)
 
 
 def _stride(days: int) -> int:

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from recsys.core.noise import Stream, philox, wide_words
 
-_TINY = np.float32(1e-2)
-"""Added to sums of squared gradients, so that first steps with a small gradient are short."""
+_BEGIN = np.float32(1.0)
+"""Sum of squared gradients at the start. First steps would be of one length, however small the
+gradient is, if it were 0, and one more like could turn them round."""
 UNDATED = -(1 << 40)
 """Hour of an item of which it is not known when it was published."""
 
@@ -141,7 +142,7 @@ def adjust(
 ) -> None:
     """A step of AdaGrad for effects; `squares` are the sums of squared gradients so far."""
     squares += gradient**2
-    effects -= (rate * gradient / np.sqrt(squares + _TINY)).astype(np.float32)
+    effects -= (rate * gradient / np.sqrt(squares + _BEGIN)).astype(np.float32)
 
 
 @njit(nogil=True, cache=True)
@@ -179,7 +180,7 @@ def scatter(  # type: ignore[no-untyped-def]
         for k in range(value.size):
             g = down[k] + shrink * value[k]
             squares[k] += g * g
-            value[k] -= rate * g / np.sqrt(squares[k] + _TINY)
+            value[k] -= rate * g / np.sqrt(squares[k] + _BEGIN)
             down[k] = 0
         count[number] = 0
 

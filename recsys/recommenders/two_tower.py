@@ -29,8 +29,6 @@ from recsys.recommenders.pairs import all_finite
 from recsys.recommenders.recency import Recency, log_recency
 from recsys.recommenders.tower_log import (
     N_BUCKETS,
-    Context,
-    Examples,
     Tower,
     carried,
     context_of,
@@ -38,6 +36,8 @@ from recsys.recommenders.tower_log import (
     tower_of,
 )
 from recsys.recommenders.towers import (
+    Context,
+    Examples,
     Table,
     add_histories,
     adjust,
@@ -93,7 +93,7 @@ class TwoTower(Recommender):
     """Number of items whose embeddings a user's vector sums: those that the user liked last."""
     regularization: float = Field(default=0.2, ge=0)
     """Penalty λ on an embedding for each like that it takes part in."""
-    learning_rate: float = Field(default=0.05, gt=0)
+    learning_rate: float = Field(default=0.07, gt=0)
     """Length of the first step in each coordinate; AdaGrad shortens later steps."""
     iterations: int = Field(default=3, ge=1)
     """Number of epochs; an epoch goes through all likes."""
@@ -131,12 +131,12 @@ class TwoTower(Recommender):
         towers = tower_of(log.users, hot.users), tower_of(log.items, hot.items)
         learner = _Learner(self, log, seed, towers, before)
         epochs = self.iterations if before is None else self.warm_iterations
-        with single_threaded_blas():
+        with single_threaded_blas(), np.errstate(over="ignore", invalid="ignore"):
             for epoch in range(epochs):
                 epoch_seed = integer_seed(seed, ModelNumber.TWO_TOWER, 1 + epoch)
                 for batch in batches(examples.words, epoch_seed, self.batch):
                     learner.step(examples, context, batch)
-        return learner.model(lasts, now)
+            return learner.model(lasts, now)
 
 
 class _Learner:
@@ -218,8 +218,9 @@ class _Learner:
         rate = np.float32(self.options.learning_rate)
         penalty = np.float32(self.options.regularization)
         self.users.step(self.hot_bags[0], user, by_user, once, rate, penalty)
-        self.items.step(self.hot_bags[1], columns, p.T @ x, count, rate, penalty)
-        share = count_before / np.float32(max(self.options.history, 1))
+        by_item = np.asarray(p.T @ x, dtype=np.float32)
+        self.items.step(self.hot_bags[1], columns, by_item, count, rate, penalty)
+        share = (count_before / max(self.options.history, 1)).astype(np.float32)
         self.tastes.step(self.hot_bags[1], before, by_taste, share, rate, penalty)
         if self.log.has_times:
             adjust(self.effects, self.squares, by_effect, rate)
