@@ -7,6 +7,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from recsys.recommenders.kernels import insert
+
 
 class Pool(NamedTuple):
     """The items that the sources propose from, by column, and what is known of each."""
@@ -53,26 +55,6 @@ class People(NamedTuple):
     """Categories, numbered over all attributes; creators first, if they are known."""
     likes: NDArray[np.float64]
     """Number of the user's likes of each category."""
-
-
-@njit(inline="always")
-def _insert(value, column, values, columns, held):  # type: ignore[no-untyped-def]
-    """Puts a column among the best, which are sorted; of equal ones the first column is better."""
-    k = values.size
-    if held == k:
-        last = values[k - 1]
-        if value < last or (value == last and column > columns[k - 1]):
-            return held
-    place = held if held < k else k - 1
-    while place > 0 and (
-        values[place - 1] < value or (values[place - 1] == value and columns[place - 1] > column)
-    ):
-        values[place] = values[place - 1]
-        columns[place] = columns[place - 1]
-        place -= 1
-    values[place] = value
-    columns[place] = column
-    return min(held + 1, k)
 
 
 @njit(nogil=True, cache=True)
@@ -151,11 +133,11 @@ def pairs_of_block(  # type: ignore[no-untyped-def]
             if held[0] == depth and value <= values[0, depth - 1]:
                 continue
             if not hidden[hot[at]]:
-                held[0] = _insert(value, hot[at], values[0], best[0], held[0])
+                held[0] = insert(value, hot[at], values[0], best[0], held[0])
         for at in range(n_touched):
             target = touched[at]
             if not hidden[hot[target]] and sums[target] > 0:
-                held[1] = _insert(sums[target], hot[target], values[1], best[1], held[1])
+                held[1] = insert(sums[target], hot[target], values[1], best[1], held[1])
         for at in range(warmest.size):
             if held[2] == depth:
                 break
@@ -169,7 +151,7 @@ def pairs_of_block(  # type: ignore[no-untyped-def]
                 column = made[mine]
                 if not hidden[column]:
                     value = likes[at] * freshness[column]
-                    held[3] = _insert(value, column, values[3], best[3], held[3])
+                    held[3] = insert(value, column, values[3], best[3], held[3])
         n_wanted = 0
         for at in range(given_start[user], given_start[user + 1]):
             if where[given[at]] < 0:

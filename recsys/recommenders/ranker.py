@@ -78,7 +78,7 @@ class Ranker(Recommender):
     from all together."""
     label_days: float = Field(default=1.0, gt=0)
     """Days at the end of the log that the trees learn to predict."""
-    iterations: int = Field(default=60, ge=1)
+    iterations: int = Field(default=40, ge=1)
     """Number of trees."""
     learning_rate: float = Field(default=0.1, gt=0)
     """Factor by which the prediction of each tree is multiplied."""
@@ -183,8 +183,8 @@ class Ranker(Recommender):
         history, n_items = evidence.log, evidence.log.n_items
         users = history.interactions.users
         clicked = _pairs_of(labelled, users, history, liked=True)
-        shown = _pairs_of(labelled, users, history, liked=False)
-        active = np.unique(clicked // n_items)
+        active = np.flatnonzero(np.isin(users, clicked // n_items))
+        shown = _pairs_of(labelled, users[active], history, liked=False)
         nothing = np.zeros(0, dtype=np.int64)
         finder = Finder(evidence, self._fresh(evidence), self.candidates)
         parts = []
@@ -195,8 +195,8 @@ class Ranker(Recommender):
                 pairs = finder.pairs(padded, nothing, nothing, candidates=True)
                 row, column = (part[pairs.row < rows.size] for part in pairs[:2])
                 item = finder.items[column]
-                numbers = rows[row] * n_items + item
-                y, seen = np.isin(numbers, clicked), np.isin(numbers, shown)
+                numbers = padded[row] * n_items + item
+                y, seen = _among(numbers, clicked), _among(numbers, shown)
                 lots = _lots(history, seed, users[rows[row]], item, draw=1)
                 parts.append((pairs.features[: row.size], y, seen, lots))
         if not parts:
@@ -314,24 +314,37 @@ def _lots(
 def _pairs_of(
     labelled: InteractionLog, users: NDArray[np.int32], history: InteractionLog, *, liked: bool
 ) -> NDArray[np.int64]:
-    """Numbers row · n_items + item of the labelled pairs that are not in the history, ascending.
+    """Numbers user · n_items + item of the labelled pairs that are not in the history, ascending.
 
     Args:
         labelled: the events that the trees learn to predict.
-        users: hot users of the history in the order of their keys; `row` is a position among them.
+        users: dense ids of the users whose pairs are wanted.
         history: the log before.
         liked: whether only pairs with a like are wanted.
     """
-    n_items = history.n_items
-    place = np.full(history.n_users, -1, dtype=np.int64)
-    place[users] = np.arange(users.size)
+    wanted = np.zeros(history.n_users, dtype=np.bool_)
+    wanted[users] = True
 
     def numbers(log: InteractionLog, *, positive: bool) -> NDArray[np.int64]:
-        row = place[log.dense["user"].to_numpy()]
-        kept = row >= 0
+        user = log.dense["user"].to_numpy()
+        kept = wanted[user]
         if positive:
             kept &= log.dense["weight"].to_numpy() > 0
-        return np.asarray(row[kept] * n_items + log.dense["item"].to_numpy()[kept])
+        pairs = user[kept].astype(np.int64) * history.n_items + log.dense["item"].to_numpy()[kept]
+        return np.sort(pairs)
 
-    in_history = numbers(history, positive=False)
-    return np.asarray(np.setdiff1d(numbers(labelled, positive=liked), in_history))
+    pairs = numbers(labelled, positive=liked)
+    is_first = np.diff(pairs, prepend=-1) > 0
+    return np.asarray(pairs[is_first & ~_among(pairs, numbers(history, positive=False))])
+
+
+def _among(numbers: NDArray[np.int64], ascending: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether each number is among some that are sorted.
+
+    >>> _among(np.array([3, 4]), np.array([1, 4])).tolist()
+    [False, True]
+    """
+    if ascending.size == 0:
+        return np.zeros(numbers.size, dtype=np.bool_)
+    place = np.minimum(np.searchsorted(ascending, numbers), ascending.size - 1)
+    return np.asarray(ascending[place] == numbers)
