@@ -3,13 +3,15 @@
 import numpy as np
 import pytest
 
-from recsys.core.errors import LogError
+from recsys.core.errors import ConfigError, LogError
 from recsys.logs.log import InteractionLog
+from recsys.mitigations.build import make_recommender
 from recsys.recommenders import ALS, BPR, EASE, LMF, ItemKNN, TwoTower
 from recsys.recommenders.base import decayed_weights
 from recsys.recommenders.recency import Recency, log_recency, multiply
 from recsys.recommenders.store import load_model, save_model
 from recsys.testing.promises import same_ranking
+from recsys.training import load_training
 
 MULTIPLIED = [ALS(factors=4), EASE(regularization=5.0), ItemKNN()]
 ADDED = [BPR(factors=4, iterations=5), LMF(factors=4, iterations=2), TwoTower(factors=4)]
@@ -69,3 +71,16 @@ def test_the_latest_is_first():
     assert got["item_id"].to_list() == [8, 9]
     scores = got["score"].to_list()
     assert scores[0] > 4 * scores[1]  # likes after decay: 2.5 and .503 with the half like
+
+
+def test_a_config_may_give_it():
+    world = {"incumbents": 150, "influx": {"kind": "rednote_2025", "newcomers": 20}}
+    config = {
+        "name": "x",
+        "world": world,
+        "recommender": {"kind": "als", "recency": {"power": 2.0}},
+    }
+    training = load_training(config, ["recommender.recency.half_life_days=1"])
+    assert make_recommender(training.recommender).recency == Recency(half_life_days=1.0, power=2.0)
+    with pytest.raises(ConfigError, match="powr"):
+        load_training({**config, "recommender": {"kind": "als", "recency": {"powr": 2.0}}})
