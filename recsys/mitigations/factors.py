@@ -26,6 +26,7 @@ from recsys.logs.log import InteractionLog
 from recsys.mitigations.base import innermost, layers
 from recsys.recommenders.als import ALS, ALSModel
 from recsys.recommenders.base import Recommender, Users
+from recsys.recommenders.recency import log_recency
 
 Factors = NDArray[np.float64]
 Pull = NDArray[np.floating[Any]] | float
@@ -116,6 +117,8 @@ class Problem(NamedTuple):
     """λ."""
     candidate_days: float | None
     """See `Collaborative.candidate_days`."""
+    recency: NDArray[np.float64] | None
+    """See `CollaborativeModel.recency`."""
 
     @classmethod
     def of(cls, als: ALS, log: InteractionLog, influence: Factors) -> "Problem":
@@ -137,6 +140,7 @@ class Problem(NamedTuple):
             taught,
             als.regularization,
             als.candidate_days,
+            log_recency(log, als.recency),
         )
 
     @property
@@ -169,6 +173,7 @@ class Problem(NamedTuple):
             self.taught,
             reached,
             candidate_days=self.candidate_days,
+            recency=self.recency,
         )
 
 

@@ -13,6 +13,7 @@ from recsys.recommenders.random import Random
 from recsys.recommenders.ranker import Ranker
 from recsys.recommenders.ranking import Ranking
 from recsys.recommenders.trending import Trending
+from recsys.recommenders.two_tower import TwoTower
 
 __all__ = [
     "ALS",
@@ -30,6 +31,7 @@ __all__ = [
     "Ranking",
     "Recommender",
     "Trending",
+    "TwoTower",
     "with_fallback",
 ]
 
@@ -43,6 +45,7 @@ RECOMMENDERS: dict[str, type[Recommender]] = {
     "bpr": BPR,
     "lmf": LMF,
     "content": Content,
+    "two_tower": TwoTower,
     "ranker": Ranker,
     "platform_ranker": PlatformRanker,
 }

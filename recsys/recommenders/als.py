@@ -13,6 +13,7 @@ from recsys.logs.log import InteractionLog
 from recsys.recommenders.base import Model
 from recsys.recommenders.collaborative import Collaborative
 from recsys.recommenders.factors import FactorModel, solve, warm_factors
+from recsys.recommenders.recency import log_recency
 
 
 class ALS(Collaborative):
@@ -88,6 +89,7 @@ class ALS(Collaborative):
             solver.user_factors,
             solver.item_factors,
             candidate_days=self.candidate_days,
+            recency=log_recency(log, self.recency),
         )
 
 

@@ -45,6 +45,7 @@ class ModelNumber(IntEnum):
     BPR = 1
     LMF = 2
     RANKER = 3
+    TWO_TOWER = 4
 
 
 Users = NDArray[np.integer[Any]]

@@ -12,6 +12,7 @@ from recsys.recommenders.base import Model, ModelNumber, binary
 from recsys.recommenders.collaborative import Collaborative
 from recsys.recommenders.factors import FactorModel, warm_factors
 from recsys.recommenders.pairs import all_finite, bpr_epoch, epoch_seeds, steps_of, table_of
+from recsys.recommenders.recency import log_recency
 
 
 class BPR(Collaborative):
@@ -75,9 +76,12 @@ class BPR(Collaborative):
         for key in epoch_seeds(ModelNumber.BPR, seed, epochs):
             bpr_epoch(steps, key, table, x, y, rate, penalty)
         all_finite("bpr", x, y)
-        return BPRModel(log, x, y, candidate_days=self.candidate_days)
+        recency = log_recency(log, self.recency)
+        return BPRModel(log, x, y, candidate_days=self.candidate_days, recency=recency)
 
 
 @dataclass(frozen=True)
 class BPRModel(FactorModel):
     """The model that bpr learns; the last column is 1 for users and the bias for items."""
+
+    log_odds: ClassVar[bool] = True

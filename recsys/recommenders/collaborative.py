@@ -5,10 +5,13 @@ Left to themselves they rank every item that anybody liked, and old items were l
 
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from recsys.recommenders.base import Model, Recommender
-from recsys.recommenders.fits import check_number
+from recsys.recommenders.fits import check_array, check_number
+from recsys.recommenders.recency import Recency
 
 
 class Collaborative(Recommender):
@@ -18,6 +21,9 @@ class Collaborative(Recommender):
     """Items published within this many days before the end of the last like's day (UTC) are ranked
     first, and older ones follow only in slots that these leave empty (C). Null ranks all together,
     as is done where it is not known when items were published."""
+    recency: Recency | None = None
+    """Multiplies scores by popularity^power, with likes that decay; null leaves them as they are.
+    Where scores are log odds, of bpr and lmf, power · log popularity is added."""
 
 
 @dataclass(frozen=True)
@@ -26,14 +32,18 @@ class CollaborativeModel(Model):
 
     Attributes:
         candidate_days: see `Collaborative.candidate_days`.
+        recency: float64 (n_items,), the `log_recency` of the log; None without the option.
     """
 
     candidate_days: float | None = field(kw_only=True)
+    recency: NDArray[np.float64] | None = field(default=None, kw_only=True)
 
     def check(self) -> None:
         """See `Model.check`."""
         if self.candidate_days is not None:
             check_number("candidate_days", self.candidate_days, float, 0)
+        if self.recency is not None:
+            check_array("recency", self.recency, (self.log.n_items,), np.float64)
 
     def window(self) -> float | None:
         """See `Model.window`."""

@@ -17,6 +17,7 @@ from recsys.recommenders.base import Model, Removal, Scores, Users, binary
 from recsys.recommenders.collaborative import Collaborative, CollaborativeModel
 from recsys.recommenders.fits import check_array, check_matrix
 from recsys.recommenders.kernels import mirror_upper
+from recsys.recommenders.recency import log_recency, multiply
 
 _FEW = 0.5
 """Removal costs less than a new fit up to this number of removed users per item, as measured by
@@ -30,7 +31,8 @@ class EASE(Collaborative):
     """Predicts each item of a user from the user's other items by ridge regression.
 
     B = I - P diag(P)^-1 with P = (XᵀX + λI)^-1: the least-squares weights with a zero diagonal.
-    Steck 2019, "Embarrassingly shallow autoencoders for sparse data". Use it for up to a few
+    Steck 2019, "Embarrassingly shallow autoencoders for sparse data"; with `dropout` the penalty of
+    EDLAE, Steck 2020, "Autoencoders that don't overfit towards the identity". Use it for up to some
     thousand items: it is accurate and needs no training seed, but its cost grows with the cube of
     the number of items.
 
@@ -44,6 +46,9 @@ class EASE(Collaborative):
 
     regularization: float = Field(default=2000.0, gt=0)
     """Ridge penalty λ."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Probability p with which each like is hidden from the model that has to predict it, in the
+    mean over all ways to hide likes: λ_j = λ + p/(1-p) · (likes of item j). 0 hides none."""
     memory_gb: float = Field(default=9.0, gt=0)
     """Most memory in GiB that a fit may take; it holds three dense matrices of items × items. The
     limit does not depend on the machine, so that a study runs on every machine or on none."""
@@ -62,8 +67,18 @@ class EASE(Collaborative):
                 f" more than memory_gb = {self.memory_gb:g}; raise memory_gb if the machine has as "
                 "much, leave out rare items (log.min_item_events), or use als"
             )
-        inverse = inverse_gram((liked.T @ liked).toarray(), self.regularization)
-        return EASEModel(log, liked, inverse, candidate_days=self.candidate_days)
+        gram = (liked.T @ liked).toarray()
+        if self.dropout > 0:
+            gram[np.diag_indices_from(gram)] /= 1 - self.dropout  # 1 + p / (1 - p)
+        inverse = inverse_gram(gram, self.regularization)
+        return self._model(log, liked, inverse)
+
+    def _model(
+        self, log: InteractionLog, liked: csr_matrix, inverse: NDArray[np.float64]
+    ) -> "EASEModel":
+        recency = log_recency(log, self.recency)
+        days = self.candidate_days
+        return EASEModel(log, liked, inverse, candidate_days=days, recency=recency)
 
     def fit_without(
         self, model: Model, log: InteractionLog, users: Users, seed: int = 0
@@ -75,7 +90,12 @@ class EASE(Collaborative):
         return self.fit(log, seed)
 
     def prefers_removal(self, model: "EASEModel", users: Users) -> bool:
-        """Whether removal is quicker than a new fit: at most half as many users as items go."""
+        """Whether removal is quicker than a new fit: at most half as many users as items go.
+
+        With dropout the diagonal changes with the users, and nothing is removed.
+        """
+        if self.dropout > 0:
+            return False
         rows = model.hot_row[users]
         return bool((rows >= 0).sum() <= _FEW * model.liked.shape[1])
 
@@ -91,12 +111,12 @@ class EASE(Collaborative):
         inverse = without_rows(model.inverse, model.liked[rows[rows >= 0]])
         left = model.hot_column[log.interactions.items]
         inverse = np.ascontiguousarray(inverse[np.ix_(left, left)])
-        return EASEModel(log, binary(log), inverse, candidate_days=self.candidate_days)
+        return self._model(log, binary(log), inverse)
 
     def removal(self, model: Model, log: InteractionLog, users: Users) -> Removal | None:
-        """See `Recommender.removal`; None where `memory_gb` does not hold two models."""
+        """See `Recommender.removal`; None with dropout, or if `memory_gb` holds no two models."""
         assert isinstance(model, EASEModel)
-        if 2 * memory_of(model.liked.shape[1]) > self.memory_gb:
+        if self.dropout > 0 or 2 * memory_of(model.liked.shape[1]) > self.memory_gb:
             return None
         removed, fitted = self.removed(model, log, users), self.fit(log)
         return Removal(
@@ -141,7 +161,16 @@ class EASEModel(CollaborativeModel):
         columns = self.hot_column[items]
         all_items = np.array_equal(columns, np.arange(self.liked.shape[1]))
         weights = self.weights if all_items else np.ascontiguousarray(self.weights[:, columns])
-        return lambda users: np.asarray(self.liked[self.hot_row[users]] @ weights)
+        if self.recency is None:
+            return lambda users: np.asarray(self.liked[self.hot_row[users]] @ weights)
+        recency = self.recency[items]
+
+        def score(users: Users) -> Scores:
+            scores = np.asarray(self.liked[self.hot_row[users]] @ weights)
+            multiply(scores, recency)
+            return scores
+
+        return score
 
 
 def memory_of(items: int) -> float:

@@ -10,14 +10,15 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, hstack
 
 from recsys.core.lazy import lazy
 from recsys.logs.log import InteractionLog, Seen
 from recsys.recommenders.attributes import Attribute, attribute_names, categories
 from recsys.recommenders.base import Model, Users, binary
 from recsys.recommenders.fits import check_number
-from recsys.recommenders.kernels import top_k
+from recsys.recommenders.item_knn import ItemKNNModel
+from recsys.recommenders.proposals import People, Pool, pairs_of_block
 from recsys.recommenders.window import ages
 
 SOURCES = ("als", "item_knn", "trending", "following")
@@ -54,7 +55,7 @@ class Evidence:
 
     log: InteractionLog
     als: Model
-    item_knn: Model
+    item_knn: ItemKNNModel
     trending: Model
     most_popular: Model
     now: float
@@ -124,10 +125,26 @@ class Evidence:
         return [liked @ _category_of_rows(attribute, hot) for attribute in self.attributes]
 
     @lazy
+    def people(self) -> People:
+        """What each hot user likes, for `pairs_of_block`."""
+        liked = binary(self.log)
+        tastes = (
+            hstack(self.tastes, format="csr") if self.tastes else csr_matrix((liked.shape[0], 0))
+        )
+        tastes.sort_indices()
+        return People(
+            liked.indptr.astype(np.int64),
+            liked.indices.astype(np.int64),
+            tastes.indptr.astype(np.int64),
+            tastes.indices.astype(np.int64),
+            tastes.data.astype(np.float64),
+        )
+
+    @lazy
     def scorable(self) -> NDArray[np.int32]:
         """Int32, dense ids of items with likes and of items by their creators, in key order."""
         can_score = self.als.hot_column >= 0
-        if self._has_creators and self.attributes and self.attributes[0].name == "creator_id":
+        if self.knows_creators:
             can_score = can_score | (self.attributes[0].codes >= 0)
         items = np.flatnonzero(can_score)
         keys = self.log.items["key"].to_numpy()
@@ -141,16 +158,22 @@ class Evidence:
         return [
             "score by als",
             "score by item_knn",
-            "heat",
             "affinity to the creator",
             *ranks,
+            "likes of the user",
+            "heat",
             "popularity",
             "heat per popularity",
             "clicks per look",
             "age",
-            "likes of the user",
             *tastes,
         ]
+
+    @property
+    def knows_creators(self) -> bool:
+        """Whether the first of `attributes` is the creator."""
+        first = self.attributes[0].name if self.attributes else ""
+        return first == "creator_id"
 
     @property
     def _has_creators(self) -> bool:
@@ -170,7 +193,7 @@ class Finder:
     Args:
         evidence: sources and features.
         items: int32, dense ids out of `Evidence.scorable`.
-        candidates: number of posts that each source proposes, such as 100.
+        candidates: number of posts that each source proposes, such as 50.
     """
 
     def __init__(self, evidence: Evidence, items: NDArray[np.int32], candidates: int) -> None:
@@ -178,13 +201,10 @@ class Finder:
         self.depth = min(candidates, items.size)
         self.place = np.full(evidence.log.n_items, -1, dtype=np.int64)
         self.place[items] = np.arange(items.size)
-        self.hot = np.flatnonzero(evidence.als.hot_column[items] >= 0)
-        self.by_als = evidence.als.scorer(items[self.hot])
-        self.by_neighbours = evidence.item_knn.scorer(items[self.hot])
+        hot = np.flatnonzero(evidence.als.hot_column[items] >= 0)
+        self.by_als = evidence.als.scorer(items[hot])
         self.seen = Seen.from_matrix(evidence.log.withheld)
-        codes = [attribute.codes[items] for attribute in evidence.attributes]
-        self.codes = codes
-        self.by_creator = codes[0] if evidence._has_creators and codes else None
+        self.pool = self._pool(hot)
 
     def pairs(
         self,
@@ -204,19 +224,24 @@ class Finder:
             candidates: whether to add the unseen posts that the sources propose.
         """
         column = self.place[item]
-        wanted = (row * self.items.size + column)[column >= 0]
-        scores = self._scores(users)
-        lists = [self._best(values, users) for values in scores]
-        proposed = [row * self.items.size + column for row, column, _ in lists]
-        wanted = np.unique(np.concatenate([wanted, *(proposed if candidates else ())]))
-        row, column = np.divmod(wanted, self.items.size)
-        ranks = np.full((wanted.size, len(SOURCES)), np.nan)
-        for source, (numbers, (_, _, rank)) in enumerate(zip(proposed, lists, strict=True)):
-            if wanted.size:
-                place = np.minimum(np.searchsorted(wanted, numbers), wanted.size - 1)
-                is_wanted = wanted[place] == numbers
-                ranks[place[is_wanted], source] = rank[is_wanted]
-        return Pairs(row, column, ranks, self._features(users, scores, row, column, ranks))
+        order = np.argsort(row, kind="stable")
+        order = order[column[order] >= 0]
+        given = np.searchsorted(row[order], np.arange(users.size + 1))
+        return Pairs(
+            *pairs_of_block(
+                self.evidence.als.hot_row[users].astype(np.int64),
+                np.asarray(users, dtype=np.int64),
+                self.by_als(users),
+                self.seen,
+                self.place,
+                self.pool,
+                self.evidence.people,
+                given.astype(np.int64),
+                column[order],
+                self.depth,
+                candidates,
+            )
+        )
 
     def serving(self, users: Users) -> Pairs:
         """The posts that the sources propose to a block of hot users, and those they have liked.
@@ -228,65 +253,45 @@ class Finder:
         row = np.repeat(np.arange(users.size), np.diff(likes.indptr))
         return self.pairs(users, row, hot.items[likes.indices].astype(np.int64), candidates=True)
 
-    def _scores(self, users: Users) -> list[NDArray[np.float64]]:
-        """Scores (n_users, n_items) by each source; -inf where the source does not propose."""
-        evidence, shape = self.evidence, (users.size, self.items.size)
-        factors, neighbours = (np.full(shape, -np.inf) for _ in range(2))
-        factors[:, self.hot] = self.by_als(users)
-        neighbours[:, self.hot] = self.by_neighbours(users)
-        heat = np.where(evidence.heat[self.items] > 0, evidence.heat[self.items], -np.inf)
-        follows = np.full(shape, -np.inf)
-        if self.by_creator is not None:
-            likes_of_creators = evidence.tastes[0][evidence.als.hot_row[users]].toarray()
-            affinity = np.where(self.by_creator >= 0, likes_of_creators[:, self.by_creator], 0.0)
-            fresh = affinity * evidence.freshness[self.items]
-            follows = np.where(affinity > 0, fresh, -np.inf)
-        return [factors, neighbours, np.tile(heat, (users.size, 1)), follows]
+    def _pool(self, hot: NDArray[np.int64]) -> Pool:
+        """What is known of the items, by column.
 
-    def _best(
-        self, values: NDArray[np.float64], users: Users
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Rows, columns and ranks of the best posts that each user has not seen."""
-        n, columns = values.shape
-        ids = np.full((n, self.depth), -1, dtype=np.int32)
-        best = np.empty((n, self.depth))
-        items = np.arange(columns, dtype=np.int32)
-        top_k(values.copy(), users, self.seen, self.place, items, np.arange(n), ids, best)
-        row, rank = np.nonzero(ids >= 0)
-        return row, ids[row, rank].astype(np.int64), rank + 1
-
-    def _features(
-        self,
-        users: Users,
-        scores: list[NDArray[np.float64]],
-        row: NDArray[np.int64],
-        column: NDArray[np.int64],
-        ranks: NDArray[np.float64],
-    ) -> NDArray[np.float64]:
-        """(n_pairs, n_features), in the order of `Evidence.feature_names`."""
-        evidence, item = self.evidence, self.items[column]
-        hot_row = evidence.als.hot_row[users]
-        likes = np.diff(evidence.log.interactions.weights.indptr)[hot_row].astype(np.float64)
-        heat, popularity = evidence.heat[item], evidence.popularity[item]
-        columns = [
-            _finite(scores[0][row, column]),
-            _finite(scores[1][row, column]),
-            np.log1p(heat),
-            np.maximum(scores[3][row, column], 0.0),
-            *ranks.T,
-            np.log1p(popularity),
-            np.divide(heat, popularity, out=np.full(item.size, np.nan), where=popularity > 0),
-            evidence.appeal[item],
-            evidence.age[item],
-            np.log1p(likes)[row],
-        ]
-        for codes, taste in zip(self.codes, evidence.tastes, strict=True):
-            share = np.full(
-                (users.size, taste.shape[1] + 1), np.nan
-            )  # code -1 gets the last column
-            share[:, :-1] = taste[hot_row].toarray() / likes[:, None]
-            columns.append(share[row, codes[column]])
-        return np.stack(columns, axis=1)
+        Args:
+            hot: columns of the items with likes.
+        """
+        evidence, items = self.evidence, self.items
+        own = np.full(items.size, -1, dtype=np.int64)
+        own[hot] = np.arange(hot.size)
+        similar = evidence.item_knn.similar[:, evidence.als.hot_column[items[hot]]]
+        heat, popularity = evidence.heat[items], evidence.popularity[items]
+        warm = np.flatnonzero(heat > 0)
+        codes, first = np.full((items.size, len(evidence.attributes)), -1, dtype=np.int64), 0
+        for number, attribute in enumerate(evidence.attributes):
+            known = attribute.codes[items] >= 0
+            codes[known, number] = first + attribute.codes[items][known]
+            first += attribute.size
+        maker, n_makers = np.full(items.size, -1, dtype=np.int64), 0
+        if evidence.knows_creators:
+            maker, n_makers = codes[:, 0].copy(), evidence.attributes[0].size
+        made = np.argsort(maker, kind="stable")
+        made = made[maker[made] >= 0]
+        share = np.divide(heat, popularity, out=np.full(heat.size, np.nan), where=popularity > 0)
+        static = (np.log1p(heat), np.log1p(popularity), share, evidence.appeal[items])
+        return Pool(
+            hot.astype(np.int64),
+            own,
+            similar.indptr.astype(np.int64),
+            similar.indices.astype(np.int64),
+            similar.data,
+            warm[np.argsort(-heat[warm], kind="stable")],
+            maker,
+            np.searchsorted(maker[made], np.arange(n_makers + 1)).astype(np.int64),
+            made,
+            evidence.freshness[items],
+            np.stack([*static, evidence.age[items]], axis=1),
+            codes,
+            first,
+        )
 
 
 def _category_of_rows(attribute: Attribute, rows: NDArray[np.int32]) -> csr_matrix:
@@ -294,7 +299,3 @@ def _category_of_rows(attribute: Attribute, rows: NDArray[np.int32]) -> csr_matr
     codes = attribute.codes[rows]
     has = np.flatnonzero(codes >= 0)
     return csr_matrix((np.ones(has.size), (has, codes[has])), shape=(rows.size, attribute.size))
-
-
-def _finite(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.where(np.isfinite(values), values, np.nan)

@@ -6,7 +6,7 @@ users who do nothing change nobody's feed. Vectors of an earlier model are match
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from recsys.core.threads import single_threaded_blas
 from recsys.recommenders.base import Scores, Users
 from recsys.recommenders.collaborative import CollaborativeModel
 from recsys.recommenders.fits import check_array
+from recsys.recommenders.recency import multiply
 
 ByKey = tuple[NDArray[np.uint64], NDArray[np.float32]]
 """Sorted keys, uint64 (n,), and the vectors of their users or items, float32 (n, factors)."""
@@ -34,6 +35,8 @@ class FactorModel(CollaborativeModel):
 
     user_factors: NDArray[np.float32]
     item_factors: NDArray[np.float32]
+    log_odds: ClassVar[bool] = False
+    """Whether scores are on the scale of a logarithm, so that recency is added to them."""
 
     def check(self) -> None:
         """See `Model.check`."""
@@ -59,27 +62,58 @@ class FactorModel(CollaborativeModel):
         return self.scorer(items)(users)
 
     def scorer(self, items: NDArray[np.int32]) -> Callable[[Users], Scores]:
-        """See `Model.scorer`; item vectors are selected once, and all results use one array.
+        """See `Model.scorer`."""
+        recency = None if self.recency is None else self.recency[items]
+        vectors = self.item_factors[self.hot_column[items]]
+        return products(
+            lambda users: self.user_factors[self.hot_row[users]],
+            vectors,
+            recency,
+            log_odds=self.log_odds,
+        )
 
-        The product is computed in float64 and rounded to float32. In float32, OpenBLAS on
-        processors with AVX2 alone gives the same user other last bits in another row of the block.
-        """
-        item_vectors = self.item_factors[self.hot_column[items]].T.astype(np.float64, order="C")
-        exact = np.empty((0, items.size))
-        rounded = np.empty((0, items.size), dtype=np.float32)
 
-        def score(users: Users) -> Scores:
-            nonlocal exact, rounded
-            if exact.shape[0] != users.size:
-                exact = np.empty((users.size, items.size))
-                rounded = np.empty((users.size, items.size), dtype=np.float32)
-            user_vectors = self.user_factors[self.hot_row[users]].astype(np.float64)
-            np.copyto(
-                rounded, np.matmul(user_vectors, item_vectors, out=exact), casting="same_kind"
-            )
-            return rounded
+def products(
+    vectors_of: Callable[[Users], NDArray[np.float32]],
+    item_vectors: NDArray[np.float32],
+    recency: NDArray[np.float64] | None = None,
+    *,
+    log_odds: bool = False,
+) -> Callable[[Users], Scores]:
+    """A function that gives the products of users' vectors with the same items' vectors.
 
-        return score
+    The vectors of items are copied once, and all results use one array. The product is computed in
+    float64 and rounded to float32. In float32, OpenBLAS on processors with AVX2 alone gives the
+    same user other last bits in another row of the block.
+
+    Args:
+        vectors_of: gives the vectors, float32 (n_users, factors), of a block of users.
+        item_vectors: float32 (n_items, factors).
+        recency: float64 (n_items,), the `log_recency` of these items; None without the option.
+        log_odds: whether recency is added to scores instead of multiplying them.
+
+    >>> items = np.array([[1, 0], [1, 1]], np.float32)
+    >>> products(lambda users: items[users], items)(np.array([1])).tolist()
+    [[1.0, 2.0]]
+    """
+    columns = item_vectors.T.astype(np.float64, order="C")
+    exact = np.empty((0, columns.shape[1]))
+    rounded = np.empty((0, columns.shape[1]), dtype=np.float32)
+
+    def score(users: Users) -> Scores:
+        nonlocal exact, rounded
+        if exact.shape[0] != users.size:
+            exact = np.empty((users.size, columns.shape[1]))
+            rounded = np.empty((users.size, columns.shape[1]), dtype=np.float32)
+        np.matmul(vectors_of(users).astype(np.float64), columns, out=exact)
+        if recency is not None and log_odds:
+            exact += recency
+        elif recency is not None:
+            multiply(exact, recency)
+        np.copyto(rounded, exact, casting="same_kind")
+        return rounded
+
+    return score
 
 
 def solve(solver: Any, likes: csr_matrix, name: str) -> None:

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.sparse import csr_matrix
 
-from recsys.logs.log import InteractionLog, Seen
-from recsys.recommenders.base import BLOCK, Model, Scores, Users, binary
+from recsys.logs.log import InteractionLog
+from recsys.recommenders.base import Model, Scores, Users, binary
 from recsys.recommenders.collaborative import Collaborative, CollaborativeModel
 from recsys.recommenders.fits import check_matrix
-from recsys.recommenders.kernels import top_k
+from recsys.recommenders.kernels import strongest
+from recsys.recommenders.recency import log_recency, multiply
 
 
 class ItemKNN(Collaborative):
@@ -67,7 +68,9 @@ class ItemKNN(Collaborative):
                 similar = similarities(tfidf(weights), self.neighbours, self.shrinkage)
             else:
                 similar = similarities(bm25(weights, self.k1, self.b), self.neighbours, None)
-        return ItemKNNModel(log, liked, similar, candidate_days=self.candidate_days)
+        recency = log_recency(log, self.recency)
+        days = self.candidate_days
+        return ItemKNNModel(log, liked, similar, candidate_days=days, recency=recency)
 
 
 @dataclass(frozen=True)
@@ -97,9 +100,12 @@ class ItemKNNModel(CollaborativeModel):
     def scorer(self, items: NDArray[np.int32]) -> Callable[[Users], Scores]:
         """See `Model.scorer`; the columns of the items are selected once."""
         similar = self.similar[:, self.hot_column[items]]
+        recency = None if self.recency is None else self.recency[items]
 
         def score(users: Users) -> Scores:
             scores = (self.liked[self.hot_row[users]] @ similar).toarray()
+            if recency is not None:
+                multiply(scores, recency)
             scores[scores == 0] = -np.inf
             return np.asarray(scores)
 
@@ -161,23 +167,22 @@ def similarities(weights: csr_matrix, neighbours: int, shrinkage: float | None) 
     n_items = weights.shape[1]
     by_item = weights.T.tocsr()
     norm = np.sqrt(np.bincount(weights.indices, weights.data**2, minlength=n_items))
-    none = np.zeros(1, dtype=np.int64)
-    nothing_seen = Seen(none, none, np.zeros(0, dtype=np.int32))
-    columns = np.arange(n_items)
     depth = min(neighbours, n_items)
     ids = np.full((n_items, depth), -1, dtype=np.int32)
     values = np.zeros((n_items, depth))
-    for start in range(0, n_items, BLOCK):
-        rows = columns[start : start + BLOCK]
-        block = (by_item[rows] @ weights).toarray()
-        if shrinkage is not None:
-            norms = norm[rows, None] * norm + shrinkage
-            block = np.divide(block, norms, out=np.zeros_like(block), where=norms > 0)
-        block[np.arange(rows.size), rows] = 0
-        block[block == 0] = -np.inf
-        nobody = np.full(rows.size, -1)
-        top_k(block, nobody, nothing_seen, columns, columns.astype(np.int32), rows, ids, values)
+    strongest(
+        by_item.indptr,
+        by_item.indices,
+        by_item.data,
+        weights.indptr,
+        weights.indices,
+        weights.data,
+        norm,
+        -1.0 if shrinkage is None else float(shrinkage),
+        ids,
+        values,
+    )
     row, place = np.nonzero(ids >= 0)
-    strongest = csr_matrix((values[row, place], (row, ids[row, place])), shape=(n_items, n_items))
-    strongest.sort_indices()
-    return strongest
+    similar = csr_matrix((values[row, place], (row, ids[row, place])), shape=(n_items, n_items))
+    similar.sort_indices()
+    return similar

@@ -105,6 +105,80 @@ def _kth_largest(values, k):  # type: ignore[no-untyped-def]
     return values[wanted]
 
 
+@njit(inline="always")
+def insert(value, column, values, columns, held):  # type: ignore[no-untyped-def]
+    """Puts a column among the best, which are sorted; of equal ones the first column is better.
+
+    Args:
+        value: the score.
+        column: its column.
+        values, columns: (k,), scores and columns of the best so far, changed.
+        held: number of the best so far.
+
+    Returns:
+        The number of the best afterwards.
+    """
+    k = values.size
+    if held == k:
+        last = values[k - 1]
+        if value < last or (value == last and column > columns[k - 1]):
+            return held
+    place = held if held < k else k - 1
+    while place > 0 and (
+        values[place - 1] < value or (values[place - 1] == value and columns[place - 1] > column)
+    ):
+        values[place] = values[place - 1]
+        columns[place] = columns[place - 1]
+        place -= 1
+    values[place] = value
+    columns[place] = column
+    return min(held + 1, k)
+
+
+@njit(nogil=True, cache=True)
+def strongest(  # type: ignore[no-untyped-def]
+    user_indptr, users, by_item, item_indptr, items, weights, norm, shrinkage, ids, values
+):
+    """Writes the largest similarities of each item and their number; see `similarities`.
+
+    Args:
+        user_indptr, users, by_item: CSR (n_items, n_users) of the weights.
+        item_indptr, items, weights: CSR (n_users, n_items) of the weights.
+        norm: float64 (n_items,), lengths of the items' vectors.
+        shrinkage: see `similarities`; below 0 for products that are not divided.
+        ids: int32 (n_items, k), written: the most similar items, -1 where there are no more.
+        values: float64 (n_items, k), written: their similarities.
+    """
+    n_items, k = ids.shape
+    sums = np.zeros(n_items)
+    reached = np.zeros(n_items, dtype=np.bool_)
+    touched = np.empty(n_items, dtype=np.int64)
+    best, where = np.empty(k), np.empty(k, dtype=np.int64)
+    for item in range(n_items):
+        n, held = 0, 0
+        for at in range(user_indptr[item], user_indptr[item + 1]):
+            user, weight = users[at], by_item[at]
+            for place in range(item_indptr[user], item_indptr[user + 1]):
+                other = items[place]
+                if not reached[other]:
+                    reached[other] = True
+                    touched[n] = other
+                    n += 1
+                sums[other] += weight * weights[place]
+        for at in range(n):
+            other = touched[at]
+            value = sums[other]
+            sums[other], reached[other] = 0.0, False
+            if shrinkage >= 0:
+                divisor = norm[item] * norm[other] + shrinkage
+                value = value / divisor if divisor > 0 else 0.0
+            if value != 0 and other != item:
+                held = insert(value, other, best, where, held)
+        for at in range(held):
+            ids[item, at] = where[at]
+            values[item, at] = best[at]
+
+
 @njit(nogil=True, cache=True)
 def fill_gaps(ids, scores, sources, rows, more_ids, more_scores, source):  # type: ignore[no-untyped-def]
     """Fills the empty slots (-1) of some rows, in order, with items that the row does not hold.

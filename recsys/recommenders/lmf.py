@@ -13,6 +13,7 @@ from recsys.recommenders.base import Model, ModelNumber
 from recsys.recommenders.collaborative import Collaborative
 from recsys.recommenders.factors import FactorModel, warm_factors
 from recsys.recommenders.pairs import all_finite, epoch_seeds, lmf_epoch, steps_of, table_of
+from recsys.recommenders.recency import log_recency
 
 
 class LMF(Collaborative):
@@ -86,7 +87,8 @@ class LMF(Collaborative):
         for key in epoch_seeds(ModelNumber.LMF, seed, epochs):
             lmf_epoch(steps, key, table, x, y, *sums, rate, penalty, alpha, self.negatives)
         all_finite("lmf", x, y)
-        return LMFModel(log, x, y, candidate_days=self.candidate_days)
+        recency = log_recency(log, self.recency)
+        return LMFModel(log, x, y, candidate_days=self.candidate_days, recency=recency)
 
 
 @dataclass(frozen=True)
@@ -95,3 +97,5 @@ class LMFModel(FactorModel):
 
     The last two columns are 1 and the bias for users, and the bias and 1 for items.
     """
+
+    log_odds: ClassVar[bool] = True

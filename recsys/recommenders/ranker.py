@@ -16,13 +16,13 @@ from recsys.logs.log import InteractionLog
 from recsys.logs.times import DAY
 from recsys.recommenders.als import ALS
 from recsys.recommenders.base import BLOCK, Model, ModelNumber, Recommender, Scores, Users
-from recsys.recommenders.circumstances import circumstances, served
 from recsys.recommenders.evidence import Evidence, Finder, Pairs
 from recsys.recommenders.fits import check_array, check_number, check_trees
 from recsys.recommenders.item_knn import ItemKNN
 from recsys.recommenders.most_popular import MostPopular
+from recsys.recommenders.proposals import Forest, forest_odds, forest_of
 from recsys.recommenders.trending import Trending
-from recsys.recommenders.window import last_like
+from recsys.recommenders.window import ages, by_window, last_like, midnight_after
 
 _FEWEST = 20
 """Least number of examples with a click, and of examples without, from which trees are learned."""
@@ -40,19 +40,18 @@ class Ranker(Recommender):
     of likes of the user; and the share of these likes on the same creator and on each attribute of
     the post. Friedman 2001, "Greedy function approximation: a gradient boosting machine"; for the
     two stages Covington, Adams & Sargin 2016, "Deep neural networks for YouTube recommendations".
-    Use it where impressions are logged and accuracy is worth the cost of several fits.
+    Use it where several sources are at hand and the order at the top matters.
 
     The trees learn to predict the last `label_days` of the log. Features are computed from the log
-    before, and posts published later are left out. The examples are the posts that were shown to
-    users with a history, clicked or not. The trees also see the circumstances of each look: the
-    slot, what the user had seen earlier that day, and how much else the user clicked. (Zhao et al.
-    2019, "Recommending what video to watch next", learn position beside the ranking likewise.)
-    When posts are ranked, all have the same circumstances.
+    before, and posts published later are left out. The examples are posts that the sources propose
+    to users who click on these days, as they are when feeds are made; a click on a post that no
+    source proposes teaches nothing. Examples without a click are all posts that were proposed,
+    shown and not clicked, and `negatives` times as many as clicks of those that were not shown,
+    drawn by key. So impressions count in proportion to their number, and a log may have none.
 
-    In a log without impressions the examples are the clicks and `negatives` times as many
-    candidates without a click, drawn by key. With fewer than 20 examples of either outcome there
-    are no trees, and candidates are ranked by Σ 1 / (60 + rank) over the sources (Cormack, Clarke &
-    Büttcher 2009, "Reciprocal rank fusion"). scikit-learn grows the trees on one thread.
+    With fewer than 20 examples of either outcome there are no trees, and candidates are ranked by
+    Σ 1 / (60 + rank) over the sources (Cormack, Clarke & Büttcher 2009, "Reciprocal rank fusion").
+    scikit-learn grows the trees on one thread.
 
     >>> log = InteractionLog.from_frames(
     ...     {"user_id": [1, 1, 2, 2, 3], "item_id": [7, 8, 7, 8, 7]})
@@ -64,18 +63,22 @@ class Ranker(Recommender):
     warm_starts: ClassVar[bool] = True
     needs_impressions: ClassVar[bool] = True
 
-    factors: int = Field(default=32, ge=1, le=1024)
+    factors: int = Field(default=8, ge=1, le=1024)
     """Length of the vectors of als."""
     neighbours: int = Field(default=100, ge=1)
     """Number of similar items that are kept for each item."""
     half_life_days: float = Field(default=2.0, gt=0)
     """Days in which a click loses half of its weight in the trending list, and a post half of its
     freshness among the posts of a user's creators."""
-    candidates: int = Field(default=100, ge=1)
+    candidates: int = Field(default=50, ge=1)
     """Number of posts that each source proposes."""
+    candidate_days: float | None = Field(default=5.0, gt=0)
+    """The sources propose from items published within this many days before the end of the last
+    like's day (UTC), and from older ones only for slots that these leave empty (C). Null proposes
+    from all together."""
     label_days: float = Field(default=1.0, gt=0)
     """Days at the end of the log that the trees learn to predict."""
-    iterations: int = Field(default=60, ge=1)
+    iterations: int = Field(default=40, ge=1)
     """Number of trees."""
     learning_rate: float = Field(default=0.1, gt=0)
     """Factor by which the prediction of each tree is multiplied."""
@@ -86,8 +89,8 @@ class Ranker(Recommender):
     below 20."""
     regularization: float = Field(default=1.0, ge=0)
     """L2 penalty on the values of leaves."""
-    negatives: int = Field(default=10, ge=1)
-    """Number of examples without a click for each click, in a log without impressions."""
+    negatives: int = Field(default=20, ge=1)
+    """Number of proposed posts that were not shown, for each click, among the examples."""
     examples: int = Field(default=200_000, ge=100)
     """Largest number of examples; if there are more, this many are drawn by key."""
 
@@ -110,9 +113,11 @@ class Ranker(Recommender):
         weight = log.dense["weight"].to_numpy()
         if not (weight > 0).any():
             raise LogError("the training log holds no positive event: ranker has nothing to learn")
-        before = previous.evidence.als if isinstance(previous, RankerModel) else None
-        trees = self._trees(log, weight > 0, seed)
-        return RankerModel(log, self._evidence(log, seed, before), self.candidates, trees)
+        trees, before = self._trees(log, weight > 0, seed)
+        if isinstance(previous, RankerModel):
+            before = previous.evidence.als
+        evidence = self._evidence(log, seed, before)
+        return RankerModel(log, evidence, self.candidates, self.candidate_days, trees)
 
     def _evidence(
         self, log: InteractionLog, seed: int, previous: Model | None = None, now: float = np.nan
@@ -129,16 +134,18 @@ class Ranker(Recommender):
             self.half_life_days,
         )
 
-    def _trees(self, log: InteractionLog, liked: NDArray[np.bool_], seed: int) -> "Trees | None":
-        """The trees; None where there are too few examples of either outcome."""
+    def _trees(
+        self, log: InteractionLog, liked: NDArray[np.bool_], seed: int
+    ) -> tuple["Trees | None", Model | None]:
+        """The trees and the als of the log before the labelled days; None without examples."""
         late, now = self._labelled(log, liked, seed)
         if not (liked & ~late).any() or not (liked & late).any():
-            return None
+            return None, None
         evidence = self._evidence(log.only(~late), seed, now=now)
         labelled = log.only(late & _published_by_then(evidence, log.dense["item"].to_numpy()))
-        X, y, serving_values = self._examples(evidence, labelled, seed)
+        X, y = self._examples(evidence, labelled, seed)
         if min(y.sum(), (~y).sum()) < _FEWEST:
-            return None
+            return None, evidence.als
         from sklearn.ensemble import HistGradientBoostingClassifier
 
         trees = HistGradientBoostingClassifier(
@@ -152,7 +159,7 @@ class Ranker(Recommender):
         )
         columns = np.flatnonzero(np.isfinite(X).any(axis=0))
         with single_threaded_openmp():
-            return Trees(columns, serving_values, trees.fit(X[:, columns], y))
+            return Trees(columns, trees.fit(X[:, columns], y)), evidence.als
 
     def _labelled(
         self, log: InteractionLog, liked: NDArray[np.bool_], seed: int
@@ -168,75 +175,63 @@ class Ranker(Recommender):
 
     def _examples(
         self, evidence: Evidence, labelled: InteractionLog, seed: int
-    ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
-        """Features X, outcomes y, and the circumstances at which posts are served.
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Features X and outcomes y of the proposed pairs that the trees learn from.
 
-        A row stands for a pair of a user with a history and a post, in the order of keys. The last
-        columns of X are the circumstances of the look, if the log holds impressions; otherwise X
-        has no such columns and the third value is empty.
+        A row stands for a pair of a user and a post that the sources propose, in the order of keys.
         """
         history, n_items = evidence.log, evidence.log.n_items
         users = history.interactions.users
-        shown = _pairs_of(labelled, users, history, liked=False)
         clicked = _pairs_of(labelled, users, history, liked=True)
-        drawn = shown.size - clicked.size < _FEWEST  # then candidates stand in for impressions
-        with_history = labelled.only(np.isin(labelled.dense["user"].to_numpy(), users))
-        looks = None if drawn else circumstances(with_history, evidence.attributes)
-        serving_values = np.zeros(0) if looks is None else served(looks)
-        finder = Finder(evidence, evidence.scorable, self.candidates)
+        active = np.flatnonzero(np.isin(users, clicked // n_items))
+        shown = _pairs_of(labelled, users[active], history, liked=False)
+        nothing = np.zeros(0, dtype=np.int64)
+        finder = Finder(evidence, self._fresh(evidence), self.candidates)
         parts = []
         with single_threaded_blas():
-            for start in range(0, users.size, BLOCK):
-                block = users[start : start + BLOCK]
-                padded = np.resize(block, BLOCK).astype(np.int64)
-                low, high = np.searchsorted(shown, [start * n_items, (start + BLOCK) * n_items])
-                row, item = np.divmod(shown[low:high], n_items)
-                pairs = finder.pairs(padded, row - start, item, candidates=drawn)
-                not_padding = pairs.row < block.size
-                row = pairs.row[not_padding]
-                item = evidence.scorable[pairs.column[not_padding]]
-                outcomes = np.isin((row + start) * n_items + item, clicked)
-                lots = _lots(history, seed, block[row], item, draw=1)
-                features = pairs.features[not_padding]
-                if looks is not None:
-                    numbers = block[row].astype(np.int64) * n_items + item
-                    place = np.searchsorted(looks.pairs, numbers)
-                    features = np.concatenate([features, looks.values[place]], axis=1)
-                parts.append((features, outcomes, lots))
-        X, y, lots = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-        kept = np.arange(y.size)
-        if drawn:
-            kept = kept[y | (lots * (~y).sum() < self.negatives * y.sum())]
+            for start in range(0, active.size, BLOCK):
+                rows = active[start : start + BLOCK]
+                padded = np.resize(users[rows], BLOCK).astype(np.int64)
+                pairs = finder.pairs(padded, nothing, nothing, candidates=True)
+                row, column = (part[pairs.row < rows.size] for part in pairs[:2])
+                item = finder.items[column]
+                numbers = padded[row] * n_items + item
+                y, seen = _among(numbers, clicked), _among(numbers, shown)
+                lots = _lots(history, seed, users[rows[row]], item, draw=1)
+                parts.append((pairs.features[: row.size], y, seen, lots))
+        if not parts:
+            return np.zeros((0, len(evidence.feature_names))), np.zeros(0, dtype=np.bool_)
+        X, y, seen, lots = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+        unseen = ~(y | seen)
+        kept = np.flatnonzero(~unseen | (lots * unseen.sum() < self.negatives * y.sum()))
         if kept.size > self.examples:
             kept = np.sort(kept[np.argsort(lots[kept], kind="stable")[: self.examples]])
-        return X[kept], y[kept], serving_values
+        return X[kept], y[kept]
+
+    def _fresh(self, evidence: Evidence) -> NDArray[np.int32]:
+        """The items from which feeds were made at the moment of the evidence."""
+        items = evidence.scorable
+        age = ages(evidence.log, midnight_after(evidence.now))
+        items = items[_published_by_then(evidence, items)]
+        if self.candidate_days is None or items.size == 0:
+            return items
+        return by_window(items, age, self.candidate_days)[0]
 
 
 class Trees(NamedTuple):
-    """The fitted classifier, and how its input is put together."""
+    """The fitted classifier, and the features that it takes."""
 
     columns: NDArray[np.int64]
-    """Columns of features and circumstances, side by side, that the classifier takes: those that
-    were known for any example."""
-    fixed: NDArray[np.float64]
-    """The circumstances at which posts are served, the same for all."""
+    """Columns of the features that were known for any example."""
     classifier: Any
     """A `HistGradientBoostingClassifier`."""
 
     def check(self, features: int) -> None:
         """Raises a ValueError where the parts do not fit this many features."""
-        check_array("fixed", self.fixed, (None,), np.float64, finite=False)
         check_array("columns", self.columns, (None,), np.int64)
-        if ((self.columns < 0) | (self.columns >= features + self.fixed.size)).any():
+        if ((self.columns < 0) | (self.columns >= features)).any():
             raise ValueError("columns names a feature that there is not")
         check_trees(self.classifier, self.columns.size)
-
-    def log_odds(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Float64 (n,): log odds of a click, from `Pairs.features`."""
-        fixed = np.broadcast_to(self.fixed, (features.shape[0], self.fixed.size))
-        whole = np.concatenate([features, fixed], axis=1)
-        with single_threaded_openmp():
-            return np.asarray(self.classifier.decision_function(whole[:, self.columns]))
 
 
 @dataclass(frozen=True)
@@ -245,12 +240,13 @@ class RankerModel(Model):
 
     Attributes:
         evidence: sources and features at the end of the log.
-        candidates: see `Ranker.candidates`.
+        candidates, candidate_days: see `Ranker`.
         trees: the classifier; None if the ranks of the sources are fused.
     """
 
     evidence: Evidence
     candidates: int
+    candidate_days: float | None
     trees: Trees | None
 
     def check(self) -> None:
@@ -259,8 +255,19 @@ class RankerModel(Model):
         if self.evidence.log is not self.log:
             raise ValueError("the evidence is of another log")
         check_number("candidates", self.candidates, int, 1)
+        if self.candidate_days is not None:
+            check_number("candidate_days", self.candidate_days, float, 0)
         if self.trees is not None:
             self.trees.check(len(self.evidence.feature_names))
+
+    def window(self) -> float | None:
+        """See `Model.window`."""
+        return self.candidate_days
+
+    @lazy
+    def forest(self) -> Forest | None:
+        """The trees as arrays."""
+        return None if self.trees is None else forest_of(self.trees.classifier, self.trees.columns)
 
     @lazy
     def scorable(self) -> NDArray[np.int32]:
@@ -285,12 +292,12 @@ class RankerModel(Model):
         return score
 
     def _score_pairs(self, pairs: Pairs) -> NDArray[np.float64]:
-        if self.trees is None:
+        if self.forest is None:
             return np.asarray(np.nan_to_num(1 / (60 + pairs.ranks)).sum(axis=1))
-        return self.trees.log_odds(pairs.features)
+        return np.asarray(forest_odds(self.forest, pairs.features))
 
 
-def _published_by_then(evidence: Evidence, items: NDArray[np.uint32]) -> NDArray[np.bool_]:
+def _published_by_then(evidence: Evidence, items: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
     """Whether items were published at the moment of the evidence; True where this is not known."""
     age = evidence.age[items]
     return np.asarray(np.isnan(age) | (age >= 0))
@@ -307,24 +314,37 @@ def _lots(
 def _pairs_of(
     labelled: InteractionLog, users: NDArray[np.int32], history: InteractionLog, *, liked: bool
 ) -> NDArray[np.int64]:
-    """Numbers row · n_items + item of the labelled pairs that are not in the history, ascending.
+    """Numbers user · n_items + item of the labelled pairs that are not in the history, ascending.
 
     Args:
         labelled: the events that the trees learn to predict.
-        users: hot users of the history in the order of their keys; `row` is a position among them.
+        users: dense ids of the users whose pairs are wanted.
         history: the log before.
         liked: whether only pairs with a like are wanted.
     """
-    n_items = history.n_items
-    place = np.full(history.n_users, -1, dtype=np.int64)
-    place[users] = np.arange(users.size)
+    wanted = np.zeros(history.n_users, dtype=np.bool_)
+    wanted[users] = True
 
     def numbers(log: InteractionLog, *, positive: bool) -> NDArray[np.int64]:
-        row = place[log.dense["user"].to_numpy()]
-        kept = row >= 0
+        user = log.dense["user"].to_numpy()
+        kept = wanted[user]
         if positive:
             kept &= log.dense["weight"].to_numpy() > 0
-        return np.asarray(row[kept] * n_items + log.dense["item"].to_numpy()[kept])
+        pairs = user[kept].astype(np.int64) * history.n_items + log.dense["item"].to_numpy()[kept]
+        return np.sort(pairs)
 
-    in_history = numbers(history, positive=False)
-    return np.asarray(np.setdiff1d(numbers(labelled, positive=liked), in_history))
+    pairs = numbers(labelled, positive=liked)
+    is_first = np.diff(pairs, prepend=-1) > 0
+    return np.asarray(pairs[is_first & ~_among(pairs, numbers(history, positive=False))])
+
+
+def _among(numbers: NDArray[np.int64], ascending: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether each number is among some that are sorted.
+
+    >>> _among(np.array([3, 4]), np.array([1, 4])).tolist()
+    [False, True]
+    """
+    if ascending.size == 0:
+        return np.zeros(numbers.size, dtype=np.bool_)
+    place = np.minimum(np.searchsorted(ascending, numbers), ascending.size - 1)
+    return np.asarray(ascending[place] == numbers)

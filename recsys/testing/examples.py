@@ -13,6 +13,7 @@ _QUICK: Mapping[str, Mapping[str, Any]] = {
     "bpr": {"factors": 8, "iterations": 20},
     "lmf": {"factors": 8, "iterations": 5, "negatives": 5},
     "ranker": {"factors": 8, "candidates": 20, "iterations": 10},
+    "two_tower": {"factors": 8, "iterations": 2},
 }
 """A recommender that is not named is quick with its defaults."""
 

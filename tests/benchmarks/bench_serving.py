@@ -1,7 +1,8 @@
 """Speed of serving: pytest tests/benchmarks/bench_serving.py --benchmark-only
 
-Target: als and bpr serve at .6 or more of the rate at which this machine multiplies matrices, on
-one thread as they do, measured in the same run. Fits and lists of two others are timed.
+Target: als, bpr and two_tower serve at .6 or more of the rate at which this machine multiplies
+matrices, on one thread as they do, measured in the same run. Fits and lists of two others are
+timed.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from recsys.logs.log import InteractionLog
 from recsys.recommenders import EASE, ItemKNN
 from recsys.recommenders.als import ALSModel
 from recsys.recommenders.bpr import BPRModel
+from recsys.recommenders.tower_log import tower_of
+from recsys.recommenders.two_tower import TwoTowerModel
 
 USERS, ITEMS, FACTORS, K = 5_120, 50_000, 64, 20
 SEEN = 100
@@ -63,13 +66,18 @@ def rate_of_products(width: int, rounds: int = 5) -> float:
     return 2 * USERS * ITEMS * width / best
 
 
-@pytest.mark.parametrize("kind", [ALSModel, BPRModel])
+@pytest.mark.parametrize("kind", [ALSModel, BPRModel, TwoTowerModel])
 def bench_factors(benchmark, say, log, kind) -> None:
     """5,120 users, 50,000 posts, 64 factors, the best 20 without what was seen."""
     rng = np.random.default_rng(2)
-    width = FACTORS + (kind is BPRModel)
-    x, y = (rng.standard_normal((n, width), dtype=np.float32) for n in (USERS, ITEMS))
-    model = kind(log, x, y[: log.interactions.items.size])
+    width = FACTORS + (kind is not ALSModel)
+    x, y = (rng.standard_normal((n, width), dtype=np.float32) for n in (USERS + 1, ITEMS))
+    if kind is TwoTowerModel:
+        towers = tower_of(log.users, np.arange(USERS)), tower_of(log.items, np.arange(ITEMS))
+        none = np.zeros((0, FACTORS), dtype=np.float32)
+        model = kind(log, x, y, *towers, none, none, none, none, None)
+    else:
+        model = kind(log, x[:-1], y[: log.interactions.items.size], candidate_days=None)
     users = np.arange(USERS)
     model.rank(users[:256], K)
     benchmark.pedantic(model.rank, args=(users, K), rounds=5)

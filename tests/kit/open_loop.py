@@ -14,6 +14,7 @@ SMALL = {
     "bpr": {"factors": 8, "iterations": 20},
     "lmf": {"factors": 4, "iterations": 5, "negatives": 5},
     "ranker": {"factors": 4, "candidates": 20, "iterations": 3},
+    "two_tower": {"factors": 4, "iterations": 2},
 }
 EVALUATION = Evaluation(days=(1, 2), k=10, panel=80, training_days=6)
 NEVER_HERE = (0.0,) * 3 + (1.0,)

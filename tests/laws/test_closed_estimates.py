@@ -22,6 +22,7 @@ OPTIONS = {
     "bpr": {"factors": 8, "iterations": 20},
     "lmf": {"factors": 4, "iterations": 5, "negatives": 5},
     "ranker": {"factors": 4, "candidates": 20, "iterations": 3},
+    "two_tower": {"factors": 4, "iterations": 2},
 }
 RENUMBERED = [name for name in RECOMMENDERS if name != "random"]
 

@@ -165,10 +165,10 @@ def test_what_refuses_whom():
     taken = {
         "anchor": {"als"},
         "frozen": {"als"},
-        "warm_start": {"als", "bpr", "lmf", "ranker"},
+        "warm_start": {"als", "bpr", "lmf", "ranker", "two_tower"},
         "downweight": {"als", "trending", "most_popular"},
         "ramp": {"als", "trending", "most_popular"},
-        "ensemble": {"als", "bpr", "lmf", "ranker", "random"},
+        "ensemble": {"als", "bpr", "lmf", "ranker", "two_tower", "random"},
     }
     assert refused == {
         (name, kind) for kind, names in taken.items() for name in RECOMMENDERS if name not in names

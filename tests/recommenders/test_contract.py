@@ -27,8 +27,8 @@ KINDS = {
     "item_knn bm25": ItemKNN(similarity="bm25"),
 }
 """Every recommender, and variants that compute something else."""
-ROUND = {"als", "bpr", "lmf", "ease"}
-"""Scores of items that only their ids tell apart differ: three draw starts, one rounds."""
+ROUND = {"als", "bpr", "lmf", "ease", "two_tower"}
+"""Scores of items that only their ids tell apart differ: four draw starts, one rounds."""
 PARTLY = {"lmf", "ranker", "item_knn tfidf", "item_knn bm25"}
 """Weights count, out of proportion: lmf heeds them in likes but not in absences, the ranker in some
 sources, item neighbours before a logarithm or a saturation."""
@@ -222,6 +222,7 @@ PLANTED = {
     "content": {},
     "ranker": {"factors": 2},
     "platform_ranker": {"topic": "group"},
+    "two_tower": {"factors": 8, "iterations": 30},
 }
 
 

@@ -10,6 +10,7 @@ from recsys.core.errors import LogError
 from recsys.logs.log import InteractionLog
 from recsys.recommenders import EASE
 from recsys.recommenders import ease as ease_module
+from recsys.recommenders.base import binary
 from recsys.recommenders.ease import inverse_gram, item_weights, without_rows
 
 X = np.array([[1, 1, 0, 0], [1, 1, 1, 0], [0, 1, 1, 0], [0, 0, 1, 1], [1, 0, 0, 1]])
@@ -145,3 +146,22 @@ def test_a_fit_without_users_is_the_fit_of_the_log_without_them(few, block, monk
     np.testing.assert_allclose(removed.weights, fitted.weights, atol=1e-12)
     users = np.arange(60)
     np.testing.assert_array_equal(removed.rank(users, 5).item_ids, fitted.rank(users, 5).item_ids)
+
+
+def test_dropout_is_a_penalty_in_proportion_to_likes(log):
+    """λ_j = λ + p / (1 - p) · likes of j."""
+    liked = binary(log)
+    gram = (liked.T @ liked).toarray()
+    penalty = 10.0 + 0.3 / 0.7 * np.diag(gram)
+    expected = np.linalg.inv(gram + np.diag(penalty))
+    model = EASE(regularization=10.0, dropout=0.3).fit(log)
+    np.testing.assert_allclose(model.inverse, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_with_dropout_nothing_is_removed_exactly(log):
+    ease, gone = EASE(regularization=10.0, dropout=0.3), np.array([100, 101])
+    model, rest = ease.fit(log), log.without_users(gone)
+    assert not ease.prefers_removal(model, gone)
+    assert ease.removal(model, rest, gone) is None
+    without, anew = ease.fit_without(model, rest, gone), ease.fit(rest)
+    np.testing.assert_array_equal(without.inverse, anew.inverse)

@@ -1,14 +1,21 @@
 """Ranker: what is proposed, what is learned from, and that nothing is known too early."""
 
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+import yaml
+from sklearn.ensemble import HistGradientBoostingClassifier
 
+import recsys
 from recsys.logs.log import InteractionLog
-from recsys.recommenders import ALS, ItemKNN, MostPopular, Ranker, Trending
+from recsys.recommenders import ALS, RECOMMENDERS, ItemKNN, MostPopular, Ranker, Trending
 from recsys.recommenders.evidence import SOURCES, Evidence, Finder
+from recsys.recommenders.proposals import forest_odds, forest_of
+from recsys.training import evaluate, load_training
+from recsys.training.train import log_of, split_for_test
 
 START = datetime(2025, 1, 1)
 N_USERS, N_ITEMS, DAYS = 120, 90, 6
@@ -62,6 +69,88 @@ def test_it_learns_what_is_clicked_when_shown(impressions):
     assert short > 0.95
     als = ALS(factors=8).fit(log, 2).rank(np.arange(N_USERS), 10, exclude_seen=False).item_ids
     assert short > (als % 2 == 1)[als >= 0].mean()
+
+
+def examples_from(log, **options):
+    ranker = Ranker(**{**SMALL, **options})
+    liked = (log.dense["weight"] > 0).to_numpy()
+    late, now = ranker._labelled(log, liked, 0)
+    evidence = ranker._evidence(log.only(~late), 0, now=now)
+    X, y = ranker._examples(evidence, log.only(late), 0)
+    return dict(zip(evidence.feature_names, X.T, strict=True)), y
+
+
+def test_every_example_was_proposed():
+    """A click that no source proposed would teach that a missing rank is a click."""
+    features, y = examples_from(a_log(), candidates=5)
+    assert y.sum() > 20
+    ranks = np.stack([features[f"rank by {source}"] for source in SOURCES])
+    assert not np.isnan(ranks).all(axis=0).any()
+
+
+def test_a_few_impressions_change_a_few_examples():
+    """There is no number of impressions from which on they alone are learned from."""
+    log = a_log()
+    late = (log.dense["timestamp"].dt.ordinal_day() == DAYS).to_numpy()
+    shown = (log.dense["kind"] == "impression").to_numpy()
+    rows = np.flatnonzero(shown & late)
+    sizes = []
+    for n in (0, 19, 21, rows.size):
+        keep = ~shown
+        keep[rows[:n]] = True
+        sizes.append(examples_from(log.only(keep), negatives=1)[1].size)
+    assert abs(sizes[1] - sizes[0]) <= 19
+    assert abs(sizes[2] - sizes[1]) <= 2
+    assert sizes[3] > sizes[0] + 50
+
+
+SOURCES_ALONE = ("trending", "item_knn", "als")
+
+
+def figures(training):
+    """NDCG of the ranker and of its sources on one split."""
+    split = split_for_test(training, log_of(training))
+    kinds = {name: RECOMMENDERS[name]() for name in ("ranker", *SOURCES_ALONE)}
+    return {name: evaluate(training, kind, split).figure("ndcg") for name, kind in kinds.items()}
+
+
+def test_it_is_as_good_as_its_best_source_in_a_world():
+    world = {"incumbents": 400, "days_before": 6, "days_after": 4}
+    world["influx"] = {"kind": "rednote_2025", "newcomers": 20}
+    training = load_training(
+        {"name": "x", "world": world, "recommender": "ranker", "test_days": 2, "metrics": ["ndcg"]}
+    )
+    found = figures(training)
+    assert found["ranker"] >= 0.95 * max(found[name] for name in SOURCES_ALONE)
+
+
+KUAIRAND = Path(recsys.__file__).parents[2] / "shared/data/kuairand_pure_slice"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not KUAIRAND.is_dir(), reason="the KuaiRand slice is not on this machine")
+def test_it_is_as_good_as_its_best_source_on_kuairand():
+    config = yaml.safe_load(
+        (Path(recsys.__file__).parents[1] / "configs/kuairand.yaml").read_text()
+    )
+    log = {key: value for key, value in config["log"].items() if key != "holdout_days"}
+    log |= {part: str(KUAIRAND / Path(log[part]).name) for part in ("events", "users", "items")}
+    training = load_training(
+        {"name": "x", "log": log, "recommender": "ranker", "test_days": 2, "metrics": ["ndcg"]}
+    )
+    found = figures(training)
+    assert found["ranker"] >= 0.95 * max(found[name] for name in SOURCES_ALONE)
+
+
+def test_the_trees_as_arrays_give_the_same_bits():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(2000, 5))
+    X[rng.random(X.shape) < 0.2] = np.nan
+    y = np.nan_to_num(X[:, 0]) + np.isnan(X[:, 1]) > 0.3
+    classifier = HistGradientBoostingClassifier(max_iter=20, max_leaf_nodes=7).fit(X, y)
+    wide = np.concatenate([np.zeros((2000, 1)), X], axis=1)
+    forest = forest_of(classifier, np.arange(1, 6))
+    np.testing.assert_array_equal(forest_odds(forest, wide), classifier.decision_function(X))
 
 
 def test_features_are_from_before_the_labelled_day(monkeypatch):

@@ -26,6 +26,7 @@ SMALL = {
     "bpr": {"factors": 2, "iterations": 1},
     "lmf": {"factors": 2, "iterations": 1},
     "ranker": {"factors": 2, "iterations": 2, "leaf_examples": 5},
+    "two_tower": {"factors": 2, "iterations": 1},
 }
 SOME_MEMORY = 2**30
 """Bytes; the models of these tests have some kB."""
