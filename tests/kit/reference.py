@@ -59,6 +59,7 @@ def configuration() -> str:
         "## Mitigations",
         "Options stand beside `kind`: `{kind: cap, share: 0.1}`; a name alone takes all defaults.",
         *_kinds(MITIGATIONS),
+        *_parts_of(RECOMMENDERS, MITIGATIONS),
     ]
     return "\n\n".join(lines) + "\n"
 
@@ -73,6 +74,19 @@ def _kinds(registry: Mapping[str, type[BaseModel]]) -> Iterator[str]:
             yield _table(schema, schema.get("$defs", {}))
         else:
             yield "It has no options."
+
+
+def _parts_of(*registries: Mapping[str, type[BaseModel]]) -> Iterator[str]:
+    """A section for each mapping that an option of an entry takes."""
+    parts: dict[str, Any] = {}
+    for registry in registries:
+        for kind in registry.values():
+            parts |= kind.model_json_schema().get("$defs", {})
+    if parts:
+        yield "## Parts of options"
+    for name, schema in sorted(parts.items()):
+        yield f"### {name}"
+        yield from _model(schema, parts)
 
 
 def _model(schema: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
