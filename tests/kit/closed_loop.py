@@ -31,8 +31,8 @@ LONGER, LATER = {"days_after": 6}, Audience(np.arange(60), (0, 2, 5), 12)
 NAMES = ["house", "oracle", *RECOMMENDERS]
 BY_LANGUAGE = ["house", "oracle"]
 """Who ranks new posts by their language; others learn what it is worth, or never look at it."""
-NEW_POSTS = ["house", "oracle", "random", "content", "two_tower"]
-"""Who serves posts that nobody clicked; others recommend what somebody they learn from clicked."""
+NEW_POSTS = ["house", "oracle", "random", "content"]
+"""Who serves many posts that nobody clicked; of others some serve few, after so short a fit."""
 ALL, NONE = frozenset(GATES), frozenset()
 ANSWERS = Posts(per_creator_day=0.4, posted_across=0.3, adaptation_days=0.1)
 """Newcomers who are there are answered in their language from their second day on."""

@@ -47,6 +47,10 @@ CHAINS = {
     "lmf + ensemble": ("lmf", {"ensemble": {"seeds": 2}}),
     "random + gate + fresh slot": ("random", {"language_gate": {}, "fresh_slot": {"slot": 2}}),
     "platform_ranker + fresh slot": ("platform_ranker", {"fresh_slot": {"slot": 2}}),
+    "two_tower + warm start + calibrated": (
+        "two_tower",
+        {"warm_start": {}, "calibrated": {"history_days": 2}},
+    ),
     "ranker + offset + cap": ("ranker", {"offset": {}, "cap": {"share": 0.1}}),
 }
 

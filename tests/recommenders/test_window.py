@@ -69,7 +69,7 @@ def test_which_recommenders_have_a_window():
         assert RECOMMENDERS[name]().candidate_days == DAYS
         assert isinstance(fitted(name), CollaborativeModel)
         assert fitted(name).window() == DAYS
-    assert quick_recommender("ranker").fit(dated_newcomers().log).window() is None
+    assert quick_recommender("ranker").fit(dated_newcomers().log).window() == DAYS
 
 
 def test_the_community_has_what_is_needed():
