@@ -26,6 +26,7 @@ def execute(port: int = 5000) -> int:
             print(text, file=sys.stderr)
     for name, page in pages(port):
         print(f"{name}: {page}", file=sys.stderr, flush=True)
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     words = ["--host", "127.0.0.1", "--port", str(port), "--backend-store-uri", store]
     os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", *words])
 

@@ -223,7 +223,10 @@ def test_ui_serves_the_local_store_on_this_machine_only(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     seen = []
     monkeypatch.setattr(ui.os, "execv", lambda path, words: seen.extend(words))
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "")
+    monkeypatch.delenv("MLFLOW_DISABLE_TELEMETRY")
     cli.main(["ui", "--port", "5050"])
+    assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
     assert seen[1:4] == ["-m", "mlflow", "ui"]
     options = dict(zip(seen[4::2], seen[5::2], strict=True))
     assert options == {

@@ -301,8 +301,10 @@ def _choice(
     result: StudyResult, variants: Sequence[_Variant]
 ) -> tuple[tuple[str, str] | None, str]:
     """The recommended recommender, and why, as the begin of a sentence."""
-    clicks = _clicks_for_100(result, variants)
-    able = [v for v in variants if not clicks or v.key in clicks]
+    oracles = {spec.name for spec in result.study.recommenders if spec.kind == "oracle"}
+    real = [v for v in variants if v.finding.recommender not in oracles]
+    clicks = _clicks_for_best(result, real)
+    able = [v for v in real if not clicks or v.key in clicks]
     useful = [v for v in able if clicks.get(v.key, 1.0) >= 1 - MARGIN and v.row["net"] is not None]
     if len(variants) < 2 or not useful:
         return None, ""
@@ -336,15 +338,14 @@ def _left_out(
     return f" ({names} {verbs} {shares})"
 
 
-def _clicks_for_100(
+def _clicks_for_best(
     result: StudyResult, variants: Sequence[_Variant]
 ) -> dict[tuple[str, str], float]:
-    """What the feeds of each recommender give in clicks, as a share of what the best gives.
+    """What the feeds of each recommender give in clicks, as a share of what the best of them gives.
 
-    Empty where utility was not measured. The oracle, which no platform has, is left out.
+    Empty where utility was not measured.
     """
-    oracles = {spec.name for spec in result.study.recommenders if spec.kind == "oracle"}
-    able = {v.key for v in variants if v.finding.recommender not in oracles}
+    able = {v.key for v in variants}
     rows = result.summary.filter(
         pl.col("day").is_null(), arm="influx", cohort="incumbent", measure="utility"
     ).drop_nulls("mean")

@@ -264,6 +264,13 @@ def test_mitigations_are_named_and_many_are_counted():
     assert verdict.findings[1].name == "als with cap"
 
 
+def test_the_oracle_is_not_recommended_where_utility_was_not_measured():
+    result = world({"oracle": {"net": 0.01}, "als": {"net": 0.06}, "bpr": {"net": 0.3}})
+    unknown = pl.when(pl.col("measure") != "utility").then("mean")
+    verdict = said(result.with_tables(summary=result.summary.with_columns(mean=unknown)))
+    assert verdict.recommended == ("als", "none")
+
+
 def test_the_oracle_is_never_recommended():
     verdict = said(world({"oracle": {"net": 0.01}, "als": {}, "bpr": {"net": 0.3}}))
     assert verdict.recommended == ("als", "none")
