@@ -21,7 +21,7 @@ SMALL = {
     "bpr": {"factors": 8, "iterations": 20},
     "lmf": {"factors": 4, "iterations": 5, "negatives": 5},
     "ranker": {"factors": 4, "candidates": 20, "iterations": 3},
-    "two_tower": {"factors": 4, "iterations": 2},
+    "two_tower": {"factors": 4, "iterations": 6},
 }
 NEVER_HERE = (0.0, 0.0, 0.0, 1.0)
 IDLE = {"no newcomers": {"newcomers": 0}, "inert newcomers": {"arrivals": NEVER_HERE}}
@@ -31,8 +31,8 @@ LONGER, LATER = {"days_after": 6}, Audience(np.arange(60), (0, 2, 5), 12)
 NAMES = ["house", "oracle", *RECOMMENDERS]
 BY_LANGUAGE = ["house", "oracle"]
 """Who ranks new posts by their language; others learn what it is worth, or never look at it."""
-NEW_POSTS = ["house", "oracle", "random", "content"]
-"""Who serves many posts that nobody clicked; of others some serve few, after so short a fit."""
+NEW_POSTS = ["house", "oracle", "random", "content", "two_tower"]
+"""Who serves posts that nobody clicked; others recommend what somebody they learn from clicked."""
 ALL, NONE = frozenset(GATES), frozenset()
 ANSWERS = Posts(per_creator_day=0.4, posted_across=0.3, adaptation_days=0.1)
 """Newcomers who are there are answered in their language from their second day on."""
