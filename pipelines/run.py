@@ -1,7 +1,8 @@
 """Runs a study, or each variant of one: `recsys run CONFIG [key=value ...]`.
 
 It reads the config, runs the cells that are not on disk yet, writes the results, records them in
-MLflow, and prints a summary. Several variants get a comparison instead.
+MLflow, and prints a summary. Several variants get a comparison instead. A study whose files are
+all there is read from them.
 """
 
 import signal
@@ -29,10 +30,12 @@ from pipelines.report.terminal import (
 )
 from pipelines.storage.cells import CELLS, CellStore
 from pipelines.storage.files import whole, written_in
-from pipelines.storage.results import save_comparison, save_result
+from pipelines.storage.finished import load_finished, mark_finished
+from pipelines.storage.results import save_comparison, save_result, study_folder
 from pipelines.tracking import records
 from pipelines.tracking.background import leave
 from pipelines.tracking.describe import begun, study_record
+from pipelines.tracking.record import read_record
 from pipelines.tracking.tracker import Kept, Tracker, keep, opened
 from pipelines.trust import read_config
 from recsys.config import Study, World
@@ -181,6 +184,10 @@ def _finish(
 ) -> _Finished:
     """Runs a study, and writes its files and its record."""
     tracker = trackers[study.tracking.experiment] if study.tracking.enabled else None
+    if (done := load_finished(study)) is not None:
+        folder = study_folder(study)
+        kept = Kept(tracker, read_record(folder), folder)
+        return _Finished(done, folder, _headline(done), recsys.verdict(done), kept)
     told = nullcontext() if tracker is None else tracker.told(lambda: begun(study, "study"))
     with told:
         with _announced_interrupt():
@@ -191,6 +198,7 @@ def _finish(
         with written_in(folder), whole(folder / "report.html") as part:
             save_page(result, part)
         kept = keep(tracker, study_record(result, folder), folder)
+        mark_finished(result, folder)
         return _Finished(result, folder, _headline(result), recsys.verdict(result), kept)
 
 

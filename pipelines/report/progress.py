@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
+from numba.core import event
 from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
@@ -24,6 +25,7 @@ from recsys.core.steps import step, told_to
 WRITING, PAGE = "writing files", "making the page"
 """Phases after the last cell."""
 _PHASE_WIDTH = 19
+_COMPILING = "compiling"
 _HEARTBEAT = 60.0
 """Seconds without a line after which one says what is being done, where there is no terminal."""
 
@@ -49,6 +51,7 @@ class StudyProgress:
         self.total = 0
         self.remaining: Remaining | None = None
         self._phase = ""
+        self._compiled = False
         self._start = self._told = time.monotonic()
         self._console = Console(stderr=True, highlight=False, quiet=silent)
         hidden = silent or not self._console.is_terminal
@@ -61,6 +64,9 @@ class StudyProgress:
         self._bar.update(self._task, total=self.total)
         self._bar.start()
         self._stack.enter_context(told_to(self._begun))
+        self._stack.enter_context(
+            event.install_listener("numba:compile", _Compiler(self._compiles))
+        )
         return self
 
     def __exit__(
@@ -116,8 +122,18 @@ class StudyProgress:
             self._show(what)
         elif is_new and self.total and self.done == self.total:
             self._line(f"{phase}, {self._seconds():.0f} s")
-        elif time.monotonic() - self._told > _HEARTBEAT:
+        elif self._told == self._start or time.monotonic() - self._told > _HEARTBEAT:
             self._line(f"{phase}, {self._times()}: {what}")
+
+    def _compiles(self, function: str) -> None:
+        """Shows that numba compiles a function, which it does once on a machine."""
+        if self._console.is_terminal:
+            phase, self._phase = self._phase, _COMPILING
+            self._show(function)
+            self._phase = phase
+        elif not self._compiled:
+            self._line(f"{_COMPILING}, {self._seconds():.0f} s: once on this machine")
+        self._compiled = True
 
     def _show(self, what: str) -> None:
         self._bar.live_line = what
@@ -147,6 +163,19 @@ class StudyProgress:
     def _times(self) -> str:
         left = in_words(self._left())
         return f"{self._seconds():.0f} s{', ' if left else ''}{left}"
+
+
+class _Compiler(event.Listener):  # type: ignore[misc]
+    """Tells the name of each function that numba begins to compile."""
+
+    def __init__(self, told: Callable[[str], None]) -> None:
+        self._told = told
+
+    def on_start(self, event: event.Event) -> None:
+        self._told(event.data["dispatcher"].py_func.__name__)
+
+    def on_end(self, event: event.Event) -> None:
+        """Nothing: the next step is shown when it begins."""
 
 
 class _Left(ProgressColumn):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import pytest
 
 import recsys
 from pipelines.run import main
+from pipelines.storage.finished import load_finished
 from recsys.study.arms.result import CellResult
 from recsys.study.cell import Cell
 from recsys.study.sources import Sources
@@ -24,6 +26,7 @@ FILES = {
     "exposure.csv",
     "exposure.parquet",
     "feeds.parquet",
+    "finished.json",
     "headline.csv",
     "headline.parquet",
     "life.csv",
@@ -45,7 +48,12 @@ FILES = {
     "wins.csv",
     "wins.parquet",
 }
-SAME = FILES - {"timings.parquet", "config.yaml", "record.json"}  # of another command
+SAME = FILES - {
+    "timings.parquet",
+    "config.yaml",
+    "record.json",
+    "finished.json",
+}  # of another command
 QUIET = "tracking.enabled=false"
 
 
@@ -91,10 +99,37 @@ def test_config_on_disk_is_the_study(finished: Path) -> None:
 
 def test_second_run_reuses_every_cell(resumed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = _bytes(resumed)
+    shutil.rmtree(_study_folder(resumed))
     ran = _counting(monkeypatch, stop_after=0)
     assert main(["tiny.yaml", QUIET]) == 0
     assert ran == []
     assert _bytes(resumed) == before
+
+
+def test_finished_study_needs_no_cells(
+    resumed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (_study_folder(resumed) / "finished.json").unlink()
+    assert main(["tiny.yaml", QUIET, "--full"]) == 0
+    before, said = _bytes(resumed), capsys.readouterr().out
+    shutil.rmtree(resumed / "data/cells")
+    _counting(monkeypatch, stop_after=0)
+    assert main(["tiny.yaml", QUIET, "--full"]) == 0
+    assert capsys.readouterr().out == said
+    assert _bytes(resumed) == before
+
+
+@pytest.mark.parametrize("name", sorted(SAME))
+def test_changed_file_of_a_finished_study_is_made_again(
+    name: str, resumed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = recsys.load_study("tiny.yaml")
+    assert load_finished(study) is not None
+    file = _study_folder(resumed) / name
+    file.write_bytes(file.read_bytes() + b" ")
+    assert load_finished(study) is None
+    file.unlink()
+    assert load_finished(study) is None
 
 
 def test_new_recommender_recomputes_no_other(
@@ -118,6 +153,7 @@ def test_damaged_cell_is_computed_again(
     damage: str, resumed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = _bytes(resumed)
+    (_study_folder(resumed) / "finished.json").unlink()
     first, second, *_ = sorted((resumed / "data/cells").iterdir())
     frame = first / ("life.parquet" if damage == "changed" else "per_user.parquet")
     content = bytearray(frame.read_bytes())
@@ -154,6 +190,7 @@ def test_feeds_are_written_if_asked_for(fresh: Path, monkeypatch: pytest.MonkeyP
         "als",
     ]
     before = (folder / "feeds.parquet").read_bytes()
+    (folder / "feeds.parquet").unlink()
     ran = _counting(monkeypatch, stop_after=0)
     assert main(keep) == 0
     assert ran == []

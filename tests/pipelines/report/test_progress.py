@@ -2,6 +2,7 @@
 
 import io
 
+import numba
 import pytest
 from rich.console import Console
 
@@ -33,7 +34,7 @@ def test_lines_tell_what_follows_the_last_cell(capsys: pytest.CaptureFixture[str
         step(MAKING_TABLES, "headline")
         step(MAKING_TABLES, "drift")
         progress.phase(WRITING)
-    _, tables, files = capsys.readouterr().err.splitlines()
+    *_, tables, files = capsys.readouterr().err.splitlines()
     assert tables.startswith("making tables, ")
     assert files.startswith("writing files, ")
 
@@ -48,7 +49,18 @@ def test_a_long_silence_is_broken(
         step(SIMULATING, "seed 0, influx, day 1")
         now[0] = 100.0
         step(SIMULATING, "seed 0, influx, day 2")
-    assert capsys.readouterr().err == "simulating, 100 s: seed 0, influx, day 2\n"
+    assert capsys.readouterr().err.splitlines() == [
+        "simulating, 0 s: seed 0, influx, day 1",
+        "simulating, 100 s: seed 0, influx, day 2",
+    ]
+
+
+def test_compiling_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with StudyProgress():
+        for _ in range(2):
+            numba.njit(lambda x: x + 1)(1)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("compiling, ")
 
 
 def test_steps_are_told_no_more_after_the_block(capsys: pytest.CaptureFixture[str]) -> None:
