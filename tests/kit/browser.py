@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -86,23 +86,32 @@ class Browser:
     def frame(self, seconds: float = 180.0) -> "Iterator[Browser]":
         """The page inside the page, which has its own process; `value` and `text` are of it.
 
+        A frame may be put in place of another while it loads, so one that shows text is taken.
+
         Raises:
             AssertionError: there is none, within these seconds.
         """
         until, outer = time.monotonic() + seconds, self._session
-        while True:
-            self._session = None
-            targets = self._ask("Target.getTargets")["targetInfos"]
-            if frames := [found["targetId"] for found in targets if found["type"] == "iframe"]:
-                break
-            assert time.monotonic() < until, "the page has no frame"
-            time.sleep(0.3)
         try:
-            attached = self._ask("Target.attachToTarget", targetId=frames[0], flatten=True)
-            self._session = attached["sessionId"]
+            while not self._enter_frame():
+                assert time.monotonic() < until, "the page has no frame that shows text"
+                time.sleep(0.3)
             yield self
         finally:
             self._session = outer
+
+    def _enter_frame(self) -> bool:
+        """Attaches to a frame that shows text; whether there is one."""
+        self._session = None
+        targets = self._ask("Target.getTargets")["targetInfos"]
+        for target in (found["targetId"] for found in targets if found["type"] == "iframe"):
+            self._session = None
+            with suppress(AssertionError):  # a frame that has gone meanwhile
+                attached = self._ask("Target.attachToTarget", targetId=target, flatten=True)
+                self._session = attached["sessionId"]
+                if self.text().strip():
+                    return True
+        return False
 
     def picture(self, path: Path) -> Path:
         """Takes a picture of the window."""

@@ -362,18 +362,19 @@ def _by_westfall_young(rows: list[dict[str, Any]]) -> NDArray[np.float64]:
 
 
 def _against_control(measure: str, cubes: Mapping[str, Mapping[str, Cube]]) -> dict[str, Cube]:
-    """Drift of each arm except control.
+    """Drift of each arm except control; none without a value in the arm influx.
 
     A measure of drift is taken as it is. Of a level, the difference to control is taken.
     """
     values = {arm: of_arm[measure] for arm, of_arm in cubes.items() if measure in of_arm}
+    control = values.pop("control", None)
+    if "influx" not in values:
+        return {}
     if is_level(measure):
-        control = values.pop("control", None)
         if control is None:
             return {}
         return {arm: Cube(cube.days, cube.values - control.values) for arm, cube in values.items()}
-    values.pop("control", None)
-    if "retrain" in cubes and "retrain" not in values and values:
+    if "retrain" in cubes and "retrain" not in values:
         influx = values["influx"]
         values["retrain"] = Cube(influx.days, np.zeros_like(influx.values))
     return values

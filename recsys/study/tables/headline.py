@@ -248,12 +248,12 @@ def _row(values: Mapping[str, Values], *, differ: bool, ratios: bool) -> dict[st
     if floor is not None:
         row |= {"floor": float(floor.mean()), **_ends("plain", estimate(changed - floor))}
         row |= _net(values, displaced, floor, estimate, ratios=ratios)
-    if "english control" in values:
+    if {"english control", "english influx"} <= values.keys():
         points = values["english influx"] - values["english control"]
         row |= _ends("english", estimate(points))
-    if "utility control" in values and values["utility control"].mean():
-        before = values["utility control"]
-        row |= _ends("utility", estimate((values["utility influx"] - before) / before.mean()))
+    before, after = (values.get(f"utility {arm}") for arm in ("control", "influx"))
+    if before is not None and after is not None and before.mean():
+        row |= _ends("utility", estimate((after - before) / before.mean()))
     return row
 
 

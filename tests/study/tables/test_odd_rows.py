@@ -142,6 +142,7 @@ def check(made, of, change, folder, *, plots=False):
         for column, kind in result.tables[name].schema.items():
             if kind.is_float():
                 assert not result.tables[name][column].is_nan().any(), (name, column)
+    return result
 
 
 QUIET = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
@@ -153,6 +154,17 @@ QUIET = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 @given(harm=harms())
 def test_odd_rows_make_all_tables(made, of, harm, tmp_path):
     check(made, of, harm[1], tmp_path)
+
+
+@pytest.mark.parametrize("every", [True, False])
+def test_a_measure_that_the_influx_arm_lacks_has_no_drift(made, every, tmp_path):
+    def change(rows):
+        lost = [name for name in rows.columns if name not in KEYS] if every else ["utility"]
+        known = pl.col("arm").cast(pl.String) != "influx"
+        return rows.with_columns(pl.when(known).then(name).alias(name) for name in lost)
+
+    drift = check(made, "world", change, tmp_path).drift
+    assert drift.height == 0 if every else "utility" not in set(drift["measure"]) > {"posts"}
 
 
 @pytest.mark.slow
