@@ -22,9 +22,9 @@ WIDTH = 80
 MOST_ROWS = 10
 """Lines of the rows of a table in a short summary; `--full` prints all."""
 _QUANTITIES = {
-    "net": "net        changed because the newcomers came: what is beyond the floor",
+    "net": "net        changed because they came, of 100 that chance leaves in place",
     "displaced": "displaced  now hold a newcomer's post; a part of net",
-    "locals": "locals     net of an equal crowd of people like the long-time users",
+    "locals": "locals     net of as many people like the long-time users",
     "floor": "floor      changed where one more person joins: chance",
     "utility": "utility    change of clicks per look, in %",
 }

@@ -68,7 +68,7 @@ def placebo_section(figures: Headline, order: list[Variant]) -> Section | None:
         lines.append((name_of(variant) + mark(row), *cells))
     columns = [column for arm in arms for column in (arm, f"influx / {arm}")]
     return Section(
-        "Would as many more people like themselves change as much?  (net, % of slots)",
+        "Would as many people like themselves change as much?  (net, % of slots)",
         ("recommender", "influx", *columns),
         tuple(lines),
     )

@@ -64,7 +64,7 @@ def phones_of(result: StudyResult, order: Sequence[Variant]) -> Json | None:
         chains = [chain for recommender, chain in order if recommender == name]
         chains.sort(key=lambda chain: chain != "none")
         chosen = users.filter(recommender=name).to_dicts()
-        floors = [_floor(result, name, chain) for chain in chains]
+        floors = [[_floor(result, name, chain, day) for day in days or [None]] for chain in chains]
         labels = [label_of(user) for user in chosen]
         recommenders.append(
             {"name": name, "mitigations": chains, "users": labels, "anyway": floors}
@@ -168,10 +168,10 @@ def compared(
     return slots
 
 
-def _floor(result: StudyResult, recommender: str, mitigation: str) -> str | None:
-    """What changes anyway, in hundredths of the slots; None where it was not measured."""
+def _floor(result: StudyResult, recommender: str, mitigation: str, day: int | None) -> str | None:
+    """What changes by chance on a day, in hundredths of the slots; None where it is not known."""
     rows = result.headline.filter(
-        pl.col("day").is_null(), group="all", recommender=recommender, mitigation=mitigation
+        pl.col("day").eq_missing(day), group="all", recommender=recommender, mitigation=mitigation
     )
     floors = rows["floor"].drop_nulls()
     return number(floors[0]) if len(floors) else None
@@ -196,11 +196,14 @@ def _rule(users: pl.DataFrame, *, is_world: bool) -> str:
         f"Nobody picked these users by hand. The {users['panel'][0]:,} users that are measured "
         f"were sorted, for each recommender{where}, by how many of their posts changed; the users "
         "stand at fixed places of that order: the middle (typical), both ends, and tenths between "
-        "them. Some of what changes would change anyway: training again shows how much."
+        "them."
     )
     if not is_world:
-        return words
-    return f"{words} The phones open on the day on which newcomers' posts take most slots."
+        return f"{words} Some of what changes would change anyway: training again shows how much."
+    return (
+        f"{words} The phones open on the day on which newcomers' posts take most slots of all "
+        "these users."
+    )
 
 
 def _day(result: StudyResult, days: Sequence[int]) -> int:

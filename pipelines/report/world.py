@@ -80,7 +80,7 @@ def _opening(study: Study) -> Section:
 def people(study: Study) -> str:
     """How many newcomers join how many incumbents."""
     newcomers, incumbents = study.world.influx.newcomers, study.world.incumbents
-    return f"{newcomers:,} newcomers join {incumbents:,} long-time users"
+    return f"{newcomers:,} newcomers joined {incumbents:,} long-time users"
 
 
 def measured(study: Study) -> str:

@@ -39,6 +39,7 @@ def world(
     variants: dict[str, dict[str, Any]],
     *,
     utility: dict[str, float] | None = None,
+    english: dict[str, float] | None = None,
     seeds: int = 8,
     arms: list[str] = ARMS,
     mitigations: tuple[str, ...] = (),
@@ -50,6 +51,7 @@ def world(
             The key `groups` holds rows of groups by name. The interval of net is net ± .03 unless
             its ends are given.
         utility: level of utility with the influx, by name; the same for all unless given.
+        english: share of English posts without the newcomers, by name.
         seeds: number of seeds.
         arms: arms of the study.
         mitigations: kinds that the config names.
@@ -67,6 +69,9 @@ def world(
         level = (utility or {}).get(name, 0.2)
         cohort = {"cohort": "incumbent", "measure": "utility", "mean": level}
         levels.append({**keys, "arm": "influx", **cohort})
+        if name in (english or {}):
+            of = {**cohort, "measure": "language:en", "mean": english[name]}
+            levels.append({**keys, "arm": "control", **of})
     recommenders = list(dict.fromkeys(name.partition(" + ")[0] for name in variants))
     study = load_study(
         {

@@ -155,7 +155,9 @@ def test_one_chosen_variant_is_a_study(
     shutil.copytree(compared, place)
     monkeypatch.chdir(place)
     assert main(["both.yaml", QUIET, "variants=busy"]) == 0
-    assert capsys.readouterr().out.startswith("both-busy: 40 newcomers join 150 long-time users\n")
+    assert capsys.readouterr().out.startswith(
+        "both-busy: 40 newcomers joined 150 long-time users\n"
+    )
     assert _bytes(place) == _bytes(compared)
 
 
@@ -184,7 +186,7 @@ def test_comparison_has_a_row_a_recommender_and_variant(results: list[StudyResul
     starts = [line.split()[0] for line in lines if line.strip()]
     for name, times in {"trending": 2, "als": 2, "calm": 5, "busy": 5}.items():
         assert starts.count(name) == times
-    assert "40 newcomers join 150 long-time users" in lines
+    assert "40 newcomers joined 150 long-time users" in lines
     assert (
         "Measured on days 1, 2 (0: first arrivals): the first 5 slots of 40 long-time users'"
         in _printed(results)

@@ -27,9 +27,14 @@ from pipelines.report.labels import Scale, placed, width_of
 
 _PARTS = {
     "displaced": "a newcomer's post",
-    "reshuffled": "another post, beyond the usual",
-    "floor": "changes anyway",
+    "reshuffled": "another post",
+    "floor": "changes by chance",
 }
+_CROWDS = {
+    "locals": ("as many people like themselves", "diamond"),
+    "placebo": ("as many who post as much as the newcomers", "square"),
+}
+"""Words and shape of what a crowd of people like the long-time users changes."""
 _FILLS = {"displaced": ORANGE, "reshuffled": BLUE, "floor": GREY}
 _ROW = 50
 _WIDTH, _HEIGHT = 250, 220
@@ -47,11 +52,13 @@ def change_charts(figures: Headline, order: Sequence[Variant]) -> Iterator[Chart
         yield Chart(
             "change",
             "How many of 100 posts are other posts because the newcomers came?",
-            "A bar adds up the posts that newcomers made and the other posts that changed beyond "
-            "what changes anyway; its line is the 95 % interval of their sum. Posts that change "
-            "less than usual count below zero. The thin grey bar is what changes anyway, when one "
-            "more person visits and never posts. The diamond below the bar is what as many more "
-            "people like the long-time users would have changed." + cut_words(rows),
+            "A bar is about the posts that chance leaves in place: how many of 100 hold a "
+            "newcomer’s post, or another post than they would. Its line is the 95 % interval. "
+            "Posts that change less than usual count below zero. The thin grey bar is about all "
+            "posts: how many of 100 change by chance, as when one more person visits and never "
+            "posts. The diamond is what as many people like the long-time users would have "
+            "changed who post as long-time users do, the square if they posted as much as the "
+            "newcomers." + cut_words(rows),
             [Panel("", _change(rows, [name_of(variant) for variant in order]))],
             {"name": "recommender", "what": "what", **FIGURES},
             rows,
@@ -81,10 +88,10 @@ def _bars(figures: Headline, variant: Variant) -> Iterator[Row]:
     row, name = figures.net(variant), name_of(variant)
     for part, what in _PARTS.items():
         yield {"name": name, "part": part, "what": what, **point(row, part)}
-    yield {"name": name, "part": "net", "what": "sum of both: net change", **point(row, "net")}
-    if row.get("locals") is not None:
-        what = "as many more people like themselves"
-        yield {"name": name, "part": "locals", "what": what, **point(row, "locals")}
+    yield {"name": name, "part": "net", "what": "both: net change", **point(row, "net")}
+    for arm, (what, _) in _CROWDS.items():
+        if row.get(arm) is not None:
+            yield {"name": name, "part": arm, "what": what, **point(row, arm)}
 
 
 def _change(rows: Sequence[Row], order: Sequence[str]) -> dict[str, Any]:
@@ -111,15 +118,18 @@ def _change(rows: Sequence[Row], order: Sequence[str]) -> dict[str, Any]:
     bars = of("displaced", "reshuffled").mark_bar(size=16, yOffset=-10, stroke="var(--page)")
     floor = of("floor").mark_bar(size=6, yOffset=15)
     ends = of("net").mark_rule(color=INK, strokeWidth=1.5, yOffset=-10)
-    locals_ = of("locals").mark_point(
-        shape="diamond", size=70, color=INK, fill="var(--page)", strokeWidth=1.8, yOffset=5
-    )
+    crowds = [
+        of(arm).mark_point(
+            shape=shape, size=70, color=INK, fill="var(--page)", strokeWidth=1.8, yOffset=5
+        )
+        for arm, (_, shape) in _CROWDS.items()
+    ]
     layers = [
         bars.encode(across, up, colour, order_of, tooltip=tooltip),
         floor.encode(across, up, colour, tooltip=tooltip),
         base.mark_rule(color=INK, strokeWidth=1).encode(x=alt.datum(0)),
         ends.encode(alt.X("low:Q"), up, alt.X2("high:Q"), tooltip=tooltip),
-        locals_.encode(across, up, tooltip=tooltip),
+        *(crowd.encode(across, up, tooltip=tooltip) for crowd in crowds),
     ]
     return spec_of(alt.layer(*layers).properties(width="container", height=_ROW * len(order)))
 
@@ -211,7 +221,7 @@ def scatter(
         base.mark_point(filled=True, size=60, opacity=1).encode(
             axes["x"], axes["y"], colour, shape, tooltip=tooltip
         ),
-        texts(stroke="var(--page)", strokeWidth=4, strokeJoin="round"),
+        texts(stroke="var(--page)", strokeWidth=3, strokeOpacity=0.7, strokeJoin="round"),
         texts().encode(colour),
     ]
     return Panel("", spec_of(alt.layer(*layers).properties(width=_WIDTH, height=_HEIGHT)), True)

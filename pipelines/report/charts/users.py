@@ -104,7 +104,7 @@ def _bins(whole: pl.DataFrame, variant: Variant, measure: str, width: float) -> 
                 "users": count,
                 "least": 0.7,
                 "what": f"{low:.0f} to {high:.0f} of 100",
-                "figure": f"{count:,} users",
+                "figure": f"{count:,} user{'s' * (count != 1)}",
                 "n": f"{chosen.len():,} users of all seeds",
             }
 

@@ -105,8 +105,8 @@
       const named = mine.users[at(users)].text.split(",")[0].replace(": user", " (user") + ")";
       const who = (by ? named.charAt(0).toLowerCase() : named.charAt(0)) + named.slice(1);
       $("phones").parentNode.classList.toggle("three", shown.length > 2);
-      const usual = mine.anyway && mine.anyway[at(mitigations)]
-        ? ` ${mine.anyway[at(mitigations)]} of 100 posts change by chance alone, as when one more person joins.` : "";
+      const chance = mine.anyway && mine.anyway[at(mitigations)][at(day)];
+      const usual = chance ? ` On this day ${chance} of 100 posts change by chance alone, as when one more person joins.` : "";
       $("feeds-words").textContent = `${by}${who}${when}: the same person at the same time.${usual}`;
     };
     const refill = () => {

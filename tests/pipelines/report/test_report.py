@@ -224,7 +224,8 @@ def test_world_explains_its_words(world_result: StudyResult) -> None:
 
 
 def test_world_shows_each_recommender_in_each_table(world_result: StudyResult) -> None:
-    starts = [line.split()[0] for line in _printed(world_result).splitlines() if line.strip()]
+    _, tables = _printed(world_result).split("\n\n", 1)  # below the verdict
+    starts = [line.split()[0] for line in tables.splitlines() if line.strip()]
     assert starts.count("trending") == starts.count("als") == 8
 
 

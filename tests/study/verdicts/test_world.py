@@ -8,7 +8,8 @@ import pytest
 
 import recsys
 from recsys.measures.rows import KEY_TYPES
-from recsys.study.verdicts.world import ANSWERS, LITTLE, MARGIN
+from recsys.study.verdicts.choice import MARGIN
+from recsys.study.verdicts.variants import ANSWERS, LITTLE
 from tests.kit.made_up import ARMS, world
 
 SYMBOLS = re.compile(r"[%†±≥≤→–\[\]+*=/]")
@@ -43,9 +44,10 @@ def test_yes_for_all_is_said_with_figures_best_first():
     verdict = said(world({"trending": {"net": 0.18}, "als": {"net": 0.12, "displaced": 0.02}}))
     assert verdict.answer == "yes"
     assert verdict.sentences[0] == (
-        "Yes: of 100 posts shown to long-time users, the newcomers' coming changed 12 (between 9 "
-        "and 15) with als and 18 (between 15 and 21) with trending, and 1 to 2 of 100 are "
-        "newcomers' own, so most of the change is among posts of long-time users."
+        "Yes: of 100 posts that chance leaves in place in long-time users' feeds, the newcomers' "
+        "coming changed 12 (between 9 and 15) with als and 18 (between 15 and 21) with trending; "
+        "1 to 2 of all 100 are newcomers' own, so most of the change is among posts of long-time "
+        "users."
     )
     assert [finding.recommender for finding in verdict.findings] == ["als", "trending"]
 
@@ -143,7 +145,7 @@ def test_a_floor_without_room():
 def test_without_locals():
     arms = [arm for arm in ARMS if arm != "locals"]
     verdict = said(world({"als": {"locals": None, "over_locals": None}}, arms=arms))
-    assert "an equal crowd of people like themselves would change was not simul" in verdict.text
+    assert "hat as many people like themselves would change was not simulated" in verdict.text
 
 
 def test_without_a_nudge_chance_is_retraining():
@@ -161,16 +163,51 @@ def test_without_any_floor():
     )
 
 
-def test_an_equal_crowd():
+def test_as_many_people_like_themselves():
     more = {"over_locals_ci_low": 1.1, "locals": 0.06, "net": 0.13}
     less = {"over_locals_ci_high": 0.9, "over_locals_ci_low": 0.5, "locals": 0.3, "net": 0.14}
     unclear = {"over_locals_ci_low": None, "over_locals_ci_high": None, "net": 0.15}
     text = said(world({"als": {}, "bpr": more, "ease": less, "lmf": unclear})).text
     assert (
-        "An equal crowd of people like themselves would have changed about as much with als (10 of "
-        "100), less with bpr (6 of 100), more with ease (30 of 100) and an amount that cannot be "
-        "told from chance with lmf (10 of 100)."
+        "As many people like themselves would have changed about as much with als (10 of 100), "
+        "less with bpr (6 of 100), more with ease (30 of 100) and an amount that cannot be told "
+        "from chance with lmf (10 of 100)."
     ) in text
+
+
+def test_as_many_who_post_as_much():
+    equal = {"placebo": 0.11, "over_placebo_ci_low": 0.8, "over_placebo_ci_high": 1.3}
+    less = {"placebo": 0.05, "over_placebo_ci_low": 1.5, "over_placebo_ci_high": 3.0, "net": 0.2}
+    text = said(world({"als": equal})).text
+    assert (
+        "about as much (10 of 100); if they posted as much as the newcomers, about as much (11 of "
+        "100), so the amount that is posted may be the whole reason."
+    ) in text
+    text = said(world({"als": equal, "bpr": less})).text
+    assert "about as much with als (11 of 100) and less with bpr (5 of 100)." in text
+    assert "the whole reason" not in text
+    assert "if they posted" not in said(world({"als": {}})).text
+
+
+def test_english():
+    more = {"english": 0.05, "english_ci_low": 0.02, "english_ci_high": 0.08}
+    none = {"english": 0.01, "english_ci_low": -0.02, "english_ci_high": 0.08, "net": 0.2}
+    fewer = {"english": -0.02, "english_ci_low": -0.03, "english_ci_high": -0.01, "net": 0.3}
+    before = {"als": 0.03, "bpr": 0.04}
+    text = said(world({"als": more}, english=before)).text
+    assert "5 more of 100 posts are in English, where 3 would be without the newcomers" in text
+    text = said(world({"als": more, "bpr": none, "ease": fewer}, english=before)).text
+    assert (
+        "5 more of 100 posts are in English with als, no change of English posts can be detected "
+        "with bpr and 2 fewer of 100 posts are in English with ease, where 3 to 4 would be without "
+        "the newcomers"
+    ) in text
+    unsure = {**more, "english_ci_low": None, "english_ci_high": None}
+    assert (
+        "5 more of 100 posts are in English in this repetition."
+        in said(world({"als": unsure}, seeds=1)).text
+    )
+    assert "English" not in said(world({"als": {}})).text
 
 
 def test_retraining():
@@ -180,20 +217,19 @@ def test_retraining():
 
 
 def test_the_hardest_hit():
-    groups = {
-        "top 1 %": {"net": 0.4, "n_users": 6},
-        "top 10 %": {"net": 0.25},
-        "bilingual": {"net": 0.2},
-        "others": {"net": 0.1},
-    }
-    text = said(world({"als": {"groups": groups}})).text
+    groups = {"top 1 %": {"net": 0.4, "n_users": 6}, "top 10 %": {"net": 0.25}}
+    hit = "Hit hardest is the one in a hundred of long-time users who get most of the newcomers' "
     assert (
-        "Hit hardest is the hundredth of long-time users who get most of the newcomers' "
-        "posts, with 40 of 100 posts changed; it is 20 for those who read both languages well "
-        "and 10 for the others."
-    ) in text
+        f"{hit}posts, with 40 of 100 posts changed."
+        in said(world({"als": {"groups": groups}})).text
+    )
+    groups["top 1 %"]["english"] = 0.18
+    both = {"als": {"groups": groups}, "bpr": {"net": 0.3, "groups": groups}}
+    both["bpr"]["groups"] = {**groups, "top 1 %": {"net": 0.5, "n_users": 6, "english": 0.11}}
+    text = said(world(both)).text
+    assert "with 40 to 50 of 100 posts changed and 11 to 18 more in English." in text
     groups["top 1 %"]["n_users"] = 2
-    assert "is the tenth of long-time users" in said(world({"als": {"groups": groups}})).text
+    assert "is the one in ten of long-time users" in said(world({"als": {"groups": groups}})).text
 
 
 def test_a_tail_that_is_hit_where_the_mean_is_not():
@@ -216,11 +252,11 @@ def test_the_least_change_of_the_useful_is_recommended():
     useless = 0.2 * (1 - MARGIN) - 0.001
     verdict = said(world(three, utility={"als": useless, "bpr": 0.195, "ease": 0.2}))
     assert verdict.recommended == ("bpr", "none")
-    assert "bpr changes least (als changes less and gives 94); this rests" in verdict.text
+    assert "bpr changes least (als changes less, but gives 5.5 less); this rests" in verdict.text
     useless = {"als": 0.1, "bpr": 0.1, "ease": 0.2}
     both = said(world({**three, "lmf": {"net": 0.4}}, utility={**useless, "lmf": 0.2})).text
-    assert "ease changes least (als and bpr change less and give 50); this rests" in both
-    assert "Take ease: no other" in said(world(three, utility={"ease": 0.4})).text
+    assert "ease changes least (als and bpr change less, but give 50 less); this rests" in both
+    assert "Take ease: each of the others" in said(world(three, utility={"ease": 0.4})).text
 
 
 def test_what_intervals_cannot_tell_apart_is_said():
