@@ -28,6 +28,7 @@ from recsys.logs.entities import (
     with_creators,
     with_times,
 )
+from recsys.logs.pairs import distinct_pairs
 from recsys.logs.schema import KINDS, checked, to_polars
 
 
@@ -215,9 +216,9 @@ class InteractionLog:
     def seen(self) -> csr_matrix:
         """Bool CSR (n_users, n_items): items on which the user has an event of any kind."""
         user, item = self.dense["user"].to_numpy(), self.dense["item"].to_numpy()
-        return csr_matrix(
-            (np.ones(user.size, dtype=np.bool_), (user, item)), shape=(self.n_users, self.n_items)
-        )
+        shape, here = (self.n_users, self.n_items), np.ones(user.size, dtype=np.bool_)
+        found = distinct_pairs(user, item, here, *shape)
+        return csr_matrix((found.flag, found.item, found.start), shape=shape)
 
     @lazy
     def own(self) -> csr_matrix:

@@ -26,7 +26,7 @@ from recsys.logs.log import InteractionLog, Seen
 from recsys.logs.times import DAY
 from recsys.recommenders.attributes import attribute_names
 from recsys.recommenders.fits import check_array
-from recsys.recommenders.kernels import fill_gaps, top_k
+from recsys.recommenders.kernels import fill_gaps, first_unseen, top_k
 from recsys.recommenders.ranking import FALLBACK, PERSONAL, Ranking
 from recsys.recommenders.window import ages, by_window, follow, last_like, midnight_after
 
@@ -427,6 +427,19 @@ class PopularityModel(Model):
     def score(self, users: Users, items: NDArray[np.int32]) -> Scores:
         """See `Model.score`."""
         return np.tile(self.heat[items], (np.size(users), 1))
+
+    def _write_best(
+        self,
+        users: Users,
+        items: NDArray[np.int32],
+        seen: Seen,
+        rows: NDArray[np.int64],
+        ids: NDArray[np.int32],
+        scores: NDArray[np.float32],
+    ) -> None:
+        """Writes what `score` ranks best, from one list for everybody."""
+        order = items[np.argsort(-self.heat[items], kind="stable")]
+        first_unseen(order, self.heat, users[rows], seen, rows, ids, scores)
 
 
 def _empty(n: int, k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:

@@ -52,6 +52,35 @@ def top_k(values, users, seen, column, items, rows, ids, scores):  # type: ignor
             scores[rows[row], place] = best[place]
 
 
+@njit(nogil=True, cache=True)
+def first_unseen(order, heat, users, seen, rows, ids, scores):  # type: ignore[no-untyped-def]
+    """Writes the first k items of one list that a user has not seen, for each user.
+
+    Args:
+        order: int32 (n,), the items, best first.
+        heat: float (n_items,), score of each item.
+        users: int (n_rows,), dense ids, -1 for a user who is not in the log.
+        seen: a `Seen`, whose items are left out.
+        rows: int (n_rows,), row of `ids` and `scores` to write to.
+        ids: int32 (n_users, k), written; slots without an item are left as they are.
+        scores: float (n_users, k), written likewise.
+    """
+    seen_by = np.full(heat.size, -1, dtype=np.int64)
+    for row in range(users.size):
+        user = users[row]
+        if user >= 0:
+            for place in range(seen.start[user], seen.end[user]):
+                seen_by[seen.items[place]] = row
+        held = 0
+        for item in order:
+            if held == ids.shape[1]:
+                break
+            if seen_by[item] != row:
+                ids[rows[row], held] = item
+                scores[rows[row], held] = heat[item]
+                held += 1
+
+
 _CHUNK = 16
 """Number of values in a chunk of `_below_the_best`."""
 _SHALLOW = 128

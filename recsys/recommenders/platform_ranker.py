@@ -10,6 +10,7 @@ from pydantic import Field
 from recsys.core.errors import LogError
 from recsys.core.lazy import lazy
 from recsys.logs.log import InteractionLog, Seen
+from recsys.logs.pairs import distinct_pairs
 from recsys.recommenders.attributes import categories
 from recsys.recommenders.base import COLD, HOT, WARM, Model, Recommender, Scores, Users
 from recsys.recommenders.fits import check_array
@@ -247,7 +248,7 @@ def _pairs(log: InteractionLog) -> tuple[NDArray[np.int64], NDArray[np.int64], N
         raise LogError(
             "the training log holds no positive event: platform_ranker has nothing to learn"
         )
-    user, item = (log.dense[name].to_numpy().astype(np.int64) for name in ("user", "item"))
+    user, item = (log.dense[name].to_numpy() for name in ("user", "item"))
     liked = positive.to_numpy()
     learns = np.zeros(log.n_users, dtype=np.bool_)
     learns[user[liked]] = True
@@ -255,5 +256,6 @@ def _pairs(log: InteractionLog) -> tuple[NDArray[np.int64], NDArray[np.int64], N
     if log.has_times:
         time = log.dense["timestamp"].to_physical().to_numpy()
         counted &= time >= time[liked].min()
-    pair, place = np.unique((user * log.n_items + item)[counted], return_inverse=True)
-    return *np.divmod(pair, log.n_items), np.bincount(place, liked[counted]) > 0
+    found = distinct_pairs(user[counted], item[counted], liked[counted], log.n_users, log.n_items)
+    users = np.repeat(np.arange(log.n_users), np.diff(found.start))
+    return users, found.item.astype(np.int64), found.flag

@@ -11,9 +11,9 @@ def verdict(result: StudyResult) -> Verdict:
     """The answer of a study in three to five sentences, from its tables alone.
 
     Of a world: did long-time users' feeds change because the newcomers came, by how many of 100
-    posts, what as many people like them would have changed, what it cost in clicks, whom it hit, which
-    recommender changed least, and how sure that is. Of a log: whether there is evidence that the
-    newcomers changed feeds, what was tested, and how much of their activity could be matched.
+    posts, what as many people like them would have changed, what it cost in clicks, whom it hit,
+    which recommender changed least, and how sure that is. Of a log: whether there is evidence that
+    the newcomers changed feeds, what was tested, and how much of their activity could be matched.
     `recsys.study.verdicts.world` and `recsys.study.verdicts.log` state every threshold.
 
     Args:
