@@ -95,6 +95,10 @@ test-all: $(INSTALLED) ## run all tests, those too that take above 10 s each
 bench: $(INSTALLED) ## time the hot paths (pytest-benchmark, one process)
 	$(BIN)/python -m pytest tests/benchmarks/bench_*.py --benchmark-only $(ARGS)
 
+.PHONY: bench-peers
+bench-peers: $(INSTALLED) ## time other simulators, measures and recommenders beside ours (2 GB, once)
+	$(BIN)/python tests/benchmarks/peers/compare.py $(ARGS)
+
 .PHONY: pictures
 pictures: $(INSTALLED) ## make the pictures of docs/ from the demo (needs Chromium)
 	$(BIN)/python tests/figures/pictures.py $(CONFIG) $(ARGS)

@@ -93,21 +93,21 @@ def events_frame(days: Iterable[Day], *, positive: bool = False) -> pl.DataFrame
         days: the days, in order.
         positive: whether to return only events of positive weight.
     """
-    parts = list(days)
+    every = slice(None)
+    parts = [(d, _WEIGHT_BY_KIND[d.kind] > 0 if positive else every) for d in days]
 
     def column(name: str, dtype: type) -> NDArray[Any]:
         empty: NDArray[Any] = np.zeros(0, dtype=dtype)
-        return np.concatenate([empty, *(getattr(day, name).astype(dtype) for day in parts)])
+        return np.concatenate([empty, *(getattr(d, name)[kept].astype(dtype) for d, kept in parts)])
 
     kind = column("kind", np.uint8)
-    kept = _WEIGHT_BY_KIND[kind] > 0 if positive else slice(None)
     return pl.DataFrame(
         {
-            "user": column("user", np.uint32)[kept],
-            "item": column("item", np.uint32)[kept],
-            "timestamp": pl.Series(column("timestamp", np.int64)[kept]).cast(TIME),
-            "kind": pl.Series(kind[kept]).cat.to(KINDS),
-            "rank": column("rank", np.uint16)[kept],
-            "weight": _WEIGHT_BY_KIND[kind[kept]],
+            "user": column("user", np.uint32),
+            "item": column("item", np.uint32),
+            "timestamp": pl.Series(column("timestamp", np.int64)).cast(TIME),
+            "kind": pl.Series(kind).cat.to(KINDS),
+            "rank": column("rank", np.uint16),
+            "weight": _WEIGHT_BY_KIND[kind],
         }
     )
