@@ -31,6 +31,8 @@ from recsys.core.errors import UserError
 _PART, _OLD = ".part-", ".old-"
 _LEFTOVER = re.compile(r"\.(part|old)-[0-9a-f]{32}(\.\w+)?")
 _DAY = 86_400.0
+_FULL = 2**20
+"""With fewer bytes free than this, a file that cannot be written is taken for a full disk."""
 
 
 class StorageError(UserError):
@@ -54,7 +56,8 @@ def whole(path: Path) -> Iterator[Path]:
     """
     part = path.with_name(f"{_PART}{uuid4().hex}{path.suffix}")
     try:
-        yield part
+        with _told_if_full(path.parent):
+            yield part
         force(part)
         os.replace(part, path)
         force(path.parent)
@@ -74,7 +77,8 @@ def whole_folder(place: Path, stays: Callable[[], bool] = lambda: False) -> Iter
     part = place.with_name(f"{_PART}{uuid4().hex}")
     part.mkdir()
     try:
-        yield part
+        with _told_if_full(place.parent):
+            yield part
         for path in (*part.rglob("*"), part):
             force(path)
         _rename(part, place, stays)
@@ -134,6 +138,17 @@ def is_leftover(path: Path) -> bool:
     True
     """
     return _LEFTOVER.fullmatch(path.name) is not None
+
+
+@contextmanager
+def _told_if_full(place: Path) -> Iterator[None]:
+    """Names a full disk where polars does not, as when it writes the end of a Parquet file."""
+    try:
+        yield
+    except PolarsError as error:
+        if _code(error) is None and shutil.disk_usage(place).free < _FULL:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(place)) from error
+        raise
 
 
 def _rename(part: Path, place: Path, stays: Callable[[], bool]) -> None:

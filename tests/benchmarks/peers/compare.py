@@ -43,6 +43,8 @@ ENVIRONMENTS = {
     "irspack": ("irspack==0.5.2", ""),
 }
 """What is installed for a peer, and what is installed there without its own, outdated, demands."""
+BEGIN = '{"by"'
+"""Begins what `said.say` prints; some libraries leave a progress bar on the same line."""
 _LIBRARIES = ("OMP", "OPENBLAS", "MKL", "NUMBA")
 ONE_THREAD = {"POLARS_MAX_THREADS": "1", **{f"{name}_NUM_THREADS": "1" for name in _LIBRARIES}}
 
@@ -113,7 +115,8 @@ def figures(work: Work) -> list[dict[str, Any]]:
         )
         if done.returncode:
             print(f"{program}: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
-        told += [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+        found = (line.partition(BEGIN) for line in done.stdout.splitlines())
+        told += [json.loads(BEGIN + rest) for _, begin, rest in found if begin]
     return told
 
 

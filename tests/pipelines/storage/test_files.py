@@ -175,3 +175,16 @@ def test_files_of_others_are_no_leftovers(name: str, tmp_path: Path) -> None:
     sweep(tmp_path)
     assert (tmp_path / name).exists()
     assert not is_leftover(tmp_path / name)
+
+
+@pytest.mark.parametrize("free", [0, 2**30])
+def test_a_full_disk_that_polars_does_not_name_is_named(
+    free: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda place: usage._replace(free=free))
+    named = pytest.raises(StorageError, match="No space left on device; free space there")
+    with named if free == 0 else pytest.raises(ComputeError):
+        with explained(tmp_path), whole(tmp_path / "a.parquet"):
+            raise ComputeError("Invalid thrift: transport error")
+    assert list(tmp_path.iterdir()) == []
