@@ -184,7 +184,7 @@ def test_a_full_disk_that_polars_does_not_name_is_named(
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(files.shutil, "disk_usage", lambda place: usage._replace(free=free))
     named = pytest.raises(StorageError, match="No space left on device; free space there")
-    with named if free == 0 else pytest.raises(ComputeError):
-        with explained(tmp_path), whole(tmp_path / "a.parquet"):
-            raise ComputeError("Invalid thrift: transport error")
+    raised = named if free == 0 else pytest.raises(ComputeError)
+    with raised, explained(tmp_path), whole(tmp_path / "a.parquet"):
+        raise ComputeError("Invalid thrift: transport error")
     assert list(tmp_path.iterdir()) == []
