@@ -18,7 +18,7 @@ from recsys.logs.log import InteractionLog
 from recsys.logs.newcomers import DatedLog, by_condition, by_time
 from recsys.logs.schema import COHORTS, KINDS
 
-__all__ = ["read_frame", "read_log", "read_own_log"]
+__all__ = ["is_of_users", "marked", "read_frame", "read_log", "read_own_log"]
 
 
 def read_log(source: OwnLog) -> InteractionLog:
@@ -45,7 +45,7 @@ def read_own_log(source: OwnLog) -> DatedLog:
     topics = {"items": list(source.attributes.values())}
     frames = read_frames(paths, ids, topics, "log.{}", "log.{}=path/to/{}")
     frames = renamed(frames, source.columns, "log.columns")
-    events = _with_cancels(_with_kind(frames["events"], source.kinds), frames["events"], source)
+    events = marked(frames["events"], source)
     _check_weights(events, source.weights)
     condition = source.newcomers if isinstance(source.newcomers, str) else AUTO
     users = _with_attributes(frames.get("users"), frames["events"], condition)
@@ -58,6 +58,19 @@ def read_own_log(source: OwnLog) -> DatedLog:
     own = replace(own, log=_without_rare_items(own.log, source.min_item_events))
     _check_cohorts(own.log, source.newcomers)
     return own
+
+
+def marked(events: pl.DataFrame, source: OwnLog) -> pl.DataFrame:
+    """The events with the columns `kind` and `cancels`, as `source.kinds` and `cancels` say.
+
+    Args:
+        events: the events' file, with our names of columns.
+        source: the part `log` of a config.
+
+    Raises:
+        ConfigError: a kind that does not exist, or a condition that cannot be evaluated.
+    """
+    return _with_cancels(_with_kind(events, source.kinds), events, source)
 
 
 def _with_kind(events: pl.DataFrame, kinds: Mapping[str, str]) -> pl.DataFrame:
@@ -148,7 +161,7 @@ def _with_attributes(
         if name in events.columns
         and name not in known
         and "user_id" in events.columns
-        and _is_of_users(events, name, needed=name in asked)
+        and is_of_users(events, name, needed=name in asked)
     ]
     if not names:
         return users
@@ -164,8 +177,17 @@ def _with_attributes(
         return users.join(values, on="user_id", how="left", maintain_order="left")
 
 
-def _is_of_users(events: pl.DataFrame, name: str, *, needed: bool) -> bool:
-    """Whether a column of events has one value for each user; LogError if not, but needed."""
+def is_of_users(events: pl.DataFrame, name: str, *, needed: bool) -> bool:
+    """Whether a column of events has one value for each user.
+
+    Args:
+        events: the events' file.
+        name: the column.
+        needed: whether it is an error if it does not.
+
+    Raises:
+        LogError: a column that is needed has two values for one user.
+    """
     pairs = events.select("user_id", name).drop_nulls().unique(maintain_order=True)
     again = pairs.filter(~pairs["user_id"].is_first_distinct())
     if again.is_empty() or not needed:
