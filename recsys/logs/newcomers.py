@@ -179,9 +179,23 @@ def _of_wave(log: InteractionLog, seen: pl.Series, source: OwnLog) -> DatedLog:
         f"{left_out} A rise in users first seen may also come from a change of what is logged. "
         f"{_series(used)}."
     )
+    another = _another(used, wave)
     inside = pl.col("used") & pl.col("from").is_between(begins, last or date.max)
     marked = arrivals.with_columns(wave=inside)
-    return replace(own, arrivals=marked, wave=wave, notes=(note, *own.notes))
+    return replace(own, arrivals=marked, wave=wave, notes=(note, *another, *own.notes))
+
+
+def _another(used: pl.DataFrame, wave: Wave) -> tuple[str, ...]:
+    """A note on the next best wave, if there is one beside the best."""
+    counts = used["first_seen"].to_numpy().astype(np.float64)
+    counts[wave.start : wave.end] = wave.before
+    other = find_wave(counts, daily=used["days"][0] == 1)
+    if not other.found or other.start is None:
+        return ()
+    return (
+        f"auto: arrivals rise on {used['from'][other.start]} too: {other.evidence}. Those users "
+        "count as they came, before or after the first wave; to ask of them, give their dates.",
+    )
 
 
 def _no_wave(where: str, why: str, used: pl.DataFrame, left_out: str) -> str:

@@ -9,12 +9,10 @@ with regressors x: a constant, a straight line, three decays (what is left of th
 log) and, by the day, the days of the week. So a rise is not compared with the mean of the log, but
 with a local trend, which follows slow swings as far as the log shows them (a local level model,
 Harvey 1989; with steps of variance q = 0 it is a plain regression). A wave is a shape on top: a
-level from one period to another, or a jump that decays. Of all shapes, starts and q, the one with
-the largest likelihood is the candidate. It is reported only if all of this holds:
-
-- arrivals in it are at least `MIN_RISE` times the usual ones before and around it, and those of two
-  periods are;
-- its p-value is at most `LEVEL`.
+level from one period to another, or a jump that decays. Arrivals in it must be at least `MIN_RISE`
+times the usual ones before and around it, and those of two periods must be. Of such shapes the most
+likely one is the candidate, with the q that suits it best. It is reported if its p-value is at most
+`LEVEL`.
 
 The p-value is the share of series without a wave in which some shape gains as much likelihood:
 p = (1 + #{as much}) / (1 + `SERIES`). Such series are drawn from the model, with the noise that
@@ -147,21 +145,22 @@ def find_wave(
     shapes = _shapes(n)
     models = _models(n, daily and n >= 4 * _WEEK)
     z = 2 * np.sqrt(y + 0.375)
-    best = _best(z[None], shapes, models)
+    rising = _rising(y, shapes)
+    best = _best(z[None], shapes, models, rising if rising.any() else None)
     if best.gain[0] <= 0:
         nothing = float("nan")
         usual = float(np.median(y))
         return Wave(None, None, usual, nothing, nothing, 0.0, 1.0, "arrivals never rise")
-    start, end = _dates(z, int(shapes.start[best.shape[0]]), int(shapes.end[best.shape[0]]))
-    outside = np.delete(y, np.s_[start:end])
-    before = float(max(np.median(y[max(start - _AROUND, 0) : start]), np.median(outside)))
-    during = float(y[start:end].mean())
-    peak = float(y[start:end].max())
-    wave = Wave(start, end, before, during, peak, float(best.gain[0]), 1.0)
-    if during < MIN_RISE * before:
-        return replace(wave, refusal=f"arrivals rise to less than {MIN_RISE:g} times the usual")
-    if np.partition(y[start:end], -2)[-2] < MIN_RISE * before:
-        return replace(wave, refusal="a single period stands out, which is no wave")
+    place = int(best.shape[0])
+    start, end = _dates(z, int(shapes.start[place]), int(shapes.end[place]))
+    inside = y[start:end]
+    usual = _usual(y, start, end)
+    wave = Wave(
+        start, end, usual, float(inside.mean()), float(inside.max()), float(best.gain[0]), 1
+    )
+    if not rising.any():
+        why = _refused(y, int(shapes.start[place]), int(shapes.end[place]))
+        return replace(wave, refusal=why)
     p_value = _p_value(best, shapes, models, n, seed)
     refusal = f"p is above {level:g}: series in which nothing happens rise as much"
     return replace(wave, p_value=p_value, refusal=refusal if p_value > level else "")
@@ -270,7 +269,7 @@ def _model(q: float, covariance: Floats, regressors: Floats) -> _Model:
     inverse = np.linalg.inv(covariance)
     explained = inverse @ regressors
     inner = regressors.T @ explained
-    projection = inverse - explained @ np.linalg.solve(inner, explained.T)
+    projection = np.asarray(inverse - explained @ np.linalg.solve(inner, explained.T), np.float64)
     penalty = float(np.linalg.slogdet(covariance)[1] + np.linalg.slogdet(inner)[1])
     sums = np.zeros((n + 1, n + 1))
     sums[1:, 1:] = projection.cumsum(0).cumsum(1)
@@ -286,6 +285,34 @@ def _model(q: float, covariance: Floats, regressors: Floats) -> _Model:
     return _Model(q, projection, explaining, free, penalty, np.concatenate(squares))
 
 
+def _usual(y: Floats, start: int, end: int) -> float:
+    """Usual arrivals a period: the median before a wave or outside it, whichever is larger."""
+    before, outside = y[max(start - _AROUND, 0) : start], np.concatenate([y[:start], y[end:]])
+    return float(max(np.median(before), np.median(outside)))
+
+
+def _rising(y: Floats, shapes: _Shapes) -> NDArray[np.bool_]:
+    """(shapes,), in which arrivals rise enough for a wave."""
+    sums = np.concatenate([[0.0], y.cumsum()])
+    mean = (sums[shapes.end] - sums[shapes.start]) / (shapes.end - shapes.start)
+    starts, which = np.unique(shapes.start, return_inverse=True)
+    local = np.array([np.median(y[max(start - _AROUND, 0) : start]) for start in starts])
+    rising = mean >= MIN_RISE * local[which]  # what fails here is refused, without a closer look
+    for place in np.flatnonzero(rising):
+        rising[place] = not _refused(y, shapes.start[place], shapes.end[place])
+    return rising
+
+
+def _refused(y: Floats, start: int, end: int) -> str:
+    """Why arrivals rise too little for a wave; empty if they rise enough."""
+    enough, inside = MIN_RISE * _usual(y, start, end), y[start:end]
+    if inside.mean() < enough:
+        return f"arrivals rise to less than {MIN_RISE:g} times the usual"
+    if np.partition(inside, -2)[-2] < enough:
+        return "a single period stands out, which is no wave"
+    return ""
+
+
 def _dates(z: Floats, start: int, end: int) -> tuple[int, int]:
     """The wave with the periods just before it that are above the middle of both levels."""
     middle = (float(np.median(z[max(start - _AROUND, 0) : start])) + float(z[start:end].mean())) / 2
@@ -294,8 +321,13 @@ def _dates(z: Floats, start: int, end: int) -> tuple[int, int]:
     return start, end
 
 
-def _best(z: Floats, shapes: _Shapes, models: tuple[_Model, ...]) -> _Best:
-    """The most likely shape of each series; z is (m, n)."""
+def _best(
+    z: Floats,
+    shapes: _Shapes,
+    models: tuple[_Model, ...],
+    allowed: NDArray[np.bool_] | None = None,
+) -> _Best:
+    """The most likely shape of each series, of those allowed (shapes,); z is (m, n)."""
     rows = np.arange(z.shape[0])
     without, beside, places, noises = [], [], [], []
     for model in models:
@@ -306,6 +338,8 @@ def _best(z: Floats, shapes: _Shapes, models: tuple[_Model, ...]) -> _Best:
         levels = sums[:, shapes.high] - sums[:, shapes.low]
         product = np.concatenate([levels, z @ model.jumps], axis=1)
         rises = (product > 0) & (model.squares > 1e-6)
+        if allowed is not None:
+            rises &= allowed
         gains = np.where(rises, product**2 / np.maximum(model.squares, 1e-6), 0.0)
         place = gains.argmax(1)
         left = np.maximum(square - gains[rows, place], 1e-9)

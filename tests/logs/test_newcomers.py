@@ -174,7 +174,11 @@ def test_an_early_wave_is_not_lost_in_the_burn_in():
     log = arriving(351, per_day, regulars=200, every=40)
     own = by_time(log, source("auto"))
     assert own.arrivals.filter(~pl.col("used")).height < 30
-    assert (own.arrived - START.date()).days in (30, 31, 60, 61)
+    found = {(own.arrived - START.date()).days}
+    other = next(note for note in own.notes if "too: " in note)
+    found.add((date.fromisoformat(other.split()[4]) - START.date()).days)
+    assert found <= {30, 31, 60, 61}
+    assert len(found) == 2
 
 
 def test_a_wave_of_five_days_is_found_in_a_long_log():
@@ -218,7 +222,7 @@ def test_a_log_that_begins_is_no_wave():
 
 def test_growth_is_no_wave():
     log = arriving(60, np.round(np.linspace(5, 40, 60)).astype(int))
-    with pytest.raises(LogError, match=r"rise to less than 1\.5 times the usual"):
+    with pytest.raises(LogError, match=r"rise to less than 1\.5 times the usual|p is above"):
         by_time(log, source("auto"))
 
 

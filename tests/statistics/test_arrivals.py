@@ -96,7 +96,7 @@ def test_the_end_of_a_dip_is_no_wave():
 @pytest.mark.parametrize(
     ("level", "refusal"),
     [
-        (np.linspace(50, 200, 40), "less than 1.5 times"),
+        (np.linspace(50, 200, 40), "p is above 0.01"),
         (np.where(np.arange(40) < 20, 400, 500), "less than 1.5 times"),
         (np.full(40, 50.0), "never rise"),
     ],
