@@ -60,7 +60,7 @@ _AROUND = 14
 """Periods before a wave whose median is its local level."""
 _WEEK = 7
 """Days of a week; a log by the day needs four weeks before their days are told apart."""
-_CHUNK = 100
+_CHUNK = 50
 """Series that are drawn at a time."""
 
 
@@ -161,7 +161,7 @@ def find_wave(
     if not rising.any():
         why = _refused(y, int(shapes.start[place]), int(shapes.end[place]))
         return replace(wave, refusal=why)
-    p_value = _p_value(best, shapes, models, n, seed)
+    p_value = _p_value(best, shapes, models, n, seed, level)
     refusal = f"p is above {level:g}: series in which nothing happens rise as much"
     return replace(wave, p_value=p_value, refusal=refusal if p_value > level else "")
 
@@ -297,7 +297,9 @@ def _rising(y: Floats, shapes: _Shapes) -> NDArray[np.bool_]:
     mean = (sums[shapes.end] - sums[shapes.start]) / (shapes.end - shapes.start)
     starts, which = np.unique(shapes.start, return_inverse=True)
     local = np.array([np.median(y[max(start - _AROUND, 0) : start]) for start in starts])
-    rising = mean >= MIN_RISE * local[which]  # what fails here is refused, without a closer look
+    rising: NDArray[np.bool_] = (
+        mean >= MIN_RISE * local[which]
+    )  # what fails here is refused, without a closer look
     for place in np.flatnonzero(rising):
         rising[place] = not _refused(y, shapes.start[place], shapes.end[place])
     return rising
@@ -359,15 +361,24 @@ def _likelihood(square: Floats, free: int, penalty: float) -> Floats:
     return -(free * np.log(noise) + square / noise + penalty) / 2
 
 
-def _p_value(best: _Best, shapes: _Shapes, models: tuple[_Model, ...], n: int, seed: int) -> float:
-    """Share of series without a wave in which some shape gains as much; see the module."""
-    likely = best.likelihood[:, 0] >= best.likelihood[:, 0].max() - _NEARLY
+def _p_value(
+    best: _Best, shapes: _Shapes, models: tuple[_Model, ...], n: int, seed: int, level: float
+) -> float:
+    """Share of series without a wave in which some shape gains as much; see the module.
+
+    Each q that is nearly as likely as the best is looked at, until one of them gives more than
+    `level`.
+    """
+    likelihood = best.likelihood[:, 0]
     observed = float(best.gain[0]) * (1 - 1e-12)
-    return max(
-        _share_as_high(observed, model.q, float(noise), shapes, models, n, seed)
-        for model, noise, counts in zip(models, best.noise[:, 0], likely, strict=True)
-        if counts
-    )
+    largest = 0.0
+    for place in np.argsort(-likelihood, kind="stable"):
+        if likelihood[place] < likelihood.max() - _NEARLY or largest > level:
+            break
+        model, noise = models[place], float(best.noise[place, 0])
+        share = _share_as_high(observed, model.q, noise, shapes, models, n, seed)
+        largest = max(largest, share)
+    return largest
 
 
 def _share_as_high(

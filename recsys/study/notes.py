@@ -10,7 +10,7 @@ from recsys.study.arms.measured_log import MeasuredLog
 from recsys.study.tables.headline import FLOOR
 
 _MOST_NOISE = 0.5
-"""Largest part of the newcomers' drift that another training seed may cause without a note."""
+"""Largest part of the newcomers' drift that another training seed may cause and is not told of."""
 
 _AGREES = 1e-8
 """Largest difference of weights that is numerical error."""
