@@ -156,7 +156,7 @@ def find_wave(
     inside = y[start:end]
     usual = _usual(y, start, end)
     wave = Wave(
-        start, end, usual, float(inside.mean()), float(inside.max()), float(best.gain[0]), 1
+        start, end, usual, float(inside.mean()), float(inside.max()), float(best.gain[0]), 1.0
     )
     if not rising.any():
         why = _refused(y, int(shapes.start[place]), int(shapes.end[place]))
