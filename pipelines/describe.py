@@ -4,6 +4,8 @@ It reads the files, tells events, users and items apart by their columns, prints
 ways to say who the newcomers are, and writes the same as a page.
 """
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -23,6 +25,9 @@ from recsys.study.describe import LogDescription, describe_log, named
 
 DESCRIPTIONS = Path("data/descriptions")
 _OTHERWISE = "recsys describe path/to/FILE"
+
+_PLAIN = re.compile(r"(?!(true|false|yes|no|on|off|null|y|n)$)[a-z_][a-z0-9_]*", re.IGNORECASE)
+"""Words that YAML reads as the text that they are."""
 
 main = way_in("describe")
 
@@ -67,7 +72,7 @@ def _describe(words: Sequence[str], output: Output, timezone: str) -> Outcome:
 
     proposals = [asdict(proposal) for proposal in found.proposals]
     more = {
-        "columns": taken,
+        "columns": {**taken, **found.suggestion.columns},
         "recommenders": dict(found.recommenders),
         "no_wave": found.no_wave,
         "config": config,
@@ -110,6 +115,8 @@ def frames_of(
         read = renamed(read, columns, "describe")
     for file, given in read.items():
         guessed = named(given.columns)
+        if _role([*given.columns, *guessed]) != "events":
+            guessed.pop("timestamp", None)
         frame = given.rename({theirs: ours for ours, theirs in guessed.items()})
         for ours, theirs in guessed.items():
             if taken.setdefault(ours, theirs) != theirs:
@@ -165,8 +172,15 @@ def config_of(
         found: the description.
     """
     lines = [f"name: {name}", "log:", *(f"  {role}: {path}" for role, path in paths.items())]
-    if columns:
-        lines.append(f"  columns: {{{', '.join(f'{a}: {b}' for a, b in columns.items())}}}")
+    suggestion = found.suggestion
+    mappings: dict[str, Mapping[str, object]] = {
+        "columns": {**columns, **suggestion.columns},
+        "kinds": suggestion.kinds,
+        "cancels": suggestion.cancels,
+        "weights": suggestion.weights,
+        "attributes": suggestion.attributes,
+    }
+    lines += [f"  {key}: {_in_yaml(values)}" for key, values in mappings.items() if values]
     if timezone != "UTC":
         lines.append(f"  timezone: {timezone}")
     line = found.proposals[0].line if found.proposals else "…   # an SQL condition on the users"
@@ -174,9 +188,18 @@ def config_of(
         f"  newcomers: {line}",
         "recommenders: [trending, item_knn]",
         f"evaluation: {{panel: {found.panel}}}",
-        "seeds: 1",
+        "seeds: 1   # a log has one history; these recommenders do not depend on a seed",
     ]
     return "\n".join(lines)
+
+
+def _in_yaml(values: Mapping[str, object]) -> str:
+    """A mapping in one line; texts that are no plain words are quoted, as JSON is."""
+    shown = (
+        value if isinstance(value, str) and _PLAIN.fullmatch(value) else json.dumps(value)
+        for value in values.values()
+    )
+    return f"{{{', '.join(f'{key}: {value}' for key, value in zip(values, shown, strict=True))}}}"
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ BLIND = {("recommenders", "world"), ("mitigations", "world")}
 OURS = {("benchmarks",), ("contracts",), ("figures",), ("kit",), ("laws",), ("pipelines",)}
 """Folders of tests/ whose subject is more than one part of recsys, or none."""
 RANDOM = {"numpy.random", "random", "secrets"}
-HEAVY = {"implicit", "mlflow", "numba", "ruptures", "scipy", "sklearn"}
+HEAVY = {"implicit", "mlflow", "numba", "scipy", "sklearn"}
 
 START = """
 import sys, time

@@ -68,6 +68,10 @@ def described_sections(name: str, found: LogDescription) -> Iterator[Section]:
             *(f"not {name}: {why}" for name, why in found.recommenders.items() if why),
         ),
     )
+    if found.suggestion.reasons:
+        yield Section(
+            "What do the columns mean?  (as the config below says)", lines=found.suggestion.reasons
+        )
     if found.hints:
         yield Section("What else the columns may tell", lines=found.hints)
 

@@ -59,9 +59,9 @@ def _arrivals(result: StudyResult) -> Section:
         (unit, "new users", "wave"),
         rows,
         (
-            f"New users a {unit}: {number(wave.before, 1)} before the wave, "
-            f"{number(wave.during, 1)} in it; p = {wave.p_value:.3g}; penalised gain "
-            f"{number(wave.gain - wave.penalty, 1)}.",
+            f"New users a {unit}: {number(wave.before, 1)} usually, "
+            f"{number(wave.during, 1)} in it, {number(wave.size, 1, 0)} more than usual in all; "
+            f"p = {wave.p_value:.3g}.",
         ),
     )
 

@@ -14,7 +14,7 @@ from pipelines.storage.written import check_written
 from recsys.config import Study, Training, World
 from recsys.logs.files import content_digest
 
-_LIBRARIES = ("implicit", "numba", "numpy", "polars", "ruptures", "scikit-learn", "scipy")
+_LIBRARIES = ("implicit", "numba", "numpy", "polars", "scikit-learn", "scipy")
 """Libraries of which another version may change figures in the last bits."""
 
 

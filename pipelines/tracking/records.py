@@ -171,7 +171,7 @@ def _arrivals(result: StudyResult) -> Iterator[Value]:
     for period, first_seen in enumerate(result.arrivals["first_seen"]):
         yield Value("arrivals/first_seen", first_seen, period)
     if result.wave is not None:
-        for name in ("before", "during", "gain", "penalty", "line", "p_value"):
+        for name in ("before", "during", "peak", "size", "gain", "p_value"):
             yield Value(f"arrivals/{name}", getattr(result.wave, name))
 
 

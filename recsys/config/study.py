@@ -20,7 +20,7 @@ from recsys.config.world import World
 from recsys.core.errors import ConfigError
 
 AUTO = "auto"
-"""Value of `log.newcomers` with which newcomers are found by a change point in arrivals."""
+"""Value of `log.newcomers` with which newcomers are found by a wave of arrivals."""
 
 ArmName = Literal[
     "control", "influx", "placebo", "locals", "retrain", "nudge", "nudge_3", "nudge_10"
@@ -151,7 +151,8 @@ class OwnLog(Part):
     """Parquet or CSV file with one row per item; needed for attributes, creators and ages."""
     columns: Mapping[str, str] = {}
     """Names of columns in your files by the names that recsys uses, such as `item_id: video`; for
-    events, users and items alike."""
+    events, users and items alike. `count` says how many of an item an event is about, so that a
+    return takes back as many as it says."""
     kinds: Mapping[str, str] = {}
     """SQL condition on the events' columns by kind of event, such as `like: rating >= 4`. The first
     condition that holds decides; a row that meets none is an impression. If empty, the column
@@ -163,14 +164,15 @@ class OwnLog(Part):
     cancels: Mapping[str, str] = {}
     """SQL condition on the events' columns, or a value of the column `kind`, by kind of event, such
     as `like: unlike`. Such a row is no event itself: it takes back the user's last event of that
-    kind on the item."""
+    kind on the item; with a column `count`, as many as it says."""
     timezone: str = "UTC"
     """Zone in which days begin, and of times without a zone, such as `Asia/Shanghai`."""
     newcomers: Annotated[
         Annotated[str, Tag("condition")] | Annotated[Newcomers, Tag("rule")], Discriminator(_how)
     ]
-    """SQL condition on the users' columns, such as `register_days <= 365`; or
-    `{first_seen: {from: 2025-01-13, to: 2025-01-20}}`; or `auto`, a change point in arrivals."""
+    """SQL condition on the columns of the users, or of events with one value for each user, such as
+    `register_days <= 365`; or `{first_seen: {from: 2025-01-13, to: 2025-01-20}}`; or `auto`, a wave
+    that is looked for in arrivals."""
     arrived: date | None = None
     """First day on which newcomers arrived, if a condition defines them; used to tell apart users
     by how much of the newcomers they met."""
@@ -304,7 +306,8 @@ class Study(Part):
     """Arms of a world. A log has arms of its own: full, without newcomers, placebos, retrain."""
     evaluation: Evaluation = Evaluation()
     seeds: int = Field(default=3, ge=1, le=1000)
-    """Number of times that a world is run, each time with other random draws; 1 for a log."""
+    """Number of times that a world is run, each time with other random draws. A log has one
+    history, so there it is 1, also if left out."""
     first_seed: int = Field(default=0, ge=0, lt=2**62)
     """The first of the seeds; the others follow it."""
     workers: int = Field(default=2, ge=1, le=256)

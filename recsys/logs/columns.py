@@ -120,6 +120,23 @@ def weights(column: pl.Series, called: str) -> pl.Series:
     return small
 
 
+def counts(column: pl.Series, called: str) -> pl.Series:
+    """How many of an item each row is about, as Float64; a missing count is 1.
+
+    Raises:
+        LogError: a count that is no finite number.
+
+    >>> counts(pl.Series("count", ["2", None]), "events").to_list()
+    [2.0, 1.0]
+    """
+    expected = "counts are finite numbers; give another column, or leave it out"
+    values = numbers(column, called, expected)
+    bad = (values.abs() > LARGEST_WEIGHT).fill_null(False)
+    if bad.any():
+        refuse(column, bad, called, expected)
+    return values.fill_null(1.0)
+
+
 def one_of(column: pl.Series, names: pl.Enum, called: str, *, optional: bool) -> pl.Series:
     """A column of names out of a fixed list, as that Enum.
 

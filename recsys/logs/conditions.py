@@ -57,6 +57,23 @@ def holds(frame: pl.DataFrame, text: str, where: str) -> pl.Series:
     return result
 
 
+def names_in(text: str) -> list[str]:
+    """The columns that an SQL condition names; none if it cannot be read.
+
+    Args:
+        text: the condition.
+
+    >>> names_in("country = 'DE' AND days < 30")
+    ['country', 'days']
+    """
+    if len(text) > _LONGEST:
+        return []
+    try:
+        return list(dict.fromkeys(pl.sql_expr(text).meta.root_names()))
+    except FOREIGN:
+        return []
+
+
 def _evaluated(frame: pl.DataFrame, expression: pl.Expr) -> pl.Series:
     return frame.select(expression.alias("condition")).to_series()
 

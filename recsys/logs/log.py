@@ -18,7 +18,13 @@ from scipy.sparse import csr_matrix
 from recsys.core.errors import LogError
 from recsys.core.lazy import lazy
 from recsys.core.noise import Stream
-from recsys.logs.cleaning import check_weights, clean, with_canonical_columns
+from recsys.logs.cleaning import (
+    check_weights,
+    clean,
+    of_weight_0,
+    unlike_duplicates,
+    with_canonical_columns,
+)
 from recsys.logs.columns import texts
 from recsys.logs.entities import (
     dense_ids,
@@ -104,7 +110,9 @@ class InteractionLog:
         Rows are sorted by time. Exact duplicates are kept once. Rows without a time are dropped;
         more than 5 % of them are an error, but a log without any times is allowed.
 
-        A row with a value in `cancels` takes back the user's last event of that kind on the item.
+        A row with a value in `cancels` takes back the user's last event of that kind on the item,
+        or, with `count`, as many as it says: of an event of 5 of which 2 are taken back, three
+        fifths of its weight are left.
         A row of negative weight takes back all earlier events of the user on the item. What is
         taken back counts as seen, not as liked. In a log without times the rows that take back
         count as the later ones. `cleaning` counts the rows of each sort.
@@ -112,8 +120,10 @@ class InteractionLog:
         Args:
             events: user_id and item_id (integers or strings) and, optionally, timestamp (datetime,
                 date, ISO text, or a number since 1970 in seconds, milli-, micro- or nanoseconds),
-                kind (such as "click", the default), rank (1 = top), weight, and cancels (the kind
-                that a row takes back, such as "like", else null).
+                kind (such as "click", the default), rank (1 = top), weight, count (how many of the
+                item, 1 unless given; rows alike in all but this are no duplicates), and cancels
+                (the kind that a row takes back, such as "like", else null; its count may be
+                negative).
             users: user_id and, optionally, cohort ("incumbent" or "newcomer"), joined, key (u64)
                 and attributes. Without this frame all users in `events` are incumbents.
             items: item_id and, optionally, published, creator_id, key (u64) and attributes.
@@ -135,7 +145,15 @@ class InteractionLog:
         check_weights(weights or {})
         if table.is_empty():
             raise LogError("events: no rows; check the file and the conditions that filter it")
-        table, cleaning = clean(with_canonical_columns(table, weights or {}, timezone))
+        read = with_canonical_columns(table, weights or {}, timezone)
+        unlike, differing = unlike_duplicates(table, read)
+        by_kind = {} if "weight" in table.columns else of_weight_0(read)
+        table, cleaning = clean(read)
+        if unlike:
+            names = ", ".join(differing)
+            cleaning[f"of these duplicates differ in columns that are not read ({names})"] = unlike
+        for kind, rows in by_kind.items():
+            cleaning[f"{kind} events of weight 0, seen only (see weights)"] = rows
         all_users = entities(users, table["user_id"], "users", Stream.USER_KEY)
         all_items = entities(items, table["item_id"], "items", Stream.POST_KEY)
         all_users = with_times(all_users, "users", timezone)

@@ -6,8 +6,6 @@ bystanders' events stay in the log, but bystanders are not measured and are in n
 
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
-from math import ceil
-from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -18,7 +16,7 @@ from recsys.core.errors import LogError
 from recsys.logs.log import InteractionLog
 from recsys.logs.schema import COHORTS
 from recsys.logs.times import in_utc, parsed
-from recsys.statistics.arrivals import LEVEL, MIN_PERIODS, Wave, find_wave, first_seen_by
+from recsys.statistics.arrivals import Wave, find_wave, settled_after
 
 ARRIVALS = {
     "from": pl.Date,
@@ -31,16 +29,16 @@ ARRIVALS = {
 first seen in it, whether it is used (false in the burn-in), whether it belongs to the wave."""
 
 _MIN_DAYS = 21
-"""Fewest days after the burn-in in which a wave is looked for day by day."""
+"""Fewest days after the burn-in in which a wave is looked for."""
 
-_MAX_BURN_IN = 1 / 3
-"""Largest share of the log that the burn-in may take."""
-
-_SHARE_SEEN = 0.9
-"""The burn-in ends when so large a share of those there before the log should have been seen."""
+_MOST_DAYS = 400
+"""Longest log that is looked at by the day; a longer one is by the week."""
 
 _WEEK = 7
 """Days."""
+
+_MOST_SHOWN = 70
+"""Most numbers of a series in a message."""
 
 
 @dataclass(frozen=True)
@@ -153,91 +151,97 @@ def _in_window(log: InteractionLog, seen: pl.Series, first: date, last: date | N
     return DatedLog(marked, later, first, notes=tuple(notes))
 
 
-class _Search(NamedTuple):
-    """A search for a wave in the arrivals by day or by week, and its result."""
-
-    arrivals: pl.DataFrame
-    wave: Wave
-
-    @property
-    def unit(self) -> str:
-        return "day" if self.arrivals["days"][0] == 1 else "week"
-
-    @property
-    def where(self) -> str:
-        used = self.arrivals.filter("used")
-        return f"{used.height} {self.unit}s from {used['from'][0]} on"
-
-    @property
-    def refusal(self) -> str:
-        figures = "" if self.wave.start is None else f" ({self.wave.evidence})"
-        return f"in {self.where}: {self.wave.refusal}{figures}"
-
-
 def _of_wave(log: InteractionLog, seen: pl.Series, source: OwnLog) -> DatedLog:
-    """Looks for a wave in the arrivals by week, and, without success, by day."""
-    tables, burn_in = _arrivals(log, seen, source)
+    """Looks for a wave in the arrivals by day, or, in a long log, by week."""
+    arrivals, burn_in = _arrivals(log, seen, source)
+    used = arrivals.filter("used")
+    unit = "day" if used["days"][0] == 1 else "week"
+    wave = find_wave(used["first_seen"], daily=unit == "day")
     left_out = ""
     if burn_in:
+        days = "day is" if burn_in == 1 else f"{burn_in} days are"
         left_out = (
-            f" The first {burn_in} days are left out: most users who were there before the log "
-            "are first seen in them."
+            f" The first {days} left out: users who were there before the log are first seen then."
         )
-    searches = []
-    for table in tables:
-        counts = table.filter("used")["first_seen"]
-        searches.append(_Search(table, find_wave(counts, level=LEVEL / len(tables))))
-        if searches[-1].wave.found:
-            break
-    search = searches[-1]
-    wave, used = search.wave, search.arrivals.filter("used")
-    if not wave.found or wave.start is None or wave.end is None:
-        refusals = "; ".join(search.refusal for search in searches)
-        raise LogError(
-            f"log.newcomers: auto finds no wave of newcomers {refusals}.{left_out} Say who is a "
-            "newcomer: by a condition on the users, or {first_seen: {from: DATE, to: DATE}}"
-        )
+    where = f"in {used.height} {unit}s from {used['from'][0]} on"
+    if wave.start is None or wave.end is None:
+        raise LogError(_no_wave(where, wave.refusal, used, left_out))
     begins = used["from"][wave.start]
-    first = begins if search.unit == "day" else _to_the_day(seen, begins)
     last = None if wave.end >= used.height else used["from"][wave.end] - timedelta(days=1)
+    if not wave.found:
+        until = "the end" if last is None else last
+        candidate = f"the best candidate, from {begins} to {until}, has {wave.evidence}"
+        raise LogError(_no_wave(where, f"{wave.refusal} ({candidate})", used, left_out))
+    first = begins if unit == "day" else _to_the_day(seen, begins)
     own = _in_window(log, seen, first, last)
     note = (
-        f"auto: arrivals rise on {first}. By the {search.unit}, {search.where}: {wave.evidence}."
-        f"{left_out} A rise in users first seen may also come from a change of what is logged."
+        f"auto: arrivals rise on {first}. By the {unit}, {where}: {wave.evidence}."
+        f"{left_out} A rise in users first seen may also come from a change of what is logged. "
+        f"{_series(used)}."
     )
+    another = _another(used, wave)
     inside = pl.col("used") & pl.col("from").is_between(begins, last or date.max)
-    arrivals = search.arrivals.with_columns(wave=inside)
-    return replace(own, arrivals=arrivals, wave=wave, notes=(note, *own.notes))
+    marked = arrivals.with_columns(wave=inside)
+    return replace(own, arrivals=marked, wave=wave, notes=(note, *another, *own.notes))
 
 
-def _arrivals(
-    log: InteractionLog, seen: pl.Series, source: OwnLog
-) -> tuple[list[pl.DataFrame], int]:
-    """Users first seen by week and by day, each if it is long enough; and days of the burn-in."""
+def _another(used: pl.DataFrame, wave: Wave) -> tuple[str, ...]:
+    """A note on the next best wave, if there is one beside the best."""
+    counts = used["first_seen"].to_numpy().astype(np.float64)
+    counts[wave.start : wave.end] = wave.before
+    other = find_wave(counts, daily=used["days"][0] == 1)
+    if not other.found or other.start is None:
+        return ()
+    return (
+        f"auto: arrivals rise on {used['from'][other.start]} too: {other.evidence}. Those users "
+        "count as they came, before or after the first wave; to ask of them, give their dates.",
+    )
+
+
+def _no_wave(where: str, why: str, used: pl.DataFrame, left_out: str) -> str:
+    return (
+        f"log.newcomers: auto finds no wave of newcomers {where}: {why}. {_series(used)}."
+        f"{left_out} Say who is a newcomer: by a condition on the users, or "
+        "{first_seen: {from: DATE, to: DATE}}"
+    )
+
+
+def _series(used: pl.DataFrame) -> str:
+    """The arrivals as numbers in a row, so many periods summed that a few lines hold them."""
+    counts = used["first_seen"].to_numpy()
+    width = -(-counts.size // _MOST_SHOWN)
+    sums = np.add.reduceat(counts, np.arange(0, counts.size, width))
+    days = int(used["days"][0]) * width
+    by = "day" if days == 1 else f"{days} days"
+    return f"Users first seen by {by}: {' '.join(str(count) for count in sums)}"
+
+
+def _arrivals(log: InteractionLog, seen: pl.Series, source: OwnLog) -> tuple[pl.DataFrame, int]:
+    """Users first seen by day or by week, and days of the burn-in."""
     days = active_days(log, source.timezone)
     begin, end = days["day"].min(), days["day"].max()
     assert isinstance(begin, date)
     assert isinstance(end, date)
     with_events = seen.gather(days["user"].unique(maintain_order=True)).drop_nulls()
-    length = (end - begin).days + 1
-    burn_in = 0 if _all_joined(log) else _burn_in(days, length)
-    if burn_in == 0:
+    joined = _all_joined(log)
+    if joined:
         first = with_events.min()
         assert isinstance(first, date)
         begin = min(begin, first)
-    monday = begin - timedelta(days=begin.weekday())
+    length = (end - begin).days + 1
+    by_day = _counts(with_events, begin, end, 1, begin)
+    burn_in = 0 if joined else settled_after(by_day["first_seen"])
     used_from = begin + timedelta(days=burn_in)
-    weeks = _counts(with_events, monday, end, _WEEK, used_from)
-    by_day = _counts(with_events, begin, end, 1, used_from)
-    enough = ((weeks, MIN_PERIODS), (by_day, _MIN_DAYS))
-    tables = [table for table, least in enough if table["used"].sum() >= least]
-    if not tables:
+    if length - burn_in > _MOST_DAYS:
+        monday = begin - timedelta(days=begin.weekday())
+        return _counts(with_events, monday, end, _WEEK, used_from), burn_in
+    if length - burn_in < _MIN_DAYS:
         raise LogError(
             f"log.newcomers: auto needs {_MIN_DAYS} days after the first {burn_in}, but the log "
             f"has {length} days in all (most users who were there before the log are first seen "
             f"in its first {burn_in} days); give dates (first_seen) or a condition on the users"
         )
-    return tables, burn_in
+    return _counts(with_events, begin, end, 1, used_from), burn_in
 
 
 def _counts(seen: pl.Series, begin: date, end: date, width: int, used_from: date) -> pl.DataFrame:
@@ -259,12 +263,6 @@ def _counts(seen: pl.Series, begin: date, end: date, width: int, used_from: date
 
 def _all_joined(log: InteractionLog) -> bool:
     return "joined" in log.users.columns and log.users["joined"].null_count() == 0
-
-
-def _burn_in(days: pl.DataFrame, length: int) -> int:
-    """Days until most users who were there before the log have been seen, a third of it at most."""
-    gaps = days.select(pl.col("day").diff().over("user").dt.total_days()).to_series().drop_nulls()
-    return max(1, min(ceil(first_seen_by(gaps, _SHARE_SEEN)), int(length * _MAX_BURN_IN)))
 
 
 def _to_the_day(seen: pl.Series, week: date) -> date:

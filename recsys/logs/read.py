@@ -8,14 +8,17 @@ import polars as pl
 
 from recsys.config import AUTO, Newcomers, OwnLog
 from recsys.core.errors import ConfigError, LogError
-from recsys.logs.columns import texts
-from recsys.logs.conditions import holds
+from recsys.logs.cleaning import why_few_likes
+from recsys.logs.columns import shown, texts
+from recsys.logs.conditions import holds, names_in
+from recsys.logs.foreign import explained
 from recsys.logs.frames import ID_COLUMNS, read_frame, read_frames, renamed
+from recsys.logs.ids import ids_of
 from recsys.logs.log import InteractionLog
 from recsys.logs.newcomers import DatedLog, by_condition, by_time
 from recsys.logs.schema import COHORTS, KINDS
 
-__all__ = ["read_frame", "read_log", "read_own_log"]
+__all__ = ["is_of_users", "marked", "read_frame", "read_log", "read_own_log"]
 
 
 def read_log(source: OwnLog) -> InteractionLog:
@@ -42,10 +45,10 @@ def read_own_log(source: OwnLog) -> DatedLog:
     topics = {"items": list(source.attributes.values())}
     frames = read_frames(paths, ids, topics, "log.{}", "log.{}=path/to/{}")
     frames = renamed(frames, source.columns, "log.columns")
-    events = _with_cancels(_with_kind(frames["events"], source.kinds), frames["events"], source)
+    events = marked(frames["events"], source)
     _check_weights(events, source.weights)
-    users = frames.get("users")
     condition = source.newcomers if isinstance(source.newcomers, str) else AUTO
+    users = _with_attributes(frames.get("users"), frames["events"], condition)
     if condition != AUTO:
         users = _with_cohort(users, condition)
     log = InteractionLog.from_frames(
@@ -55,6 +58,19 @@ def read_own_log(source: OwnLog) -> DatedLog:
     own = replace(own, log=_without_rare_items(own.log, source.min_item_events))
     _check_cohorts(own.log, source.newcomers)
     return own
+
+
+def marked(events: pl.DataFrame, source: OwnLog) -> pl.DataFrame:
+    """The events with the columns `kind` and `cancels`, as `source.kinds` and `cancels` say.
+
+    Args:
+        events: the events' file, with our names of columns.
+        source: the part `log` of a config.
+
+    Raises:
+        ConfigError: a kind that does not exist, or a condition that cannot be evaluated.
+    """
+    return _with_cancels(_with_kind(events, source.kinds), events, source)
 
 
 def _with_kind(events: pl.DataFrame, kinds: Mapping[str, str]) -> pl.DataFrame:
@@ -122,10 +138,75 @@ def _check_weights(events: pl.DataFrame, weights: Mapping[str, float]) -> None:
         )
 
 
+def _with_attributes(
+    users: pl.DataFrame | None, events: pl.DataFrame, condition: str
+) -> pl.DataFrame | None:
+    """The users with what stands of them in the events' file alone.
+
+    These are the columns that the condition names, and `joined`.
+
+    Args:
+        users: the users' file, if there is one.
+        events: the events' file.
+        condition: which users are newcomers.
+
+    Raises:
+        LogError: a column that the condition names has two values for one user.
+    """
+    known = ["user_id", "key", *(users.columns if users is not None else [])]
+    asked = [] if condition == AUTO else names_in(condition)
+    names = [
+        name
+        for name in dict.fromkeys([*asked, "joined"])
+        if name in events.columns
+        and name not in known
+        and "user_id" in events.columns
+        and is_of_users(events, name, needed=name in asked)
+    ]
+    if not names:
+        return users
+    ids = ids_of(events["user_id"], "events")
+    rows = events.select(ids.alias("user_id"), *names)
+    values = rows.group_by("user_id", maintain_order=True).agg(
+        pl.col(name).drop_nulls().first() for name in names
+    )
+    if users is None:
+        return values
+    with explained("users: user_id is not of the type that it has in events", "give both the same"):
+        users = users.with_columns(ids_of(users["user_id"], "users"))
+        return users.join(values, on="user_id", how="left", maintain_order="left")
+
+
+def is_of_users(events: pl.DataFrame, name: str, *, needed: bool) -> bool:
+    """Whether a column of events has one value for each user.
+
+    Args:
+        events: the events' file.
+        name: the column.
+        needed: whether it is an error if it does not.
+
+    Raises:
+        LogError: a column that is needed has two values for one user.
+    """
+    pairs = events.select("user_id", name).drop_nulls().unique(maintain_order=True)
+    again = pairs.filter(~pairs["user_id"].is_first_distinct())
+    if again.is_empty() or not needed:
+        return again.is_empty()
+    user = again["user_id"][0]
+    values = pairs.filter(pl.col("user_id") == user)[name].head(2)
+    raise LogError(
+        f"log.newcomers: {name} stands in the events and differs for user {shown(user)} "
+        f"({', '.join(map(shown, values))}); give one value for each user, in a users' file"
+    )
+
+
 def _with_cohort(users: pl.DataFrame | None, newcomers: str) -> pl.DataFrame:
     """Marks users as newcomers where a condition holds; where it is null they are incumbents."""
     if users is None:
-        raise ConfigError("log.users: give the users' file: log.newcomers is a condition on it")
+        raise ConfigError(
+            "log.users: give the users' file: log.newcomers is a condition on its columns, and "
+            "names none of the events"
+        )
     is_newcomer = holds(users, newcomers, "log.newcomers").fill_null(False)
     cohort = pl.when(is_newcomer).then(pl.lit("newcomer")).otherwise(pl.lit("incumbent"))
     return users.with_columns(cohort=cohort.cast(COHORTS))
@@ -140,7 +221,10 @@ def _without_rare_items(log: InteractionLog, least: int) -> InteractionLog:
     kept = log.only(log.dense["item"].is_in(items.implode()).to_numpy())
     dropped = log.dense.height - kept.dense.height
     if kept.dense.is_empty():
-        raise LogError(f"log.min_item_events: no item has {least} positive events; lower it")
+        raise LogError(
+            f"log.min_item_events: no item has {least} positive events"
+            f"{why_few_likes(log.dense) or '; lower it'}"
+        )
     report = {**log.cleaning, f"rows of items with fewer than {least} likes, dropped": dropped}
     report["rows kept"] = kept.dense.height
     return InteractionLog(kept.users, kept.items, kept.dense, report)

@@ -149,6 +149,7 @@ _CASTS: dict[str, dict[str, _Cast]] = {
         "kind": lambda column, called: columns.one_of(column, KINDS, called, optional=False),
         "rank": _ranks,
         "weight": columns.weights,
+        "count": columns.counts,
         "cancels": lambda column, called: columns.one_of(column, KINDS, called, optional=True),
     },
     "feeds": {"user_id": ids_of, "rank": _each_rank, "item_id": ids_of, "score": _scores},

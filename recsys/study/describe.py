@@ -14,12 +14,15 @@ import polars as pl
 from recsys.config import AUTO, OwnLog
 from recsys.core.errors import LogError, UserError
 from recsys.logs.conditions import holds
+from recsys.logs.frames import renamed
 from recsys.logs.log import InteractionLog
 from recsys.logs.newcomers import DatedLog, active_days, by_time
+from recsys.logs.read import marked
 from recsys.logs.schema import COHORTS, KINDS
 from recsys.recommenders import RECOMMENDERS
 from recsys.statistics.arrivals import Wave
 from recsys.study.arms.measured_log import matching_of
+from recsys.study.suggest import Suggestion, suggestion_of
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "user_id": ("userid", "user", "uid", "memberid", "member", "visitorid", "customerid"),
@@ -82,6 +85,7 @@ class LogDescription:
         proposals: ways to say who the newcomers are, the wave first.
         recommenders: name of each recommender, and why it cannot run on the log; empty if it can.
         hints: what else the columns may tell, as sentences.
+        suggestion: lines of a config that the columns suggest; the log is described as with them.
     """
 
     log: InteractionLog
@@ -96,6 +100,7 @@ class LogDescription:
     proposals: tuple[Proposal, ...]
     recommenders: Mapping[str, str]
     hints: tuple[str, ...]
+    suggestion: Suggestion
 
 
 def named(columns: list[str]) -> dict[str, str]:
@@ -139,8 +144,16 @@ def describe_log(
         >>> found.log.n_users, found.span, found.recommenders["trending"]
         (2, None, '')
     """
-    log = InteractionLog.from_frames(events, users, items, timezone=timezone)
-    source = OwnLog(events="events", newcomers=AUTO, timezone=timezone)
+    suggestion = suggestion_of(events, users, items, timezone)
+    source = OwnLog(
+        events="events",
+        newcomers=AUTO,
+        timezone=timezone,
+        kinds=suggestion.kinds,
+        weights=suggestion.weights,
+        cancels=suggestion.cancels,
+    )
+    log = _log(events, users, items, suggestion, source)
     span = _span(log, timezone)
     wave, no_wave = _wave(log, source)
     counts = log.dense.group_by("kind").len("rows").sort("rows", "kind", descending=[True, False])
@@ -156,7 +169,36 @@ def describe_log(
         panel=_panel(log, source),
         proposals=tuple(islice(_proposals(log, wave, source), _MOST_PROPOSALS)),
         recommenders=_able(log),
-        hints=tuple(_hints(events)),
+        hints=tuple(_hints(events, suggestion)),
+        suggestion=suggestion,
+    )
+
+
+def _log(
+    events: pl.DataFrame,
+    users: pl.DataFrame | None,
+    items: pl.DataFrame | None,
+    suggestion: Suggestion,
+    source: OwnLog,
+) -> InteractionLog:
+    """The log as a config with what is suggested would read it."""
+    frames = {"events": events, "users": users, "items": items}
+    given = {name: frame for name, frame in frames.items() if frame is not None}
+    read = renamed(given, suggestion.columns)
+    everybody = read.get("users")
+    if suggestion.of_users:
+        values = read["events"].group_by("user_id", maintain_order=True)
+        found = values.agg(pl.col(suggestion.of_users).drop_nulls().first())
+        both = everybody is not None and everybody.schema["user_id"] == found.schema["user_id"]
+        if both and everybody is not None:
+            everybody = everybody.join(found, on="user_id", how="left", maintain_order="left")
+        everybody = found if everybody is None else everybody
+    return InteractionLog.from_frames(
+        marked(read["events"], source),
+        everybody,
+        read.get("items"),
+        weights=source.weights,
+        timezone=source.timezone,
     )
 
 
@@ -308,9 +350,9 @@ def _able(log: InteractionLog) -> dict[str, str]:
     return found
 
 
-def _hints(events: pl.DataFrame) -> Iterator[str]:
-    """What the events' columns may say about kinds of events."""
-    if "kind" in events.columns or "weight" in events.columns:
+def _hints(events: pl.DataFrame, suggestion: Suggestion) -> Iterator[str]:
+    """What the events' columns may say about kinds of events, beyond what is suggested."""
+    if "kind" in events.columns or "weight" in events.columns or suggestion.kinds:
         return
     flags = [
         name

@@ -15,7 +15,13 @@ from recsys.statistics.arrivals import Wave
 from recsys.study.arms.by_exposure import EXPOSED
 from recsys.study.arms.measured_log import MeasuredLog
 from recsys.study.arms.result import CellResult, feeds_in_one
-from recsys.study.notes import notes_on_floor, notes_on_log, notes_on_removals, notes_on_seeds
+from recsys.study.notes import (
+    notes_on_floor,
+    notes_on_log,
+    notes_on_removals,
+    notes_on_seeds,
+    notes_on_training,
+)
 from recsys.study.sources import Sources
 from recsys.study.tables.drift import drift_of_log, drift_of_world, primaries_of_log
 from recsys.study.tables.matching import COLUMNS as MATCHING
@@ -90,10 +96,15 @@ def combine(
         return StudyResult(study, _tables(rows), notes)
     log = sources.log
     rows = _rows_of_log(study, results, log, sources.users)
+    tables = _tables(rows)
     return StudyResult(
         study,
-        _tables(rows),
-        notes=(*notes_on_log(log), *notes_on_removals(study, rows.removals)),
+        tables,
+        notes=(
+            *notes_on_log(log),
+            *notes_on_training(tables["drift"]),
+            *notes_on_removals(study, rows.removals),
+        ),
         arrived=log.own.arrived,
         wave=log.own.wave,
     )

@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from recsys.core.errors import LogError
 from recsys.logs.log import InteractionLog
 from recsys.logs.schema import KINDS, WEIGHTS
 from tests.kit.logs import EPOCH, pair
@@ -173,3 +174,74 @@ def test_many_cancels_by_brute_force():
     left = sorted(row for likes in open_likes.values() for row in likes)
     times = log.dense.filter(pl.col("weight") > 0)["timestamp"].dt.epoch("s").to_numpy()
     assert (times - EPOCH).tolist() == left
+
+
+# Counts, duplicates and kinds that weigh nothing
+
+
+def orders(*rows, times=True):
+    """One user's orders of item 7: (count, whether the row takes back); weights and cleaning."""
+    n = len(rows)
+    frame = {
+        "user_id": [1] * n,
+        "item_id": [7] * n,
+        "kind": ["like"] * n,
+        "cancels": ["like" if back else None for _, back in rows],
+        "count": [count for count, _ in rows],
+    }
+    if times:
+        frame["timestamp"] = [EPOCH + second for second in range(n)]
+    log = InteractionLog.from_frames(pl.DataFrame(frame, schema_overrides={"cancels": pl.String}))
+    return [round(weight, 6) for weight in log.dense["weight"]], log.cleaning
+
+
+@pytest.mark.parametrize(
+    ("rows", "weights", "whole", "part", "without"),
+    [
+        ([(5, False), (2, True)], [0.6], 0, 1, 0),
+        ([(5, False), (-2, True)], [0.6], 0, 1, 0),  # a return may be counted below 0
+        ([(5, False), (-2, True), (-3, True)], [0], 1, 0, 0),
+        ([(5, False), (4, False), (6, True)], [0.6, 0], 1, 1, 0),  # the last first
+        ([(5, False), (9, True)], [0], 1, 0, 0),
+        ([(2, True), (5, False)], [0, 1], 0, 0, 1),
+        ([(0.3, False), (0.1, True), (0.1, True), (0.1, True)], [0], 1, 0, 0),
+        ([(5, False), (None, True)], [0.8], 0, 1, 0),  # a missing count is 1
+    ],
+)
+def test_a_return_takes_back_as_many_as_it_says(rows, weights, whole, part, without):
+    got, cleaning = orders(*rows)
+    assert got == weights
+    assert cleaning["events cancelled, seen only"] == whole
+    assert cleaning["events cancelled in part"] == part
+    assert cleaning["cancelling rows with nothing to cancel, seen only"] == without
+
+
+def test_returns_without_times_are_later():
+    assert orders((-2, True), (5, False), times=False)[0] == [0.6]
+
+
+def test_a_count_below_0_has_to_take_something_back():
+    with pytest.raises(LogError, match=r"count is -2\.0 in row 2; a row that takes something back"):
+        InteractionLog.from_frames(pair(count=[1, -2]))
+    with pytest.raises(LogError, match="count is 'two' in row 2; counts are finite numbers"):
+        InteractionLog.from_frames(pair(count=["1", "two"]))
+
+
+def test_rows_that_differ_in_what_is_not_read_are_told():
+    line = {"user_id": [1, 1, 1, 2], "item_id": [7, 7, 7, 8], "quantity": [1, 3, 3, 1]}
+    log = InteractionLog.from_frames({**line, "basket": [[1], [2], [3], [4]]})
+    assert log.cleaning["exact duplicates, dropped"] == 2
+    told = "of these duplicates differ in columns that are not read (quantity)"
+    assert log.cleaning[told] == 1
+    counted = InteractionLog.from_frames({**line, "count": line["quantity"]})
+    assert counted.cleaning["exact duplicates, dropped"] == 1
+    assert told not in counted.cleaning
+
+
+def test_kinds_of_weight_0_are_named():
+    events = pair(kind=["purchase", "click"])
+    told = "purchase events of weight 0, seen only (see weights)"
+    assert InteractionLog.from_frames(events).cleaning[told] == 1
+    assert told not in InteractionLog.from_frames(events, weights={"purchase": 2}).cleaning
+    seen = InteractionLog.from_frames(pair(kind=["impression", "hide"]))
+    assert not any("weight 0" in what for what in seen.cleaning)

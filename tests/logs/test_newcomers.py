@@ -147,11 +147,11 @@ def test_a_condition_may_come_with_a_date():
 
 
 def test_a_wave_in_weeks_is_dated_to_the_day():
-    """210 days: 2 new users a day, 20 on the 26 days from Wednesday, 15 January, on."""
-    per_day = np.full(210, 2)
+    """450 days: 2 new users a day, 20 on the 26 days from Wednesday, 15 January, on."""
+    per_day = np.full(450, 2)
     begins = (date(2025, 1, 15) - START.date()).days
     per_day[begins : begins + 26] = 20
-    own = by_time(arriving(210, per_day), source("auto"))
+    own = by_time(arriving(450, per_day), source("auto"))
     assert own.arrived == date(2025, 1, 15)
     assert own.arrivals["days"].unique().to_list() == [7]
     assert own.arrivals.schema == ARRIVALS
@@ -163,10 +163,25 @@ def test_a_wave_in_weeks_is_dated_to_the_day():
     assert own.bystanders.sum() > 20
     assert own.notes[0].startswith("auto: arrivals rise on 2025-01-15. By the week, ")
     assert "p = 0.00" in own.notes[0]
+    assert "Users first seen by 7 days: " in own.notes[0]
 
 
-def test_a_wave_of_days_is_found_in_a_long_log():
-    """Two weeks that stand out do so in any order of weeks; five days among 200 do not."""
+def test_an_early_wave_is_not_lost_in_the_burn_in():
+    """351 days with people who come about every 40 days: two waves, on days 30 and 60."""
+    per_day = np.full(351, 3)
+    for begins in (30, 60):
+        per_day[begins : begins + 4] = [30, 40, 25, 12]
+    log = arriving(351, per_day, regulars=200, every=40)
+    own = by_time(log, source("auto"))
+    assert own.arrivals.filter(~pl.col("used")).height < 30
+    found = {(own.arrived - START.date()).days}
+    other = next(note for note in own.notes if "too: " in note)
+    found.add((date.fromisoformat(other.split()[4]) - START.date()).days)
+    assert found <= {30, 31, 60, 61}
+    assert len(found) == 2
+
+
+def test_a_wave_of_five_days_is_found_in_a_long_log():
     per_day = np.full(210, 2)
     begins = (date(2025, 1, 13) - START.date()).days
     per_day[begins : begins + 5] = 60
@@ -197,7 +212,8 @@ def test_a_log_that_begins_is_no_wave():
     ) as caught:
         by_time(log, source("auto"))
     for words in (
-        "days are left out",
+        "left out: users who were there before",
+        "Users first seen by day: ",
         "Say who is a newcomer",
         "first_seen: {from: DATE, to: DATE}",
     ):
@@ -206,7 +222,7 @@ def test_a_log_that_begins_is_no_wave():
 
 def test_growth_is_no_wave():
     log = arriving(60, np.round(np.linspace(5, 40, 60)).astype(int))
-    with pytest.raises(LogError, match="a straight line describes the arrivals as well"):
+    with pytest.raises(LogError, match=r"rise to less than 1\.5 times the usual|p is above"):
         by_time(log, source("auto"))
 
 

@@ -301,3 +301,59 @@ def test_plans_that_cannot_be_run(study_of_a_log, override, message):
     with pytest.raises(UserError) as caught:
         plan(load_study(study_of_a_log, [override]))
     assert message in str(caught.value)
+
+
+# What stands in the events alone, and kinds that weigh nothing
+
+
+def test_newcomers_may_be_told_by_a_column_of_the_events(tmp_path):
+    events = EVENTS.with_columns(country=pl.Series(["de", "de", "fr", None, "fr"]))
+    events.write_csv(tmp_path / "e.csv")
+    alone = {"events": str(tmp_path / "e.csv"), "columns": COLUMNS}
+    log = read_log(OwnLog(**alone, newcomers="country = 'fr'"))
+    assert log.users["user_id"].to_list() == ["ann", "bob", "cem"]
+    assert log.newcomers.tolist() == [False, True, False]
+    USERS.write_csv(tmp_path / "u.csv")
+    both = {**alone, "users": str(tmp_path / "u.csv")}
+    log = read_log(OwnLog(**both, newcomers="country = 'fr' or days = 5"))
+    assert log.newcomers.tolist() == [False, True, True, False]
+    with pytest.raises(
+        LogError, match=r"watched stands in the events and differs for user 'ann' \("
+    ):
+        read_log(OwnLog(**alone, newcomers="watched = 1"))
+
+
+def test_a_day_of_joining_may_stand_in_the_events(tmp_path):
+    joined = pl.Series(["2020-01-01", "2020-01-01", "2025-01-02", None, "2025-01-02"])
+    EVENTS.with_columns(joined=joined).write_csv(tmp_path / "e.csv")
+    window = Newcomers(first_seen=FirstSeen(from_=date(2025, 1, 1)))
+    source = OwnLog(events=str(tmp_path / "e.csv"), columns=COLUMNS, newcomers=window)
+    assert read_log(source).newcomers.tolist() == [False, True, True]  # cem: by his first event
+
+
+def test_ids_of_two_types_are_an_error(tmp_path):
+    pl.DataFrame({"user_id": [1, 2], "item_id": [1, 1], "land": ["x", "y"]}).write_parquet(
+        tmp_path / "e.parquet"
+    )
+    pl.DataFrame({"user_id": ["1", "2"]}).write_parquet(tmp_path / "u.parquet")
+    paths = {"events": str(tmp_path / "e.parquet"), "users": str(tmp_path / "u.parquet")}
+    with pytest.raises(LogError, match="users: user_id is not of the type that it has in events"):
+        read_log(OwnLog(**paths, newcomers="land = 'x'"))
+
+
+def test_kinds_that_weigh_0_are_named_as_the_cause(files):
+    source = {**files, "kinds": {"purchase": "watched = 1"}}
+    with pytest.raises(
+        LogError,
+        match=r"no item has 5 positive events; 3 rows are of kind purchase, which weighs 0: "
+        r"log\.weights=\{purchase: 1\} makes them count",
+    ):
+        read_log(OwnLog(**source, min_item_events=5))
+    config = {"name": "x", "recommenders": ["trending"], "log": source}
+    with pytest.raises(ConfigError, match="3 rows are of kind purchase, which weighs 0"):
+        plan(load_study({**config, "evaluation": {"panel": 2}}))
+
+
+def test_a_log_has_one_seed_if_none_is_given(files):
+    config = {"name": "x", "recommenders": ["trending"], "log": files}
+    assert load_study(config).seeds == 1

@@ -80,3 +80,30 @@ def test_a_chart_of_arrivals(place: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "█" in text
     (page,) = (place / "data/descriptions").rglob("description.html")
     assert 'class="bar"' in page.read_text()
+
+
+def test_a_shop_with_returns(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Purchases that weigh nothing by default, returns of parts, and times of publication."""
+    events = pl.read_csv("seen.csv").with_row_index()
+    back = events.filter(pl.col("index") % 7 == 0).with_columns(quantity=pl.lit(-1))
+    bought = events.with_columns(quantity=pl.col("index").cast(pl.Int64) % 3 + 1)
+    pl.concat([bought, back], how="diagonal_relaxed").drop("index").write_csv("orders.csv")
+    items = pl.DataFrame({"movieId": events["movieId"].unique()}).with_columns(
+        created_at=pl.lit("2025-01-13"), category=pl.col("movieId") % 2 == 0
+    )
+    items.write_csv("things.csv")
+    found = json.loads(_ran(capsys, "orders.csv", "people.csv", "things.csv", "--json"))
+    for line in (
+        "columns: {user_id: userId, item_id: movieId, count: quantity, published: created_at}",
+        'kinds: {purchase: "true"}',
+        'cancels: {purchase: "count < 0"}',
+        "weights: {purchase: 1}",
+        "attributes: {topic: category}",
+    ):
+        assert f"  {line}\n" in found["config"]
+    Path("my.yaml").write_text(found["config"] + "\ntracking: {enabled: false}\n")
+    assert cli.main(["run", "my.yaml", "--json", "log.placebo_draws=20", "evaluation.k=5"]) == 0
+    capsys.readouterr()
+    text = _ran(capsys, "orders.csv", "people.csv", "things.csv")
+    assert "events cancelled in part" in text
+    assert "(as the config below says)" in text

@@ -115,19 +115,32 @@ def test_recommenders_that_lack_something_say_what():
 
 
 def test_columns_that_may_be_kinds_are_told():
-    events = _log(30).with_columns(is_click=pl.lit(1), event=pl.lit("a"))
-    events = events.with_columns(
-        is_click=pl.int_range(pl.len()) % 2,
-        event=pl.when(pl.int_range(pl.len()) % 3 == 0)
-        .then(pl.lit("see"))
-        .otherwise(pl.lit("like")),
+    events = _log(30).with_columns(
+        seen_to_end=pl.int_range(pl.len()) % 2,
+        event=pl.when(pl.int_range(pl.len()) % 3 == 0).then(pl.lit("a")).otherwise(pl.lit("b")),
         rating=pl.int_range(pl.len()) % 5 + 1,
     )
     text = " ".join(describe_log(events).hints)
-    assert "is_click (50.0%)" in text
-    assert "event has the values like, see" in text
+    assert "seen_to_end (50.0%)" in text
+    assert "event has the values a, b" in text
     assert "rating goes from 1 to 5" in text
     assert describe_log(events.with_columns(kind=pl.lit("click"))).hints == ()
+
+
+def test_a_log_is_described_as_its_columns_suggest():
+    events = _log(30).with_columns(
+        event=pl.Series(["view", "buy", "refund", "view"] * 3000).head(_log(30).height),
+        quantity=pl.int_range(pl.len()) % 4 + 1,
+        land=pl.when(pl.col("user_id") % 4 == 0).then(pl.lit("far")).otherwise(pl.lit("near")),
+    )
+    found = describe_log(events)
+    assert found.suggestion.columns == {"count": "quantity"}
+    assert found.suggestion.of_users == ("land",)
+    kinds = dict(found.kinds.iter_rows())
+    assert {"click", "purchase", "impression"} == set(kinds)
+    assert found.log.cleaning["cancelling rows with nothing to cancel, seen only"] > 0
+    assert "land = 'far'" in [proposal.line for proposal in found.proposals]
+    assert found.hints == ()
 
 
 def test_no_events_are_an_error():

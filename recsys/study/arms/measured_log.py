@@ -16,6 +16,7 @@ from recsys.config import Evaluation, OwnLog
 from recsys.core.errors import ConfigError, LogError
 from recsys.core.lazy import lazy
 from recsys.core.noise import Stream, key_words, uniforms
+from recsys.logs.cleaning import why_few_likes
 from recsys.logs.holdout import by_lot
 from recsys.logs.log import InteractionLog
 from recsys.logs.newcomers import DatedLog, active_days
@@ -112,7 +113,7 @@ class MeasuredLog:
                 f"evaluation.panel: {self.evaluation.panel} is more than the {eligible.size} "
                 f"incumbents with at least {self.source.panel_min_events} positive events; lower "
                 "log.panel_min_events, or lower evaluation.panel so far that incumbents are left "
-                "for the placebo groups"
+                f"for the placebo groups{why_few_likes(self.train.dense)}"
             )
         keys = self.train.users["key"].to_numpy()[eligible]
         lot = uniforms(self.seed, Stream.PANEL, *key_words(keys))[:, 0]
@@ -123,7 +124,10 @@ class MeasuredLog:
         """The newcomers to leave out, and the incumbents from whom placebo groups are drawn."""
         train = self.train
         if not self.activity[train.newcomers].any():
-            raise LogError("log.newcomers: no newcomer has a positive event in the training part")
+            raise LogError(
+                "log.newcomers: no newcomer has a positive event in the training part"
+                f"{why_few_likes(train.dense)}"
+            )
         matching = matching_of(
             train,
             self.panel,

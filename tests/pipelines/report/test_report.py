@@ -397,7 +397,7 @@ def test_log_shows_when_newcomers_arrived(log_result: StudyResult) -> None:
         },
         schema=ARRIVALS,
     )
-    wave = Wave(11, 15, 40.0, 400.0, 90.0, 20.0, 3.0, 0.001)
+    wave = Wave(11, 15, 40.0, 400.0, 600.0, 70.0, 0.001)
     found = dataclasses.replace(log_result, wave=wave, arrived=date(2025, 1, 29))
     found = found.with_tables(arrivals=arrivals)
     lines = _printed(found).splitlines()
@@ -407,7 +407,7 @@ def test_log_shows_when_newcomers_arrived(log_result: StudyResult) -> None:
         ["2025-01-27", "400", "yes"],
     ]
     assert (
-        "New users a week: 40.0 before the wave, 400.0 in it; p = 0.001; penalised gain 70.0."
+        "New users a week: 40.0 usually, 400.0 in it, 1,440 more than usual in all; p = 0.001."
         in lines
     )
     assert "When did newcomers arrive?" not in _printed(log_result)

@@ -41,7 +41,7 @@ def test_a_log_is_read_as_it_was(
 ) -> None:
     monkeypatch.chdir(log_place)
     result = recsys.run(recsys.load_study("log.yaml"))
-    wave = Wave(1, None, 2.0, 3.5, 9.0, 1.0, 0.5, 0.01)
+    wave = Wave(1, None, 2.0, 3.5, 9.0, 1.0, 0.01)
     check(replace(result, arrived=date(2025, 1, 13), wave=wave), tmp_path)
 
 
