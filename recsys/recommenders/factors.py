@@ -15,10 +15,12 @@ from scipy.sparse import csr_matrix
 from recsys.core.errors import LogError
 from recsys.core.noise import Stream, key_words, normals
 from recsys.core.threads import single_threaded_blas
+from recsys.logs.log import Seen
 from recsys.recommenders.base import Scores, Users
 from recsys.recommenders.collaborative import CollaborativeModel
 from recsys.recommenders.fits import check_array
 from recsys.recommenders.recency import multiply
+from recsys.recommenders.shortlist import write_best
 
 ByKey = tuple[NDArray[np.uint64], NDArray[np.float32]]
 """Sorted keys, uint64 (n,), and the vectors of their users or items, float32 (n, factors)."""
@@ -71,6 +73,23 @@ class FactorModel(CollaborativeModel):
             recency,
             log_odds=self.log_odds,
         )
+
+    def _write_best(
+        self,
+        users: Users,
+        items: NDArray[np.int32],
+        seen: Seen,
+        rows: NDArray[np.int64],
+        ids: NDArray[np.int32],
+        scores: NDArray[np.float32],
+    ) -> None:
+        """Writes what `score` ranks best; without recency, in float32 where that is enough."""
+        left = rows
+        if self.recency is None:
+            vectors = self.user_factors[self.hot_row[users[rows]]]
+            to = self.item_factors[self.hot_column[items]]
+            left = write_best(vectors, to, users, items, seen, rows, ids, scores)
+        super()._write_best(users, items, seen, left, ids, scores)
 
 
 def products(

@@ -32,7 +32,7 @@ def top_k(values, users, seen, column, items, rows, ids, scores):  # type: ignor
                 if column[seen.items[place]] >= 0:
                     values[row, column[seen.items[place]]] = -np.inf
         line, held = values[row], 0
-        floor = _below_the_best(line, k, maxima) if bounded else no_bound
+        floor = below_the_best(line, k, maxima) if bounded else no_bound
         for candidate in range(line.size):
             value = line[candidate]
             if value <= floor:
@@ -53,13 +53,13 @@ def top_k(values, users, seen, column, items, rows, ids, scores):  # type: ignor
 
 
 _CHUNK = 16
-"""Number of values in a chunk of `_below_the_best`."""
+"""Number of values in a chunk of `below_the_best`."""
 _SHALLOW = 128
 """With more columns than this per slot, `top_k` moves few values and works without a bound."""
 
 
 @njit(nogil=True, cache=True)
-def _below_the_best(line, k, maxima):  # type: ignore[no-untyped-def]
+def below_the_best(line, k, maxima):  # type: ignore[no-untyped-def]
     """A value that at least k values of a line exceed: just below the k-th largest chunk maximum.
 
     With n chunks, chunk i holds the values i, i + n, i + 2n, …, so that the maxima of neighbouring
@@ -74,11 +74,11 @@ def _below_the_best(line, k, maxima):  # type: ignore[no-untyped-def]
         for chunk in range(chunks):
             value = line[start + chunk]
             maxima[chunk] = value if value > maxima[chunk] else maxima[chunk]
-    return np.nextafter(_kth_largest(maxima, k), maxima.dtype.type(-np.inf))
+    return np.nextafter(kth_largest(maxima, k), maxima.dtype.type(-np.inf))
 
 
 @njit(nogil=True, cache=True)
-def _kth_largest(values, k):  # type: ignore[no-untyped-def]
+def kth_largest(values, k):  # type: ignore[no-untyped-def]
     """The k-th largest of more than k numbers, whose order it changes (Hoare 1961, "Find").
 
     `np.partition` finds it as fast, but Numba takes eight seconds to compile that.

@@ -11,7 +11,7 @@ from pydantic import Field
 from recsys.core.lazy import lazy
 from recsys.core.noise import Stream, integer_seed
 from recsys.core.threads import single_threaded_blas
-from recsys.logs.log import InteractionLog
+from recsys.logs.log import InteractionLog, Seen
 from recsys.recommenders.base import (
     COLD,
     HOT,
@@ -27,6 +27,7 @@ from recsys.recommenders.factors import products, warm_factors
 from recsys.recommenders.fits import check_array
 from recsys.recommenders.pairs import all_finite
 from recsys.recommenders.recency import Recency, log_recency
+from recsys.recommenders.shortlist import write_best
 from recsys.recommenders.tower_log import (
     N_BUCKETS,
     Tower,
@@ -330,3 +331,20 @@ class TwoTowerModel(Model):
         recency = None if self.recency is None else self.recency[items]
         vectors = self.item_factors[items]
         return products(lambda users: self.user_factors[users], vectors, recency, log_odds=True)
+
+    def _write_best(
+        self,
+        users: Users,
+        items: NDArray[np.int32],
+        seen: Seen,
+        rows: NDArray[np.int64],
+        ids: NDArray[np.int32],
+        scores: NDArray[np.float32],
+    ) -> None:
+        """Writes what `score` ranks best; without recency, in float32 where that is enough."""
+        left = rows
+        if self.recency is None:
+            vectors = self.user_factors[users[rows]]
+            to = self.item_factors[items]
+            left = write_best(vectors, to, users, items, seen, rows, ids, scores)
+        super()._write_best(users, items, seen, left, ids, scores)

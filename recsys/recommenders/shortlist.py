@@ -1,0 +1,217 @@
+"""The k largest products of users' vectors with items' vectors, exact at the price of float32.
+
+Products in float32 are quick, but the last bits of one depend on where it stands in its block. They
+only say which items can be among the best: those within the error bound of the k-th. For these few
+the product is computed anew in float64, term by term, and rounded.
+"""
+# mypy: disallow-untyped-decorators=False
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from recsys.core.threads import single_threaded_blas
+from recsys.logs.log import Seen
+from recsys.recommenders.kernels import below_the_best, insert, kth_largest
+
+_ROWS, _COLUMNS = 256, 768
+"""Users and items whose products are computed together; a tile of so many fits into the cache."""
+_STRIDE = 64
+"""Number of products that are looked through together."""
+_DEEP = 256
+"""Least number of items per slot with which shortlists save time."""
+
+
+def write_best(
+    vectors: NDArray[np.float32],
+    item_vectors: NDArray[np.float32],
+    users: NDArray[np.integer[Any]],
+    items: NDArray[np.int32],
+    seen: Seen,
+    rows: NDArray[np.int64],
+    ids: NDArray[np.int32],
+    scores: NDArray[np.float32],
+) -> NDArray[np.int64]:
+    """Writes the k items of some users with the largest products; equal ones keep their order.
+
+    Args:
+        vectors: float32 (n, factors), vector of the user of each of `rows`.
+        item_vectors: float32 (n_columns, factors), vectors of the items.
+        users: int (n_rows,), dense id of the user of each row, -1 for one who is not in the log.
+        items: int32 (n_columns,), dense id of each item.
+        seen: a `Seen`, whose items are left out.
+        rows: int64 (n,), rows of `ids` and `scores` to write to.
+        ids: int32 (n_rows, k), written; slots without an item are left as they are.
+        scores: float32 (n_rows, k), written likewise.
+
+    Returns:
+        The rows to which nothing was written: all where items are few for each slot, since then
+        shortlists are not short; or else those of which too many products are almost equal.
+    """
+    k, factors = ids.shape[1], vectors.shape[1]
+    if rows.size == 0 or items.size < _DEEP * k:
+        return rows
+    who = users[rows].astype(np.int64)
+    column = np.full(int(max(items.max(), seen.items.max(initial=0))) + 1, -1, dtype=np.int64)
+    column[items] = np.arange(items.size)
+    failed = np.zeros(rows.size, dtype=np.bool_)
+    values = np.empty((_ROWS, 3 * k + 64), dtype=np.float32)
+    where = np.empty(values.shape, dtype=np.int64)
+    products = np.empty(_ROWS * min(_COLUMNS, items.size), dtype=np.float32)
+    # |fl(x·y) - x·y| is at most factors · 2^-24 |x| |y| (Higham 2002, "Accuracy and stability of
+    # numerical algorithms", ch. 3); here it is doubled for the rounding of the exact product too.
+    error = (factors + 2) * 2.0**-23 * _lengths(vectors) * _lengths(item_vectors).max() + 1e-37
+    tiles = [
+        np.ascontiguousarray(item_vectors[first : first + _COLUMNS].T)
+        for first in range(0, items.size, _COLUMNS)
+    ]
+    with single_threaded_blas():
+        for start in range(0, rows.size, _ROWS):
+            part = slice(start, min(start + _ROWS, rows.size))
+            block = vectors[part]
+            hidden_start, hidden = _hidden(who[part], seen, column)
+            next_hidden, held = hidden_start[:-1].copy(), np.zeros(len(block), dtype=np.int64)
+            floor = np.full(len(block), -np.inf, dtype=np.float32)
+            for first in range(0, items.size, _COLUMNS):
+                tile = tiles[first // _COLUMNS]
+                into = products[: len(block) * tile.shape[1]].reshape(len(block), -1)
+                np.matmul(block, tile, out=into)
+                _shorten(
+                    into, first, k, hidden_start, hidden, next_hidden, error[part], values, where,
+                    held, floor, failed[part],
+                )  # fmt: skip
+            _write(
+                block, item_vectors, error[part], values, where, held, failed[part], items,
+                rows[part], ids, scores,
+            )  # fmt: skip
+    return rows[failed]
+
+
+def _lengths(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Float64 (n,): lengths of vectors."""
+    return np.asarray(np.sqrt(np.square(vectors, dtype=np.float64).sum(axis=1)))
+
+
+@njit(nogil=True, cache=True)
+def _hidden(who, seen, column):  # type: ignore[no-untyped-def]
+    """Columns of seen items of each row, ascending: where each row's begin, and the columns."""
+    start = np.zeros(who.size + 1, dtype=np.int64)
+    for row in range(who.size):
+        start[row + 1] = start[row]
+        if who[row] >= 0:
+            start[row + 1] += seen.end[who[row]] - seen.start[who[row]]
+    columns, n = np.empty(start[-1], dtype=np.int64), 0
+    for row in range(who.size):
+        start[row] = n
+        if who[row] >= 0:
+            for place in range(seen.start[who[row]], seen.end[who[row]]):
+                at = column[seen.items[place]]
+                if at >= 0:
+                    columns[n] = at
+                    n += 1
+        columns[start[row] : n].sort()
+    start[-1] = n
+    return start, columns
+
+
+@njit(nogil=True, cache=True)
+def _shorten(  # type: ignore[no-untyped-def]
+    products, first, k, hidden_start, hidden, next_hidden, error, values, where, held, floor, failed
+):
+    """Takes what can be among the best of each row of a tile into the row's shortlist.
+
+    Args:
+        products: float32 (n, n_columns), changed: products of the tile.
+        first: column of the first of them.
+        k: number of slots.
+        hidden_start, hidden: see `_hidden`.
+        next_hidden: int64 (n,), place of each row's first hidden column that is not in an earlier
+            tile; changed.
+        error: float64 (n,), bound of the error of a product.
+        values, where: (n, size) products and columns on the shortlists, changed.
+        held: int64 (n,), numbers of them, changed.
+        floor: float32 (n,), what an item needs to be among the best, changed.
+        failed: bool (n,), set where a shortlist is full.
+    """
+    n_columns, size = products.shape[1], values.shape[1]
+    maxima = np.empty(n_columns // 16, dtype=products.dtype)
+    for row in range(products.shape[0]):
+        if failed[row]:
+            continue
+        line, n, limit = products[row], held[row], floor[row]
+        while next_hidden[row] < hidden_start[row + 1]:
+            at = hidden[next_hidden[row]] - first
+            if at >= n_columns:
+                break
+            line[at] = -np.inf
+            next_hidden[row] += 1
+        if first == 0:
+            limit = _lowered(below_the_best(line, k, maxima), error[row])
+        for start in range(0, n_columns, _STRIDE):
+            stride = line[start : start + _STRIDE]
+            above = np.uint32(0)
+            for at in range(stride.size):
+                above |= np.uint32(stride[at] > limit)
+            if above == 0:
+                continue
+            for at in range(stride.size):
+                if stride[at] > limit:
+                    values[row, n], where[row, n] = stride[at], first + start + at
+                    n += 1
+                    if n == size:
+                        n, limit = _kept(values[row], where[row], n, k, error[row])
+                        if n > size - size // 4:
+                            failed[row] = True
+                            n = 0
+                            break
+            if failed[row]:
+                break
+        held[row], floor[row] = n, limit
+
+
+@njit(nogil=True, cache=True)
+def _lowered(value, error):  # type: ignore[no-untyped-def]
+    """A number below all products that may be as large as another product."""
+    return np.float32(np.nextafter(np.float32(value - 2 * error), np.float32(-np.inf)))
+
+
+@njit(nogil=True, cache=True)
+def _kept(values, where, n, k, error):  # type: ignore[no-untyped-def]
+    """Shortens a list of more than k products to those that can be among the best.
+
+    Returns:
+        Their number, and what others need.
+    """
+    limit = _lowered(kth_largest(values[:n].copy(), k), error)
+    kept = 0
+    for at in range(n):
+        if values[at] > limit:
+            values[kept], where[kept] = values[at], where[at]
+            kept += 1
+    return kept, limit
+
+
+@njit(nogil=True, cache=True)
+def _write(  # type: ignore[no-untyped-def]
+    users, items, error, values, where, held, failed, item_ids, rows, ids, scores
+):
+    """Computes the products on the shortlists exactly, and writes the best."""
+    k = ids.shape[1]
+    best, columns = np.empty(k, dtype=np.float32), np.empty(k, dtype=np.int64)
+    for row in range(users.shape[0]):
+        if failed[row]:
+            continue
+        n = held[row]
+        if n > k:
+            n = _kept(values[row], where[row], n, k, error[row])[0]
+        x, filled = users[row], 0
+        for at in range(n):
+            y, total = items[where[row, at]], 0.0
+            for factor in range(x.size):
+                total += np.float64(x[factor]) * np.float64(y[factor])
+            filled = insert(np.float32(total), where[row, at], best, columns, filled)
+        for place in range(filled):
+            ids[rows[row], place] = item_ids[columns[place]]
+            scores[rows[row], place] = best[place]

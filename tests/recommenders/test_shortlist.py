@@ -1,0 +1,81 @@
+"""Shortlists: the best products are those of the plain way, bit for bit."""
+
+import numpy as np
+import pytest
+
+from recsys.logs.log import InteractionLog
+from recsys.recommenders.als import ALSModel
+from recsys.recommenders.base import Model
+from recsys.recommenders.shortlist import write_best
+
+N_USERS, N_ITEMS, K = 300, 1_900, 7
+
+
+@pytest.fixture(scope="module")
+def log():
+    rng = np.random.default_rng(0)
+    item = np.concatenate([np.arange(N_ITEMS), rng.integers(0, N_ITEMS, 4_000)])
+    return InteractionLog.from_frames({"user_id": np.arange(item.size) % N_USERS, "item_id": item})
+
+
+def vectors(width):
+    rng = np.random.default_rng(1)
+    return tuple(rng.normal(size=(n, width)).astype(np.float32) for n in (N_USERS, N_ITEMS))
+
+
+def ranked(model, users, write):
+    ids = np.full((users.size, K), -1, dtype=np.int32)
+    scores = np.full(ids.shape, np.nan, dtype=np.float32)
+    rows = np.arange(users.size)
+    write(model, users, model.scorable, model.log.withheld_by_user, rows, ids, scores)
+    return ids, scores
+
+
+def equal_ways(log, x, y):
+    model = ALSModel(log, x, y, candidate_days=None)
+    users = np.random.default_rng(2).permutation(N_USERS)
+    got, plain = (ranked(model, users, kind._write_best) for kind in (ALSModel, Model))
+    np.testing.assert_array_equal(got[0], plain[0])
+    np.testing.assert_array_equal(got[1], plain[1])
+    return got
+
+
+@pytest.mark.parametrize("width", [1, 8, 65])
+def test_lists_are_those_of_all_scores(log, width):
+    ids, _ = equal_ways(log, *vectors(width))
+    assert (ids >= 0).all()
+
+
+def test_products_that_differ_in_the_last_bits_are_ranked_exactly(log):
+    """Items in crowds of six whose products differ by less than the error of float32."""
+    x, y = vectors(33)
+    y = np.repeat(y[: N_ITEMS // 6 + 1], 6, axis=0)[:N_ITEMS]
+    y[1::2, 0] = np.nextafter(y[1::2, 0], np.float32(np.inf))
+    equal_ways(log, x, y)
+
+
+def test_where_too_many_are_equal_nothing_is_written(log):
+    x, y = vectors(8)
+    x[3] = 0
+    y[:, 0] = 1
+    x[5], x[5, 0] = 0, 1
+    equal_ways(log, x, y)
+    ids, scores = np.full((N_USERS, K), -1, np.int32), np.zeros((N_USERS, K), np.float32)
+    seen, items = log.withheld_by_user, np.arange(N_ITEMS, dtype=np.int32)
+    users = np.arange(N_USERS)
+    left = write_best(x, y, users, items, seen, users, ids, scores)
+    assert left.tolist() == [3, 5]
+    assert np.flatnonzero((ids < 0).any(axis=1)).tolist() == [3, 5]
+
+
+def test_a_user_who_has_seen_most_gets_what_is_left():
+    x, y = vectors(8)
+    whole = {"user_id": np.zeros(N_ITEMS - 3, int), "item_id": np.arange(N_ITEMS - 3)}
+    rest = {"user_id": np.ones(N_ITEMS, int), "item_id": np.arange(N_ITEMS)}
+    log = InteractionLog.from_frames({k: np.concatenate([whole[k], rest[k]]) for k in whole})
+    model = ALSModel(log, x[:2], y, candidate_days=None)
+    got = ranked(model, np.array([0, 1, 0]), ALSModel._write_best)
+    assert sorted(got[0][0][:3].tolist()) == [N_ITEMS - 3, N_ITEMS - 2, N_ITEMS - 1]
+    assert (got[0][0][3:] == -1).all()
+    assert (got[0][1] == -1).all()
+    np.testing.assert_array_equal(got[0][0], got[0][2])
