@@ -6,7 +6,7 @@ the trees learn, and of posts that may be served.
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -236,8 +236,22 @@ class Finder:
         order = np.argsort(row, kind="stable")
         order = order[column[order] >= 0]
         given = np.searchsorted(row[order], np.arange(users.size + 1))
-        known = self._of_block(users)
-        return Pairs(*pairs_of_block(*known, given.astype(np.int64), column[order], candidates))
+        rows, ids = self._rows(users)
+        return Pairs(
+            *pairs_of_block(
+                rows,
+                ids,
+                self.by_als(users),
+                self.seen,
+                self.place,
+                self.pool,
+                self.evidence.people,
+                self.room,
+                given.astype(np.int64),
+                column[order],
+                candidates,
+            )
+        )
 
     def write_best(
         self,
@@ -257,21 +271,27 @@ class Finder:
             rows: int64 (n,), row of `ids` and `scores` of each of the first n users.
             ids, scores: (n_rows, k), written.
         """
-        rest = self._of_block(users)
-        write_best_of_block(*rest[:4], barred, *rest[4:], forest, self.items, rows, ids, scores)
-
-    def _of_block(self, users: Users) -> tuple[Any, ...]:
-        """The first arguments of `pairs_of_block`."""
-        return (
-            self.evidence.als.hot_row[users].astype(np.int64),
-            np.asarray(users, dtype=np.int64),
+        places, who = self._rows(users)
+        write_best_of_block(
+            places,
+            who,
             self.by_als(users),
             self.seen,
+            barred,
             self.place,
             self.pool,
             self.evidence.people,
             self.room,
+            forest,
+            self.items,
+            rows,
+            ids,
+            scores,
         )
+
+    def _rows(self, users: Users) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows of users in the training matrix, and their dense ids."""
+        return self.evidence.als.hot_row[users].astype(np.int64), np.asarray(users, dtype=np.int64)
 
     def serving(self, users: Users) -> Pairs:
         """The posts that the sources propose to a block of hot users, and those they have liked.

@@ -15,6 +15,7 @@ from recsys.recommenders.base import COLD, HOT, WARM, Model, Recommender, Scores
 from recsys.recommenders.fits import check_array, check_number
 from recsys.recommenders.followed import insert_own, multiply_follows, posts_of_followed
 from recsys.recommenders.item_knn import ItemKNN
+from recsys.recommenders.looks import attribute, counts_of, follows_of, makers_of, pairs_of
 from recsys.recommenders.trending import Trending
 from recsys.recommenders.two_tower import TwoTower
 from recsys.recommenders.window import ages, follow
@@ -111,8 +112,8 @@ class PlatformRanker(Recommender):
         Raises:
             LogError: the log holds no positive event, or its items have no topics.
         """
-        user, item, liked = _pairs(log)
-        kinds = self._kinds(log)
+        user, item, liked = pairs_of(log)
+        topic, language, form = kinds = self._kinds(log)
         known = kinds[0].codes[item] >= 0
         user, item, liked = user[known], item[known], liked[known]
         group, n_groups = self._groups(log)
@@ -120,35 +121,49 @@ class PlatformRanker(Recommender):
         place = np.empty_like(order)
         place[order] = np.arange(order.size)
         user, group = place[user], group[order]
-        counts = [_counts(user, kind.codes[item], liked, log.n_users, kind.size) for kind in kinds]
+        counts = [
+            counts_of(user, kind.codes[item], liked, log.n_users, kind.size) for kind in kinds
+        ]
         clicks, looks = (of.sum(axis=1) for of in counts[0])
         priors = self.user_prior, self.group_prior
         level = level_of(clicks, looks, group, n_groups, priors, self.most_looks)
         weights = [1.0, self.language_weight, self.format_weight]
         weights = [w if kind.size > 1 else 0.0 for w, kind in zip(weights, kinds, strict=True)]
-        affinity = [
+        by_topic, by_language, by_format = (
             liking(*count, group, level, priors, self.most_looks)[place] ** np.float32(weight)
             for count, weight in zip(counts, weights, strict=True)
-        ]
+        )
         item_clicks = np.bincount(item[liked], minlength=log.n_items).astype(np.float64)
         item_looks = np.bincount(item, minlength=log.n_items).astype(np.float64)
         if liked.all():
             item_looks[:] = item_looks.sum() / max((item_looks > 0).sum(), 1)
-        totals = zip(*([of.sum(axis=0) for of in count] for count in counts), strict=True)
-        overall, ratios = expected_rates(*totals, self.group_prior)
+        overall, ratios = expected_rates(
+            [clicks.sum(axis=0) for clicks, _ in counts],
+            [looks.sum(axis=0) for _, looks in counts],
+            self.group_prior,
+        )
         expected = np.full(log.n_items, overall)
         for kind, ratio, weight in zip(kinds, ratios, weights, strict=True):
             expected *= ratio[kind.codes] ** weight
         early = early_rates(item_clicks, item_looks, expected, self.post_prior)
-        makers = _makers(log, self.creator_prior)
-        shown = order[user], makers[item], liked
+        makers = makers_of(log, self.creator_prior)
+        prior = self.creator_prior or 1.0
+        start, follows, liked_by = follows_of(
+            order[user], makers[item], liked, log.n_users, level.own[place], prior
+        )
         return PlatformRankerModel(
             log,
-            *affinity,
-            *(kind.codes for kind in kinds),
+            by_topic,
+            by_language,
+            by_format,
+            topic.codes,
+            language.codes,
+            form.codes,
             early * self._newness(log),
             makers,
-            *_follows(*shown, log.n_users, level.own[place], self.creator_prior or 1.0),
+            start,
+            follows,
+            liked_by,
             self._sources(log, seed, previous),
             self.recall,
         )
@@ -168,7 +183,7 @@ class PlatformRanker(Recommender):
     def _kinds(self, log: InteractionLog) -> tuple[Attribute, Attribute, Attribute]:
         """Topic, language with translation, and format of the items; a code of -1 without topic."""
         topic, language, translated, form = (
-            _attribute(log, name)
+            attribute(log, name)
             for name in (self.topic, self.language, self.translated, self.format)
         )
         if (topic.codes < 0).all():
@@ -291,7 +306,7 @@ class PlatformRankerModel(Model):
             for of in (self.by_topic, self.by_format, self.by_language)
         )
         both = form[:, :, None] * language[:, None, :]
-        return (topic[:, :, None, None] * both[:, None]).reshape(users.size, -1)
+        return np.asarray((topic[:, :, None, None] * both[:, None]).reshape(users.size, -1))
 
     def _write_best(
         self,
@@ -371,7 +386,7 @@ class PlatformRankerModel(Model):
             part = rows[first : first + _BLOCK]
             chosen = np.asarray(users[part], dtype=np.int64)
             liking, everybody = self._liking(chosen), np.arange(part.size)
-            own = posts_of_followed(chosen, self._followed, made_start, made)
+            begin, posts, more = posts_of_followed(chosen, self._followed, made_start, made)
             starts = np.searchsorted(self.buckets[best], np.arange(liking.shape[1] + 1))
             found, known = ids[part], chosen >= 0
             values = np.full(found.shape, -1.0)
@@ -382,10 +397,12 @@ class PlatformRankerModel(Model):
             )
             depth = np.full(part.size, ids.shape[1], dtype=np.int32)
             merge(
-                liking, everybody, starts, best, self.weight[best], keys, hidden, own[:2], depth,
-                found, values,
+                liking, everybody, starts, best, self.weight[best], keys, hidden,
+                (begin, posts), depth, found, values,
             )  # fmt: skip
-            insert_own(*own, liking, self.buckets, self.weight, keys, hidden, found, values)
+            insert_own(
+                begin, posts, more, liking, self.buckets, self.weight, keys, hidden, found, values,
+            )  # fmt: skip
             ids[part] = found
             scores[part] = np.where(found >= 0, values, scores[part])
 
@@ -401,104 +418,9 @@ def _without(
     gone = np.stack([np.isin(mine, held) for mine, held in zip(ids, best, strict=True)])
     order = np.argsort(gone, axis=1, kind="stable")
     left = ~np.take_along_axis(gone, order, axis=1)
-    ids, scores = (np.take_along_axis(of, order, axis=1) for of in (ids, scores))
-    return np.where(left, ids, -1).astype(np.int32), np.where(left, scores, np.nan)
+    kept, values = np.take_along_axis(ids, order, axis=1), np.take_along_axis(scores, order, axis=1)
+    return np.where(left, kept, -1).astype(np.int32), np.where(left, values, np.float32(np.nan))
 
 
 _BLOCK = 4096
 """Number of users that are ranked together."""
-
-
-def _attribute(log: InteractionLog, name: str) -> Attribute:
-    """A column of the items as categories; one category for all where the log has none."""
-    found = categories(log.items, log.interactions.items, [name] if name in log.items else [])
-    if found and found[0].size:
-        return found[0]
-    return Attribute(name, np.full(log.n_items, -1, dtype=np.int32), 1)
-
-
-def _makers(log: InteractionLog, prior: float | None) -> NDArray[np.int32]:
-    """Int32 (n_items,): number of each item's creator; -1 for all where creators do not count."""
-    name = "creator_id"
-    if prior is None or name not in log.items:
-        return np.full(log.n_items, -1, dtype=np.int32)
-    return _attribute(log, name).codes
-
-
-def _counts(
-    user: NDArray[np.int64],
-    kind: NDArray[np.int32],
-    liked: NDArray[np.bool_],
-    n_users: int,
-    n_kinds: int,
-) -> tuple[Floats, Floats]:
-    """Clicks and looks of each user at each kind, float64 (n_users, n_kinds).
-
-    Where every pair is a like, a user was shown as many posts, of the kinds that all like.
-    """
-    place = user * n_kinds + kind
-
-    def counted(places: NDArray[np.int64]) -> Floats:
-        return np.bincount(places, minlength=n_users * n_kinds).reshape(n_users, -1).astype(float)
-
-    clicks, looks = counted(place[liked]), counted(place)
-    if liked.all():
-        looks = clicks.sum(axis=1)[:, None] * (clicks.sum(axis=0) / max(clicks.sum(), 1))
-    return clicks, looks
-
-
-def _follows(
-    user: NDArray[np.intp],
-    maker: NDArray[np.int32],
-    liked: NDArray[np.bool_],
-    n_users: int,
-    own: Floats,
-    prior: float,
-) -> tuple[NDArray[np.int64], NDArray[np.int32], Floats]:
-    """The creators that each user has clicked: `follow_start`, `follows` and `liked_by`.
-
-    Args:
-        user, maker, liked: the pairs of users and items: the user, the item's creator, whether
-            liked.
-        n_users: number of users.
-        own: float64 (n_users,), clicks per look of each user.
-        prior: expected clicks that 1 counts for.
-    """
-    n = int(maker.max(initial=-1)) + 1
-    pair = (user * n + maker)[maker >= 0]
-    pairs, place = np.unique(pair, return_inverse=True)
-    clicks = np.bincount(place, liked[maker >= 0], pairs.size)
-    looks = np.bincount(place, minlength=pairs.size).astype(np.float64)
-    who, creator = np.divmod(pairs, max(n, 1))
-    if liked.all():
-        share = np.bincount(creator, clicks, max(n, 1)) / max(clicks.sum(), 1)
-        looks = np.bincount(who, clicks, n_users)[who] * share[creator]
-    kept = clicks > 0
-    start = np.concatenate([[0], np.cumsum(np.bincount(who[kept], minlength=n_users))])
-    more = early_rates(clicks[kept], looks[kept], own[who[kept]], prior)
-    return start.astype(np.int64), creator[kept].astype(np.int32), more
-
-
-def _pairs(log: InteractionLog) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-    """The pairs of users and items that met since the first like: user, item, whether liked.
-
-    Users without a like are left out, as in all fits.
-
-    Raises:
-        LogError: the log holds no positive event.
-    """
-    positive = log.dense["weight"] > 0
-    if not positive.any():
-        raise LogError(
-            "the training log holds no positive event: platform_ranker has nothing to learn"
-        )
-    user, item = (log.dense[name].to_numpy().astype(np.int64) for name in ("user", "item"))
-    liked = positive.to_numpy()
-    learns = np.zeros(log.n_users, dtype=np.bool_)
-    learns[user[liked]] = True
-    counted = learns[user]
-    if log.has_times:
-        time = log.dense["timestamp"].to_physical().to_numpy()
-        counted &= time >= time[liked].min()
-    pair, place = np.unique((user * log.n_items + item)[counted], return_inverse=True)
-    return *np.divmod(pair, log.n_items), np.bincount(place, liked[counted]) > 0

@@ -301,10 +301,12 @@ def _rates_of_groups(
     share = most_looks / np.maximum(looks, most_looks)
     kinds = clicks.shape[1]
     place = (np.asarray(group)[:, None] * kinds + np.arange(kinds)).ravel()
-    c, n = (
-        np.bincount(place, (share * of).ravel(), n_groups * kinds).reshape(n_groups, kinds)
-        for of in (clicks, looks)
-    )
+
+    def added(of: Floats) -> Floats:
+        sums = np.bincount(place, (share * of).ravel(), n_groups * kinds)
+        return sums.astype(np.float64).reshape(n_groups, kinds)
+
+    c, n = added(clicks), added(looks)
     total = most_looks / np.maximum(looks.sum(axis=1), most_looks)
     # bincount sums in the order of rows, so that users without looks change no bit.
     one = np.zeros(looks.shape[0], dtype=np.int64)
