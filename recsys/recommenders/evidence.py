@@ -17,11 +17,21 @@ from recsys.logs.log import InteractionLog, Seen
 from recsys.recommenders.attributes import Attribute, attribute_names, categories
 from recsys.recommenders.base import Model, Users, binary
 from recsys.recommenders.fits import check_number
+from recsys.recommenders.forest import Forest
 from recsys.recommenders.item_knn import ItemKNNModel
-from recsys.recommenders.proposals import People, Pool, pairs_of_block
+from recsys.recommenders.proposals import (
+    People,
+    Pool,
+    pairs_of_block,
+    room_for,
+    write_best_of_block,
+)
 from recsys.recommenders.window import ages
 
 SOURCES = ("als", "item_knn", "trending", "following")
+RANKS = slice(3, 3 + len(SOURCES))
+"""Columns of `Pairs.features` that hold the rank from 1 in the list of each source; NaN where the
+source did not propose the post."""
 _PRIOR_LOOKS = 20.0
 """Number of looks at the mean click rate that are added to the looks at each post."""
 
@@ -33,8 +43,6 @@ class Pairs(NamedTuple):
     """(n,) position of the user in the block."""
     column: NDArray[np.int64]
     """(n,) position of the post among the items of the `Finder`."""
-    ranks: NDArray[np.float64]
-    """(n, 4) rank from 1 in the list of each source; NaN if the source did not propose the post."""
     features: NDArray[np.float64]
     """(n, n_features), in the order of `Evidence.feature_names`; NaN where a value is not known."""
 
@@ -205,6 +213,7 @@ class Finder:
         self.by_als = evidence.als.scorer(items[hot])
         self.seen = Seen.from_matrix(evidence.log.withheld)
         self.pool = self._pool(hot)
+        self.room = room_for(self.pool, self.depth)
 
     def pairs(
         self,
@@ -227,21 +236,62 @@ class Finder:
         order = np.argsort(row, kind="stable")
         order = order[column[order] >= 0]
         given = np.searchsorted(row[order], np.arange(users.size + 1))
+        rows, ids = self._rows(users)
         return Pairs(
             *pairs_of_block(
-                self.evidence.als.hot_row[users].astype(np.int64),
-                np.asarray(users, dtype=np.int64),
+                rows,
+                ids,
                 self.by_als(users),
                 self.seen,
                 self.place,
                 self.pool,
                 self.evidence.people,
+                self.room,
                 given.astype(np.int64),
                 column[order],
-                self.depth,
                 candidates,
             )
         )
+
+    def write_best(
+        self,
+        users: Users,
+        barred: Seen,
+        forest: Forest,
+        rows: NDArray[np.int64],
+        ids: NDArray[np.int32],
+        scores: NDArray[np.float32],
+    ) -> None:
+        """Writes the best of `serving` to some rows of a ranking.
+
+        Args:
+            users: dense ids of a block of hot users.
+            barred: posts that are not written.
+            forest: the trees; without any, ranks are fused.
+            rows: int64 (n,), row of `ids` and `scores` of each of the first n users.
+            ids, scores: (n_rows, k), written.
+        """
+        places, who = self._rows(users)
+        write_best_of_block(
+            places,
+            who,
+            self.by_als(users),
+            self.seen,
+            barred,
+            self.place,
+            self.pool,
+            self.evidence.people,
+            self.room,
+            forest,
+            self.items,
+            rows,
+            ids,
+            scores,
+        )
+
+    def _rows(self, users: Users) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows of users in the training matrix, and their dense ids."""
+        return self.evidence.als.hot_row[users].astype(np.int64), np.asarray(users, dtype=np.int64)
 
     def serving(self, users: Users) -> Pairs:
         """The posts that the sources propose to a block of hot users, and those they have liked.
@@ -262,6 +312,7 @@ class Finder:
         evidence, items = self.evidence, self.items
         own = np.full(items.size, -1, dtype=np.int64)
         own[hot] = np.arange(hot.size)
+        column_of_liked = self.place[evidence.log.interactions.items]
         similar = evidence.item_knn.similar[:, evidence.als.hot_column[items[hot]]]
         heat, popularity = evidence.heat[items], evidence.popularity[items]
         warm = np.flatnonzero(heat > 0)
@@ -280,6 +331,7 @@ class Finder:
         return Pool(
             hot.astype(np.int64),
             own,
+            column_of_liked,
             similar.indptr.astype(np.int64),
             similar.indices.astype(np.int64),
             similar.data,

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from recsys.recommenders.forest import MOST_LEAVES
+
 
 def check_array(
     name: str, array: Any, shape: tuple[int | None, ...], dtype: Any, *, finite: bool = True
@@ -90,6 +92,11 @@ def _check_tree(nodes: NDArray[Any], features: int) -> None:
         child = nodes[side][inner]
         if (child <= inner).any() or (child >= nodes.size).any():
             raise ValueError("a node of a tree points to no later node")
+    children = np.sort(np.concatenate([nodes["left"][inner], nodes["right"][inner]]))
+    if not np.array_equal(children, np.arange(1, nodes.size)):
+        raise ValueError("a node of a tree is not below exactly one other")
+    if nodes.size - inner.size > MOST_LEAVES:
+        raise ValueError(f"a tree has more than {MOST_LEAVES} leaves")
     column = nodes["feature_idx"][inner]
     if ((column < 0) | (column >= features)).any() or nodes["is_categorical"].any():
         raise ValueError("a node of a tree asks for a feature that there is not")

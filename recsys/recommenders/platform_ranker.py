@@ -10,16 +10,20 @@ from pydantic import Field
 from recsys.core.errors import LogError
 from recsys.core.lazy import lazy
 from recsys.logs.log import InteractionLog, Seen
-from recsys.logs.pairs import distinct_pairs
-from recsys.recommenders.attributes import categories
+from recsys.recommenders.attributes import Attribute, categories
 from recsys.recommenders.base import COLD, HOT, WARM, Model, Recommender, Scores, Users
-from recsys.recommenders.fits import check_array
-from recsys.recommenders.window import ages
+from recsys.recommenders.fits import check_array, check_number
+from recsys.recommenders.followed import insert_own, multiply_follows, posts_of_followed
+from recsys.recommenders.item_knn import ItemKNN
+from recsys.recommenders.looks import attribute, counts_of, follows_of, makers_of, pairs_of
+from recsys.recommenders.trending import Trending
+from recsys.recommenders.two_tower import TwoTower
+from recsys.recommenders.window import ages, follow
 from recsys.statistics.click_rates import (
-    affinities,
-    bucket_rates,
     early_rates,
-    group_rates,
+    expected_rates,
+    level_of,
+    liking,
     newness,
 )
 from recsys.statistics.merge import merge
@@ -28,17 +32,21 @@ Floats = NDArray[np.float64]
 
 
 class PlatformRanker(Recommender):
-    """Ranks by click rates per look: the user's for topic and language, the item's own, freshness.
+    """Ranks by click rates per look: the user's for kinds of posts, the item's own, and freshness.
 
-    score_ui = rate_u,topic · rate_u,language^w · early_i · freshness_i. A user's rates are shrunk
-    toward those of the users with the same language, and these toward those of all users
-    (`recsys.statistics.click_rates`). early_i is the item's clicks over expected clicks so far,
-    shrunk to 1. The house policy of a world has the same arithmetic; it counts without end, and
-    this recommender counts the training log. Use it as a plain model of what platforms do, and in
-    logs with impressions: without them, a user is taken to have been shown what everybody clicks.
+    score_ui = rate_u,topic · rate_u,language^w · rate_u,format^v · creator_uc · early_i · fresh_i.
+    A user's rates are shrunk toward those of the users with the same language, and these toward
+    those of all users (`recsys.statistics.click_rates`). A post with subtitles counts as of another
+    language than one without. early_i is the item's clicks over expected clicks so far, shrunk to
+    1. With `creator_prior`, creator_uc is the user's clicks over expected clicks at posts of a
+    creator that the user has clicked, shrunk to 1; for other creators it is 1. With `recall`, what
+    other recommenders propose comes first. The house policy of a world has the same arithmetic for
+    topic, language, early_i and fresh_i; it counts without end, and this recommender counts the
+    training log. Use it as a plain model of what platforms do, and in logs with impressions:
+    without them, a user is taken to have been shown what everybody clicks.
 
     Looks are counted from the first positive event on, for users with a positive event. A log
-    without `published` has no freshness.
+    without `published` has no freshness, and a log without a column has no such rate.
 
     >>> log = InteractionLog.from_frames({"user_id": [1, 1, 2], "item_id": [7, 8, 8],
     ...     "kind": ["click", "impression", "click"]},
@@ -47,7 +55,6 @@ class PlatformRanker(Recommender):
     [10, 9, 7, 9]
     """
 
-    deterministic: ClassVar[bool] = True
     needs_impressions: ClassVar[bool] = True
 
     topic: str = "topic"
@@ -57,6 +64,19 @@ class PlatformRanker(Recommender):
     are all of one language, and users without it are one group."""
     language_weight: float = Field(default=1.0, ge=0)
     """Weight of the click rate for a language; 0 for a ranker that does not know languages."""
+    translated: str | None = None
+    """Column of the items that says whether, or how, they are translated, such as `subtitled`; null
+    for a ranker that does not know translations."""
+    format: str = "format"
+    """Column of the items that holds their format."""
+    format_weight: float = Field(default=0.0, ge=0)
+    """Weight of the click rate for a format, such as 1; 0 for a ranker that does not know them."""
+    creator_prior: float | None = Field(default=None, gt=0)
+    """Expected clicks after which a user's own clicks at a creator count for half of what is known.
+    Null for a ranker that does not know creators."""
+    recall: int | None = Field(default=None, ge=1)
+    """Number of posts that two_tower, item_knn and trending propose each; they are ranked first,
+    all others behind them. Null ranks all together. A fit takes several times as long with it."""
     user_prior: float = Field(default=1.0, gt=0)
     """Clicks that the rate of a user's group counts for."""
     group_prior: float = Field(default=4.0, gt=0)
@@ -64,81 +84,118 @@ class PlatformRanker(Recommender):
     post_prior: float = Field(default=1.0, gt=0)
     """Expected clicks after which an item's own click rate counts for half of what is known."""
     most_looks: float = Field(default=100.0, gt=0)
-    """Looks, at each topic and at each language, that a user counts for at most in a group."""
+    """Looks, at each kind of posts, that a user counts for at most in a group."""
     half_life_days: float = Field(default=2.0, gt=0)
     """Days in which an item loses half of its freshness."""
     tail: float = Field(default=0.02, ge=0, le=1)
     """Freshness that an item keeps however old it is."""
 
+    @property
+    def deterministic(self) -> bool:  # type: ignore[override]
+        """See `Recommender`; two_tower is drawn."""
+        return self.recall is None
+
+    @property
+    def warm_starts(self) -> bool:  # type: ignore[override]
+        """See `Recommender`; two_tower goes on from an earlier model."""
+        return self.recall is not None
+
     def fit(
         self, log: InteractionLog, seed: int = 0, previous: Model | None = None
     ) -> "PlatformRankerModel":
-        """Counts clicks and looks; see `Recommender.fit`. The seed has no effect.
+        """Counts clicks and looks, and fits the sources of `recall`; see `Recommender.fit`.
+
+        Args:
+            log: the training log.
+            seed: training seed of two_tower, such as 0.
+            previous: a model whose two_tower is where two_tower starts, if it has one.
 
         Raises:
             LogError: the log holds no positive event, or its items have no topics.
         """
-        user, item, liked = _pairs(log)
-        buckets, n_topics, n_languages = self._buckets(log)
-        n_buckets = n_topics * n_languages
-        place = user * n_buckets + buckets[item]
-        known = buckets[item] >= 0
-        shape = (log.n_users, n_buckets)
-
-        def counted(chosen: NDArray[np.bool_]) -> Floats:
-            size = shape[0] * shape[1]
-            return np.bincount(place[chosen], minlength=size).reshape(shape).astype(np.float64)
-
-        clicks, looks = counted(known & liked), counted(known)
+        user, item, liked = pairs_of(log)
+        topic, language, form = kinds = self._kinds(log)
+        known = kinds[0].codes[item] >= 0
+        user, item, liked = user[known], item[known], liked[known]
+        group, n_groups = self._groups(log)
+        order = np.argsort(log.users["key"].to_numpy(), kind="stable")
+        place = np.empty_like(order)
+        place[order] = np.arange(order.size)
+        user, group = place[user], group[order]
+        counts = [
+            counts_of(user, kind.codes[item], liked, log.n_users, kind.size) for kind in kinds
+        ]
+        clicks, looks = (of.sum(axis=1) for of in counts[0])
+        priors = self.user_prior, self.group_prior
+        level = level_of(clicks, looks, group, n_groups, priors, self.most_looks)
+        weights = [1.0, self.language_weight, self.format_weight]
+        weights = [w if kind.size > 1 else 0.0 for w, kind in zip(weights, kinds, strict=True)]
+        by_topic, by_language, by_format = (
+            liking(*count, group, level, priors, self.most_looks)[place] ** np.float32(weight)
+            for count, weight in zip(counts, weights, strict=True)
+        )
         item_clicks = np.bincount(item[liked], minlength=log.n_items).astype(np.float64)
         item_looks = np.bincount(item, minlength=log.n_items).astype(np.float64)
         if liked.all():
-            looks = clicks.sum(axis=1)[:, None] * (clicks.sum(axis=0) / max(clicks.sum(), 1))
             item_looks[:] = item_looks.sum() / max((item_looks > 0).sum(), 1)
-        clicks32, looks32 = clicks.astype(np.float32), looks.astype(np.float32)
-        group, n_groups = self._groups(log)
-        order = np.argsort(log.users["key"].to_numpy(), kind="stable")
-        rates = group_rates(
-            clicks32[order],
-            looks32[order],
-            group[order],
-            n_groups,
-            n_topics,
+        overall, ratios = expected_rates(
+            [clicks.sum(axis=0) for clicks, _ in counts],
+            [looks.sum(axis=0) for _, looks in counts],
             self.group_prior,
-            self.most_looks,
         )
-        expected = bucket_rates(
-            clicks.sum(axis=0), looks[order].sum(axis=0), n_topics, self.group_prior
+        expected = np.full(log.n_items, overall)
+        for kind, ratio, weight in zip(kinds, ratios, weights, strict=True):
+            expected *= ratio[kind.codes] ** weight
+        early = early_rates(item_clicks, item_looks, expected, self.post_prior)
+        makers = makers_of(log, self.creator_prior)
+        prior = self.creator_prior or 1.0
+        start, follows, liked_by = follows_of(
+            order[user], makers[item], liked, log.n_users, level.own[place], prior
         )
-        early = early_rates(item_clicks, item_looks, expected[buckets], self.post_prior)
         return PlatformRankerModel(
             log,
-            affinities(clicks32, looks32, group, rates, self.user_prior, self.language_weight),
-            buckets,
+            by_topic,
+            by_language,
+            by_format,
+            topic.codes,
+            language.codes,
+            form.codes,
             early * self._newness(log),
+            makers,
+            start,
+            follows,
+            liked_by,
+            self._sources(log, seed, previous),
+            self.recall,
         )
+
+    def _sources(self, log: InteractionLog, seed: int, previous: Model | None) -> tuple[Model, ...]:
+        """The models that propose posts; none without `recall`."""
+        if self.recall is None:
+            return ()
+        before = previous.sources[:1] if isinstance(previous, PlatformRankerModel) else ()
+        two_tower = TwoTower().fit(log, seed, *before)
+        return two_tower, ItemKNN().fit(log), Trending().fit(log)
 
     def check(self, log: InteractionLog) -> None:
         """See `Recommender.check`."""
-        self._buckets(log)
+        self._kinds(log)
 
-    def _buckets(self, log: InteractionLog) -> tuple[NDArray[np.int32], int, int]:
-        """Topic × language of each item, -1 where its topic is not known; numbers of both."""
-        names = [self.topic, self.language]
-        here = [name for name in names if name in log.items.columns]
-        found = {a.name: a for a in categories(log.items, log.interactions.items, here)}
-        topic, language = (found.get(name) for name in names)
-        if topic is None or not topic.size:
+    def _kinds(self, log: InteractionLog) -> tuple[Attribute, Attribute, Attribute]:
+        """Topic, language with translation, and format of the items; a code of -1 without topic."""
+        topic, language, translated, form = (
+            attribute(log, name)
+            for name in (self.topic, self.language, self.translated, self.format)
+        )
+        if (topic.codes < 0).all():
             raise LogError(
                 f"platform_ranker learns which topics users click, and the items of the log have "
                 f"no column {self.topic!r} with known values; name the column that holds topics: "
                 "{kind: platform_ranker, topic: COLUMN}"
             )
-        if language is None or not language.size:
-            return topic.codes, topic.size, 1
-        spoken = np.where(language.codes >= 0, language.codes, 0)
-        codes = np.where(topic.codes >= 0, topic.codes * language.size + spoken, -1)
-        return codes.astype(np.int32), topic.size, language.size
+        spoken = np.maximum(language.codes, 0) * translated.size + np.maximum(translated.codes, 0)
+        speech = Attribute("language", spoken.astype(np.int32), language.size * translated.size)
+        return topic, speech, form._replace(codes=np.maximum(form.codes, 0))
 
     def _groups(self, log: InteractionLog) -> tuple[NDArray[np.int64], int]:
         """The group of each user, and the number of groups; users of no known language are one."""
@@ -163,41 +220,155 @@ class PlatformRankerModel(Model):
     """The model that the platform ranker learns.
 
     Attributes:
-        affinity: float32 (n_users, topics · languages), how much each user likes each.
-        buckets: int32 (n_items,), topic × language of each item; -1 where the topic is not known.
+        by_topic, by_language, by_format: float32 (n_users, kinds), how much each user likes posts
+            of each topic, of each language (with subtitles or without) and of each format.
+        topic, language, format: int32 (n_items,), the kinds of each item; a topic of -1 where it is
+            not known.
         weight: float64 (n_items,), clicks over expected clicks times freshness.
+        maker: int32 (n_items,), number of each item's creator; -1 where it is not known.
+        follow_start: int64 (n_users + 1,), where the creators that each user has clicked begin.
+        follows: int32, their numbers, ascending for each user.
+        liked_by: float64, how much more the user clicks each of them.
+        sources: the models that propose what is ranked first; none if all items are ranked
+            together.
+        recall: number of posts that each proposes; None without sources.
     """
 
-    affinity: NDArray[np.float32]
-    buckets: NDArray[np.int32]
+    by_topic: NDArray[np.float32]
+    by_language: NDArray[np.float32]
+    by_format: NDArray[np.float32]
+    topic: NDArray[np.int32]
+    language: NDArray[np.int32]
+    format: NDArray[np.int32]
     weight: Floats
+    maker: NDArray[np.int32]
+    follow_start: NDArray[np.int64]
+    follows: NDArray[np.int32]
+    liked_by: Floats
+    sources: tuple[Model, ...]
+    recall: int | None
     serves: ClassVar[tuple[str, ...]] = (HOT, WARM, COLD)
 
     def check(self) -> None:
         """See `Model.check`."""
-        check_array("affinity", self.affinity, (self.log.n_users, None), np.float32)
-        check_array("buckets", self.buckets, (self.log.n_items,), np.int32)
-        check_array("weight", self.weight, (self.log.n_items,), np.float64)
-        if ((self.buckets < -1) | (self.buckets >= self.affinity.shape[1])).any():
-            raise ValueError("buckets names a column of affinity that there is not")
+        n_users, n_items = self.log.n_users, self.log.n_items
+        for name, least in (("topic", -1), ("language", 0), ("format", 0)):
+            liking, codes = getattr(self, f"by_{name}"), getattr(self, name)
+            check_array(f"by_{name}", liking, (n_users, None), np.float32)
+            check_array(name, codes, (n_items,), np.int32)
+            if ((codes < least) | (codes >= liking.shape[1])).any():
+                raise ValueError(f"{name} names a kind that there is not")
+        check_array("weight", self.weight, (n_items,), np.float64)
+        check_array("maker", self.maker, (n_items,), np.int32)
+        check_array("follow_start", self.follow_start, (n_users + 1,), np.int64)
+        check_array("follows", self.follows, (None,), np.int32)
+        check_array("liked_by", self.liked_by, (self.follows.size,), np.float64)
+        starts, last = self.follow_start, int(self.maker.max(initial=-1))
+        if starts[0] != 0 or starts[-1] != self.follows.size or (np.diff(starts) < 0).any():
+            raise ValueError("follow_start does not divide follows")
+        if ((self.follows < 0) | (self.follows > last)).any():
+            raise ValueError("follows names a creator that there is not")
+        for source in self.sources:
+            if source.log is not self.log:
+                raise ValueError("a source is of another log")
+            source.check()
+        if self.sources:
+            check_number("recall", self.recall, int, 1)
+
+    @lazy
+    def buckets(self) -> NDArray[np.int32]:
+        """Int32 (n_items,): topic, format and language of each item as one number; -1 without."""
+        kinds = self.by_format.shape[1], self.by_language.shape[1]
+        bucket = (self.topic * kinds[0] + self.format) * kinds[1] + self.language
+        return np.where(self.topic >= 0, bucket, -1).astype(np.int32)
 
     @lazy
     def scorable(self) -> NDArray[np.int32]:
         """Int32, dense ids of the items with a known topic, in the order of their keys."""
-        items = np.flatnonzero(self.buckets >= 0)
+        items = np.flatnonzero(self.topic >= 0)
         keys = self.log.items["key"].to_numpy()
         return items[np.argsort(keys[items], kind="stable")].astype(np.int32)
 
     def score(self, users: Users, items: NDArray[np.int32]) -> Scores:
         """See `Model.score`. A user who is not in the log gets the score of a mean user."""
-        return np.asarray(self.weight[items] * self._liking(users)[:, self.buckets[items]])
+        users = np.asarray(users, dtype=np.int64)
+        scores = self.weight[items] * self._liking(users)[:, self.buckets[items]]
+        multiply_follows(users, self.maker[items], self._followed, scores)
+        return scores
+
+    @property
+    def _followed(self) -> tuple[NDArray[np.int64], NDArray[np.int32], Floats]:
+        return self.follow_start, self.follows, self.liked_by
 
     def _liking(self, users: Users) -> NDArray[np.float32]:
-        """Float32 (n, topics · languages)."""
-        users = np.asarray(users)
-        return np.where((users >= 0)[:, None], self.affinity[users], np.float32(1.0))
+        """Float32 (n, topics · formats · languages)."""
+        topic, form, language = (
+            np.where((users >= 0)[:, None], of[users], np.float32(1.0))
+            for of in (self.by_topic, self.by_format, self.by_language)
+        )
+        both = form[:, :, None] * language[:, None, :]
+        return np.asarray((topic[:, :, None, None] * both[:, None]).reshape(users.size, -1))
 
     def _write_best(
+        self,
+        users: Users,
+        items: NDArray[np.int32],
+        seen: Seen,
+        rows: NDArray[np.int64],
+        ids: NDArray[np.int32],
+        scores: NDArray[np.float32],
+    ) -> None:
+        """Writes what `score` ranks best of what is recalled, then of all other items."""
+        self._write_all(users, items, seen, rows, ids, scores)
+        candidates = np.zeros(self.log.n_items, dtype=np.bool_)
+        candidates[items] = True
+        for first in range(0, rows.size if self.sources else 0, _BLOCK):
+            part = rows[first : first + _BLOCK]
+            chosen = np.asarray(users[part], dtype=np.int64)
+            best, values = self._best_recalled(chosen, candidates, seen, ids.shape[1])
+            behind, lower = _without(best, ids[part], scores[part])
+            follow(best, values, np.arange(part.size), behind, lower)
+            ids[part], scores[part] = best, values
+
+    def _best_recalled(
+        self, users: NDArray[np.int64], candidates: NDArray[np.bool_], seen: Seen, k: int
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """The k best of what the sources propose: ids, -1 in empty slots, and scores, (n, k)."""
+        depth = min(self.recall or 0, int(candidates.sum()))
+        proposed = [source.rank(users, depth, candidates, seen).item_ids for source in self.sources]
+        found = np.concatenate(proposed, axis=1).astype(np.int64)
+        number = np.arange(users.size)[:, None] * self.log.n_items + found
+        row, item = np.divmod(np.unique(number[found >= 0]), self.log.n_items)
+        value = self._pair_scores(users[row], row, item, self._liking(users))
+        order = np.lexsort((self.log.items["key"].to_numpy()[item], -value, row))
+        row, item, value = row[order], item[order], value[order]
+        slot = np.arange(row.size) - np.searchsorted(row, row)
+        ids = np.full((users.size, k), -1, dtype=np.int32)
+        scores = np.full(ids.shape, np.nan, dtype=np.float32)
+        kept = slot < k
+        ids[row[kept], slot[kept]] = item[kept]
+        scores[row[kept], slot[kept]] = value[kept]
+        return ids, scores
+
+    def _pair_scores(
+        self,
+        users: NDArray[np.int64],
+        row: NDArray[np.int64],
+        item: NDArray[np.int64],
+        liking: NDArray[np.float32],
+    ) -> Floats:
+        """Scores of pairs: users (n,) dense ids, their rows of `liking`, and items."""
+        value = self.weight[item] * liking[row, self.buckets[item]]
+        if self.follows.size:
+            n = int(self.maker.max()) + 1
+            follower = np.repeat(np.arange(self.log.n_users), np.diff(self.follow_start))
+            known = follower * n + self.follows
+            asked = np.where(self.maker[item] >= 0, users * n + self.maker[item], -1)
+            place = np.minimum(np.searchsorted(known, asked), known.size - 1)
+            value = value * np.where(known[place] == asked, self.liked_by[place], 1.0)
+        return np.asarray(value)
+
+    def _write_all(
         self,
         users: Users,
         items: NDArray[np.int32],
@@ -209,53 +380,48 @@ class PlatformRankerModel(Model):
         """Writes what `score` ranks best, without a score for each item."""
         best = items[np.argsort(-self.weight[items], kind="stable")]
         best = best[np.argsort(self.buckets[best], kind="stable")]
-        starts = np.searchsorted(self.buckets[best], np.arange(self.affinity.shape[1] + 1))
-        depth = np.full(rows.size, ids.shape[1], dtype=np.int32)
-        found, values = ids[rows], scores[rows]
-        chosen = users[rows]
-        nothing = np.zeros(rows.size + 1, dtype=np.int64)
-        known = chosen >= 0
-        merge(
-            self._liking(chosen),
-            np.arange(rows.size),
-            starts,
-            best,
-            self.weight[best],
-            self.log.items["key"].to_numpy(),
-            (
+        keys = self.log.items["key"].to_numpy()
+        made = items[np.argsort(self.maker[items], kind="stable")]
+        made_start = np.searchsorted(self.maker[made], np.arange(self.maker.max(initial=-1) + 2))
+        for first in range(0, rows.size, _BLOCK):
+            part = rows[first : first + _BLOCK]
+            chosen = np.asarray(users[part], dtype=np.int64)
+            liking, everybody = self._liking(chosen), np.arange(part.size)
+            begin, posts, more = posts_of_followed(chosen, self._followed, made_start, made)
+            starts = np.searchsorted(self.buckets[best], np.arange(liking.shape[1] + 1))
+            found, known = ids[part], chosen >= 0
+            values = np.full(found.shape, -1.0)
+            hidden = (
                 np.where(known, seen.start[chosen], 0),
                 np.where(known, seen.end[chosen], 0),
                 seen.items,
-            ),
-            (nothing, np.zeros(0, dtype=np.int32)),
-            depth,
-            found,
-            values,
-        )
-        ids[rows], scores[rows] = found, values
+            )
+            depth = np.full(part.size, ids.shape[1], dtype=np.int32)
+            merge(
+                liking, everybody, starts, best, self.weight[best], keys, hidden,
+                (begin, posts), depth, found, values,
+            )  # fmt: skip
+            insert_own(
+                begin, posts, more, liking, self.buckets, self.weight, keys, hidden, found, values,
+            )  # fmt: skip
+            ids[part] = found
+            scores[part] = np.where(found >= 0, values, scores[part])
 
 
-def _pairs(log: InteractionLog) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-    """The pairs of users and items that met since the first like: user, item, whether liked.
+def _without(
+    best: NDArray[np.int32], ids: NDArray[np.int32], scores: NDArray[np.float32]
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """A ranking without the items that another holds: what is left moves up, -1 and NaN follow.
 
-    Users without a like are left out, as in all fits.
-
-    Raises:
-        LogError: the log holds no positive event.
+    >>> _without(np.array([[7]]), np.array([[7, 8]]), np.array([[2.0, 1.0]]))[0].tolist()
+    [[8, -1]]
     """
-    positive = log.dense["weight"] > 0
-    if not positive.any():
-        raise LogError(
-            "the training log holds no positive event: platform_ranker has nothing to learn"
-        )
-    user, item = (log.dense[name].to_numpy() for name in ("user", "item"))
-    liked = positive.to_numpy()
-    learns = np.zeros(log.n_users, dtype=np.bool_)
-    learns[user[liked]] = True
-    counted = learns[user]
-    if log.has_times:
-        time = log.dense["timestamp"].to_physical().to_numpy()
-        counted &= time >= time[liked].min()
-    found = distinct_pairs(user[counted], item[counted], liked[counted], log.n_users, log.n_items)
-    users = np.repeat(np.arange(log.n_users), np.diff(found.start))
-    return users, found.item.astype(np.int64), found.flag
+    gone = np.stack([np.isin(mine, held) for mine, held in zip(ids, best, strict=True)])
+    order = np.argsort(gone, axis=1, kind="stable")
+    left = ~np.take_along_axis(gone, order, axis=1)
+    kept, values = np.take_along_axis(ids, order, axis=1), np.take_along_axis(scores, order, axis=1)
+    return np.where(left, kept, -1).astype(np.int32), np.where(left, values, np.float32(np.nan))
+
+
+_BLOCK = 4096
+"""Number of users that are ranked together."""

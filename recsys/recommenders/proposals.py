@@ -1,12 +1,13 @@
-"""Compiled loops of the ranker: the posts that sources propose to a user, features, and trees."""
+"""Compiled loops of the ranker: the posts that sources propose to a user, and their features."""
 # mypy: disallow-untyped-decorators=False
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from recsys.recommenders.forest import forest_odds
 from recsys.recommenders.kernels import insert
 
 
@@ -17,6 +18,8 @@ class Pool(NamedTuple):
     """(n_hot,) column of each item that als and item_knn score, ascending."""
     own: NDArray[np.int64]
     """(n_columns,) place of a column in `hot`; -1 if it is not there."""
+    column_of_liked: NDArray[np.int64]
+    """(n_liked,) column of each item of the training matrix; -1 if it is none of these items."""
     similar_indptr: NDArray[np.int64]
     """(n_liked + 1,) CSR of the similarities of each liked item to the items in `hot`."""
     similar_indices: NDArray[np.int64]
@@ -57,11 +60,61 @@ class People(NamedTuple):
     """Number of the user's likes of each category."""
 
 
+class Room(NamedTuple):
+    """What is known of one user while the user's posts are proposed; arrays are used again."""
+
+    taste: NDArray[np.float64]
+    """(n_tastes,) likes of each category; 0 between users."""
+    sums: NDArray[np.float64]
+    """(n_hot,) scores by item_knn; 0 between users."""
+    reached: NDArray[np.bool_]
+    """(n_hot,) whether a score was added to; False between users."""
+    touched: NDArray[np.int64]
+    """(n_hot,) places of the scores that were added to."""
+    hidden: NDArray[np.bool_]
+    """(n_columns,) items that are not proposed; False between users."""
+    where: NDArray[np.int64]
+    """(n_columns,) place of an item among those that are described; -1 between users."""
+    best: NDArray[np.int64]
+    """(4, depth) columns that each source proposes, the best first."""
+    values: NDArray[np.float64]
+    """(4, depth) scores that they are proposed for."""
+    held: NDArray[np.int64]
+    """(4,) numbers of them."""
+    wanted: NDArray[np.int64]
+    """(n_columns,) columns that are described."""
+    features: NDArray[np.float64]
+    """(n_features, n_columns) features of these, in the order of `Evidence.feature_names`."""
+
+
+def room_for(pool: Pool, depth: int) -> Room:
+    """Room for the work on one user after another.
+
+    Args:
+        pool: the items.
+        depth: number of items that each source proposes.
+    """
+    n_hot, n_columns = pool.hot.size, pool.own.size
+    return Room(
+        np.zeros(pool.n_tastes),
+        np.zeros(n_hot),
+        np.zeros(n_hot, dtype=np.bool_),
+        np.empty(n_hot, dtype=np.int64),
+        np.zeros(n_columns, dtype=np.bool_),
+        np.full(n_columns, -1, dtype=np.int64),
+        np.empty((4, depth), dtype=np.int64),
+        np.empty((4, depth)),
+        np.zeros(4, dtype=np.int64),
+        np.empty(n_columns, dtype=np.int64),
+        np.empty((8 + pool.static.shape[1] + pool.codes.shape[1], n_columns)),
+    )
+
+
 @njit(nogil=True, cache=True)
 def pairs_of_block(  # type: ignore[no-untyped-def]
-    rows, users, scores, seen, place, pool, people, given_start, given, depth, propose
+    rows, users, scores, seen, place, pool, people, room, given_start, given, propose
 ):
-    """Pairs of a block of users and items with their ranks and features.
+    """Pairs of a block of users and items with their features.
 
     Args:
         rows: int64 (n,), row of each user in the training matrix.
@@ -69,221 +122,205 @@ def pairs_of_block(  # type: ignore[no-untyped-def]
         scores: float32 (n, n_hot), scores by als.
         seen: a `Seen`, whose items are not proposed.
         place: int64 (n_items,), column of each item; -1 without.
-        pool, people: see `Pool` and `People`.
+        pool, people, room: see `Pool`, `People` and `Room`.
         given_start, given: CSR of columns that are wanted for each user besides what is proposed.
-        depth: number of items that each source proposes.
         propose: whether the proposed items are wanted.
 
     Returns:
-        row, column, ranks (n, 4) and features of each pair, sorted by row and column.
+        row, column and features of each pair, sorted by row and column.
     """
-    hot, own, maker, made = pool.hot, pool.own, pool.maker, pool.made
-    similar_indptr, similar_indices, similar = (
-        pool.similar_indptr,
-        pool.similar_indices,
-        pool.similar,
-    )
-    made_indptr, warmest, freshness = pool.made_indptr, pool.warmest, pool.freshness
-    static, codes = pool.static, pool.codes
-    indptr, liked = people.indptr, people.liked
-    taste_indptr, tastes, likes = people.taste_indptr, people.tastes, people.likes
-    seen_start, seen_end, seen_items = seen.start, seen.end, seen.items
-    n_columns, n_attributes, n_static = own.size, codes.shape[1], static.shape[1]
-    n_creators = made_indptr.size - 1
-    most = 0
-    for user in range(rows.size):
-        most += 4 * depth * propose + given_start[user + 1] - given_start[user]
+    most = given.size + 4 * room.best.shape[1] * rows.size * propose
     out_row = np.empty(most, dtype=np.int64)
     out_column = np.empty(most, dtype=np.int64)
-    out_ranks = np.full((most, 4), np.nan)
-    features = np.empty((most, 8 + n_static + n_attributes))
-    taste = np.zeros(pool.n_tastes)
-    sums = np.zeros(hot.size)
-    reached = np.zeros(hot.size, dtype=np.bool_)
-    touched = np.empty(hot.size, dtype=np.int64)
-    hidden = np.zeros(n_columns, dtype=np.bool_)
-    where = np.full(n_columns, -1, dtype=np.int64)
-    wanted = np.empty(4 * depth + n_columns, dtype=np.int64)
-    values = np.empty((4, depth))
-    best = np.empty((4, depth), dtype=np.int64)
-    held = np.zeros(4, dtype=np.int64)
-    nan = np.nan
+    features = np.empty((most, room.features.shape[0]))
     n = 0
     for user in range(rows.size):
-        row, who = rows[user], users[user]
-        for at in range(seen_start[who], seen_end[who]):
-            if place[seen_items[at]] >= 0:
-                hidden[place[seen_items[at]]] = True
-        n_likes = indptr[row + 1] - indptr[row]
-        for at in range(taste_indptr[row], taste_indptr[row + 1]):
-            taste[tastes[at]] = likes[at]
-        n_touched = 0
-        for at in range(indptr[row], indptr[row + 1]):
-            for near in range(similar_indptr[liked[at]], similar_indptr[liked[at] + 1]):
-                target = similar_indices[near]
-                if not reached[target]:
-                    reached[target] = True
-                    touched[n_touched] = target
-                    n_touched += 1
-                sums[target] += similar[near]
-        held[:] = 0
-        line = scores[user]
-        for at in range(hot.size):
-            value = np.float64(line[at])
-            if held[0] == depth and value <= values[0, depth - 1]:
-                continue
-            if not hidden[hot[at]]:
-                held[0] = insert(value, hot[at], values[0], best[0], held[0])
-        for at in range(n_touched):
-            target = touched[at]
-            if not hidden[hot[target]] and sums[target] > 0:
-                held[1] = insert(sums[target], hot[target], values[1], best[1], held[1])
-        for at in range(warmest.size):
-            if held[2] == depth:
-                break
-            if not hidden[warmest[at]]:
-                best[2, held[2]] = warmest[at]
-                held[2] += 1
-        for at in range(taste_indptr[row], taste_indptr[row + 1]):
-            if tastes[at] >= n_creators:
-                continue
-            for mine in range(made_indptr[tastes[at]], made_indptr[tastes[at] + 1]):
-                column = made[mine]
-                if not hidden[column]:
-                    value = likes[at] * freshness[column]
-                    held[3] = insert(value, column, values[3], best[3], held[3])
-        n_wanted = 0
+        n_touched = _propose(rows[user], users[user], scores[user], seen, place, pool, people, room)
+        wanted = 0
         for at in range(given_start[user], given_start[user + 1]):
-            if where[given[at]] < 0:
-                where[given[at]] = 0
-                wanted[n_wanted] = given[at]
-                n_wanted += 1
+            wanted = _want(given[at], room, wanted)
         if propose:
             for source in range(4):
-                for at in range(held[source]):
-                    if where[best[source, at]] < 0:
-                        where[best[source, at]] = 0
-                        wanted[n_wanted] = best[source, at]
-                        n_wanted += 1
-        columns = np.sort(wanted[:n_wanted])
-        for at in range(n_wanted):
-            column = columns[at]
-            where[column] = n + at
-            out_row[n + at], out_column[n + at] = user, column
-            into, spot = features[n + at], own[column]
-            into[0] = np.float64(line[spot]) if spot >= 0 else nan
-            into[1] = sums[spot] if spot >= 0 and sums[spot] != 0 else nan
-            into[2] = 0.0
-            if maker[column] >= 0:
-                into[2] = taste[maker[column]] * freshness[column]
-            into[7] = np.log1p(np.float64(n_likes))
-            for k in range(n_static):
-                into[8 + k] = static[column, k]
-            for k in range(n_attributes):
-                code = codes[column, k]
-                into[8 + n_static + k] = nan if code < 0 else taste[code] / n_likes
-        for source in range(4):
-            for at in range(held[source]):
-                spot = where[best[source, at]]
-                if spot >= n:
-                    out_ranks[spot, source] = at + 1
-        for at in range(n_wanted):
-            for source in range(4):
-                features[n + at, 3 + source] = out_ranks[n + at, source]
-            where[columns[at]] = -1
-        n += n_wanted
-        for at in range(n_touched):
-            sums[touched[at]] = 0
-            reached[touched[at]] = False
-        for at in range(taste_indptr[row], taste_indptr[row + 1]):
-            taste[tastes[at]] = 0
-        for at in range(seen_start[who], seen_end[who]):
-            if place[seen_items[at]] >= 0:
-                hidden[place[seen_items[at]]] = False
-    return out_row[:n], out_column[:n], out_ranks[:n], features[:n]
-
-
-class Forest(NamedTuple):
-    """Boosted trees as arrays, the nodes of all trees end to end.
-
-    Indices are unsigned, because compiled code checks signed ones for being negative.
-    """
-
-    root: NDArray[np.uint64]
-    """(n_trees,) node at which each tree begins."""
-    depth: NDArray[np.int64]
-    """(n_trees,) largest number of steps from the root to a leaf."""
-    feature: NDArray[np.uint64]
-    """(n_nodes,) column of X that a node asks for; 0 in a leaf."""
-    threshold: NDArray[np.float64]
-    """(n_nodes,): values above it go to the right."""
-    missing_right: NDArray[np.uint64]
-    """(n_nodes,) 1 if a missing value goes to the right, or else 0."""
-    child: NDArray[np.uint64]
-    """(2 n_nodes,) the nodes to the left and to the right of each; a leaf is its own child."""
-    value: NDArray[np.float64]
-    """(n_nodes,) what a leaf adds to the log odds."""
-    baseline: float
-    """Log odds before the first tree."""
-
-
-def forest_of(classifier: Any, columns: NDArray[np.int64]) -> Forest:
-    """The trees of a fitted `HistGradientBoostingClassifier` of two classes.
-
-    Args:
-        classifier: the classifier.
-        columns: int64 (n,), column of X for each feature that the classifier takes.
-    """
-    trees = [trees[0].nodes for trees in classifier._predictors]
-    root = np.cumsum([0, *(tree.size for tree in trees[:-1])]).astype(np.int64)
-    nodes = np.concatenate(trees)
-    first = np.repeat(root, [tree.size for tree in trees])
-    leaf = nodes["is_leaf"] > 0
-    sides = [np.where(leaf, np.arange(nodes.size), nodes[side] + first) for side in _SIDES]
-    return Forest(
-        root.astype(np.uint64),
-        np.array([_depth_of(tree) for tree in trees], dtype=np.int64),
-        columns[np.where(leaf, 0, nodes["feature_idx"])].astype(np.uint64),
-        nodes["num_threshold"].astype(np.float64),
-        1 - nodes["missing_go_to_left"].astype(np.uint64),
-        np.stack(sides, axis=1).astype(np.uint64).ravel(),
-        nodes["value"].astype(np.float64),
-        float(classifier._baseline_prediction[0, 0]),
-    )
-
-
-_SIDES = ("left", "right")
-
-
-def _depth_of(nodes: NDArray[Any]) -> int:
-    """Steps to the deepest leaf of a tree, in which each node points to later nodes."""
-    depth = np.zeros(nodes.size, dtype=np.int64)
-    for number in np.flatnonzero(nodes["is_leaf"] == 0):
-        for side in _SIDES:
-            depth[nodes[side][number]] = depth[number] + 1
-    return int(depth.max())
+                for at in range(room.held[source]):
+                    wanted = _want(room.best[source, at], room, wanted)
+        columns = np.sort(room.wanted[:wanted])
+        _describe(columns, rows[user], scores[user], pool, people, room)
+        for at in range(wanted):
+            out_row[n + at], out_column[n + at] = user, columns[at]
+            for feature in range(room.features.shape[0]):
+                features[n + at, feature] = room.features[feature, at]
+        n += wanted
+        _forget(rows[user], users[user], seen, place, people, room, n_touched, columns)
+    return out_row[:n], out_column[:n], features[:n]
 
 
 @njit(nogil=True, cache=True)
-def forest_odds(forest, X):  # type: ignore[no-untyped-def]
-    """Float64 (n,): log odds of each row of X, float64 (n, n_features), NaN where not known.
+def write_best_of_block(  # type: ignore[no-untyped-def]
+    rows, users, scores, seen, barred, place, pool, people, room, forest, items, to, ids, out
+):
+    """Writes the best of what is proposed to a block of users, and of what they have liked.
 
-    A step has no branches, and neighbouring rows are walked one after the other, so that the
-    processor works on several of them at a time.
+    Args:
+        rows, users, scores, seen, place, pool, people, room: see `pairs_of_block`.
+        barred: a `Seen`, whose items are not written.
+        forest: a `Forest`; without trees, ranks are fused.
+        items: int32 (n_columns,), item of each column.
+        to: int64 (n,), row of `ids` and `out` to write to, of the first n users.
+        ids: int32 (n_users, k), written; slots without an item are left as they are.
+        out: float32 (n_users, k), written: scores.
     """
-    root, depth, feature, threshold = forest.root, forest.depth, forest.feature, forest.threshold
-    missing_right, child, value = forest.missing_right, forest.child, forest.value
-    out, one = np.full(X.shape[0], forest.baseline), np.uint64(1)
-    for start in range(0, X.shape[0], 128):
-        end = min(start + 128, X.shape[0])
-        for tree in range(root.size):
-            first, steps = root[tree], depth[tree]
-            for row in range(start, end):
-                node, line = first, X[row]
-                for _ in range(steps):
-                    x = line[feature[node]]
-                    right = np.uint64(x > threshold[node])
-                    right |= np.uint64(x != x) & missing_right[node]
-                    node = child[(node << one) | right]
-                out[row] += value[node]
-    return out
+    k = ids.shape[1]
+    best, columns_of_best = np.empty(k), np.empty(k, dtype=np.int64)
+    odds = np.empty(room.features.shape[1])
+    shut = np.zeros(place.size, dtype=np.bool_)
+    for user in range(to.size):
+        row, who = rows[user], users[user]
+        n_touched = _propose(row, who, scores[user], seen, place, pool, people, room)
+        for at in range(barred.start[who], barred.end[who]):
+            shut[barred.items[at]] = True
+        wanted = 0
+        for at in range(people.indptr[row], people.indptr[row + 1]):
+            column = pool.column_of_liked[people.liked[at]]
+            if column >= 0 and not shut[items[column]]:
+                wanted = _want(column, room, wanted)
+        for source in range(4):
+            for at in range(room.held[source]):
+                if not shut[items[room.best[source, at]]]:
+                    wanted = _want(room.best[source, at], room, wanted)
+        columns = room.wanted[:wanted]
+        _describe(columns, row, scores[user], pool, people, room)
+        if forest.start.size > 1:
+            forest_odds(forest, room.features, wanted, odds)
+        else:
+            for at in range(wanted):
+                odds[at] = fused(room.features[3:7, at])
+        held = 0
+        for at in range(wanted):
+            held = insert(odds[at], columns[at], best, columns_of_best, held)
+        for at in range(held):
+            ids[to[user], at] = items[columns_of_best[at]]
+            out[to[user], at] = best[at]
+        for at in range(barred.start[who], barred.end[who]):
+            shut[barred.items[at]] = False
+        _forget(row, who, seen, place, people, room, n_touched, columns)
+
+
+@njit(nogil=True, cache=True)
+def fused(ranks):  # type: ignore[no-untyped-def]
+    """Σ 1 / (60 + rank) over the ranks that are not NaN."""
+    total = 0.0
+    for rank in ranks:
+        if rank == rank:
+            total += 1 / (60 + rank)
+    return total
+
+
+@njit(nogil=True, cache=True)
+def _propose(row, who, line, seen, place, pool, people, room):  # type: ignore[no-untyped-def]
+    """Fills the lists of the sources for a user; see `pairs_of_block` and `Room`.
+
+    Returns:
+        Number of scores by item_knn that were added to.
+    """
+    hot, sums, hidden, held = pool.hot, room.sums, room.hidden, room.held
+    values, best, depth = room.values, room.best, room.best.shape[1]
+    for at in range(seen.start[who], seen.end[who]):
+        if place[seen.items[at]] >= 0:
+            hidden[place[seen.items[at]]] = True
+    for at in range(people.taste_indptr[row], people.taste_indptr[row + 1]):
+        room.taste[people.tastes[at]] = people.likes[at]
+    n_touched = 0
+    for at in range(people.indptr[row], people.indptr[row + 1]):
+        liked = people.liked[at]
+        for near in range(pool.similar_indptr[liked], pool.similar_indptr[liked + 1]):
+            target = pool.similar_indices[near]
+            if not room.reached[target]:
+                room.reached[target] = True
+                room.touched[n_touched] = target
+                n_touched += 1
+            sums[target] += pool.similar[near]
+    held[:] = 0
+    if depth == 0:
+        return n_touched
+    for at in range(hot.size):
+        value = np.float64(line[at])
+        if held[0] == depth and value <= values[0, depth - 1]:
+            continue
+        if not hidden[hot[at]]:
+            held[0] = insert(value, hot[at], values[0], best[0], held[0])
+    for at in range(n_touched):
+        target = room.touched[at]
+        if not hidden[hot[target]] and sums[target] > 0:
+            held[1] = insert(sums[target], hot[target], values[1], best[1], held[1])
+    for at in range(pool.warmest.size):
+        if held[2] == depth:
+            break
+        if not hidden[pool.warmest[at]]:
+            best[2, held[2]] = pool.warmest[at]
+            held[2] += 1
+    n_creators = pool.made_indptr.size - 1
+    for at in range(people.taste_indptr[row], people.taste_indptr[row + 1]):
+        creator = people.tastes[at]
+        if creator >= n_creators:
+            continue
+        for mine in range(pool.made_indptr[creator], pool.made_indptr[creator + 1]):
+            column = pool.made[mine]
+            if not hidden[column]:
+                value = people.likes[at] * pool.freshness[column]
+                held[3] = insert(value, column, values[3], best[3], held[3])
+    return n_touched
+
+
+@njit(nogil=True, cache=True)
+def _want(column, room, wanted):  # type: ignore[no-untyped-def]
+    """Adds a column to those that are wanted, if it is not there; returns their number."""
+    if room.where[column] >= 0:
+        return wanted
+    room.where[column] = 0
+    room.wanted[wanted] = column
+    return wanted + 1
+
+
+@njit(nogil=True, cache=True)
+def _describe(columns, row, line, pool, people, room):  # type: ignore[no-untyped-def]
+    """Writes the features of some columns for a user whose lists are filled."""
+    features, maker, codes, static = room.features, pool.maker, pool.codes, pool.static
+    n_likes = people.indptr[row + 1] - people.indptr[row]
+    activity, nan = np.log1p(np.float64(n_likes)), np.nan
+    n_static = static.shape[1]
+    for at in range(columns.size):
+        column = columns[at]
+        room.where[column] = at
+        spot = pool.own[column]
+        features[0, at] = np.float64(line[spot]) if spot >= 0 else nan
+        features[1, at] = room.sums[spot] if spot >= 0 and room.sums[spot] != 0 else nan
+        features[2, at] = 0.0
+        if maker[column] >= 0:
+            features[2, at] = room.taste[maker[column]] * pool.freshness[column]
+        for source in range(4):
+            features[3 + source, at] = nan
+        features[7, at] = activity
+        for k in range(n_static):
+            features[8 + k, at] = static[column, k]
+        for k in range(codes.shape[1]):
+            code = codes[column, k]
+            features[8 + n_static + k, at] = nan if code < 0 else room.taste[code] / n_likes
+    for source in range(4):
+        for at in range(room.held[source]):
+            if room.where[room.best[source, at]] >= 0:
+                features[3 + source, room.where[room.best[source, at]]] = at + 1
+
+
+@njit(nogil=True, cache=True)
+def _forget(row, who, seen, place, people, room, n_touched, columns):  # type: ignore[no-untyped-def]
+    """Leaves the room as it was before the user."""
+    for at in range(columns.size):
+        room.where[columns[at]] = -1
+    for at in range(n_touched):
+        room.sums[room.touched[at]] = 0
+        room.reached[room.touched[at]] = False
+    for at in range(people.taste_indptr[row], people.taste_indptr[row + 1]):
+        room.taste[people.tastes[at]] = 0
+    for at in range(seen.start[who], seen.end[who]):
+        if place[seen.items[at]] >= 0:
+            room.hidden[place[seen.items[at]]] = False

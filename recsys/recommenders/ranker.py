@@ -10,17 +10,24 @@ from pydantic import Field
 
 from recsys.core.errors import LogError
 from recsys.core.lazy import lazy
-from recsys.core.noise import Stream, integer_seed, pair_words, uniforms
+from recsys.core.noise import Stream, integer_seed, key_words, pair_words, uniforms
 from recsys.core.threads import single_threaded_blas, single_threaded_openmp
-from recsys.logs.log import InteractionLog
+from recsys.logs.log import InteractionLog, Seen
 from recsys.logs.times import DAY
 from recsys.recommenders.als import ALS
 from recsys.recommenders.base import BLOCK, Model, ModelNumber, Recommender, Scores, Users
-from recsys.recommenders.evidence import Evidence, Finder, Pairs
+from recsys.recommenders.evidence import RANKS, Evidence, Finder, Pairs
 from recsys.recommenders.fits import check_array, check_number, check_trees
+from recsys.recommenders.forest import (
+    MOST_LEAVES,
+    Forest,
+    forest_odds,
+    forest_of,
+    no_forest,
+)
 from recsys.recommenders.item_knn import ItemKNN
 from recsys.recommenders.most_popular import MostPopular
-from recsys.recommenders.proposals import Forest, forest_odds, forest_of
+from recsys.recommenders.proposals import fused
 from recsys.recommenders.trending import Trending
 from recsys.recommenders.window import ages, by_window, last_like, midnight_after
 
@@ -82,7 +89,7 @@ class Ranker(Recommender):
     """Number of trees."""
     learning_rate: float = Field(default=0.1, gt=0)
     """Factor by which the prediction of each tree is multiplied."""
-    leaves: int = Field(default=7, ge=2)
+    leaves: int = Field(default=7, ge=2, le=MOST_LEAVES)
     """Largest number of leaves of a tree."""
     leaf_examples: int = Field(default=300, ge=1)
     """Least number of examples in a leaf. With few examples it is lowered to 1 % of them, but not
@@ -91,8 +98,9 @@ class Ranker(Recommender):
     """L2 penalty on the values of leaves."""
     negatives: int = Field(default=20, ge=1)
     """Number of proposed posts that were not shown, for each click, among the examples."""
-    examples: int = Field(default=200_000, ge=100)
-    """Largest number of examples; if there are more, this many are drawn by key."""
+    examples: int = Field(default=50_000, ge=100)
+    """Largest number of examples; if there are more, this many are drawn by key, out of users who
+    are drawn by key."""
 
     def fit(
         self, log: InteractionLog, seed: int = 0, previous: Model | None = None
@@ -159,7 +167,7 @@ class Ranker(Recommender):
         )
         columns = np.flatnonzero(np.isfinite(X).any(axis=0))
         with single_threaded_openmp():
-            return Trees(columns, trees.fit(X[:, columns], y)), evidence.als
+            return Trees(trees.fit(X[:, columns], y), columns), evidence.als
 
     def _labelled(
         self, log: InteractionLog, liked: NDArray[np.bool_], seed: int
@@ -185,6 +193,7 @@ class Ranker(Recommender):
         clicked = _pairs_of(labelled, users, history, liked=True)
         active = np.flatnonzero(np.isin(users, clicked // n_items))
         shown = _pairs_of(labelled, users[active], history, liked=False)
+        active = self._drawn(history, seed, users, active, clicked, shown)
         nothing = np.zeros(0, dtype=np.int64)
         finder = Finder(evidence, self._fresh(evidence), self.candidates)
         parts = []
@@ -208,6 +217,30 @@ class Ranker(Recommender):
             kept = np.sort(kept[np.argsort(lots[kept], kind="stable")[: self.examples]])
         return X[kept], y[kept]
 
+    def _drawn(
+        self,
+        history: InteractionLog,
+        seed: int,
+        users: NDArray[np.int32],
+        active: NDArray[np.intp],
+        clicked: NDArray[np.int64],
+        shown: NDArray[np.int64],
+    ) -> NDArray[np.intp]:
+        """Out of the rows of users who click, those of enough of them, drawn by key, ascending.
+
+        Not every pair that was clicked or shown is proposed, so three times as many are drawn.
+        """
+        n = [
+            np.bincount(pairs // history.n_items, minlength=history.n_users)
+            for pairs in (clicked, shown)
+        ]
+        most = (self.negatives * n[0] + np.maximum(n[0], n[1]))[users[active]]
+        words = key_words(history.users["key"].to_numpy()[users[active]])
+        lots = uniforms(seed, Stream.MODEL_RANDOM, *words)[:, 0]
+        order = np.argsort(lots, kind="stable")
+        enough = np.searchsorted(np.cumsum(most[order]), 3 * self.examples) + 1
+        return np.sort(active[order[:enough]])
+
     def _fresh(self, evidence: Evidence) -> NDArray[np.int32]:
         """The items from which feeds were made at the moment of the evidence."""
         items = evidence.scorable
@@ -221,10 +254,10 @@ class Ranker(Recommender):
 class Trees(NamedTuple):
     """The fitted classifier, and the features that it takes."""
 
-    columns: NDArray[np.int64]
-    """Columns of the features that were known for any example."""
     classifier: Any
     """A `HistGradientBoostingClassifier`."""
+    columns: NDArray[np.int64]
+    """Columns of the features that were known for any example."""
 
     def check(self, features: int) -> None:
         """Raises a ValueError where the parts do not fit this many features."""
@@ -265,9 +298,9 @@ class RankerModel(Model):
         return self.candidate_days
 
     @lazy
-    def forest(self) -> Forest | None:
-        """The trees as arrays."""
-        return None if self.trees is None else forest_of(self.trees.classifier, self.trees.columns)
+    def forest(self) -> Forest:
+        """The trees as arrays; none without a classifier."""
+        return no_forest() if self.trees is None else forest_of(*self.trees)
 
     @lazy
     def scorable(self) -> NDArray[np.int32]:
@@ -292,9 +325,33 @@ class RankerModel(Model):
         return score
 
     def _score_pairs(self, pairs: Pairs) -> NDArray[np.float64]:
-        if self.forest is None:
-            return np.asarray(np.nan_to_num(1 / (60 + pairs.ranks)).sum(axis=1))
-        return np.asarray(forest_odds(self.forest, pairs.features))
+        columns = np.ascontiguousarray(pairs.features.T)
+        scores = np.empty(columns.shape[1])
+        if self.trees is not None:
+            forest_odds(self.forest, columns, scores.size, scores)
+            return scores
+        for place in range(scores.size):
+            scores[place] = fused(columns[RANKS, place])
+        return scores
+
+    def _write_best(
+        self,
+        users: Users,
+        items: NDArray[np.int32],
+        seen: Seen,
+        rows: NDArray[np.int64],
+        ids: NDArray[np.int32],
+        scores: NDArray[np.float32],
+    ) -> None:
+        """Writes what `score` ranks best, without a score for each post."""
+        if items.size == 0:
+            return
+        finder = Finder(self.evidence, items, self.candidates)
+        with single_threaded_blas():
+            for start in range(0, rows.size, BLOCK):
+                part = rows[start : start + BLOCK]
+                block = np.resize(users[part], BLOCK)  # padded with the same users again
+                finder.write_best(block, seen, self.forest, part, ids, scores)
 
 
 def _published_by_then(evidence: Evidence, items: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:

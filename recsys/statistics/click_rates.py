@@ -9,6 +9,7 @@ The world's house policy and the recommender `platform_ranker` both take their a
 """
 # mypy: disallow-untyped-decorators=False
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -221,6 +222,116 @@ def _affinities(clicks, looks, group, topic, language, whole, prior, weight, out
             rate = (c + prior) / (n + prior / (topic[parent, code] * level)) / own
             for other in range(n_languages):
                 out[user, code * n_languages + other] = rate * by_language[other]
+
+
+class Level(NamedTuple):
+    """How readily users click at all."""
+
+    own: Floats
+    """(n,) clicks per look of each user, shrunk to the group's."""
+    whole: Floats
+    """(groups,) clicks per look of each group."""
+
+
+def level_of(
+    clicks: Floats,
+    looks: Floats,
+    group: NDArray[np.integer[Any]],
+    n_groups: int,
+    priors: tuple[float, float],
+    most_looks: float,
+) -> Level:
+    """Clicks per look of users and of groups, as `affinities` and `group_rates` have them.
+
+    Args:
+        clicks: float64 (n,), clicks of each user.
+        looks: float64 (n,), looks of each user.
+        group: int (n,), group of each user, below `n_groups`.
+        n_groups: number of groups.
+        priors: clicks at the group's rate that are added to a user's, and clicks at the rate of all
+            users that are added to a group's, such as (1, 4).
+        most_looks: see `group_rates`.
+    """
+    rates = _rates_of_groups(clicks[:, None], looks[:, None], group, n_groups, priors, most_looks)
+    whole = rates[:, 0]
+    return Level(shrunk(clicks, looks, whole[group], priors[0]), whole)
+
+
+def liking(
+    clicks: Floats,
+    looks: Floats,
+    group: NDArray[np.integer[Any]],
+    level: Level,
+    priors: tuple[float, float],
+    most_looks: float,
+) -> NDArray[np.float32]:
+    """How much each user likes each kind of post: a factor of `affinities`, for kinds of any sort.
+
+    Args:
+        clicks: float64 (n, kinds), clicks of each user at posts of each kind.
+        looks: float64 (n, kinds), looks likewise.
+        group, priors, most_looks: see `level_of`.
+        level: its result.
+
+    Returns:
+        float32 (n, kinds): the user's shrunk click rate for the kind, over that for all posts.
+
+    >>> clicks, looks = np.array([[3.0, 0.0]]), np.array([[10.0, 10.0]])
+    >>> group, priors = np.array([0]), (1.0, 4.0)
+    >>> level = level_of(clicks.sum(1), looks.sum(1), group, 1, priors, 36.0)
+    >>> first, second = liking(clicks, looks, group, level, priors, 36.0)[0]
+    >>> bool(first > 1 > second)
+    True
+    """
+    rates = _rates_of_groups(clicks, looks, group, level.whole.size, priors, most_looks)
+    ready = level.own / level.whole[group]
+    mine = shrunk(clicks, looks, rates[group] * ready[:, None], priors[0])
+    return np.asarray(mine / level.own[:, None], dtype=np.float32)
+
+
+def _rates_of_groups(
+    clicks: Floats,
+    looks: Floats,
+    group: NDArray[np.integer[Any]],
+    n_groups: int,
+    priors: tuple[float, float],
+    most_looks: float,
+) -> Floats:
+    """Float64 (groups, kinds): see `group_rates`."""
+    share = most_looks / np.maximum(looks, most_looks)
+    kinds = clicks.shape[1]
+    place = (np.asarray(group)[:, None] * kinds + np.arange(kinds)).ravel()
+
+    def added(of: Floats) -> Floats:
+        sums = np.bincount(place, (share * of).ravel(), n_groups * kinds)
+        return sums.astype(np.float64).reshape(n_groups, kinds)
+
+    c, n = added(clicks), added(looks)
+    total = most_looks / np.maximum(looks.sum(axis=1), most_looks)
+    # bincount sums in the order of rows, so that users without looks change no bit.
+    one = np.zeros(looks.shape[0], dtype=np.int64)
+    whole = [np.bincount(one, total * of.sum(axis=1), 1)[0] for of in (clicks, looks)]
+    overall = (whole[0] + _FIRST[0]) / (whole[1] + _FIRST[1])
+    everybody = shrunk(c.sum(axis=0), n.sum(axis=0), overall, priors[1])
+    return shrunk(c, n, everybody, priors[1])
+
+
+def expected_rates(
+    clicks: Sequence[Floats], looks: Sequence[Floats], prior: float
+) -> tuple[float, list[Floats]]:
+    """Clicks per look of all users, and by how much they differ between kinds of posts.
+
+    Args:
+        clicks: for each way to sort posts, float64 (kinds,): clicks at posts of each kind.
+        looks: looks likewise.
+        prior: clicks at the rate of all posts that are added to a kind's clicks, such as 4.
+
+    Returns:
+        The rate at all posts; and for each way float64 (kinds,), the rate over that of all.
+    """
+    overall = (clicks[0].sum() + _FIRST[0]) / (looks[0].sum() + _FIRST[1])
+    rates = (shrunk(c, n, overall, prior) for c, n in zip(clicks, looks, strict=True))
+    return overall, [rate / overall for rate in rates]
 
 
 def early_rates(clicks: Floats, looks: Floats, expected: Floats, prior: float) -> Floats:

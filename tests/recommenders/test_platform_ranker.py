@@ -135,9 +135,9 @@ def test_without_impressions_a_user_is_compared_with_what_all_click():
     }
     model = PlatformRanker().fit(log_of(clicks, **ITEMS))
     users = {user: row for row, user in enumerate(model.log.users["user_id"])}
-    topics = dict(zip(model.log.items["item_id"], model.buckets, strict=True))
+    topics = dict(zip(model.log.items["item_id"], model.topic, strict=True))
     food_fan, pets_fan = users[3], users[2]
-    assert model.affinity[food_fan, topics[14]] > model.affinity[pets_fan, topics[14]]
+    assert model.by_topic[food_fan, topics[14]] > model.by_topic[pets_fan, topics[14]]
 
 
 def test_a_post_without_a_topic_is_not_ranked():
@@ -151,7 +151,7 @@ def test_a_log_without_topics_says_what_to_name():
     named = PlatformRanker(topic="genre").fit(
         log_of(CLICKS, item_id=ITEMS["item_id"], genre=ITEMS["topic"])
     )
-    assert named.affinity.shape == (3, 2)
+    assert named.by_topic.shape == (3, 2)
 
 
 def test_what_is_older_than_the_first_like_is_not_counted():
@@ -169,19 +169,111 @@ def test_what_is_older_than_the_first_like_is_not_counted():
         PlatformRanker().fit(InteractionLog.from_frames(events, items=pl.DataFrame(ITEMS)))
         for events in (old, pl.concat([more, old]))
     )
-    np.testing.assert_array_equal(plain.affinity, longer.affinity)
+    for name in ("by_topic", "by_language"):
+        np.testing.assert_array_equal(getattr(plain, name), getattr(longer, name))
 
 
-def test_merged_lists_are_the_best_scores():
-    """What the merge ranks is what scores of all items rank, ties by key included."""
+def a_log(*, timed=False):
+    """Users who like a format, and creators whom some of them click more than others do."""
     rng = np.random.default_rng(0)
-    n, m = 60, 80
-    events = {"user_id": rng.integers(0, n, 900), "item_id": rng.integers(0, m, 900)}
-    events["kind"] = rng.choice(["click", "impression", "impression"], 900)
-    topics = rng.choice(["a", "b", "c"], m)
-    log = log_of(events, item_id=np.arange(m), topic=topics, language=rng.choice(["x", "y"], m))
-    model = PlatformRanker().fit(log)
-    users, candidates = np.append(np.arange(log.n_users), -1), rng.random(log.n_items) < 0.7
+    n, m, size = 60, 80, 900
+    user, item = rng.integers(0, n, size), rng.integers(0, m, size)
+    form, maker = rng.choice(["short", "long"], m), rng.integers(0, 12, m)
+    chance = 0.1 + 0.3 * ((form[item] == "short") == (user % 2 == 0)) + 0.4 * (maker[item] == 3)
+    events = {
+        "user_id": user,
+        "item_id": item,
+        "kind": np.where(rng.random(size) < chance, "click", "impression"),
+    }
+    if timed:
+        events["timestamp"] = [DAY_1] * size
+    topics, languages = rng.choice(["a", "b", "c"], m), rng.choice(["x", "y"], m)
+    items = {"topic": topics, "language": languages, "format": form, "creator_id": maker}
+    return log_of(events, item_id=np.arange(m), subtitled=rng.random(m) < 0.5, **items)
+
+
+def test_each_factor_is_the_houses_arithmetic():
+    """By topic times by language is `affinities` of the same counts, which the house takes."""
+    log = log_of(CLICKS, **ITEMS)
+    model = PlatformRanker(user_prior=2.0, group_prior=3.0, most_looks=1.0).fit(log)
+    clicks, looks = np.zeros((2, 3, 4), np.float32)
+    liked = log.dense["weight"].to_numpy() > 0
+    bucket = model.topic * 2 + model.language
+    place = log.dense["user"].to_numpy(), bucket[log.dense["item"].to_numpy()]
+    np.add.at(looks, place, 1)
+    np.add.at(clicks, (place[0][liked], place[1][liked]), 1)
+    group = np.zeros(3, dtype=int)
+    rates = group_rates(clicks, looks, group, 1, 2, 3.0, 1.0)
+    expected = affinities(clicks, looks, group, rates, 2.0)
+    got = (model.by_topic[:, :, None] * model.by_language[:, None]).reshape(3, 4)
+    np.testing.assert_allclose(got, expected, rtol=1e-5)
+
+
+def test_users_get_their_format_and_their_creators():
+    log = a_log()
+    model = PlatformRanker(creator_prior=1.0, format_weight=1.0).fit(log)
+    forms = log.items["format"].to_numpy()[model.scorable]
+    short = model.rank(np.arange(log.n_users), 5, exclude_seen=False).item_ids
+    kind = log.items["format"].to_numpy()[short] == "short"
+    even = log.users["user_id"].to_numpy() % 2 == 0
+    assert kind[even].mean() > kind[~even].mean() + 0.3
+    assert {"short", "long"} == set(forms)
+    blind = PlatformRanker().fit(log)
+    assert (blind.by_format == 1).all()
+    assert blind.follows.size == 0
+    users, items = np.arange(log.n_users), model.scorable
+    plain = PlatformRanker(format_weight=1.0).fit(log).score(users, items)
+    more = model.score(users, items) / plain
+    by = log.items["creator_id"].to_numpy()[items]
+    liked = log.dense["weight"].to_numpy() > 0
+    maker = log.items["creator_id"].to_numpy()[log.dense["item"].to_numpy()]
+    clicked = np.zeros((log.n_users, 12), dtype=bool)
+    clicked[log.dense["user"].to_numpy()[liked], maker[liked]] = True
+    np.testing.assert_allclose(more[~clicked[:, by]], 1.0)
+    assert more[clicked[:, by]].mean() > 1.2
+
+
+def test_subtitles_make_another_language():
+    log = a_log()
+    model = PlatformRanker(translated="subtitled").fit(log)
+    assert model.by_language.shape[1] == 4
+    assert PlatformRanker().fit(log).by_language.shape[1] == 2
+
+
+def test_recalled_posts_come_first_and_all_others_follow():
+    log = a_log(timed=True)
+    model = PlatformRanker(recall=4, creator_prior=1.0).fit(log, seed=1)
+    users, k = np.append(np.arange(log.n_users), -1), 40
+    seen = Seen.from_matrix(log.withheld)
+    got = model.rank(users, k)
+    scores = model.score(users, np.arange(log.n_items, dtype=np.int32))
+    everybody = np.arange(log.n_items)
+    for row in range(users.size):
+        proposed = np.unique([source.rank(users[[row]], 4).item_ids for source in model.sources])
+        proposed = proposed[proposed >= 0]
+        shown = seen.items[seen.start[row] : seen.end[row]] if row < log.n_users else []
+        rest = np.setdiff1d(everybody, np.append(proposed, shown))
+        expected = [
+            part[np.lexsort((log.items["key"].to_numpy()[part], -scores[row, part]))]
+            for part in (proposed, rest)
+        ]
+        np.testing.assert_array_equal(got.item_ids[row], np.concatenate(expected)[:k])
+        assert (np.diff(got.scores[row]) <= 0).all()
+    again = PlatformRanker(recall=4, creator_prior=1.0)
+    assert not again.deterministic
+    assert again.warm_starts
+    assert PlatformRanker().deterministic
+
+
+@pytest.mark.parametrize("creator_prior", [None, 2.0])
+def test_merged_lists_are_the_best_scores(creator_prior):
+    """What the merge ranks is what scores of all items rank, ties by key included."""
+    log = a_log()
+    model = PlatformRanker(creator_prior=creator_prior).fit(log)
+    users, candidates = (
+        np.append(np.arange(log.n_users), -1),
+        np.random.default_rng(1).random(log.n_items) < 0.7,
+    )
     got = model.rank(users, 40, candidates)
     shape = (users.size, 40)
     plain = {"ids": np.full(shape, -1, np.int32), "scores": np.zeros(shape)}

@@ -1,5 +1,6 @@
 """Ranker: what is proposed, what is learned from, and that nothing is known too early."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 import recsys
 from recsys.logs.log import InteractionLog
 from recsys.recommenders import ALS, RECOMMENDERS, ItemKNN, MostPopular, Ranker, Trending
-from recsys.recommenders.evidence import SOURCES, Evidence, Finder
-from recsys.recommenders.proposals import forest_odds, forest_of
+from recsys.recommenders.base import Model
+from recsys.recommenders.evidence import RANKS, SOURCES, Evidence, Finder
+from recsys.recommenders.forest import forest_odds, forest_of
+from recsys.recommenders.ranker import RankerModel
 from recsys.training import evaluate, load_training
 from recsys.training.train import log_of, split_for_test
 
@@ -143,15 +146,34 @@ def test_it_is_as_good_as_its_best_source_on_kuairand_and_two_tower_better():
     assert found["two_tower"] >= 0.046
 
 
-def test_the_trees_as_arrays_give_the_same_bits():
+@pytest.mark.parametrize("leaves", [2, 7, 64])
+def test_the_trees_as_arrays_give_the_same_bits(leaves):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(2000, 5))
     X[rng.random(X.shape) < 0.2] = np.nan
     y = np.nan_to_num(X[:, 0]) + np.isnan(X[:, 1]) > 0.3
-    classifier = HistGradientBoostingClassifier(max_iter=20, max_leaf_nodes=7).fit(X, y)
-    wide = np.concatenate([np.zeros((2000, 1)), X], axis=1)
-    forest = forest_of(classifier, np.arange(1, 6))
-    np.testing.assert_array_equal(forest_odds(forest, wide), classifier.decision_function(X))
+    classifier = HistGradientBoostingClassifier(max_iter=20, max_leaf_nodes=leaves).fit(X, y)
+    wide = np.concatenate([np.zeros((2000, 1)), X], axis=1).T.copy()
+    got = np.empty(2000)
+    forest_odds(forest_of(classifier, np.arange(1, 6)), wide, 2000, got)
+    np.testing.assert_array_equal(got, classifier.decision_function(X))
+
+
+@pytest.mark.parametrize("trees", [True, False])
+@pytest.mark.parametrize("exclude_seen", [True, False])
+def test_lists_are_the_best_scores(trees, exclude_seen):
+    """What is written user by user is what scores of all posts rank, in windows too."""
+    log = a_log()
+    model = Ranker(**SMALL, candidate_days=2.0).fit(log, seed=3)
+    if not trees:
+        model = replace(model, trees=None)
+    users, candidates = np.arange(N_USERS), np.arange(N_ITEMS) % 3 > 0
+    got = model.rank(users, 12, candidates, exclude_seen)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RankerModel, "_write_best", Model._write_best)
+        plain = model.rank(users, 12, candidates, exclude_seen)
+    np.testing.assert_array_equal(got.item_ids, plain.item_ids)
+    np.testing.assert_array_equal(got.scores, plain.scores)
 
 
 def test_features_are_from_before_the_labelled_day(monkeypatch):
@@ -216,7 +238,7 @@ def test_each_source_proposes_its_best_unseen():
     pairs = Finder(evidence, evidence.scorable, 12).serving(users)
     models = {"als": evidence.als, "item_knn": evidence.item_knn, "trending": evidence.trending}
     for source, model in models.items():
-        rank = pairs.ranks[:, SOURCES.index(source)]
+        rank = pairs.features[:, RANKS][:, SOURCES.index(source)]
         expected = model.rank(users[:40], 12).item_ids
         for row in range(40):
             mine = np.flatnonzero((pairs.row == row) & ~np.isnan(rank))

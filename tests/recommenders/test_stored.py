@@ -109,9 +109,9 @@ def put(index, value):
         ("bpr", set_array("user_factors", lambda a: a.astype("U8")), "user_factors is <U"),
         ("content", set_array("solution", lambda a: a[:1]), "solution is float64"),
         ("trending", set_array("heat", lambda a: a[:-1]), "heat is float64"),
-        ("platform_ranker", set_array("buckets", put(0, 10**9)), "buckets names a column"),
-        ("platform_ranker", set_array("buckets", put(0, -2)), "buckets names a column"),
-        ("platform_ranker", set_array("affinity", lambda a: a[:-1]), "affinity is float32"),
+        ("platform_ranker", set_array(".topic", put(0, 10**9)), "topic names a kind"),
+        ("platform_ranker", set_array(".topic", put(0, -2)), "topic names a kind"),
+        ("platform_ranker", set_array("by_topic", lambda a: a[:-1]), "by_topic is float32"),
         ("ranker", set_array("columns", put(0, 10**6)), "columns names a feature"),
     ],
 )
@@ -141,6 +141,7 @@ def trees_changed(field, index, value):
     [
         ("left", 10**6, "points to no later node"),
         ("right", 0, "points to no later node"),
+        ("left", 2, "not below exactly one other"),
         ("feature_idx", 10**6, "a feature that there is not"),
         ("feature_idx", -1, "a feature that there is not"),
         ("is_categorical", 1, "a feature that there is not"),
