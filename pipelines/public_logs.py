@@ -52,7 +52,7 @@ def movielens(parts: Mapping[str, bytes]) -> dict[str, pl.DataFrame]:
     Returns:
         events, ordered by time: user_id, item_id, rating (1 to 5), timestamp (UTC). users: user_id,
         age, gender, occupation. items: item_id, title, year and decade (null if not known), genre
-        (the first of `genres`), genres.
+        (the first of `genres`), genres (a list).
 
     Raises:
         LogError: a text is not a table of that form.
@@ -68,7 +68,7 @@ def movielens(parts: Mapping[str, bytes]) -> dict[str, pl.DataFrame]:
     ...     for table, head in heads.items()
     ... }
     >>> movielens(parts)["items"].row(0)
-    (1, 'A Film', 1995, '1990s', 'Comedy', 'Comedy War')
+    (1, 'A Film', 1995, '1990s', 'Comedy', ['Comedy', 'War'])
     """
     read = {table: _texts(table, part) for table, part in parts.items()}
     whole = pl.col("item_id").cast(pl.Int64)
@@ -91,7 +91,7 @@ def movielens(parts: Mapping[str, bytes]) -> dict[str, pl.DataFrame]:
             year.alias("year"),
             pl.format("{}s", year // 10 * 10).alias("decade"),
             pl.col("class").str.split(" ").list.first().alias("genre"),
-            pl.col("class").alias("genres"),
+            pl.col("class").str.split(" ").alias("genres"),
         )
     except PolarsError as error:
         raise LogError(f"a table is not as expected: {first_line(error)}") from error

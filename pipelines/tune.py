@@ -32,7 +32,8 @@ from pipelines.trust import read_config
 from pipelines.tuning import Search, best_first
 from recsys.measures.metrics.registry import METRICS
 from recsys.recommenders import Recommender
-from recsys.training.train import evaluate, source_of, split_for_tuning, truth_of
+from recsys.training.evaluate import evaluate, truth_of
+from recsys.training.train import source_of, split_for_tuning
 
 _SHOWN = 10
 

@@ -7,7 +7,7 @@ from pipelines.report.console import print_section
 from pipelines.report.headline import DASH
 from pipelines.report.section import Section
 from recsys.measures.metrics.registry import METRICS
-from recsys.training.train import TrainingResult
+from recsys.training.evaluate import Days, TrainingResult
 
 _ROWS = (
     ("all", "all", "everybody"),
@@ -16,6 +16,8 @@ _ROWS = (
     ("status", "hot", "hot"),
     ("status", "warm", "warm"),
     ("status", "cold", "cold"),
+    ("posts", "known", "posts known before"),
+    ("posts", "new", "posts of the day"),
 )
 
 
@@ -66,7 +68,41 @@ def training_sections(result: TrainingResult) -> tuple[Section, ...]:
                 "hot: has likes in the training log; warm: has attributes only; cold: neither",
             ),
         ),
+        *([_days(result.days)] if result.days is not None else []),
     )
+
+
+_DAILY = ("ndcg", "recall")
+"""Metrics that are shown by day, if they were computed."""
+
+
+def _days(days: Days) -> Section:
+    """The figures of each day beside those of the trending list, and their means."""
+    shown = [name for name in _DAILY if name in days.means["metric"]]
+    rows = []
+    for (day, begins), group in days.series.filter(posts="all").group_by(
+        "day", "begins", maintain_order=True
+    ):
+        by_metric = {row["metric"]: row for row in group.iter_rows(named=True)}
+        cells = [
+            _number(by_metric[name][column]) for name in shown for column in ("value", "trending")
+        ]
+        users = max(row["n_users"] for row in by_metric.values())
+        rows.append((f"{day}", f"{begins:%Y-%m-%d %H:%M}", f"{users:,}", *cells))
+    lines = []
+    for row in days.means.filter(pl.col("metric").is_in(shown)).iter_rows(named=True):
+        title = METRICS[row["metric"]].title
+        if row["ci_low"] is None:
+            lines.append(f"{title}: {_number(row['value'])}, without an interval.")
+            continue
+        lines.append(
+            f"{title}: {_number(row['value'])} [{_number(row['ci_low'])}, "
+            f"{_number(row['ci_high'])}] over {row['n_days']} days; minus that of the trending "
+            f"list {row['difference']:+.3f} [{row['difference_ci_low']:+.3f}, "
+            f"{row['difference_ci_high']:+.3f}], the same users on the same days."
+        )
+    heads = [head for name in shown for head in (METRICS[name].title, "trending")]
+    return Section("Day by day", ("day", "from", "users", *heads), tuple(rows), lines=tuple(lines))
 
 
 def _number(value: float | None) -> str:

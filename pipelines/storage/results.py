@@ -29,7 +29,7 @@ from recsys.study.result import StudyResult
 from recsys.study.sensitivity import sensitivity
 from recsys.study.tables.registry import TABLES
 from recsys.study.tables.table import Table
-from recsys.training.train import TrainingResult
+from recsys.training.evaluate import TrainingResult
 
 STUDIES = Path("data/studies")
 EVALUATIONS = Path("data/evaluations")
@@ -178,7 +178,8 @@ def save_training(result: TrainingResult, root: Path = TRAININGS) -> Path:
 
     Returns:
         The folder. It holds config.yaml, summary.csv, timings.csv, per_user.parquet,
-        feeds.parquet, notes.txt and the folder model. The same run has the same folder and, but
+        feeds.parquet, notes.txt and the folder model; of a rolling evaluation also days.csv and
+        means.csv. The same run has the same folder and, but
         for the timings, the same bytes.
 
     Raises:
@@ -190,6 +191,9 @@ def save_training(result: TrainingResult, root: Path = TRAININGS) -> Path:
         for name in ("summary", "timings"):
             with whole(place / f"{name}.csv") as part:
                 getattr(result, name).write_csv(part)
+        for name, table in (("days", "series"), ("means", "means")) if result.days else ():
+            with whole(place / f"{name}.csv") as part:
+                getattr(result.days, table).write_csv(part)
         for name in ("per_user", "feeds"):
             with whole(place / f"{name}.parquet") as part:
                 getattr(result, name).write_parquet(part)

@@ -18,7 +18,7 @@ from recsys.config import Study, Training, World
 from recsys.served.compare import FeedComparison
 from recsys.study.result import StudyResult
 from recsys.study.verdicts.verdict import verdict
-from recsys.training.train import TrainingResult
+from recsys.training.evaluate import TrainingResult
 
 PAGES = ("report.html",)
 """Pages of a study, which become artifacts beside its config and tables if they exist."""

@@ -4,7 +4,7 @@ import polars as pl
 
 from pipelines.tracking.names import metric_name
 from pipelines.tracking.record import Value, finite
-from recsys.training.train import TrainingResult
+from recsys.training.evaluate import TrainingResult
 
 
 def training_values(result: TrainingResult) -> tuple[Value, ...]:

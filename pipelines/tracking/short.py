@@ -14,7 +14,7 @@ from pipelines.tracking.record import Value, finite
 from recsys.measures.metrics.registry import METRICS
 from recsys.served.compare import FeedComparison
 from recsys.study.result import StudyResult
-from recsys.training.train import TrainingResult
+from recsys.training.evaluate import TrainingResult
 
 MOST = 40
 """Metrics on a run, at most."""
@@ -97,7 +97,10 @@ def study_values(
 
 
 def training_values(result: TrainingResult) -> tuple[Value, ...]:
-    """The metrics of a training run: those of everybody, and the NDCG of each group of users."""
+    """The metrics of a training run: those of everybody, and the NDCG of each group of users.
+
+    A rolling evaluation has NDCG and recall by day too, and their intervals.
+    """
     values = []
     for row in result.summary.iter_rows(named=True):
         if row["by"] == "all":
@@ -106,7 +109,22 @@ def training_values(result: TrainingResult) -> tuple[Value, ...]:
             values.append(Value(metric_name(f"ndcg_{row['group']}"), row["value"]))
             values.append(Value(metric_name(f"n_users_{row['group']}"), row["n_users"]))
     everybody = result.summary.filter(pl.col("by") == "all")["n_users"].max()
-    return bounded(finite((*values, Value("n_users", _float(everybody)))))
+    values.append(Value("n_users", _float(everybody)))
+    return bounded(finite((*values, *_rolling(result))))
+
+
+def _rolling(result: TrainingResult) -> Iterator[Value]:
+    """The NDCG and recall of a rolling evaluation by day, their intervals, and the differences."""
+    if result.days is None:
+        return
+    for name in _QUALITY:
+        for row in result.days.series.filter(posts="all", metric=name).iter_rows(named=True):
+            for column, metric in (("value", name), ("trending", f"{name}_trending")):
+                yield Value(f"{metric}_by_day", row[column], row["day"])
+        for row in result.days.means.filter(metric=name).iter_rows(named=True):
+            for column, value in row.items():
+                if column not in ("metric", "value", "n_days"):
+                    yield Value(f"{name}_{column.replace('difference', 'over_trending')}", value)
 
 
 def trial_values(figures: dict[str, float]) -> tuple[Value, ...]:

@@ -14,7 +14,7 @@ from recsys.config.study import (
     Study,
     Tracking,
 )
-from recsys.config.training import Range, Training, Tuning
+from recsys.config.training import Range, Rolling, Testing, Training, Tuning
 from recsys.config.world import Behaviour, Influx, Platform, Population, Posts, World
 
 __all__ = [
@@ -35,7 +35,9 @@ __all__ = [
     "Posts",
     "Range",
     "RecommenderSpec",
+    "Rolling",
     "Study",
+    "Testing",
     "Tracking",
     "Training",
     "Tuning",

@@ -53,6 +53,23 @@ class Tuning(Part):
     `recsys.measures.metrics.METRICS` that has a value per user."""
 
 
+class Rolling(Part):
+    """A test on several days, each with a model of the days before it."""
+
+    days: int = Field(ge=1, le=366)
+    """Number of days at the end of the log, of 24 hours each, that are tested one after the other:
+    every morning a model is fitted to all events before it, from yesterday's model where the
+    recommender can start from one."""
+
+
+class Testing(Part):
+    """How a recommender is tested, if not on a single part of the log."""
+
+    rolling: Rolling | None = None
+    """Test on each of the last days, `{days: 7}`. Posts that are first seen on the day itself can
+    then be recommended, by recommenders that can."""
+
+
 class Training(Part):
     """One config file: a source, a recommender, and how it is tested."""
 
@@ -70,10 +87,12 @@ class Training(Part):
     k: int = Field(default=20, ge=1, le=200)
     """Number of items recommended to a user."""
     test_days: Annotated[float, Field(gt=0)] | None = None
-    """Test on the likes of the last so many days. Give either test_days or test_share."""
+    """Test on the likes of the last so many days. Give one of test_days, test_share and
+    evaluation.rolling."""
     test_share: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Test on the likes among the last so large a share of the events, .2 if neither is given. In a
     log without times the share is drawn at random."""
+    evaluation: Testing = Testing()
     metrics: tuple[str, ...] = ()
     """Keys of `recsys.measures.metrics.METRICS`; all of them if empty."""
     seed: int = Field(default=0, ge=0, lt=2**62)
@@ -89,6 +108,8 @@ class Training(Part):
         source = the_source(self.world_, self.log_)
         if self.test_days is not None and self.test_share is not None:
             raise ValueError("test_days and test_share: give one of them, not both")
+        if self.rolling is not None and (self.test_days or self.test_share) is not None:
+            raise ValueError("evaluation.rolling: leave out test_days and test_share beside it")
         if isinstance(source, World):
             self._check_test_days(source.days_before + source.days_after)
         else:
@@ -96,8 +117,9 @@ class Training(Part):
         return self
 
     def _check_test_days(self, days: int) -> None:
-        if self.test_days is not None and self.test_days >= days:
-            raise ValueError(f"test_days: {self.test_days} leaves nothing of the {days} days")
+        if self.held_out is not None and self.held_out >= days:
+            key = "test_days" if self.rolling is None else "evaluation.rolling.days"
+            raise ValueError(f"{key}: {self.held_out} leaves nothing of the {days} days")
 
     def _check_own_log(self, log: OwnLog) -> None:
         for key in ("holdout_days", "holdout_share"):
@@ -106,6 +128,16 @@ class Training(Part):
                 raise ValueError(f"log.{key}: a training run holds out by {ours}; use that")
         if self.arm != "influx":
             raise ValueError("arm: a log has no arms; leave it out")
+
+    @property
+    def rolling(self) -> Rolling | None:
+        """The test on several days, if there is one."""
+        return self.evaluation.rolling
+
+    @property
+    def held_out(self) -> float | None:
+        """Days at the end of the log that are tested; None where a share of it is."""
+        return self.test_days if self.rolling is None else float(self.rolling.days)
 
     @property
     def source(self) -> World | OwnLog:

@@ -35,9 +35,8 @@ def refuse(column: pl.Series, bad: pl.Series, called: str, expected: str) -> NoR
     assert row is not None
     count = int(bad.sum())
     more = f", and {count - 1:,} more of {len(bad):,} rows" if count > 1 else ""
-    raise LogError(
-        f"{called}: {column.name} is {shown(column[row])} in row {row + 1}{more}; {expected}"
-    )
+    value = shown(_as_list(column[row]))
+    raise LogError(f"{called}: {column.name} is {value} in row {row + 1}{more}; {expected}")
 
 
 def shown(value: Any, most: int = 60) -> str:

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from recsys.core.errors import LogError
 from recsys.core.noise import Stream, stable_keys
 from recsys.logs.columns import TEXT
+from recsys.logs.foreign import explained
 from recsys.logs.ids import from_texts, ids_of
+from recsys.logs.lists import with_lists
 from recsys.logs.schema import COHORTS, checked, to_polars
 from recsys.logs.times import times_of
 
@@ -25,13 +27,16 @@ def entities(frame: Any, ids: pl.Series, name: str, stream: Stream) -> pl.DataFr
         stream: `Stream.USER_KEY` or `Stream.POST_KEY`; used for integer ids without keys.
 
     Raises:
-        LogError: two rows with one id, or a column `key` that is not distinct integers from 0 up.
+        LogError: two rows with one id, a column `key` that is not distinct integers from 0 up, or
+            vectors that do not fit together.
     """
     id_column = ids.name
     if frame is None:
         table = pl.DataFrame({id_column: ids.unique().sort()})
     else:
         table = checked(to_polars(frame, name), name)
+        with explained(f"{name}: a list cannot be read", "give lists of texts or of numbers"):
+            table = with_lists(table, name)
         repeated = table.height - table[id_column].n_unique()
         if repeated:
             raise LogError(

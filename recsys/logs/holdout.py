@@ -1,5 +1,6 @@
 """Holding out part of a log to test on: its last days, or at random in a log without times."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -22,13 +23,16 @@ class Split:
     Attributes:
         train, test: the two parts; users and items keep their dense ids.
         cut: when the test part begins; None in a log without times.
-        candidates: bool (n_items,), which items can be recommended at the cut.
+        candidates: bool (n_items,), which items can be recommended at the cut, or while the test
+            part lasts.
+        new: bool (n_items,), the candidates that were first seen after the cut.
     """
 
     train: InteractionLog
     test: InteractionLog
     cut: datetime | None
     candidates: NDArray[np.bool_]
+    new: NDArray[np.bool_]
 
     @lazy
     def relevant(self) -> csr_matrix:
@@ -140,7 +144,69 @@ def split_log(
                 f"hold out {advice}"
             )
     train, test = log.only(~held_out), log.only(held_out)
-    return Split(train, test, cut, _candidates(log if cut is None else train, cut, window_days))
+    candidates = _candidates(log if cut is None else train, cut, window_days)
+    return Split(train, test, cut, candidates, np.zeros_like(candidates))
+
+
+def split_days(
+    log: InteractionLog,
+    *,
+    days: int,
+    end: datetime | None = None,
+    window_days: float | None = None,
+) -> Iterator[Split]:
+    """Cuts a log at each of its last days, of 24 hours each: the day is tested, all before learned.
+
+    Candidates are those of `split_log`, and the items that are first seen on the day itself: they
+    were published on it or, where this is not known, have their first event on it. Days on which
+    nobody liked anything are left out.
+
+    Args:
+        log: the whole log.
+        days: number of days at the end of the log, such as 7.
+        end: as in `split_log`.
+        window_days: as in `split_log`.
+
+    Raises:
+        ConfigError: a log without times, or too short a one.
+
+    >>> log = InteractionLog.from_frames({"user_id": [1, 2, 1], "item_id": [7, 7, 8],
+    ...     "timestamp": ["2025-01-01", "2025-01-02", "2025-01-04"]})
+    >>> [(split.test.events["item_id"].to_list(), split.new.tolist())
+    ...     for split in split_days(log, days=2)]
+    [([7], [False, False]), ([8], [False, True])]
+    """
+    key = "evaluation.rolling.days"
+    if not log.has_times:
+        raise ConfigError(f"{key}: the log has no times; use test_share instead")
+    first = _cut(log, float(days), None, end)
+    times = log.dense["timestamp"]
+    liked = (log.dense["weight"] > 0).to_numpy()
+    if not (times < first).any():
+        raise ConfigError(f"{key}: no event is left to train on; test fewer days")
+    for number in range(days):
+        cut, until = (first + timedelta(days=number + later) for later in (0, 1))
+        on_the_day = times >= cut if number == days - 1 else (times >= cut) & (times < until)
+        held_out = on_the_day.to_numpy()
+        if (held_out & liked).any():
+            train, test = log.only((times < cut).to_numpy()), log.only(held_out)
+            known = _candidates(train, cut, window_days)
+            new = _first_seen(train, test, cut, until) & ~known
+            yield Split(train, test, cut, known | new, new)
+
+
+def _first_seen(
+    train: InteractionLog, test: InteractionLog, cut: datetime, until: datetime
+) -> NDArray[np.bool_]:
+    """Bool (n_items,): items that are first seen from `cut` on, before `until`."""
+    without = np.zeros(train.n_items, dtype=np.bool_)
+    without[test.dense["item"].to_numpy()] = True
+    without[train.dense["item"].to_numpy()] = False
+    published = _published(train.items)
+    if published is None:
+        return without
+    on_the_day = ((published >= cut) & (published < until)).fill_null(False).to_numpy()
+    return np.where(published.is_null().to_numpy(), without, on_the_day)
 
 
 def by_lot(log: InteractionLog, share: float, seed: int) -> NDArray[np.bool_]:

@@ -126,14 +126,17 @@ class InteractionLog:
                 negative).
             users: user_id and, optionally, cohort ("incumbent" or "newcomer"), joined, key (u64)
                 and attributes. Without this frame all users in `events` are incumbents.
-            items: item_id and, optionally, published, creator_id, key (u64) and attributes.
+            items: item_id and, optionally, published, creator_id, key (u64) and attributes. An
+                attribute may be a list: of texts or whole numbers, such as genres, or of decimals,
+                such as the embedding of a text, as long in each row (`recsys.logs.lists`).
             weights: weight by kind of event, such as {"save": 3}; used where `events` has no column
                 weight. Other kinds keep their weight in `recsys.logs.schema.WEIGHTS`.
             timezone: zone of times without one, such as "Asia/Shanghai"; numbers are in UTC.
 
         Raises:
             LogError: a missing column, null ids, ids that the users or items frame lacks, too many
-                missing times, times before 1990 or after 2099, or no events.
+                missing times, times before 1990 or after 2099, vectors of different lengths, or no
+                events.
 
         >>> log = InteractionLog.from_frames({"user_id": ["ann", "bob"], "item_id": [7, 7]})
         >>> log.users["user_id"].to_list(), log.n_items

@@ -1,12 +1,13 @@
 """Half-steps of ALS with a weight for each user and a pull to old factors.
 
-`implicit` has neither weights of users nor a pull. With the factors x_u of users fixed, the factors
-of an item are
+The sweeps of als have neither weights of users nor a pull. With the factors x_u of users fixed, the
+factors of an item are
 
     y = (A + μI)^-1 (b + μ y_old)
     A = Σ_u w_u (1 + (c_u - 1)[u liked it]) x_u x_uᵀ + λI,   b = Σ_{u liked it} w_u c_u x_u
 
-as in Hu, Koren & Volinsky 2008, where w_u is a weight of all pairs of user u. Each item is solved
+as in Hu, Koren & Volinsky 2008, where w_u is a weight of all pairs of user u, and λ is the item's
+penalty (`recsys.recommenders.least_squares.penalties`). Each item is solved
 alone, in float64, so that its bits do not depend on the other items.
 """
 # mypy: disallow-untyped-decorators=False
@@ -26,6 +27,7 @@ from recsys.logs.log import InteractionLog
 from recsys.mitigations.base import innermost, layers
 from recsys.recommenders.als import ALS, ALSModel
 from recsys.recommenders.base import Recommender, Users
+from recsys.recommenders.least_squares import penalties
 from recsys.recommenders.recency import log_recency
 
 Factors = NDArray[np.float64]
@@ -113,8 +115,8 @@ class Problem(NamedTuple):
     """w_u, float64 (n_hot_users,)."""
     taught: NDArray[np.bool_]
     """(n_hot_items,), whether a user with a weight above 0 liked the item."""
-    regularization: float
-    """λ."""
+    als: ALS
+    """Gives λ and ν."""
     candidate_days: float | None
     """See `Collaborative.candidate_days`."""
     recency: NDArray[np.float64] | None
@@ -138,7 +140,7 @@ class Problem(NamedTuple):
             csr_matrix(confidence),
             influence,
             taught,
-            als.regularization,
+            als,
             als.candidate_days,
             log_recency(log, als.recency),
         )
@@ -154,12 +156,14 @@ class Problem(NamedTuple):
         confidence = self.confidence[has_weight].T.tocsr()
         confidence.sort_indices()
         weights = self.influence[has_weight]
-        return half_step(confidence, users[has_weight], self.regularization, weights, mu, old)
+        penalty = penalties(confidence, self.als.regularization, self.als.frequency, weights)
+        return half_step(confidence, users[has_weight], penalty, weights, mu, old)
 
     def users(self, items: Factors, mu: Pull = 0.0, old: Factors | None = None) -> Factors:
         """Factors of users given those of the taught items; `mu` and `old` as in `half_step`."""
         ones = np.ones(items.shape[0])
-        return half_step(self.confidence, items, self.regularization, ones, mu, old)
+        penalty = penalties(self.confidence, self.als.regularization, self.als.frequency)
+        return half_step(self.confidence, items, penalty, ones, mu, old)
 
     def model(self, users: Factors, items: Factors) -> TaughtModel:
         """The model with these factors of users and of taught items."""
@@ -203,7 +207,7 @@ def aligned(keys: NDArray[np.uint64], before: ByKey) -> tuple[Factors, NDArray[n
 def half_step(
     confidence: csr_matrix,
     fixed: Factors,
-    regularization: float,
+    penalty: Pull,
     weights: Factors,
     mu: Pull = 0.0,
     old: Factors | None = None,
@@ -213,7 +217,7 @@ def half_step(
     Args:
         confidence: c where there was an event, float64 CSR (n, m).
         fixed: factors of the other side, float64 (m, f).
-        regularization: λ, such as 1.0.
+        penalty: λ, a number such as 1.0 or one per row.
         weights: w of the other side, float64 (m,).
         mu: μ, a number such as 100.0 or one per row.
         old: factors to which μ pulls, float64 (n, f); None for 0.
@@ -228,8 +232,9 @@ def half_step(
     fixed = np.ascontiguousarray(fixed, dtype=np.float64)
     with single_threaded_blas():
         gram = (fixed * weights[:, None]).T @ fixed
-    gram[np.diag_indices(f)] += regularization
-    pull = np.broadcast_to(np.asarray(mu, dtype=np.float64), (n,)).copy()
+    pull, ridge = (
+        np.broadcast_to(np.asarray(each, dtype=np.float64), (n,)).copy() for each in (mu, penalty)
+    )
     towards = np.zeros((n, f)) if old is None else np.ascontiguousarray(old, dtype=np.float64)
     out = np.empty((n, f))
     _solve_rows(
@@ -239,6 +244,7 @@ def half_step(
         fixed,
         weights,
         gram,
+        ridge,
         pull,
         towards,
         out,
@@ -247,7 +253,7 @@ def half_step(
 
 
 @njit(nogil=True, cache=True)
-def _solve_rows(indptr, indices, confidence, fixed, weights, gram, mu, old, out):  # type: ignore[no-untyped-def]
+def _solve_rows(indptr, indices, confidence, fixed, weights, gram, penalty, mu, old, out):  # type: ignore[no-untyped-def]
     """Solves each row's equations by Cholesky, in the lower triangle."""
     f = fixed.shape[1]
     a = np.empty((f, f))
@@ -255,7 +261,7 @@ def _solve_rows(indptr, indices, confidence, fixed, weights, gram, mu, old, out)
         a[:] = gram
         largest = 0.0
         for i in range(f):
-            a[i, i] += mu[row]
+            a[i, i] += penalty[row] + mu[row]
             out[row, i] = mu[row] * old[row, i]
         for place in range(indptr[row], indptr[row + 1]):
             other = indices[place]

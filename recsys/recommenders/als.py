@@ -5,26 +5,28 @@ from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
+from scipy.sparse import csr_matrix
 
 from recsys.core.errors import LogError
 from recsys.core.noise import Stream
-from recsys.core.threads import single_threaded_blas
 from recsys.logs.log import InteractionLog
 from recsys.recommenders.base import Model
 from recsys.recommenders.collaborative import Collaborative
-from recsys.recommenders.factors import FactorModel, solve, warm_factors
+from recsys.recommenders.factors import FactorModel, warm_factors
+from recsys.recommenders.least_squares import penalties, sweep
 from recsys.recommenders.recency import log_recency
 
 
 class ALS(Collaborative):
     """Learns vectors of users and items whose product predicts a like, weighted by its repetitions.
 
-    Minimises Σ c_ui (p_ui - x_u·y_i)² + λ(Σ|x_u|² + Σ|y_i|²) over all pairs: p = 1 and
-    c = alpha·weight where there was an event, p = 0 and c = 1 elsewhere. This is the problem that
-    `implicit` solves; Hu, Koren & Volinsky 2008, "Collaborative filtering for implicit feedback
-    datasets", have c = 1 + alpha·weight. The starting factors of a user or an item depend on the
-    training seed and its key alone, so that users who do nothing change nobody's feed. Use it where
-    there are many items.
+    Minimises Σ c_ui (p_ui - x_u·y_i)² + Σ λ_u|x_u|² + Σ λ_i|y_i|² over all pairs: p = 1 and
+    c = alpha·weight where there was an event, p = 0 and c = 1 elsewhere. Hu, Koren & Volinsky 2008,
+    "Collaborative filtering for implicit feedback datasets", have c = 1 + alpha·weight and one λ.
+    Here λ_u is `regularization` times the total confidence of the user's pairs to the power
+    `frequency`, and λ_i likewise, as Rendle et al. 2022 have it (`penalties`). The starting factors
+    of a user or an item depend on the training seed and its key alone, so that users who do nothing
+    change nobody's feed. Use it where there are many items.
 
     >>> log = InteractionLog.from_frames(
     ...     {"user_id": [1, 1, 2, 2, 3], "item_id": [7, 8, 7, 8, 7]})
@@ -36,11 +38,14 @@ class ALS(Collaborative):
     uses_weights: ClassVar[bool] = True
     warm_starts: ClassVar[bool] = True
 
-    factors: int = Field(default=8, ge=1, le=1024)
+    factors: int = Field(default=64, ge=1, le=1024)
     """Length of the vectors."""
-    regularization: float = Field(default=1.0, ge=0)
-    """Penalty λ on the vectors."""
-    alpha: float = Field(default=10.0, gt=0)
+    regularization: float = Field(default=0.25, ge=0)
+    """Penalty λ on the vector of somebody whose pairs have a total confidence of 1."""
+    frequency: float = Field(default=0.75, ge=0, le=1)
+    """Power ν with which the penalty on a vector grows with the total confidence of its pairs; 0
+    penalises all vectors alike."""
+    alpha: float = Field(default=25.0, gt=0)
     """Confidence c per unit of event weight; a pair without an event has confidence 1."""
     iterations: int = Field(default=10, ge=1)
     """Number of sweeps over users and items."""
@@ -59,35 +64,30 @@ class ALS(Collaborative):
         Raises:
             LogError: the log holds no positive event, or the vectors become infinite.
         """
-        from implicit.cpu.als import AlternatingLeastSquares
-
         hot = log.interactions
         if hot.weights.nnz == 0:
             raise LogError("the training log holds no positive event: als has nothing to learn")
         before = previous if isinstance(previous, ALSModel) else None
         warm = before is not None and before.factors == self.factors
-        with single_threaded_blas():
-            solver = AlternatingLeastSquares(
-                factors=self.factors,
-                regularization=self.regularization,
-                alpha=self.alpha,
-                iterations=self.warm_iterations if warm else self.iterations,
-                dtype=np.float32,
-                num_threads=1,
-                random_state=0,
-            )
-            users, items = before.by_key if before is not None and warm else (None, None)
-            solver.user_factors = warm_factors(
-                seed, Stream.MODEL_USER, hot.user_keys, self.factors, users
-            )
-            solver.item_factors = warm_factors(
-                seed, Stream.MODEL_ITEM, hot.item_keys, self.factors, items
-            )
-        solve(solver, hot.weights, "als")
+        old_users, old_items = before.by_key if before is not None and warm else (None, None)
+        users = warm_factors(seed, Stream.MODEL_USER, hot.user_keys, self.factors, old_users)
+        items = warm_factors(seed, Stream.MODEL_ITEM, hot.item_keys, self.factors, old_items)
+        with np.errstate(over="ignore"):
+            by_user = csr_matrix(hot.weights * np.float32(self.alpha))
+        by_item = by_user.T.tocsr()
+        penalty_of_users, penalty_of_items = (
+            penalties(side, self.regularization, self.frequency).astype(np.float32)
+            for side in (by_user, by_item)
+        )
+        for _ in range(self.warm_iterations if warm else self.iterations):
+            sweep(by_user, items, penalty_of_users, users)
+            sweep(by_item, users, penalty_of_items, items)
+        if not (np.isfinite(users).all() and np.isfinite(items).all()):
+            raise LogError("als: the factors are not finite any more; lower alpha or the weights")
         return ALSModel(
             log,
-            solver.user_factors,
-            solver.item_factors,
+            users,
+            items,
             candidate_days=self.candidate_days,
             recency=log_recency(log, self.recency),
         )

@@ -44,7 +44,7 @@ class EASE(Collaborative):
 
     deterministic: ClassVar[bool] = True
 
-    regularization: float = Field(default=2000.0, gt=0)
+    regularization: float = Field(default=400.0, gt=0)
     """Ridge penalty λ."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Probability p with which each like is hidden from the model that has to predict it, in the

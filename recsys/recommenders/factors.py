@@ -6,15 +6,12 @@ users who do nothing change nobody's feed. Vectors of an earlier model are match
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 
-from recsys.core.errors import LogError
 from recsys.core.noise import Stream, key_words, normals
-from recsys.core.threads import single_threaded_blas
 from recsys.logs.log import Seen
 from recsys.recommenders.base import Scores, Users
 from recsys.recommenders.collaborative import CollaborativeModel
@@ -133,30 +130,6 @@ def products(
         return rounded
 
     return score
-
-
-def solve(solver: Any, likes: csr_matrix, name: str) -> None:
-    """Runs a solver of `implicit` on one thread.
-
-    Args:
-        solver: the solver; its `user_factors` and `item_factors` are where it starts and where it
-            writes the result.
-        likes: float32 CSR (n_users, n_items), all positive.
-        name: name of the recommender for the error, such as "als".
-
-    Raises:
-        LogError: the vectors become infinite.
-    """
-    from implicit.recommender_base import ModelFitError
-
-    with single_threaded_blas():
-        try:
-            solver.fit(likes, show_progress=False)
-        except ModelFitError as error:
-            raise LogError(
-                f"{name}: the factors are not finite any more; lower learning_rate, or raise "
-                "regularization"
-            ) from error
 
 
 def warm_factors(

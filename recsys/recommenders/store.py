@@ -1,11 +1,11 @@
 """Stores models on disk as arrays, tables and JSON; to read a model runs no code from its files.
 
 The folder of a model holds model.json, which names the recommender and says where each field of the
-model is; arrays.npz; and three tables (users, items, events) for each log. Nothing is unpickled. A
-class that model.json names must be one of the classes of `RECOMMENDERS`, or of recommenders that
-the caller names. Estimators of scikit-learn are stored by skops, which builds only trusted types.
-Files whose bytes have changed are refused, and so are files that somebody made up with numbers that
-do not fit together (`recsys.recommenders.stored`).
+model is; arrays.npz; and three tables (users, items, events) for each log, with one more for each
+column of tags. Nothing is unpickled. A class that model.json names must be one of the classes of
+`RECOMMENDERS`, or of recommenders that the caller names. Estimators of scikit-learn are stored by
+skops, which builds only trusted types. Files whose bytes have changed are refused, and so are files
+that somebody made up with numbers that do not fit together (`recsys.recommenders.stored`).
 """
 
 import json
@@ -32,8 +32,10 @@ from recsys.recommenders.stored import (
     checked_csr,
     estimator,
     read_arrays,
+    read_lists,
     read_table,
     untrusted,
+    write_table,
 )
 
 _RECORD, _ARRAYS = "model.json", "arrays.npz"
@@ -77,10 +79,12 @@ def save_model(
     tree = writer.encoded(model, type(model).__name__)
     record = {"format": _FORMAT, "recommender": name, "model": tree}
     place.mkdir(parents=True, exist_ok=True)
+    for old in place.glob("log-*.parquet"):
+        old.unlink()
     np.savez(place / _ARRAYS, allow_pickle=False, **writer.arrays)
     for number, log in enumerate(writer.logs):
         for table in _TABLES:
-            getattr(log, table).write_parquet(place / _table(number, table))
+            write_table(getattr(log, table), place / _table(number, table))
     (place / _RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     write_sums(place)
 
@@ -241,9 +245,8 @@ class _Reader:
 
     def _log(self, number: int) -> InteractionLog:
         if number not in self.logs:
-            users, items, dense = (
-                read_table(self.place / _table(number, name)) for name in _TABLES
-            )
+            files = [self.place / _table(number, name) for name in _TABLES]
+            users, items, dense = (read_lists(read_table(file), file) for file in files)
             self.logs[number] = InteractionLog(users, items, dense)
             check_log(self.logs[number])
         return self.logs[number]

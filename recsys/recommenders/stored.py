@@ -16,6 +16,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from recsys.logs.lists import TAGS, is_known, is_vector
 from recsys.logs.log import InteractionLog
 from recsys.logs.schema import COHORTS, KINDS
 
@@ -120,10 +121,62 @@ def read_table(path: Path) -> pl.DataFrame:
     """
     lazy = pl.scan_parquet(path, glob=False)
     rows = lazy.select(pl.len()).collect().item()
-    cells = rows * len(lazy.collect_schema())
+    cells = rows * sum(_width(kind, path.name) for kind in lazy.collect_schema().dtypes())
     if cells > _CELLS + _CELLS_A_BYTE * path.stat().st_size:
         raise ValueError(f"{path.name} has {cells:,} cells, more than its file can hold")
     return lazy.collect()
+
+
+def _width(kind: pl.DataType, name: str) -> int:
+    """Number of cells of a value of a column."""
+    if is_vector(kind):
+        return kind.shape[0]  # type: ignore[attr-defined, no-any-return]
+    if kind.is_nested() or kind.is_object():
+        raise ValueError(f"{name} holds a column of {kind}")
+    return 1
+
+
+def write_table(table: pl.DataFrame, path: Path) -> None:
+    """Writes a table of a log; `read_lists` tells where its tags go.
+
+    Nested columns that are neither tags nor vectors are left out: no model uses them.
+    """
+    kept = table.select(name for name, kind in table.schema.items() if is_known(kind))
+    tags = [name for name, kind in kept.schema.items() if kind == TAGS]
+    for name in tags:
+        rows = pl.int_range(pl.len(), dtype=pl.UInt32)
+        flat = kept.select(row=rows, tag=name).explode("tag").drop_nulls("tag")
+        flat.write_parquet(_of_tags(path, kept.columns.index(name)))
+    kept.with_columns(pl.lit(None, pl.String).alias(name) for name in tags).write_parquet(path)
+
+
+def read_lists(table: pl.DataFrame, path: Path) -> pl.DataFrame:
+    """A table from `read_table` with its tags.
+
+    Lists could swell without bound in a file, so tags stand in a table of their own, row · tag, for
+    each column, whose position is in the name of the file.
+
+    Raises:
+        ValueError: these tables do not fit.
+    """
+    for position, name in enumerate(table.columns):
+        file = _of_tags(path, position)
+        if file.is_file():
+            flat = read_table(file)
+            rows = flat["row"]
+            if flat.schema != {"row": pl.UInt32, "tag": pl.String} or any(flat.null_count().row(0)):
+                raise ValueError(f"{file.name} holds no rows and tags")
+            if not rows.is_sorted() or (flat.height and rows[-1] >= table.height):
+                raise ValueError(f"{file.name} names a row that {path.name} does not have")
+            lists = flat.group_by("row", maintain_order=True).agg("tag")
+            every = pl.DataFrame({"row": np.arange(table.height, dtype=np.uint32)})
+            found = every.join(lists, on="row", how="left", maintain_order="left")["tag"]
+            table = table.with_columns(found.cast(TAGS).alias(name))
+    return table
+
+
+def _of_tags(path: Path, position: int) -> Path:
+    return path.with_name(f"{path.stem}-tags-{position}{path.suffix}")
 
 
 def check_log(log: InteractionLog) -> None:

@@ -16,7 +16,7 @@ from recsys.measures.metrics.registry import METRICS
 from recsys.mitigations.build import check_trusted, make_recommender
 
 _TEST_SHARE = 0.2
-"""Share of the likes that are held out if the config gives neither test_days nor test_share."""
+"""Share of the likes that are held out if the config does not say what is tested."""
 
 
 def load_training(
@@ -60,7 +60,9 @@ def load_training(
 def _training(content: dict[str, Any], trust: bool) -> Training:
     """The checked config of a training run from the content of a file."""
     raw = expand(content)
-    if raw.get("test_days") is None and raw.get("test_share") is None:
+    rolling = raw.get("evaluation") or {}
+    is_rolling = isinstance(rolling, dict) and rolling.get("rolling") is not None
+    if raw.get("test_days") is None and raw.get("test_share") is None and not is_rolling:
         raw["test_share"] = _TEST_SHARE
     if "recommender" in raw:
         raw["recommender"] = spec_of(raw["recommender"])
@@ -81,7 +83,7 @@ def _training(content: dict[str, Any], trust: bool) -> Training:
 
 def _metrics_of(training: Training) -> tuple[str, ...]:
     """All metrics that a training run can compute."""
-    knows = isinstance(training.source, World) and training.test_days is not None
+    knows = isinstance(training.source, World) and training.held_out is not None
     return tuple(name for name in METRICS if name != "utility" or knows)
 
 
@@ -92,7 +94,7 @@ def _check_metric(training: Training, name: str, key: str, possible: Iterable[st
     if name not in _metrics_of(training):
         raise ConfigError(
             f"{key}: {name} needs a world whose last days are held out; "
-            "give world and test_days, or leave it out"
+            "give world and test_days or evaluation.rolling, or leave it out"
         )
 
 

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from recsys.core.errors import ConfigError
-from recsys.logs.holdout import by_lot, split_log
+from recsys.logs.holdout import by_lot, split_days, split_log
 from recsys.logs.log import InteractionLog
 
 
@@ -25,7 +25,7 @@ def log_of(*events, items=None):
     )
 
 
-LOG = log_of(
+LOG_ROWS = (
     ("ann", 1, 1, "click"),
     ("bob", 1, 2, "click"),
     ("ann", 2, 2, "impression"),
@@ -37,6 +37,7 @@ LOG = log_of(
     ("dan", 3, 5, "click"),  # nobody knew of dan
     ("cat", 1, 5, "impression"),  # shown, not liked
 )
+LOG = log_of(*LOG_ROWS)
 
 
 def relevant(split):
@@ -208,3 +209,58 @@ def test_days_of_a_log_without_times():
     log = InteractionLog.from_frames({"user_id": [1, 2], "item_id": [7, 7]})
     with pytest.raises(ConfigError, match="the log has no times; use test_share instead"):
         split_log(log, days=1)
+
+
+END = datetime(2025, 1, 6, tzinfo=UTC)
+
+
+def test_each_day_is_tested_after_all_before_it():
+    splits = list(split_days(LOG, days=3, end=END))
+    assert [split.cut.day for split in splits] == [3, 4, 5]
+    assert [split.train.dense.height for split in splits] == [3, 4, 6]
+    assert [split.test.dense.height for split in splits] == [1, 2, 4]
+    assert [relevant(split) for split in splits] == [
+        [("cat", 3)],
+        [("ann", 3)],
+        [("bob", 4), ("dan", 3)],
+    ]
+    assert [np.flatnonzero(split.new).tolist() for split in splits] == [[2], [], [3]]
+    assert all(split.candidates[split.new].all() for split in splits)
+
+
+def test_days_end_with_the_last_event():
+    """The last of them, which is at the end of the day, is in it."""
+    (split,) = split_days(LOG, days=1)
+    assert split.cut == datetime(2025, 1, 4, 12, tzinfo=UTC)
+    assert split.test.dense.height == 6
+
+
+def test_posts_published_on_the_day_are_candidates_that_day():
+    """Those of later days are not, nor are posts too old; without a date the first event tells."""
+    items = {
+        "item_id": [1, 2, 3, 4, 5],
+        "published": ["2024-12-01", None, "2025-01-05 18:00", None, "2025-01-06"],
+    }
+    split = list(split_days(log_of(*LOG_ROWS, items=items), days=2, end=END, window_days=30))[-1]
+    assert np.flatnonzero(split.new).tolist() == [2, 3]
+    assert np.flatnonzero(split.candidates).tolist() == [1, 2, 3]
+
+
+def test_days_without_likes_are_left_out():
+    log = log_of((1, 1, 1, "click"), (2, 1, 2, "impression"), (2, 1, 4, "click"))
+    assert [s.cut.day for s in split_days(log, days=3, end=datetime(2025, 1, 5, tzinfo=UTC))] == [4]
+
+
+@pytest.mark.parametrize(
+    ("log", "message"),
+    [
+        (LOG, "evaluation.rolling.days: no event is left to train on; test fewer days"),
+        (
+            InteractionLog.from_frames({"user_id": [1, 2], "item_id": [7, 8]}),
+            "evaluation.rolling.days: the log has no times; use test_share instead",
+        ),
+    ],
+)
+def test_logs_too_short_for_days(log, message):
+    with pytest.raises(ConfigError, match=message):
+        list(split_days(log, days=9))

@@ -410,3 +410,31 @@ def test_mistakes_of_a_feed(arguments, words, there, folder, capsys):
     arguments = [str(folder) if word == "FOLDER" else word for word in arguments]
     assert feed.main(arguments) == 2
     assert words in capsys.readouterr().err
+
+
+def test_a_rolling_evaluation_is_shown_written_and_recorded(tmp_path, monkeypatch, capsys):
+    """By day and as means with intervals: in the terminal, in files and as steps in MLflow."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    text = TRAINING.replace("test_days: 1", "evaluation: {rolling: {days: 2}}")
+    Path("rolling.yaml").write_text(text.replace("{kind: als, factors: 4}", "content"))
+    assert main(["rolling.yaml"]) == 0
+    printed = capsys.readouterr().out
+    assert "Day by day" in printed
+    assert "posts of the day" in printed
+    assert "minus that of the trending" in printed
+    (folder,) = Path("data/training").glob("small-*")
+    series, means = (pl.read_csv(folder / f"{name}.csv") for name in ("days", "means"))
+    assert series["day"].unique().to_list() == [1, 2]
+    client = MlflowClient("sqlite:///mlruns/mlflow.db")
+    (run,) = client.search_runs([client.get_experiment_by_name("recsys").experiment_id])
+    history = client.get_metric_history(run.info.run_id, "ndcg_by_day")
+    ours = series.filter(posts="all", metric="ndcg")
+    assert [(m.step, m.value) for m in history] == list(ours.select("day", "value").iter_rows())
+    ndcg = means.row(by_predicate=pl.col("metric") == "ndcg", named=True)
+    for name in ("ci_low", "ci_high"):
+        assert run.data.metrics[f"ndcg_{name}"] == ndcg[name]
+        assert run.data.metrics[f"ndcg_over_trending_{name}"] == ndcg[f"difference_{name}"]
+    assert run.data.metrics["ndcg_over_trending"] == ndcg["difference"]
+    assert run.data.metrics["n_users_new"] > 0
+    assert (folder / "model").is_dir()

@@ -11,8 +11,9 @@ from pipelines import tuning
 from pipelines.train import main as train
 from pipelines.tune import main
 from recsys.mitigations.build import make_recommender
+from recsys.training.evaluate import evaluate
 from recsys.training.load import load_training
-from recsys.training.train import evaluate, log_of, split_for_tuning
+from recsys.training.train import log_of, split_for_tuning
 
 CONFIGS = Path(recsys.__file__).parents[1] / "configs/tune"
 

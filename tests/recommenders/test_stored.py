@@ -45,7 +45,13 @@ def models(tmp_path_factory):
             "timestamp": 1_736_640_000 + np.sort(rng.integers(0, 5 * 86_400, n)),
         },
         {"user_id": np.arange(60), "age": rng.integers(0, 90, 60)},
-        {"item_id": np.arange(28), "topic": ["a", "b"] * 14, "language": ["zh", "en"] * 14},
+        {
+            "item_id": np.arange(28),
+            "topic": ["a", "b"] * 14,
+            "language": ["zh", "en"] * 14,
+            "genres": [["x", "y"], ["x"], [], None] * 7,
+            "text": rng.normal(size=(28, 3)),
+        },
     )
     root = tmp_path_factory.mktemp("models")
     for name, kind in RECOMMENDERS.items():
@@ -108,6 +114,8 @@ def put(index, value):
         ("als", set_array("item_factors", put(0, np.inf)), "not finite"),
         ("bpr", set_array("user_factors", lambda a: a.astype("U8")), "user_factors is <U"),
         ("content", set_array("solution", lambda a: a[:1]), "solution is float64"),
+        ("content", set_array("vectors", lambda a: a[:, :1]), "solution is float64"),
+        ("content", set_array("vectors", lambda a: a[:-1]), "vectors is float32"),
         ("trending", set_array("heat", lambda a: a[:-1]), "heat is float64"),
         ("platform_ranker", set_array(".topic", put(0, 10**9)), "topic names a kind"),
         ("platform_ranker", set_array(".topic", put(0, -2)), "topic names a kind"),
@@ -165,7 +173,7 @@ def test_trees_that_cannot_be_walked_are_refused(models, field, value, message):
         ("users", lambda t: t.with_columns(key=pl.lit(1.0)), "have no key"),
         ("users", lambda t: t.with_columns(cohort=pl.lit("x")), "have no cohort"),
         ("items", lambda t: t.with_columns(item_id=pl.lit(None, pl.Int64)), "item_id is not known"),
-        ("items", lambda t: t.clear(), "events name item"),
+        ("items", lambda t: t.clear(), "names a row that log-0-items.parquet does not have"),
     ],
 )
 def test_tables_that_do_not_fit_are_refused(models, table, change, message):
@@ -227,6 +235,39 @@ def test_tables_cannot_swell(tmp_path):
     assert path.stat().st_size < 10**6
     with pytest.raises(ValueError, match="more than its file can hold"):
         read_table(path)
+
+
+def test_lists_cannot_swell(tmp_path):
+    path = tmp_path / "items.parquet"
+    pl.select(pl.repeat(0.0, 10**6).implode().alias("text")).write_parquet(path)
+    with pytest.raises(ValueError, match=r"holds a column of List\(Float64\)"):
+        read_table(path)
+    wide = pl.Array(pl.Float32, 2**20)
+    pl.select(
+        pl.repeat(0.0, 2**25, dtype=pl.Float32).reshape((32, 2**20)).alias("text").cast(wide)
+    ).write_parquet(path)
+    with pytest.raises(ValueError, match="more than its file can hold"):
+        read_table(path)
+
+
+@pytest.mark.parametrize(
+    ("rows", "tags", "message"),
+    [
+        ([0, 28], ["a", "b"], "names a row that log-0-items.parquet does not have"),
+        ([1, 0], ["a", "b"], "names a row"),
+        ([0, None], ["a", "b"], "holds no rows and tags"),
+        ([0, 1], ["a", None], "holds no rows and tags"),
+        ([0, 1], [1, 2], "holds no rows and tags"),
+    ],
+)
+def test_tags_that_do_not_fit_are_refused(models, rows, tags, message):
+    flat = pl.DataFrame({"row": rows, "tag": tags}, schema_overrides={"row": pl.UInt32})
+
+    def change(place):
+        flat.write_parquet(place / "log-0-items-tags-1.parquet")
+
+    with pytest.raises(ModelError, match=message):
+        load_model(changed(models, "most_popular", change))
 
 
 @pytest.mark.parametrize("shape", [[2], [2, -1], [2, 2**40], ["2", 2], [2.0, 2]])

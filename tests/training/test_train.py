@@ -1,7 +1,7 @@
 """Training runs: what is tested, on whom, and that the figures are those of the feeds."""
 
 import math
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -10,21 +10,14 @@ import pytest
 import recsys
 from recsys.config import Training
 from recsys.core.errors import ConfigError, LogError
-from recsys.logs.holdout import split_log
+from recsys.logs.holdout import split_days, split_log
 from recsys.logs.log import InteractionLog
 from recsys.measures.metrics import METRICS
 from recsys.mitigations.build import make_recommender
 from recsys.recommenders import RECOMMENDERS
+from recsys.training.evaluate import evaluate, truth_of
 from recsys.training.load import load_training
-from recsys.training.train import (
-    evaluate,
-    log_of,
-    source_of,
-    split_for_test,
-    split_for_tuning,
-    train,
-    truth_of,
-)
+from recsys.training.train import log_of, source_of, split_for_test, split_for_tuning, train
 
 SMALL = {"als": {"factors": 8}}
 CONFIG = {
@@ -306,6 +299,16 @@ def test_nobody_to_test(world_log):
         ({"k": 0}, "k: input should be greater than or equal to 1"),
         ({"test_share": 0.5}, "test_days and test_share: give one of them, not both"),
         ({"test_days": 7}, "test_days: 7.0 leaves nothing of the 7 days"),
+        (
+            {"evaluation": {"rolling": {"days": 2}}},
+            "evaluation.rolling: leave out test_days and test_share beside it",
+        ),
+        (
+            {"test_days": None, "evaluation": {"rolling": {"days": 7}}},
+            "evaluation.rolling.days: 7.0 leaves nothing of the 7 days",
+        ),
+        ({"evaluation": {"rolling": {"days": 0}}}, "evaluation.rolling.days: input should be"),
+        ({"evaluation": {"roling": {}}}, "evaluation.roling: unknown key; did you mean 'rolling'?"),
         ({"variants": {"a": {}}}, "variants: a training run has none"),
         ({"arm": "infulx"}, "arm: input should be"),
         ({"seeds": 3}, "seeds: unknown key; did you mean 'seed'?"),
@@ -355,3 +358,95 @@ def test_what_is_left_out_is_filled_in(log_config):
 def test_public_names():
     assert recsys.load_training is load_training
     assert recsys.train is train
+
+
+ROLLING = {**CONFIG, "k": 60, "test_days": None, "evaluation": {"rolling": {"days": 3}}}
+
+
+@pytest.fixture(scope="module")
+def rolled():
+    return {
+        kind: train(load_training({**ROLLING, "recommender": kind})) for kind in ("als", "content")
+    }
+
+
+def test_each_day_has_a_model_of_the_days_before(rolled):
+    """Figures of a day are those of a test on that day alone, from yesterday's model."""
+    result = rolled["als"]
+    training = result.training
+    log, simulation = source_of(training)
+    end = datetime.combine(training.world.start, datetime.min.time(), UTC)
+    end += timedelta(days=training.world.days_after)
+    window = training.world.posts.window_days
+    previous = None
+    splits = split_days(log, days=3, end=end, window_days=window)
+    for day, split in enumerate(splits, start=1):
+        alone = evaluate(
+            training,
+            make_recommender(training.recommender),
+            split,
+            truth_of(training, simulation, split),
+            previous,
+        )
+        previous = alone.model
+        mine = result.days.series.filter(day=day, posts="all").sort("metric")
+        theirs = alone.summary.filter(by="all").sort("metric")
+        assert mine["value"].to_list() == theirs["value"].to_list()
+        assert mine["begins"].unique().to_list() == [split.cut]
+        assert result.feeds.filter(day=day).drop("day").equals(alone.feeds)
+    assert day == 3
+    np.testing.assert_array_equal(result.model.item_factors, previous.item_factors)
+
+
+def test_means_are_over_days(rolled):
+    for result in rolled.values():
+        series = result.days.series
+        for row in result.days.means.iter_rows(named=True):
+            days = series.filter(posts="all", metric=row["metric"])
+            assert row["n_days"] == 3
+            assert row["value"] == pytest.approx(days["value"].mean())
+            assert row["value"] == pytest.approx(result.figure(row["metric"]))
+            assert row["difference"] == pytest.approx((days["value"] - days["trending"]).mean())
+            assert row["ci_low"] <= row["value"] <= row["ci_high"]
+        assert set(result.days.means["metric"]) == set(result.per_user.columns) & set(METRICS)
+        assert result.per_user["day"].unique().to_list() == [1, 2, 3]
+        assert result.figure("utility") > 0
+
+
+def test_posts_of_the_day_count_and_are_served_by_those_who_can(rolled):
+    als, content = rolled["als"], rolled["content"]
+    assert als.figure("recall", "posts", "new") == 0
+    assert content.figure("recall", "posts", "new") > 0
+    n_new = als.summary.filter(by="posts", group="new", metric="recall")["n_users"].item()
+    assert n_new == content.summary.filter(by="posts", group="new", metric="recall")["n_users"][0]
+    assert 0 < n_new < als.per_user.height
+    assert any("als cannot serve them" in note for note in als.notes)
+    assert any("content can serve them" in note for note in content.notes)
+    recalls = [als.figure("recall", "posts", group) for group in ("known", "new")]
+    assert recalls[0] > als.figure("recall") > recalls[1]
+
+
+def test_a_single_day_has_no_interval():
+    result = train(load_training({**ROLLING, "evaluation": {"rolling": {"days": 1}}}))
+    assert result.days.means["ci_low"].null_count() == result.days.means.height
+    assert result.days.means["value"].null_count() == 0
+    assert any("A single day has no interval" in note for note in result.notes)
+
+
+def test_a_search_before_a_rolling_test_is_judged_on_as_many_days():
+    training = load_training(ROLLING)
+    log = log_of(training)
+    for_test, for_tuning = split_for_test(training, log), split_for_tuning(training, log)
+    assert for_test.cut - for_tuning.cut == timedelta(days=3)
+
+
+def test_known_posts_have_a_figure_on_each_day(log_config, tmp_path):
+    """On days when no post is new it is that of all posts."""
+    events = pl.read_csv(log_config["log"]["events"])
+    hours = [datetime(2025, 1, 1, tzinfo=UTC) + timedelta(hours=h / 10) for h in range(len(events))]
+    events.with_columns(timestamp=pl.Series(hours)).write_csv(log_config["log"]["events"])
+    result = train(load_training({**log_config, "evaluation": {"rolling": {"days": 2}}}))
+    of_all, of_known = (result.days.series.filter(posts=name) for name in ("all", "known"))
+    assert of_known.drop("posts").equals(of_all.drop("posts"))
+    assert result.days.series.filter(posts="new").is_empty()
+    assert not any("on the day itself" in note for note in result.notes)
