@@ -4,17 +4,23 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 from scipy.sparse import csr_matrix
 
 from recsys.core.errors import LogError
 from recsys.core.noise import Stream
+from recsys.core.threads import single_threaded_blas
 from recsys.logs.log import InteractionLog
 from recsys.recommenders.base import Model
 from recsys.recommenders.collaborative import Collaborative
 from recsys.recommenders.factors import FactorModel, warm_factors
 from recsys.recommenders.least_squares import penalties, sweep
 from recsys.recommenders.recency import log_recency
+
+Vectors = NDArray[np.float32]
+"""Float32 (n, factors)."""
+_INFINITE = "als: the factors are not finite any more; lower alpha or the weights"
 
 
 class ALS(Collaborative):
@@ -44,7 +50,7 @@ class ALS(Collaborative):
     """Penalty λ on the vector of somebody whose pairs have a total confidence of 1."""
     frequency: float = Field(default=0.75, ge=0, le=1)
     """Power ν with which the penalty on a vector grows with the total confidence of its pairs; 0
-    penalises all vectors alike."""
+    penalises all vectors alike, which `implicit` then solves."""
     alpha: float = Field(default=25.0, gt=0)
     """Confidence c per unit of event weight; a pair without an event has confidence 1."""
     iterations: int = Field(default=10, ge=1)
@@ -73,17 +79,14 @@ class ALS(Collaborative):
         users = warm_factors(seed, Stream.MODEL_USER, hot.user_keys, self.factors, old_users)
         items = warm_factors(seed, Stream.MODEL_ITEM, hot.item_keys, self.factors, old_items)
         with np.errstate(over="ignore"):
-            by_user = csr_matrix(hot.weights * np.float32(self.alpha))
-        by_item = by_user.T.tocsr()
-        penalty_of_users, penalty_of_items = (
-            penalties(side, self.regularization, self.frequency).astype(np.float32)
-            for side in (by_user, by_item)
-        )
-        for _ in range(self.warm_iterations if warm else self.iterations):
-            sweep(by_user, items, penalty_of_users, users)
-            sweep(by_item, users, penalty_of_items, items)
+            confidence = csr_matrix(hot.weights * np.float32(self.alpha))
+        sweeps = self.warm_iterations if warm else self.iterations
+        if self.frequency == 0:
+            users, items = self._by_implicit(confidence, users, items, sweeps)
+        else:
+            self._by_frequency(confidence, users, items, sweeps)
         if not (np.isfinite(users).all() and np.isfinite(items).all()):
-            raise LogError("als: the factors are not finite any more; lower alpha or the weights")
+            raise LogError(_INFINITE)
         return ALSModel(
             log,
             users,
@@ -91,6 +94,43 @@ class ALS(Collaborative):
             candidate_days=self.candidate_days,
             recency=log_recency(log, self.recency),
         )
+
+    def _by_frequency(
+        self, by_user: csr_matrix, users: Vectors, items: Vectors, sweeps: int
+    ) -> None:
+        """Improves the vectors by sweeps of our own."""
+        by_item = by_user.T.tocsr()
+        penalty_of_users, penalty_of_items = (
+            penalties(side, self.regularization, self.frequency).astype(np.float32)
+            for side in (by_user, by_item)
+        )
+        for _ in range(sweeps):
+            sweep(by_user, items, penalty_of_users, users)
+            sweep(by_item, users, penalty_of_items, items)
+
+    def _by_implicit(
+        self, by_user: csr_matrix, users: Vectors, items: Vectors, sweeps: int
+    ) -> tuple[Vectors, Vectors]:
+        """The vectors by `implicit`, which knows one penalty for all."""
+        from implicit.cpu.als import AlternatingLeastSquares
+        from implicit.recommender_base import ModelFitError
+
+        with single_threaded_blas():
+            solver = AlternatingLeastSquares(
+                factors=self.factors,
+                regularization=self.regularization,
+                alpha=1.0,
+                iterations=sweeps,
+                dtype=np.float32,
+                num_threads=1,
+                random_state=0,
+            )
+            solver.user_factors, solver.item_factors = users, items
+            try:
+                solver.fit(by_user, show_progress=False)
+            except ModelFitError as error:
+                raise LogError(_INFINITE) from error
+        return solver.user_factors, solver.item_factors
 
 
 @dataclass(frozen=True)
