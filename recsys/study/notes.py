@@ -7,6 +7,7 @@ import polars as pl
 from recsys.config import Study
 from recsys.statistics import MIN_SEEDS_FOR_CLAIMS
 from recsys.study.arms.measured_log import MeasuredLog
+from recsys.study.tables.counted import why_not
 from recsys.study.tables.headline import FLOOR
 
 _AGREES = 1e-8
@@ -55,10 +56,17 @@ def notes_on_log(log: MeasuredLog) -> tuple[str, ...]:
     return (
         f"The log: {'; '.join([used, *left_out])}.",
         *log.own.notes,
-        log.matching.describe(),
+        log.placebos.describe(),
+        *_uncounted(log),
         f"With {draws} placebo groups, p cannot be below {1 / (draws + 1):.3g}.",
         *log.exposed.notes,
     )
+
+
+def _uncounted(log: MeasuredLog) -> Iterator[str]:
+    reason = why_not(log.whole)
+    if reason:
+        yield f"What newcomers' posts took of all that was shown is not counted: {reason}."
 
 
 def notes_on_removals(study: Study, removals: pl.DataFrame) -> Iterator[str]:

@@ -17,6 +17,8 @@ from recsys.study.arms.measured_log import MeasuredLog
 from recsys.study.arms.result import CellResult, feeds_in_one
 from recsys.study.notes import notes_on_floor, notes_on_log, notes_on_removals, notes_on_seeds
 from recsys.study.sources import Sources
+from recsys.study.tables.counted import COLUMNS as COUNTED
+from recsys.study.tables.counted import counted_table
 from recsys.study.tables.drift import drift_of_log, drift_of_world, primaries_of_log
 from recsys.study.tables.matching import COLUMNS as MATCHING
 from recsys.study.tables.matching import matching_table
@@ -117,6 +119,7 @@ def _rows_of_world(study: Study, results: Sequence[CellResult], users: pl.DataFr
         arrivals=pl.DataFrame(schema=ARRIVALS),
         exposed=pl.DataFrame(schema=EXPOSED),
         matching=pl.DataFrame(schema=schema_of(MATCHING)),
+        counted=pl.DataFrame(schema=schema_of(COUNTED)),
     )
 
 
@@ -128,13 +131,24 @@ def _rows_of_log(
         study,
         **_gathered(results),
         drift_of=partial(
-            drift_of_log, crowding=log.matching.crowding, primary=primaries_of_log(attributes)
+            drift_of_log,
+            crowding=log.matching.crowding,
+            primary=primaries_of_log(attributes),
+            same_seed=True,
         ),
         users=users,
         attributes=attributes,
         arrivals=log.own.arrivals,
         exposed=log.exposed.table,
-        matching=matching_table(log.matching),
+        matching=matching_table(log.placebos),
+        counted=counted_table(
+            log.whole,
+            log.incumbents,
+            log.own.arrived,
+            log.source.timezone,
+            users,
+            study.evaluation.groups,
+        ),
     )
 
 
