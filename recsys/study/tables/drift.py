@@ -41,8 +41,8 @@ PRIMARY = ("posts", "language_format", "utility")
 not adjusted; those of other measures are. `primaries_of_log` gives the primaries of a log."""
 
 _PARTS = {
-    "total": "influx - retrain: all that the newcomers change",
-    "volume": "placebo - retrain: what as many more incumbents would change",
+    "total": "influx - retrain, in a log influx: all that the newcomers change",
+    "volume": "placebo - retrain, in a log placebo: what as many more incumbents would change",
     "composition": "influx - placebo: what changes because of who the newcomers are",
 }
 _EDGES = {"": "", "_ci_low": "lower end of the interval of `{}`", "_ci_high": "upper end of it"}

@@ -94,6 +94,12 @@ def test_a_wave_is_told_from_others_only_where_it_differs(tmp_path):
     assert {"full", "influx", "before", "joined", "placebo"} == set(result.per_user["arm"])
     assert result.matching["joined"].item()
     assert result.mix["before"].drop_nulls().len() == 2
+    full = result.summary.filter(arm="full", measure="format:short")["mean"].item()
+    influx = result.summary.filter(arm="influx", measure="format:short")["mean"].item()
+    row = result.mix.filter(value="short").row(0, named=True)
+    assert (row["with"], row["without"], row["moved"]) == pytest.approx(
+        (full, influx, full - influx)
+    )
 
 
 def test_whole_users_where_nobody_else_was_there(tmp_path):
