@@ -217,7 +217,6 @@ def mix_sections(figures: Headline, *, whole: bool = False) -> Iterator[Section]
                     f"{name}: {row['attribute']} {value}",
                     *shares,
                     number(row["moved"]),
-                    number(row["placebo"]),
                     band,
                     p,
                 )
@@ -228,8 +227,7 @@ def mix_sections(figures: Headline, *, whole: bool = False) -> Iterator[Section]
         "with",
         "without",
         "moved",
-        "a placebo",
-        _covered(figures.result.study.log.placebo_draws),
+        "placebos",
         "p",
     )
     before = (
@@ -237,6 +235,7 @@ def mix_sections(figures: Headline, *, whole: bool = False) -> Iterator[Section]
         if has_before
         else ()
     )
+    covered = _covered(figures.result.study.log.placebo_draws)
     yield Section(
         "Do the newcomers change what feeds are made of?  (% of slots)",
         columns,
@@ -244,6 +243,7 @@ def mix_sections(figures: Headline, *, whole: bool = False) -> Iterator[Section]
         (
             *before,
             "moved: with less without; of the whole, half of all such changes added up (TV).",
+            f"placebos: how far {covered} move it.",
             "p: adjusted for the number of rows. The other values are in mix.csv.",
         ),
     )

@@ -414,7 +414,7 @@ def test_log_shows_the_mix_before_and_after(log_result: StudyResult) -> None:
     result = _testable(log_result).with_tables(mix=pl.DataFrame(rows, schema=log_result.mix.schema))
     for full in (True, False):
         text = " ".join(_printed(result, full=full).split())
-        assert "item_knn: language pt 1.0 20.0 5.0 15.0 -1.0 [-3.0, 2.0] 0.020" in text
+        assert "item_knn: language pt 1.0 20.0 5.0 15.0 [-3.0, 2.0] 0.020" in text
         assert "language pt takes 20 instead of 5 of 100 slots" in text
     rows[0] |= {"before": None, "p_adjusted": 0.4}
     calm = _testable(log_result).with_tables(mix=pl.DataFrame(rows, schema=log_result.mix.schema))
