@@ -149,7 +149,7 @@ def matching_of(
     """The newcomers of a log, and the incumbents from whom placebo groups are drawn.
 
     These are the incumbents outside the panel who have liked something. Activity is the number of
-    distinct items that a user liked, and of days on which a user did.
+    positive events of a user, and of days on which the user has any.
 
     Args:
         log: the log to train on.
@@ -167,8 +167,7 @@ def matching_of(
     if since is not None:
         counted &= pl.col("timestamp") >= since
     which = log.dense.select(counted).to_series().to_numpy()
-    liked = log.dense.filter(pl.Series(which)).select("user", "item").unique()
-    events = np.bincount(liked["user"].to_numpy(), minlength=log.n_users)
+    events = np.bincount(log.dense["user"].to_numpy()[which], minlength=log.n_users)
     pool = incumbents & (events > 0)
     pool[panel] = False
     if not pool.any():

@@ -8,12 +8,12 @@ from recsys.study.tables.table import Column, Columns, schema_of
 COLUMNS: Columns = {
     "newcomers": Column(pl.Int64, "newcomers with a positive event"),
     "newcomers_tested": Column(pl.Int64, "those of them that are left out in the arm `influx`"),
-    "events": Column(pl.Int64, "distinct posts that each newcomer liked, added up"),
+    "events": Column(pl.Int64, "positive events of the newcomers"),
     "events_tested": Column(pl.Int64, "those of the newcomers that are left out"),
     "share": Column(
         pl.Float64, "events_tested / events: the part of their activity that could be matched"
     ),
-    "placebo_events": Column(pl.Float64, "the same of a placebo group, on average"),
+    "placebo_events": Column(pl.Float64, "positive events of a placebo group, on average"),
     "pool": Column(pl.Int64, "incumbents from whom placebo groups are drawn"),
     "crowding": Column(pl.Float64, "share of the pool that one group takes, by users or by events"),
     "matched": Column(

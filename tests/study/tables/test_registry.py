@@ -97,7 +97,7 @@ def test_which_study_has_which_table(open_loop, closed_loop, own_log):
         "games",
         "groups",
     }
-    assert has["log"] >= every - ONLY_WORLDS - {"life", "exposed", "wins", "counted"}
+    assert has["log"] >= every - ONLY_WORLDS - {"life", "exposed", "wins", "counted", "mix"}
     assert not has["log"] & ONLY_WORLDS
 
 
