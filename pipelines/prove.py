@@ -20,7 +20,7 @@ from pipelines.tracking.describe import verdicts_record
 from pipelines.tracking.tracker import keep, tracked
 from pipelines.trust import read_config
 from recsys.checks.proof.claims import TITLES
-from recsys.checks.proof.run import FULL, KINDS, SHORT, Effort, plan, prove
+from recsys.checks.proof.run import FULL, SHORT, Effort, plan, prove
 from recsys.config import Study
 
 _CONFIG = "configs/prove.yaml"
@@ -35,14 +35,15 @@ def execute(words: Sequence[str], output: Output, *, parts: str = "", quick: boo
     Args:
         words: a config, configs/prove.yaml if there is none, and changes to it.
         output: how much is printed.
-        parts: some of `KINDS`, joined by commas, such as `offline,dose`; all parts if empty.
+        parts: some of `recsys.checks.proof.run.KINDS`, joined by commas, such as `offline,dose`;
+            all that the config's source has if empty.
         quick: whether this is a quick test that the parts run, with figures that mean nothing.
 
     Returns:
         The exit code, whatever the verdicts.
     """
     progress = output.progress("parts")
-    kinds = tuple(parts.split(",")) if parts else KINDS
+    kinds = tuple(parts.split(",")) if parts else ()
     options = [*(["--parts", parts] if parts else []), *(["--quick"] if quick else [])]
     typed = ["prove", *words, *options, *output.flags]
 

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from pipelines.report.headline import DASH, Headline, interval, name_of, number
-from pipelines.report.log import removal
+from pipelines.report.log import mix_sections, removal
 from pipelines.report.section import Section
 from pipelines.report.world import in_order, people
 from recsys.config import World
@@ -21,6 +21,8 @@ WIDTH = 80
 """Columns of the narrowest terminal that everything fits."""
 MOST_ROWS = 10
 """Lines of the rows of a table in a short summary; `--full` prints all."""
+MOST_MIXES = 5
+"""The same of the mix of a log's feeds, whose rows that move furthest come first."""
 _QUANTITIES = {
     "net": "net        changed because they came, of 100 that chance leaves in place",
     "displaced": "displaced  now hold a newcomer's post; a part of net",
@@ -33,15 +35,15 @@ _WITH_ENDS = ("net", "utility")
 """Columns with an interval."""
 
 
-def print_verdict(console: Console, verdict: Verdict) -> None:
+def print_verdict(console: Console, sentences: Sequence[str]) -> None:
     """Prints the sentences of a verdict, each on lines of its own.
 
     Args:
         console: the console to print to.
-        verdict: of `recsys.verdict`.
+        sentences: of `recsys.verdict`; of a log, those of `pipelines.report.log.led`.
     """
     width = min(console.width, WIDTH)
-    for place, sentence in enumerate(verdict.sentences):
+    for place, sentence in enumerate(sentences):
         text = textwrap.fill(sentence, width, break_on_hyphens=False)
         console.print(text, style="bold" if place == 0 else None, soft_wrap=True)
     console.print()
@@ -65,8 +67,12 @@ def brief_sections(figures: Headline) -> Iterator[Section]:
     Args:
         figures: figures of a study.
     """
-    of_world = isinstance(figures.result.study.source, World)
-    yield shortened(_of_world(figures) if of_world else removal(figures))
+    if isinstance(figures.result.study.source, World):
+        yield shortened(_of_world(figures))
+        return
+    yield shortened(removal(figures))
+    for section in mix_sections(figures):
+        yield shortened(section, MOST_MIXES)
 
 
 def name_width(section: Section, width: int = WIDTH) -> int:

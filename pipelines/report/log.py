@@ -9,16 +9,17 @@ from pipelines.report.breadth import exposure_sections, group_sections, wins_sec
 from pipelines.report.headline import DASH, Headline, Variant, name_of, number
 from pipelines.report.section import Section
 from recsys.config import Study
-from recsys.statistics import band_level
+from recsys.statistics import band_level, holm
 from recsys.study.result import StudyResult
+from recsys.study.verdicts.log import LEVEL, NO_EVIDENCE, NOT_TESTABLE, TESTED, p_of, verdict_of_log
+from recsys.study.verdicts.value import Verdict
 
-_EVIDENCE = 0.05
-_PRIMARY, _P = "posts", "p (posts)"
-"""The measure whose p-value decides the verdict, and the title of its column."""
 _QUALITY = {"ndcg": "NDCG", "recall": "recall"}
 _NONE = "no evidence that newcomers did it"
 _AROUND = 3
 """Number of periods that are shown before the start of a wave and after it."""
+_DAYS, _MOST_MIXES = 7, 8
+"""Most days of the count, and most rows of the mix of a recommender, on a terminal."""
 
 
 def log_sections(figures: Headline, *, whole: bool = False) -> Iterator[Section]:
@@ -30,10 +31,12 @@ def log_sections(figures: Headline, *, whole: bool = False) -> Iterator[Section]
     """
     result = figures.result
     yield _opening(result.study)
+    yield from count_sections(result, whole=whole)
     if result.wave is not None:
         yield _arrivals(result)
     yield removal(figures)
     yield Section("Did the newcomers do it?", lines=tuple(_verdicts(figures)))
+    yield from mix_sections(figures, whole=whole)
     if any(figures.has(measure) for measure in _QUALITY):
         yield _quality(figures)
     yield from wins_sections(figures, figures.variants)
@@ -70,12 +73,12 @@ def _exposed(table: pl.DataFrame) -> Section:
     """The most exposed incumbents less the least exposed, after and before the arrival."""
     checks = {row["outcome"]: row for row in table.filter("check").iter_rows(named=True)}
     rows, lines = [], []
-    for row in table.filter(~pl.col("check")).iter_rows(named=True):
+    outcomes = table.filter(~pl.col("check"))
+    for row, p in zip(outcomes.iter_rows(named=True), holm(outcomes["p_value"]), strict=True):
         check = checks.get(row["outcome"], {})
         cells = (number(row["low"]), number(row["high"]), _difference(row))
-        p = number(row["p_value"], 1, 3)
-        rows.append((row["outcome"], *cells, p, _difference(check), _lost(row)))
-        lines.append(_by_exposure(row, check))
+        rows.append((row["outcome"], *cells, number(p, 1, 3), _difference(check), _lost(row)))
+        lines.append(_by_exposure(row, check, float(p)))
     return Section(
         "A second view: did the long-time users most exposed to newcomers change more?  (points)",
         ("change of", "least", "most", "difference", "p", "check: before they came", "lost"),
@@ -84,6 +87,7 @@ def _exposed(table: pl.DataFrame) -> Section:
             *lines,
             "least, most: the least and the most exposed third of the long-time users.",
             "lost: % of each third left out: they did (for a mix: liked) too little afterwards.",
+            "p: adjusted for the number of outcomes (Holm).",
             "Assumption (parallel trends): both thirds would have changed alike without newcomers.",
         ),
     )
@@ -101,11 +105,11 @@ def _lost(row: Mapping[str, Any]) -> str:
     return ", ".join(number(lost / (lost + kept), digits=0) for lost, kept in sides)
 
 
-def _by_exposure(row: Mapping[str, Any], check: Mapping[str, Any]) -> str:
+def _by_exposure(row: Mapping[str, Any], check: Mapping[str, Any], p: float) -> str:
     name = row["outcome"]
-    if check and check["p_value"] <= _EVIDENCE:
+    if check and check["p_value"] <= LEVEL:
         return f"{name}: no verdict, since the two thirds changed differently even before."
-    if row["p_value"] > _EVIDENCE:
+    if p > LEVEL:
         return f"{name}: {_NONE}, by this view."
     unchecked = "" if check else " (not checked before they came)"
     way = "more" if row["difference"] > 0 else "less"
@@ -113,15 +117,136 @@ def _by_exposure(row: Mapping[str, Any], check: Mapping[str, Any]) -> str:
 
 
 def _verdicts(figures: Headline) -> Iterator[str]:
-    """The verdict on each recommender, after a sentence on all if there is no evidence at all."""
-    each = [_verdict(figures, variant, figures.result.study) for variant in figures.variants]
-    if len(each) > 1 and all(_NONE in line for line in each):
+    """The answer of each recommender, in the order of the config."""
+    answers = {f[:2]: f.answer for f in verdict_of_log(figures.result).findings}
+    if len(answers) > 1 and set(answers.values()) == {NO_EVIDENCE}:
         yield f"{_NONE.capitalize()}, whichever recommender:"
-    yield from each
-    if any("NOT MATCHED" in note for note in figures.result.notes) and any(
-        _NONE not in line for line in each
-    ):
-        yield "But the placebos are NOT MATCHED (see the note), so that volume may explain it."
+    for variant in figures.variants:
+        yield _verdict(figures, variant, answers[variant])
+
+
+def count_sections(result: StudyResult, *, whole: bool = False) -> Iterator[Section]:
+    """How much of what long-time users were shown newcomers had made, where it can be counted.
+
+    Args:
+        result: of a study of a log.
+        whole: whether all rows are given, and not only those on all users.
+    """
+    counted = result.counted
+    if counted.is_empty():
+        return
+    if not whole:
+        days = counted.filter(by="day")[:_DAYS]
+        counted = pl.concat([counted.filter(pl.col("by") != "day"), days])
+    rows = tuple(
+        (
+            row["value"] if row["by"] in ("all", "day", "users") else f"{row['by']} {row['value']}",
+            *(
+                (number(row[name], 1, 0) for name in ("shown", "newcomers"))
+                if row["by"] != "users"
+                else (DASH, DASH)
+            ),
+            f"{'up to ' if row['by'] == 'users' else ''}{number(row['share'])}",
+        )
+        for row in counted.iter_rows(named=True)
+    )
+    yield Section(
+        "How much of what long-time users were shown was the newcomers'?  (counted)",
+        ("", "posts shown", "newcomers' posts", "%"),
+        rows,
+        ("Counted, not estimated: what was shown, not what would have been shown instead.",),
+    )
+
+
+def count_line(result: StudyResult) -> str:
+    """The count in a sentence; empty where nothing can be counted.
+
+    Args:
+        result: of a study of a log.
+    """
+    rows = list(result.counted.filter(by="all").iter_rows(named=True))
+    if not rows:
+        return ""
+    *before, after = rows
+    was = f", {number(before[0]['share'])} % before" if before else ""
+    when = after["value"] if after["value"] == "the whole log" else "since their first day"
+    return (
+        f"Counted: {number(after['share'])} % of the posts that long-time users were shown were "
+        f"newcomers' ({when}{was})."
+    )
+
+
+def led(result: StudyResult, verdict: Verdict) -> tuple[str, ...]:
+    """The sentences of a verdict, led by what was counted, where that can be counted.
+
+    That nothing can be tested is said before it.
+
+    Args:
+        result: of any study.
+        verdict: on it.
+    """
+    count, first = count_line(result), int(verdict.answer == NOT_TESTABLE)
+    counted = (count,) if count else ()
+    return (*verdict.sentences[:first], *counted, *verdict.sentences[first:])
+
+
+def mix_sections(figures: Headline, *, whole: bool = False) -> Iterator[Section]:
+    """The mix of feeds before and after, with and without the newcomers.
+
+    Args:
+        figures: figures of a study of a log.
+        whole: whether all rows are given, and not only those that move furthest.
+    """
+    mix, lines = figures.result.mix, []
+    if mix.is_empty():
+        return
+    has_before = mix["before"].null_count() < mix.height
+    for recommender, mitigation in figures.variants:
+        mine = mix.filter(recommender=recommender, mitigation=mitigation)
+        if not whole:
+            order = (pl.col("moved") - pl.col("placebo")).abs().fill_null(0.0)
+            mine = mine.sort(pl.col("value").is_null(), order, descending=True)[:_MOST_MIXES]
+        for row in mine.iter_rows(named=True):
+            value = "the whole (TV)" if row["value"] is None else row["value"]
+            name = name_of((recommender, mitigation))
+            shares = [number(row[arm]) for arm in ("before", "with", "without")[not has_before :]]
+            band = f"[{number(row['band_low'])}, {number(row['band_high'])}]"
+            p = number(row["p_adjusted"], 1, 3)
+            lines.append(
+                (
+                    f"{name}: {row['attribute']} {value}",
+                    *shares,
+                    number(row["moved"]),
+                    band,
+                    p,
+                )
+            )
+    columns = (
+        "",
+        *(["before"] if has_before else []),
+        "with",
+        "without",
+        "moved",
+        "placebos",
+        "p",
+    )
+    before = (
+        ("before: after training on the log as it was before the newcomers' first day.",)
+        if has_before
+        else ()
+    )
+    covered = _covered(figures.result.study.log.placebo_draws)
+    yield Section(
+        "Do the newcomers change what feeds are made of?  (% of slots)",
+        columns,
+        tuple(lines),
+        (
+            *before,
+            "moved: with less without; of the whole, half of all such changes added up (TV).",
+            f"placebos: how far {covered} move it.",
+            "p: adjusted for the number of rows. The other values are in mix.csv.",
+        ),
+    )
 
 
 def _opening(study: Study) -> Section:
@@ -135,24 +260,40 @@ def _opening(study: Study) -> Section:
             f"placebo), {study.log.placebo_draws:,} times.",
             "p: how often removing such a group changes feeds at least as much; the newcomers are "
             "one such group.",
-            "The verdict rests on p (posts), the p of the drift of posts (FRBO).",
+            "The verdict rests on how far whole feeds move (1 - FRBO), the first column.",
         ),
     )
 
 
 def removal(figures: Headline) -> Section:
-    """Slots that change without the newcomers and without a placebo; p is the verdict's."""
-    log = figures.result.study.log
+    """How far feeds move without the newcomers and without a placebo, by the tested measure first;
+    beside it the share of slots that change."""
+    log, several = figures.result.study.log, len(figures.variants) > 1
     rows = []
     for variant in figures.variants:
-        row = figures.drift(variant, "slots_changed")
-        cells = (number(row.get("influx")), number(row.get("placebo")), _band(row))
-        again, p = number(row.get("retrain")), figures.drift(variant, _PRIMARY).get("p_value")
-        rows.append((name_of(variant), *cells, again, number(p, 1, 3)))
+        tested, slots = figures.drift(variant, TESTED), figures.drift(variant, "slots_changed")
+        cells = (number(tested.get("influx")), number(tested.get("placebo")), _band(tested))
+        beside = (number(slots.get("influx")), number(slots.get("placebo")))
+        p = number(p_of(tested), 1, 3)
+        rows.append((name_of(variant), *cells, number(tested.get("retrain")), p, *beside))
+    adjusted = f", adjusted for {len(rows)} recommenders" if several else ""
     return Section(
-        "How much of long-time users' feeds changes without …  (% of slots)",
-        ("recommender", "newcomers", "a placebo", _covered(log.placebo_draws), "another seed", _P),
+        "How far do long-time users' feeds move without …  (0 to 100; beside it % of slots)",
+        (
+            "recommender",
+            "newcomers",
+            "placebo",
+            _covered(log.placebo_draws),
+            "seed",
+            "p",
+            "slots",
+            "placebo",
+        ),
         tuple(rows),
+        (
+            "newcomers, placebo: without them, without as many equally active long-time users.",
+            f"p: share of such groups that move feeds as far{adjusted}. seed: training again.",
+        ),
     )
 
 
@@ -160,9 +301,9 @@ def _covered(draws: int) -> str:
     """The title of the column with the placebos' band, which holds this share of them.
 
     >>> _covered(199), _covered(20)
-    ('95 % of placebos', '90 % of placebos')
+    ('95 % of them', '90 % of them')
     """
-    return f"{100 * band_level(draws):.0f} % of placebos"
+    return f"{100 * band_level(draws):.0f} % of them"
 
 
 def _band(row: Mapping[str, Any]) -> str:
@@ -175,23 +316,24 @@ def _band(row: Mapping[str, Any]) -> str:
     return f"[{number(influx - high)}, {number(influx - low)}]"
 
 
-def _verdict(figures: Headline, variant: Variant, study: Study) -> str:
-    """One sentence: whether removing the newcomers changes more than removing as many others."""
-    row = figures.drift(variant, _PRIMARY)
-    p, composition, again = row.get("p_value"), row.get("composition"), row.get("retrain")
-    name = name_of(variant)
-    if p is None or composition is None:
-        return f"{name}: no verdict, since p is not known."
-    if p > _EVIDENCE:
+def _verdict(figures: Headline, variant: Variant, answer: str) -> str:
+    """One sentence: whether removing the newcomers moves feeds further than removing as many
+    others."""
+    row, name = figures.drift(variant, TESTED), name_of(variant)
+    if answer == NOT_TESTABLE:
+        return f"{name}: not testable; the first sentence above says why, and what to do."
+    p, again = p_of(row) or 0.0, row.get("retrain")
+    if answer == NO_EVIDENCE:
         noise = " So does another training seed." if again and again >= row["influx"] else ""
         less = row["composition_ci_high"] is not None and row["composition_ci_high"] < 0
         if less:
-            return f"{name}: {_NONE}; removing as many others nearly always changes feeds more."
-        return f"{name}: {_NONE}; removing as many others changes feeds as much.{noise}"
-    placebos = "any placebo does" if p * (study.log.placebo_draws + 1) < 1.5 else "most placebos do"
+            return f"{name}: {_NONE}; removing as many others nearly always moves feeds further."
+        return f"{name}: {_NONE}; removing as many others moves feeds as far.{noise}"
+    draws = figures.result.study.log.placebo_draws
+    placebos = "any placebo does" if p * (draws + 1) < 1.5 else "most placebos do"
     return (
-        f"{name}: evidence that newcomers did it; removing them changes feeds more than "
-        f"{placebos}, by {number(composition)} points of drift of posts on average."
+        f"{name}: evidence that newcomers did it; removing them moves feeds further than "
+        f"{placebos}, by {number(row['composition'])} points on average."
     )
 
 
@@ -203,7 +345,7 @@ def _quality(figures: Headline) -> Section:
         cells: list[str] = [name_of(variant)]
         for measure in measures:
             levels = (figures.level(variant, arm, measure) for arm in ("full", "influx"))
-            p = figures.drift(variant, measure).get("p_value")
+            p = p_of(figures.drift(variant, measure))
             cells += [*(number(level, 1, 4) for level in levels), number(p, 1, 3)]
         rows.append(tuple(cells))
     titles = [
@@ -213,5 +355,8 @@ def _quality(figures: Headline) -> Section:
         "Do the newcomers make the feeds better?  (on the panel's held-out clicks, 0 to 1)",
         ("recommender", *titles),
         tuple(rows),
-        ("p: how often removing a placebo group changes quality at least as much, up or down.",),
+        (
+            "p: how often removing a placebo group changes quality at least as much, up or down; "
+            "adjusted.",
+        ),
     )

@@ -19,7 +19,7 @@ from pipelines.report.charts.parts import channel_charts, front_charts, ladder_c
 from pipelines.report.charts.served import served_charts
 from pipelines.report.charts.users import group_charts, named_group_charts, spread_charts
 from pipelines.report.headline import DASH, Headline
-from pipelines.report.log import log_sections
+from pipelines.report.log import led, log_sections
 from pipelines.report.phones import Json, phones_of
 from pipelines.report.plot import shown
 from pipelines.report.served import served_sections
@@ -58,7 +58,7 @@ def save_page(result: StudyResult, path: Path) -> None:
         title=result.study.name,
         over=f"recsys · {result.study.name}",
         question=question,
-        verdict=verdict.sentences,
+        verdict=led(result, verdict),
         notes=result.notes,
         phones=phones_of(result, sorted(order, key=lambda variant: variant[:1] != taken)),
         charts=list(study_charts(figures)),

@@ -20,7 +20,7 @@ from pipelines.report.brief import (
 from pipelines.report.comparison import comparison_sections
 from pipelines.report.console import print_section
 from pipelines.report.headline import Headline
-from pipelines.report.log import log_sections
+from pipelines.report.log import led, log_sections
 from pipelines.report.world import world_sections
 from pipelines.tracking.addresses import masked
 from pipelines.tracking.tracker import Recorded
@@ -45,7 +45,7 @@ def print_summary(
             recommender.
     """
     console.print(opening_line(result), soft_wrap=True)
-    print_verdict(console, verdict)
+    print_verdict(console, led(result, verdict))
     if not full:
         for section in brief_sections(Headline(result)):
             print_section(console, section, name_width(section, console.width))

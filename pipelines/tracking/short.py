@@ -14,6 +14,7 @@ from pipelines.tracking.record import Value, finite
 from recsys.measures.metrics.registry import METRICS
 from recsys.served.compare import FeedComparison
 from recsys.study.result import StudyResult
+from recsys.study.tables.counted import BEFORE
 from recsys.training.evaluate import TrainingResult
 
 MOST = 40
@@ -45,6 +46,14 @@ _COUNTS = ("over_placebo", "over_locals", "n_users", "n_seeds")
 _BY_DAY = ("changed", "floor", "displaced", "net", "net_ci_low", "net_ci_high", "utility")
 _REMOVAL = {"influx": "changed_pct", "placebo": "placebo_pct", "retrain": "retrain_pct"}
 """Columns of the table `drift` of a log, where `influx` is training without the newcomers."""
+_TESTED = {"influx": "moved_pct", "placebo": "moved_placebo_pct"}
+"""The same of the measure that the verdict rests on."""
+_MIX = {
+    "before": "before_pct",
+    "with": "with_pct",
+    "without": "without_pct",
+    "p_adjusted": "p_value",
+}
 _QUALITY = ("ndcg", "recall")
 _SERVED = {"drift": "", "floor": "_floor", "excess": "_excess"}
 _COMPARED = ("net", "utility", "displaced")
@@ -210,7 +219,14 @@ def _of_log(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:
     changed = rows.get("slots_changed", {})
     for column, name in _REMOVAL.items():
         yield Value(name, _percent(changed.get(column)))
-    yield Value("p_value", rows.get("posts", {}).get("p_value"))
+    tested = rows.get("posts", {})
+    for column, name in _TESTED.items():
+        yield Value(name, _percent(tested.get(column)))
+    yield Value("p_value", tested.get("p_value"))
+    yield Value("adjusted_p_value", tested.get("p_adjusted"))
+    for row in result.counted.filter(by="all").iter_rows(named=True):
+        which = "before" if row["value"] == BEFORE else "shown"
+        yield Value(f"newcomers_{which}_pct", _percent(row["share"]))
     levels = result.summary.filter(
         chosen, pl.col("day").is_null(), pl.col("arm") == "full", pl.col("cohort") == "incumbent"
     )
@@ -219,6 +235,11 @@ def _of_log(result: StudyResult, chosen: pl.Expr) -> Iterator[Value]:
         yield Value(name, means.get(name))
     for column in ("n_users", "n_seeds"):
         yield Value(column, changed.get(column))
+    for row in result.mix.filter(chosen).sort("p_adjusted", nulls_last=True).iter_rows(named=True):
+        place = "_".join(filter(None, ("mix", row["attribute"], row["value"])))
+        for column, end in _MIX.items():
+            value = row[column] if column == "p_adjusted" else _percent(row[column])
+            yield Value(metric_name(f"{place}_{end}"), value)
 
 
 def _served_by_day(rows: pl.DataFrame) -> Iterator[Value]:

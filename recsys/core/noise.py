@@ -60,6 +60,7 @@ class Stream(IntEnum):
     WINDOW_DRAW = 44
     RESAMPLE = 45
     LUCK = 46
+    HALF = 47
     THOMPSON = 50
     THOMPSON_USER = 51
 

@@ -29,6 +29,10 @@ from numpy.typing import ArrayLike
 from recsys.statistics.arrays import Bools, Floats, Ints, Keys
 from recsys.statistics.placebo import false_alarm_rate, spread_ratio
 
+LEAST_EVENTS, LEAST_USERS = 0.8, 0.5
+"""Least share of the newcomers' events, and of the newcomers, that must have a match for a test to
+be about them. A placebo stands for one newcomer, so the effective sample size is the number of
+newcomers who have a match."""
 _SUBSAMPLE = -1
 """Number of the draw that selects newcomers; placebo draws are numbered from 0."""
 
@@ -100,6 +104,22 @@ class Matching:
         newcomers = np.array([self.newcomer_events, self.newcomer_days], dtype=np.float64)
         placebo = np.array([self.placebo_events, self.placebo_days])
         return bool(_mismatch(newcomers, placebo) <= self.tolerance)
+
+    @property
+    def event_share(self) -> float:
+        """Share of the newcomers' events that belongs to the selected newcomers."""
+        return self.newcomer_events / self.newcomer_events_before
+
+    @property
+    def user_share(self) -> float:
+        """Effective sample size over the number of newcomers: the share that has a match."""
+        return self.newcomer_users / self.newcomer_users_before
+
+    @property
+    def testable(self) -> bool:
+        """Whether a test with these groups is about the newcomers, and not about a part of them."""
+        enough = self.event_share >= LEAST_EVENTS and self.user_share >= LEAST_USERS
+        return self.matched and enough and self.crowding < 1
 
     @property
     def crowding(self) -> float:

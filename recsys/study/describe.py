@@ -21,7 +21,7 @@ from recsys.logs.read import marked
 from recsys.logs.schema import COHORTS, KINDS
 from recsys.recommenders import RECOMMENDERS
 from recsys.statistics.arrivals import Wave
-from recsys.study.arms.measured_log import matching_of
+from recsys.study.arms.placebos import placebos_of
 from recsys.study.suggest import Suggestion, suggestion_of
 
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -297,19 +297,18 @@ def _matched(dated: DatedLog, source: OwnLog) -> float | None:
     eligible = np.flatnonzero(incumbents & (activity >= source.panel_min_events))
     panel = eligible[:: max(2, -(-eligible.size // _PANEL))]
     try:
-        matching = matching_of(
+        matching = placebos_of(
             log,
             panel,
             incumbents,
             0,
+            arrived=dated.arrived,
             timezone=source.timezone,
             max_pool_fraction=source.max_pool_fraction,
-        )
+        ).matching
     except (ValueError, UserError):
         return None
-    if not matching.matched:
-        return 0.0
-    return matching.newcomer_events / matching.newcomer_events_before
+    return matching.event_share if matching.matched else 0.0
 
 
 def _conditions(users: pl.DataFrame) -> Iterator[str]:

@@ -7,10 +7,8 @@ import polars as pl
 from recsys.config import Study
 from recsys.statistics import MIN_SEEDS_FOR_CLAIMS
 from recsys.study.arms.measured_log import MeasuredLog
+from recsys.study.tables.counted import why_not
 from recsys.study.tables.headline import FLOOR
-
-_MOST_NOISE = 0.5
-"""Largest part of the newcomers' drift that another training seed may cause and is not told of."""
 
 _AGREES = 1e-8
 """Largest difference of weights that is numerical error."""
@@ -58,28 +56,17 @@ def notes_on_log(log: MeasuredLog) -> tuple[str, ...]:
     return (
         f"The log: {'; '.join([used, *left_out])}.",
         *log.own.notes,
-        log.matching.describe(),
+        log.placebos.describe(),
+        *_uncounted(log),
         f"With {draws} placebo groups, p cannot be below {1 / (draws + 1):.3g}.",
         *log.exposed.notes,
     )
 
 
-def notes_on_training(drift: pl.DataFrame) -> Iterator[str]:
-    """Notes on recommenders of a log whose feeds another training seed moves nearly as far.
-
-    Args:
-        drift: the table `drift` of a study of a log.
-    """
-    tested = drift.filter(pl.col("measure") == "posts")
-    for row in tested.filter(pl.col("retrain") > _MOST_NOISE * pl.col("influx")).iter_rows(
-        named=True
-    ):
-        yield (
-            f"{row['recommender']}: another training seed alone moves feeds by "
-            f"{100 * row['retrain']:.1f}, leaving out the newcomers by {100 * row['influx']:.1f} "
-            "(drift of posts, 0 to 100). So with one fit an arm it has hardly any power, and a "
-            "large p says nothing; ease, item_knn and trending do not depend on a seed."
-        )
+def _uncounted(log: MeasuredLog) -> Iterator[str]:
+    reason = why_not(log.whole)
+    if reason:
+        yield f"What newcomers' posts took of all that was shown is not counted: {reason}."
 
 
 def notes_on_removals(study: Study, removals: pl.DataFrame) -> Iterator[str]:

@@ -6,7 +6,7 @@ or on a log with a share of its placebo groups. `run` runs the cells, `combine` 
 
 from collections.abc import Sequence
 
-from recsys.config import Chain, RecommenderSpec, Study, World
+from recsys.config import AUTO, Chain, RecommenderSpec, Study, World
 from recsys.core.errors import ConfigError, LogError
 from recsys.core.steps import MEASURING, SIMULATING
 from recsys.mitigations.build import make_recommender
@@ -58,8 +58,9 @@ def steps_of(cell: Cell) -> dict[str, float]:
     """
     study = cell.study
     if not isinstance(study.source, World):
+        by_time = not isinstance(study.log.newcomers, str) or study.log.newcomers == AUTO
         first = 3 if cell.draws.start == 1 else 1
-        return {MEASURING: float(len(cell.draws) + first)}
+        return {MEASURING: float(len(cell.draws) * (1 + by_time) + first)}
     world, evaluation = study.world, study.evaluation
     before, days = -first_day(world), len(evaluation.days)
     if cell.coalitions:

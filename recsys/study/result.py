@@ -20,9 +20,10 @@ from recsys.study.notes import (
     notes_on_log,
     notes_on_removals,
     notes_on_seeds,
-    notes_on_training,
 )
 from recsys.study.sources import Sources
+from recsys.study.tables.counted import COLUMNS as COUNTED
+from recsys.study.tables.counted import counted_table
 from recsys.study.tables.drift import drift_of_log, drift_of_world, primaries_of_log
 from recsys.study.tables.matching import COLUMNS as MATCHING
 from recsys.study.tables.matching import matching_table
@@ -96,15 +97,10 @@ def combine(
         return StudyResult(study, _tables(rows), notes)
     log = sources.log
     rows = _rows_of_log(study, results, log, sources.users)
-    tables = _tables(rows)
     return StudyResult(
         study,
-        tables,
-        notes=(
-            *notes_on_log(log),
-            *notes_on_training(tables["drift"]),
-            *notes_on_removals(study, rows.removals),
-        ),
+        _tables(rows),
+        notes=(*notes_on_log(log), *notes_on_removals(study, rows.removals)),
         arrived=log.own.arrived,
         wave=log.own.wave,
     )
@@ -128,6 +124,7 @@ def _rows_of_world(study: Study, results: Sequence[CellResult], users: pl.DataFr
         arrivals=pl.DataFrame(schema=ARRIVALS),
         exposed=pl.DataFrame(schema=EXPOSED),
         matching=pl.DataFrame(schema=schema_of(MATCHING)),
+        counted=pl.DataFrame(schema=schema_of(COUNTED)),
     )
 
 
@@ -139,13 +136,24 @@ def _rows_of_log(
         study,
         **_gathered(results),
         drift_of=partial(
-            drift_of_log, crowding=log.matching.crowding, primary=primaries_of_log(attributes)
+            drift_of_log,
+            crowding=log.matching.crowding,
+            primary=primaries_of_log(attributes),
+            same_seed=True,
         ),
         users=users,
         attributes=attributes,
         arrivals=log.own.arrivals,
         exposed=log.exposed.table,
-        matching=matching_table(log.matching),
+        matching=matching_table(log.placebos),
+        counted=counted_table(
+            log.whole,
+            log.incumbents,
+            log.own.arrived,
+            log.source.timezone,
+            users,
+            study.evaluation.groups,
+        ),
     )
 
 

@@ -145,7 +145,8 @@ class Sources:
         recommender = make_recommender(cell.recommender, cell.chain, anew=self.study.loop == "open")
         log, removals = self.log, self.log.removals
         reference = self._references(
-            cell.variant, lambda: Reference(removals, recommender, {cell.variant: log.serve})
+            cell.variant,
+            lambda: Reference(removals, recommender, {cell.variant: log.serve}, same_seed=True),
         )
         return LogFeeds(reference, log, cell.draws, with_influx=cell.draws.start == 1)
 

@@ -375,7 +375,7 @@ def test_unknown_parts_and_logs_are_refused():
         }
     )
     with pytest.raises(ConfigError, match="needs a world"):
-        plan(log)
+        plan(log, kinds=("offline",))
 
 
 def test_what_is_known_is_not_run_again():

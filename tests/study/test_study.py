@@ -9,7 +9,7 @@ import recsys
 from recsys import load_study, run
 from recsys.core.errors import ConfigError
 from recsys.study import plan
-from recsys.study.notes import notes_on_floor, notes_on_training
+from recsys.study.notes import notes_on_floor
 from recsys.study.result import combine
 from recsys.study.run import run_cell
 from recsys.study.sources import Sources
@@ -330,17 +330,3 @@ def test_a_depth_beyond_the_pool_is_refused_before_anything_runs():
 def test_public_names():
     assert recsys.run is run
     assert recsys.load_study is load_study
-
-
-def test_training_noise_that_hides_newcomers_is_told():
-    drift = pl.DataFrame(
-        {
-            "recommender": ["als", "ease", "als"],
-            "measure": ["posts", "posts", "slots_changed"],
-            "influx": [0.30, 0.30, 0.3],
-            "retrain": [0.28, 0.0, 0.3],
-        }
-    )
-    (note,) = notes_on_training(drift)
-    assert note.startswith("als: another training seed alone moves feeds by 28.0, leaving out")
-    assert "hardly any power" in note

@@ -14,6 +14,7 @@ TITLES = {
     2: "Recovery: what was planted is found, and more newcomers do more",
     3: "Offline against truth: leaving newcomers out of the log, against a world without them",
     4: "Published facts",
+    5: "False alarms: random groups of a log's long-time users are seldom accused",
 }
 """Title of each claim, by number."""
 
@@ -51,6 +52,7 @@ CLAIMS: dict[str, Quantity] = {
         *(QUANTITIES[name]._replace(check=4) for name in _PUBLISHED),
         Quantity(4, "English users' mix drift, less others'", "> 0", 0, _INF, "Mansoury", True),
         Quantity(4, "newcomers' posts in English users' feeds", "> 0", 0, _INF, "WIRED", True),
+        Quantity(5, "random groups of long-time users accused", "0.05", 0.0, 0.09, _THEORY),
     )
 }
 """The claims by name. The targets of claim 3 say what would be desirable: that a platform could

@@ -28,10 +28,10 @@ from recsys.measures.rows import is_level
 from recsys.recommenders import Model, Ranking, Recommender, Trending, with_fallback
 from recsys.statistics import Matching, nested_interval
 from recsys.study.arms.closed_loop import ClosedLoop, served_worlds
-from recsys.study.arms.measured_log import matching_of
 from recsys.study.arms.measuring import Group, measure
 from recsys.study.arms.open_loop import SPARE
 from recsys.study.arms.own_log import LogFeeds, Reference, Removals
+from recsys.study.arms.placebos import matching_of
 from recsys.study.arms.rankings import Learned
 from recsys.study.arms.worlds import MeasuredDay
 from recsys.study.tables.drift import drift_of_log, drift_of_world

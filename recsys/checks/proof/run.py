@@ -1,8 +1,9 @@
 """Runs a proof: can the tool's figures be trusted, and what can a platform learn from its log?
 
-There are four claims (`CLAIMS`): intervals hold the truth; planted causes are found; leaving
-newcomers out of a log tells what they changed; and published facts are seen here, too. The work is
-divided into parts that can run alone.
+There are five claims (`CLAIMS`). Four are held against worlds: intervals hold the truth; planted
+causes are found; leaving newcomers out of a log tells what they changed; and published facts are
+seen here, too. The fifth is held against a real log: random groups of its incumbents are seldom
+accused. The work is divided into parts that can run alone.
 """
 
 import json
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from recsys.checks.proof.alarms import alarms, run_alarms
 from recsys.checks.proof.claims import Figure, judge
 from recsys.checks.proof.coverage import coverage, run_block
 from recsys.checks.proof.facts import facts, run_facts
@@ -24,7 +26,9 @@ from recsys.core.jobs import Progress, run_all
 from recsys.core.threads import single_threaded_blas
 from recsys.mitigations.build import make_recommender
 
-KINDS = ("coverage", "luck", "offline", "planted", "dose", "facts")
+OF_WORLD = ("coverage", "luck", "offline", "planted", "dose", "facts")
+OF_LOG = ("alarms",)
+KINDS = (*OF_WORLD, *OF_LOG)
 """The kinds of parts, in the order in which they run."""
 
 
@@ -38,7 +42,10 @@ class Effort:
         block_studies: number of studies that draw their seeds from each block.
         lucky_studies: number of studies for each law of luck and number of seeds, for claim 1; see
             `recsys.checks.proof.luck`.
-        seeds: number of seeds of all other claims.
+        seeds: number of seeds of claims 2 to 4.
+        batches: number of batches of random groups, for claim 5; see `recsys.checks.proof.alarms`.
+        batch_groups: number of groups that are accused in each batch.
+        batch_draws: number of placebo groups that each is held against.
     """
 
     blocks: int = 20
@@ -46,10 +53,22 @@ class Effort:
     block_studies: int = 100
     lucky_studies: int = 20_000
     seeds: int = 8
+    batches: int = 10
+    batch_groups: int = 20
+    batch_draws: int = 39
 
 
 FULL = Effort()
-SHORT = Effort(blocks=2, block_seeds=12, block_studies=20, lucky_studies=40, seeds=2)
+SHORT = Effort(
+    blocks=2,
+    block_seeds=12,
+    block_studies=20,
+    lucky_studies=40,
+    seeds=2,
+    batches=2,
+    batch_groups=4,
+    batch_draws=20,
+)
 """Enough to see that a proof runs, too little to see whether its claims hold."""
 
 
@@ -58,14 +77,14 @@ class Part:
     """A part of the proof that can run alone.
 
     Attributes:
-        study: the study whose world and recommenders claims 3 and 4 use.
+        study: the study whose world and recommenders claims 3 and 4 use, or whose log claim 5 uses.
         kind: one of `KINDS`.
         what: name of the recommender, of the planted channel or of the law of luck; empty for other
             kinds.
         number: number of newcomers for the kind `dose`, and of seeds for the kind `luck`; else 0.
         size: size of the influx, in newcomers for each incumbent who comes on a day; for the kind
             `offline`, else 0.
-        seed: world seed; the first of a block of seeds.
+        seed: world seed; the first of a block of seeds; number of a batch.
         effort: how much is run.
     """
 
@@ -90,7 +109,12 @@ class Part:
         if self.kind in ("offline", "facts"):
             where |= self.study.model_dump(mode="json", include={"world_", "evaluation"})
             where["recommender"] = self.recommender.model_dump(mode="json")
-        if self.kind in ("coverage", "luck"):
+        if self.kind == "alarms":
+            where |= self.study.model_dump(
+                mode="json", include={"log_", "evaluation", "first_seed"}
+            )
+            where["recommenders"] = [s.model_dump(mode="json") for s in self.study.recommenders]
+        if self.kind in ("coverage", "luck", "alarms"):
             where["effort"] = asdict(self.effort)
         return json.dumps(where, sort_keys=True)
 
@@ -109,26 +133,38 @@ class Proof(NamedTuple):
     verdicts: pl.DataFrame
     """Verdicts on the claims, from `judge`."""
     tables: dict[str, pl.DataFrame]
-    """Figures behind the verdicts: coverage, luck, agreement, offline, cells, planted, doses and
-    facts."""
+    """Figures behind the verdicts: coverage, luck, agreement, offline, cells, planted, doses,
+    facts, accused and alarms."""
 
 
-def plan(study: Study, effort: Effort = FULL, kinds: Sequence[str] = KINDS) -> list[Part]:
+def plan(study: Study, effort: Effort = FULL, kinds: Sequence[str] = ()) -> list[Part]:
     """The parts of a proof.
 
     Args:
-        study: a study of a world; its recommenders serve in claims 3 and 4.
+        study: a study of a world, whose recommenders serve in claims 3 and 4; or one of a log, for
+            claim 5.
         effort: how much to run, such as `SHORT`.
-        kinds: the kinds of parts to run, such as ("planted",).
+        kinds: the kinds of parts to run, such as ("planted",); all that the study's source has, if
+            empty.
 
     Raises:
-        ConfigError: the study is of a log, or there is no such kind.
+        ConfigError: there is no such kind, or none for a study of this source.
     """
-    if isinstance(study.source, OwnLog):
-        raise ConfigError(f"{study.name}: a proof needs a world; this is a study of a log")
+    of_log = isinstance(study.source, OwnLog)
+    known = OF_LOG if of_log else OF_WORLD
+    kinds = kinds or known
     unknown = sorted(set(kinds) - set(KINDS))
     if unknown:
         raise ConfigError(f"no part {unknown[0]!r} of the proof; known: {', '.join(KINDS)}")
+    misplaced = [kind for kind in kinds if kind not in known]
+    if misplaced:
+        source, other = ("a log", "a world") if of_log else ("a world", "a log")
+        raise ConfigError(
+            f"{study.name}: the part {misplaced[0]!r} of the proof needs {other}, and this is a "
+            f"study of {source}; its parts are: {', '.join(known)}"
+        )
+    if of_log:
+        return [Part(study, "alarms", seed=batch, effort=effort) for batch in range(effort.batches)]
     names = [spec.name for spec in study.recommenders]
     seeds = range(study.first_seed, study.first_seed + effort.seeds)
     starts = range(
@@ -151,11 +187,15 @@ def plan(study: Study, effort: Effort = FULL, kinds: Sequence[str] = KINDS) -> l
         "dose": [Part(study, "dose", number=n, seed=seed) for seed in seeds for n in DOSES],
         "facts": [Part(study, "facts", name, seed=seed) for seed in seeds for name in names],
     }
-    return [part for kind in KINDS if kind in kinds for part in parts[kind]]
+    return [part for kind in OF_WORLD if kind in kinds for part in parts[kind]]
 
 
 def run_part(part: Part) -> pl.DataFrame:
     """The rows of one part."""
+    if part.kind == "alarms":
+        effort = part.effort
+        with single_threaded_blas():
+            return run_alarms(part.study, part.seed, effort.batch_groups, effort.batch_draws)
     world, evaluation = part.study.world, part.study.evaluation
     with single_threaded_blas():
         if part.kind == "coverage":
@@ -177,16 +217,14 @@ def run_part(part: Part) -> pl.DataFrame:
 def prove(
     study: Study,
     effort: Effort = FULL,
-    kinds: Sequence[str] = KINDS,
+    kinds: Sequence[str] = (),
     progress: Progress | None = None,
     store: MutableMapping[str, pl.DataFrame] | None = None,
 ) -> Proof:
     """Runs all parts in `study.workers` threads, and judges the claims.
 
     Args:
-        study: a study of a world; its recommenders serve in claims 3 and 4.
-        effort: how much to run, such as `SHORT`.
-        kinds: the kinds of parts to run, such as ("planted",).
+        study, effort, kinds: see `plan`.
         progress: function that is called after each part with the number of finished parts, the
             number of all parts and the name of the part.
         store: rows by `Part.identity`; parts that it holds are not run again.
@@ -216,6 +254,10 @@ def _combined(
     if rows["offline"]:
         tables["cells"] = pl.concat(rows["offline"])
         tables["agreement"], tables["offline"], more = compare(tables["cells"])
+        figures += more
+    if rows["alarms"]:
+        tables["accused"] = pl.concat(rows["alarms"])
+        tables["alarms"], more = alarms(tables["accused"])
         figures += more
     for kind, name, summarise in (
         ("luck", "luck", luck),

@@ -19,7 +19,7 @@ from recsys.core.noise import Stream, key_words, uniforms
 from recsys.logs.cleaning import why_few_likes
 from recsys.logs.holdout import by_lot
 from recsys.logs.log import InteractionLog
-from recsys.logs.newcomers import DatedLog, active_days
+from recsys.logs.newcomers import DatedLog
 from recsys.logs.read import read_own_log
 from recsys.measures.attention_rows import Pool
 from recsys.measures.items import (
@@ -30,14 +30,19 @@ from recsys.measures.items import (
     sizes_of,
     vectors_of,
 )
+from recsys.measures.mix_drift import share_measure
 from recsys.measures.pair import FeedPair, Measure
 from recsys.measures.rows import Attributes, attributes_of, measures_of
 from recsys.recommenders import Model, Ranking, Trending, with_fallback
-from recsys.statistics.matching import Matching, NoMatchError, match_newcomers
+from recsys.statistics.matching import Matching
 from recsys.study.arms.by_exposure import Exposed, exposed
 from recsys.study.arms.measuring import Group
 from recsys.study.arms.own_log import Removals
+from recsys.study.arms.placebos import Placebos, arrival, placebos_of
 from recsys.study.arms.snapshots import INCUMBENT
+
+_MOST_VALUES = 6
+"""Values of an attribute, the most common ones, whose share of slots is measured."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +125,7 @@ class MeasuredLog:
         return np.sort(eligible[np.argsort(lot, kind="stable")[: self.evaluation.panel]])
 
     @lazy
-    def matching(self) -> Matching:
+    def placebos(self) -> Placebos:
         """The newcomers to leave out, and the incumbents from whom placebo groups are drawn."""
         train = self.train
         if not self.activity[train.newcomers].any():
@@ -128,22 +133,29 @@ class MeasuredLog:
                 "log.newcomers: no newcomer has a positive event in the training part"
                 f"{why_few_likes(train.dense)}"
             )
-        matching = matching_of(
+        placebos = placebos_of(
             train,
             self.panel,
             self.incumbents,
             self.seed,
+            arrived=self.own.arrived,
             timezone=self.source.timezone,
             max_pool_fraction=self.source.max_pool_fraction,
         )
-        if not matching.newcomer.any():
-            raise LogError(f"log.newcomers: {matching.describe()}")
-        return matching
+        if not placebos.matching.newcomer.any():
+            raise LogError(f"log.newcomers: {placebos.matching.describe()}")
+        return placebos
+
+    @property
+    def matching(self) -> Matching:
+        """The newcomers to leave out, and the incumbents from whom groups are drawn."""
+        return self.placebos.matching
 
     @lazy
     def activity(self) -> NDArray[np.int64]:
         """Int64 (n_users,): positive events of each user in the log to train on."""
-        return _per_user(self.train, self.train.dense["weight"].to_numpy() > 0)
+        liked = self.train.dense.filter(pl.col("weight") > 0)["user"].to_numpy()
+        return np.bincount(liked, minlength=self.train.n_users)
 
     def main_topic(self) -> pl.Series | None:
         """The topic that each user liked most, null for users who liked nothing.
@@ -177,7 +189,15 @@ class MeasuredLog:
     def removals(self) -> Removals:
         """The log to train on, and whose events each arm leaves out of it."""
         newcomers = np.flatnonzero(self.matching.newcomer)
-        return Removals(self.train, self.panel, self.matching, newcomers, self.seed)
+        return Removals(
+            self.train,
+            self.panel,
+            self.matching,
+            newcomers,
+            self.seed,
+            since=self.placebos.since,
+            arrival=arrival(self.train, self.own.arrived, self.source.timezone),
+        )
 
     def serve(
         self, model: Model, log: InteractionLog, left_out: NDArray[np.int64], arm: str
@@ -237,7 +257,19 @@ class MeasuredLog:
         scores = np.full(nothing.shape, np.nan, dtype=np.float32)
         empty = Ranking(nothing, scores, np.zeros(nothing.shape, dtype=np.uint8))
         provides = self.pair(Group(INCUMBENT, self.panel, empty), empty).provides
-        return measures_of(sorted(provides - set(self._attributes)), self._attributes)
+        chosen = measures_of(sorted(provides - set(self._attributes)), self._attributes)
+        for name, (codes, labels) in self._attributes.items():
+            for code in self._common(codes, len(labels)):
+                share = share_measure(name, code, labels[code])
+                chosen.setdefault(share.name, share)
+        return chosen
+
+    def _common(self, codes: NDArray[np.int32], n_codes: int) -> list[int]:
+        """The values of an attribute that most likes are of, the most common first."""
+        liked = self.train.dense.filter(pl.col("weight") > 0)["item"].to_numpy()
+        counts = np.bincount(codes[liked], minlength=n_codes)
+        most = np.argsort(-counts, kind="stable")[:_MOST_VALUES]
+        return [int(code) for code in most if counts[code]]
 
     @property
     def columns(self) -> Mapping[str, str]:
@@ -303,63 +335,3 @@ class MeasuredLog:
             return None
         codes, labels = self._attributes["topic"]
         return {"topic": history_of(self.train, self.panel, codes, len(labels))}
-
-
-def _per_user(log: InteractionLog, which: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Int64 (n_users,): how many of the chosen events each user has."""
-    return np.bincount(log.dense["user"].to_numpy()[which], minlength=log.n_users)
-
-
-def matching_of(
-    log: InteractionLog,
-    panel: NDArray[np.int64],
-    incumbents: NDArray[np.bool_],
-    seed: int,
-    *,
-    timezone: str,
-    max_pool_fraction: float,
-) -> Matching:
-    """The newcomers of a log, and the incumbents from whom placebo groups are drawn.
-
-    These are the incumbents outside the panel who have liked something.
-
-    Args:
-        log: the log to train on.
-        panel: dense ids of the incumbents that are measured.
-        incumbents: bool (n_users,), which users were there before the newcomers.
-        seed: seed of the draws, such as 0.
-        timezone: the time zone in which days begin, such as "Asia/Shanghai".
-        max_pool_fraction: largest share of these incumbents that one group may take, such as 0.5.
-
-    Raises:
-        LogError: no incumbents outside the panel are like the newcomers, or too few.
-    """
-    liked = log.dense["weight"].to_numpy() > 0
-    events = _per_user(log, liked)
-    pool = incumbents & (events > 0)
-    pool[panel] = False
-    if not pool.any():
-        raise LogError(
-            "evaluation.panel: the panel holds all incumbents with a positive event, so that none "
-            "are left for the placebo groups; lower it"
-        )
-    try:
-        return match_newcomers(
-            events,
-            _active_days(log, liked, timezone),
-            log.newcomers,
-            pool,
-            log.users["key"].to_numpy(),
-            seed,
-            max_pool_fraction=max_pool_fraction,
-        )
-    except NoMatchError as error:
-        raise LogError(f"log.max_pool_fraction: {error}; or lower evaluation.panel") from error
-
-
-def _active_days(log: InteractionLog, which: NDArray[np.bool_], timezone: str) -> NDArray[np.int64]:
-    """Int64 (n_users,): days on which each user was active; 1 for all if events have no times."""
-    if not log.has_times:
-        return (_per_user(log, which) > 0).astype(np.int64)
-    days = active_days(log.only(which), timezone)
-    return np.bincount(days["user"].to_numpy(), minlength=log.n_users)

@@ -4,12 +4,16 @@ full      the reference: a fit of the whole log
 influx    a fit without the newcomers' events
 placebo   a fit without the events of one group of incumbents outside the panel, who are as many as
           the newcomers and as active; a study has many such groups, numbered by `draw`
+joined    a fit without what such a group did before the newcomers' first day, with which the
+          group's arm `placebo` is compared in place of `full`; only where that day is known
+before    a fit of the log as it was before that day; it is compared with nothing
 retrain   a fit of the whole log again, with another training seed
 """
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 import numpy as np
@@ -58,15 +62,32 @@ class LogFeeds:
 
     def arms(self) -> Iterator[ArmFeeds]:
         """The arms, `full` first; where a fit is served in several ways, each way has all arms."""
-        yield from self._ways("full", 0, self.reference.feeds)
-        others = ["influx"] if self.reference.recommender.deterministic else ["influx", "retrain"]
-        arms = [(arm, 0) for arm in others] if self.with_influx else []
-        for arm, draw in [*arms, *(("placebo", draw) for draw in self.draws)]:
-            yield from self._ways(arm, draw, self.reference.of(arm, draw))
+        reference = self.reference
+        yield from self._ways("full", 0, reference.feeds)
+        for arm in self._once if self.with_influx else ():
+            yield from self._ways(arm, 0, reference.of(arm))
+        for draw in self.draws:
+            joined = None
+            if reference.removals.since is not None:
+                joined = reference.of("joined", draw)
+                yield from self._ways("joined", draw, joined)
+            yield from self._ways("placebo", draw, reference.of("placebo", draw), joined)
 
-    def _ways(self, arm: str, draw: int, served: Served) -> Iterator[ArmFeeds]:
+    @property
+    def _once(self) -> Iterator[str]:
+        """The arms beside `full` that a log has once."""
+        yield "influx"
+        if self.reference.removals.has_before:
+            yield "before"
+        if not self.reference.recommender.deterministic:
+            yield "retrain"
+
+    def _ways(
+        self, arm: str, draw: int, served: Served, against: Served | None = None
+    ) -> Iterator[ArmFeeds]:
         removals = self.reference.removals
-        for name, group in zip(self.reference.ways, served.groups, strict=True):
+        others = [None] * len(served.groups) if against is None else against.groups
+        for name, group, other in zip(self.reference.ways, served.groups, others, strict=True):
             keys = {
                 "recommender": name[0],
                 "mitigation": name[1],
@@ -74,14 +95,15 @@ class LogFeeds:
                 "seed": removals.seed,
                 "draw": draw,
             }
-            day = LogDay(served._replace(groups=[group]), self.about)
+            reference = None if other is None else other.feeds
+            day = LogDay(served._replace(groups=[group]), self.about, reference)
             yield ArmFeeds(
                 keys,
                 day.on,
                 removals.log.users["user_id"],
                 removals.log.items,
                 self.about.columns,
-                compared=arm != "full",
+                compared=arm not in ("full", "joined", "before"),
                 reported=arm != "full" or self.with_influx,
             )
 
@@ -123,10 +145,12 @@ class LogDay:
     Attributes:
         served: the feeds.
         about: describes feeds of this log for the measures.
+        against: the feeds that these are compared with; None for those of the arm `full`.
     """
 
     served: Served
     about: "AboutLog"
+    against: Ranking | None = None
 
     def on(self, day: None) -> "LogDay":
         """This object, since a log has no days."""
@@ -147,7 +171,7 @@ class LogDay:
         without: NDArray[np.int32] | None,
     ) -> FeedPair:
         """See `ArmDay`."""
-        return self.about.pair(group, reference)
+        return self.about.pair(group, self.against or reference)
 
     def pool(self, group: Group) -> Pool | None:
         """See `ArmDay`."""
@@ -191,11 +215,14 @@ class Reference:
         recommender: the recommender that is fitted.
         ways: how a fit is served, by recommender and mitigation as the rows name them; a study has
             one way, such as `{("als", "none"): log.serve}`.
+        same_seed: whether all arms but `retrain` are trained with the seed of `full`. Then nothing
+            but the events left out moves feeds; else training noise does, too.
     """
 
     removals: "Removals"
     recommender: Recommender
     ways: Mapping[tuple[str, str], Serve]
+    same_seed: bool = False
 
     @lazy
     def model(self) -> Model:
@@ -212,16 +239,17 @@ class Reference:
         """The panel's feeds of an arm, with a `Group` for each entry of `ways`.
 
         Args:
-            arm: "full", "influx", "placebo" or "retrain".
+            arm: "full", "influx", "placebo", "joined", "before" or "retrain".
             draw: number of the placebo group, from 1; 0 for the other arms.
         """
         removals, start = self.removals, time.perf_counter()
-        left_out = removals.left_out(arm, draw)
-        log = removals.log.without_users(left_out) if left_out.size else removals.log
-        seed = training_seed(removals.seed, arm)
+        left_out, log = removals.left_out(arm, draw), removals.log_of(arm, draw)
+        # A group's two fits differ in seed as those of the newcomers do.
+        as_full = arm in ("joined", "before") or (self.same_seed and arm != "retrain")
+        seed = training_seed(removals.seed, "full" if as_full else arm)
         if arm == "full":
             model = self.model
-        elif arm == "retrain":
+        elif arm in ("retrain", "joined", "before"):
             model = self.recommender.fit(log, seed=seed)
         else:
             model = self.recommender.fit_without(self.model, log, left_out, seed)
@@ -241,6 +269,9 @@ class Removals:
         matching: the matching from which the placebo groups are drawn.
         newcomers: dense ids of the newcomers whose events are left out.
         seed: training seed; each arm derives its own from it.
+        since: the moment at which placebos would have joined, which is that at which the newcomers'
+            first day begins; None for placebos who are whole users.
+        arrival: that moment, whichever sort placebos are; None if it is not known.
     """
 
     log: InteractionLog
@@ -248,12 +279,40 @@ class Removals:
     matching: Matching
     newcomers: NDArray[np.int64]
     seed: int
+    since: datetime | None = None
+    arrival: datetime | None = None
 
-    def left_out(self, arm: str, draw: int) -> NDArray[np.int64]:
-        """Dense ids of the users whose events an arm leaves out.
+    @lazy
+    def has_before(self) -> bool:
+        """Whether anything was liked before the newcomers' first day."""
+        if self.arrival is None:
+            return False
+        early = self.log.dense.filter(pl.col("timestamp") < self.arrival, pl.col("weight") > 0)
+        return early.height > 0
+
+    def log_of(self, arm: str, draw: int) -> InteractionLog:
+        """The log that an arm is fitted to.
 
         Args:
-            arm: "full", "influx", "placebo" or "retrain".
+            arm: an arm of `Reference.of`.
+            draw: number of the placebo group, from 1.
+        """
+        if arm == "joined":
+            past = pl.col("timestamp") < self.since
+            user = self.log.dense["user"].to_numpy()
+            group = np.isin(user, draw_placebo(self.matching, draw))
+            return self.log.only(~(group & self.log.dense.select(past).to_series().to_numpy()))
+        if arm == "before":
+            assert self.arrival is not None
+            return self.log.before(self.arrival)
+        left_out = self.left_out(arm, draw)
+        return self.log.without_users(left_out) if left_out.size else self.log
+
+    def left_out(self, arm: str, draw: int) -> NDArray[np.int64]:
+        """Dense ids of the users all of whose events an arm leaves out.
+
+        Args:
+            arm: an arm of `Reference.of`.
             draw: number of the placebo group, from 1.
         """
         if arm == "placebo":

@@ -41,8 +41,8 @@ PRIMARY = ("posts", "language_format", "utility")
 not adjusted; those of other measures are. `primaries_of_log` gives the primaries of a log."""
 
 _PARTS = {
-    "total": "influx - retrain: all that the newcomers change",
-    "volume": "placebo - retrain: what as many more incumbents would change",
+    "total": "influx - retrain, in a log influx: all that the newcomers change",
+    "volume": "placebo - retrain, in a log placebo: what as many more incumbents would change",
     "composition": "influx - placebo: what changes because of who the newcomers are",
 }
 _EDGES = {"": "", "_ci_low": "lower end of the interval of `{}`", "_ci_high": "upper end of it"}
@@ -69,7 +69,8 @@ COLUMNS: Columns = {
     "p_value": Column(pl.Float64, "p-value of `composition`, not adjusted"),
     "p_adjusted": Column(
         pl.Float64,
-        "over all days: `p_value` of a primary measure; of others, adjusted for their number",
+        "over all days: of a primary measure `p_value`, in a log adjusted for the number of "
+        "recommenders; of others, adjusted for the number of measures",
     ),
     "saturated": Column(
         pl.Boolean, "the placebo's drift or training noise is .8 or more: no room is left"
@@ -148,7 +149,11 @@ def drifts_by_arm(
 
 
 def drift_of_log(
-    per_user: pl.DataFrame, crowding: float, primary: Iterable[str] = ("posts", "ndcg")
+    per_user: pl.DataFrame,
+    crowding: float,
+    primary: Iterable[str] = ("posts", "ndcg"),
+    *,
+    same_seed: bool = False,
 ) -> pl.DataFrame:
     """Drift of a log's panel: the newcomers' removal compared with that of placebo groups.
 
@@ -161,7 +166,10 @@ def drift_of_log(
         per_user: as in `StudyResult.per_user`; `draw` is the number of the placebo group.
         crowding: share of the pool that a placebo group takes, such as 0.2. Groups from one pool
             overlap, so they vary too little; `recsys.statistics.widened` corrects this.
-        primary: measures whose p-values are not adjusted, such as `primaries_of_log` gives.
+        primary: measures, such as `primaries_of_log` gives, whose p-values are adjusted for the
+            number of recommenders and mitigations, and not for that of measures.
+        same_seed: whether all arms but `retrain` were trained with one seed. Then no training noise
+            is in the newcomers' drift or the placebos', and none is taken off.
 
     Returns:
         The columns of `COLUMNS`, a row for each recommender, mitigation and measure.
@@ -170,10 +178,10 @@ def drift_of_log(
     for keys, group in groups_by(per_user, ("recommender", "mitigation")):
         arms = {tuple(at.values()): part for at, part in groups_by(group, ("arm", "draw"))}
         rows += [
-            {**keys, "day": None, "measure": measure, **_log_row(arms, measure, crowding)}
+            {**keys, "day": None, "measure": measure, **log_row(arms, measure, crowding, same_seed)}
             for measure in measure_columns(group)
         ]
-    return _drift_frame(rows, tuple(primary), _by_westfall_young)
+    return _drift_frame(rows, tuple(primary), adjusted_in_log, across=True)
 
 
 def _world_rows(by_arm: Mapping[str, Cube]) -> list[dict[str, Any]]:
@@ -238,10 +246,23 @@ def _add_bands(rows: list[dict[str, Any]]) -> None:
         row.pop("_composition", None)
 
 
-def _log_row(
-    arms: Mapping[tuple[Any, ...], pl.DataFrame], measure: str, crowding: float
+def log_row(
+    arms: Mapping[tuple[Any, ...], pl.DataFrame],
+    measure: str,
+    crowding: float,
+    same_seed: bool = False,
 ) -> dict[str, Any]:
-    """Estimates of one measure from the per-user rows of each arm and draw."""
+    """Estimates of one measure in a log.
+
+    Args:
+        arms: per-user rows of one recommender and mitigation, by arm and draw.
+        measure: one of their columns.
+        crowding, same_seed: see `drift_of_log`.
+
+    Returns:
+        Columns of `COLUMNS`; and `groups`, what `adjusted_in_log` needs: the newcomers' value, and
+        those of the placebo groups as drawn and widened, float64 (draws,).
+    """
 
     def of(arm: str) -> NDArray[np.float64]:
         columns = [
@@ -251,31 +272,32 @@ def _log_row(
 
     level = is_level(measure)
     full = of("full")[0] if level else 0.0
-    influx, drawn = of("influx")[0] - full, of("placebo") - full
+    joined = of("joined") if level else np.zeros(0)
+    influx, drawn = of("influx")[0] - full, of("placebo") - (joined if joined.size else full)
     retrain = of("retrain")[0] - full if of("retrain").size else 0.0
     if not np.isfinite([influx, retrain, *drawn]).all():
         return _empty_log_row(drawn.size)
     placebo = widened(drawn, crowding)
     low, high = (float(edge) for edge in placebo_band(placebo))
     low = low if level else max(low, 0.0)  # a distance is never below 0; a widened one may be
-    mean = float(placebo.mean())
+    mean, noise = float(placebo.mean()), 0.0 if same_seed else retrain
     # Widening breaks ties between groups in favour of an effect, so the larger p-value counts.
     p_value = max(_permutation_p(influx, draws, level) for draws in (drawn, placebo))
     return {
         "influx": influx,
         "placebo": mean,
         "retrain": retrain,
-        "total": influx - retrain,
-        "volume": mean - retrain,
-        "volume_ci_low": low - retrain,
-        "volume_ci_high": high - retrain,
+        "total": influx - noise,
+        "volume": mean - noise,
+        "volume_ci_low": low - noise,
+        "volume_ci_high": high - noise,
         "composition": influx - mean,
         "composition_ci_low": influx - high,
         "composition_ci_high": influx - low,
         "p_value": p_value,
         "n_users": max(rows.height for rows in arms.values()),
         "n_seeds": 1,
-        "_groups": (influx, drawn, placebo),
+        "groups": (influx, drawn, placebo),
     }
 
 
@@ -291,7 +313,7 @@ def _empty_log_row(n_draws: int) -> dict[str, Any]:
         **dict.fromkeys(figures, np.nan),
         "n_users": 0,
         "n_seeds": 1,
-        "_groups": (np.nan, nothing, nothing),
+        "groups": (np.nan, nothing, nothing),
     }
 
 
@@ -308,9 +330,17 @@ def _permutation_p(influx: float, draws: NDArray[np.float64], level: bool) -> fl
 
 
 def _drift_frame(
-    rows: list[dict[str, Any]], primary: tuple[str, ...], adjusted: _Adjust
+    rows: list[dict[str, Any]],
+    primary: tuple[str, ...],
+    adjusted: _Adjust,
+    *,
+    across: bool = False,
 ) -> pl.DataFrame:
     _adjust(rows, primary, adjusted)
+    for measure in primary if across else ():
+        same = [row for row in rows if row["measure"] == measure]
+        for row, p in zip(same, adjusted(same) if same else (), strict=True):
+            row["p_adjusted"] = float(p)
     for row in rows:
         floor = max(row["placebo"], row["retrain"])
         row["saturated"] = bool(not is_level(row["measure"]) and floor >= SATURATED)
@@ -341,13 +371,20 @@ def _by_holm(rows: list[dict[str, Any]]) -> NDArray[np.float64]:
     return holm([row["p_value"] for row in rows])
 
 
-def _by_westfall_young(rows: list[dict[str, Any]]) -> NDArray[np.float64]:
-    """Adjusted p-values of several measures in a log.
+def adjusted_in_log(rows: list[dict[str, Any]]) -> NDArray[np.float64]:
+    """P-values of rows of a log, adjusted for their number by Westfall and Young's method.
 
     They are computed from the placebo groups as drawn, and again from the widened groups. The
-    larger of the two p-values counts.
+    larger of the two p-values counts. The groups of a study are the same people for every
+    recommender.
+
+    Args:
+        rows: from `log_row`, each with its `measure`.
+
+    Returns:
+        Float64 (rows,), NaN for a row without a value.
     """
-    groups = zip(*(row["_groups"] for row in rows), strict=True)
+    groups = zip(*(row["groups"] for row in rows), strict=True)
     influx, drawn, placebo = (np.array(values) for values in groups)
     two_sided = np.array([is_level(row["measure"]) for row in rows])
     adjusted, known = np.full(len(rows), np.nan), np.isfinite(influx)

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from recsys.statistics.matching import Matching
+from recsys.study.arms.placebos import Placebos
 from recsys.study.tables.table import Column, Columns, schema_of
 
 COLUMNS: Columns = {
@@ -19,28 +19,33 @@ COLUMNS: Columns = {
     "matched": Column(
         pl.Boolean, "whether events and active days of the groups equal those of the newcomers"
     ),
+    "joined": Column(
+        pl.Boolean,
+        "whether what placebos did before the newcomers' first day is left out of both fits",
+    ),
 }
 
 
-def matching_table(matching: Matching) -> pl.DataFrame:
+def matching_table(placebos: Placebos) -> pl.DataFrame:
     """One row on the newcomers that are tested and on the placebo groups.
 
     Args:
-        matching: of the log as it is measured.
+        placebos: of the log as it is measured.
 
     Returns:
         The columns of `COLUMNS`.
     """
-    before = matching.newcomer_events_before
+    matching = placebos.matching
     row = {
         "newcomers": matching.newcomer_users_before,
         "newcomers_tested": matching.newcomer_users,
-        "events": before,
+        "events": matching.newcomer_events_before,
         "events_tested": matching.newcomer_events,
-        "share": matching.newcomer_events / before,
+        "share": matching.event_share,
         "placebo_events": matching.placebo_events,
         "pool": len(matching.pool),
         "crowding": matching.crowding,
         "matched": matching.matched,
+        "joined": placebos.since is not None,
     }
     return pl.DataFrame([row], schema=schema_of(COLUMNS))

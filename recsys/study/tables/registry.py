@@ -15,6 +15,7 @@ from recsys.config import Study
 from recsys.study.arms.gated import RUNGS
 from recsys.study.tables import (
     channels,
+    counted,
     drift,
     exposure,
     front,
@@ -24,6 +25,7 @@ from recsys.study.tables import (
     life,
     matching,
     measures,
+    mix,
     power,
     quantiles,
     recovery,
@@ -179,6 +181,26 @@ _ALL = (
         row="a period in which newcomers were looked for, with `log.newcomers: auto`",
         columns=gathered.ARRIVED,
         make=lambda rows: rows.arrivals,
+        of="log",
+        files=_TEXT,
+        written_empty=False,
+    ),
+    Table(
+        "counted",
+        row="a part of what incumbents were shown, where impressions are kept",
+        columns=counted.COLUMNS,
+        make=lambda rows: rows.counted,
+        of="log",
+        files=_TEXT,
+        written_empty=False,
+    ),
+    Table(
+        "mix",
+        row="a value of an attribute of posts, or its mix as a whole",
+        columns=mix.COLUMNS,
+        make=lambda rows: mix.mix_of(
+            rows.per_user, rows.attributes, float(rows.matching["crowding"][0])
+        ),
         of="log",
         files=_TEXT,
         written_empty=False,

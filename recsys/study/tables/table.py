@@ -118,6 +118,7 @@ class Rows:
         arrivals: columns of `recsys.logs.newcomers.ARRIVALS`; no row for a world.
         exposed: columns of `recsys.study.arms.by_exposure.EXPOSED`; no row for a world.
         matching: columns of `recsys.study.tables.matching.COLUMNS`; no row for a world.
+        counted: columns of `recsys.study.tables.counted.COLUMNS`; no row for a world.
     """
 
     study: Study
@@ -135,6 +136,7 @@ class Rows:
     arrivals: pl.DataFrame
     exposed: pl.DataFrame
     matching: pl.DataFrame
+    counted: pl.DataFrame
 
 
 class Condition(NamedTuple):

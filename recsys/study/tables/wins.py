@@ -60,12 +60,14 @@ def wins_of(per_user: pl.DataFrame) -> pl.DataFrame:
     ):
         parts = {str(arm): part for (arm,), part in group.group_by("arm")}
         is_log = "full" in parts
-        if is_log and "placebo" in parts:  # a log has one seed: groups take the place of seeds
-            parts["placebo"] = parts["placebo"].with_columns(seed=pl.col("draw"))
+        for arm in ("placebo", "joined") if is_log else ():
+            if arm in parts:  # a log has one seed: groups take the place of seeds
+                parts[arm] = parts[arm].with_columns(seed=pl.col("draw"))
         arms = {arm: cubes_of(part) for arm, part in parts.items()}
         with_newcomers = arms["full" if is_log else "influx"]
         for against in ("influx", "placebo") if is_log else ("control", "placebo", "retrain"):
-            for measure, cube in with_newcomers.items():
+            of_groups = against == "placebo" and "joined" in arms
+            for measure, cube in (arms["joined"] if of_groups else with_newcomers).items():
                 if measure not in arms.get(against, {}):
                     continue
                 others = arms[against][measure]

@@ -1,14 +1,15 @@
-"""The verdict on a study of a platform's own log, from its tables `drift` and `matching`.
+"""The verdict on a study of a platform's own log, from its tables `drift`, `mix` and `matching`.
 
 The tested measure is the drift of `posts`: 1 - FRBO, in which the top of a feed counts most. The
 answer for a recommender is
 
-- `evidence`: its p-value is at most .05 (`LEVEL`): removing the newcomers moves feeds further than
-  removing all but a few of the placebo groups does;
+- `evidence`: its p-value, adjusted for the number of recommenders, is at most .05 (`LEVEL`):
+  removing the newcomers moves feeds further than removing all but a few of the placebo groups does;
 - `no evidence`: its p-value is larger;
 - `not testable`: there is no p-value, as where all placebo groups are the same people; or no group
-  does as much as the newcomers did, so that volume explains a part; or less than half of their
-  activity (`LEAST_SHARE`) could be matched, so that the test is about a minority of it.
+  does as much as the newcomers did, so that volume explains a part; or too few newcomers or too few
+  of their events could be matched, so that the test is about a part of them. The first sentence
+  then says why, and what to do.
 
 That of the study is the first of these that any recommender has.
 """
@@ -19,6 +20,7 @@ from typing import Any
 
 import polars as pl
 
+from recsys.statistics.matching import LEAST_EVENTS, LEAST_USERS
 from recsys.study.result import StudyResult
 from recsys.study.verdicts.phrases import by, listed, of_100, sentence, where
 from recsys.study.verdicts.value import Finding, Verdict
@@ -29,10 +31,9 @@ TESTED = "posts"
 """The measure that the answer rests on."""
 LEVEL = 0.05
 """Largest p-value that is evidence."""
-LEAST_SHARE = 0.5
-"""Least share of the newcomers' activity that must be matched."""
 _QUALITY = "ndcg"
-_MOST = 4
+_MOST, _MOST_MIXES = 4, 3
+_SMALLER = "take a smaller evaluation.panel, which leaves more long-time users to match with"
 
 Row = Mapping[str, Any]
 
@@ -46,14 +47,49 @@ def answer_of(row: Row, matching: Row) -> str:
 
     >>> answer_of({"influx": 0.2, "p_value": 0.01}, {"matched": True, "share": 1.0})
     'evidence'
-    >>> answer_of({"influx": 0.2, "p_value": 0.01}, {"matched": True, "share": 0.2})
+    >>> answer_of({"influx": 0.2, "p_value": 0.01}, {"matched": True, "share": 0.7})
     'not testable'
     """
-    if row["p_value"] is None or row["influx"] is None or not matching.get("matched", True):
+    p = p_of(row)
+    if p is None or row["influx"] is None or _unmatched(matching):
         return NOT_TESTABLE
-    if matching.get("share", 1.0) < LEAST_SHARE:
-        return NOT_TESTABLE
-    return EVIDENCE if row["p_value"] <= LEVEL else NO_EVIDENCE
+    return EVIDENCE if p <= LEVEL else NO_EVIDENCE
+
+
+def p_of(row: Row) -> float | None:
+    """The p-value that an answer rests on: adjusted, where a study adjusts it.
+
+    >>> p_of({"p_value": 0.01, "p_adjusted": 0.03}), p_of({"p_value": None})
+    (0.03, None)
+    """
+    adjusted = row.get("p_adjusted")
+    p = row.get("p_value") if adjusted is None else adjusted
+    return None if p is None else float(p)
+
+
+def _unmatched(matching: Row) -> str:
+    """Why a test would not be about the newcomers, and what to do; empty if it is about them."""
+    if not matching.get("matched", True):
+        equal = of_100(matching["placebo_events"] / matching["events_tested"])
+        return (
+            f"a group of as many long-time users did {equal} clicks for every 100 of the "
+            "newcomers', so that volume alone explains a part; say otherwise who is a newcomer in "
+            f"log.newcomers, or {_SMALLER}"
+        )
+    share = matching.get("share", 1.0)
+    if share < LEAST_EVENTS:
+        return (
+            f"only {of_100(share)} of 100 clicks of the newcomers could be matched with long-time "
+            f"users, and {of_100(LEAST_EVENTS)} are needed; {_SMALLER}, or raise "
+            "log.max_pool_fraction"
+        )
+    tested = matching.get("newcomers_tested", 1) / matching.get("newcomers", 1)
+    if tested < LEAST_USERS:
+        return (
+            f"only {of_100(tested)} of 100 newcomers could be matched with long-time users, and "
+            f"{of_100(LEAST_USERS)} are needed; {_SMALLER}, or raise log.max_pool_fraction"
+        )
+    return ""
 
 
 def verdict_of_log(result: StudyResult) -> Verdict:
@@ -69,17 +105,17 @@ def verdict_of_log(result: StudyResult) -> Verdict:
     found = [Finding(r["recommender"], r["mitigation"], answer_of(r, matching)) for r in rows]
     answer = min((finding.answer for finding in found), key=ANSWERS.index, default=NOT_TESTABLE)
     parts = (
-        _opening(found),
+        _opening(found, matching),
         _figures(found, rows),
-        _matched(matching, found),
+        _mix(result.mix, matching),
         _quality(whole.filter(measure=_QUALITY)),
-        _sureness(result, found),
+        _sureness(result, found, matching),
     )
     return Verdict(answer, tuple(sentence(part) for part in parts if part), tuple(found))
 
 
-def _opening(found: Sequence[Finding]) -> str:
-    """The answer of each recommender, the strongest first."""
+def _opening(found: Sequence[Finding], matching: Row) -> str:
+    """The answer of each recommender, the strongest first; and what to do where there is none."""
     names = [finding.name for finding in found]
     groups = by(
         lambda finding: finding.answer, sorted(found, key=lambda f: ANSWERS.index(f.answer))
@@ -98,13 +134,17 @@ def _opening(found: Sequence[Finding]) -> str:
         f"{texts[answer] if not place else short[answer]}{where([f.name for f in same], names)}"
         for place, (answer, same) in enumerate(groups.items())
     ]
-    return "; ".join(clauses)
+    if NOT_TESTABLE not in groups:
+        return "; ".join(clauses)
+    few = f"there are too few long-time users to draw groups that differ; {_SMALLER}"
+    return f"{'; '.join(clauses)}: {_unmatched(matching) or few}"
 
 
 def _figures(found: Sequence[Finding], rows: Sequence[Row]) -> str:
     """The tested measure, and its figures of each recommender."""
     shown = list(zip(found, rows, strict=True))
     left_out = f", and {len(shown) - _MOST} more are in the table" if len(shown) > _MOST else ""
+    theirs = "those of some recommender" if rows[1:] else "them"
     texts = []
     for finding, row in shown[:_MOST]:
         name = f"with {finding.name} " if rows[1:] else ""
@@ -115,8 +155,9 @@ def _figures(found: Sequence[Finding], rows: Sequence[Row]) -> str:
             texts.append(f"{name}by {of_100(row['influx'])}")
             continue
         text = f"{name}by {of_100(row['influx'])} and {of_100(row['placebo'])}"
-        if row["p_value"] is not None:
-            text += f" ({of_100(row['p_value'])} of 100 such groups move them as far)"
+        p = p_of(row)
+        if p is not None:
+            text += f" ({of_100(p)} of 100 such groups move {theirs} as far)"
         texts.append(text)
     return (
         "tested is how far whole feeds move, the top counting most, from 0 for the same posts to "
@@ -125,24 +166,41 @@ def _figures(found: Sequence[Finding], rows: Sequence[Row]) -> str:
     )
 
 
-def _matched(matching: Row, found: Sequence[Finding]) -> str:
-    """Which share of the newcomers' activity could be matched."""
-    if not matching:
+def _mix(mix: pl.DataFrame, matching: Row) -> str:
+    """Whether the newcomers changed what the feeds are made of, and which share moved furthest."""
+    if mix.is_empty() or mix["p_adjusted"].null_count() == mix.height or _unmatched(matching):
         return ""
+    names = " and ".join(mix["attribute"].unique(maintain_order=True))
+    found = mix.filter(pl.col("p_adjusted") <= LEVEL)
+    if found.is_empty():
+        return f"no evidence that they changed the mix of feeds, by {names}"
+    shares = found.filter(pl.col("value").is_not_null()).with_columns(
+        size=(pl.col("moved") - pl.col("placebo")).abs()
+    )
+    if shares.is_empty():
+        which = " and ".join(found["attribute"].unique(maintain_order=True))
+        return f"evidence that they changed the mix of feeds, by {which}"
+    several = mix["recommender"].n_unique() > 1 or mix["mitigation"].n_unique() > 1
+    texts = []
+    for row in shares.sort("size", descending=True)[:_MOST_MIXES].iter_rows(named=True):
+        name = f" with {Finding(row['recommender'], row['mitigation'], '').name}" if several else ""
+        texts.append(
+            f"{row['attribute']} {_plain(row['value'])} takes {of_100(row['with'])} instead of "
+            f"{of_100(row['without'])} of 100 slots{name}"
+        )
+    return f"evidence that they changed the mix of feeds: {listed(texts)}"
+
+
+def _plain(value: str) -> str:
+    """A value from data as a word of a sentence: letters, digits, spaces, and - _ . , : alone."""
+    return "".join(c if c.isalnum() or c in " -_.,:·" else " " for c in value).strip() or "unnamed"
+
+
+def _matched(matching: Row) -> str:
+    """Which share of the newcomers' activity could be matched."""
     share = of_100(matching["share"])
     theirs = "all clicks" if share == "100" else f"{share} of 100 clicks"
-    text = f"{theirs} of the newcomers could be matched with long-time users who did as much"
-    if not matching["matched"]:
-        equal = of_100(matching["placebo_events"] / matching["events_tested"])
-        return (
-            f"a group of as many long-time users did {equal} clicks for every 100 of the "
-            "newcomers', so that volume alone explains a part"
-        )
-    if matching["share"] < LEAST_SHARE:
-        return f"{text}, which is less than half, so that most of what they did is not tested"
-    if any(finding.answer == NOT_TESTABLE for finding in found):
-        return f"{text}, but there are too few long-time users to draw groups that differ"
-    return text
+    return f"{theirs} of the newcomers could be matched with long-time users who did as much"
 
 
 def _quality(rows: pl.DataFrame) -> str:
@@ -161,16 +219,19 @@ def _quality(rows: pl.DataFrame) -> str:
 
 def _kind(row: Row) -> str:
     """The drift of quality is that of removing the newcomers: below 0, they had helped."""
-    if row["influx"] is None or row["p_value"] is None or row["p_value"] > LEVEL:
+    p = p_of(row)
+    if row["influx"] is None or p is None or p > LEVEL:
         return "no better and no worse"
     return "better" if row["influx"] < (row["placebo"] or 0.0) else "worse"
 
 
-def _sureness(result: StudyResult, found: Sequence[Finding]) -> str:
-    return "; ".join(_reservations(result, found))
+def _sureness(result: StudyResult, found: Sequence[Finding], matching: Row) -> str:
+    return "; ".join(_reservations(result, found, matching))
 
 
-def _reservations(result: StudyResult, found: Sequence[Finding]) -> Iterator[str]:
+def _reservations(result: StudyResult, found: Sequence[Finding], matching: Row) -> Iterator[str]:
+    if matching and not _unmatched(matching):
+        yield _matched(matching)
     yield f"this rests on {result.study.log.placebo_draws} such groups and one history"
     if found[1:]:
-        yield "each recommender is tested alone, so that 1 in 20 is accused by luck"
+        yield f"that {len(found)} recommenders are tested is allowed for"

@@ -37,13 +37,21 @@ def _with_drift(
     measure: str = "slots_changed",
     **values: float | bool | None,
 ) -> StudyResult:
-    """The result with some columns of one recommender's measure replaced."""
+    """The result with some columns of one recommender's measure replaced; p needs no adjustment."""
+    if "p_value" in values:
+        values = {"p_adjusted": values["p_value"], **values}
     chosen = (pl.col("recommender") == recommender) & (pl.col("measure") == measure)
     columns = [
         pl.when(chosen).then(pl.lit(value)).otherwise(pl.col(name)).alias(name)
         for name, value in values.items()
     ]
     return result.with_tables(drift=result.drift.with_columns(columns))
+
+
+def _testable(result: StudyResult, **values: float | bool) -> StudyResult:
+    """The result as if all newcomers had been matched, but for what `values` says."""
+    all_of_it = {"matched": True, "share": 1.0, "newcomers": 10, "newcomers_tested": 10, **values}
+    return result.with_tables(matching=result.matching.with_columns(**all_of_it))
 
 
 def _with_net(result: StudyResult, recommender: str, **values: float | None) -> StudyResult:
@@ -325,7 +333,7 @@ def test_log_shows_the_placebos(log_result: StudyResult) -> None:
     lines = text.splitlines()
     assert len(lines) <= 60
     assert max(len(line) for line in lines) <= 100
-    for words in ("20 times", "90 % of placebos", "NDCG with", "recall with", "p cannot be below"):
+    for words in ("20 times", "90 % of them", "NDCG with", "recall with", "p cannot be below"):
         assert words in text
 
 
@@ -335,14 +343,14 @@ def test_log_shows_the_placebos(log_result: StudyResult) -> None:
         ({"p_value": 0.5}, "item_knn: no evidence that newcomers did it"),
         (
             {"p_value": 1 / 21},
-            "evidence that newcomers did it; removing them changes feeds more than any placebo",
+            "evidence that newcomers did it; removing them moves feeds further than any placebo",
         ),
-        ({"p_value": 0.0499}, "changes feeds more than most placebos"),
+        ({"p_value": 0.0499}, "moves feeds further than most placebos"),
         (
             {"p_value": 1.0, "composition_ci_high": -0.01},
             "no evidence that newcomers did it; removing as many others nearly always",
         ),
-        ({"p_value": None}, "item_knn: no verdict"),
+        ({"p_value": None}, "item_knn: not testable"),
     ],
 )
 def test_log_has_a_verdict(
@@ -352,37 +360,80 @@ def test_log_has_a_verdict(
     if words.endswith("most placebos"):
         log = study.log.model_copy(update={"placebo_draws": 99})
         study = study.model_copy(update={"log_": log})
-    result = _with_drift(
-        dataclasses.replace(log_result, study=study), "item_knn", "posts", **values
-    )
-    assert words in _printed(result)
+    result = _testable(dataclasses.replace(log_result, study=study))
+    assert words in _printed(_with_drift(result, "item_knn", "posts", **values))
 
 
-def test_a_log_s_verdict_and_its_p_are_of_posts(log_result: StudyResult) -> None:
-    result = _with_drift(log_result, "item_knn", "posts", p_value=0.0312, composition=0.0471)
-    result = _with_drift(result, "item_knn", p_value=0.777, composition=0.123)
+def test_the_measure_that_is_tested_is_the_first_column(log_result: StudyResult) -> None:
+    tested = {"p_value": 0.0312, "influx": 0.2345, "composition": 0.0471}
+    result = _with_drift(_testable(log_result), "item_knn", "posts", **tested)
+    result = _with_drift(result, "item_knn", p_value=0.777, influx=0.6789, composition=0.123)
     text = _printed(result)
-    assert "p (posts)" in text
-    assert "0.031" in next(line for line in text.splitlines() if line.startswith("item_knn  "))
-    assert "any placebo does, by 4.7 points of drift of posts on average" in " ".join(text.split())
+    lines = text.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("How far do long-time"))
+    assert lines[start + 1].split()[:3] == ["recommender", "newcomers", "placebo"]
+    (row,) = [line for line in lines[start : start + 5] if line.startswith("item_knn  ")]
+    assert row.split()[1] == "23.4"
+    assert "0.031   67.9" in row
+    assert "any placebo does, by 4.7 points on average" in " ".join(text.split())
     assert "0.777" not in text
 
 
-def test_log_says_in_one_sentence_what_holds_of_all(log_result: StudyResult) -> None:
-    nothing = _with_drift(
-        _with_drift(log_result, "item_knn", "posts", p_value=0.5), "trending", "posts", p_value=0.3
+def test_that_nothing_can_be_tested_is_said_first(log_result: StudyResult) -> None:
+    counted = {"by": "all", "value": "the whole log", "shown": 200, "newcomers": 30, "share": 0.15}
+    frame = pl.DataFrame([{**counted, "users": 9}], schema=log_result.counted.schema)
+    count = (
+        "Counted: 15.0 % of the posts that long-time users were shown were newcomers' (the whole"
     )
+    told = _testable(log_result, share=0.45).with_tables(counted=frame)
+    lines = _printed(told, full=False).splitlines()
+    assert lines[1].startswith("Not testable whether the newcomers changed")
+    words = " ".join(lines)
+    assert "only 45 of 100 clicks of the newcomers could be matched" in words
+    assert "take a smaller evaluation.panel" in words
+    assert words.index("Not testable") < words.index(count)
+    calm = _printed(_testable(log_result).with_tables(counted=frame), full=False).splitlines()
+    assert " ".join(calm[1:3]).startswith(count)
+
+
+def test_log_shows_the_mix_before_and_after(log_result: StudyResult) -> None:
+    known = {
+        "recommender": "item_knn",
+        "mitigation": "none",
+        "attribute": "language",
+        "before": 0.01,
+        "with": 0.2,
+        "without": 0.05,
+        "moved": 0.15,
+        "placebo": -0.01,
+        "band_low": -0.03,
+        "band_high": 0.02,
+        "n_users": 20,
+    }
+    rows = [{**known, "value": "pt", "p_value": 0.01, "p_adjusted": 0.02}]
+    result = _testable(log_result).with_tables(mix=pl.DataFrame(rows, schema=log_result.mix.schema))
+    for full in (True, False):
+        text = " ".join(_printed(result, full=full).split())
+        assert "item_knn: language pt 1.0 20.0 5.0 15.0 [-3.0, 2.0] 0.020" in text
+        assert "language pt takes 20 instead of 5 of 100 slots" in text
+    rows[0] |= {"before": None, "p_adjusted": 0.4}
+    calm = _testable(log_result).with_tables(mix=pl.DataFrame(rows, schema=log_result.mix.schema))
+    text = " ".join(_printed(calm).split())
+    assert "item_knn: language pt 20.0 5.0 15.0" in text
+    assert "No evidence that they changed the mix of feeds, by language." in text
+
+
+def test_log_says_in_one_sentence_what_holds_of_all(log_result: StudyResult) -> None:
+    both = _with_drift(_testable(log_result), "item_knn", "posts", p_value=0.5)
+    nothing = _with_drift(both, "trending", "posts", p_value=0.3)
     assert "No evidence that newcomers did it, whichever recommender:" in _printed(nothing)
     one = _with_drift(nothing, "trending", "posts", p_value=0.01)
     assert "whichever recommender" not in _printed(one)
     assert "item_knn: no evidence that newcomers did it" in _printed(one)
     assert "trending: evidence that newcomers did it" in _printed(one)
-    unmatched = dataclasses.replace(one, notes=("5 newcomers; NOT MATCHED to 5%, so volume …",))
-    assert "the placebos are NOT MATCHED (see the note), so that volume may explain it" in _printed(
-        unmatched
-    )
-    calm = dataclasses.replace(nothing, notes=unmatched.notes)
-    assert "volume may explain" not in _printed(calm)
+    unmatched = _printed(_testable(one, matched=False))
+    assert "trending: not testable; the first sentence above says why" in unmatched
+    assert "so that volume alone explains a part" in " ".join(unmatched.split())
 
 
 def test_log_shows_when_newcomers_arrived(log_result: StudyResult) -> None:

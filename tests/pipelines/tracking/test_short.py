@@ -18,7 +18,7 @@ from recsys.study.compare import compare_studies
 from recsys.study.result import StudyResult
 
 UNIT = re.compile(
-    r"(_pct|_points|_s|_pct_by_day|^n_\w+|^over_\w+|^p_value|^ndcg|^recall|^days_\w+)$"
+    r"(_pct|_points|_s|_pct_by_day|^n_\w+|^over_\w+|p_value|^ndcg|^recall|^days_\w+)$"
 )
 
 
@@ -92,6 +92,22 @@ def test_a_world_has_the_figures_of_the_terminal(
         for figure, metric in zip(shown, ends, strict=False):
             # The terminal has one decimal and metrics two: a half may round to either side.
             assert values[metric] == pytest.approx(figure, abs=0.0551)
+
+
+def test_a_log_has_its_count_and_its_mix(log_result: StudyResult) -> None:
+    counted = {"by": "all", "value": "before the newcomers", "shown": 9, "newcomers": 1, "users": 3}
+    since = {**counted, "value": "since the newcomers' first day"}
+    rows = [{**counted, "share": 0.01}, {**since, "share": 0.2}]
+    result = log_result.with_tables(counted=pl.DataFrame(rows, schema=log_result.counted.schema))
+    variant = records.variants(result)[0]
+    mix = {"recommender": variant[0], "mitigation": variant[1], "attribute": "language"}
+    rows = [{**mix, "value": "pt", "with": 0.2, "without": 0.05, "p_adjusted": 0.02}]
+    result = result.with_tables(mix=pl.DataFrame(rows, schema=result.mix.schema))
+    values = {v.name: v.value for v in short.recommender_values(result, *variant)}
+    assert (values["newcomers_before_pct"], values["newcomers_shown_pct"]) == (1.0, 20.0)
+    assert values["mix_language_pt_with_pct"] == 20.0
+    assert values["mix_language_pt_without_pct"] == 5.0
+    assert values["mix_language_pt_p_value"] == 0.02
 
 
 def test_a_log_has_the_figures_of_the_terminal(log_result: StudyResult) -> None:

@@ -26,7 +26,7 @@ WORLD = {
     "seeds": 2,
 }
 ONLY_WORLDS = {"headline", "front", "dominated", "recovery", "power", "channels", "games"}
-ONLY_LOGS = {"arrivals", "exposed", "matching", "removals"}
+ONLY_LOGS = {"arrivals", "counted", "exposed", "matching", "mix", "removals"}
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def test_which_study_has_which_table(open_loop, closed_loop, own_log):
         "games",
         "groups",
     }
-    assert has["log"] >= every - ONLY_WORLDS - {"life", "exposed", "wins"}
+    assert has["log"] >= every - ONLY_WORLDS - {"life", "exposed", "wins", "counted", "mix"}
     assert not has["log"] & ONLY_WORLDS
 
 

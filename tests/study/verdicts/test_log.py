@@ -2,10 +2,11 @@
 
 import re
 
+import polars as pl
 import pytest
 
 import recsys
-from recsys.study.verdicts.log import ANSWERS, LEAST_SHARE, LEVEL
+from recsys.study.verdicts.log import ANSWERS, LEVEL
 from tests.kit.made_up import log
 
 
@@ -46,7 +47,7 @@ def test_answers_that_differ_name_the_recommenders():
         "als."
     )
     assert [finding.recommender for finding in verdict.findings] == ["ease", "als"]
-    assert "each recommender is tested alone" in verdict.text
+    assert "that 2 recommenders are tested is allowed for" in verdict.text
 
 
 @pytest.mark.parametrize(
@@ -58,18 +59,56 @@ def test_answers_that_differ_name_the_recommenders():
             {"matched": False, "placebo_events": 485.0},
             "did 50 clicks for every 100 of the newcomers', so that volume alone explains a part",
         ),
-        ({}, {"share": LEAST_SHARE - 0.01}, "most of what they did is not tested"),
+        ({}, {"share": 0.79}, "only 79 of 100 clicks of the newcomers could be matched"),
+        ({}, {"newcomers_tested": 24}, "only 48 of 100 newcomers could be matched"),
     ],
 )
 def test_not_testable(values, matching, words):
     verdict = said(log({"als": {"p_value": 0.001, **values}}, matching=matching))
     assert verdict.answer == "not testable"
     assert verdict.sentences[0].startswith("Not testable whether the newcomers changed")
-    assert words in verdict.text
+    assert words in verdict.sentences[0]
+    assert "evaluation.panel" in verdict.sentences[0]
 
 
 def test_the_share_that_could_be_matched():
     assert "97 of 100 clicks of the newcomers could be matched" in said(log({"als": {}})).text
+
+
+def test_the_answer_rests_on_the_adjusted_p():
+    verdict = said(log({"als": {"p_value": 0.03, "p_adjusted": 0.08}, "ease": {}}))
+    assert verdict.answer == "no evidence"
+    assert "(8 of 100 such groups move those of some recommender as far)" in verdict.text
+
+
+MIX = {
+    "recommender": "als",
+    "mitigation": "none",
+    "attribute": "language",
+    "value": "pt",
+    "with": 0.2,
+    "without": 0.05,
+    "moved": 0.15,
+    "placebo": 0.0,
+    "p_value": 0.01,
+    "p_adjusted": 0.02,
+}
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([{}], "Evidence that they changed the mix of feeds: language pt takes 20 instead of 5 of"),
+        ([{"p_adjusted": 0.06}], "No evidence that they changed the mix of feeds, by language."),
+        ([{"value": None}], "Evidence that they changed the mix of feeds, by language."),
+        ([{}, {"recommender": "ease"}], "of 100 slots with als and language pt takes"),
+        ([{"value": "50% [x]"}], "language 50   x takes"),
+    ],
+)
+def test_the_mix(rows, words):
+    result = log({"als": {}})
+    mix = pl.DataFrame([{**MIX, **row} for row in rows], schema=result.mix.schema)
+    assert words in said(result.with_tables(mix=mix)).text
 
 
 @pytest.mark.parametrize(
