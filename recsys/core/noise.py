@@ -62,6 +62,7 @@ class Stream(IntEnum):
     LUCK = 46
     THOMPSON = 50
     THOMPSON_USER = 51
+    TRIAL = 60
 
 
 @njit(inline="always")
