@@ -11,16 +11,20 @@ from recsys.estimates.exposed import Exposed, by_thirds
 from recsys.estimates.promoted import direct_effect, promoted
 from recsys.estimates.rolled import roll_forward, without_trace
 from recsys.estimates.told import Told, mean_of
+from recsys.estimates.trials import between_people, between_periods, needed
 
 __all__ = [
     "Exposed",
     "Told",
+    "between_people",
+    "between_periods",
     "by_thirds",
     "change",
     "counted",
     "direct_effect",
     "displaced",
     "mean_of",
+    "needed",
     "promoted",
     "roll_forward",
     "without_trace",

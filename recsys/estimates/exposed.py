@@ -65,7 +65,8 @@ def by_thirds(
         given: (n_users, covariates) float, what the thirds are made alike by, such as activity.
 
     Returns:
-        The estimate; None if the thirds have one bound or either has fewer than `FEWEST` users.
+        The estimate; None if either third has fewer than `FEWEST` users. Where the thirds have one
+        bound, such as no exposure at all, those above it are compared with all others.
 
     >>> exposure = np.repeat([0.0, 0.1, 0.4], 30)
     >>> told = by_thirds(exposure, np.tile([-0.01, 0.01], 45) + 0.5 * exposure)
@@ -77,9 +78,8 @@ def by_thirds(
     if not asked.any():
         return None
     lower, upper = np.quantile(exposure[asked], [1 / 3, 2 / 3])
-    if lower >= upper:
-        return None
-    least, most = asked & (exposure <= lower), asked & (exposure >= upper)
+    least = asked & (exposure <= lower)
+    most = asked & (exposure >= upper if lower < upper else exposure > lower)
     contrast = _contrast(change, most, least, covariates)
     if contrast is None:
         return None

@@ -53,6 +53,13 @@ def test_what_reaches_everybody_alike_is_not_seen():
     )
 
 
+def test_where_most_are_not_exposed_the_exposed_are_compared_with_them():
+    exposure = np.repeat([0.0, 0.2], [120, 30])
+    told = by_thirds(exposure, np.tile([-0.01, 0.01], 75) + exposure)
+    assert told.contrast.value == pytest.approx(0.2)
+    assert told.average.value == pytest.approx(exposure.mean())
+
+
 def test_there_is_no_answer_without_thirds():
     ones = np.ones(90)
     assert by_thirds(ones, ones) is None
