@@ -14,10 +14,13 @@ import polars as pl
 
 from recsys.checks.proof.claims import Figure, judge
 from recsys.checks.proof.coverage import coverage, run_block
+from recsys.checks.proof.estimators import compare_estimators, composition_of
 from recsys.checks.proof.facts import facts, run_facts
+from recsys.checks.proof.joined import worlds_of
 from recsys.checks.proof.luck import LAWS, SEEDS, luck, run_luck
-from recsys.checks.proof.offline import SIZES, compare, run_cell
+from recsys.checks.proof.offline import CELL, DRAWS, SIZES, compare, run_cell
 from recsys.checks.proof.planted import DOSES, PLANTS, dose_response, planted, run_dose, run_plant
+from recsys.checks.proof.told import ROW, held_against_twin
 from recsys.config import OwnLog, RecommenderSpec, Study
 from recsys.core.errors import ConfigError
 from recsys.core.jobs import Progress, run_all
@@ -39,6 +42,9 @@ class Effort:
         lucky_studies: number of studies for each law of luck and number of seeds, for claim 1; see
             `recsys.checks.proof.luck`.
         seeds: number of seeds of all other claims.
+        sizes: sizes of the influx for claim 3, in newcomers for each incumbent who comes on a day.
+        draws: number of matched groups of incumbents for claim 3, which decide on alarms; 0 leaves
+            alarms out, and holds the estimators alone against the truth.
     """
 
     blocks: int = 20
@@ -46,6 +52,8 @@ class Effort:
     block_studies: int = 100
     lucky_studies: int = 20_000
     seeds: int = 8
+    sizes: tuple[float, ...] = SIZES
+    draws: int = DRAWS
 
 
 FULL = Effort()
@@ -90,6 +98,8 @@ class Part:
         if self.kind in ("offline", "facts"):
             where |= self.study.model_dump(mode="json", include={"world_", "evaluation"})
             where["recommender"] = self.recommender.model_dump(mode="json")
+        if self.kind == "offline":
+            where["draws"] = self.effort.draws
         if self.kind in ("coverage", "luck"):
             where["effort"] = asdict(self.effort)
         return json.dumps(where, sort_keys=True)
@@ -109,8 +119,8 @@ class Proof(NamedTuple):
     verdicts: pl.DataFrame
     """Verdicts on the claims, from `judge`."""
     tables: dict[str, pl.DataFrame]
-    """Figures behind the verdicts: coverage, luck, agreement, offline, cells, planted, doses and
-    facts."""
+    """Figures behind the verdicts: coverage, luck, agreement, offline, cells, estimators,
+    estimates, planted, doses and facts."""
 
 
 def plan(study: Study, effort: Effort = FULL, kinds: Sequence[str] = KINDS) -> list[Part]:
@@ -142,10 +152,10 @@ def plan(study: Study, effort: Effort = FULL, kinds: Sequence[str] = KINDS) -> l
             for n_seeds in SEEDS
         ],
         "offline": [
-            Part(study, "offline", name, size=size, seed=seed)
+            Part(study, "offline", name, size=size, seed=seed, effort=effort)
             for seed in seeds
             for name in names
-            for size in SIZES
+            for size in effort.sizes
         ],
         "planted": [Part(study, "planted", name, seed=seed) for seed in seeds for name in PLANTS],
         "dose": [Part(study, "dose", number=n, seed=seed) for seed in seeds for n in DOSES],
@@ -168,7 +178,14 @@ def run_part(part: Part) -> pl.DataFrame:
             return run_dose(part.number, part.seed)
         recommender = make_recommender(part.recommender)
         if part.kind == "offline":
-            rows = run_cell(world, evaluation, recommender, part.size, part.seed)
+            groups = bool(part.effort.draws)
+            worlds = worlds_of(
+                world, evaluation, recommender, part.size, part.seed, placebos=groups
+            )
+            rows = held_against_twin(worlds, recommender, part.size)
+            if groups:
+                cell = run_cell(worlds, recommender, part.size, part.effort.draws)
+                rows = pl.concat([cell, rows], how="diagonal")
         else:
             rows = run_facts(world, evaluation, recommender, part.seed)
         return rows.with_columns(recommender=pl.lit(part.what))
@@ -214,8 +231,16 @@ def _combined(
         tables["coverage"], more = coverage(rows["coverage"])
         figures += more
     if rows["offline"]:
-        tables["cells"] = pl.concat(rows["offline"])
-        tables["agreement"], tables["offline"], more = compare(tables["cells"])
+        both = pl.concat(rows["offline"], how="diagonal")
+        estimates = both.filter(pl.col("estimator").is_not_null()).select("recommender", *ROW)
+        if "way" in both.columns:
+            mine = [name for name in both.columns if name in CELL or name == "recommender"]
+            tables["cells"] = both.filter(pl.col("way").is_not_null()).select(mine)
+            tables["agreement"], tables["offline"], more = compare(tables["cells"])
+            figures += more
+            estimates = pl.concat([estimates, composition_of(tables["cells"])])
+        tables["estimates"] = estimates
+        tables["estimators"], more = compare_estimators(estimates)
         figures += more
     for kind, name, summarise in (
         ("luck", "luck", luck),
