@@ -31,7 +31,7 @@ def promoted(
             source holds nothing more takes the next post of any source. None moves all posts up.
 
     Returns:
-        int32 (n, k); -1 where the kept depth holds nothing more.
+        int32 (n, k); -1 at the end where the kept depth holds nothing more.
 
     >>> ranking = np.array([[3, 0, 1, 2]], dtype=np.int32)
     >>> promoted(ranking, np.array([True, False, False, False]), 2).tolist()
@@ -54,7 +54,7 @@ def promoted(
     gaps = (out < 0) & (rankings[:, :k] >= 0)
     row, slot = np.nonzero(gaps)
     out[row, slot] = _first(rankings, unused, k)[row, (np.cumsum(gaps, axis=1) - 1)[row, slot]]
-    return out
+    return _first(out, out >= 0, k)
 
 
 def _first(rankings: NDArray[np.int32], kept: NDArray[np.bool_], k: int) -> NDArray[np.int32]:

@@ -53,7 +53,7 @@ def between_periods(
         `between_people`.
 
     >>> values, on = np.array([0.3, 0.3, 0.1, 0.1]), np.array([True, True, False, False])
-    >>> between_periods(values, on, np.zeros(4, dtype=int))[0].value.round(3)
+    >>> round(between_periods(values, on, np.zeros(4, dtype=int))[0].value, 3)
     0.2
     """
     known = ~np.isnan(values)

@@ -31,7 +31,7 @@ def slow(ranking, out, k, sources):
     for slot in range(k):
         if feed[slot] < 0 and ranking[slot] >= 0 and kept:
             feed[slot] = kept.pop(0)[0]
-    return feed
+    return sorted(feed, key=lambda post: post < 0)
 
 
 def test_nothing_left_out_changes_nothing():
@@ -54,6 +54,12 @@ def test_a_slot_keeps_its_source():
     assert promoted(ranking, left_out(7), 4, sources).tolist() == [[1, 8, 2, 3]]
     assert promoted(ranking, left_out(7), 4).tolist() == [[1, 2, 3, 8]]
     assert promoted(ranking, left_out(7, 8), 4, sources).tolist() == [[1, 4, 2, 3]]
+
+
+def test_a_ranking_that_was_not_kept_deep_enough_ends_early():
+    ranking = np.array([[1, 7, 2]], dtype=np.int32)
+    sources = np.array([[0, 3, 0]], dtype=np.uint8)
+    assert promoted(ranking, left_out(7), 3, sources).tolist() == [[1, 2, -1]]
 
 
 def test_it_is_what_plain_words_say():
