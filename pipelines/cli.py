@@ -378,6 +378,31 @@ def prove(
 
 
 @app.command()
+def design(
+    config: World = None,
+    changes: Changes = None,
+    effect: Annotated[
+        float,
+        typer.Option(metavar="SHARE", help="The effect to see, as a change of a share."),
+    ] = 0.01,
+    trust: Trust = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+    full: Full = False,
+) -> int:
+    """Test trials to run when newcomers come: bias and size.
+
+    Each trial is held against the truth of a simulated world, which also runs without newcomers.
+    The config is configs/design.yaml if none is named. Finished parts stay in data/designs, so that
+    a test that was stopped continues from there.
+    """
+    output = output_of(quiet, as_json, full)
+    from pipelines.design import execute
+
+    return execute(words_of(config, changes, trust), output, effect=effect)
+
+
+@app.command()
 def track(
     results: Annotated[
         list[str],

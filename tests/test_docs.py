@@ -183,7 +183,7 @@ def test_studies_of_a_first_day_run_as_typed(name, somewhere):
 def test_a_config_opens_with_the_command_that_runs_it(path):
     where = path.relative_to(ROOT).as_posix()
     name = where.split("/")[1] if where.count("/") == 2 else path.stem
-    program = name if name in ("train", "tune", "validate", "prove") else "run"
+    program = name if name in ("train", "tune", "validate", "prove", "design") else "run"
     opening = path.read_text(encoding="utf-8").split("\nname:")[0]
     assert f"#   .venv/bin/recsys {program} {where}" in opening
 

@@ -22,6 +22,7 @@ LAYERS = (
     "served",
     "training",
     "study",
+    "estimates",
     "mitigations",
     "recommenders",
     "world",

@@ -5,7 +5,7 @@ from typing import Any
 import polars as pl
 
 from pipelines.report.plot import svg_of
-from recsys.checks.proof.offline import WAYS
+from recsys.checks.proof.joined import WAYS
 from recsys.checks.proof.run import Proof
 
 _TITLES = {

@@ -1,4 +1,4 @@
-"""The files of a validation or a proof: finished parts, and tables."""
+"""The files of a validation, a proof or a test of designs: finished parts, and tables."""
 
 import hashlib
 import json
@@ -20,6 +20,7 @@ from recsys.config import Study
 
 VALIDATIONS = Path("data/validations")
 PROOFS = Path("data/proofs")
+DESIGNS = Path("data/designs")
 
 V = TypeVar("V")
 
@@ -121,12 +122,12 @@ class FigureStore(_PartStore[dict[str, float]]):
 
 
 class RowStore(_PartStore[pl.DataFrame]):
-    """The rows of a proof's parts, by identity: a Parquet file each.
+    """The rows of the parts of a proof or a test of designs, by identity: a Parquet file each.
 
     The file's metadata hold the identity and a checksum of the rows.
 
     Args:
-        root: the folder of all proofs.
+        root: the folder of all proofs, or of all tests of designs.
     """
 
     _suffix = ".parquet"
@@ -193,6 +194,22 @@ def save_proof(study: Study, proof: Proof, root: Path = PROOFS) -> Path:
             with whole(place / f"{name}.svg") as part:
                 part.write_text(svg, encoding="utf-8")
     return place
+
+
+def save_designs(
+    study: Study, table: pl.DataFrame, rows: pl.DataFrame, root: Path = DESIGNS
+) -> Path:
+    """Writes what designs are worth.
+
+    Args:
+        study: the study in whose world they were tested.
+        table, rows: the result of `recsys.checks.designs.run_designs`.
+        root: the folder of all tests of designs.
+
+    Returns:
+        The folder. It holds designs.csv, estimates.csv (an estimate per seed) and config.yaml.
+    """
+    return _save(study, {"designs": table, "estimates": rows}, root, "design")
 
 
 def _save(study: Study, tables: Mapping[str, pl.DataFrame], root: Path, program: str) -> Path:

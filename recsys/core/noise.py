@@ -63,6 +63,7 @@ class Stream(IntEnum):
     HALF = 47
     THOMPSON = 50
     THOMPSON_USER = 51
+    TRIAL = 60
 
 
 @njit(inline="always")

@@ -54,7 +54,7 @@ class Run:
         intercept: intercept of the click logit; set during the burn-in.
         average: mean satisfaction of incumbents at the end of the burn-in.
         affinities: how much people like topics and languages, as the platform knew it this morning.
-        rankers: the fits that serve incumbents and newcomers.
+        rankers: the fits that serve incumbents and newcomers; see `Rankers`.
         history: the last days, from which a policy learns.
         twin: the twin's days, if incumbents do what the twin's incumbents did; else None.
         record: the days of this run by number, kept so that this run can be the twin of other arms;
@@ -195,17 +195,17 @@ class Run:
 
     def _first_intercept(self, day: int) -> float:
         """The first intercept, from the feeds that people would get if all came in the morning."""
-        view, _ = self._views(day, 0)
+        view = self._views(day, 0)[0]
         sample = np.arange(min(self.people.n, _INTERCEPT_SAMPLE))
         request = request_of(self.scene, sample, day, 0, 0)
         feeds, _ = serve(self.scene, self.states, view, request, None, self.threads)
         return first_intercept(self.scene, self.states, view, request, feeds)
 
-    def _views(self, day: int, tick: int) -> tuple[View, View]:
+    def _views(self, day: int, tick: int) -> tuple[View, ...]:
         counts, intercept = self.counts, self.intercept
         return views_of_both(self.scene, counts, self.affinities, intercept, day, tick)
 
-    def _rank(self, day: int, views: tuple[View, View], visits: Visits) -> Ranked | None:
+    def _rank(self, day: int, views: tuple[View, ...], visits: Visits) -> Ranked | None:
         """Rankings, by the morning's fits, for all who come today or are in the audience."""
         if self.policy is None:
             return None
@@ -216,33 +216,30 @@ class Run:
             wanted[self.audience.users] = True
         return rank_morning(self.scene, self.states, views, self.rankers, np.flatnonzero(wanted))
 
-    def _rankers(self, views: tuple[View, View]) -> Rankers:
+    def _rankers(self, views: tuple[View, ...]) -> Rankers:
         """This morning's fits.
 
         An oracle needs no fit. It begins to serve on the day on which a fit would begin to serve.
         """
         if isinstance(self.policy, Oracle):
-            incumbents, newcomers = (
-                self.policy.bound(self.scene, self.states, view) for view in views
-            )
-            return incumbents, newcomers
+            return tuple(self.policy.bound(self.scene, self.states, view) for view in views)
         if self.policy is None or not self.history:
             return self.rankers
         return fit(self.scene, self.policy, self.history, self.rankers)
 
-    def _morning(self, day: int, views: tuple[View, View], ranked: Ranked | None) -> Morning | None:
+    def _morning(self, day: int, views: tuple[View, ...], ranked: Ranked | None) -> Morning | None:
         """What the audience's feeds are made from, and the feeds that it is served."""
         if self.audience is None or day not in self.audience.days:
             return None
         states = self.states
         served = serve_audience(self.scene, states, views, self.audience, day, ranked)
         return Morning(
-            (views[0].shelves, views[1].shelves),
-            (views[0].affinity, views[1].affinity),
+            (views[0].shelves, views[-1].shelves),
+            (views[0].affinity, views[-1].affinity),
             states.follows.copy(),
             states.taste.copy(),
             states.skill.copy(),
-            (views[0].conditions, views[1].conditions),
+            (views[0].conditions, views[-1].conditions),
             served,
         )
 
@@ -258,7 +255,7 @@ class Run:
             and self.scene.arm.opens("training", INCUMBENTS)
         )
 
-    def _without_newcomers(self, day: int, views: tuple[View, View], previous: Rankers) -> Served:
+    def _without_newcomers(self, day: int, views: tuple[View, ...], previous: Rankers) -> Served:
         """Incumbents' feeds by a fit that goes on from yesterday's, without newcomers' events."""
         assert self.audience is not None
         assert self.policy is not None
@@ -275,7 +272,7 @@ class Run:
         self,
         day: int,
         tick: int,
-        views: tuple[View, View],
+        views: tuple[View, ...],
         visits: Visits,
         ranked: Ranked | None,
     ) -> Iterator[Round]:

@@ -24,6 +24,9 @@ from recsys.world.people.posts import (
 )
 from recsys.world.platform import house
 
+Places = slice | NDArray[np.intp]
+"""Positions of some people in sorted rows of people."""
+
 
 class Scene(NamedTuple):
     """The people and posts of one arm and seed; newcomers stand behind incumbents."""
@@ -43,6 +46,9 @@ class Scene(NamedTuple):
     answer: NDArray[np.float64] = np.zeros(0)
     """(days_after,) share of the incumbents' new posts that are in the newcomers' language, by day,
     at mean engagement; empty before the influx."""
+    held: NDArray[np.bool_] | None = None
+    """(n_people,) incumbents whom a trial keeps from newcomers' posts; None where there is no
+    trial."""
 
     @classmethod
     def before(cls, world: World, seed: int) -> "Scene":
@@ -119,10 +125,17 @@ class Scene(NamedTuple):
         """Whether a real influx comes: creators adapt to it, and people are curious about it."""
         return self.arm.newcomers == "influx" and self.people.n > self.world.incumbents
 
-    def cohorts(self, users: NDArray[np.int64]) -> tuple[slice, slice]:
-        """Splits sorted rows of people into two slices: the incumbents, then the newcomers."""
+    def cohorts(self, users: NDArray[np.int64]) -> tuple[Places, ...]:
+        """Splits sorted rows of people into two parts: the incumbents, then the newcomers.
+
+        In a trial there are three: incumbents who are held, the other incumbents, the newcomers.
+        """
         edge = int(np.searchsorted(users, self.world.incumbents))
-        return slice(0, edge), slice(edge, users.size)
+        newcomers = slice(edge, users.size)
+        if self.held is None:
+            return slice(0, edge), newcomers
+        held = self.held[users[:edge]]
+        return np.flatnonzero(held), np.flatnonzero(~held), newcomers
 
 
 _POSTING: dict[str, Posting] = {"locals": "incumbents", "nudge": "never"}

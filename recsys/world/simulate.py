@@ -31,6 +31,7 @@ from recsys.world.people.posts import PostTable, first_day
 from recsys.world.platform.blend import blend, slot_pattern
 from recsys.world.platform.policy import Policy
 from recsys.world.run import Run
+from recsys.world.trials import Trial, TrialRun
 
 
 @dataclass(frozen=True)
@@ -286,15 +287,22 @@ class Shared:
         self._before = tuple(day for day in days if day.day >= -world.days_before)
         self._run, self._twins, self._lock = run, dict[bool, dict[int, Twin]](), Lock()
 
-    def run(self, arm: str | Arm) -> Simulation:
+    def run(self, arm: str | Arm, trial: Trial | None = None) -> Simulation:
         """Runs an arm to its end; several threads may call this at once.
+
+        Args:
+            arm: a key of `ARMS`, or an `Arm` of your own.
+            trial: a trial that the platform runs from day 0 on; None for no trial.
 
         Raises:
             ConfigError: there is no such arm.
+            ValueError: a trial is run in an arm with a closed gate.
         """
         chosen = _arm(arm)
         twin = None if chosen.all_open else self._twin(retrained=chosen.retrained)
         run = self._run.fork(chosen, twin)
+        if trial is not None:
+            run = TrialRun.of(run, trial)
         days = (*self._before, *run.run_days(0, run.world.days_after))
         return Simulation(
             self._run.world,

@@ -13,8 +13,9 @@ from recsys.checks.proof.coverage import (
     coverage,
     run_block,
 )
+from recsys.checks.proof.joined import LEVELS, WAYS, worlds_of
 from recsys.checks.proof.luck import LAWS, SEEDS
-from recsys.checks.proof.offline import LEVELS, WAYS, compare, run_cell
+from recsys.checks.proof.offline import compare, run_cell
 from recsys.checks.proof.planted import (
     DOSES,
     MEDIATORS,
@@ -241,10 +242,14 @@ def test_a_fall_between_sizes_is_seen(totals, verdict):
 # Offline against truth
 
 
+def cell_of(study, size):
+    worlds = worlds_of(study.world, study.evaluation, Trending(), size, 1)
+    return run_cell(worlds, Trending(), size)
+
+
 @pytest.fixture(scope="module")
 def cell():
-    study = a_study()
-    return run_cell(study.world, study.evaluation, Trending(), 0.4, 1)
+    return cell_of(a_study(), 0.4)
 
 
 def test_a_cell_has_a_row_for_each_way_and_level(cell):
@@ -393,7 +398,7 @@ def test_what_is_known_is_not_run_again():
 def test_where_no_newcomer_has_clicked_there_is_nothing_to_leave_out(cell):
     """The last to arrive come when the day of measurement begins."""
     study = a_study("world.influx.arrivals=[0,0,0,1]")
-    rows = run_cell(study.world, study.evaluation, Trending(), 0.1, 1)
+    rows = cell_of(study, 0.1)
     assert rows.schema == cell.schema
     assert rows.height == 0
 
@@ -402,5 +407,6 @@ def test_influx_of_the_config_does_not_set_the_size():
     many = Influx(newcomers=500, arrivals=(1.0,))
     study = a_study()
     world = study.world.model_copy(update={"influx": many})
-    rows = run_cell(world, study.evaluation, Trending(), 0.1, 1)
+    worlds = worlds_of(world, study.evaluation, Trending(), 0.1, 1)
+    rows = run_cell(worlds, Trending(), 0.1, draws=2)
     assert rows["newcomers"].unique().to_list() == [8]

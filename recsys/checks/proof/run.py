@@ -16,10 +16,13 @@ import polars as pl
 from recsys.checks.proof.alarms import alarms, run_alarms
 from recsys.checks.proof.claims import Figure, judge
 from recsys.checks.proof.coverage import coverage, run_block
+from recsys.checks.proof.estimators import compare_estimators, composition_of
 from recsys.checks.proof.facts import facts, run_facts
+from recsys.checks.proof.joined import worlds_of
 from recsys.checks.proof.luck import LAWS, SEEDS, luck, run_luck
-from recsys.checks.proof.offline import SIZES, compare, run_cell
+from recsys.checks.proof.offline import CELL, DRAWS, SIZES, compare, run_cell
 from recsys.checks.proof.planted import DOSES, PLANTS, dose_response, planted, run_dose, run_plant
+from recsys.checks.proof.told import ROW, held_against_twin
 from recsys.config import OwnLog, RecommenderSpec, Study
 from recsys.core.errors import ConfigError
 from recsys.core.jobs import Progress, run_all
@@ -43,6 +46,9 @@ class Effort:
         lucky_studies: number of studies for each law of luck and number of seeds, for claim 1; see
             `recsys.checks.proof.luck`.
         seeds: number of seeds of claims 2 to 4.
+        sizes: sizes of the influx for claim 3, in newcomers for each incumbent who comes on a day.
+        draws: number of matched groups of incumbents for claim 3, which decide on alarms; 0 leaves
+            alarms out, and holds the estimators alone against the truth.
         batches: number of batches of random groups, for claim 5; see `recsys.checks.proof.alarms`.
         batch_groups: number of groups that are accused in each batch.
         batch_draws: number of placebo groups that each is held against.
@@ -53,6 +59,8 @@ class Effort:
     block_studies: int = 100
     lucky_studies: int = 20_000
     seeds: int = 8
+    sizes: tuple[float, ...] = SIZES
+    draws: int = DRAWS
     batches: int = 10
     batch_groups: int = 20
     batch_draws: int = 39
@@ -109,6 +117,8 @@ class Part:
         if self.kind in ("offline", "facts"):
             where |= self.study.model_dump(mode="json", include={"world_", "evaluation"})
             where["recommender"] = self.recommender.model_dump(mode="json")
+        if self.kind == "offline":
+            where["draws"] = self.effort.draws
         if self.kind == "alarms":
             where |= self.study.model_dump(
                 mode="json", include={"log_", "evaluation", "first_seed"}
@@ -133,8 +143,8 @@ class Proof(NamedTuple):
     verdicts: pl.DataFrame
     """Verdicts on the claims, from `judge`."""
     tables: dict[str, pl.DataFrame]
-    """Figures behind the verdicts: coverage, luck, agreement, offline, cells, planted, doses,
-    facts, accused and alarms."""
+    """Figures behind the verdicts: coverage, luck, agreement, offline, cells, estimators,
+    estimates, planted, doses, facts, accused and alarms."""
 
 
 def plan(study: Study, effort: Effort = FULL, kinds: Sequence[str] = ()) -> list[Part]:
@@ -178,10 +188,10 @@ def plan(study: Study, effort: Effort = FULL, kinds: Sequence[str] = ()) -> list
             for n_seeds in SEEDS
         ],
         "offline": [
-            Part(study, "offline", name, size=size, seed=seed)
+            Part(study, "offline", name, size=size, seed=seed, effort=effort)
             for seed in seeds
             for name in names
-            for size in SIZES
+            for size in effort.sizes
         ],
         "planted": [Part(study, "planted", name, seed=seed) for seed in seeds for name in PLANTS],
         "dose": [Part(study, "dose", number=n, seed=seed) for seed in seeds for n in DOSES],
@@ -208,7 +218,14 @@ def run_part(part: Part) -> pl.DataFrame:
             return run_dose(part.number, part.seed)
         recommender = make_recommender(part.recommender)
         if part.kind == "offline":
-            rows = run_cell(world, evaluation, recommender, part.size, part.seed)
+            groups = bool(part.effort.draws)
+            worlds = worlds_of(
+                world, evaluation, recommender, part.size, part.seed, placebos=groups
+            )
+            rows = held_against_twin(worlds, recommender, part.size)
+            if groups:
+                cell = run_cell(worlds, recommender, part.size, part.effort.draws)
+                rows = pl.concat([cell, rows], how="diagonal")
         else:
             rows = run_facts(world, evaluation, recommender, part.seed)
         return rows.with_columns(recommender=pl.lit(part.what))
@@ -252,8 +269,16 @@ def _combined(
         tables["coverage"], more = coverage(rows["coverage"])
         figures += more
     if rows["offline"]:
-        tables["cells"] = pl.concat(rows["offline"])
-        tables["agreement"], tables["offline"], more = compare(tables["cells"])
+        both = pl.concat(rows["offline"], how="diagonal")
+        estimates = both.filter(pl.col("estimator").is_not_null()).select("recommender", *ROW)
+        if "way" in both.columns:
+            mine = [name for name in both.columns if name in CELL or name == "recommender"]
+            tables["cells"] = both.filter(pl.col("way").is_not_null()).select(mine)
+            tables["agreement"], tables["offline"], more = compare(tables["cells"])
+            figures += more
+            estimates = pl.concat([estimates, composition_of(tables["cells"])])
+        tables["estimates"] = estimates
+        tables["estimators"], more = compare_estimators(estimates)
         figures += more
     if rows["alarms"]:
         tables["accused"] = pl.concat(rows["alarms"])

@@ -52,6 +52,7 @@ def days_before(
     *,
     threads: int = 1,
     impressions: bool | None = None,
+    kept: int = 0,
 ) -> Shared:
     """The days of one seed before the influx, simulated once; all arms go on from them.
 
@@ -63,6 +64,8 @@ def days_before(
         threads: number of threads that simulate.
         impressions: whether the log holds what was shown and not clicked; None for a log that
             holds it only if the rankings learn from it.
+        kept: number of ranks of the audience's feeds that are kept, where it is more than
+            `evaluation.k`; only `evaluation.k` are measured.
     """
     policy = rankings.policy(evaluation.training_days or _TRAINING_DAYS)
     panel = panel_of(world, evaluation)
@@ -70,7 +73,7 @@ def days_before(
         world,
         seed,
         policy,
-        audience=Audience(panel, evaluation.days, evaluation.k, evaluation.one_step),
+        audience=Audience(panel, evaluation.days, max(evaluation.k, kept), evaluation.one_step),
         threads=threads,
         impressions=policy.impressions if impressions is None else impressions,
     )
@@ -85,15 +88,22 @@ def served_worlds(
     *,
     threads: int = 1,
     impressions: bool | None = None,
+    kept: int = 0,
 ) -> Worlds:
     """Simulates the worlds of one seed, served by the recommender that is studied.
 
     Args:
-        world, evaluation, seed, rankings, threads, impressions: see `days_before`.
+        world, evaluation, seed, rankings, threads, impressions, kept: see `days_before`.
         arms: such as ("control", "influx"); retrain is left out as in `arms_for`.
     """
     shared = days_before(
-        world, evaluation, seed, rankings, threads=threads, impressions=impressions
+        world,
+        evaluation,
+        seed,
+        rankings,
+        threads=threads,
+        impressions=impressions,
+        kept=kept,
     )
     names = arms_for(rankings, arms, evaluation.nudges)
     simulations = {name: shared.run(arm_for(rankings, name)) for name in names}
@@ -155,7 +165,8 @@ class ClosedDay:
     def feeds(self) -> Served:
         """The feeds that the panel and the newcomers were served."""
         start = time.perf_counter()
-        served = served_to(self.day.world.simulation, self.day.day, self.day.audience)
+        k = self.day.world.beside.evaluation.k
+        served = served_to(self.day.world.simulation, self.day.day, self.day.audience, k)
         return Served(self.day.groups(served), serve_s=time.perf_counter() - start)
 
     def without_newcomers(self, feeds: Ranking) -> NDArray[np.int32] | None:
@@ -178,7 +189,7 @@ class ClosedDay:
 
 
 def served_to(
-    simulation: Simulation, day: int, audience: Sequence[NDArray[np.int64]]
+    simulation: Simulation, day: int, audience: Sequence[NDArray[np.int64]], k: int
 ) -> list[Ranking]:
     """The feeds that a platform served on a day, for several groups of users.
 
@@ -186,14 +197,15 @@ def served_to(
         simulation: a world of a closed loop.
         day: an evaluated day, such as 1.
         audience: dense ids of the users of each group.
+        k: number of ranks, at most as many as were kept.
     """
     served = simulation.morning(day).served
     assert served is not None
     feeds = []
     for users in audience:
         rows = np.searchsorted(served.users, users)
-        scores = np.full(served.feeds[rows].shape, np.nan, dtype=np.float32)
-        feeds.append(Ranking(served.feeds[rows], scores, served.sources[rows]))
+        ids, sources = served.feeds[rows, :k], served.sources[rows, :k]
+        feeds.append(Ranking(ids, np.full(ids.shape, np.nan, dtype=np.float32), sources))
     return feeds
 
 
@@ -212,4 +224,5 @@ def served_without(day: MeasuredDay, feeds: Ranking) -> NDArray[np.int32] | None
     without = day.world.simulation.morning(day.day).without
     if without is None:
         return feeds.item_ids
-    return without.feeds[np.searchsorted(without.users, day.panel)]
+    k = day.world.beside.evaluation.k
+    return without.feeds[np.searchsorted(without.users, day.panel), :k]

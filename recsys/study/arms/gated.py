@@ -171,7 +171,8 @@ class GatedDay:
 
     def feeds(self) -> Served:
         """The panel's feeds."""
-        (feeds,) = served_to(self.day.world.simulation, self.day.day, (self.day.panel,))
+        k = self.day.world.beside.evaluation.k
+        (feeds,) = served_to(self.day.world.simulation, self.day.day, (self.day.panel,), k)
         return Served([Group(INCUMBENT, self.day.panel, feeds)])
 
     def without_newcomers(self, feeds: Ranking) -> NDArray[np.int32] | None:

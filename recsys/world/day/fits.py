@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from recsys.core.noise import integer_seed
 from recsys.logs.log import InteractionLog
@@ -12,8 +14,8 @@ from recsys.world.frames import events_frame, items_frame, users_frame
 from recsys.world.platform.policy import Policy, Ranker
 from recsys.world.scene import Scene
 
-Rankers = tuple[Ranker | None, Ranker | None]
-"""The fits that serve incumbents and newcomers; None, before the first fit, for the house."""
+Rankers = tuple[Ranker | None, ...]
+"""The fits that serve each of `Scene.cohorts`; None, before the first fit, for the house."""
 
 
 def fit(
@@ -46,6 +48,25 @@ def fit_without_newcomers(
     """
     events = _of_incumbents(scene, _events(policy, history))
     return _fit(scene, policy, events, previous, INCUMBENTS, _day(history))
+
+
+def fit_to(
+    scene: Scene,
+    policy: Policy,
+    history: Sequence[Day],
+    previous: Ranker | None,
+    people: NDArray[np.bool_],
+) -> Ranker:
+    """A fit to the events of some people alone.
+
+    Args:
+        scene, policy, history: as in `fit`.
+        previous: yesterday's fit to the events of these people.
+        people: bool (n_people,), from whose events it learns.
+    """
+    events = _events(policy, history)
+    events = events.filter(people[events["user"].to_numpy()])
+    return _fit(scene, policy, events, (previous, previous), NEWCOMERS, _day(history))
 
 
 def _fit(

@@ -53,7 +53,7 @@ class Ranked(NamedTuple):
 def rank_morning(
     scene: Scene,
     states: UserStates,
-    views: tuple[View, View],
+    views: tuple[View, ...],
     rankers: Rankers,
     users: NDArray[np.int64],
 ) -> Ranked:
@@ -61,8 +61,8 @@ def rank_morning(
 
     Args:
         scene, states: the platform.
-        views: what incumbents and newcomers are served from.
-        rankers: the fits for incumbents and for newcomers.
+        views: what each of `Scene.cohorts` is served from.
+        rankers: the fits for each of them.
         users: int (n,), sorted rows of people.
     """
     width, seen = scene.world.platform.visit_ranks + _SPARE, states.shown()
@@ -144,7 +144,7 @@ def serve(
 def serve_audience(
     scene: Scene,
     states: UserStates,
-    views: tuple[View, View],
+    views: tuple[View, ...],
     audience: Audience,
     day: int,
     ranked: Ranked | None,

@@ -95,6 +95,7 @@ def view_of(
     intercept: float,
     day: int,
     tick: int,
+    hidden: NDArray[np.bool_] | None = None,
 ) -> View:
     """What a cohort is served from during a tick.
 
@@ -105,11 +106,14 @@ def view_of(
         affinities: the morning's affinities.
         intercept: intercept of the click logit, such as -2.5.
         day, tick: the time, such as 1 and 0.
+        hidden: bool (n_posts,), posts that no source may hold; None for no post.
     """
     world, arm = scene.world, scene.arm
     posts, order = scene.posts_for[cohort], scene.orders[cohort]
     now = day + tick / world.ticks
     live = posts.live(now, world.posts.window_days)
+    if hidden is not None:
+        live &= ~hidden
     by_incumbents = posts.creator < world.incumbents
     supplied = live if arm.opens("supply", cohort) else live & by_incumbents
     exposed = live if arm.opens("exposure", cohort) else live & by_incumbents
