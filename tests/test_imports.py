@@ -28,6 +28,7 @@ LAYERS = (
     "measures",
     "logs",
     "statistics",
+    "engines",
     "config",
     "core",
 )

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from recsys.config.base import Part
+from recsys.config.engine import Workers, threads_of
 from recsys.config.study import OwnLog, RecommenderSpec, Tracking, log_in, the_source, world_in
 from recsys.config.world import World
 
@@ -80,8 +81,9 @@ class Training(Part):
     """Seed of the world, of the random test part of a log without times, and of the training."""
     tune: Tuning | None = None
     """The search that `pipelines.tune` makes."""
-    workers: int = Field(default=2, ge=1, le=256)
-    """Threads that simulate a world; their number changes no figure."""
+    workers: Workers = "auto"
+    """Threads that simulate a world; `auto` takes as many as this process may use processors. Their
+    number changes no figure."""
     tracking: Tracking = Tracking()
 
     @model_validator(mode="after")
@@ -106,6 +108,11 @@ class Training(Part):
                 raise ValueError(f"log.{key}: a training run holds out by {ours}; use that")
         if self.arm != "influx":
             raise ValueError("arm: a log has no arms; leave it out")
+
+    @property
+    def threads(self) -> int:
+        """The number of threads that `workers` means on this machine."""
+        return threads_of(self.workers)
 
     @property
     def source(self) -> World | OwnLog:

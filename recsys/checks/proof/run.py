@@ -22,6 +22,7 @@ from recsys.config import OwnLog, RecommenderSpec, Study
 from recsys.core.errors import ConfigError
 from recsys.core.jobs import Progress, run_all
 from recsys.core.threads import single_threaded_blas
+from recsys.engines import engine_of
 from recsys.mitigations.build import make_recommender
 
 KINDS = ("coverage", "luck", "offline", "planted", "dose", "facts")
@@ -181,7 +182,7 @@ def prove(
     progress: Progress | None = None,
     store: MutableMapping[str, pl.DataFrame] | None = None,
 ) -> Proof:
-    """Runs all parts in `study.workers` threads, and judges the claims.
+    """Runs all parts on the study's engine, and judges the claims.
 
     Args:
         study: a study of a world; its recommenders serve in claims 3 and 4.
@@ -197,7 +198,7 @@ def prove(
     parts = plan(study, effort, kinds)
     rows: dict[str, list[pl.DataFrame]] = {kind: [] for kind in KINDS}
     for part, frame in zip(
-        parts, run_all(parts, run_part, study.workers, progress, store), strict=True
+        parts, run_all(parts, run_part, engine_of(study), progress, store), strict=True
     ):
         rows[part.kind].append(frame)
     tables, figures = _combined(rows)
