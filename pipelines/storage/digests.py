@@ -34,7 +34,7 @@ def study_digest(study: Study) -> str:
 
 def training_digest(training: Training) -> str:
     """A hash of all that a trained model depends on."""
-    config = training.model_dump_json(exclude={"workers", "tracking", "tune"})
+    config = training.model_dump_json(exclude={"workers", "engine", "tracking", "tune"})
     foreign = foreign_code(training.recommender.kind)
     return sha256(config, code_digest(), data_digest(training), foreign)
 

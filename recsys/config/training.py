@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from recsys.config.base import Part
-from recsys.config.engine import Workers, threads_of
+from recsys.config.engine import Engine, Workers, threads_of
 from recsys.config.study import OwnLog, RecommenderSpec, Tracking, log_in, the_source, world_in
 from recsys.config.world import World
 
@@ -49,6 +49,9 @@ class Tuning(Part):
     trials: int = Field(default=20, ge=1, le=10_000)
     """Number of settings that are tried; the first is the config's own if the space holds it. A
     finished search goes on if this number is raised."""
+    at_once: int = Field(default=1, ge=1, le=256)
+    """Number of trials that are suggested from the same trials before them, so that they can run
+    side by side, in `workers` threads or on a cluster. It changes which settings are tried."""
     metric: str = "ndcg"
     """The metric that is maximised on the held-out part: a key of
     `recsys.measures.metrics.METRICS` that has a value per user."""
@@ -82,8 +85,11 @@ class Training(Part):
     tune: Tuning | None = None
     """The search that `pipelines.tune` makes."""
     workers: Workers = "auto"
-    """Threads that simulate a world; `auto` takes as many as this process may use processors. Their
-    number changes no figure."""
+    """Threads that simulate a world and run trials; `auto` takes as many as this process may use
+    processors. Their number changes no figure."""
+    engine: Engine = Engine()
+    """What runs the trials of a search: threads of this process, or a cluster. It changes no
+    figure."""
     tracking: Tracking = Tracking()
 
     @model_validator(mode="after")

@@ -56,7 +56,7 @@ def machinery() -> Mapping[str, str]:
     features = settings.CPU_FEATURES
     if features is None:
         features = get_host_cpu_features().flatten()
-    vectors = np.show_config(mode="dicts")["SIMD Extensions"]  # type: ignore[index, call-overload]
+    vectors = np.show_config(mode="dicts")["SIMD Extensions"]
     kernels = sorted({str(pool.get("architecture")) for pool in threadpool_info()} - {"None"})
     return {
         "recsys": code_digest()[:12],

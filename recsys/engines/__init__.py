@@ -4,11 +4,11 @@
 `work` pickled, check that they compute alike, and give back results or write them to a store.
 """
 
-from recsys.config import Study
+from recsys.config import Study, Training
 from recsys.core.jobs import Engine, Threads
 
 
-def engine_of(config: Study) -> Engine:
+def engine_of(config: Study | Training) -> Engine:
     """What runs the jobs of a config.
 
     Args:
