@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from recsys.config.base import Part
+from recsys.core.errors import ConfigError
 
 MOST_WORKERS = 256
 """Most threads of one process."""
@@ -64,3 +65,25 @@ class Engine(Part):
                 "dask, or leave it out"
             )
         return self
+
+
+def check_trusted_engine(engine: Engine, *, trust: bool) -> None:
+    """Refuses a cluster or a storage that a config names, unless the config is trusted.
+
+    What a cluster sends is unpickled, which can run code here; what it and a storage get is yours.
+
+    Args:
+        engine: of the config.
+        trust: whether the config may name them.
+
+    Raises:
+        ConfigError: it names one and is not trusted.
+    """
+    for name in ("address", "storage"):
+        place = getattr(engine, name)
+        if place is not None and not trust:
+            raise ConfigError(
+                f"engine.{name}: {place!r} gets what this computes, and a cluster can run code "
+                "here; if you trust this config and that place, give --trust-config (in Python: "
+                "trust=True)"
+            )

@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from pipelines.storage.digests import study_digest
+from pipelines.storage.results import config_text
 from recsys import load_study, load_training
 from recsys.core.errors import ConfigError
 
@@ -59,3 +61,16 @@ def test_mistakes_are_told(override, message):
 def test_where_a_study_runs_is_no_part_of_its_results():
     there = study("workers=3", "engine.kind=ray", "engine.address=auto", "engine.storage=/mnt")
     assert study_digest(there) == study_digest(study())
+    assert "engine" not in config_text(there, Path("data"))
+
+
+@pytest.mark.parametrize("load", ["study", "training"])
+@pytest.mark.parametrize("place", ["address=tcp://1.2.3.4:8786", "storage=s3://bucket"])
+def test_a_config_that_is_not_trusted_names_no_cluster(load, place):
+    part = {"recommenders": ["trending"]} if load == "study" else {"recommender": "trending"}
+    read = {"study": load_study, "training": load_training}[load]
+    words = ["engine.kind=dask", f"engine.{place}"]
+    assert read({**WORLD, **part}, words).engine.kind == "dask"
+    assert read({**WORLD, **part}, words[:1], trust=False).engine.kind == "dask"
+    with pytest.raises(ConfigError, match=r"engine\.\w+: .* can run code here; .*--trust-config"):
+        read({**WORLD, **part}, words, trust=False)
