@@ -131,7 +131,7 @@ format: $(INSTALLED) ## format the code and apply the safe fixes
 
 .PHONY: lock
 lock: ## rewrite constraints.txt for every Python from 3.11 (needs uv; ARGS=--upgrade for newer pins)
-	uv pip compile pyproject.toml --extra dev --extra docs --universal --python-version 3.11 \
+	uv pip compile pyproject.toml --extra dev --extra docs --extra ray --extra dask --universal --python-version 3.11 \
 	  --fork-strategy fewest --no-emit-index-url --no-emit-find-links --no-annotate \
 	  --custom-compile-command "make lock" --quiet -o constraints.txt $(ARGS)
 

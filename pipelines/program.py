@@ -280,12 +280,14 @@ def goes_on(progress: "StudyProgress", where: str, *words: str) -> str:
 
     Args:
         progress: the progress of the program.
-        where: the folder of finished parts, such as `data/cells`.
+        where: the folder of finished parts, such as `data/cells`, unless the progress names another
+            place.
         words: the words after `recsys`, such as `"run", "configs/demo.yaml"`.
     """
+    kept_in = progress.kept_in or where
     return (
         f"Interrupted with {progress.done} of {progress.total} {progress.what} done. They are kept "
-        f"in {where}. The same command continues from there:\n  {command(*words)}"
+        f"in {kept_in}. The same command continues from there:\n  {command(*words)}"
     )
 
 

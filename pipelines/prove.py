@@ -14,7 +14,8 @@ from pipelines.program import Outcome, Output, carried_out, goes_on, way_in
 from pipelines.report.progress import StudyProgress
 from pipelines.report.terminal import print_run, print_whereabouts
 from pipelines.report.verdicts import print_verdicts
-from pipelines.storage.figures import PROOFS, RowStore, save_proof
+from pipelines.storage.figures import PROOFS, save_proof
+from pipelines.storage.shared import row_store
 from pipelines.tracking.background import leave
 from pipelines.tracking.describe import verdicts_record
 from pipelines.tracking.tracker import keep, tracked
@@ -58,9 +59,10 @@ def _prove(
     study: Study, effort: Effort, kinds: Sequence[str], output: Output, progress: StudyProgress
 ) -> Outcome:
     progress.total = len(plan(study, effort, kinds))
+    progress.kept_in = study.engine.storage
     with tracked(study, role="proof") as tracker:
         with progress:
-            proof = prove(study, effort, kinds, progress, RowStore())
+            proof = prove(study, effort, kinds, progress, row_store(study))
         folder = save_proof(study, proof)
         kept = keep(tracker, verdicts_record(study, "proof", proof.verdicts, folder), folder)
 

@@ -28,10 +28,11 @@ from pipelines.report.terminal import (
     print_summary,
     print_whereabouts,
 )
-from pipelines.storage.cells import CELLS, CellStore
+from pipelines.storage.cells import CELLS
 from pipelines.storage.files import whole, written_in
 from pipelines.storage.finished import load_finished, mark_finished
 from pipelines.storage.results import save_comparison, save_result, study_folder
+from pipelines.storage.shared import cell_store
 from pipelines.tracking import records
 from pipelines.tracking.background import leave
 from pipelines.tracking.describe import begun, study_record
@@ -89,7 +90,9 @@ def _run(words: Sequence[str], output: Output, progress: StudyProgress, *, each:
     studies = read_config(recsys.load_studies, words)
     cells = [_cells(study) for study in studies]
     progress.total = sum(map(len, cells))
-    progress.remaining = _expected(studies, cells)
+    progress.kept_in = studies[0].engine.storage
+    if all(study.engine.kind == "local" for study in studies):
+        progress.remaining = _expected(studies, cells)
     names = {study.tracking.experiment for study in studies if study.tracking.enabled}
     trackers = {name: opened(name) for name in sorted(names)}
     with progress:
@@ -167,7 +170,7 @@ def _expected(studies: Sequence[Study], cells: Sequence[Sequence[Cell]]) -> Rema
         for cell in of_study
     )
     afterwards = _SECONDS_A_STUDY * len(studies) + _SECONDS_A_ROW * rows
-    remaining = Remaining(first.workers, shared=shared, afterwards=afterwards)
+    remaining = Remaining(first.threads, shared=shared, afterwards=afterwards)
     for study, of_study in zip(studies, cells, strict=True):
         prefix = f"{study.variant}: " if len(studies) > 1 else ""
         for cell in of_study:
@@ -191,7 +194,7 @@ def _finish(
     told = nullcontext() if tracker is None else tracker.told(lambda: begun(study, "study"))
     with told:
         with _announced_interrupt():
-            result = recsys.run(study, report, CellStore(study))
+            result = recsys.run(study, report, cell_store(study))
         progress.phase(WRITING)
         folder = save_result(result)
         progress.phase(PAGE)

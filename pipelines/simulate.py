@@ -116,7 +116,7 @@ def write(
     whence = Whence(study.name, arm, seed, command, study.world, impressions)
     sweep(place.absolute().parent)
     with explained(place), whole_folder(place.absolute()) as part:
-        _write(part, whence, study.workers, progress)
+        _write(part, whence, study.threads, progress)
     return place
 
 

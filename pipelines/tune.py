@@ -28,12 +28,11 @@ from pipelines.storage.results import TUNINGS
 from pipelines.tracking.background import leave
 from pipelines.tracking.describe import tuning_record
 from pipelines.tracking.tracker import keep, tracked
+from pipelines.trial import Bench
 from pipelines.trust import read_config
 from pipelines.tuning import Search, best_first
+from recsys.engines import engine_of
 from recsys.measures.metrics.registry import METRICS
-from recsys.recommenders import Recommender
-from recsys.training.evaluate import evaluate, truth_of
-from recsys.training.train import source_of, split_for_tuning
 
 _SHOWN = 10
 
@@ -61,22 +60,11 @@ def execute(words: Sequence[str], output: Output) -> int:
 
 def _tune(search: Search, output: Output, progress: StudyProgress) -> Outcome:
     training = search.training
-    metrics = tuple(dict.fromkeys((*training.metrics, search.tune.metric)))
-    judged_by = training.model_copy(update={"metrics": metrics})
     with search.alone(), tracked(training, role="tuning") as tracker:
         progress.total, progress.done = search.tune.trials, min(search.done, search.tune.trials)
         if progress.done < progress.total:
-            log, simulation = source_of(training)
-            split = split_for_tuning(training, log)
-            truth = truth_of(training, simulation, split)
-
-            def figures(recommender: Recommender) -> dict[str, float]:
-                result = evaluate(judged_by, recommender, split, truth)
-                seconds = result.timings.row(0, named=True)["fit_s"]
-                return {**{name: result.figure(name) for name in metrics}, "fit_s": seconds}
-
             with progress:
-                search.run(figures, progress)
+                search.run(Bench(training), progress, engine_of(training))
         search.save()
         kept = keep(tracker, tuning_record(training, search.trials), search.folder)
         trials = best_first(search.trials, search.tune.metric)

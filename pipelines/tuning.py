@@ -1,13 +1,13 @@
 """A search for hyper-parameters with Optuna, which keeps its trials and continues if stopped.
 
 The suggestion for a trial depends only on the config's seed, on the number of the trial and on the
-values of the trials before it. So a resumed search makes the same trials as one that never stopped.
-A setting that cannot be trained or judged counts as a failed trial, and the search goes on.
+values of the trials in rounds before it; a round has `tune.at_once` trials. So a resumed search
+makes the same trials as one that never stopped. A setting that cannot be trained or judged counts
+as a failed trial, and the search goes on.
 """
 
-import math
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from pipelines.storage.digests import tuning_digest
-from pipelines.storage.files import StorageError, explained, whole, written_in
+from pipelines.storage.files import explained, whole, written_in
 from pipelines.storage.locks import locked
 from pipelines.storage.results import TUNINGS, config_text
+from pipelines.trial import Trial
 from recsys.config import Range, Training
-from recsys.core.errors import ConfigError, UserError
+from recsys.core.errors import ConfigError
+from recsys.core.jobs import Engine, run_all
 from recsys.core.noise import integer_seed
-from recsys.mitigations.build import make_recommender
-from recsys.recommenders import Recommender
 
 if TYPE_CHECKING:
     import optuna
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 Figures = Mapping[str, float]
 
-_FAILURES = (UserError, ArithmeticError, ValueError, MemoryError)
-"""What a setting can end in that does not suit the log: factors that diverge, no memory …"""
 _HOPELESS = 10
 """Trials after which a search ends if none has worked."""
 _WHY = "error"
@@ -60,50 +58,70 @@ class Search:
 
     def run(
         self,
-        evaluate: Callable[[Recommender], Figures],
+        judge: Callable[[Trial], Figures | str],
         progress: Callable[[int, int, str], None],
+        engine: Engine,
     ) -> None:
-        """Runs the trials that are not done yet.
+        """Runs the trials that are not done yet, `tune.at_once` at a time.
 
         Args:
-            evaluate: gives figures of a recommender on the validation part, by name: metrics, and
-                the seconds `fit_s`.
+            judge: such as a `Bench`.
             progress: is called with the trials done, the trials in all, and the last trial as text.
+            engine: what runs trials.
         """
+        import optuna
+
         study = self._study()
         while (done := len(self._ended(study))) < self.tune.trials:
             self._check_hope(study)
-            study.sampler = _sampler(integer_seed(self.training.seed, done))
-            trial = study.ask()
-            options = {name: _suggested(trial, name, c) for name, c in self.tune.space.items()}
-            outcome = self._tried(study, trial, options, evaluate)
-            trial_name = ", ".join(f"{name}={_short(value)}" for name, value in options.items())
-            progress(done + 1, self.tune.trials, f"{trial_name}: {outcome}")
+            begun = self._begun(self._ended(study))
+            trials = [
+                Trial(done + place, trial.params, self._spec(trial.params))
+                for place, trial in enumerate(begun)
+            ]
+            outcomes = run_all(trials, judge, engine)
+            for shown, trial, outcome in zip(trials, begun, outcomes, strict=True):
+                if isinstance(outcome, str):
+                    ended: dict[str, Any] = {
+                        "state": optuna.trial.TrialState.FAIL,
+                        "user_attrs": {_WHY: outcome},
+                    }
+                    said = f"failed ({outcome})"
+                else:
+                    value = outcome[self.tune.metric]
+                    ended = {"value": value, "user_attrs": {"figures": dict(outcome)}}
+                    said = f"{value:.4f}"
+                study.add_trial(
+                    optuna.trial.create_trial(
+                        params=trial.params, distributions=trial.distributions, **ended
+                    )
+                )
+                progress(shown.number + 1, self.tune.trials, f"{shown.name}: {said}")
 
-    def _tried(
-        self,
-        study: "optuna.Study",
-        trial: "optuna.Trial",
-        options: Mapping[str, Any],
-        evaluate: Callable[[Recommender], Figures],
-    ) -> str:
-        """Evaluates a setting and writes down what came of it; that as text."""
+    def _begun(self, ended: Sequence["optuna.trial.FrozenTrial"]) -> list["optuna.Trial"]:
+        """The next trials: those of a round that are not done, suggested from earlier rounds."""
         import optuna
 
-        try:
-            figures = dict(evaluate(make_recommender(self._spec(options))))
-            if not math.isfinite(figures[self.tune.metric]):
-                raise ValueError(f"{self.tune.metric} is {figures[self.tune.metric]}")
-        except StorageError:
-            raise
-        except _FAILURES as error:
-            reason = f"{error}".partition("\n")[0] or type(error).__name__
-            trial.set_user_attr(_WHY, reason)
-            study.tell(trial, state=optuna.trial.TrialState.FAIL)
-            return f"failed ({reason})"
-        trial.set_user_attr("figures", figures)
-        study.tell(trial, figures[self.tune.metric])
-        return f"{figures[self.tune.metric]:.4f}"
+        size = self.tune.at_once
+        first = len(ended) // size * size
+        before = optuna.create_study(direction="maximize")
+        before.add_trials(ended[:first])
+        if not first:
+            before.enqueue_trial(self._configured())
+        begun = []
+        for number in range(first, min(first + size, self.tune.trials)):
+            before.sampler = _sampler(integer_seed(self.training.seed, number))
+            trial = before.ask()
+            for name, choices in self.tune.space.items():
+                _suggested(trial, name, choices)
+            begun.append(trial)
+        return begun[len(ended) - first :]
+
+    def _configured(self) -> dict[str, Any]:
+        """The config's own options, as far as the space holds them."""
+        options = self.training.recommender.options
+        space = self.tune.space.items()
+        return {name: options[name] for name, choices in space if _holds(choices, options[name])}
 
     @property
     def trials(self) -> pl.DataFrame:
@@ -188,14 +206,6 @@ class Search:
         for trial in study.get_trials(deepcopy=False):
             if trial.state == optuna.trial.TrialState.RUNNING:
                 study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-        waiting = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,))
-        if not self._ended(study) and not waiting:
-            configured = {
-                name: self.training.recommender.options[name]
-                for name, choices in self.tune.space.items()
-                if _holds(choices, self.training.recommender.options[name])
-            }
-            study.enqueue_trial(configured)
         return study
 
     def _ended(self, study: "optuna.Study") -> list["optuna.trial.FrozenTrial"]:
@@ -237,7 +247,3 @@ def _holds(choices: Any, value: Any) -> bool:
     if isinstance(choices, Range):
         return isinstance(value, int | float) and choices.low <= value <= choices.high
     return value in choices
-
-
-def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -14,7 +14,8 @@ from pipelines.program import Outcome, Output, carried_out, goes_on, way_in
 from pipelines.report.progress import StudyProgress
 from pipelines.report.terminal import print_run, print_whereabouts
 from pipelines.report.verdicts import print_verdicts
-from pipelines.storage.figures import VALIDATIONS, FigureStore, save_verdicts
+from pipelines.storage.figures import VALIDATIONS, save_verdicts
+from pipelines.storage.shared import figure_store
 from pipelines.tracking.background import leave
 from pipelines.tracking.describe import verdicts_record
 from pipelines.tracking.tracker import keep, tracked
@@ -48,9 +49,10 @@ def execute(words: Sequence[str], output: Output) -> int:
 
 def _validate(study: Study, output: Output, progress: StudyProgress) -> Outcome:
     progress.total = len(plan(study))
+    progress.kept_in = study.engine.storage
     with tracked(study, role="validation") as tracker:
         with progress:
-            verdicts, measured = validate(study, progress, FigureStore())
+            verdicts, measured = validate(study, progress, figure_store(study))
         folder = save_verdicts(study, verdicts, measured)
         kept = keep(tracker, verdicts_record(study, "validation", verdicts, folder), folder)
 

@@ -29,6 +29,7 @@ LAYERS = (
     "measures",
     "logs",
     "statistics",
+    "engines",
     "config",
     "core",
 )

@@ -41,6 +41,7 @@ class StudyProgress:
         what: what is counted.
         done: number that are finished.
         total: number that there are; set it before the block begins.
+        kept_in: where finished ones are kept, if that is not the usual folder.
         remaining: estimates the time left from small steps; None if these are not known, and the
             time left follows from what is counted.
     """
@@ -49,6 +50,7 @@ class StudyProgress:
         self.what = what
         self.done = 0
         self.total = 0
+        self.kept_in: str | None = None
         self.remaining: Remaining | None = None
         self._phase = ""
         self._compiled = False

@@ -32,6 +32,9 @@ class CellStore(MutableMapping[str, CellResult]):
         root: the folder of all cells.
     """
 
+    shared = False
+    """Whether the root is a folder that all machines of a cluster see."""
+
     def __init__(self, study: Study, root: Path = CELLS) -> None:
         self._study = study
         self._root = root

@@ -44,6 +44,8 @@ class _PartStore(MutableMapping[str, V]):
     """
 
     _suffix: str
+    shared = False
+    """Whether the root is a folder that all machines of a cluster see."""
 
     def __init__(self, root: Path) -> None:
         self._root = root / "parts"
@@ -57,13 +59,14 @@ class _PartStore(MutableMapping[str, V]):
     def _write(self, path: Path, identity: str, value: V) -> None:
         """Writes a file."""
 
-    def _path(self, identity: str) -> Path:
+    def path(self, identity: str) -> Path:
+        """The file of a part, whether it exists or not."""
         digest = hashlib.sha256(f"{code_digest()} {identity}".encode()).hexdigest()
         return self._root / f"{digest}{self._suffix}"
 
     def __getitem__(self, identity: str) -> V:
         try:
-            stored, value = self._read(self._path(identity))
+            stored, value = self._read(self.path(identity))
         except _UNREADABLE as error:
             raise KeyError(identity) from error
         if stored != identity:
@@ -73,19 +76,19 @@ class _PartStore(MutableMapping[str, V]):
     def __setitem__(self, identity: str, value: V) -> None:
         with explained(self._root):
             self._root.mkdir(parents=True, exist_ok=True)
-            with whole(self._path(identity)) as part:
+            with whole(self.path(identity)) as part:
                 self._write(part, identity, value)
 
     def __delitem__(self, identity: str) -> None:
         if identity not in self:
             raise KeyError(identity)
-        self._path(identity).unlink()
+        self.path(identity).unlink()
 
     def __iter__(self) -> Iterator[str]:
         for path in sorted(self._root.glob(f"*{self._suffix}")):
             with suppress(*_UNREADABLE):
                 identity, _ = self._read(path)
-                if self._path(identity) == path:  # of this version of the code
+                if self.path(identity) == path:  # of this version of the code
                     yield identity
 
     def __len__(self) -> int:

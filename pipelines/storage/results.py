@@ -258,7 +258,9 @@ def _save_model(result: TrainingResult, place: Path) -> None:
 
 
 def config_text(study: Study | Training, place: Path, program: str = "run") -> str:
-    """The config as YAML with every default, below the command that runs it.
+    """The config as YAML with every default but `engine`, below the command that runs it.
+
+    Where a config ran is no part of its results: a copy of them does not ask for that cluster.
 
     Args:
         study: the config.
@@ -266,5 +268,5 @@ def config_text(study: Study | Training, place: Path, program: str = "run") -> s
         program: the subcommand that reads it, such as `run`.
     """
     command = f"# .venv/bin/recsys {program} {(place / 'config.yaml').as_posix()}\n"
-    content = study.model_dump(mode="json", exclude_none=True)
+    content = study.model_dump(mode="json", exclude_none=True, exclude={"engine"})
     return command + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)

@@ -22,6 +22,7 @@ from recsys.checks.shown import Shown, shown_to_incumbents
 from recsys.config import OwnLog, RecommenderSpec, Study
 from recsys.core.errors import ConfigError
 from recsys.core.jobs import Progress, run_all
+from recsys.engines import engine_of
 from recsys.estimates import Told, between_people, between_periods, needed
 from recsys.mitigations.build import ORACLE
 from recsys.statistics import nested_interval
@@ -269,5 +270,5 @@ def run_designs(
             f"--effect {effect:g}: give a change of a share that is not 0, such as 0.01"
         )
     parts: Sequence[Part] = plan(study)
-    rows = pl.concat(run_all(parts, run_part, study.workers, progress, store))
+    rows = pl.concat(run_all(parts, run_part, engine_of(study), progress, store))
     return tested(rows, effect), rows

@@ -1,6 +1,7 @@
 """Configs: frozen, strict pydantic models. Files are read by `recsys.load_study`."""
 
 from recsys.config.base import Part
+from recsys.config.engine import Engine
 from recsys.config.presets import INFLUXES, PLATFORMS
 from recsys.config.study import (
     AUTO,
@@ -23,6 +24,7 @@ __all__ = [
     "PLATFORMS",
     "Behaviour",
     "Chain",
+    "Engine",
     "Evaluation",
     "FirstSeen",
     "Influx",

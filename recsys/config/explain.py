@@ -10,6 +10,8 @@ from recsys.config.base import Part
 from recsys.config.study import Study
 from recsys.core.errors import nearest
 
+_UNSAID = ("[key]", "[number]", "[auto]", "condition", "rule")
+"""Parts of a path that pydantic adds, and that are no keys."""
 _MOST_LINES, _MOST_SHOWN = 20, 200
 """Most mistakes that are told at once, and most characters of a value."""
 
@@ -27,7 +29,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
     for problem in problems[:_MOST_LINES]:
         if problem["type"] == "too_short" and problem["loc"] in inside:
             continue  # an entry was refused and is reported itself; the length only follows from it
-        loc = [part for part in problem["loc"] if part not in ("[key]", "condition", "rule")]
+        loc = [part for part in problem["loc"] if part not in _UNSAID]
         path = ".".join(str(part) for part in loc)
         if problem["type"] == "extra_forbidden":
             owner = _model_at(model, loc[:-1])

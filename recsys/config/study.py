@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from recsys.config.base import Part
+from recsys.config.engine import Engine, Workers, threads_of
 from recsys.config.world import World
 from recsys.core.errors import ConfigError
 
@@ -310,8 +311,11 @@ class Study(Part):
     history, so there it is 1, also if left out."""
     first_seed: int = Field(default=0, ge=0, lt=2**62)
     """The first of the seeds; the others follow it."""
-    workers: int = Field(default=2, ge=1, le=256)
-    """Number of threads; it changes no figure."""
+    workers: Workers = "auto"
+    """Number of threads; `auto` takes as many as this process may use processors. It changes no
+    figure. Memory grows with it: each thread has a cell in work."""
+    engine: Engine = Engine()
+    """What runs the cells: threads of this process, or a cluster. It changes no figure."""
     tracking: Tracking = Tracking()
 
     @model_validator(mode="after")
@@ -396,6 +400,11 @@ class Study(Part):
             ConfigError: a study of a world.
         """
         return log_in(self.source, self.name)
+
+    @property
+    def threads(self) -> int:
+        """The number of threads that `workers` means on this machine."""
+        return threads_of(self.workers)
 
     def chains_for(self, recommender: str) -> tuple[Chain, ...]:
         """The chains under which a recommender runs, the empty chain first.

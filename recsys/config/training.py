@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from recsys.config.base import Part
+from recsys.config.engine import Engine, Workers, threads_of
 from recsys.config.study import OwnLog, RecommenderSpec, Tracking, log_in, the_source, world_in
 from recsys.config.world import World
 
@@ -48,6 +49,9 @@ class Tuning(Part):
     trials: int = Field(default=20, ge=1, le=10_000)
     """Number of settings that are tried; the first is the config's own if the space holds it. A
     finished search goes on if this number is raised."""
+    at_once: int = Field(default=1, ge=1, le=256)
+    """Number of trials that are suggested from the same trials before them, so that they can run
+    side by side, in `workers` threads or on a cluster. It changes which settings are tried."""
     metric: str = "ndcg"
     """The metric that is maximised on the held-out part: a key of
     `recsys.measures.metrics.METRICS` that has a value per user."""
@@ -99,8 +103,12 @@ class Training(Part):
     """Seed of the world, of the random test part of a log without times, and of the training."""
     tune: Tuning | None = None
     """The search that `pipelines.tune` makes."""
-    workers: int = Field(default=2, ge=1, le=256)
-    """Threads that simulate a world; their number changes no figure."""
+    workers: Workers = "auto"
+    """Threads that simulate a world and run trials; `auto` takes as many as this process may use
+    processors. Their number changes no figure."""
+    engine: Engine = Engine()
+    """What runs the trials of a search: threads of this process, or a cluster. It changes no
+    figure."""
     tracking: Tracking = Tracking()
 
     @model_validator(mode="after")
@@ -138,6 +146,11 @@ class Training(Part):
     def held_out(self) -> float | None:
         """Days at the end of the log that are tested; None where a share of it is."""
         return self.test_days if self.rolling is None else float(self.rolling.days)
+
+    @property
+    def threads(self) -> int:
+        """The number of threads that `workers` means on this machine."""
+        return threads_of(self.workers)
 
     @property
     def source(self) -> World | OwnLog:

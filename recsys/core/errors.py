@@ -39,6 +39,10 @@ class LogError(UserError):
     """A log that cannot be read or measured."""
 
 
+class EngineError(UserError):
+    """A cluster that cannot be reached, or whose results cannot be used."""
+
+
 class ModelError(UserError):
     """A model that cannot be stored or read back."""
 

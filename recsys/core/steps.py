@@ -9,6 +9,8 @@ from contextlib import contextmanager
 
 SIMULATING, MEASURING, MAKING_TABLES = "simulating", "measuring", "making tables"
 """The phases of a study."""
+CLUSTER = "on the cluster"
+"""The phase of jobs that run elsewhere, whose steps are not told."""
 
 Listener = Callable[[str, str], None]
 """Called as listener(phase, what) in the thread that begins the step."""

@@ -16,6 +16,7 @@ from recsys.config import (
     OwnLog,
     Study,
 )
+from recsys.config.engine import check_trusted_engine
 from recsys.config.expand import expand
 from recsys.config.explain import explain
 from recsys.config.overrides import contents, name_of
@@ -143,6 +144,7 @@ def _study(content: dict[str, Any], trust: bool) -> Study:
 def _with_options(study: Study, trust: bool) -> Study:
     """The study with the defaults of all its parts written out, so that its record is complete."""
     parts = (part for chain in study.mitigations for part in chain.parts)
+    check_trusted_engine(study.engine, trust=trust)
     check_trusted((*study.recommenders, *parts), trust=trust)
     if isinstance(study.source, OwnLog) and any(spec.kind == ORACLE for spec in study.recommenders):
         raise ConfigError(

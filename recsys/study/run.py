@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, MutableMapping
 from dataclasses import replace
+from functools import partial
 
 from recsys.config import OwnLog, Study
 from recsys.core.jobs import Progress, run_all
 from recsys.core.threads import single_threaded_blas
+from recsys.engines import engine_of
 from recsys.logs.files import content_digest, steady
 from recsys.study.arms.gated import values_of
 from recsys.study.arms.measuring import measure
@@ -14,7 +16,7 @@ from recsys.study.arms.snapshots import Snapshots
 from recsys.study.cell import Cell
 from recsys.study.plan import plan
 from recsys.study.result import StudyResult, combine
-from recsys.study.sources import Sources
+from recsys.study.sources import Sources, together
 
 
 def run_cell(cell: Cell, sources: Sources | None = None) -> CellResult:
@@ -50,28 +52,28 @@ def run(
     progress: Progress | None = None,
     store: MutableMapping[str, CellResult] | None = None,
 ) -> StudyResult:
-    """Runs a whole study in `study.workers` threads.
+    """Runs a whole study, on its engine: by default in as many threads as `workers` says.
 
     Args:
         study: from `load_study`.
         progress: function that is called after each cell with the number of finished cells, the
             number of all cells and the name of the cell.
         store: results of cells, by `Cell.identity`. A cell whose result is in the store is not run
-            again.
+            again. A cluster's processes write to it if its attribute `shared` is true: then,
+            pickled and opened on another machine, it must be the same store.
 
     Raises:
         ConfigError: the study cannot run; raised before any cell runs, if possible.
+        EngineError: its cluster cannot be used.
         LogError: its log cannot be used; raised before any cell runs, if possible. Or a file of the
             log changes while the study runs: then nothing more is stored or reused.
     """
     sources = Sources(study)
 
-    def work(cell: Cell) -> CellResult:
-        return run_cell(cell, sources)
-
     with steady():
         kept = None if store is None else _Steady(store, study)
-        finished = run_all(plan(study, sources), work, study.workers, progress, kept)
+        work = partial(run_cell, sources=sources)
+        finished = run_all(plan(study, sources), work, engine_of(study), progress, kept, together)
         check_unchanged(study)
         return combine(study, finished, sources)
 
@@ -89,6 +91,7 @@ class _Steady(MutableMapping[str, CellResult]):
 
     def __init__(self, store: MutableMapping[str, CellResult], study: Study) -> None:
         self._store, self._study = store, study
+        self.shared = getattr(store, "shared", False)
 
     def __getitem__(self, identity: str) -> CellResult:
         check_unchanged(self._study)

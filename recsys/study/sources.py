@@ -3,14 +3,19 @@
 Worlds are simulated once, a log is read once, and the reference of a recommender is fitted once.
 """
 
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
 
 from recsys.config import OwnLog, RecommenderSpec, Study
+from recsys.core.alike import foreign_code
+from recsys.core.errors import EngineError
 from recsys.core.kept import Kept
 from recsys.core.lazy import lazy
+from recsys.logs.files import content_digest
 from recsys.mitigations.build import make_recommender
 from recsys.study.arms.closed_loop import ClosedLoop, served_worlds
 from recsys.study.arms.gated import GatedLoop, GatedSeed
@@ -38,7 +43,7 @@ class OpenSeed:
         """The worlds, served by the house policy; simulated in as many threads as the study has."""
         study = self.study
         world = study.world
-        return house_worlds(world, study.evaluation, study.arms, self.seed, study.workers)
+        return house_worlds(world, study.evaluation, study.arms, self.seed, study.threads)
 
     def fits(self, spec: RecommenderSpec) -> SharedFits:
         """The fits that a recommender's mitigations share; those of the last two are kept.
@@ -56,20 +61,31 @@ class Sources:
     """Makes the source of feeds of each cell of a study.
 
     Cells that run in one process use the same `Sources`, so that they share what is costly to make.
-    A cell that runs alone has a `Sources` of its own.
+    A cell that runs alone has a `Sources` of its own. Sent to another process, it is the study
+    alone: a thread there makes one `Sources` for all cells of a study that come to it.
 
     Attributes:
         study: the study of the cells.
     """
 
     study: Study
-    _open: Kept[int, OpenSeed] = field(default_factory=lambda: Kept(2), repr=False, compare=False)
     _gated: Kept[tuple[int, str, str], GatedSeed] = field(
         default_factory=lambda: Kept(2), repr=False, compare=False
     )
     _references: Kept[tuple[str, str], Reference] = field(
         default_factory=Kept, repr=False, compare=False
     )
+
+    def __reduce__(self) -> tuple[Callable[..., "Sources"], tuple[Study, dict[str, str]]]:
+        """How it is pickled: the study, and hashes of what it reads besides code of recsys."""
+        return _in_this_thread, (self.study, _read_by(self.study))
+
+    @lazy
+    def _open(self) -> Kept[int, OpenSeed]:
+        """The worlds of as many seeds as threads can be at."""
+        study = self.study
+        cells = sum(len(study.chains_for(spec.name)) for spec in study.recommenders)
+        return Kept(1 - (1 - study.threads) // cells)
 
     @lazy
     def log(self) -> MeasuredLog:
@@ -85,7 +101,7 @@ class Sources:
         return users_of_world(self.study)
 
     def worlds(self, seed: int) -> Worlds:
-        """The worlds of a seed in an open loop; those of the last two seeds are kept.
+        """The worlds of a seed in an open loop; those of the last seeds are kept.
 
         Args:
             seed: world seed, such as 0.
@@ -149,6 +165,55 @@ class Sources:
             lambda: Reference(removals, recommender, {cell.variant: log.serve}, same_seed=True),
         )
         return LogFeeds(reference, log, cell.draws, with_influx=cell.draws.start == 1)
+
+
+def together(cell: Cell) -> tuple[str, int]:
+    """What a cell shares with others that is costly to make: worlds of an open loop.
+
+    Cells with the same value of it had better run in one process.
+
+    Args:
+        cell: from `plan`.
+    """
+    if isinstance(cell.study.source, OwnLog) or cell.study.loop == "closed":
+        return cell.name, cell.seed
+    return "", cell.seed
+
+
+_here = threading.local()
+"""The `Sources` of a thread of a cluster's process."""
+
+
+def _in_this_thread(study: Study, read: dict[str, str]) -> Sources:
+    """The `Sources` of this thread for a study that was sent here.
+
+    A thread of its own runs each group of cells, so that a study's `workers` make no more threads.
+
+    Raises:
+        EngineError: a file here is not that of the machine which sent the study.
+    """
+    sent = study.model_copy(update={"workers": 1})
+    for name, digest in _read_by(sent).items():
+        if digest != read[name]:
+            raise EngineError(
+                f"engine: {name} is another file on a worker than on this machine; put the same "
+                "file there under the same path"
+            )
+    if getattr(_here, "study", None) != sent:
+        _here.study, _here.sources = sent, Sources(sent)
+    sources: Sources = _here.sources
+    return sources
+
+
+def _read_by(study: Study) -> dict[str, str]:
+    """Hashes of a study's data files, and of classes from elsewhere, by what people call them."""
+    parts = [part for chain in study.mitigations for part in chain.parts]
+    kinds = {spec.kind for spec in study.recommenders} | {part.kind for part in parts}
+    read = {kind: foreign_code(kind) for kind in sorted(kinds) if ":" in kind}
+    if isinstance(study.source, OwnLog):
+        paths = {name: getattr(study.source, name) for name in ("events", "users", "items")}
+        read |= {f"log.{n}": content_digest(p, f"log.{n}") for n, p in paths.items() if p}
+    return read
 
 
 def users_of_world(study: Study) -> pl.DataFrame:

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from recsys.config import Range, Training, World
+from recsys.config.engine import check_trusted_engine
 from recsys.config.expand import expand, spec_of
 from recsys.config.explain import explain
 from recsys.config.overrides import contents, name_of
@@ -70,6 +71,7 @@ def _training(content: dict[str, Any], trust: bool) -> Training:
         training = Training.model_validate_json(json.dumps(raw, default=str))
     except ValidationError as error:
         raise ConfigError("\n".join(explain(error, Training))) from error
+    check_trusted_engine(training.engine, trust=trust)
     check_trusted([training.recommender], trust=trust)
     names = training.metrics or _metrics_of(training)
     for name in names:

@@ -63,7 +63,7 @@ def source_of(training: Training) -> tuple[InteractionLog, Simulation | None]:
     days = tuple(range(world.days_after - held_out, world.days_after)) if held_out else ()
     no_users = Audience(np.zeros(0, dtype=np.int64), days, 1)  # keeps the state of these days
     simulation = simulate(
-        world, training.arm, training.seed, audience=no_users, threads=training.workers
+        world, training.arm, training.seed, audience=no_users, threads=training.threads
     )
     return simulation.log, simulation
 

@@ -7,13 +7,15 @@ import pytest
 from mlflow import MlflowClient
 
 import recsys
-from pipelines import tuning
+from pipelines import tune, tuning
 from pipelines.train import main as train
 from pipelines.tune import main
+from recsys.core.jobs import Threads
 from recsys.mitigations.build import make_recommender
 from recsys.training.evaluate import evaluate
 from recsys.training.load import load_training
 from recsys.training.train import log_of, split_for_tuning
+from tests.kit.cluster import Here
 
 CONFIGS = Path(recsys.__file__).parents[1] / "configs/tune"
 
@@ -114,6 +116,31 @@ def test_what_is_stopped_goes_on_to_the_same_bits(config, tmp_path, monkeypatch,
     assert trials().height == 15
     assert main([config]) == 0  # nothing is left to do
     assert trials().equals(whole)
+
+
+@pytest.mark.parametrize("engine", [Threads(3), Here(None, 3)], ids=["threads", "cluster"])
+def test_trials_at_once_are_the_same_wherever_they_run(engine, config, tmp_path, monkeypatch):
+    words = [config, "tune.at_once=6"]
+    assert main([*words, "workers=1"]) == 0
+    alone = trials()
+    (tmp_path / "again").mkdir()
+    (tmp_path / "again/small.yaml").write_text(TUNING)
+    monkeypatch.chdir(tmp_path / "again")
+    monkeypatch.setattr(tune, "engine_of", lambda training: engine)
+    assert main([*words, "tune.trials=8"]) == 0  # ends in the middle of a round
+    assert main(words) == 0
+    assert trials().equals(alone)
+    assert alone["shrinkage"].n_unique() == alone.height
+
+
+def test_trials_of_a_round_do_not_know_of_one_another(config):
+    assert main([config]) == 0
+    one_by_one, place = trials(), folder()
+    assert main([config, "tune.at_once=14"]) == 0
+    (place,) = (path for path in Path("data/tuning").iterdir() if path != place)
+    together = pl.read_csv(place / "trials.csv").drop("fit_s")
+    assert together.head(10).equals(one_by_one.head(10))  # these are drawn at random anyway
+    assert not together.equals(one_by_one)
 
 
 def test_another_seed_is_another_search(config):

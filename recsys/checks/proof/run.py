@@ -27,6 +27,7 @@ from recsys.config import OwnLog, RecommenderSpec, Study
 from recsys.core.errors import ConfigError
 from recsys.core.jobs import Progress, run_all
 from recsys.core.threads import single_threaded_blas
+from recsys.engines import engine_of
 from recsys.mitigations.build import make_recommender
 
 OF_WORLD = ("coverage", "luck", "offline", "planted", "dose", "facts")
@@ -238,7 +239,7 @@ def prove(
     progress: Progress | None = None,
     store: MutableMapping[str, pl.DataFrame] | None = None,
 ) -> Proof:
-    """Runs all parts in `study.workers` threads, and judges the claims.
+    """Runs all parts on the study's engine, and judges the claims.
 
     Args:
         study, effort, kinds: see `plan`.
@@ -252,7 +253,7 @@ def prove(
     parts = plan(study, effort, kinds)
     rows: dict[str, list[pl.DataFrame]] = {kind: [] for kind in KINDS}
     for part, frame in zip(
-        parts, run_all(parts, run_part, study.workers, progress, store), strict=True
+        parts, run_all(parts, run_part, engine_of(study), progress, store), strict=True
     ):
         rows[part.kind].append(frame)
     tables, figures = _combined(rows)

@@ -19,6 +19,7 @@ from recsys.config import OwnLog, RecommenderSpec, Study, World
 from recsys.core.errors import ConfigError
 from recsys.core.jobs import Progress, run_all
 from recsys.core.threads import single_threaded_blas
+from recsys.engines import engine_of
 from recsys.mitigations.build import make_recommender
 from recsys.study.arms.policy import RecommenderPolicy
 
@@ -113,7 +114,7 @@ def validate(
     progress: Progress | None = None,
     store: MutableMapping[str, dict[str, float]] | None = None,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Runs all checks in `study.workers` threads.
+    """Runs all checks on the study's engine.
 
     Args:
         study: a study of a world; the house feed and each of its recommenders are validated.
@@ -128,7 +129,7 @@ def validate(
         ConfigError: the study cannot be validated; raised before any part runs.
     """
     parts = plan(study)
-    figures = run_all(parts, run_part, study.workers, progress, store)
+    figures = run_all(parts, run_part, engine_of(study), progress, store)
     measured = [
         Measured(quantity, part.served_by, part.seed, value)
         for part, values in zip(parts, figures, strict=True)
