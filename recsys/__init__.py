@@ -4,7 +4,10 @@ The public names load on first use, so that `import recsys` stays quick.
 """
 
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from recsys.core.compiled import keep_compiled_code
 
 if TYPE_CHECKING:
     from recsys import measures
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from recsys.world.simulate import simulate
 
 __version__ = "0.1.0"
+
+keep_compiled_code(Path(__file__).parent)
 
 _HOME = {
     "MEASURES": "recsys.measures",

@@ -154,7 +154,8 @@ def verdict_values(verdicts: pl.DataFrame) -> tuple[Value, ...]:
 def served_values(result: FeedComparison) -> tuple[Value, ...]:
     """The metrics of served feeds: for each measure, drift, floor and excess over all days.
 
-    They are those of the cohort `all` if there are several. `slots_changed` is `changed_pct`, with
+    They are those of the cohort `all` if there are several; of each of these there is
+    `drift/<cohort>/slots_changed/drift`, a share. `slots_changed` is `changed_pct`, with
     `floor_pct`, and has values by day.
     """
     cohort = result.drift["cohort"][-1]
@@ -174,6 +175,10 @@ def served_values(result: FeedComparison) -> tuple[Value, ...]:
         if row["measure"] == "slots_changed":
             values.append(Value("n_users", row["n_users"]))
             values += _served_by_day(mine)
+    others = result.drift.filter(pl.col("day").is_null(), pl.col("cohort") != cohort)
+    for row in others.filter(measure="slots_changed").iter_rows(named=True):
+        name = metric_name("drift", row["cohort"], "slots_changed", "drift")
+        values.append(Value(name, row["drift"]))
     return bounded(finite(values))
 
 

@@ -438,6 +438,8 @@ class PopularityModel(Model):
         scores: NDArray[np.float32],
     ) -> None:
         """Writes what `score` ranks best, from one list for everybody."""
+        if type(self).score is not PopularityModel.score:  # somebody's own, on top of this one
+            return super()._write_best(users, items, seen, rows, ids, scores)
         order = items[np.argsort(-self.heat[items], kind="stable")]
         first_unseen(order, self.heat, users[rows], seen, rows, ids, scores)
 

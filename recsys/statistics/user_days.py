@@ -33,7 +33,7 @@ def user_day_interval(
         >>> values, days = np.array([0.1, 0.3, 0.2, 0.4, 0.3, 0.2]), np.array([1, 1, 2, 2, 3, 3])
         >>> mean, low, high = user_day_interval(values, np.array([7, 8, 7, 9, 8, 9]), days)
         >>> print(f"{mean:.3f} [{low:.3f}, {high:.3f}]")
-        0.250 [0.095, 0.405]
+        0.250 [0.067, 0.433]
     """
     there = ~np.isnan(values)
     values = values[there]

@@ -113,6 +113,8 @@ def test_a_page_that_cannot_be_written_is_a_message(
     def full(result: object, path: Path) -> None:
         raise OSError(errno.EDQUOT, "Disk quota exceeded", str(path))
 
+    (folder,) = (resumed / "data/studies").iterdir()
+    (folder / "report.html").unlink()
     monkeypatch.setattr(sys.modules["pipelines.run"], "save_page", full)
     assert cli.main(["run", "tiny.yaml", "tracking.enabled=false"]) == 2
     assert "Disk quota exceeded; free space there" in capsys.readouterr().err

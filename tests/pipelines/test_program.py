@@ -27,6 +27,7 @@ WORDS = {
     "compare": ["one", "other"],
     "validate": ["tiny.yaml"],
     "prove": ["tiny.yaml"],
+    "design": ["tiny.yaml"],
     "track": ["folder"],
     "schema": [],
     "ui": [],

@@ -212,7 +212,7 @@ def test_logs_compare_by_their_placebos(log_result: StudyResult) -> None:
     study = log_result.study.model_copy(update=names)
     other = study.model_copy(update={"name": "tiny-other"})
     text = _printed([dataclasses.replace(log_result, study=s) for s in (study, other)])
-    assert "90 % of placebos" in text
+    assert "90 % of them" in text
     starts = [line.split()[0] for line in text.splitlines() if line.strip()]
     assert starts.count("log") == starts.count("other") == 3
 
