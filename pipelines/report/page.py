@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import recsys
+from pipelines.imports import alone
 from pipelines.report.charts.change import change_charts
 from pipelines.report.charts.chart import Chart, Row
 from pipelines.report.charts.days import appendix_charts, day_charts
@@ -35,6 +36,7 @@ _FILES = (
 )
 
 
+@alone()
 def save_page(result: StudyResult, path: Path) -> None:
     """Writes the page of a study.
 
@@ -67,6 +69,7 @@ def save_page(result: StudyResult, path: Path) -> None:
     )
 
 
+@alone()
 def save_served_page(name: str, result: FeedComparison, phones: Json | None, path: Path) -> None:
     """Writes the page of a comparison of served feeds.
 

@@ -8,6 +8,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from pipelines.imports import alone
 from pipelines.storage.files import explained, sweep, whole
 from pipelines.tracking import local
 from pipelines.tracking.addresses import DATABASE, LOCAL, address, is_local, is_server
@@ -45,16 +46,16 @@ def connect(experiment: str) -> "tuple[MlflowClient, str]":
     """
     if (trouble := unusable()) is not None:
         raise StoreError(trouble)
-    quieten()
-    if not is_local():
-        from mlflow import MlflowClient
+    with alone():
+        import pandas  # noqa: F401
 
+        quieten()
+        from mlflow import MlflowClient
+    if not is_local():
         client = MlflowClient(address())
         return client, _experiment(client, experiment)
     with explained(LOCAL), local.alone():
         _prepare(experiment)
-        from mlflow import MlflowClient
-
         client = MlflowClient(address())
         return client, _experiment(client, experiment)
 
