@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 OPERATIONS = {"open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.truncate"}
-OF_ANOTHER_RUN = {"timings.parquet", "cell.json", "config.yaml", "record.json"}
+OF_ANOTHER_RUN = {"timings.parquet", "cell.json", "config.yaml", "record.json", "finished.json"}
 """Files that hold times or the command, and differ from run to run."""
 
 
