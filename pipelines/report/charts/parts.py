@@ -31,7 +31,7 @@ _RUNGS = {
 }
 _ARMS = {
     "influx": ("with the newcomers", BLUE),
-    "placebo": ("as many who post as much", ORANGE),
+    "placebo": ("an equally busy crowd", ORANGE),
     "retrain": ("training again alone", GREY),
 }
 _LOG_ARMS = {
