@@ -9,6 +9,7 @@ from pipelines.report.console import print_section
 from pipelines.report.headline import DASH, number
 from pipelines.report.plain_page import BARS, Bar
 from pipelines.report.section import Section
+from recsys.statistics.matching import LEAST_EVENTS
 from recsys.study.describe import LogDescription
 
 _BAR = 40
@@ -55,7 +56,7 @@ def described_sections(name: str, found: LogDescription) -> Iterator[Section]:
         ),
         (
             "matched: % of the newcomers' clicks for which a study finds long-time users who",
-            "did as much; with less than half of them a study can tell nothing",
+            f"did as much; below {100 * LEAST_EVENTS:.0f} a study says: not testable",
         )
         if found.proposals
         else ("Neither times nor columns of users tell; give a condition on the users' columns.",),

@@ -207,7 +207,7 @@ def mix_sections(figures: Headline, *, whole: bool = False) -> Iterator[Section]
             order = (pl.col("moved") - pl.col("placebo")).abs().fill_null(0.0)
             mine = mine.sort(pl.col("value").is_null(), order, descending=True)[:_MOST_MIXES]
         for row in mine.iter_rows(named=True):
-            value = "the whole (TV)" if row["value"] is None else row["value"]
+            value = "(TV)" if row["value"] is None else row["value"]
             name = name_of((recommender, mitigation))
             shares = [number(row[arm]) for arm in ("before", "with", "without")[not has_before :]]
             band = f"[{number(row['band_low'])}, {number(row['band_high'])}]"
@@ -242,7 +242,7 @@ def mix_sections(figures: Headline, *, whole: bool = False) -> Iterator[Section]
         tuple(lines),
         (
             *before,
-            "moved: with less without; of the whole, half of all such changes added up (TV).",
+            "moved: with less without; (TV): of the whole, half of all such changes added up.",
             f"placebos: how far {covered} move it.",
             "p: adjusted for the number of rows. The other values are in mix.csv.",
         ),
