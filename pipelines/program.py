@@ -284,7 +284,9 @@ def goes_on(progress: "StudyProgress", where: str, *words: str) -> str:
             place.
         words: the words after `recsys`, such as `"run", "configs/demo.yaml"`.
     """
-    kept_in = progress.kept_in or where
+    from pipelines.tracking.addresses import masked
+
+    kept_in = masked(progress.kept_in or where)
     return (
         f"Interrupted with {progress.done} of {progress.total} {progress.what} done. They are kept "
         f"in {kept_in}. The same command continues from there:\n  {command(*words)}"

@@ -100,7 +100,7 @@ class Bench:
 
 
 _here = threading.local()
-"""The bench of a thread of a cluster's process."""
+"""The bench of a thread of a cluster's process, and the config and files it was made for."""
 
 
 def _in_this_thread(training: Training, digest: str) -> Bench:
@@ -115,7 +115,7 @@ def _in_this_thread(training: Training, digest: str) -> Bench:
             "engine: the log, or a class from elsewhere, is another file on a worker than on this "
             "machine; put the same files there under the same paths"
         )
-    if getattr(_here, "training", None) != sent:
-        _here.training, _here.bench = sent, Bench(sent)
+    if getattr(_here, "made_for", None) != (sent, digest):
+        _here.made_for, _here.bench = (sent, digest), Bench(sent)
     bench: Bench = _here.bench
     return bench

@@ -61,8 +61,7 @@ def load_finished(study: Study, root: Path = STUDIES) -> StudyResult | None:
     folder = study_folder(study, root)
     try:
         content = json.loads((folder / FINISHED).read_text(encoding="utf-8"))
-        same = {path.name: _checksum(path) for path in _files(folder)} == content["sha256"]
-        if content["made_by"] != _made_by(study) or not same:
+        if content["made_by"] != _made_by(study) or not _as_listed(folder, content["sha256"]):
             return None
         return StudyResult(
             study,
@@ -106,7 +105,15 @@ class _Tables(Mapping[str, pl.DataFrame]):
 def _files(folder: Path) -> list[Path]:
     """The files of a study, without the list of them and what killed programs left."""
     paths = [path for path in sorted(folder.iterdir()) if path.name != FINISHED]
-    return [path for path in paths if not is_leftover(path)]
+    return [path for path in paths if path.is_file() and not is_leftover(path)]
+
+
+def _as_listed(folder: Path, checksums: Mapping[str, str]) -> bool:
+    """Whether a folder holds all listed files as they were written; it may hold others too."""
+    there = {path.name: path for path in _files(folder)}
+    return checksums.keys() <= there.keys() and all(
+        _checksum(there[name]) == checksum for name, checksum in checksums.items()
+    )
 
 
 def _made_by(study: Study) -> str:

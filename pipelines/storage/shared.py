@@ -16,6 +16,7 @@ import polars as pl
 from pipelines.storage.cells import CELLS, CellStore
 from pipelines.storage.figures import PROOFS, VALIDATIONS, FigureStore, RowStore
 from pipelines.storage.files import StorageError
+from pipelines.tracking.addresses import masked
 from recsys.config import Study
 from recsys.core.errors import ConfigError, first_line
 from recsys.study.arms.result import CellResult
@@ -149,8 +150,8 @@ class FarStore(MutableMapping[str, V], Generic[V]):
             files, root = url_to_fs(self._root)
         except (ImportError, ValueError) as error:
             raise ConfigError(
-                f"engine.storage: {self._root} cannot be used ({first_line(error)}); install what "
-                "it names, or give a path that all machines share"
+                f"engine.storage: {masked(self._root)} cannot be used ({masked(first_line(error))})"
+                "; install what it names, or give a path that all machines share"
             ) from error
         files.invalidate_cache()
         return files, str(root).rstrip("/")
@@ -164,6 +165,6 @@ class FarStore(MutableMapping[str, V], Generic[V]):
             raise
         except Exception as error:
             raise StorageError(
-                f"cannot {what} {self._root}: {first_line(error)}; check engine.storage, and that "
-                "this machine may use it"
+                f"cannot {what} {masked(self._root)}: {masked(first_line(error))}; check "
+                "engine.storage, and that this machine may use it"
             ) from error

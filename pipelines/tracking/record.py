@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from pipelines.storage.files import explained, whole
 from recsys.core.errors import UserError
 
-_HOW_RUN = ("workers", "engine.")
-"""How params begin that change no figure."""
+_HOW_RUN = "workers"
+"""The param that changes no figure."""
 RECORD = "record.json"
 """The record among the files of its result."""
 SEED = "seed"
@@ -160,7 +160,7 @@ def read_record(folder: Path) -> Record:
 def _essence(run: Run) -> Run:
     """A run without what a second run of the same may have otherwise, or more of."""
     children = tuple(_essence(child) for child in run.children if child.role != SEED)
-    params = {name: text for name, text in run.params.items() if not name.startswith(_HOW_RUN)}
+    params = {name: text for name, text in run.params.items() if name != _HOW_RUN}
     return replace(run, params=params, more=(), timings=(), tags={}, children=children)
 
 

@@ -95,8 +95,12 @@ def variants(result: StudyResult) -> list[tuple[str, str]]:
 
 
 def study_params(study: Study | Training) -> dict[str, str]:
-    """The config as params such as `world.influx.newcomers: 750`, without long values."""
-    return as_params(study.model_dump(mode="json", exclude_none=True, exclude={"tracking"}))
+    """The config as params such as `world.influx.newcomers: 750`, without long values.
+
+    Where it runs is no part of them: an address may hold a password.
+    """
+    left_out = {"tracking", "engine"}
+    return as_params(study.model_dump(mode="json", exclude_none=True, exclude=left_out))
 
 
 def study_tags(result: StudyResult) -> dict[str, str]:

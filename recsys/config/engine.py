@@ -83,7 +83,7 @@ def check_trusted_engine(engine: Engine, *, trust: bool) -> None:
         place = getattr(engine, name)
         if place is not None and not trust:
             raise ConfigError(
-                f"engine.{name}: {place!r} gets what this computes, and a cluster can run code "
-                "here; if you trust this config and that place, give --trust-config (in Python: "
+                f"engine.{name}: that place gets what this computes, and a cluster can run code "
+                "here; if you trust this config and the place, give --trust-config (in Python: "
                 "trust=True)"
             )

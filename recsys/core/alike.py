@@ -3,6 +3,7 @@
 import hashlib
 import json
 import platform
+import sys
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -10,10 +11,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from recsys.core.errors import ConfigError
+
 _LIBRARIES = ("implicit", "numba", "numpy", "polars", "scikit-learn", "scipy")
 """Libraries of which another version may change figures in the last bits."""
 _MOST_SHOWN = 3
 """Most differences that a message tells."""
+_loaded: dict[str, str] = {}
+"""Hashes of modules from elsewhere, as they were when this process had first loaded them."""
 
 
 @cache
@@ -26,12 +31,24 @@ def code_digest() -> str:
 
 
 def foreign_code(kind: str) -> str:
-    """A hash of the source of a class from elsewhere, `package.module:Class`; empty for ours."""
+    """A hash of the source of a class from elsewhere, `package.module:Class`; empty for ours.
+
+    Raises:
+        ConfigError: the file was changed after this process had first hashed it: what is loaded
+            may be another code than what lies there.
+    """
     if ":" not in kind:
         return ""
-    spec = find_spec(kind.partition(":")[0])
+    module = kind.partition(":")[0]
+    spec = find_spec(module)
     file = Path(spec.origin) if spec is not None and spec.origin is not None else None
-    return _hash_of(file) if file is not None and file.is_file() else ""
+    digest = _hash_of(file) if file is not None and file.is_file() else ""
+    if module in sys.modules and _loaded.setdefault(module, digest) != digest:
+        raise ConfigError(
+            f"{kind}: {file} was changed after this process had loaded it; start the program anew, "
+            "and a cluster's processes too"
+        )
+    return digest
 
 
 def sha256(*parts: str) -> str:

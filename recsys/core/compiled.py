@@ -1,8 +1,11 @@
 """Where numba keeps compiled code, if neither the package nor the home folder can be written to."""
 
+import atexit
 import os
+import shutil
 import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 _SETTING = "NUMBA_CACHE_DIR"
@@ -23,8 +26,12 @@ def keep_compiled_code(package: Path) -> None:
     home = Path.home() if os.environ.get("HOME") else None
     if home is not None and os.access(home, os.W_OK):
         return
-    place = Path(tempfile.gettempdir()) / f"recsys-compiled-{_user()}"
-    os.environ[_SETTING] = str(place if _is_ours(place) else tempfile.mkdtemp())
+    with suppress(OSError):  # nowhere to write: numba says so when it is asked
+        place = Path(tempfile.gettempdir()) / f"recsys-compiled-{_user()}"
+        if not _is_ours(place):
+            place = Path(tempfile.mkdtemp())
+            atexit.register(shutil.rmtree, place, ignore_errors=True)
+        os.environ[_SETTING] = str(place)
 
 
 def _is_ours(place: Path) -> bool:

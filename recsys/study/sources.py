@@ -181,7 +181,7 @@ def together(cell: Cell) -> tuple[str, int]:
 
 
 _here = threading.local()
-"""The `Sources` of a thread of a cluster's process."""
+"""The `Sources` of a thread of a cluster's process, and the study and files it was made for."""
 
 
 def _in_this_thread(study: Study, read: dict[str, str]) -> Sources:
@@ -193,14 +193,15 @@ def _in_this_thread(study: Study, read: dict[str, str]) -> Sources:
         EngineError: a file here is not that of the machine which sent the study.
     """
     sent = study.model_copy(update={"workers": 1})
-    for name, digest in _read_by(sent).items():
+    here = _read_by(sent)
+    for name, digest in here.items():
         if digest != read[name]:
             raise EngineError(
                 f"engine: {name} is another file on a worker than on this machine; put the same "
                 "file there under the same path"
             )
-    if getattr(_here, "study", None) != sent:
-        _here.study, _here.sources = sent, Sources(sent)
+    if getattr(_here, "made_for", None) != (sent, here):
+        _here.made_for, _here.sources = (sent, here), Sources(sent)
     sources: Sources = _here.sources
     return sources
 

@@ -72,6 +72,10 @@ def _training(content: dict[str, Any], trust: bool) -> Training:
     except ValidationError as error:
         raise ConfigError("\n".join(explain(error, Training))) from error
     check_trusted_engine(training.engine, trust=trust)
+    if training.engine.storage is not None:
+        raise ConfigError(
+            "engine.storage: a search keeps its trials here, in data/tuning; leave it out"
+        )
     check_trusted([training.recommender], trust=trust)
     names = training.metrics or _metrics_of(training)
     for name in names:

@@ -64,13 +64,20 @@ def test_where_a_study_runs_is_no_part_of_its_results():
     assert "engine" not in config_text(there, Path("data"))
 
 
+def test_a_search_has_no_storage():
+    words = ["engine.kind=dask", "engine.storage=/mnt"]
+    with pytest.raises(ConfigError, match=r"engine\.storage: a search keeps .*data/tuning"):
+        load_training({**WORLD, "recommender": "trending"}, words)
+
+
 @pytest.mark.parametrize("load", ["study", "training"])
 @pytest.mark.parametrize("place", ["address=tcp://1.2.3.4:8786", "storage=s3://bucket"])
 def test_a_config_that_is_not_trusted_names_no_cluster(load, place):
     part = {"recommenders": ["trending"]} if load == "study" else {"recommender": "trending"}
     read = {"study": load_study, "training": load_training}[load]
     words = ["engine.kind=dask", f"engine.{place}"]
-    assert read({**WORLD, **part}, words).engine.kind == "dask"
+    if (load, place[0]) != ("training", "s"):
+        assert read({**WORLD, **part}, words).engine.kind == "dask"
     assert read({**WORLD, **part}, words[:1], trust=False).engine.kind == "dask"
     with pytest.raises(ConfigError, match=r"engine\.\w+: .* can run code here; .*--trust-config"):
         read({**WORLD, **part}, words, trust=False)

@@ -1,5 +1,6 @@
 """Compiled code has a place though nothing of ours can be written to, and never somebody else's."""
 
+import atexit
 import os
 import stat
 import tempfile
@@ -32,7 +33,9 @@ def test_without_another_place_a_folder_of_this_user_is_taken(nowhere: Path) -> 
 
 
 @pytest.mark.parametrize("how", ["others write", "a link", "a file"])
-def test_a_folder_that_others_could_fill_is_not_used(how: str, nowhere: Path) -> None:
+def test_a_folder_that_others_could_fill_is_not_used(
+    how: str, nowhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place = nowhere / f"recsys-compiled-{os.getuid()}"
     if how == "others write":
         place.mkdir()
@@ -42,8 +45,23 @@ def test_a_folder_that_others_could_fill_is_not_used(how: str, nowhere: Path) ->
         place.symlink_to(nowhere / "theirs")
     else:
         place.write_text("")
+    registered = []
+    monkeypatch.setattr(atexit, "register", lambda *call, **more: registered.append((call, more)))
     keep_compiled_code(Path("/usr/lib"))
-    assert Path(os.environ.pop("NUMBA_CACHE_DIR")) != place
+    used = Path(os.environ.pop("NUMBA_CACHE_DIR"))
+    assert used != place
+    assert used.is_dir()
+    for (function, *arguments), more in registered:
+        function(*arguments, **more)
+    assert not used.exists()
+
+
+def test_where_nothing_at_all_can_be_written_numba_is_left_to_say_so(
+    nowhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(nowhere / "not there"))
+    keep_compiled_code(Path("/usr/lib"))
+    assert "NUMBA_CACHE_DIR" not in os.environ
 
 
 def test_nothing_is_set_where_the_code_can_be_written_to(

@@ -184,6 +184,24 @@ def test_a_log_has_the_same_bits_and_must_be_the_same_file(tmp_path, monkeypatch
         recsys.run(log_study)
 
 
+def test_a_process_that_lives_on_reads_a_log_anew_if_it_has_changed(tmp_path, monkeypatch):
+    events, users = tmp_path / "events.csv", tmp_path / "users.csv"
+    users.write_text("user_id,days\n" + "".join(f"{u},{u % 8}\n" for u in range(90)))
+    source = {"events": str(events), "users": str(users), "newcomers": "days = 0"}
+    config = {**LOG, "log": {**source, "placebo_draws": 20, "holdout_share": 0.2}}
+
+    def bits(step):
+        rows = [(u, (u * step + i * i) % 23) for u in range(90) for i in range(6 + u % 3)]
+        events.write_text("user_id,item_id\n" + "".join(f"{u},{i}\n" for u, i in rows))
+        return recsys.run(recsys.load_study(config))
+
+    monkeypatch.setattr(RUN, "engine_of", lambda study: Here(None, 1))
+    bits(7)
+    second = bits(11)
+    monkeypatch.setattr(RUN, "engine_of", lambda study: Threads(1))
+    assert_same_tables(second, bits(11))
+
+
 def test_cells_of_a_closed_loop_are_on_their_own():
     open_loop, closed = plan(study()), plan(study("loop=closed"))
     assert len({together(cell) for cell in open_loop}) == 2

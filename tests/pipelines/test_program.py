@@ -12,6 +12,7 @@ import pytest
 import recsys
 from pipelines import cli, program
 from pipelines.program import Outcome, Output
+from pipelines.report.progress import StudyProgress
 from recsys.core.errors import LogError
 
 ROOT = Path(recsys.__file__).parents[1]
@@ -160,3 +161,11 @@ def test_codes_are_documented():
     text = (ROOT / "docs/reliability.md").read_text(encoding="utf-8")
     for code in ("0", "2", "3", "70", "130"):
         assert f"| {code} |" in text
+
+
+def test_the_place_of_finished_parts_is_told_without_its_password():
+    progress = StudyProgress("cells", silent=True)
+    progress.kept_in = "sftp://ann:s3cret@host/recsys"
+    said = program.goes_on(progress, "data/cells", "run", "configs/demo.yaml")
+    assert "sftp://ann:***@host/recsys" in said
+    assert "s3cret" not in said

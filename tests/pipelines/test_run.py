@@ -130,6 +130,18 @@ def test_changed_file_of_a_finished_study_is_made_again(
     assert load_finished(study) is None
     file.unlink()
     assert load_finished(study) is None
+    file.mkdir()
+    assert load_finished(study) is None
+
+
+def test_what_somebody_puts_beside_the_files_does_no_harm(resumed: Path) -> None:
+    folder = _study_folder(resumed)
+    (folder / "mine").mkdir()
+    (folder / "mine.txt").write_text("mine")
+    assert load_finished(recsys.load_study("tiny.yaml")) is not None
+    (folder / "finished.json").unlink()
+    assert main(["tiny.yaml", QUIET]) == 0
+    assert load_finished(recsys.load_study("tiny.yaml")) is not None
 
 
 def test_new_recommender_recomputes_no_other(

@@ -116,3 +116,11 @@ def test_an_address_that_cannot_be_used_is_told(monkeypatch, address):
     monkeypatch.setattr("fsspec.implementations.memory.MemoryFileSystem.put_file", full)
     with pytest.raises(StorageError, match=r"cannot write to .*: the bucket is not yours; check"):
         store[ONE] = {"share": 0.25}
+
+
+def test_no_message_tells_a_password():
+    pytest.importorskip("fsspec", reason="fsspec is not installed")
+    with pytest.raises((ConfigError, StorageError)) as told:
+        _ = FarStore("no-such-protocol://ann:s3cret@host/recsys", FigureStore)[ONE]
+    assert "s3cret" not in str(told.value)
+    assert "ann:***@host" in str(told.value)

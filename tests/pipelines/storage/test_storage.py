@@ -9,6 +9,8 @@ from polars.testing import assert_frame_equal
 import recsys
 from pipelines.storage import digests
 from pipelines.storage.cells import CellStore
+from recsys.core import alike
+from recsys.core.errors import ConfigError
 from recsys.study import plan
 from recsys.study.arms.result import CellResult
 
@@ -104,4 +106,7 @@ def test_recommender_from_elsewhere_counts_by_its_source(
     )
     before = digests.study_digest(study)
     source.write_text(source.read_text() + "# changed\n")
+    with pytest.raises(ConfigError, match="was changed after this process had loaded it"):
+        digests.study_digest(study)
+    alike._loaded.clear()  # as in a new process
     assert digests.study_digest(study) != before

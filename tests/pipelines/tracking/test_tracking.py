@@ -169,6 +169,18 @@ def test_params_are_the_resolved_config(runs: dict[str, list[Run]]) -> None:
     assert als.data.params["kind"] == "als"
 
 
+def test_where_a_study_runs_is_no_param() -> None:
+    words = ["engine.kind=dask", "engine.storage=sftp://ann:s3cret@host/recsys"]
+    influx = {"kind": "rednote_2025", "newcomers": 40}
+    world = {"incumbents": 150, "influx": influx, "days_before": 14, "days_after": 14}
+    content = {"name": "tiny", "world": world, "recommenders": ["trending"]}
+    content["evaluation"] = {"panel": 100}
+    params = records.study_params(recsys.load_study(content, words))
+    assert params["world.incumbents"] == "150"
+    assert not [name for name in params if name.startswith("engine")]
+    assert "s3cret" not in str(params)
+
+
 def test_metrics_by_day_are_those_of_the_drift_frame(
     client: MlflowClient, runs: dict[str, list[Run]], world_result: StudyResult
 ) -> None:
