@@ -270,6 +270,27 @@ def test_tags_that_do_not_fit_are_refused(models, rows, tags, message):
         load_model(changed(models, "most_popular", change))
 
 
+def test_every_file_has_a_checksum_that_is_needed(models):
+    files = {path.name for path in (models / "content").iterdir()} - {"SHA256SUMS"}
+    assert "log-0-items-tags-3.parquet" in files
+    for name in files:
+        folder = changed(models, "content", lambda _: None)
+        lines = (folder / "SHA256SUMS").read_text().splitlines(keepends=True)
+        left = [line for line in lines if not line.endswith(f"  {name}\n")]
+        assert len(left) == len(lines) - 1
+        (folder / "SHA256SUMS").write_text("".join(left))
+        with pytest.raises(ModelError, match=f"{name} has no checksum"):
+            load_model(folder)
+
+
+def test_a_file_that_was_put_there_is_refused(models):
+    folder = changed(models, "content", lambda _: None)
+    flat = pl.DataFrame({"row": [0], "tag": ["z"]}, schema_overrides={"row": pl.UInt32})
+    flat.write_parquet(folder / "log-0-items-tags-1.parquet")
+    with pytest.raises(ModelError, match=r"tags-1\.parquet has no checksum"):
+        load_model(folder)
+
+
 @pytest.mark.parametrize("shape", [[2], [2, -1], [2, 2**40], ["2", 2], [2.0, 2]])
 def test_shapes_of_matrices(shape):
     parts = [np.ones(1), np.zeros(1, np.int32), np.array([0, 1, 1])]
