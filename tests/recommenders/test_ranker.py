@@ -79,8 +79,9 @@ def examples_from(log, **options):
     liked = (log.dense["weight"] > 0).to_numpy()
     late, now = ranker._labelled(log, liked, 0)
     evidence = ranker._evidence(log.only(~late), 0, now=now)
-    X, y = ranker._examples(evidence, log.only(late), 0)
-    return dict(zip(evidence.feature_names, X.T, strict=True)), y
+    found = ranker._examples(evidence, log.only(late), 0)
+    X = found.features[found.kept]
+    return dict(zip(evidence.feature_names, X.T, strict=True)), found.clicked[found.kept]
 
 
 def test_every_example_was_proposed():
