@@ -236,6 +236,42 @@ def blended(blend, features, n, odds):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
+def ndcg_of_groups(scores, clicked, start, k):  # type: ignore[no-untyped-def]
+    """NDCG@k of groups of posts that are ordered by score, those with equal ones as they stand.
+
+    Args:
+        scores: float64 (n,); -inf for a post that is not ranked.
+        clicked: bool (n,).
+        start: int64 (n_groups + 1,), where the posts of each group begin.
+        k: number of ranks that count.
+
+    Returns:
+        Float64 (n_groups,); NaN for a group without a click.
+
+    >>> ndcg_of_groups(np.array([2.0, 1, 1]), np.array([False, True, False]),
+    ...     np.array([0, 2, 3]), 2).round(3).tolist()
+    [0.631, nan]
+    """
+    quality = np.empty(start.size - 1)
+    for group in range(start.size - 1):
+        clicks, gained, possible = 0, 0.0, 0.0
+        for post in range(start[group], start[group + 1]):
+            if not clicked[post]:
+                continue
+            if clicks < k:
+                possible += 1 / np.log2(clicks + 2.0)
+            clicks += 1
+            rank = 0
+            for other in range(start[group], start[group + 1]):
+                above = scores[other] > scores[post]
+                rank += above or (scores[other] == scores[post] and other < post)
+            if rank < k and scores[post] > -np.inf:
+                gained += 1 / np.log2(rank + 2.0)
+        quality[group] = gained / possible if clicks else np.nan
+    return quality
+
+
+@njit(nogil=True, cache=True)
 def fused(ranks):  # type: ignore[no-untyped-def]
     """Σ 1 / (60 + rank) over the ranks that are not NaN."""
     total = 0.0

@@ -27,7 +27,7 @@ from recsys.recommenders.forest import (
 )
 from recsys.recommenders.item_knn import ItemKNN
 from recsys.recommenders.most_popular import MostPopular
-from recsys.recommenders.proposals import Blend, blended, fused
+from recsys.recommenders.proposals import Blend, blended, fused, ndcg_of_groups
 from recsys.recommenders.ranking import Slots
 from recsys.recommenders.trending import Trending
 from recsys.recommenders.window import ages, by_window, last_like, midnight_after
@@ -36,6 +36,8 @@ _FEWEST = 20
 """Least number of examples with a click, and of examples without, from which trees are learned."""
 _TRIED, _MOST_TRIED = 0.25, 2_000
 """Share of the users who click on whom the trees are tried, and their largest number."""
+_TRUSTS = (0.25, 0.5, 0.75, 0.9, 1.0)
+"""Shares of the trees in the score that are tried."""
 _JUDGED = 20
 """Number of ranks on which they are tried."""
 _HELD_OUT = 0.2
@@ -63,9 +65,10 @@ class Ranker(Recommender):
 
     How far the trees are trusted is tried out: they learn from three quarters of the users and rank
     the proposals to the others, whose NDCG is compared with that of the source that does best. A
-    post scores the share λ of its log odds less (1 - λ) times the log of its rank in that source,
-    λ = max(0, 1 - 1/t²), where t is the mean gain of a user over its standard error (James & Stein
-    1961, "Estimation with quadratic loss"). So where the trees gain nothing, the source is served.
+    post scores the share λ of its log odds less (1 - λ) times the log of its rank in that source.
+    Of 0, ¼, ½, ¾, .9 and 1, λ is the share whose mean gain of a user, less its standard error, is
+    largest. So the trees alone are served where they are better, and the source alone where nothing
+    is known to be better than it.
 
     With fewer than 20 examples of either outcome there are no trees, and candidates are ranked by
     Σ 1 / (60 + rank) over the sources (Cormack, Clarke & Büttcher 2009, "Reciprocal rank fusion").
@@ -416,56 +419,37 @@ def _trust_in(trees: Trees, examples: Examples) -> tuple[int, float]:
     Returns:
         Position of the source in `SOURCES`, and λ.
     """
-    features, y = examples.features[examples.tried], examples.clicked[examples.tried]
-    user = examples.user[examples.tried]
-    ranks = np.nan_to_num(features[:, RANKS], nan=np.inf)
-    quality = [
-        ndcg_of_groups(-ranks[:, source], y, user, _JUDGED) for source in range(len(SOURCES))
-    ]
+    if examples.tried.size == 0:
+        return 0, 0.0
+    features = np.ascontiguousarray(examples.features[examples.tried].T)
+    clicked, user = examples.clicked[examples.tried], examples.user[examples.tried]
+    start = np.flatnonzero(np.diff(user, prepend=-1, append=user[-1:] + 1))
+
+    def quality(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(ndcg_of_groups(scores, clicked, start, _JUDGED))
+
+    by_source = [quality(np.nan_to_num(-ranks, nan=-np.inf)) for ranks in features[RANKS]]
     source = 0
     for other in range(1, len(SOURCES)):
-        if _t_of(quality[other] - quality[source]) > 1:
+        if _least_gain(by_source[other], by_source[source]) > 0:
             source = other
-    columns, odds = np.ascontiguousarray(features.T), np.empty(y.size)
-    forest_odds(forest_of(trees.classifier, trees.columns), columns, odds.size, odds)
-    t = _t_of(ndcg_of_groups(odds, y, user, _JUDGED) - quality[source])
-    return source, 0.0 if t <= 1 else 1 - 1 / t**2
+    odds = np.empty(clicked.size)
+    forest_odds(forest_of(trees.classifier, trees.columns), features, odds.size, odds)
+    gains = []
+    for trust in _TRUSTS:
+        scores = odds.copy()
+        blended(Blend(source, trust), features, scores.size, scores)
+        gains.append(_least_gain(quality(scores), by_source[source]))
+    best = int(np.argmax(gains))
+    return source, _TRUSTS[best] if gains[best] > 0 else 0.0
 
 
-def _t_of(gains: NDArray[np.float64]) -> float:
-    """Mean over its standard error; 0 where there are fewer than two gains, or none but 0."""
-    if gains.size < 2 or not gains.any():
+def _least_gain(better: NDArray[np.float64], than: NDArray[np.float64]) -> float:
+    """Mean of the differences less its standard error; 0 of fewer than two."""
+    gain = (better - than)[~np.isnan(than)]
+    if gain.size < 2:
         return 0.0
-    error = gains.std(ddof=1) / np.sqrt(gains.size)
-    return float(gains.mean() / max(error, 1e-12))
-
-
-def ndcg_of_groups(
-    scores: NDArray[np.float64], clicked: NDArray[np.bool_], group: NDArray[np.int64], k: int
-) -> NDArray[np.float64]:
-    """NDCG@k of each group that has a click, ordered by score; equal scores keep their order.
-
-    Args:
-        scores: float64 (n,); -inf for what is not ranked.
-        clicked: bool (n,).
-        group: int64 (n,), the group of each row.
-        k: number of ranks that count.
-
-    >>> scores, clicked = np.array([2.0, 1, 2, 1, 1]), np.array([1, 0, 0, 1, 0]) > 0
-    >>> ndcg_of_groups(scores, clicked, np.array([0, 0, 1, 1, 2]), 2).round(3).tolist()
-    [1.0, 0.631]
-    """
-    order = np.lexsort((-scores, group))
-    sorted_group = group[order]
-    rank = np.arange(order.size) - np.searchsorted(sorted_group, sorted_group)
-    gain = np.where(rank < k, 1 / np.log2(rank + 2), 0.0)
-    found = clicked[order] & np.isfinite(scores[order])
-    _, number, clicks = np.unique(sorted_group, return_inverse=True, return_counts=True)
-    clicks = np.bincount(number, clicked[order], minlength=clicks.size).astype(np.int64)
-    got = np.bincount(number, gain * found, minlength=clicks.size)
-    best = np.concatenate([[0.0], np.cumsum(1 / np.log2(np.arange(k) + 2))])
-    has = clicks > 0
-    return np.asarray(got[has] / best[np.minimum(clicks[has], k)])
+    return float(gain.mean() - gain.std(ddof=1) / np.sqrt(gain.size))
 
 
 def _lots_of_users(

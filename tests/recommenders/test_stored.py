@@ -107,6 +107,17 @@ def with_field(name, value):
     return change
 
 
+def with_trees(name, value):
+    """A change of a field of the ranker's trees."""
+
+    def change(place):
+        record = json.loads((place / "model.json").read_text())
+        record["model"]["fields"]["trees"]["fields"][name] = value
+        (place / "model.json").write_text(json.dumps(record))
+
+    return change
+
+
 def put(index, value):
     def make(array):
         made = array.copy()
@@ -138,6 +149,10 @@ def put(index, value):
         ("platform_ranker", set_array(".topic", put(0, -2)), "topic names a kind"),
         ("platform_ranker", set_array("by_topic", lambda a: a[:-1]), "by_topic is float32"),
         ("ranker", set_array("columns", put(0, 10**6)), "columns names a feature"),
+        ("ranker", with_trees("source", 4), "the trees have source 4"),
+        ("ranker", with_trees("source", -1), "source is -1, not an int from 0 on"),
+        ("ranker", with_trees("trust", 1.5), "the trees have source .* and trust 1.5"),
+        ("ranker", with_trees("trust", 1), "trust is 1, not an float"),
         (RECALLED, set_array("by_topic", put(0, -1)), "by_topic holds a number below 0"),
         (RECALLED, set_array("by_format", put(0, -1)), "by_format holds a number below 0"),
         (RECALLED, set_array(".weight", put(0, -1e-9)), "weight holds a number below 0"),
