@@ -20,7 +20,7 @@ from recsys.recommenders.looks import attribute, counts_of, follows_of, makers_o
 from recsys.recommenders.ranking import Slots
 from recsys.recommenders.trending import Trending
 from recsys.recommenders.two_tower import TwoTower
-from recsys.recommenders.window import ages, follow
+from recsys.recommenders.window import ages
 from recsys.statistics.click_rates import (
     early_rates,
     expected_rates,
@@ -393,63 +393,9 @@ class PlatformRankerModel(Model):
         return np.asarray((topic[:, :, None, None] * both[:, None]).reshape(users.size, -1))
 
     def _write_best(self, items: NDArray[np.int32], seen: Seen, slots: Slots) -> None:
-        """Writes what `score` ranks best of what is recalled, then of all other items."""
-        self._write_all(items, seen, slots)
+        """Writes what `score` ranks best, without a score for each item."""
         users, rows, ids, scores = slots
         candidates = self._among(items)
-        for first in range(0, rows.size if self.sources and items.size else 0, _BLOCK):
-            part = rows[first : first + _BLOCK]
-            chosen = np.asarray(users[part], dtype=np.int64)
-            best, values, least = self._best_recalled(chosen, candidates, seen, ids.shape[1])
-            behind, lower = _without(best, ids[part], scores[part])
-            lower = _behind(lower, least[:, None]).astype(np.float32)
-            follow(best, values, np.arange(part.size), behind, lower)
-            ids[part], scores[part] = best, values
-
-    def _best_recalled(
-        self, users: NDArray[np.int64], candidates: NDArray[np.bool_], seen: Seen, k: int
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32], Floats]:
-        """The k best of what the sources propose, without what is seen.
-
-        Returns:
-            Items, -1 in empty slots, and their scores, (n, k); the lowest score, float64 (n,), of
-            all that is proposed.
-        """
-        row, item = self._proposed(users, candidates)
-        value = self._pair_scores(users[row], row, item, self._liking(users))
-        least = _least(value, row, users.size)
-        order = np.lexsort((self.log.items["key"].to_numpy()[item], -value, row))
-        order = order[~_has_seen(seen, users[row[order]], item[order], self.log.n_items)]
-        row, item, value = row[order], item[order], value[order]
-        slot = np.arange(row.size) - np.searchsorted(row, row)
-        ids = np.full((users.size, k), -1, dtype=np.int32)
-        scores = np.full(ids.shape, np.nan, dtype=np.float32)
-        kept = slot < k
-        ids[row[kept], slot[kept]] = item[kept]
-        scores[row[kept], slot[kept]] = value[kept]
-        return ids, scores, least
-
-    def _pair_scores(
-        self,
-        users: NDArray[np.int64],
-        row: NDArray[np.int64],
-        item: NDArray[np.int64],
-        liking: NDArray[np.float32],
-    ) -> Floats:
-        """Scores of pairs: users (n,) dense ids, their rows of `liking`, and items."""
-        value = self.weight[item] * liking[row, self.buckets[item]]
-        if self.follows.size:
-            n = int(self.maker.max()) + 1
-            follower = np.repeat(np.arange(self.log.n_users), np.diff(self.follow_start))
-            known = follower * n + self.follows
-            asked = np.where(self.maker[item] >= 0, users * n + self.maker[item], -1)
-            place = np.minimum(np.searchsorted(known, asked), known.size - 1)
-            value = value * np.where(known[place] == asked, self.liked_by[place], 1.0)
-        return np.asarray(value)
-
-    def _write_all(self, items: NDArray[np.int32], seen: Seen, slots: Slots) -> None:
-        """Writes the best of all items, whether recalled or not, without a score for each."""
-        users, rows, ids, scores = slots
         best = items[np.argsort(-self.weight[items], kind="stable")]
         best = best[np.argsort(self.buckets[best], kind="stable")]
         keys = self.log.items["key"].to_numpy()
@@ -476,8 +422,68 @@ class PlatformRankerModel(Model):
             insert_own(
                 begin, posts, more, liking, self.buckets, self.weight, keys, hidden, found, values,
             )  # fmt: skip
+            if self.sources and items.size:
+                found, values = self._recalled_first(chosen, candidates, seen, found, values)
             ids[part] = found
             scores[part] = np.where(found >= 0, values, scores[part])
+
+    def _recalled_first(
+        self,
+        users: NDArray[np.int64],
+        candidates: NDArray[np.bool_],
+        seen: Seen,
+        ids: NDArray[np.int32],
+        scores: Floats,
+    ) -> tuple[NDArray[np.int32], Floats]:
+        """Rankings with what is recalled in front; of all items, `ids` has the best, (n, k)."""
+        best, values, least = self._best_recalled(users, candidates, seen, ids.shape[1])
+        gone = np.stack([np.isin(mine, held) for mine, held in zip(ids, best, strict=True)])
+        behind = np.where(gone, np.int32(-1), ids)
+        lower = _behind(np.where(behind >= 0, scores, np.nan), least[:, None])
+        items, every = (np.concatenate(both, axis=1) for both in ((best, behind), (values, lower)))
+        first = np.argsort(items < 0, axis=1, kind="stable")[:, : ids.shape[1]]
+        return np.take_along_axis(items, first, axis=1), np.take_along_axis(every, first, axis=1)
+
+    def _best_recalled(
+        self, users: NDArray[np.int64], candidates: NDArray[np.bool_], seen: Seen, k: int
+    ) -> tuple[NDArray[np.int32], Floats, Floats]:
+        """The k best of what the sources propose, without what is seen.
+
+        Returns:
+            Items, -1 in empty slots, and their scores, (n, k); the lowest score, float64 (n,), of
+            all that is proposed.
+        """
+        row, item = self._proposed(users, candidates)
+        value = self._pair_scores(users[row], row, item, self._liking(users))
+        least = _least(value, row, users.size)
+        order = np.lexsort((self.log.items["key"].to_numpy()[item], -value, row))
+        order = order[~_has_seen(seen, users[row[order]], item[order], self.log.n_items)]
+        row, item, value = row[order], item[order], value[order]
+        slot = np.arange(row.size) - np.searchsorted(row, row)
+        ids = np.full((users.size, k), -1, dtype=np.int32)
+        scores = np.full(ids.shape, np.nan)
+        kept = slot < k
+        ids[row[kept], slot[kept]] = item[kept]
+        scores[row[kept], slot[kept]] = value[kept]
+        return ids, scores, least
+
+    def _pair_scores(
+        self,
+        users: NDArray[np.int64],
+        row: NDArray[np.int64],
+        item: NDArray[np.int64],
+        liking: NDArray[np.float32],
+    ) -> Floats:
+        """Scores of pairs: users (n,) dense ids, their rows of `liking`, and items."""
+        value = self.weight[item] * liking[row, self.buckets[item]]
+        if self.follows.size:
+            n = int(self.maker.max()) + 1
+            follower = np.repeat(np.arange(self.log.n_users), np.diff(self.follow_start))
+            known = follower * n + self.follows
+            asked = np.where(self.maker[item] >= 0, users * n + self.maker[item], -1)
+            place = np.minimum(np.searchsorted(known, asked), known.size - 1)
+            value = value * np.where(known[place] == asked, self.liked_by[place], 1.0)
+        return np.asarray(value)
 
 
 def _least(values: Floats, rows: NDArray[np.int64], n: int) -> Floats:
@@ -511,21 +517,6 @@ def _check_least(name: str, array: NDArray[Any], least: int) -> None:
     """Raises ValueError where an array holds a number below `least`."""
     if (array < least).any():
         raise ValueError(f"{name} holds a number below {least}")
-
-
-def _without(
-    best: NDArray[np.int32], ids: NDArray[np.int32], scores: NDArray[np.float32]
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """A ranking without the items that another holds: what is left moves up, -1 and NaN follow.
-
-    >>> _without(np.array([[7]]), np.array([[7, 8]]), np.array([[2.0, 1.0]]))[0].tolist()
-    [[8, -1]]
-    """
-    gone = np.stack([np.isin(mine, held) for mine, held in zip(ids, best, strict=True)])
-    order = np.argsort(gone, axis=1, kind="stable")
-    left = ~np.take_along_axis(gone, order, axis=1)
-    kept, values = np.take_along_axis(ids, order, axis=1), np.take_along_axis(scores, order, axis=1)
-    return np.where(left, kept, -1).astype(np.int32), np.where(left, values, np.float32(np.nan))
 
 
 _BLOCK = 4096
