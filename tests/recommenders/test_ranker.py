@@ -210,7 +210,7 @@ def test_trees_are_trusted_where_they_rank_better_than_the_best_source(source):
 
 
 def test_a_source_that_knows_more_is_not_lost_to_trees_that_guess():
-    """Whatever is chosen for users who are tried is worth as much as the source to others."""
+    """Whatever is chosen for users who are tried does as well as the source for others."""
     rng = np.random.default_rng(4)
     n, posts = 120, 30
     features = features_of(np.tile(np.arange(1.0, posts + 1)[:, None], (n, 4)), 0.0)
