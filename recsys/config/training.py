@@ -126,8 +126,9 @@ class Training(Part):
 
     def _check_test_days(self, days: int) -> None:
         if self.held_out is not None and self.held_out >= days:
-            key = "test_days" if self.rolling is None else "evaluation.rolling.days"
-            raise ValueError(f"{key}: {self.held_out} leaves nothing of the {days} days")
+            raise ValueError(
+                f"{self.held_out_by}: {self.held_out} leaves nothing of the {days} days"
+            )
 
     def _check_own_log(self, log: OwnLog) -> None:
         for key in ("holdout_days", "holdout_share"):
@@ -141,6 +142,13 @@ class Training(Part):
     def rolling(self) -> Rolling | None:
         """The test on several days, if there is one."""
         return self.evaluation.rolling
+
+    @property
+    def held_out_by(self) -> str:
+        """The key that says what is held out."""
+        if self.rolling is not None:
+            return "evaluation.rolling.days"
+        return "test_share" if self.test_days is None else "test_days"
 
     @property
     def held_out(self) -> float | None:

@@ -18,7 +18,7 @@ from recsys.config.base import Part
 from recsys.core.errors import ConfigError
 from recsys.core.lazy import lazy
 from recsys.logs.log import InteractionLog, Seen
-from recsys.recommenders.base import Model, Recommender, Scores, Users
+from recsys.recommenders.base import Model, Recommender, Scores, Users, scorer_of
 from recsys.recommenders.ranking import Ranking
 
 
@@ -244,7 +244,7 @@ class Dressed(Model):
 
     def scorer(self, items: NDArray[np.int32]) -> Callable[[Users], Scores]:
         """See `Model.scorer`."""
-        return self.inner.scorer(items)
+        return scorer_of(self.inner, items)
 
     def inner_rank(
         self,

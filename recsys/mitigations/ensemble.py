@@ -12,7 +12,7 @@ from recsys.core.errors import ConfigError
 from recsys.core.noise import integer_seed
 from recsys.logs.log import InteractionLog
 from recsys.mitigations.base import Dressed, Mitigation, Place, innermost
-from recsys.recommenders.base import Model, Recommender, Scores, Users
+from recsys.recommenders.base import Model, Recommender, Scores, Users, scorer_of
 
 
 class Ensemble(Mitigation):
@@ -89,7 +89,7 @@ class EnsembleModel(Dressed):
     def scorer(self, items: NDArray[np.int32]) -> Callable[[Users], Scores]:
         """See `Model.scorer`; an item to which any member gives -inf gets -inf."""
         comparable = standardised if self.of == "scores" else mean_ranks
-        scorers = [member.scorer(items) for member in self.members]
+        scorers = [scorer_of(member, items) for member in self.members]
 
         def score(users: Users) -> Scores:
             total = np.zeros((users.size, items.size))

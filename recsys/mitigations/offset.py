@@ -10,7 +10,7 @@ from pydantic import Field
 from recsys.core.lazy import lazy
 from recsys.logs.log import InteractionLog
 from recsys.mitigations.base import Dressed, Mitigation, Place
-from recsys.recommenders.base import Model, Scores, Users
+from recsys.recommenders.base import Model, Scores, Users, scorer_of
 
 
 class Offset(Mitigation):
@@ -68,7 +68,7 @@ class OffsetModel(Dressed):
 
     def scorer(self, items: NDArray[np.int32]) -> Callable[[Users], Scores]:
         """See `Model.scorer`; a user who is not in the log (-1) counts as an incumbent."""
-        plain, biases = self.inner.scorer(items), self.biases[:, items]
+        plain, biases = scorer_of(self.inner, items), self.biases[:, items]
 
         def score(users: Users) -> Scores:
             scores = np.asarray(plain(users), dtype=np.float64)

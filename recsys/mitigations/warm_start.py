@@ -13,8 +13,8 @@ class WarmStart(Mitigation):
     warm-starting neural network training", say what that may cost). In a closed loop recommenders
     start from yesterday's model anyway, so there only `enabled: false` changes anything. In an open
     loop they start anew, and this mitigation makes them start from the model of the morning of day
-    0. Acts on als, bpr, lmf, two_tower, and the als inside ranker. Use it to reduce training noise
-    at no cost.
+    0. Acts on als, bpr, lmf, two_tower, the als inside ranker, and the two_tower inside
+    platform_ranker with recall. Use it to reduce training noise at no cost.
 
     >>> from recsys.mitigations.base import mitigated
     >>> from recsys.recommenders import ALS
@@ -40,7 +40,7 @@ class WarmStart(Mitigation):
         if not recommender.warm_starts:
             raise ConfigError(
                 f"warm_start: {type(innermost(recommender)).__name__} cannot start from an earlier "
-                "model; take als, bpr, lmf, two_tower or ranker"
+                "model; take als, bpr, lmf, two_tower, ranker or platform_ranker with recall"
             )
 
     def fit(

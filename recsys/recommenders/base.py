@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -27,7 +28,7 @@ from recsys.logs.times import DAY
 from recsys.recommenders.attributes import attribute_names
 from recsys.recommenders.fits import check_array
 from recsys.recommenders.kernels import fill_gaps, first_unseen, top_k
-from recsys.recommenders.ranking import FALLBACK, PERSONAL, Ranking
+from recsys.recommenders.ranking import FALLBACK, PERSONAL, Ranking, Slots
 from recsys.recommenders.window import ages, by_window, follow, last_like, midnight_after
 
 BLOCK = 256
@@ -305,13 +306,15 @@ class Model(ABC):
         ids, scores = _empty(users.size, k)
         rows, seen = np.flatnonzero(self.can_serve(users)), self._seen(exclude_seen)
         first, *older = self._windows(self.servable(candidates))
-        self._write_best(users, first, seen, rows, ids, scores)
+        own = _place(self, "_write_best") <= min(_place(self, name) for name in ("score", "scorer"))
+        write = self._write_best if own else partial(Model._write_best, self)
+        write(first, seen, Slots(users, rows, ids, scores))
         for items in older:
             rows = rows[ids[rows, -1] < 0]
             if rows.size == 0:
                 break
             more = _empty(rows.size, k)
-            self._write_best(users[rows], items, seen, np.arange(rows.size), *more)
+            write(items, seen, Slots(users[rows], np.arange(rows.size), *more))
             follow(ids, scores, rows, *more)
         return Ranking(ids, scores, np.full(ids.shape, PERSONAL, dtype=np.uint8))
 
@@ -335,20 +338,17 @@ class Model(ABC):
         nothing = np.zeros(0, dtype=np.int32)
         return [(0.0, nothing, [nothing])]
 
-    def _write_best(
-        self,
-        users: Users,
-        items: NDArray[np.int32],
-        seen: Seen,
-        rows: NDArray[np.int64],
-        ids: NDArray[np.int32],
-        scores: NDArray[np.float32],
-    ) -> None:
-        """Writes the best of some items for the users of some rows to `ids` and `scores`."""
+    def _write_best(self, items: NDArray[np.int32], seen: Seen, slots: Slots) -> None:
+        """Writes the items that `score` ranks best.
+
+        A class that overrides it to be quicker is not asked where a class on top of it, or the
+        model itself, has scores of its own.
+        """
         column = np.full(self.log.n_items, -1, dtype=np.int64)
         column[items] = np.arange(items.size)
+        users, rows, ids, scores = slots
         with single_threaded_blas():
-            score = self.scorer(items)
+            score = scorer_of(self, items)
             for start in range(0, rows.size, BLOCK):
                 part = rows[start : start + BLOCK]
                 block = np.resize(users[part], BLOCK)  # padded with the same users again
@@ -428,20 +428,29 @@ class PopularityModel(Model):
         """See `Model.score`."""
         return np.tile(self.heat[items], (np.size(users), 1))
 
-    def _write_best(
-        self,
-        users: Users,
-        items: NDArray[np.int32],
-        seen: Seen,
-        rows: NDArray[np.int64],
-        ids: NDArray[np.int32],
-        scores: NDArray[np.float32],
-    ) -> None:
+    def _write_best(self, items: NDArray[np.int32], seen: Seen, slots: Slots) -> None:
         """Writes what `score` ranks best, from one list for everybody."""
-        if type(self).score is not PopularityModel.score:  # somebody's own, on top of this one
-            return super()._write_best(users, items, seen, rows, ids, scores)
         order = items[np.argsort(-self.heat[items], kind="stable")]
+        users, rows, ids, scores = slots
         first_unseen(order, self.heat, users[rows], seen, rows, ids, scores)
+
+
+def scorer_of(model: Model, items: NDArray[np.int32]) -> Callable[[Users], Scores]:
+    """The `scorer` of a model; its `score`, where a class overrides that alone on top of it.
+
+    Args:
+        model: the model.
+        items: as for `Model.scorer`.
+    """
+    if _place(model, "score") < _place(model, "scorer"):
+        return lambda users: model.score(users, items)
+    return model.scorer(items)
+
+
+def _place(model: Model, name: str) -> int:
+    """Where a method comes from: 0 for the model itself, then its class, then that one's bases."""
+    homes = vars(model), *map(vars, type(model).__mro__)
+    return next(place for place, home in enumerate(homes) if name in home)
 
 
 def _empty(n: int, k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:

@@ -20,6 +20,7 @@ from recsys.recommenders.fits import check_number
 from recsys.recommenders.forest import Forest
 from recsys.recommenders.item_knn import ItemKNNModel
 from recsys.recommenders.proposals import (
+    Blend,
     People,
     Pool,
     pairs_of_block,
@@ -257,7 +258,7 @@ class Finder:
         self,
         users: Users,
         barred: Seen,
-        forest: Forest,
+        trees: tuple[Forest, Blend],
         rows: NDArray[np.int64],
         ids: NDArray[np.int32],
         scores: NDArray[np.float32],
@@ -267,7 +268,7 @@ class Finder:
         Args:
             users: dense ids of a block of hot users.
             barred: posts that are not written.
-            forest: the trees; without any, ranks are fused.
+            trees: the trees and their part in the score; without any, ranks are fused.
             rows: int64 (n,), row of `ids` and `scores` of each of the first n users.
             ids, scores: (n_rows, k), written.
         """
@@ -282,7 +283,7 @@ class Finder:
             self.pool,
             self.evidence.people,
             self.room,
-            forest,
+            *trees,
             self.items,
             rows,
             ids,

@@ -1,9 +1,10 @@
-"""What als, bpr and lmf share: a model of vectors, and vectors from which a fit starts.
+"""What als, bpr, lmf and two_tower share: products of vectors, and vectors to start a fit from.
 
 The starting vector of a user or an item depends on the training seed and its key alone, so that
 users who do nothing change nobody's feed. Vectors of an earlier model are matched by key.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,9 +14,10 @@ from numpy.typing import NDArray
 
 from recsys.core.noise import Stream, key_words, normals
 from recsys.logs.log import Seen
-from recsys.recommenders.base import Scores, Users
+from recsys.recommenders.base import Model, Scores, Users
 from recsys.recommenders.collaborative import CollaborativeModel
 from recsys.recommenders.fits import check_array
+from recsys.recommenders.ranking import Slots
 from recsys.recommenders.recency import multiply
 from recsys.recommenders.shortlist import write_best
 
@@ -23,9 +25,44 @@ ByKey = tuple[NDArray[np.uint64], NDArray[np.float32]]
 """Sorted keys, uint64 (n,), and the vectors of their users or items, float32 (n, factors)."""
 
 
+class ProductModel(Model):
+    """A model whose scores are products of the vectors of users and items."""
+
+    recency: NDArray[np.float64] | None
+    """(n_items,) the `log_recency` of the log; None without the option."""
+    log_odds: ClassVar[bool] = False
+    """Whether scores are on the scale of a logarithm, so that recency is added to them."""
+
+    @abstractmethod
+    def vectors_of_users(self, users: Users) -> NDArray[np.float32]:
+        """Float32 (n_users, factors): vectors of users whom the model can serve."""
+
+    @abstractmethod
+    def vectors_of_items(self, items: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Float32 (n_items, factors): vectors of items out of `scorable`."""
+
+    def score(self, users: Users, items: NDArray[np.int32]) -> Scores:
+        """See `Model.score`."""
+        return self.scorer(items)(users)
+
+    def scorer(self, items: NDArray[np.int32]) -> Callable[[Users], Scores]:
+        """See `Model.scorer`."""
+        recency = None if self.recency is None else self.recency[items]
+        vectors = self.vectors_of_items(items)
+        return products(self.vectors_of_users, vectors, recency, log_odds=self.log_odds)
+
+    def _write_best(self, items: NDArray[np.int32], seen: Seen, slots: Slots) -> None:
+        """Writes what `score` ranks best; without recency, in float32 where that is enough."""
+        if self.recency is None:
+            vectors = self.vectors_of_users(slots.users[slots.rows])
+            left = write_best(vectors, self.vectors_of_items(items), items, seen, slots)
+            slots = slots._replace(rows=left)
+        super()._write_best(items, seen, slots)
+
+
 @dataclass(frozen=True)
-class FactorModel(CollaborativeModel):
-    """A model whose scores are products of the vectors of users and items.
+class FactorModel(ProductModel, CollaborativeModel):
+    """A model of vectors of users and items that learns from likes alone.
 
     Attributes:
         user_factors: float32 (n_hot_users, factors), in the order of keys.
@@ -34,8 +71,6 @@ class FactorModel(CollaborativeModel):
 
     user_factors: NDArray[np.float32]
     item_factors: NDArray[np.float32]
-    log_odds: ClassVar[bool] = False
-    """Whether scores are on the scale of a logarithm, so that recency is added to them."""
 
     def check(self) -> None:
         """See `Model.check`."""
@@ -56,37 +91,13 @@ class FactorModel(CollaborativeModel):
         hot = self.log.interactions
         return (hot.user_keys, self.user_factors), (hot.item_keys, self.item_factors)
 
-    def score(self, users: Users, items: NDArray[np.int32]) -> Scores:
-        """See `Model.score`."""
-        return self.scorer(items)(users)
+    def vectors_of_users(self, users: Users) -> NDArray[np.float32]:
+        """See `ProductModel`."""
+        return self.user_factors[self.hot_row[users]]
 
-    def scorer(self, items: NDArray[np.int32]) -> Callable[[Users], Scores]:
-        """See `Model.scorer`."""
-        recency = None if self.recency is None else self.recency[items]
-        vectors = self.item_factors[self.hot_column[items]]
-        return products(
-            lambda users: self.user_factors[self.hot_row[users]],
-            vectors,
-            recency,
-            log_odds=self.log_odds,
-        )
-
-    def _write_best(
-        self,
-        users: Users,
-        items: NDArray[np.int32],
-        seen: Seen,
-        rows: NDArray[np.int64],
-        ids: NDArray[np.int32],
-        scores: NDArray[np.float32],
-    ) -> None:
-        """Writes what `score` ranks best; without recency, in float32 where that is enough."""
-        left = rows
-        if self.recency is None:
-            vectors = self.user_factors[self.hot_row[users[rows]]]
-            to = self.item_factors[self.hot_column[items]]
-            left = write_best(vectors, to, users, items, seen, rows, ids, scores)
-        super()._write_best(users, items, seen, left, ids, scores)
+    def vectors_of_items(self, items: NDArray[np.int32]) -> NDArray[np.float32]:
+        """See `ProductModel`."""
+        return self.item_factors[self.hot_column[items]]
 
 
 def products(

@@ -1,13 +1,14 @@
 """Platform ranker: the ranker of the synthetic platform, trained on a log like any recommender."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from recsys.core.errors import LogError
+from recsys.core.errors import ConfigError, LogError
 from recsys.core.lazy import lazy
 from recsys.logs.log import InteractionLog, Seen
 from recsys.recommenders.attributes import Attribute, categories
@@ -16,9 +17,10 @@ from recsys.recommenders.fits import check_array, check_number
 from recsys.recommenders.followed import insert_own, multiply_follows, posts_of_followed
 from recsys.recommenders.item_knn import ItemKNN
 from recsys.recommenders.looks import attribute, counts_of, follows_of, makers_of, pairs_of
+from recsys.recommenders.ranking import Slots
 from recsys.recommenders.trending import Trending
 from recsys.recommenders.two_tower import TwoTower
-from recsys.recommenders.window import ages, follow
+from recsys.recommenders.window import ages
 from recsys.statistics.click_rates import (
     early_rates,
     expected_rates,
@@ -46,7 +48,8 @@ class PlatformRanker(Recommender):
     without them, a user is taken to have been shown what everybody clicks.
 
     Looks are counted from the first positive event on, for users with a positive event. A log
-    without `published` has no freshness, and a log without a column has no such rate.
+    without `published` has no freshness, and one without languages has no such rate; a column that
+    an option asks for must be there.
 
     >>> log = InteractionLog.from_frames({"user_id": [1, 1, 2], "item_id": [7, 8, 8],
     ...     "kind": ["click", "impression", "click"]},
@@ -75,8 +78,9 @@ class PlatformRanker(Recommender):
     """Expected clicks after which a user's own clicks at a creator count for half of what is known.
     Null for a ranker that does not know creators."""
     recall: int | None = Field(default=None, ge=1)
-    """Number of posts that two_tower, item_knn and trending propose each; they are ranked first,
-    all others behind them. Null ranks all together. A fit takes several times as long with it."""
+    """Number of posts that two_tower, item_knn and trending propose each, out of those that the log
+    does not say the user has seen; they are ranked first, all others behind them. Null ranks all
+    together. A fit takes several times as long with it."""
     user_prior: float = Field(default=1.0, gt=0)
     """Clicks that the rate of a user's group counts for."""
     group_prior: float = Field(default=4.0, gt=0)
@@ -112,6 +116,7 @@ class PlatformRanker(Recommender):
 
         Raises:
             LogError: the log holds no positive event, or its items have no topics.
+            ConfigError: an option asks for a column of the items that the log does not have.
         """
         user, item, liked = pairs_of(log)
         topic, language, form = kinds = self._kinds(log)
@@ -178,14 +183,33 @@ class PlatformRanker(Recommender):
         return two_tower, ItemKNN().fit(log), Trending().fit(log)
 
     def check(self, log: InteractionLog) -> None:
-        """See `Recommender.check`."""
+        """See `Recommender.check`.
+
+        Raises:
+            ConfigError: an option asks for a column of the items that the log does not have.
+        """
         self._kinds(log)
 
     def _kinds(self, log: InteractionLog) -> tuple[Attribute, Attribute, Attribute]:
-        """Topic, language with translation, and format of the items; a code of -1 without topic."""
+        """Topic, language with translation, and format of the items; a code of -1 without topic.
+
+        What has no weight is of one kind: it is not counted.
+        """
+        for option, column in self._asked():
+            if column not in log.items or log.items[column].null_count() == log.n_items:
+                raise ConfigError(
+                    f"platform_ranker: {option} asks for the items' column {column!r}, and the log "
+                    f"has no values in it; it has {', '.join(log.items.columns)}"
+                )
+        speaks = self.language_weight > 0
         topic, language, translated, form = (
             attribute(log, name)
-            for name in (self.topic, self.language, self.translated, self.format)
+            for name in (
+                self.topic,
+                self.language if speaks else None,
+                self.translated if speaks else None,
+                self.format if self.format_weight > 0 else None,
+            )
         )
         if (topic.codes < 0).all():
             raise LogError(
@@ -196,6 +220,17 @@ class PlatformRanker(Recommender):
         spoken = np.maximum(language.codes, 0) * translated.size + np.maximum(translated.codes, 0)
         speech = Attribute("language", spoken.astype(np.int32), language.size * translated.size)
         return topic, speech, form._replace(codes=np.maximum(form.codes, 0))
+
+    def _asked(self) -> Iterator[tuple[str, str]]:
+        """Options that ask for a column of the items, other than that of topics, and the column."""
+        if self.language != type(self).model_fields["language"].default:
+            yield "language", self.language
+        if self.translated is not None:
+            yield "translated", self.translated
+        if self.format_weight > 0:
+            yield "format_weight", self.format
+        if self.creator_prior is not None:
+            yield "creator_prior", "creator_id"
 
     def _groups(self, log: InteractionLog) -> tuple[NDArray[np.int64], int]:
         """The group of each user, and the number of groups; users of no known language are one."""
@@ -258,22 +293,33 @@ class PlatformRankerModel(Model):
             check_array(name, codes, (n_items,), np.int32)
             if ((codes < least) | (codes >= liking.shape[1])).any():
                 raise ValueError(f"{name} names a kind that there is not")
+            _check_least(f"by_{name}", liking, 0)
         check_array("weight", self.weight, (n_items,), np.float64)
+        _check_least("weight", self.weight, 0)
         check_array("maker", self.maker, (n_items,), np.int32)
+        _check_least("maker", self.maker, -1)
         check_array("follow_start", self.follow_start, (n_users + 1,), np.int64)
         check_array("follows", self.follows, (None,), np.int32)
         check_array("liked_by", self.liked_by, (self.follows.size,), np.float64)
+        _check_least("liked_by", self.liked_by, 0)
         starts, last = self.follow_start, int(self.maker.max(initial=-1))
+        if last >= n_items:
+            raise ValueError("maker numbers more creators than there are items")
         if starts[0] != 0 or starts[-1] != self.follows.size or (np.diff(starts) < 0).any():
             raise ValueError("follow_start does not divide follows")
         if ((self.follows < 0) | (self.follows > last)).any():
             raise ValueError("follows names a creator that there is not")
-        for source in self.sources:
-            if source.log is not self.log:
-                raise ValueError("a source is of another log")
-            source.check()
-        if self.sources:
+        who = np.repeat(np.arange(n_users), np.diff(starts))
+        if ((np.diff(self.follows) <= 0) & (np.diff(who) == 0)).any():
+            raise ValueError("follows does not ascend for each user")
+        if (self.recall is None) != (self.sources == ()):
+            raise ValueError("recall and sources do not go together")
+        if self.recall is not None:
             check_number("recall", self.recall, int, 1)
+        for source in self.sources:
+            if not isinstance(source, Model) or source.log is not self.log:
+                raise ValueError("a source is no model of this log")
+            source.check()
 
     @lazy
     def buckets(self) -> NDArray[np.int32]:
@@ -291,10 +337,47 @@ class PlatformRankerModel(Model):
 
     def score(self, users: Users, items: NDArray[np.int32]) -> Scores:
         """See `Model.score`. A user who is not in the log gets the score of a mean user."""
-        users = np.asarray(users, dtype=np.int64)
-        scores = self.weight[items] * self._liking(users)[:, self.buckets[items]]
-        multiply_follows(users, self.maker[items], self._followed, scores)
-        return scores
+        return self.scorer(items)(users)
+
+    def scorer(self, items: NDArray[np.int32]) -> Callable[[Users], Scores]:
+        """See `Model.scorer`; what is not recalled scores below all that is."""
+        candidates, column = self._among(items), np.zeros(self.log.n_items, dtype=np.int64)
+        column[items] = np.arange(items.size)
+
+        def score(users: Users) -> Scores:
+            users = np.asarray(users, dtype=np.int64)
+            scores = self.weight[items] * self._liking(users)[:, self.buckets[items]]
+            multiply_follows(users, self.maker[items], self._followed, scores)
+            if self.sources and items.size:
+                row, item = self._proposed(users, candidates)
+                first = scores[row, column[item]]
+                scores = _behind(scores, _least(first, row, users.size)[:, None])
+                scores[row, column[item]] = first
+            return scores
+
+        return score
+
+    def _among(self, items: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Bool (n_items,): whether each item of the log is one of these."""
+        among = np.zeros(self.log.n_items, dtype=np.bool_)
+        among[items] = True
+        return among
+
+    def _proposed(
+        self, users: Users, candidates: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The pairs that the sources propose, sorted: row of the user, and item.
+
+        As in `ranker`, what is proposed does not depend on what a caller leaves out besides what
+        the log says that a user has seen, so that leaving out a post moves no other one.
+        """
+        depth = min(self.recall or 0, int(candidates.sum()))
+        found = np.concatenate(
+            [source.rank(users, depth, candidates).item_ids for source in self.sources], axis=1
+        )
+        number = np.arange(users.size)[:, None] * self.log.n_items + found.astype(np.int64)
+        row, item = np.divmod(np.unique(number[found >= 0]), self.log.n_items)
+        return row, item
 
     @property
     def _followed(self) -> tuple[NDArray[np.int64], NDArray[np.int32], Floats]:
@@ -309,75 +392,10 @@ class PlatformRankerModel(Model):
         both = form[:, :, None] * language[:, None, :]
         return np.asarray((topic[:, :, None, None] * both[:, None]).reshape(users.size, -1))
 
-    def _write_best(
-        self,
-        users: Users,
-        items: NDArray[np.int32],
-        seen: Seen,
-        rows: NDArray[np.int64],
-        ids: NDArray[np.int32],
-        scores: NDArray[np.float32],
-    ) -> None:
-        """Writes what `score` ranks best of what is recalled, then of all other items."""
-        self._write_all(users, items, seen, rows, ids, scores)
-        candidates = np.zeros(self.log.n_items, dtype=np.bool_)
-        candidates[items] = True
-        for first in range(0, rows.size if self.sources else 0, _BLOCK):
-            part = rows[first : first + _BLOCK]
-            chosen = np.asarray(users[part], dtype=np.int64)
-            best, values = self._best_recalled(chosen, candidates, seen, ids.shape[1])
-            behind, lower = _without(best, ids[part], scores[part])
-            follow(best, values, np.arange(part.size), behind, lower)
-            ids[part], scores[part] = best, values
-
-    def _best_recalled(
-        self, users: NDArray[np.int64], candidates: NDArray[np.bool_], seen: Seen, k: int
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """The k best of what the sources propose: ids, -1 in empty slots, and scores, (n, k)."""
-        depth = min(self.recall or 0, int(candidates.sum()))
-        proposed = [source.rank(users, depth, candidates, seen).item_ids for source in self.sources]
-        found = np.concatenate(proposed, axis=1).astype(np.int64)
-        number = np.arange(users.size)[:, None] * self.log.n_items + found
-        row, item = np.divmod(np.unique(number[found >= 0]), self.log.n_items)
-        value = self._pair_scores(users[row], row, item, self._liking(users))
-        order = np.lexsort((self.log.items["key"].to_numpy()[item], -value, row))
-        row, item, value = row[order], item[order], value[order]
-        slot = np.arange(row.size) - np.searchsorted(row, row)
-        ids = np.full((users.size, k), -1, dtype=np.int32)
-        scores = np.full(ids.shape, np.nan, dtype=np.float32)
-        kept = slot < k
-        ids[row[kept], slot[kept]] = item[kept]
-        scores[row[kept], slot[kept]] = value[kept]
-        return ids, scores
-
-    def _pair_scores(
-        self,
-        users: NDArray[np.int64],
-        row: NDArray[np.int64],
-        item: NDArray[np.int64],
-        liking: NDArray[np.float32],
-    ) -> Floats:
-        """Scores of pairs: users (n,) dense ids, their rows of `liking`, and items."""
-        value = self.weight[item] * liking[row, self.buckets[item]]
-        if self.follows.size:
-            n = int(self.maker.max()) + 1
-            follower = np.repeat(np.arange(self.log.n_users), np.diff(self.follow_start))
-            known = follower * n + self.follows
-            asked = np.where(self.maker[item] >= 0, users * n + self.maker[item], -1)
-            place = np.minimum(np.searchsorted(known, asked), known.size - 1)
-            value = value * np.where(known[place] == asked, self.liked_by[place], 1.0)
-        return np.asarray(value)
-
-    def _write_all(
-        self,
-        users: Users,
-        items: NDArray[np.int32],
-        seen: Seen,
-        rows: NDArray[np.int64],
-        ids: NDArray[np.int32],
-        scores: NDArray[np.float32],
-    ) -> None:
+    def _write_best(self, items: NDArray[np.int32], seen: Seen, slots: Slots) -> None:
         """Writes what `score` ranks best, without a score for each item."""
+        users, rows, ids, scores = slots
+        candidates = self._among(items)
         best = items[np.argsort(-self.weight[items], kind="stable")]
         best = best[np.argsort(self.buckets[best], kind="stable")]
         keys = self.log.items["key"].to_numpy()
@@ -404,23 +422,101 @@ class PlatformRankerModel(Model):
             insert_own(
                 begin, posts, more, liking, self.buckets, self.weight, keys, hidden, found, values,
             )  # fmt: skip
+            if self.sources and items.size:
+                found, values = self._recalled_first(chosen, candidates, seen, found, values)
             ids[part] = found
             scores[part] = np.where(found >= 0, values, scores[part])
 
+    def _recalled_first(
+        self,
+        users: NDArray[np.int64],
+        candidates: NDArray[np.bool_],
+        seen: Seen,
+        ids: NDArray[np.int32],
+        scores: Floats,
+    ) -> tuple[NDArray[np.int32], Floats]:
+        """Rankings with what is recalled in front; of all items, `ids` has the best, (n, k)."""
+        best, values, least = self._best_recalled(users, candidates, seen, ids.shape[1])
+        gone = np.stack([np.isin(mine, held) for mine, held in zip(ids, best, strict=True)])
+        behind = np.where(gone, np.int32(-1), ids)
+        lower = _behind(np.where(behind >= 0, scores, np.nan), least[:, None])
+        items, every = (np.concatenate(both, axis=1) for both in ((best, behind), (values, lower)))
+        first = np.argsort(items < 0, axis=1, kind="stable")[:, : ids.shape[1]]
+        return np.take_along_axis(items, first, axis=1), np.take_along_axis(every, first, axis=1)
 
-def _without(
-    best: NDArray[np.int32], ids: NDArray[np.int32], scores: NDArray[np.float32]
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """A ranking without the items that another holds: what is left moves up, -1 and NaN follow.
+    def _best_recalled(
+        self, users: NDArray[np.int64], candidates: NDArray[np.bool_], seen: Seen, k: int
+    ) -> tuple[NDArray[np.int32], Floats, Floats]:
+        """The k best of what the sources propose, without what is seen.
 
-    >>> _without(np.array([[7]]), np.array([[7, 8]]), np.array([[2.0, 1.0]]))[0].tolist()
-    [[8, -1]]
+        Returns:
+            Items, -1 in empty slots, and their scores, (n, k); the lowest score, float64 (n,), of
+            all that is proposed.
+        """
+        row, item = self._proposed(users, candidates)
+        value = self._pair_scores(users[row], row, item, self._liking(users))
+        least = _least(value, row, users.size)
+        order = np.lexsort((self.log.items["key"].to_numpy()[item], -value, row))
+        order = order[~_has_seen(seen, users[row[order]], item[order], self.log.n_items)]
+        row, item, value = row[order], item[order], value[order]
+        slot = np.arange(row.size) - np.searchsorted(row, row)
+        ids = np.full((users.size, k), -1, dtype=np.int32)
+        scores = np.full(ids.shape, np.nan)
+        kept = slot < k
+        ids[row[kept], slot[kept]] = item[kept]
+        scores[row[kept], slot[kept]] = value[kept]
+        return ids, scores, least
+
+    def _pair_scores(
+        self,
+        users: NDArray[np.int64],
+        row: NDArray[np.int64],
+        item: NDArray[np.int64],
+        liking: NDArray[np.float32],
+    ) -> Floats:
+        """Scores of pairs: users (n,) dense ids, their rows of `liking`, and items."""
+        value = self.weight[item] * liking[row, self.buckets[item]]
+        if self.follows.size:
+            n = int(self.maker.max()) + 1
+            follower = np.repeat(np.arange(self.log.n_users), np.diff(self.follow_start))
+            known = follower * n + self.follows
+            asked = np.where(self.maker[item] >= 0, users * n + self.maker[item], -1)
+            place = np.minimum(np.searchsorted(known, asked), known.size - 1)
+            value = value * np.where(known[place] == asked, self.liked_by[place], 1.0)
+        return np.asarray(value)
+
+
+def _least(values: Floats, rows: NDArray[np.int64], n: int) -> Floats:
+    """Float64 (n,): the lowest value of each row; infinite for a row without values."""
+    least = np.full(n, np.inf)
+    np.minimum.at(least, rows, values)
+    return least
+
+
+def _behind(scores: NDArray[Any], least: Floats) -> Floats:
+    """Scores from 0 on, moved below a bound of their row in the same order; left if it is infinite.
+
+    >>> _behind(np.array([[1.0, 3.0], [1.0, 3.0]]), np.array([[2.0], [np.inf]])).tolist()
+    [[1.5, 1.75], [1.0, 3.0]]
     """
-    gone = np.stack([np.isin(mine, held) for mine, held in zip(ids, best, strict=True)])
-    order = np.argsort(gone, axis=1, kind="stable")
-    left = ~np.take_along_axis(gone, order, axis=1)
-    kept, values = np.take_along_axis(ids, order, axis=1), np.take_along_axis(scores, order, axis=1)
-    return np.where(left, kept, -1).astype(np.int32), np.where(left, values, np.float32(np.nan))
+    return np.where(np.isfinite(least), least - 1 / (1 + scores), scores)
+
+
+def _has_seen(
+    seen: Seen, users: NDArray[np.int64], items: NDArray[np.int64], n_items: int
+) -> NDArray[np.bool_]:
+    """Bool (n,): whether the user of each pair has seen the item; -1 has seen nothing."""
+    who = np.unique(users[users >= 0])
+    start, size = seen.start[who], seen.end[who] - seen.start[who]
+    place = np.repeat(start - np.cumsum(size) + size, size) + np.arange(size.sum())
+    shown = np.repeat(who, size) * n_items + seen.items[place]
+    return np.isin(users * n_items + items, shown)
+
+
+def _check_least(name: str, array: NDArray[Any], least: int) -> None:
+    """Raises ValueError where an array holds a number below `least`."""
+    if (array < least).any():
+        raise ValueError(f"{name} holds a number below {least}")
 
 
 _BLOCK = 4096

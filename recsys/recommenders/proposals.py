@@ -60,6 +60,15 @@ class People(NamedTuple):
     """Number of the user's likes of each category."""
 
 
+class Blend(NamedTuple):
+    """How log odds and the rank in a source make a score."""
+
+    source: int
+    """Position of the source."""
+    trust: float
+    """Share of the log odds, 0 to 1."""
+
+
 class Room(NamedTuple):
     """What is known of one user while the user's posts are proposed; arrays are used again."""
 
@@ -156,7 +165,7 @@ def pairs_of_block(  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def write_best_of_block(  # type: ignore[no-untyped-def]
-    rows, users, scores, seen, barred, place, pool, people, room, forest, items, to, ids, out
+    rows, users, scores, seen, barred, place, pool, people, room, forest, blend, items, to, ids, out
 ):
     """Writes the best of what is proposed to a block of users, and of what they have liked.
 
@@ -164,6 +173,7 @@ def write_best_of_block(  # type: ignore[no-untyped-def]
         rows, users, scores, seen, place, pool, people, room: see `pairs_of_block`.
         barred: a `Seen`, whose items are not written.
         forest: a `Forest`; without trees, ranks are fused.
+        blend: a `Blend` of the trees.
         items: int32 (n_columns,), item of each column.
         to: int64 (n,), row of `ids` and `out` to write to, of the first n users.
         ids: int32 (n_users, k), written; slots without an item are left as they are.
@@ -191,6 +201,7 @@ def write_best_of_block(  # type: ignore[no-untyped-def]
         _describe(columns, row, scores[user], pool, people, room)
         if forest.start.size > 1:
             forest_odds(forest, room.features, wanted, odds)
+            blended(blend, room.features, wanted, odds)
         else:
             for at in range(wanted):
                 odds[at] = fused(room.features[3:7, at])
@@ -203,6 +214,61 @@ def write_best_of_block(  # type: ignore[no-untyped-def]
         for at in range(barred.start[who], barred.end[who]):
             shut[barred.items[at]] = False
         _forget(row, who, seen, place, people, room, n_touched, columns)
+
+
+@njit(nogil=True, cache=True)
+def blended(blend, features, n, odds):  # type: ignore[no-untyped-def]
+    """Turns log odds into scores: their share λ less (1 - λ) · log(rank in the source).
+
+    A post that the source did not propose has the rank 1,000 there.
+
+    Args:
+        blend: a `Blend`.
+        features: float64 (n_features, at least n).
+        n: number of posts.
+        odds: float64 (at least n,), changed.
+    """
+    if blend.trust < 1:
+        for at in range(n):
+            rank = features[3 + blend.source, at]
+            behind = np.log(rank if rank == rank else 1000.0)
+            odds[at] = blend.trust * odds[at] - (1 - blend.trust) * behind
+
+
+@njit(nogil=True, cache=True)
+def ndcg_of_groups(scores, clicked, start, k):  # type: ignore[no-untyped-def]
+    """NDCG@k of groups of posts that are ordered by score, those with equal ones as they stand.
+
+    Args:
+        scores: float64 (n,); -inf for a post that is not ranked.
+        clicked: bool (n,).
+        start: int64 (n_groups + 1,), where the posts of each group begin.
+        k: number of ranks that count.
+
+    Returns:
+        Float64 (n_groups,); NaN for a group without a click.
+
+    >>> ndcg_of_groups(np.array([2.0, 1, 1]), np.array([False, True, False]),
+    ...     np.array([0, 2, 3]), 2).round(3).tolist()
+    [0.631, nan]
+    """
+    quality = np.empty(start.size - 1)
+    for group in range(start.size - 1):
+        clicks, gained, possible = 0, 0.0, 0.0
+        for post in range(start[group], start[group + 1]):
+            if not clicked[post]:
+                continue
+            if clicks < k:
+                possible += 1 / np.log2(clicks + 2.0)
+            clicks += 1
+            rank = 0
+            for other in range(start[group], start[group + 1]):
+                above = scores[other] > scores[post]
+                rank += above or (scores[other] == scores[post] and other < post)
+            if rank < k and scores[post] > -np.inf:
+                gained += 1 / np.log2(rank + 2.0)
+        quality[group] = gained / possible if clicks else np.nan
+    return quality
 
 
 @njit(nogil=True, cache=True)

@@ -16,7 +16,7 @@ from recsys.logs.log import InteractionLog, Seen
 from recsys.logs.times import DAY
 from recsys.recommenders.als import ALS
 from recsys.recommenders.base import BLOCK, Model, ModelNumber, Recommender, Scores, Users
-from recsys.recommenders.evidence import RANKS, Evidence, Finder, Pairs
+from recsys.recommenders.evidence import RANKS, SOURCES, Evidence, Finder, Pairs
 from recsys.recommenders.fits import check_array, check_number, check_trees
 from recsys.recommenders.forest import (
     MOST_LEAVES,
@@ -27,12 +27,19 @@ from recsys.recommenders.forest import (
 )
 from recsys.recommenders.item_knn import ItemKNN
 from recsys.recommenders.most_popular import MostPopular
-from recsys.recommenders.proposals import fused
+from recsys.recommenders.proposals import Blend, blended, fused, ndcg_of_groups
+from recsys.recommenders.ranking import Slots
 from recsys.recommenders.trending import Trending
 from recsys.recommenders.window import ages, by_window, last_like, midnight_after
 
 _FEWEST = 20
 """Least number of examples with a click, and of examples without, from which trees are learned."""
+_TRIED, _MOST_TRIED = 0.25, 2_000
+"""Share of the users who click on whom the trees are tried, and their largest number."""
+_TRUSTS = (0.25, 0.5, 0.75, 0.9, 1.0)
+"""Shares of the trees in the score that are tried."""
+_JUDGED = 20
+"""Number of ranks on which they are tried."""
 _HELD_OUT = 0.2
 """Share of the pairs that the trees learn to predict in a log without times."""
 
@@ -56,6 +63,13 @@ class Ranker(Recommender):
     shown and not clicked, and `negatives` times as many as clicks of those that were not shown,
     drawn by key. So impressions count in proportion to their number, and a log may have none.
 
+    How far the trees are trusted is tried out: they learn from three quarters of the users and rank
+    the proposals to the others, whose NDCG is compared with that of the source that does best. A
+    post scores the share λ of its log odds less (1 - λ) times the log of its rank in that source.
+    Of 0, ¼, ½, ¾, .9 and 1, λ is the share whose mean gain of a user, less its standard error, is
+    largest. So the trees alone are served where they are better, and the source alone where nothing
+    is known to be better than it.
+
     With fewer than 20 examples of either outcome there are no trees, and candidates are ranked by
     Σ 1 / (60 + rank) over the sources (Cormack, Clarke & Büttcher 2009, "Reciprocal rank fusion").
     scikit-learn grows the trees on one thread.
@@ -70,7 +84,7 @@ class Ranker(Recommender):
     warm_starts: ClassVar[bool] = True
     needs_impressions: ClassVar[bool] = True
 
-    factors: int = Field(default=8, ge=1, le=1024)
+    factors: int = Field(default=64, ge=1, le=1024)
     """Length of the vectors of als."""
     neighbours: int = Field(default=100, ge=1)
     """Number of similar items that are kept for each item."""
@@ -151,9 +165,18 @@ class Ranker(Recommender):
             return None, None
         evidence = self._evidence(log.only(~late), seed, now=now)
         labelled = log.only(late & _published_by_then(evidence, log.dense["item"].to_numpy()))
-        X, y = self._examples(evidence, labelled, seed)
+        examples = self._examples(evidence, labelled, seed)
+        kept = examples.kept
+        trees = self._grown(examples.features[kept], examples.clicked[kept], seed)
+        if trees is not None:
+            source, trust = _trust_in(trees, examples)
+            trees = trees._replace(source=source, trust=trust)
+        return trees, evidence.als
+
+    def _grown(self, X: NDArray[np.float64], y: NDArray[np.bool_], seed: int) -> "Trees | None":
+        """Trees that learn y from X; None where there are too few examples."""
         if min(y.sum(), (~y).sum()) < _FEWEST:
-            return None, evidence.als
+            return None
         from sklearn.ensemble import HistGradientBoostingClassifier
 
         trees = HistGradientBoostingClassifier(
@@ -167,7 +190,7 @@ class Ranker(Recommender):
         )
         columns = np.flatnonzero(np.isfinite(X).any(axis=0))
         with single_threaded_openmp():
-            return Trees(trees.fit(X[:, columns], y), columns), evidence.als
+            return Trees(trees.fit(X[:, columns], y), columns, 0, 1.0)
 
     def _labelled(
         self, log: InteractionLog, liked: NDArray[np.bool_], seed: int
@@ -181,19 +204,18 @@ class Ranker(Recommender):
         lots = _lots(log, seed, log.dense["user"].to_numpy(), log.dense["item"].to_numpy(), draw=0)
         return lots < _HELD_OUT, last_like(log)
 
-    def _examples(
-        self, evidence: Evidence, labelled: InteractionLog, seed: int
-    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Features X and outcomes y of the proposed pairs that the trees learn from.
-
-        A row stands for a pair of a user and a post that the sources propose, in the order of keys.
-        """
+    def _examples(self, evidence: Evidence, labelled: InteractionLog, seed: int) -> "Examples":
+        """The pairs that the sources propose, and those of them that the trees learn from."""
         history, n_items = evidence.log, evidence.log.n_items
         users = history.interactions.users
         clicked = _pairs_of(labelled, users, history, liked=True)
         active = np.flatnonzero(np.isin(users, clicked // n_items))
         shown = _pairs_of(labelled, users[active], history, liked=False)
-        active = self._drawn(history, seed, users, active, clicked, shown)
+        lots = _lots_of_users(history, seed, users[active], draw=1)
+        order = np.argsort(lots, kind="stable")
+        tried = active[order[: min(int((lots < _TRIED).sum()), _MOST_TRIED)]]
+        learn = self._drawn(history, seed, users, active[lots >= _TRIED], clicked, shown)
+        active = np.sort(np.concatenate([tried, learn]))
         nothing = np.zeros(0, dtype=np.int64)
         finder = Finder(evidence, self._fresh(evidence), self.candidates)
         parts = []
@@ -207,15 +229,19 @@ class Ranker(Recommender):
                 numbers = padded[row] * n_items + item
                 y, seen = _among(numbers, clicked), _among(numbers, shown)
                 lots = _lots(history, seed, users[rows[row]], item, draw=1)
-                parts.append((pairs.features[: row.size], y, seen, lots))
+                parts.append((pairs.features[: row.size], y, seen, lots, rows[row]))
         if not parts:
-            return np.zeros((0, len(evidence.feature_names))), np.zeros(0, dtype=np.bool_)
-        X, y, seen, lots = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-        unseen = ~(y | seen)
-        kept = np.flatnonzero(~unseen | (lots * unseen.sum() < self.negatives * y.sum()))
+            nobody = np.zeros(0, dtype=np.int64)
+            X = np.zeros((0, len(evidence.feature_names)))
+            return Examples(X, nobody > 0, nobody, nobody, nobody)
+        X, y, seen, lots, user = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+        is_tried = np.isin(user, tried)
+        unseen, learned = ~(y | seen), ~is_tried
+        most = self.negatives * (y & learned).sum()
+        kept = np.flatnonzero(learned & (~unseen | (lots * (unseen & learned).sum() < most)))
         if kept.size > self.examples:
             kept = np.sort(kept[np.argsort(lots[kept], kind="stable")[: self.examples]])
-        return X[kept], y[kept]
+        return Examples(X, y, kept, np.flatnonzero(is_tried), user)
 
     def _drawn(
         self,
@@ -235,8 +261,7 @@ class Ranker(Recommender):
             for pairs in (clicked, shown)
         ]
         most = (self.negatives * n[0] + np.maximum(n[0], n[1]))[users[active]]
-        words = key_words(history.users["key"].to_numpy()[users[active]])
-        lots = uniforms(seed, Stream.MODEL_RANDOM, *words)[:, 0]
+        lots = _lots_of_users(history, seed, users[active], draw=0)
         order = np.argsort(lots, kind="stable")
         enough = np.searchsorted(np.cumsum(most[order]), 3 * self.examples) + 1
         return np.sort(active[order[:enough]])
@@ -251,19 +276,42 @@ class Ranker(Recommender):
         return by_window(items, age, self.candidate_days)[0]
 
 
+class Examples(NamedTuple):
+    """Pairs of a user and a post that the sources propose, in the order of keys."""
+
+    features: NDArray[np.float64]
+    """(n, n_features)."""
+    clicked: NDArray[np.bool_]
+    """(n,) whether the user clicked the post on the labelled days."""
+    kept: NDArray[np.int64]
+    """Pairs from which the trees learn, ascending."""
+    tried: NDArray[np.int64]
+    """Pairs of other users, on which they are tried, ascending."""
+    user: NDArray[np.int64]
+    """(n,) row of the user in the training matrix of the log before."""
+
+
 class Trees(NamedTuple):
-    """The fitted classifier, and the features that it takes."""
+    """The fitted classifier, the features that it takes, and how far it is trusted."""
 
     classifier: Any
     """A `HistGradientBoostingClassifier`."""
     columns: NDArray[np.int64]
     """Columns of the features that were known for any example."""
+    source: int
+    """Position in `SOURCES` of the source that does best."""
+    trust: float
+    """Share λ of the log odds in the score, 0 to 1."""
 
     def check(self, features: int) -> None:
         """Raises a ValueError where the parts do not fit this many features."""
         check_array("columns", self.columns, (None,), np.int64)
         if ((self.columns < 0) | (self.columns >= features)).any():
             raise ValueError("columns names a feature that there is not")
+        check_number("source", self.source, int, 0)
+        check_number("trust", self.trust, float, 0)
+        if self.source >= len(SOURCES) or self.trust > 1:
+            raise ValueError(f"the trees have source {self.source} and trust {self.trust}")
         check_trees(self.classifier, self.columns.size)
 
 
@@ -300,7 +348,16 @@ class RankerModel(Model):
     @lazy
     def forest(self) -> Forest:
         """The trees as arrays; none without a classifier."""
-        return no_forest() if self.trees is None else forest_of(*self.trees)
+        if self.trees is None:
+            return no_forest()
+        return forest_of(self.trees.classifier, self.trees.columns)
+
+    @property
+    def blend(self) -> Blend:
+        """How the trees and a source make a score; without trees it is not asked for."""
+        if self.trees is None:
+            return Blend(0, 1.0)
+        return Blend(self.trees.source, self.trees.trust)
 
     @lazy
     def scorable(self) -> NDArray[np.int32]:
@@ -329,35 +386,78 @@ class RankerModel(Model):
         scores = np.empty(columns.shape[1])
         if self.trees is not None:
             forest_odds(self.forest, columns, scores.size, scores)
+            blended(self.blend, columns, scores.size, scores)
             return scores
         for place in range(scores.size):
             scores[place] = fused(columns[RANKS, place])
         return scores
 
-    def _write_best(
-        self,
-        users: Users,
-        items: NDArray[np.int32],
-        seen: Seen,
-        rows: NDArray[np.int64],
-        ids: NDArray[np.int32],
-        scores: NDArray[np.float32],
-    ) -> None:
+    def _write_best(self, items: NDArray[np.int32], seen: Seen, slots: Slots) -> None:
         """Writes what `score` ranks best, without a score for each post."""
         if items.size == 0:
             return
+        users, rows, ids, scores = slots
         finder = Finder(self.evidence, items, self.candidates)
         with single_threaded_blas():
             for start in range(0, rows.size, BLOCK):
                 part = rows[start : start + BLOCK]
                 block = np.resize(users[part], BLOCK)  # padded with the same users again
-                finder.write_best(block, seen, self.forest, part, ids, scores)
+                finder.write_best(block, seen, (self.forest, self.blend), part, ids, scores)
 
 
 def _published_by_then(evidence: Evidence, items: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
     """Whether items were published at the moment of the evidence; True where this is not known."""
     age = evidence.age[items]
     return np.asarray(np.isnan(age) | (age >= 0))
+
+
+def _trust_in(trees: Trees, examples: Examples) -> tuple[int, float]:
+    """The source that ranks best what is proposed to users who are tried, and λ; see `Ranker`.
+
+    als is taken unless another source is better by more than a standard error.
+
+    Returns:
+        Position of the source in `SOURCES`, and λ.
+    """
+    if examples.tried.size == 0:
+        return 0, 0.0
+    features = np.ascontiguousarray(examples.features[examples.tried].T)
+    clicked, user = examples.clicked[examples.tried], examples.user[examples.tried]
+    start = np.flatnonzero(np.diff(user, prepend=-1, append=user[-1:] + 1))
+
+    def quality(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(ndcg_of_groups(scores, clicked, start, _JUDGED))
+
+    by_source = [quality(np.nan_to_num(-ranks, nan=-np.inf)) for ranks in features[RANKS]]
+    source = 0
+    for other in range(1, len(SOURCES)):
+        if _least_gain(by_source[other], by_source[source]) > 0:
+            source = other
+    odds = np.empty(clicked.size)
+    forest_odds(forest_of(trees.classifier, trees.columns), features, odds.size, odds)
+    gains = []
+    for trust in _TRUSTS:
+        scores = odds.copy()
+        blended(Blend(source, trust), features, scores.size, scores)
+        gains.append(_least_gain(quality(scores), by_source[source]))
+    best = int(np.argmax(gains))
+    return source, _TRUSTS[best] if gains[best] > 0 else 0.0
+
+
+def _least_gain(better: NDArray[np.float64], than: NDArray[np.float64]) -> float:
+    """Mean of the differences less its standard error; 0 of fewer than two."""
+    gain = (better - than)[~np.isnan(than)]
+    if gain.size < 2:
+        return 0.0
+    return float(gain.mean() - gain.std(ddof=1) / np.sqrt(gain.size))
+
+
+def _lots_of_users(
+    log: InteractionLog, seed: int, users: Users, *, draw: int
+) -> NDArray[np.float64]:
+    """A uniform number for each user, drawn at the user's key."""
+    words = key_words(log.users["key"].to_numpy()[users])
+    return np.asarray(uniforms(seed, Stream.MODEL_RANDOM, *words)[:, draw])
 
 
 def _lots(

@@ -1,6 +1,7 @@
 """The ranking that a model returns: items, scores and sources, a row for each user."""
 
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -10,6 +11,19 @@ from recsys.logs.schema import SOURCES
 
 PERSONAL, FALLBACK = (list(SOURCES.categories).index(name) for name in ("personal", "fallback"))
 """Codes in `Ranking.sources` of an item from the model itself and of one that filled a gap."""
+
+
+class Slots(NamedTuple):
+    """Rows of a ranking to write to; slots without an item are left as they are."""
+
+    users: NDArray[np.integer[Any]]
+    """(n_users,) dense id of the user of each row, -1 for a user who is not in the log."""
+    rows: NDArray[np.int64]
+    """(n,) the rows to write to."""
+    ids: NDArray[np.int32]
+    """(n_users, k), written: the best items."""
+    scores: NDArray[np.float32]
+    """(n_users, k), written: their scores."""
 
 
 @dataclass(frozen=True)

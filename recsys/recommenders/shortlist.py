@@ -6,8 +6,6 @@ the product is computed anew in float64, term by term, and rounded.
 """
 # mypy: disallow-untyped-decorators=False
 
-from typing import Any
-
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 from recsys.core.threads import single_threaded_blas
 from recsys.logs.log import Seen
 from recsys.recommenders.kernels import below_the_best, insert, kth_largest
+from recsys.recommenders.ranking import Slots
 
 _ROWS, _COLUMNS = 256, 768
 """Users and items whose products are computed together; a tile of so many fits into the cache."""
@@ -27,29 +26,24 @@ _DEEP = 256
 def write_best(
     vectors: NDArray[np.float32],
     item_vectors: NDArray[np.float32],
-    users: NDArray[np.integer[Any]],
     items: NDArray[np.int32],
     seen: Seen,
-    rows: NDArray[np.int64],
-    ids: NDArray[np.int32],
-    scores: NDArray[np.float32],
+    slots: Slots,
 ) -> NDArray[np.int64]:
     """Writes the k items of some users with the largest products; equal ones keep their order.
 
     Args:
-        vectors: float32 (n, factors), vector of the user of each of `rows`.
+        vectors: float32 (n, factors), vector of the user of each row to write to.
         item_vectors: float32 (n_columns, factors), vectors of the items.
-        users: int (n_rows,), dense id of the user of each row, -1 for one who is not in the log.
         items: int32 (n_columns,), dense id of each item.
         seen: a `Seen`, whose items are left out.
-        rows: int64 (n,), rows of `ids` and `scores` to write to.
-        ids: int32 (n_rows, k), written; slots without an item are left as they are.
-        scores: float32 (n_rows, k), written likewise.
+        slots: where to write.
 
     Returns:
         The rows to which nothing was written: all where items are few for each slot, since then
         shortlists are not short; or else those of which too many products are almost equal.
     """
+    users, rows, ids, scores = slots
     k, factors = ids.shape[1], vectors.shape[1]
     if rows.size == 0 or items.size < _DEEP * k:
         return rows

@@ -40,6 +40,7 @@ from recsys.recommenders.stored import (
 
 _RECORD, _ARRAYS = "model.json", "arrays.npz"
 _TABLES = ("users", "items", "dense")
+_TABLE_FILES = "log-*.parquet"
 _FORMAT = 3
 _MOST_RECORD = 2**26
 """Largest model.json, in bytes; ours have a few thousand."""
@@ -79,7 +80,7 @@ def save_model(
     tree = writer.encoded(model, type(model).__name__)
     record = {"format": _FORMAT, "recommender": name, "model": tree}
     place.mkdir(parents=True, exist_ok=True)
-    for old in place.glob("log-*.parquet"):
+    for old in place.glob(_TABLE_FILES):
         old.unlink()
     np.savez(place / _ARRAYS, allow_pickle=False, **writer.arrays)
     for number, log in enumerate(writer.logs):
@@ -128,7 +129,7 @@ def _read(place: Path, recommenders: Mapping[str, type[Recommender]]) -> Model:
             f"{place}: stored in format {record['format']!r}, this version of recsys reads "
             f"{_FORMAT}; train it again"
         )
-    check_sums(place, (_RECORD, _ARRAYS))
+    check_sums(place, (_RECORD, _ARRAYS, *(table.name for table in place.glob(_TABLE_FILES))))
     _check_known(record["recommender"], recommenders, place)
     classes = _classes(recommenders, record["recommender"])
     model = _Reader(classes, read_arrays(place / _ARRAYS), place).decoded(record["model"])

@@ -1,6 +1,5 @@
 """Two towers: sums of embeddings describe users and items, trained by a sampled softmax."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,7 +10,7 @@ from pydantic import Field
 from recsys.core.lazy import lazy
 from recsys.core.noise import Stream, integer_seed
 from recsys.core.threads import single_threaded_blas
-from recsys.logs.log import InteractionLog, Seen
+from recsys.logs.log import InteractionLog
 from recsys.recommenders.base import (
     COLD,
     HOT,
@@ -19,15 +18,13 @@ from recsys.recommenders.base import (
     Model,
     ModelNumber,
     Recommender,
-    Scores,
     Users,
     binary,
 )
-from recsys.recommenders.factors import products, warm_factors
+from recsys.recommenders.factors import ProductModel, warm_factors
 from recsys.recommenders.fits import check_array
 from recsys.recommenders.pairs import all_finite
 from recsys.recommenders.recency import Recency, log_recency
-from recsys.recommenders.shortlist import write_best
 from recsys.recommenders.tower_log import (
     N_BUCKETS,
     Tower,
@@ -269,7 +266,7 @@ def _drawn(
 
 
 @dataclass(frozen=True)
-class TwoTowerModel(Model):
+class TwoTowerModel(ProductModel):
     """The model that two_tower learns.
 
     Attributes:
@@ -294,6 +291,7 @@ class TwoTowerModel(Model):
     tastes: NDArray[np.float32]
     effects: NDArray[np.float32]
     recency: NDArray[np.float64] | None
+    log_odds: ClassVar[bool] = True
     serves: ClassVar[tuple[str, ...]] = (HOT, WARM, COLD)
 
     def check(self) -> None:
@@ -322,29 +320,10 @@ class TwoTowerModel(Model):
         keys = self.log.items["key"].to_numpy()
         return items[np.argsort(keys[items], kind="stable")].astype(np.int32)
 
-    def score(self, users: Users, items: NDArray[np.int32]) -> Scores:
-        """See `Model.score`."""
-        return self.scorer(items)(users)
+    def vectors_of_users(self, users: Users) -> NDArray[np.float32]:
+        """See `ProductModel`."""
+        return self.user_factors[users]
 
-    def scorer(self, items: NDArray[np.int32]) -> Callable[[Users], Scores]:
-        """See `Model.scorer`."""
-        recency = None if self.recency is None else self.recency[items]
-        vectors = self.item_factors[items]
-        return products(lambda users: self.user_factors[users], vectors, recency, log_odds=True)
-
-    def _write_best(
-        self,
-        users: Users,
-        items: NDArray[np.int32],
-        seen: Seen,
-        rows: NDArray[np.int64],
-        ids: NDArray[np.int32],
-        scores: NDArray[np.float32],
-    ) -> None:
-        """Writes what `score` ranks best; without recency, in float32 where that is enough."""
-        left = rows
-        if self.recency is None:
-            vectors = self.user_factors[users[rows]]
-            to = self.item_factors[items]
-            left = write_best(vectors, to, users, items, seen, rows, ids, scores)
-        super()._write_best(users, items, seen, left, ids, scores)
+    def vectors_of_items(self, items: NDArray[np.int32]) -> NDArray[np.float32]:
+        """See `ProductModel`."""
+        return self.item_factors[items]

@@ -95,7 +95,7 @@ def community() -> Community:
     """700 users and 60 items with string ids: users 0-4 have no events, 5-9 only impressions.
 
     Items are liked the less the higher their number; items 58 and 59 have no events. The language
-    of users 3 and 11 is known, and three attributes of items.
+    of users 3 and 11 is known, and three attributes of items, tags of most and a vector of each.
     """
     n_users, n_items, n_events = 700, 60, 5000
     rng = np.random.default_rng(5)
@@ -124,6 +124,8 @@ def community() -> Community:
             "topic": [f"topic {t}" for t in rng.integers(0, 7, n_items)],
             "subtitled": number % 3 == 0,
             "length": np.where(number % 7 > 0, number**1.5, np.nan),
+            "tags": [[f"tag {n % 3}", f"tag {n % 5}"] if n % 4 else None for n in number],
+            "text": np.cos(np.outer(number, [1.0, 2.0, 3.0])),
         }
     )
     return Community(

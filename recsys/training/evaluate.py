@@ -217,11 +217,10 @@ def _check(training: Training, split: Split) -> None:
             "lower k"
         )
     if split.users.size == 0:
-        key = "test_share" if training.held_out is None else "test_days"
         raise ConfigError(
-            f"{key}: none of the {split.likes[1]:,} likes that are held out is of an item that "
-            "could have been recommended and was not seen yet, so no user can be tested; "
-            "hold out more"
+            f"{training.held_out_by}: none of the {split.likes[1]:,} likes that are held out is of "
+            "an item that could have been recommended and was not seen yet, so no user can be "
+            "tested; hold out more"
         )
 
 

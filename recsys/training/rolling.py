@@ -7,7 +7,8 @@ misses them.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from datetime import datetime
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -16,12 +17,32 @@ from recsys.config import Training
 from recsys.core.errors import ConfigError
 from recsys.logs.holdout import Split
 from recsys.measures.metrics.registry import METRICS
-from recsys.recommenders import Recommender, Trending
+from recsys.recommenders import Model, Recommender, Trending
 from recsys.statistics.user_days import user_day_interval
 from recsys.training.evaluate import Days, TrainingResult, Truth, evaluate
 
 _MEANS = ("value", "ci_low", "ci_high")
 _DIFFERENCES = ("difference", "difference_ci_low", "difference_ci_high")
+
+
+class _Day(NamedTuple):
+    """What is kept of a day: figures, without the day's model and log, which take much memory."""
+
+    summary: pl.DataFrame
+    """`TrainingResult.summary`, with figures of known posts."""
+    per_user: pl.DataFrame
+    feeds: pl.DataFrame
+    timings: pl.DataFrame
+
+
+class _Test(NamedTuple):
+    """What a day was tested on."""
+
+    begins: datetime
+    likes: tuple[int, int]
+    """Likes that could be found, and all that were held out."""
+    likes_of_new: int
+    """Those of the first that are of items first seen on the day."""
 
 
 def roll(
@@ -47,38 +68,54 @@ def roll(
         ConfigError: the log is too short, k is too large, or nobody can be tested on any day.
         LogError: the log cannot be learned from.
     """
-    results: list[TrainingResult] = []
-    references: list[TrainingResult] = []
-    tested: list[Split] = []
+    ours: list[_Day] = []
+    trending: list[_Day] = []
+    tests: list[_Test] = []
+    model: Model | None = None
     serves_new = False
     for split in splits:
         if split.users.size == 0:
             continue
-        truth = truth_of(split)
-        previous = results[-1].model if results else None
-        result = evaluate(training, recommender, split, truth, previous)
-        serves_new |= bool(split.new[result.model.scorable].any())
-        results.append(_with_known(result))
-        references.append(_with_known(evaluate(training, Trending(), split, truth)))
-        tested.append(split)
-    if not results:
+        result = evaluate(training, recommender, split, truth_of(split), model)
+        model, candidates = result.model, result.candidates
+        serves_new |= bool(split.new[model.scorable].any())
+        ours.append(_day(result))
+        trending.append(_day(evaluate(training, Trending(), split, truth_of(split))))
+        tests.append(_test(split))
+    if model is None:
         raise ConfigError(
             "evaluation.rolling.days: on none of these days did anybody like an item that could "
             "have been recommended and was not seen yet; test more days"
         )
-    per_user = _by_day([result.per_user for result in results])
-    series = _series(results, references, tested)
+    per_user = _by_day([day.per_user for day in ours])
     return TrainingResult(
         training=training,
-        model=results[-1].model,
-        candidates=results[-1].candidates,
-        summary=_summary(results),
+        model=model,
+        candidates=candidates,
+        summary=_summary(ours),
         per_user=per_user,
-        feeds=_by_day([result.feeds for result in results]),
-        timings=_timings(results),
-        notes=tuple(_notes(tested, training, serves_new=serves_new)),
-        days=Days(series, _means(per_user, _by_day([r.per_user for r in references]))),
+        feeds=_by_day([day.feeds for day in ours]),
+        timings=_timings(ours),
+        notes=tuple(_notes(tests, training, serves_new=serves_new)),
+        days=Days(
+            _series(ours, trending, tests),
+            _means(per_user, _by_day([day.per_user for day in trending])),
+        ),
     )
+
+
+def _day(result: TrainingResult) -> _Day:
+    """What is kept; figures of known posts are those of all posts where none is of the day."""
+    summary = result.summary
+    if summary.filter(by="posts").is_empty():
+        known = summary.filter(by="all").with_columns(by=pl.lit("posts"), group=pl.lit("known"))
+        summary = pl.concat([summary, known])
+    return _Day(summary, result.per_user, result.feeds, result.timings)
+
+
+def _test(split: Split) -> _Test:
+    assert split.cut is not None
+    return _Test(split.cut, split.likes, int(split.relevant[:, split.new].sum()))
 
 
 def _by_day(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
@@ -89,39 +126,25 @@ def _by_day(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     )
 
 
-def _with_known(result: TrainingResult) -> TrainingResult:
-    """The result with figures of known posts: those of all posts where none is of the day."""
-    summary = result.summary
-    if summary.filter(by="posts").is_empty():
-        known = summary.filter(by="all").with_columns(by=pl.lit("posts"), group=pl.lit("known"))
-        summary = pl.concat([summary, known])
-    return replace(result, summary=summary)
-
-
-def _summary(results: Sequence[TrainingResult]) -> pl.DataFrame:
+def _summary(days: Sequence[_Day]) -> pl.DataFrame:
     """Means over the days on which a group has a value, and the sum of its users."""
-    together = pl.concat(result.summary for result in results)
+    together = pl.concat(day.summary for day in days)
     return together.group_by("by", "group", "metric", maintain_order=True).agg(
         pl.col("value").mean(), pl.col("n_users").sum()
     )
 
 
-def _series(
-    results: Sequence[TrainingResult],
-    references: Sequence[TrainingResult],
-    splits: Sequence[Split],
-) -> pl.DataFrame:
+def _series(ours: Sequence[_Day], trending: Sequence[_Day], tests: Sequence[_Test]) -> pl.DataFrame:
+    """`Days.series`."""
     keys = ["by", "group", "metric"]
     days = []
-    for day, (result, reference, split) in enumerate(
-        zip(results, references, splits, strict=True), start=1
-    ):
+    for day, (mine, reference, test) in enumerate(zip(ours, trending, tests, strict=True), start=1):
         theirs = reference.summary.select(*keys, trending="value")
-        ours = result.summary.filter(pl.col("by").is_in(["all", "posts"]))
+        all_and_posts = mine.summary.filter(pl.col("by").is_in(["all", "posts"]))
         days.append(
-            ours.join(theirs, on=keys, how="left", maintain_order="left").select(
+            all_and_posts.join(theirs, on=keys, how="left", maintain_order="left").select(
                 pl.lit(day, pl.Int64).alias("day"),
-                pl.lit(split.cut).alias("begins"),
+                pl.lit(test.begins).alias("begins"),
                 pl.col("group").alias("posts"),
                 "metric",
                 "value",
@@ -152,19 +175,17 @@ def _means(ours: pl.DataFrame, theirs: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(pl.col(*_MEANS, *_DIFFERENCES).fill_nan(None))
 
 
-def _timings(results: Sequence[TrainingResult]) -> pl.DataFrame:
+def _timings(days: Sequence[_Day]) -> pl.DataFrame:
     """The seconds of all days together."""
-    every = pl.concat(result.timings for result in results)
+    every = pl.concat(day.timings for day in days)
     sums = every.select(pl.col("users", "fit_s", "serve_s").sum())
     return sums.with_columns(users_per_s=pl.col("users") / pl.col("serve_s"))
 
 
-def _notes(splits: Sequence[Split], training: Training, *, serves_new: bool) -> Iterator[str]:
-    days = len(splits)
-    tested, held_out = (sum(split.likes[part] for split in splits) for part in (0, 1))
-    first, last = splits[0].cut, splits[-1].cut
-    assert first is not None
-    assert last is not None
+def _notes(tests: Sequence[_Test], training: Training, *, serves_new: bool) -> Iterator[str]:
+    days = len(tests)
+    tested, held_out = (sum(test.likes[part] for test in tests) for part in (0, 1))
+    first, last = tests[0].begins, tests[-1].begins
     yield (
         f"Tested on {days} day{'s' if days > 1 else ''}, the first from {first:%Y-%m-%d %H:%M} UTC "
         f"on, the last from {last:%Y-%m-%d %H:%M}, each with a model of all days before it: "
@@ -174,7 +195,7 @@ def _notes(splits: Sequence[Split], training: Training, *, serves_new: bool) -> 
     assert training.rolling is not None
     if days < training.rolling.days:
         yield f"{training.rolling.days - days} of the days have nothing to test and are left out."
-    of_new = sum(int(split.relevant[:, split.new].sum()) for split in splits)
+    of_new = sum(test.likes_of_new for test in tests)
     if of_new:
         can = "can serve them" if serves_new else "cannot serve them, so these likes are lost"
         yield (

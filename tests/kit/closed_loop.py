@@ -15,6 +15,7 @@ from recsys.world.day.serving import serve_audience
 from recsys.world.people.user_states import UserStates
 from recsys.world.run import Run
 from recsys.world.simulate import Simulation, simulate
+from tests.kit.variants import VARIANTS
 
 SMALL = {
     "als": {"factors": 4, "iterations": 3},
@@ -28,7 +29,7 @@ IDLE = {"no newcomers": {"newcomers": 0}, "inert newcomers": {"arrivals": NEVER_
 AUDIENCE = Audience(np.arange(60), (0, 1, 2), 12)
 SEED = 1
 LONGER, LATER = {"days_after": 6}, Audience(np.arange(60), (0, 2, 5), 12)
-NAMES = ["house", "oracle", *RECOMMENDERS]
+NAMES = ["house", "oracle", *RECOMMENDERS, *VARIANTS]
 BY_LANGUAGE = ["house", "oracle"]
 """Who ranks new posts by their language; others learn what it is worth, or never look at it."""
 NEW_POSTS = ["house", "oracle", "random", "content", "two_tower"]
@@ -56,7 +57,8 @@ def policy_of(name):
         return RecommenderPolicy(name, training_days=7)
     if name in ("house", "oracle"):
         return {"house": None, "oracle": Oracle()}[name]
-    return RecommenderPolicy(RECOMMENDERS[name](**SMALL.get(name, {})), training_days=7)
+    recommender = VARIANTS.get(name) or RECOMMENDERS[name](**SMALL.get(name, {}))
+    return RecommenderPolicy(recommender, training_days=7)
 
 
 class Outcome(NamedTuple):

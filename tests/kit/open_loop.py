@@ -8,6 +8,7 @@ from recsys.study.arms.rankings import Learned
 from recsys.study.arms.worlds import Worlds, panel_of
 from recsys.world.arms import Audience
 from recsys.world.simulate import simulate
+from tests.kit.variants import VARIANTS
 
 SMALL = {
     "als": {"factors": 8, "iterations": 5},
@@ -23,7 +24,7 @@ ANSWERS = Posts(posted_across=0.3, adaptation_days=0.1)
 
 
 def make(name):
-    return RECOMMENDERS[name](**SMALL.get(name, {}))
+    return VARIANTS.get(name) or RECOMMENDERS[name](**SMALL.get(name, {}))
 
 
 def a_world(**influx):

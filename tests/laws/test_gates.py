@@ -25,8 +25,9 @@ from tests.kit.closed_loop import (
     differences,
     plant,
 )
+from tests.kit.variants import VARIANTS
 
-TRAINED = [name for name in RECOMMENDERS if name != "random"]
+TRAINED = [name for name in (*RECOMMENDERS, *VARIANTS) if name != "random"]
 OPENED = [
     *[("adaptation", name, "influx") for name in BY_LANGUAGE],
     *[("supply", name, "influx") for name in NEW_POSTS],

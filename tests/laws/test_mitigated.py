@@ -27,6 +27,7 @@ from tests.kit.closed_loop import (
     differences,
     policy_of,
 )
+from tests.kit.variants import VARIANTS
 
 CHAINS = {
     "als + downweight + anchor + calibrated": (
@@ -47,6 +48,11 @@ CHAINS = {
     "lmf + ensemble": ("lmf", {"ensemble": {"seeds": 2}}),
     "random + gate + fresh slot": ("random", {"language_gate": {}, "fresh_slot": {"slot": 2}}),
     "platform_ranker + fresh slot": ("platform_ranker", {"fresh_slot": {"slot": 2}}),
+    "platform_ranker with all options + ensemble + offset": (
+        "platform_ranker with all options",
+        {"ensemble": {"seeds": 2}, "offset": {}},
+    ),
+    "als with recency + downweight": ("als with recency", {"downweight": {}}),
     "two_tower + warm start + calibrated": (
         "two_tower",
         {"warm_start": {}, "calibrated": {"history_days": 2}},
@@ -58,11 +64,12 @@ CHAINS = {
 def chained(name):
     kind, chain = CHAINS[name]
     parts = [MITIGATIONS[part](**options) for part, options in chain.items()]
-    return mitigated(RECOMMENDERS[kind](**SMALL.get(kind, {})), parts)
+    recommender = VARIANTS.get(kind) or RECOMMENDERS[kind](**SMALL.get(kind, {}))
+    return mitigated(recommender, parts)
 
 
 def test_the_chains_hold_every_recommender_and_every_mitigation():
-    assert {kind for kind, _ in CHAINS.values()} == set(RECOMMENDERS)
+    assert {kind for kind, _ in CHAINS.values()} - set(VARIANTS) == set(RECOMMENDERS)
     assert {part for _, chain in CHAINS.values() for part in chain} == set(MITIGATIONS)
 
 

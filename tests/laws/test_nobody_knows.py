@@ -25,6 +25,7 @@ from recsys.testing import example_mitigations, quick_recommender, takes
 from recsys.world import simulate as simulate_module
 from recsys.world.frames import users_frame
 from recsys.world.simulate import simulate
+from tests.kit.variants import VARIANTS
 
 DAY, K = 1, 20
 WORLD = World(
@@ -39,6 +40,7 @@ KNOWN_OF_POSTS = ["item_id", "published", "creator_id", "key", "topic", "languag
 KNOWN_OF_POSTS += ["product_tag", "subtitled"]
 TRIED = [
     *(quick_recommender(name) for name in RECOMMENDERS),
+    *VARIANTS.values(),
     *(
         mitigated(recommender, [mitigation])
         for name in MITIGATIONS
@@ -47,7 +49,7 @@ TRIED = [
         if takes(mitigation, recommender)
     ),
 ]
-"""Every recommender, and every mitigation in each way of acting, around two of them."""
+"""Every recommender and variant; every mitigation in each way of acting, around two of them."""
 
 
 @cache

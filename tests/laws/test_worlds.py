@@ -23,6 +23,9 @@ from tests.kit.open_loop import (
     rows_of,
     worlds_of,
 )
+from tests.kit.variants import VARIANTS
+
+TRIED = [*RECOMMENDERS, *VARIANTS]
 
 
 @pytest.fixture
@@ -37,7 +40,7 @@ def idle(request):
     return alone(a_world(**influx), seed=5)
 
 
-@pytest.mark.parametrize("name", RECOMMENDERS)
+@pytest.mark.parametrize("name", TRIED)
 @pytest.mark.parametrize("day", EVALUATION.days)
 @pytest.mark.usefixtures("one_training_seed")
 def test_no_influx_no_drift(idle, name, day):
@@ -47,7 +50,7 @@ def test_no_influx_no_drift(idle, name, day):
     np.testing.assert_array_equal(control.sources, influx.sources)
 
 
-@pytest.mark.parametrize("name", RECOMMENDERS)
+@pytest.mark.parametrize("name", TRIED)
 def test_no_influx_gives_a_total_of_nothing(idle, name):
     """With training seeds as studies have them: influx and retrain hold the same noise."""
     names = ("control", "influx", "retrain")
@@ -55,7 +58,7 @@ def test_no_influx_gives_a_total_of_nothing(idle, name):
     assert drift["total"].to_list() == [0.0] * drift.height
 
 
-@pytest.mark.parametrize("name", RECOMMENDERS)
+@pytest.mark.parametrize("name", TRIED)
 @pytest.mark.usefixtures("one_training_seed")
 def test_no_influx_is_measured_as_none(idle, name):
     rows = rows_of(idle, name)
@@ -68,7 +71,7 @@ def test_no_influx_is_measured_as_none(idle, name):
     assert control["utility"].to_list() == influx["utility"].to_list()
 
 
-@pytest.mark.parametrize("name", RECOMMENDERS)
+@pytest.mark.parametrize("name", TRIED)
 @pytest.mark.usefixtures("one_training_seed")
 def test_the_influx_does_change_feeds(name):
     worlds = alone(a_world(), seed=5)
@@ -97,7 +100,7 @@ def test_a_leak_through_the_log_is_found(monkeypatch):
         test_no_influx_no_drift(worlds, "trending", 2)
 
 
-@pytest.mark.parametrize("name", RECOMMENDERS)
+@pytest.mark.parametrize("name", TRIED)
 def test_retraining_drifts_only_with_a_training_seed(name):
     rows = rows_of(alone(a_world(), 5), name, ("control", "influx", "retrain"))
     retrain = rows.filter(pl.col("arm") == "retrain")

@@ -16,7 +16,7 @@ from recsys.core.errors import ConfigError, LogError
 from recsys.logs.log import InteractionLog
 from recsys.mitigations import MITIGATIONS, Mitigated, Mitigation, mitigated
 from recsys.mitigations.base import Dressed, Place
-from recsys.recommenders import ALS, RECOMMENDERS, ItemKNN, Trending
+from recsys.recommenders import ALS, RECOMMENDERS, ItemKNN, PlatformRanker, Trending
 from recsys.testing import (
     ContractError,
     MitigationContract,
@@ -34,23 +34,30 @@ MIXED = np.array([100, 3, 350, -1, 11])
 SLOW = ("bpr", "lmf", "ranker")
 """Tried under the first options of each mitigation only."""
 
+RECALLED = "platform_ranker with recall"
+TRIED = {
+    **{name: quick_recommender(name) for name in RECOMMENDERS},
+    RECALLED: PlatformRanker(recall=5),
+}
 PAIRS = {
     f"{name}+{kind}{number or ''}": (name, kind, mitigation)
     for kind in MITIGATIONS
     for number, mitigation in enumerate(example_mitigations(kind))
-    for name in RECOMMENDERS
-    if (number == 0 or name not in SLOW) and takes(mitigation, quick_recommender(name))
+    for name, recommender in TRIED.items()
+    if (number == 0 or name not in SLOW) and takes(mitigation, recommender)
 }
 
 
 def in_make_test(pairs):
     """Each mitigation under each of its options with one recommender, and every recommender once.
 
-    The other pairs try the same code with other factors: they are marked slow.
+    Those that act on scores are tried with what is recalled, too. The other pairs try the same code
+    with other factors: they are marked slow.
     """
     chosen, options, names = [], set(), set()
     for pair, (name, kind, mitigation) in pairs.items():
-        if (kind, str(mitigation)) not in options or name not in names:
+        of_recalled = name == RECALLED and kind in ("offset", "ensemble")
+        if (kind, str(mitigation)) not in options or name not in names or of_recalled:
             chosen.append(pair)
         options.add((kind, str(mitigation)))
         names.add(name)
@@ -77,7 +84,7 @@ class TestMitigations(MitigationContract):
     @pytest.fixture(params=in_make_test(PAIRS), autouse=True)
     def tried(self, request):
         name, kind, self.mitigation = PAIRS[request.param]
-        self.inner = quick_recommender(name)
+        self.inner = TRIED[name]
         self.learns = name != "random"
         self.seed_matters = kind != "frozen"
         newcomers = two_hours_apart([1], [7], ["click"], newcomers=(1, 9))
@@ -85,11 +92,11 @@ class TestMitigations(MitigationContract):
         self.newcomers_alone = not (weight == 0 or (weight < 1 and name == "als"))
 
 
-@pytest.mark.parametrize("name", RECOMMENDERS)
+@pytest.mark.parametrize("name", TRIED)
 @pytest.mark.parametrize(("kind", "options"), INERT, ids=str)
 def test_an_inert_setting_is_the_plain_recommender(name, kind, options):
     contract = MitigationContract()
-    contract.inner, contract.inert = quick_recommender(name), MITIGATIONS[kind](**options)
+    contract.inner, contract.inert = TRIED[name], MITIGATIONS[kind](**options)
     if takes(contract.inert, contract.inner):
         contract.test_an_inert_setting_is_the_plain_recommender()
 

@@ -12,7 +12,7 @@ import pytest
 
 import recsys
 from recsys.logs.log import InteractionLog
-from recsys.recommenders import RECOMMENDERS, ItemKNN, Recommender
+from recsys.recommenders import RECOMMENDERS, ItemKNN, PlatformRanker, Recommender
 from recsys.recommenders.base import COLD, HOT, WARM, PopularityModel, binary
 from recsys.testing import (
     ContractError,
@@ -20,18 +20,23 @@ from recsys.testing import (
     check_recommender,
     quick_recommender,
 )
+from tests.kit.variants import VARIANTS
 
 KINDS = {
     **{name: quick_recommender(name) for name in RECOMMENDERS},
     "item_knn tfidf": ItemKNN(similarity="tfidf"),
     "item_knn bm25": ItemKNN(similarity="bm25"),
+    **{name: made for name, made in VARIANTS.items() if not isinstance(made, PlatformRanker)},
+    "platform_ranker with recall": PlatformRanker(recall=5),
 }
 """Every recommender, and variants that compute something else."""
 ROUND = {"als", "bpr", "lmf", "ease", "two_tower"}
 """Scores of items that only their ids tell apart differ: four draw starts, one rounds."""
-PARTLY = {"lmf", "ranker", "item_knn tfidf", "item_knn bm25"}
-"""Weights count, out of proportion: lmf heeds them in likes but not in absences, the ranker in some
-sources, item neighbours before a logarithm or a saturation."""
+PARTLY = {"lmf", "ranker", "item_knn tfidf", "item_knn bm25", "item_knn with recency"}
+PARTLY |= {"two_tower with recency", "platform_ranker with recall"}
+"""Weights count, out of proportion: lmf heeds them in likes but not in absences, ranker and
+platform_ranker in some sources, item neighbours before a logarithm or a saturation, and others in
+recency alone."""
 
 
 class TestRecommenders(RecommenderContract):
@@ -41,7 +46,8 @@ class TestRecommenders(RecommenderContract):
         self.recommender = KINDS[name]
         self.learns = name != "random"
         self.partly_weighted = name in PARTLY
-        self.alike_items_tie = name not in {*ROUND, "random"}
+        drawn = {*ROUND, "random"}
+        self.alike_items_tie = name.split()[0] not in drawn and "recall" not in name
         self.can_be_stored = True
 
 

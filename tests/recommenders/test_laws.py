@@ -19,6 +19,7 @@ from recsys.core.noise import Stream
 from recsys.core.threads import single_threaded_blas
 from recsys.recommenders.als import ALS
 from recsys.recommenders.factors import starting_factors
+from tests.kit.variants import VARIANTS
 
 # Keyed starts
 
@@ -102,12 +103,16 @@ def within_blas_limit():
 DIGEST = """
 import sys, numpy as np
 from recsys import RECOMMENDERS, InteractionLog
+from tests.kit.variants import VARIANTS
 rng = np.random.default_rng(0)
 log = InteractionLog.from_frames(
     {"user_id": rng.integers(0, 900, 9000), "item_id": rng.integers(0, 400, 9000)},
-    items={"item_id": range(400), "topic": [n % 7 for n in range(400)]})
-for name, kind in RECOMMENDERS.items():
-    got = kind().fit(log, seed=1).rank(np.arange(300), 20)
+    items={"item_id": range(400), "topic": [n % 7 for n in range(400)],
+        "format": [n % 2 for n in range(400)], "subtitled": [n % 3 for n in range(400)],
+        "creator_id": [n % 40 for n in range(400)],
+        "tags": [[f"tag {n % 5}", f"tag {n % 3}"] for n in range(400)]})
+for tried in (*(kind() for kind in RECOMMENDERS.values()), *VARIANTS.values()):
+    got = tried.fit(log, seed=1).rank(np.arange(300), 20)
     sys.stdout.buffer.write(got.item_ids.tobytes() + got.scores.tobytes())
 """
 
@@ -123,7 +128,7 @@ def test_the_number_of_threads_changes_nothing():
             check=True,
             cwd=Path(recsys.__file__).parents[1],
         )
-        assert len(done.stdout) == len(recsys.RECOMMENDERS) * 300 * 20 * 8
+        assert len(done.stdout) == len({*recsys.RECOMMENDERS, *VARIANTS}) * 300 * 20 * 8
         digests.add(hashlib.sha256(done.stdout).hexdigest())
     assert len(digests) == 1
 

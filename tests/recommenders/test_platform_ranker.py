@@ -1,14 +1,18 @@
 """The platform ranker: the house's arithmetic, and what it does without this or that in a log."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 import polars as pl
 import pytest
+from scipy.sparse import csr_matrix
 
-from recsys.core.errors import LogError
+from recsys.core.errors import ConfigError, LogError
 from recsys.logs.log import InteractionLog, Seen
+from recsys.mitigations import Ensemble, Offset, mitigated
 from recsys.recommenders import Model, PlatformRanker
+from recsys.recommenders.ranking import Slots
 from recsys.statistics.click_rates import (
     affinities,
     bucket_rates,
@@ -246,7 +250,8 @@ def test_recalled_posts_come_first_and_all_others_follow():
     users, k = np.append(np.arange(log.n_users), -1), 40
     seen = Seen.from_matrix(log.withheld)
     got = model.rank(users, k)
-    scores = model.score(users, np.arange(log.n_items, dtype=np.int32))
+    plain = replace(model, sources=(), recall=None)
+    scores = plain.score(users, np.arange(log.n_items, dtype=np.int32))
     everybody = np.arange(log.n_items)
     for row in range(users.size):
         proposed = np.unique([source.rank(users[[row]], 4).item_ids for source in model.sources])
@@ -265,27 +270,95 @@ def test_recalled_posts_come_first_and_all_others_follow():
     assert PlatformRanker().deterministic
 
 
+@pytest.mark.parametrize("seen", ["all", "nothing", "more"])
+@pytest.mark.parametrize("recall", [None, 3])
 @pytest.mark.parametrize("creator_prior", [None, 2.0])
-def test_merged_lists_are_the_best_scores(creator_prior):
+def test_merged_lists_are_the_best_scores(creator_prior, recall, seen):
     """What the merge ranks is what scores of all items rank, ties by key included."""
     log = a_log()
-    model = PlatformRanker(creator_prior=creator_prior).fit(log)
+    model = PlatformRanker(creator_prior=creator_prior, recall=recall).fit(log)
     users, candidates = (
         np.append(np.arange(log.n_users), -1),
         np.random.default_rng(1).random(log.n_items) < 0.7,
     )
-    got = model.rank(users, 40, candidates)
+    more = log.withheld.toarray() | (np.random.default_rng(2).random(log.withheld.shape) < 0.2)
+    hidden = {"all": log.withheld, "nothing": log.withheld[:, :0], "more": csr_matrix(more)}[seen]
+    seen = Seen.from_matrix(hidden)
+    got = model.rank(users, 40, candidates, seen)
     shape = (users.size, 40)
     plain = {"ids": np.full(shape, -1, np.int32), "scores": np.zeros(shape)}
     Model._write_best(
         model,
-        users,
         model.servable(candidates),
-        Seen.from_matrix(log.withheld),
-        np.arange(users.size),
-        plain["ids"],
-        plain["scores"],
+        seen,
+        Slots(users, np.arange(users.size), **plain),
     )
     np.testing.assert_array_equal(got.item_ids, plain["ids"])
     filled = got.item_ids >= 0
-    np.testing.assert_allclose(got.scores[filled], plain["scores"][filled], rtol=1e-6)
+    np.testing.assert_allclose(got.scores[filled], plain["scores"][filled], rtol=1e-6, atol=1e-6)
+
+
+def test_nothing_is_recalled_from_nothing():
+    """No candidate has a topic, so there is nothing to rank."""
+    log = log_of(CLICKS, **ITEMS)
+    model = PlatformRanker(recall=2).fit(log)
+    untold = log.items["topic"].is_null().to_numpy()
+    assert (model.rank(np.arange(3), 1, untold).item_ids == -1).all()
+    assert (PlatformRanker(recall=2).fit(log).rank(np.arange(3), 1).item_ids >= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("mitigation", "as_without"),
+    [(Offset(strength=0.0), True), (Ensemble(seeds=2), False), (Ensemble(of="ranks"), False)],
+)
+def test_mitigations_of_scores_heed_what_is_recalled(mitigation, as_without):
+    log = a_log(timed=True)
+    users = np.arange(log.n_users)
+    plain = PlatformRanker(recall=4)
+    alone, dressed = (
+        recommender.fit(log, seed=1) for recommender in (plain, mitigated(plain, [mitigation]))
+    )
+    got = dressed.rank(users, 4).item_ids
+    if as_without:
+        np.testing.assert_array_equal(got, alone.rank(users, 4).item_ids)
+    members = getattr(dressed, "members", (alone,))
+    for row in users:
+        proposed = [
+            source.rank(users[[row]], 4).item_ids for one in members for source in one.sources
+        ]
+        assert np.isin(got[row], proposed).all()
+    nobody = PlatformRanker().fit(log).rank(users, 4).item_ids
+    assert (got != nobody).mean() > 0.2
+
+
+@pytest.mark.parametrize(
+    ("options", "column"),
+    [
+        ({"translated": "subtitles"}, "subtitles"),
+        ({"format_weight": 1.0}, "format"),
+        ({"format_weight": 1.0, "format": "shape"}, "shape"),
+        ({"creator_prior": 2.0}, "creator_id"),
+        ({"language": "tongue"}, "tongue"),
+    ],
+)
+def test_columns_that_an_option_asks_for_must_be_there(options, column):
+    log, option = log_of(CLICKS, **ITEMS), next(iter(options))
+    message = f"{option} asks for the items' column '{column}'.* it has item_id, .*topic"
+    for asked in (PlatformRanker(**options).fit, PlatformRanker(**options).check):
+        with pytest.raises(ConfigError, match=message):
+            asked(log)
+    empty = log_of(CLICKS, **{**ITEMS, column: [None] * 6})
+    with pytest.raises(ConfigError, match=message):
+        PlatformRanker(**options).fit(empty)
+    values = [1, 2, 1, 2, 1, 2] if column == "creator_id" else ["a", "b"] * 3
+    PlatformRanker(**options).fit(log_of(CLICKS, **{**ITEMS, column: values}))
+
+
+def test_what_has_no_weight_is_not_counted():
+    log = a_log()
+    model = PlatformRanker(translated="subtitled", language_weight=0.0).fit(log)
+    for name in ("by_format", "by_language"):
+        assert getattr(model, name).shape == (log.n_users, 1)
+    counted = PlatformRanker(translated="subtitled", format_weight=1.0).fit(log)
+    assert counted.by_format.shape[1] == 2
+    assert counted.by_language.shape[1] == 4

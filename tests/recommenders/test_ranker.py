@@ -16,7 +16,8 @@ from recsys.recommenders import ALS, RECOMMENDERS, ItemKNN, MostPopular, Ranker,
 from recsys.recommenders.base import Model
 from recsys.recommenders.evidence import RANKS, SOURCES, Evidence, Finder
 from recsys.recommenders.forest import forest_odds, forest_of
-from recsys.recommenders.ranker import RankerModel
+from recsys.recommenders.proposals import Blend, blended, ndcg_of_groups
+from recsys.recommenders.ranker import Examples, RankerModel, Trees, _trust_in
 from recsys.training import evaluate, load_training
 from recsys.training.train import log_of, split_for_test
 
@@ -79,8 +80,9 @@ def examples_from(log, **options):
     liked = (log.dense["weight"] > 0).to_numpy()
     late, now = ranker._labelled(log, liked, 0)
     evidence = ranker._evidence(log.only(~late), 0, now=now)
-    X, y = ranker._examples(evidence, log.only(late), 0)
-    return dict(zip(evidence.feature_names, X.T, strict=True)), y
+    found = ranker._examples(evidence, log.only(late), 0)
+    X = found.features[found.kept]
+    return dict(zip(evidence.feature_names, X.T, strict=True)), found.clicked[found.kept]
 
 
 def test_every_example_was_proposed():
@@ -159,14 +161,14 @@ def test_the_trees_as_arrays_give_the_same_bits(leaves):
     np.testing.assert_array_equal(got, classifier.decision_function(X))
 
 
-@pytest.mark.parametrize("trees", [True, False])
+@pytest.mark.parametrize("trust", [1.0, 0.5, 0.0, None])
 @pytest.mark.parametrize("exclude_seen", [True, False])
-def test_lists_are_the_best_scores(trees, exclude_seen):
+def test_lists_are_the_best_scores(trust, exclude_seen):
     """What is written user by user is what scores of all posts rank, in windows too."""
     log = a_log()
     model = Ranker(**SMALL, candidate_days=2.0).fit(log, seed=3)
-    if not trees:
-        model = replace(model, trees=None)
+    trees = None if trust is None else model.trees._replace(source=1, trust=trust)
+    model = replace(model, trees=trees)
     users, candidates = np.arange(N_USERS), np.arange(N_ITEMS) % 3 > 0
     got = model.rank(users, 12, candidates, exclude_seen)
     with pytest.MonkeyPatch.context() as patch:
@@ -174,6 +176,88 @@ def test_lists_are_the_best_scores(trees, exclude_seen):
         plain = model.rank(users, 12, candidates, exclude_seen)
     np.testing.assert_array_equal(got.item_ids, plain.item_ids)
     np.testing.assert_array_equal(got.scores, plain.scores)
+
+
+def features_of(ranks_by_source, hint):
+    """Features of pairs: the ranks by the sources, and one that the trees learn from."""
+    features = np.zeros((ranks_by_source.shape[0], 9))
+    features[:, RANKS] = ranks_by_source
+    features[:, -1] = hint
+    return features
+
+
+def tried(hint_tells, source, n_users=60, n_posts=8):
+    """Trust in trees that rank by a hint, where a source or the hint tells what is clicked."""
+    rng = np.random.default_rng(0)
+    user = np.repeat(np.arange(n_users), n_posts)
+    ranks = np.stack([rng.permuted(np.arange(1.0, n_posts + 1)) for _ in range(4 * n_users)])
+    ranks = ranks.reshape(n_users, 4, n_posts).transpose(0, 2, 1).reshape(-1, 4)
+    told = rng.permuted(np.tile(np.arange(n_posts), (n_users, 1)), axis=1).ravel()
+    by_hint, by_source = told == n_posts - 1, ranks[:, source] == 1
+    clicked = np.where(rng.random(user.size) < hint_tells, by_hint, by_source)
+    features = features_of(ranks, told)
+    trees = HistGradientBoostingClassifier(max_iter=20).fit(features[:, -1:], by_hint)
+    every = np.arange(user.size)
+    found = Examples(features, clicked, every[:0], every, user)
+    return _trust_in(Trees(trees, np.array([8]), 0, 1.0), found)
+
+
+@pytest.mark.parametrize("source", range(4))
+def test_trees_are_trusted_where_they_rank_better_than_the_best_source(source):
+    assert tried(0.0, source) == (source, 0.0)
+    assert tried(0.75, source)[1] >= 0.5
+    assert tried(1.0, source)[1] >= 0.5
+
+
+def test_a_source_that_knows_more_is_not_lost_to_trees_that_guess():
+    """Whatever is chosen for users who are tried does as well as the source for others."""
+    rng = np.random.default_rng(4)
+    n, posts = 120, 30
+    features = features_of(np.tile(np.arange(1.0, posts + 1)[:, None], (n, 4)), 0.0)
+    user, every = np.repeat(np.arange(n), posts), np.arange(n * posts)
+    half = n * posts // 2
+    kept = []
+    for _ in range(40):
+        features[:, -1] = rng.random(every.size)
+        guess = HistGradientBoostingClassifier(max_iter=10).fit(
+            features[:, -1:], rng.random(every.size) < 0.1
+        )
+        clicked = rng.random(every.size) < 0.5 / features[:, RANKS.start]
+        trees = Trees(guess, np.array([8]), 0, 1.0)
+        source, trust = _trust_in(trees, Examples(features, clicked, every, every[:half], user))
+        columns, odds = np.ascontiguousarray(features.T), np.empty(every.size)
+        forest_odds(forest_of(*trees[:2]), columns, odds.size, odds)
+        blended(Blend(source, trust), columns, odds.size, odds)
+        start = np.arange(n // 2, n + 1) * posts
+        got, alone = (
+            np.nanmean(ndcg_of_groups(scores, clicked, start, 20))
+            for scores in (odds, -features[:, RANKS.start])
+        )
+        kept.append(got / alone)
+    assert np.mean(kept) >= 0.95
+
+
+def test_nobody_of_whom_trees_learn_tries_them():
+    log = a_log()
+    ranker = Ranker(**SMALL)
+    liked = (log.dense["weight"] > 0).to_numpy()
+    late, now = ranker._labelled(log, liked, 0)
+    found = ranker._examples(ranker._evidence(log.only(~late), 0, now=now), log.only(late), 0)
+    learned, tried_on = np.unique(found.user[found.kept]), np.unique(found.user[found.tried])
+    assert np.intersect1d(learned, tried_on).size == 0
+    assert 0.1 < tried_on.size / (learned.size + tried_on.size) < 0.4
+
+
+def test_without_trust_the_best_source_is_served():
+    log = a_log()
+    model = Ranker(**SMALL, candidate_days=None).fit(log, seed=3)
+    users = np.arange(N_USERS)
+    for source, name in enumerate(("als", "item_knn", "trending")):
+        alone = replace(model, trees=model.trees._replace(source=source, trust=0.0))
+        expected = getattr(model.evidence, name).rank(users, 10).item_ids
+        got = alone.rank(users, 10).item_ids
+        held = expected >= 0
+        np.testing.assert_array_equal(got[held], expected[held])
 
 
 def test_features_are_from_before_the_labelled_day(monkeypatch):

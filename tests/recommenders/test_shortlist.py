@@ -6,6 +6,7 @@ import pytest
 from recsys.logs.log import InteractionLog
 from recsys.recommenders.als import ALSModel
 from recsys.recommenders.base import Model
+from recsys.recommenders.ranking import Slots
 from recsys.recommenders.shortlist import write_best
 
 N_USERS, N_ITEMS, K = 300, 1_900, 7
@@ -27,7 +28,7 @@ def ranked(model, users, write):
     ids = np.full((users.size, K), -1, dtype=np.int32)
     scores = np.full(ids.shape, np.nan, dtype=np.float32)
     rows = np.arange(users.size)
-    write(model, users, model.scorable, model.log.withheld_by_user, rows, ids, scores)
+    write(model, model.scorable, model.log.withheld_by_user, Slots(users, rows, ids, scores))
     return ids, scores
 
 
@@ -63,7 +64,7 @@ def test_where_too_many_are_equal_nothing_is_written(log):
     ids, scores = np.full((N_USERS, K), -1, np.int32), np.zeros((N_USERS, K), np.float32)
     seen, items = log.withheld_by_user, np.arange(N_ITEMS, dtype=np.int32)
     users = np.arange(N_USERS)
-    left = write_best(x, y, users, items, seen, users, ids, scores)
+    left = write_best(x, y, items, seen, Slots(users, users, ids, scores))
     assert left.tolist() == [3, 5]
     assert np.flatnonzero((ids < 0).any(axis=1)).tolist() == [3, 5]
 

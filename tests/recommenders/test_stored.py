@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from recsys.core.errors import ModelError
 from recsys.core.sums import write_sums
 from recsys.logs.log import InteractionLog
-from recsys.recommenders import RECOMMENDERS
+from recsys.recommenders import RECOMMENDERS, PlatformRanker
 from recsys.recommenders.store import load_model, save_model
 from recsys.recommenders.stored import checked_csr, read_array, read_arrays, read_table
 
@@ -28,6 +28,8 @@ SMALL = {
     "ranker": {"factors": 2, "iterations": 2, "leaf_examples": 5},
     "two_tower": {"factors": 2, "iterations": 1},
 }
+RECALLED = "platform_ranker with recall"
+MODELS = [*RECOMMENDERS, RECALLED]
 SOME_MEMORY = 2**30
 """Bytes; the models of these tests have some kB."""
 
@@ -49,6 +51,8 @@ def models(tmp_path_factory):
             "item_id": np.arange(28),
             "topic": ["a", "b"] * 14,
             "language": ["zh", "en"] * 14,
+            "format": ["short", "short", "long", "long"] * 7,
+            "creator_id": np.arange(28) % 9,
             "genres": [["x", "y"], ["x"], [], None] * 7,
             "text": rng.normal(size=(28, 3)),
         },
@@ -56,6 +60,8 @@ def models(tmp_path_factory):
     root = tmp_path_factory.mktemp("models")
     for name, kind in RECOMMENDERS.items():
         save_model(kind(**SMALL.get(name, {})).fit(log, seed=1), root / name)
+    every_option = PlatformRanker(recall=3, creator_prior=1.0, format_weight=1.0)
+    save_model(every_option.fit(log, seed=1), root / RECALLED)
     return root
 
 
@@ -90,6 +96,28 @@ def set_array(name, make):
     return with_arrays(change)
 
 
+def with_field(name, value):
+    """A change of a field of the model in its record."""
+
+    def change(place):
+        record = json.loads((place / "model.json").read_text())
+        record["model"]["fields"][name] = value
+        (place / "model.json").write_text(json.dumps(record))
+
+    return change
+
+
+def with_trees(name, value):
+    """A change of a field of the ranker's trees."""
+
+    def change(place):
+        record = json.loads((place / "model.json").read_text())
+        record["model"]["fields"]["trees"]["fields"][name] = value
+        (place / "model.json").write_text(json.dumps(record))
+
+    return change
+
+
 def put(index, value):
     def make(array):
         made = array.copy()
@@ -121,6 +149,29 @@ def put(index, value):
         ("platform_ranker", set_array(".topic", put(0, -2)), "topic names a kind"),
         ("platform_ranker", set_array("by_topic", lambda a: a[:-1]), "by_topic is float32"),
         ("ranker", set_array("columns", put(0, 10**6)), "columns names a feature"),
+        ("ranker", with_trees("source", 4), "the trees have source 4"),
+        ("ranker", with_trees("source", -1), "source is -1, not an int from 0 on"),
+        ("ranker", with_trees("trust", 1.5), "the trees have source .* and trust 1.5"),
+        ("ranker", with_trees("trust", 1), "trust is 1, not an float"),
+        (RECALLED, set_array("by_topic", put(0, -1)), "by_topic holds a number below 0"),
+        (RECALLED, set_array("by_format", put(0, -1)), "by_format holds a number below 0"),
+        (RECALLED, set_array(".weight", put(0, -1e-9)), "weight holds a number below 0"),
+        (RECALLED, set_array("liked_by", put(0, -1)), "liked_by holds a number below 0"),
+        (RECALLED, set_array("liked_by", put(0, np.inf)), "not finite"),
+        (RECALLED, set_array("maker", put(0, -2)), "maker holds a number below -1"),
+        (RECALLED, set_array("maker", put(0, 2**31 - 1)), "more creators than there are items"),
+        (RECALLED, set_array("follow_start", put(1, -1)), "does not divide follows"),
+        (RECALLED, set_array("follow_start", put(-1, 10**6)), "does not divide follows"),
+        (RECALLED, set_array("follows", put(0, 10**6)), "a creator that there is not"),
+        (RECALLED, set_array("follows", lambda a: a[::-1]), "does not ascend for each user"),
+        (RECALLED, set_array("follows", lambda a: np.repeat(a[0], a.size)), "does not ascend"),
+        (RECALLED, with_field("recall", None), "recall and sources do not go together"),
+        (RECALLED, with_field("recall", 0), "recall is 0, not an int from 1 on"),
+        (RECALLED, with_field("recall", 2.5), "recall is 2.5, not an int"),
+        (RECALLED, with_field("sources", {"tuple": []}), "recall and sources do not go together"),
+        ("platform_ranker", with_field("recall", 3), "recall and sources do not go together"),
+        (RECALLED, with_field("sources", {"tuple": [5]}), "a source is no model of this log"),
+        (RECALLED, set_array("heat", lambda a: a[:-1]), "heat is float64"),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(models, name, change, message):
@@ -270,6 +321,27 @@ def test_tags_that_do_not_fit_are_refused(models, rows, tags, message):
         load_model(changed(models, "most_popular", change))
 
 
+def test_every_file_has_a_checksum_that_is_needed(models):
+    files = {path.name for path in (models / "content").iterdir()} - {"SHA256SUMS"}
+    assert "log-0-items-tags-5.parquet" in files
+    for name in files:
+        folder = changed(models, "content", lambda _: None)
+        lines = (folder / "SHA256SUMS").read_text().splitlines(keepends=True)
+        left = [line for line in lines if not line.endswith(f"  {name}\n")]
+        assert len(left) == len(lines) - 1
+        (folder / "SHA256SUMS").write_text("".join(left))
+        with pytest.raises(ModelError, match=f"{name} has no checksum"):
+            load_model(folder)
+
+
+def test_a_file_that_was_put_there_is_refused(models):
+    folder = changed(models, "content", lambda _: None)
+    flat = pl.DataFrame({"row": [0], "tag": ["z"]}, schema_overrides={"row": pl.UInt32})
+    flat.write_parquet(folder / "log-0-items-tags-1.parquet")
+    with pytest.raises(ModelError, match=r"tags-1\.parquet has no checksum"):
+        load_model(folder)
+
+
 @pytest.mark.parametrize("shape", [[2], [2, -1], [2, 2**40], ["2", 2], [2.0, 2]])
 def test_shapes_of_matrices(shape):
     parts = [np.ones(1), np.zeros(1, np.int32), np.array([0, 1, 1])]
@@ -295,7 +367,7 @@ def test_a_record_that_is_nested_deeply(models):
 @st.composite
 def changes(draw):
     """A recommender, and a change of a file of its model."""
-    name = draw(st.sampled_from(sorted(RECOMMENDERS)))
+    name = draw(st.sampled_from(MODELS))
     what = draw(st.sampled_from(["arrays", "arrays", "arrays", "record", "table", "bytes"]))
     change = {"arrays": of_arrays, "record": of_record, "table": of_table, "bytes": of_bytes}[what]
     return name, draw(change())
@@ -451,4 +523,4 @@ def test_thousands_of_changes_take_little_memory(models):
 
 
 def test_folders_are_left_as_they_were(models):
-    assert {path.name for path in Path(models).iterdir()} == set(RECOMMENDERS)
+    assert {path.name for path in Path(models).iterdir()} == set(MODELS)

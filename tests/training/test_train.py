@@ -1,6 +1,9 @@
 """Training runs: what is tested, on whom, and that the figures are those of the feeds."""
 
+import gc
 import math
+import weakref
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -433,11 +436,48 @@ def test_a_single_day_has_no_interval():
     assert any("A single day has no interval" in note for note in result.notes)
 
 
+def test_a_rolling_test_keeps_one_model_and_one_log_at_a_time(monkeypatch):
+    kind, models, logs, there = RECOMMENDERS["item_knn"], [], [], []
+    fit = kind.fit
+
+    def alive(made):
+        gc.collect()
+        return sum(reference() is not None for reference in made)
+
+    def counted(self, log, seed=0, previous=None):
+        there.append((alive(models), alive(logs)))
+        model = fit(self, log, seed, previous)
+        models.append(weakref.ref(model))
+        logs.append(weakref.ref(log))
+        return model
+
+    monkeypatch.setattr(kind, "fit", counted)
+    result = train(load_training(ROLLING))
+    assert there == [(0, 0), (1, 1), (1, 1)]  # yesterday's, from which a fit may start
+    assert (alive(models), alive(logs)) == (1, 1)
+    assert models[-1]() is result.model
+
+
 def test_a_search_before_a_rolling_test_is_judged_on_as_many_days():
     training = load_training(ROLLING)
     log = log_of(training)
     for_test, for_tuning = split_for_test(training, log), split_for_tuning(training, log)
     assert for_test.cut - for_tuning.cut == timedelta(days=3)
+
+
+def test_what_holds_too_little_out_is_named_as_the_config_has_it():
+    """A search cuts once, in a rolling evaluation too."""
+    for held_out in (
+        {"test_days": 1},
+        {"test_share": 0.1},
+        {"evaluation": {"rolling": {"days": 2}}},
+    ):
+        training = load_training({**CONFIG, "test_days": None, **held_out})
+        split = split_for_tuning(training, log_of(training))
+        nobody = replace(split, test=split.test.only(np.zeros(split.test.dense.height, bool)))
+        key = next(iter(held_out)).replace("evaluation", "evaluation.rolling.days")
+        with pytest.raises(ConfigError, match=f"^{key}: none of the"):
+            evaluate(training, RECOMMENDERS["trending"](), nobody)
 
 
 def test_known_posts_have_a_figure_on_each_day(log_config, tmp_path):
