@@ -3,7 +3,8 @@
 The truth is known because the same platform is also run without the influx: what the panel was
 served that morning, less what it would have been served. Shares of slots are net of the floor, or
 less the mean of the nudges, in each of which one person more comes who never posts. Clicks are per
-look, as people would click in the state that they have in each world.
+look: what people are expected to click in the state that they have in each world, in a neutral
+mood, over what they look at; an estimator has what they clicked, in all moods.
 
 What newcomers' posts displace is counted in the feeds that were served, and skip and promote counts
 the same feeds: so it is no estimate of it, and has no row.
