@@ -3,9 +3,9 @@
 Where a platform keeps more of a ranking than it serves, this is the direct effect of posts on that
 morning's feeds, without any model: who would have been served what, had these posts been skipped
 that morning. It is exact for that morning's rankings alone, and only if the platform fills a slot
-that becomes free with the next post of its source. What the posts did earlier, to clicks, to models
-and to creators, is not in it, so it is no exact change of the mix. What newcomers' posts displace
-is no estimate at all: it counts slots of the feeds that were served.
+that becomes free with the next post of its source and does nothing else. What the posts did
+earlier, to clicks, to models and to creators, is not in it, so it is no exact change of the mix.
+What newcomers' posts displace is no estimate at all: it counts slots of the feeds that were served.
 """
 
 from collections.abc import Mapping
