@@ -14,7 +14,8 @@ from pipelines.program import Outcome, Output, carried_out, goes_on, way_in
 from pipelines.report.designs import print_designs
 from pipelines.report.progress import StudyProgress
 from pipelines.report.terminal import print_whereabouts
-from pipelines.storage.figures import DESIGNS, RowStore, save_designs
+from pipelines.storage.figures import DESIGNS, save_designs
+from pipelines.storage.shared import row_store
 from pipelines.tracking.background import leave
 from pipelines.trust import read_config
 from recsys.checks.designs import plan, run_designs
@@ -49,8 +50,9 @@ def execute(words: Sequence[str], output: Output, *, effect: float = 0.01) -> in
 
 def _design(study: Study, effect: float, output: Output, progress: StudyProgress) -> Outcome:
     progress.total = len(plan(study))
+    progress.kept_in = study.engine.storage
     with progress:
-        table, rows = run_designs(study, effect, progress, RowStore(DESIGNS))
+        table, rows = run_designs(study, effect, progress, row_store(study, DESIGNS))
     folder = save_designs(study, table, rows)
 
     def show(console: Console) -> None:

@@ -14,15 +14,20 @@ _TITLES = {
     "displaced": "Newcomers' share of what incumbents are shown",
     "english": "Change of the share in the newcomers' language",
     "short video": "Change of the share of short videos",
-    "clicks": "Change of clicks per slot",
+    "clicks per look": "Change of clicks per look",
 }
 _COLUMNS = ("design", "truth", "told", "bias", "covered", "seen", "se", "luck", "needed")
 _LEGEND = (
-    "truth    the same days with newcomers, less without them; told: by the trial; seeds' means",
+    "truth    the same days with newcomers, less without them, averaged as the trial averages:",
+    "         over people, or (switchback) over periods; told: by the trial. Both are seeds' means",
     "bias     told less truth, with its 95 % interval over seeds: what interference does",
     "covered  share of seeds whose 95 % interval holds the truth; seen: whose interval excludes 0",
     "se       mean standard error; luck: deviation of told less truth over seeds. Where luck is",
     "         far above se, all people share it, and more people do not help",
+)
+_TOO_FEW = (
+    "-        there is no estimate: fewer than two people in a group, or a part of the day with",
+    "         fewer than two days on or off (evaluation.days says which days count)",
 )
 
 
@@ -51,7 +56,8 @@ def print_designs(
         "         with 80 % power at the 5 % level, if nothing but people or periods differed",
         f"Figures are over {max(table['seeds'].to_list())} seeds.",
     )
-    print_section(console, Section("", lines=(*_LEGEND, *counted)))
+    missing = _TOO_FEW if not all(table["seeds"].to_list()) else ()
+    print_section(console, Section("", lines=(*_LEGEND, *counted, *missing)))
 
 
 def _line(row: dict[str, Any]) -> tuple[str, ...]:

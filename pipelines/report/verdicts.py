@@ -15,8 +15,9 @@ from recsys.checks.verdicts import CHECKS
 
 _LEGEND = (
     "holds    the mean is within the tolerance; if the target is > 0 or < 0, the whole interval is",
-    "unclear  the interval contains 0, or there is no interval",
+    "unclear  the interval contains 0, or there is no interval, or no figure",
 )
+_NO_FIGURE = "-        there is no figure; the margin of a sign needs two worlds that have a sign"
 
 
 def print_verdicts(
@@ -38,6 +39,9 @@ def print_verdicts(
     """
     columns = ("figure", of, "target", "tolerance", "measured", "verdict")
     rows = list(verdicts.iter_rows(named=True))
+    if not rows:
+        print_section(console, Section("", lines=("There was nothing to measure.",)))
+        return
     for number, of_check in groupby(rows, key=lambda row: row["check"]):
         lines = tuple(_line(row) for row in of_check)
         section = Section(f"{number}. {titles[number]}", columns, lines)
@@ -47,7 +51,8 @@ def print_verdicts(
     fewest, most = (end(row["n_seeds"] for row in rows) for end in (min, max))
     seeds = f"{most}" if fewest == most else f"{fewest} to {most:,}"
     counted = f"Of {len(rows)} figures, each the mean over {seeds} seeds, {total}."
-    print_section(console, Section("", lines=(counted, "", *_LEGEND)))
+    missing = [_NO_FIGURE] if any(row["mean"] is None for row in rows) else []
+    print_section(console, Section("", lines=(counted, "", *_LEGEND, *missing)))
 
 
 def _line(row: dict[str, Any]) -> tuple[str, ...]:
@@ -68,6 +73,8 @@ def _tolerance(low: float, high: float) -> str:
 
 
 def _measured(row: dict[str, Any]) -> str:
+    if row["mean"] is None:
+        return "-"
     if row["ci_low"] is None:
         return _number(row["mean"])
     return f"{_number(row['mean'])} [{_number(row['ci_low'])}, {_number(row['ci_high'])}]"

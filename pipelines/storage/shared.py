@@ -56,9 +56,17 @@ def figure_store(study: Study) -> MutableMapping[str, dict[str, float]]:
     return store
 
 
-def row_store(study: Study) -> MutableMapping[str, pl.DataFrame]:
-    """The store of a proof's parts; as `cell_store`."""
-    store: MutableMapping[str, pl.DataFrame] = _store(study, RowStore, PROOFS)
+def row_store(study: Study, root: Path = PROOFS) -> MutableMapping[str, pl.DataFrame]:
+    """The store of a proof's parts; as `cell_store`.
+
+    Args:
+        study: see `cell_store`.
+        root: the folder of all proofs, or of all tests of designs.
+
+    Raises:
+        ConfigError: see `cell_store`.
+    """
+    store: MutableMapping[str, pl.DataFrame] = _store(study, RowStore, root)
     return store
 
 

@@ -1,8 +1,11 @@
 """Designs: trials that a platform could run when newcomers come, tested where the truth is known.
 
 Each trial is run in a simulated platform, and its estimate is held against the truth: the same days
-of the same people, with newcomers and without them. The difference is what interference does: those
-who are kept away share creators, models and lists with those who are not. Sources: Brennan et al.
+of the same people, with newcomers and without them. The truth is averaged as the trial averages:
+over people where people are compared, each with the same weight however much they are shown; over
+periods, each a mean over all that everybody was shown in it, where periods are compared. So the
+difference is what interference does: those who are kept away share creators, models and lists with
+those who are not. Sources: Brennan et al.
 (2023), "Reducing symbiosis bias through better A/B tests of recommendation algorithms", arXiv
 2309.07107, for trials that divert users and what they are served from; Bajari et al. (2021),
 "Multiple randomization designs", arXiv 2112.13495, for trials with lots on both sides.
@@ -10,7 +13,7 @@ who are kept away share creators, models and lists with those who are not. Sourc
 
 import json
 import math
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -18,10 +21,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recsys.checks.shown import Shown, shown_to_incumbents
-from recsys.config import OwnLog, RecommenderSpec, Study
+from recsys.checks.shown import CLICKS, Shown, rates_of, shown_to_incumbents
+from recsys.config import Evaluation, OwnLog, RecommenderSpec, Study
 from recsys.core.errors import ConfigError
 from recsys.core.jobs import Progress, run_all
+from recsys.core.threads import single_threaded_blas
 from recsys.engines import engine_of
 from recsys.estimates import Told, between_people, between_periods, needed
 from recsys.mitigations.build import ORACLE
@@ -68,9 +72,9 @@ DESIGNS: dict[str, Design] = {
     ),
 }
 """The designs by name."""
-OUTCOMES = ("displaced", "english", "short video", "clicks")
+OUTCOMES = ("displaced", "english", "short video", CLICKS)
 """What is estimated: newcomers' share of what incumbents are shown, and what changes of the share
-in the newcomers' language, of short videos, and of what is clicked."""
+in the newcomers' language, of short videos, and of clicks per look."""
 ROWS = {
     "design": pl.String,
     "outcome": pl.String,
@@ -78,10 +82,13 @@ ROWS = {
     "seed": pl.Int64,
     "truth": pl.Float64,
     "told": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
     "se": pl.Float64,
     "variance": pl.Float64,
 }
-"""Columns of a part: an estimate in one seed. `variance` is that between people or periods."""
+"""Columns of a part: an estimate in one seed. `low` and `high` are its 95 % interval, and
+`variance` is that between people or periods."""
 
 
 @dataclass(frozen=True)
@@ -115,82 +122,124 @@ def plan(study: Study) -> list[Part]:
     """The parts of a test of designs: one for each recommender and seed.
 
     Args:
-        study: a study of a world.
+        study: a study of a world. All its incumbents are in the trials, whatever its panel is.
 
     Raises:
-        ConfigError: the study is of a log, has no newcomers, serves by the oracle, or measures days
-            before the influx.
+        ConfigError: the study is of a log, has no newcomers, serves by the oracle, measures days
+            before the influx, or asks for what no design does; the message names all of these.
     """
     if isinstance(study.source, OwnLog):
         raise ConfigError(f"{study.name}: designs are tested in a world; this is a study of a log")
-    if study.world.influx.newcomers < 2:
-        raise ConfigError("world.influx.newcomers: a design needs two or more newcomers")
-    if any(spec.kind == ORACLE for spec in study.recommenders):
-        raise ConfigError("recommenders: the oracle learns from nobody, so no design can test it")
-    if study.evaluation.days[0] < 1:
-        raise ConfigError("evaluation.days: designs are measured from day 1 on, after arrivals")
+    if mistakes := list(_mistakes(study)):
+        raise ConfigError("\n".join(mistakes))
     seeds = study.seed_range()
     return [Part(study, spec, seed) for seed in seeds for spec in study.recommenders]
 
 
+def _mistakes(study: Study) -> Iterator[str]:
+    """What a study has that designs cannot be tested with, or would not look at."""
+    default = Evaluation()
+    if study.world.influx.newcomers < 2:
+        yield "world.influx.newcomers: a design needs two or more newcomers"
+    if any(spec.kind == ORACLE for spec in study.recommenders):
+        yield "recommenders: the oracle learns from nobody, so no design can test it"
+    if study.evaluation.days[0] < 1:
+        yield "evaluation.days: designs are measured from day 1 on, after arrivals"
+    if study.loop != "closed":
+        yield "loop: in a trial each recommender serves the platform itself; give loop: closed"
+    if any(chain.parts for chain in study.mitigations):
+        yield "mitigations: designs are tested without; leave them out, or give mitigations=[]"
+    if study.channels:
+        yield "channels: a trial needs all gates open; leave it out, or give channels=false"
+    if study.arms != Study.model_fields["arms"].default:
+        yield "arms: a trial is held against control and influx alone; leave arms out"
+    for name in ("nudges", "one_step", "groups", "snapshots"):
+        if getattr(study.evaluation, name) != getattr(default, name):
+            yield f"evaluation.{name}: designs do not measure it; leave it out"
+
+
 def run_part(part: Part) -> pl.DataFrame:
     """The estimate of each design and outcome, and the truth; columns of `ROWS`."""
+    with single_threaded_blas():
+        return _run(part)
+
+
+def _run(part: Part) -> pl.DataFrame:
     study, rankings = part.study, make_rankings(part.recommender)
     world, evaluation = study.world, study.evaluation
-    shared = days_before(world, evaluation, part.seed, rankings, impressions=True)
+    shared = days_before(world, evaluation, part.seed, rankings, impressions=True, feeds=False)
     arm = arm_for(rankings, "influx")
-    window = (evaluation.days[0], evaluation.days[-1])
 
     def shown(simulation: Simulation) -> Shown:
-        return shown_to_incumbents(simulation, evaluation.k, last=window[1])
+        return shown_to_incumbents(simulation, evaluation.k, last=evaluation.days[-1])
 
-    twin = shown(shared.run(arm._replace(newcomers="nobody")))
+    days, twin = evaluation.days, shown(shared.run(arm._replace(newcomers="nobody")))
     joined = shown(shared.run(arm))
-    truth = {
-        outcome: float(np.nanmean(_people(joined, outcome, window, world.incumbents)))
-        - float(np.nanmean(_people(twin, outcome, window, world.incumbents)))
-        for outcome in OUTCOMES
-    }
     rows = []
     for name, design in DESIGNS.items():
         simulation = shared.run(arm, design.trial)
         seen = shown(simulation)
         for outcome in OUTCOMES:
-            told, variance = _estimate(design.trial, simulation, seen, outcome, window)
+            true = truth(design.trial, joined, twin, outcome, days)
+            told, variance = _estimate(design.trial, simulation, seen, outcome, days)
             keys = (name, outcome, part.recommender.name, part.seed)
-            rows.append((*keys, truth[outcome], told.value, told.se, variance))
+            rows.append((*keys, true, told.value, told.low, told.high, told.se, variance))
     return pl.DataFrame(rows, schema=ROWS, orient="row")
 
 
-def _values(shown: Shown, outcome: str) -> NDArray[np.bool_]:
-    return shown.by_newcomers if outcome == "displaced" else shown.of[outcome]
+def truth(trial: Trial, joined: Shown, twin: Shown, outcome: str, days: Sequence[int]) -> float:
+    """What newcomers change, averaged as a trial averages.
+
+    Args:
+        trial: the trial.
+        joined, twin: what incumbents are shown with newcomers, and without.
+        outcome: one of `OUTCOMES`.
+        days: the days that count.
+
+    Returns:
+        With newcomers less without: of the mean over people who came; or, where the trial
+        alternates, of the mean over parts of the day of the mean over days.
+    """
+    means = []
+    for shown in (joined, twin):
+        if not trial.alternates:
+            means.append(float(np.nanmean(_people(shown, outcome, days))))
+            continue
+        values, parts = _periods(shown, outcome, days)
+        of_parts = [values[parts == part] for part in np.unique(parts[~np.isnan(values)])]
+        means.append(float(np.mean([np.nanmean(of_part) for of_part in of_parts])))
+    return means[0] - means[1]
 
 
-def _people(shown: Shown, outcome: str, window: tuple[int, int], n: int) -> Floats:
-    """Float64 (n,): the mean of each incumbent over the window; NaN for who did not come."""
-    return shown.rates(_values(shown, outcome), window, n)
+def _people(shown: Shown, outcome: str, days: Sequence[int]) -> Floats:
+    """Float64 (n,): the mean of each incumbent over the days; NaN for who did not come."""
+    return shown.rates(*_counted(shown, outcome), days)
+
+
+def _periods(shown: Shown, outcome: str, days: Sequence[int]) -> tuple[Floats, NDArray[np.int64]]:
+    """The mean of each period over all that was shown in it, NaN if nothing was; and its part of
+    the day. Periods are in the order of days, then parts."""
+    n, period = len(days) * shown.ticks, np.searchsorted(days, shown.day) * shown.ticks + shown.tick
+    rates = rates_of(period, *_counted(shown, outcome), np.isin(shown.day, days), n)
+    return rates, np.arange(n) % shown.ticks
+
+
+def _counted(shown: Shown, outcome: str) -> tuple[NDArray[np.bool_], Floats]:
+    """What is counted of each post that was shown, and per what."""
+    values = shown.by_newcomers if outcome == "displaced" else shown.of[outcome]
+    return values, shown.per(outcome)
 
 
 def _estimate(
-    trial: Trial, simulation: Simulation, shown: Shown, outcome: str, window: tuple[int, int]
+    trial: Trial, simulation: Simulation, shown: Shown, outcome: str, days: Sequence[int]
 ) -> tuple[Told, float]:
     """The estimate of a trial, and the variance between its people or periods."""
-    n, seed = simulation.world.incumbents, simulation.seed
+    seed = simulation.seed
     if not trial.alternates:
-        held = trial.holds(seed, simulation.people.address[:n])
-        return between_people(_people(shown, outcome, window, n), held, trial.creators)
-    ticks = simulation.world.ticks
-    rows = (shown.day >= window[0]) & (shown.day <= window[1])
-    period = (shown.day[rows] - window[0]) * ticks + shown.tick[rows]
-    periods = (window[1] - window[0] + 1) * ticks
-    count = np.bincount(period, minlength=periods)
-    hits = np.bincount(period, _values(shown, outcome)[rows].astype(float), minlength=periods)
-    values = np.where(count > 0, hits / np.maximum(count, 1), np.nan)
-    days, parts = np.divmod(np.arange(periods), ticks)
-    on = [
-        trial.is_on(seed, window[0] + int(day), int(tick))
-        for day, tick in zip(days, parts, strict=True)
-    ]
+        held = trial.holds(seed, simulation.people.address[: shown.n])
+        return between_people(_people(shown, outcome, days), held, trial.creators)
+    values, parts = _periods(shown, outcome, days)
+    on = [trial.is_on(seed, day, tick) for day in days for tick in range(shown.ticks)]
     return between_periods(values, np.array(on), parts)
 
 
@@ -223,12 +272,13 @@ def tested(rows: pl.DataFrame, effect: float) -> pl.DataFrame:
 
 
 def _quality(part: pl.DataFrame, effect: float) -> dict[str, Any]:
-    truth, told, se = (part[name].to_numpy() for name in ("truth", "told", "se"))
+    names = ("truth", "told", "low", "high", "se")
+    truth, told, low, high, se = (part[name].to_numpy() for name in names)
     unit = DESIGNS[part["design"][0]].unit if part.height else ""
     if not part.height:
         return {"seeds": 0, "unit": unit}
     error = told - truth
-    gap, half = nested_interval(error[None]), 1.96 * se
+    gap = nested_interval(error[None])
     return {
         "seeds": part.height,
         "truth": float(truth.mean()),
@@ -236,8 +286,8 @@ def _quality(part: pl.DataFrame, effect: float) -> dict[str, Any]:
         "bias": float(error.mean()),
         "bias_ci_low": float(gap.low),
         "bias_ci_high": float(gap.high),
-        "covered": float((np.abs(error) <= half).mean()),
-        "seen": float((np.abs(told) > half).mean()),
+        "covered": float(((low <= truth) & (truth <= high)).mean()),
+        "seen": float(((low > 0) | (high < 0)).mean()),
         "se": float(se.mean()),
         "luck": float(error.std(ddof=1)) if error.size > 1 else math.nan,
         "needed": needed(float(part["variance"].to_numpy().mean()), effect),
@@ -251,7 +301,7 @@ def run_designs(
     progress: Progress | None = None,
     store: MutableMapping[str, pl.DataFrame] | None = None,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Runs all designs in `study.workers` threads.
+    """Runs all designs on the study's engine; the figures are the same on any, to the bit.
 
     Args:
         study: a study of a world; each of its recommenders serves.

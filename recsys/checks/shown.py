@@ -1,5 +1,6 @@
 """What a platform has shown to its incumbents, as its own log keeps it."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,9 +10,12 @@ from recsys.logs.schema import KIND_CODES
 from recsys.logs.times import DAY
 from recsys.statistics.arrays import Floats
 from recsys.world.arms import INCUMBENTS
+from recsys.world.people.behaviour import examination
 from recsys.world.people.population import FORMATS, LANGUAGES
 from recsys.world.simulate import Simulation
 
+CLICKS = "clicks per look"
+"""The unit of clicks: what is clicked, over how many slots are looked at."""
 SHORT_VIDEO = FORMATS.index("short video")
 """Code of the format short video."""
 
@@ -19,6 +23,10 @@ SHORT_VIDEO = FORMATS.index("short video")
 class Shown(NamedTuple):
     """What incumbents were shown in the first slots of their visits, a value for each post."""
 
+    n: int
+    """Number of incumbents."""
+    ticks: int
+    """Number of parts of a day."""
     user: NDArray[np.int64]
     """Rows of people."""
     day: NDArray[np.int64]
@@ -30,23 +38,54 @@ class Shown(NamedTuple):
     by_newcomers: NDArray[np.bool_]
     """Whether the post is by a newcomer."""
     of: dict[str, NDArray[np.bool_]]
-    """What is averaged, by name: english, short video and clicks."""
+    """What is counted, by name: english, short video and clicks per look."""
+    look: Floats
+    """Probability that the user looks at the slot, as the world has it. A platform must estimate
+    it, or make do with clicks per post that was shown."""
 
-    def rates(self, values: NDArray[np.bool_], days: tuple[int, int], n: int) -> Floats:
-        """Each user's mean over some days.
+    def per(self, name: str) -> Floats:
+        """Float64, for each post: what is counted per; 1, or for clicks the probability of a look.
+
+        Args:
+            name: a key of `of`.
+        """
+        return self.look if name == CLICKS else np.ones(self.look.size)
+
+    def rates(self, values: NDArray[np.bool_], per: Floats, days: Sequence[int]) -> Floats:
+        """Each user's rate over some days.
 
         Args:
             values: bool, for each post that was shown, such as `of["english"]`.
-            days: first and last day.
-            n: number of people.
+            per: what they are counted per, such as `per("english")`.
+            days: the days that count.
 
         Returns:
             Float64 (n,); NaN for people who were shown nothing.
         """
-        rows = (self.day >= days[0]) & (self.day <= days[1])
-        total = np.bincount(self.user[rows], minlength=n)
-        hits = np.bincount(self.user[rows], values[rows].astype(np.float64), minlength=n)
-        return np.where(total > 0, hits / np.maximum(total, 1), np.nan)
+        return rates_of(self.user, values, per, np.isin(self.day, np.asarray(days)), self.n)
+
+
+def rates_of(
+    group: NDArray[np.int64],
+    values: NDArray[np.bool_],
+    per: Floats,
+    rows: NDArray[np.bool_],
+    n: int,
+) -> Floats:
+    """The rate of each group over some rows.
+
+    Args:
+        group: the group of each row that counts, from 0.
+        values, per: as in `Shown.rates`.
+        rows: bool, the rows that count.
+        n: number of groups.
+
+    Returns:
+        Float64 (n,); NaN for groups without rows.
+    """
+    total = np.bincount(group[rows], per[rows], minlength=n)
+    hits = np.bincount(group[rows], values[rows].astype(np.float64), minlength=n)
+    return np.asarray(np.divide(hits, total, out=np.full(n, np.nan), where=total > 0))
 
 
 def newcomers_language(simulation: Simulation) -> int:
@@ -80,6 +119,8 @@ def shown_to_incumbents(simulation: Simulation, k: int, last: int) -> Shown:
     ticks, shown = simulation.world.ticks, item[rows]
     tick = (time[rows] % DAY) * ticks // DAY
     return Shown(
+        n,
+        ticks,
         user[rows],
         number[rows],
         tick,
@@ -88,6 +129,7 @@ def shown_to_incumbents(simulation: Simulation, k: int, last: int) -> Shown:
         {
             "english": posts.language[shown] == newcomers_language(simulation),
             "short video": posts.format[shown] == SHORT_VIDEO,
-            "clicks": clicked[rows],
+            CLICKS: clicked[rows],
         },
+        examination(simulation.world.platform, k)[rank[rows] - 1],
     )

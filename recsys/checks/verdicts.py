@@ -172,6 +172,7 @@ def row_of(
         served_by: what served the feeds, such as "als", or whatever else distinguishes figures of
             the same quantity.
         interval: mean, lower and upper end of its 95 % interval; the ends are NaN if there is none.
+            The mean is NaN if there is no figure; then the row's is null and its verdict `unclear`.
         n_seeds: number of seeds in the mean, such as 8.
 
     >>> row_of(QUANTITIES["utility of two training seeds"], "als", (0.01, 0.0, 0.02), 8)["verdict"]
@@ -185,7 +186,7 @@ def row_of(
         "target": quantity.target,
         "low": quantity.low,
         "high": quantity.high,
-        "mean": mean,
+        "mean": None if np.isnan(mean) else mean,
         "ci_low": None if np.isnan(low) else low,
         "ci_high": None if np.isnan(high) else high,
         "n_seeds": n_seeds,
@@ -195,6 +196,8 @@ def row_of(
 
 
 def _verdict(quantity: Quantity, mean: float, low: float, high: float) -> Verdict:
+    if np.isnan(mean):
+        return "unclear"
     if not quantity.direction:
         return "holds" if quantity.low <= mean <= quantity.high else "fails"
     if low > quantity.low and high < quantity.high:

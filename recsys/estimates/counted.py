@@ -16,7 +16,7 @@ from recsys.statistics.arrays import Floats
 
 
 def displaced(user: NDArray[np.int64], by_newcomers: NDArray[np.bool_]) -> Told:
-    """Newcomers' share of what was shown.
+    """Newcomers' share of what was shown; NaN if nothing was.
 
     Args:
         user: int (n_shown,), to whom a post was shown, from 0.
@@ -25,12 +25,15 @@ def displaced(user: NDArray[np.int64], by_newcomers: NDArray[np.bool_]) -> Told:
     >>> displaced(np.array([0, 0, 1, 1]), np.array([True, False, False, False])).value
     0.25
     """
-    value, influence = _mean(user, by_newcomers.astype(np.float64), np.ones(user.size))
-    return _told(value, influence)
+    value, influence = _ratio(user, by_newcomers.astype(np.float64), np.ones(user.size))
+    return _told(user, value, influence)
 
 
 def change(
-    user: NDArray[np.int64], by_newcomers: NDArray[np.bool_], of: NDArray[np.bool_] | Floats
+    user: NDArray[np.int64],
+    by_newcomers: NDArray[np.bool_],
+    of: NDArray[np.bool_] | Floats,
+    per: Floats | None = None,
 ) -> Told:
     """Change of a share or of a rate, as if other posts stood in the slots of newcomers' posts.
 
@@ -38,35 +41,37 @@ def change(
         user, by_newcomers: as in `displaced`.
         of: (n_shown,), what is averaged over all that was shown, such as whether the post is in
             English, or whether it was clicked.
+        per: (n_shown,) float, what `of` is counted per, such as the probability that the user
+            looked at the slot, for clicks per look; None to count per post that was shown.
 
     Returns:
-        The mean over all that was shown less the mean over posts of others; NaN if there are none.
+        The rate of all that was shown less the rate of posts of others; NaN if there are none.
 
     >>> english = np.array([True, False, True, False])
     >>> change(np.array([0, 0, 1, 1]), np.array([True, False, False, False]), english).value
     0.16666666666666669
     """
     values = np.asarray(of, dtype=np.float64)
-    if by_newcomers.all():
-        return Told(float("nan"))
-    everything, over_all = _mean(user, values, np.ones(user.size))
-    others, over_others = _mean(user, values, (~by_newcomers).astype(np.float64))
-    return _told(everything - others, over_all - over_others)
+    each, theirs = np.ones(user.size) if per is None else per, ~by_newcomers
+    everything, over_all = _ratio(user, values, each)
+    others, over_others = _ratio(user, values * theirs, each * theirs)
+    return _told(user, everything - others, over_all - over_others)
 
 
-def _mean(user: NDArray[np.int64], values: Floats, weight: Floats) -> tuple[float, Floats]:
-    """A weighted mean over what was shown, and each user's influence on it (n_users,)."""
-    n = int(user.max(initial=-1)) + 1
-    total = weight.sum()
-    mean = float((values * weight).sum() / total)
-    return mean, np.bincount(user, (values - mean) * weight, minlength=n) / total
+def _ratio(user: NDArray[np.int64], values: Floats, per: Floats) -> tuple[float, Floats]:
+    """The sum of values over that of `per`, and each user's influence on it (n_users,)."""
+    total = per.sum()
+    rate = float(values.sum() / total) if total > 0 else float("nan")
+    return rate, np.bincount(user, values - rate * per) / (total if total > 0 else 1.0)
 
 
-def _told(value: float, influence: Floats) -> Told:
-    shown_to = influence.size
-    if shown_to < 2:
+def _told(user: NDArray[np.int64], value: float, influence: Floats) -> Told:
+    """The value, and its error over the users to whom anything was shown."""
+    shown_to = np.unique(user).size
+    if np.isnan(value) or shown_to < 2:
         return Told(value)
-    return Told(value, float(np.sqrt((influence**2).sum() * shown_to / (shown_to - 1))))
+    se = float(np.sqrt((influence**2).sum() * shown_to / (shown_to - 1)))
+    return Told(value, se, shown_to - 1)
 
 
 def counted(

@@ -90,16 +90,16 @@ def by_thirds(
             pre, pre_p = earlier, _p_value(earlier)
     apart = float(exposure[most].mean() - exposure[least].mean())
     scale = float(exposure[asked].mean()) / apart
-    average = Told(contrast.value * scale, contrast.se * scale)
+    average = Told(contrast.value * scale, contrast.se * scale, contrast.df)
     return Exposed(contrast, average, pre, pre_p)
 
 
 def _p_value(told: Told) -> float:
-    from scipy.stats import norm
+    from scipy.special import stdtr
 
     if not told.se > 0:
         return 1.0 if told.value == 0 else 0.0
-    return float(2 * norm.sf(abs(told.value) / told.se))
+    return float(2 * stdtr(told.df, -abs(told.value) / told.se))
 
 
 def _contrast(
@@ -109,7 +109,7 @@ def _contrast(
 
     The least exposed are weighted by their odds of being among the most exposed, and what a
     regression among the least exposed expects of each user is taken out of all changes. It is right
-    if either model is.
+    either model is.
     """
     known = (most | least) & ~np.isnan(change) & ~np.isnan(covariates).any(axis=1)
     treated = most[known]
@@ -125,7 +125,9 @@ def _contrast(
     of_most, of_least = treated / treated.mean(), odds / odds.mean()
     value_most, value_least = float((of_most * rest).mean()), float((of_least * rest).mean())
     influence = of_most * (rest - value_most) - of_least * (rest - value_least)
-    return Told(value_most - value_least, float(influence.std(ddof=1) / np.sqrt(len(y))))
+    worth = min(float(treated.sum()), float(odds.sum() ** 2 / (odds**2).sum()))
+    se = float(influence.std(ddof=1) / np.sqrt(len(y)))
+    return Told(value_most - value_least, se, max(worth - x.shape[1], 1.0))
 
 
 def _logistic(x: Floats, treated: NDArray[np.bool_]) -> Floats:

@@ -1,13 +1,21 @@
-"""Comparisons within a trial, and how many people or periods it takes to see an effect."""
+"""Comparisons within a trial, and how many people or periods it takes to see an effect.
+
+Intervals are Welch's: a t quantile with Satterthwaite's degrees of freedom, since a trial may have
+a handful of periods alone. Source: Welch (1947), "The generalization of 'Student's' problem when
+several different population variances are involved", Biometrika 34.
+"""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.stats import nct, norm, t
 
 from recsys.estimates.told import Told
 from recsys.statistics.arrays import Floats
+
+_UNKNOWN = Told(float("nan")), float("nan")
 
 
 def between_people(
@@ -30,12 +38,7 @@ def between_people(
     0.2
     """
     known = ~np.isnan(values)
-    groups = [values[known & ~held] / shown, values[known & held] / shown]
-    if min(group.size for group in groups) < 2:
-        return Told(float("nan")), float("nan")
-    variances = [float(group.var(ddof=1)) for group in groups]
-    se = math.sqrt(sum(v / group.size for v, group in zip(variances, groups, strict=True)))
-    return Told(float(groups[0].mean() - groups[1].mean()), se), sum(variances) / 2
+    return _apart([(values[known & ~held] / shown, values[known & held] / shown)])
 
 
 def between_periods(
@@ -57,20 +60,23 @@ def between_periods(
     0.2
     """
     known = ~np.isnan(values)
-    differences, squared, variances = [], [], []
-    for number in np.unique(part[known]):
-        here = known & (part == number)
-        groups = [values[here & on], values[here & ~on]]
-        if min(group.size for group in groups) < 2:
-            return Told(float("nan")), float("nan")
-        spread = [float(group.var(ddof=1)) for group in groups]
-        differences.append(groups[0].mean() - groups[1].mean())
-        squared.append(sum(v / group.size for v, group in zip(spread, groups, strict=True)))
-        variances.append(sum(spread) / 2)
-    if not differences:
-        return Told(float("nan")), float("nan")
-    se = math.sqrt(sum(squared)) / len(differences)
-    return Told(float(np.mean(differences)), se), float(np.mean(variances))
+    parts = [known & (part == number) for number in np.unique(part[known])]
+    return _apart([(values[here & on], values[here & ~on]) for here in parts])
+
+
+def _apart(pairs: Sequence[tuple[Floats, Floats]]) -> tuple[Told, float]:
+    """The mean over pairs of groups of how far their means are apart, and the mean variance."""
+    if not pairs or min(group.size for pair in pairs for group in pair) < 2:
+        return _UNKNOWN
+    apart = float(np.mean([first.mean() - second.mean() for first, second in pairs]))
+    groups = [group for pair in pairs for group in pair]
+    variances = np.array([group.var(ddof=1) for group in groups])
+    sizes = np.array([group.size for group in groups])
+    squared = variances / sizes
+    if not squared.any():
+        return Told(apart, 0.0), 0.0
+    df = float(squared.sum() ** 2 / (squared**2 / (sizes - 1)).sum())
+    return Told(apart, math.sqrt(squared.sum()) / len(pairs), df), float(variances.mean())
 
 
 def needed(variance: float, effect: float, power: float = 0.8, level: float = 0.05) -> float:
@@ -79,7 +85,7 @@ def needed(variance: float, effect: float, power: float = 0.8, level: float = 0.
     Args:
         variance: between people or periods, as the functions above return it.
         effect: the effect to see, in the same unit, such as 0.01; not 0.
-        power: probability that it is seen.
+        power: probability that a t test sees it, on the effect's own side.
         level: probability that an effect is seen where there is none, two-sided.
 
     Returns:
@@ -88,12 +94,24 @@ def needed(variance: float, effect: float, power: float = 0.8, level: float = 0.
     Raises:
         ValueError: the effect is 0.
 
-    >>> needed(0.04, 0.02)
-    1570.0
+    >>> needed(0.04, 0.02), needed(0.04, 0.3)
+    (1571.0, 9.0)
     """
     if effect == 0:
         raise ValueError("the effect to see must not be 0")
     if math.isnan(variance):
         return math.nan
+    if variance == 0:
+        return 2.0
     z = float(norm.ppf(1 - level / 2) + norm.ppf(power))
-    return float(max(2, math.ceil(2 * z**2 * variance / effect**2)))
+    apart = abs(effect) / math.sqrt(variance)
+    n = max(2, math.ceil(2 * (z / apart) ** 2))  # of a test with the normal quantile: too few
+    while _power(n, apart, level) < power:
+        n += 1
+    return float(n)
+
+
+def _power(n: int, apart: float, level: float) -> float:
+    """Power of a t test of two groups of n whose means are so many standard deviations apart."""
+    df = 2 * (n - 1)
+    return float(nct.sf(t.ppf(1 - level / 2, df), df, apart * math.sqrt(n / 2)))

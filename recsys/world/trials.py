@@ -92,7 +92,7 @@ class TrialRun(Run):
 
     @classmethod
     def of(cls, run: Run, trial: Trial) -> "TrialRun":
-        """A run that goes on as a trial.
+        """A run that goes on as a trial; no feeds without newcomers are made in it.
 
         Args:
             run: a run that has been forked for an arm with all gates open.
@@ -106,7 +106,12 @@ class TrialRun(Run):
         scene, n = run.scene, run.world.incumbents
         held = np.zeros(scene.people.n, dtype=np.bool_)
         held[:n] = trial.holds(scene.seed, scene.people.address[:n])
-        fields = vars(run) | {"scene": scene._replace(held=held), "trial": trial}
+        audience = run.audience and run.audience._replace(one_step=False)
+        fields = vars(run) | {
+            "scene": scene._replace(held=held),
+            "audience": audience,
+            "trial": trial,
+        }
         incumbents, newcomers = run.rankers
         return cls(**fields | {"rankers": (incumbents, incumbents, newcomers)})
 

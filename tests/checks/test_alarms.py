@@ -1,5 +1,7 @@
 """Random groups of a log's incumbents are put in the newcomers' place."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -72,6 +74,29 @@ def test_every_verdict_is_judged_of_every_group(study):
     assert rows["p_value"].is_between(1 / 21, 1).all()
     assert (rows["alarm"] == (rows["p_value"] <= 0.05)).all()
     assert run_alarms(study, 0, groups=4, draws=20).equals(rows)
+
+
+def test_a_group_without_which_all_changes_is_accused(study, monkeypatch):
+    """Planted: whatever is measured when group 2 leaves, all slots of all feeds are others."""
+    measure = module.measure
+
+    def planted(feeds):
+        rows = measure(feeds).per_user
+        theirs = (pl.col("arm") == "placebo") & (pl.col("draw") == 1) & feeds.with_influx
+        changed = [
+            pl.when(theirs).then(1.0).otherwise(name).alias(name) for name in ("posts", "format")
+        ]
+        return SimpleNamespace(per_user=rows.with_columns(changed))
+
+    monkeypatch.setattr(module, "measure", planted)
+    rows = run_alarms(study, 0, groups=4, draws=20)
+    feeds = rows.filter(pl.col("verdict") == "feeds")
+    accused, others = feeds.filter(group=2), feeds.filter(pl.col("group") != 2)
+    assert accused["p_value"].to_list() == pytest.approx([1 / 21] * 3)
+    assert accused["alarm"].all()
+    assert (others["p_value"] > 1.5 / 21).all()  # half of them have group 2 among their placebos
+    assert others["p_value"].n_unique() > 2
+    assert alarms(rows)[0].filter(verdict="feeds")["alarms"].to_list() == [1] * 3
 
 
 def test_alarms_are_counted_and_judged():

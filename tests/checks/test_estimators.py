@@ -1,17 +1,26 @@
 """Each estimator beside the truth: what is measured on a platform, and how it is judged."""
 
+from io import StringIO
+from types import SimpleNamespace
+
 import numpy as np
 import polars as pl
 import pytest
+from rich.console import Console
 
 import recsys
-from recsys.checks.proof.claims import CLAIMS, judge
+from pipelines.report.verdicts import print_verdicts
+from recsys.checks.proof import told as module
+from recsys.checks.proof.claims import CLAIMS, TITLES, judge
 from recsys.checks.proof.estimators import compare_estimators, composition_of
 from recsys.checks.proof.joined import platform_of, worlds_of
 from recsys.checks.proof.run import Effort, plan, prove
 from recsys.checks.proof.told import ROW, SHARES, SIGNED, held_against_twin, levels_of
+from recsys.checks.shown import CLICKS
 from recsys.config import Evaluation, Influx, World
 from recsys.recommenders import ALS, Trending
+from recsys.study.arms.worlds import Worlds
+from recsys.world.people.behaviour import examination
 
 WORLD = World(
     incumbents=200,
@@ -44,11 +53,14 @@ def test_rows_hold_truth_and_estimate(told):
     assert told.group_by("estimand").agg(pl.col("truth").n_unique())["truth"].to_list() == [1] * 5
 
 
-def test_what_was_served_tells_exactly_what_was_displaced(told):
-    """Skip and promote starts from the feeds that the truth counts."""
-    row = value(told, "skip and promote", "displaced")
-    assert row["truth"] > 0.01
-    assert row["told"] == pytest.approx(row["truth"])
+def test_what_is_displaced_is_no_estimate_of_skip_and_promote(told):
+    """It counts the feeds that the truth counts."""
+    assert value(told, "count", "displaced")["truth"] > 0.01
+    assert told.filter(estimator="skip and promote")["estimand"].to_list() == [
+        "english",
+        "short video",
+        "net",
+    ]
 
 
 def test_a_count_is_of_all_that_incumbents_were_shown_on_the_day(told, worlds):
@@ -63,7 +75,7 @@ def test_a_count_is_of_all_that_incumbents_were_shown_on_the_day(told, worlds):
 
 
 def test_direct_effects_change_no_more_than_was_displaced(told):
-    displaced = value(told, "skip and promote", "displaced")["told"]
+    displaced = value(told, "count", "displaced")["truth"]  # of the same feeds
     assert value(told, "skip and promote", "net")["told"] == pytest.approx(displaced)
     assert 0 <= value(told, "skip and promote", "english")["told"] <= displaced + 1e-12
 
@@ -77,10 +89,116 @@ def test_where_newcomers_leave_no_trace_nothing_is_told(recommender):
     )
     assert platform_of(worlds) is not None
     rows = held_against_twin(worlds, recommender, 0.4)
-    for estimator in ("count", "skip and promote", "leave out events and posts", "roll forward"):
-        assert value(rows, estimator, "displaced")["told"] == 0
+    for estimator in ("count", "leave out events and posts", "roll forward"):
+        row = value(rows, estimator, "displaced")
+        assert (row["told"], row["low"], row["high"]) == (0, 0, 0)  # a point: all users have 0
     assert value(rows, "skip and promote", "net")["told"] == 0
     assert value(rows, "skip and promote", "english")["told"] == 0
+
+
+def days_of(simulation, days):
+    """User, clicked, look, english and by_newcomer of what incumbents were shown, slot by slot."""
+    clicks = {
+        (int(user), int(item))
+        for day in simulation.days
+        if day.day <= EVALUATION.days[-1]
+        for user, item in zip(day.user[day.kind == 1], day.item[day.kind == 1], strict=True)
+    }
+    posts, look = simulation.posts_for[0], examination(WORLD.platform, EVALUATION.k)
+    rows = []
+    for day in simulation.days:
+        if day.day not in days:
+            continue
+        shown = (day.kind == 0) & (day.user < WORLD.incumbents) & (day.rank <= EVALUATION.k)
+        for user, item, rank in zip(day.user[shown], day.item[shown], day.rank[shown], strict=True):
+            seen = (int(user), int(item)) in clicks
+            rows.append((user, seen, look[rank - 1], posts.language[item] == 1, user))
+    return np.array(rows, dtype=float)
+
+
+def means(rows, column, per=None):
+    """Each person's rate by plain division; NaN for people who were shown nothing."""
+    out = np.full(WORLD.incumbents, np.nan)
+    for user in np.unique(rows[:, 0]).astype(int):
+        mine = rows[rows[:, 0] == user]
+        out[user] = mine[:, column].sum() / (len(mine) if per is None else mine[:, per].sum())
+    return out
+
+
+def test_before_and_after_compares_the_last_days_with_the_last_before_anybody_came(told, worlds):
+    """Six days before: two and two of trends, two of base; then the last two."""
+    simulation = worlds.simulations["influx"]
+    base, after = (days_of(simulation, days) for days in ((-2, -1), (2, 3)))
+    for estimand, (column, per) in {"english": (3, None), CLICKS: (1, 2)}.items():
+        change = means(after, column, per) - means(base, column, per)
+        found = value(told, "before and after", estimand)["told"]
+        assert found == pytest.approx(np.nanmean(change)), estimand
+
+
+def test_exposure_is_measured_before_what_it_is_to_explain(worlds, monkeypatch):
+    """Over days of its own: the trend is that of the base less the days between."""
+    simulation, calls = worlds.simulations["influx"], []
+    monkeypatch.setattr(module, "by_thirds", lambda *given: calls.append(given))
+    held_against_twin(worlds, Trending(), 0.4)
+    (english, hour), windows = calls[:2], ((-6, -5), (-4, -3), (-2, -1), (2, 3))
+    first, earlier, base, after = (means(days_of(simulation, days), 3) for days in windows)
+    np.testing.assert_allclose(english[0], first)
+    np.testing.assert_array_equal(np.isnan(hour[0]), np.isnan(first))  # the same days
+    np.testing.assert_allclose(english[1], after - base)
+    np.testing.assert_allclose(english[2], base - earlier)
+
+
+def test_no_day_after_is_before_the_first_newcomer():
+    """A third of 15 days is five; on day 3, newcomers have been there since day 2."""
+    world = WORLD.model_copy(
+        update={
+            "days_before": 15,
+            "influx": WORLD.influx.model_copy(update={"arrivals": (0, 0, 1)}),
+        }
+    )
+    worlds = worlds_of(world, EVALUATION, Trending(), 0.4, 1, placebos=False)
+    kept = module._Kept(worlds, platform_of(worlds))
+    windows = module._windows(kept)
+    assert [(days[0], days[-1]) for days in windows] == [(-15, -11), (-10, -6), (-5, -1), (2, 3)]
+
+
+class Recorded(Trending):
+    """Remembers what it learned from: a dense id of a user and an item for each event."""
+
+    def fit(self, log, seed=0, previous=None):
+        LOGS.append(log)
+        return super().fit(log, seed, previous)
+
+
+LOGS = []
+
+
+def test_rolled_fits_learn_from_nothing_of_newcomers(worlds):
+    """One fit of the whole log, and one without their events and all events on their posts."""
+    LOGS.clear()
+    kept = module._Kept(worlds, platform_of(worlds))
+    list(module._rolled(kept, Recorded()))
+    theirs = []
+    for log in LOGS:
+        user, item = (log.dense[name].to_numpy() for name in ("user", "item"))
+        creator = worlds.simulations["influx"].posts.creator[item]
+        theirs.append((int((user >= 200).sum()), int((creator >= 200).sum())))
+    assert len(theirs) == 2
+    assert min(theirs[0]) > 0
+    assert theirs[1] == (0, 0)
+
+
+def test_clicks_have_one_unit():
+    """One click in four looks, in the state of the arm itself: .25, however short the feed is."""
+
+    def one_in_four(users, feeds, day):
+        return np.where(feeds >= 0, 0.25, np.nan)
+
+    simulation = SimpleNamespace(world=WORLD, click_probability=one_in_four)
+    worlds = Worlds({"control": simulation}, np.arange(3), EVALUATION)
+    feeds = np.full((3, EVALUATION.k), -1, dtype=np.int32)
+    feeds[0], feeds[1, :2] = 7, 7
+    np.testing.assert_allclose(module._clicks(worlds, "control", feeds), [0.25, 0.25, np.nan])
 
 
 def test_shares_of_a_feed(worlds):
@@ -169,6 +287,48 @@ def test_worlds_without_a_sign_do_not_count():
     )
     assert found["right"]["worlds"] == 2
     assert found["right"]["guess"] == 1.0
+
+
+@pytest.mark.parametrize(
+    "world", [{"truths": (0.02,)}, {"truths": (0.0, 0.0), "luck": 0.01}, {"seeds": 1}]
+)
+def test_with_fewer_than_two_worlds_there_is_no_margin(world):
+    """One world has no others to guess from; without an interval over seeds none has a sign."""
+    table, figures = compare_estimators(made_up({"right": lambda t, w: t}, **world))
+    assert table["worlds"].item() < 2
+    assert table["guess"].item() is None
+    verdicts = judge(figures)
+    (margin,) = verdicts.filter(quantity="sign right, less the commonest sign's").to_dicts()
+    assert (margin["mean"], margin["verdict"]) == (None, "unclear")
+    console = Console(file=StringIO(), width=100)
+    print_verdicts(console, verdicts, TITLES)
+    printed = console.file.getvalue()
+    assert "the margin of a sign needs two worlds that have a sign" in printed
+    assert "nan" not in printed.lower()
+
+
+def test_where_nothing_could_be_measured_that_is_said():
+    table, figures = compare_estimators(made_up({"right": lambda t, w: t}).clear())
+    console = Console(file=StringIO(), width=100)
+    print_verdicts(console, judge(figures), TITLES)
+    assert table.is_empty()
+    assert console.file.getvalue().strip() == "There was nothing to measure."
+
+
+def test_an_interval_that_is_a_point_counts():
+    """It holds the truth only where it is the truth; a cell without an interval has none."""
+    rows = made_up({"zero": lambda t, w: 0.0}, truths=(0.0, 0.02), luck=0.0)
+    point = rows.with_columns(low=pl.col("told"), high=pl.col("told"))
+    found, _ = rows_by_estimator(
+        point.with_columns(
+            low=pl.when(pl.col("seed") > 0).then("low"),
+            high=pl.when(pl.col("seed") > 0).then("high"),
+        )
+    )
+    assert (found["zero"]["cells"], found["zero"]["intervals"]) == (16, 14)
+    assert (found["zero"]["coverage"], found["zero"]["points"]) == (0.5, 1.0)
+    wide, _ = rows_by_estimator(rows)
+    assert wide["zero"]["points"] == 0.0
 
 
 def test_shares_are_judged_by_their_error():

@@ -18,7 +18,7 @@ def test_a_share_and_a_change_are_exact():
 def test_no_newcomers_no_change():
     user, english = np.arange(6), np.arange(6) % 2 == 0
     told = change(user, np.zeros(6, dtype=np.bool_), english)
-    assert told == (0.0, 0.0)
+    assert (told.value, told.se) == (0.0, 0.0)
 
 
 def test_nothing_can_be_told_where_all_is_by_newcomers():
@@ -39,6 +39,24 @@ def test_errors_hold_the_truth_where_users_differ():
         inside["change"] += told.low <= 0.16 <= told.high
     assert min(inside.values()) / 300 > 0.9
     assert max(inside.values()) / 300 < 0.99
+
+
+def test_a_rate_may_be_per_look():
+    """Newcomers' post was surely looked at, each of the others' with probability one half."""
+    user, new = np.array([0, 1, 1, 2]), np.array([True, False, False, False])
+    clicked, look = np.array([True, True, False, False]), np.array([1.0, 0.5, 0.5, 0.5])
+    assert change(user, new, clicked, look).value == pytest.approx(2 / 2.5 - 1 / 1.5)
+    everybody = np.ones(4)
+    assert change(user, new, clicked, everybody) == change(user, new, clicked)
+
+
+def test_errors_are_over_those_who_were_shown_something():
+    """Numbers of users may have gaps: who was shown nothing tells nothing."""
+    new, english = np.array([True, False, False]), np.array([True, True, False])
+    near, far = (change(user, new, english) for user in (np.array([0, 1, 2]), np.array([0, 7, 99])))
+    assert near == far
+    assert np.isnan(displaced(np.array([5, 5, 5]), new).se)
+    assert np.isnan(displaced(np.zeros(0, dtype=int), np.zeros(0, dtype=np.bool_)).value)
 
 
 def test_counts_by_group():

@@ -111,3 +111,47 @@ def test_sources_of_a_frame_are_kept():
 def test_two_rankings_of_a_day_are_refused():
     with pytest.raises(LogError, match="two posts at one rank"):
         direct_effect(pl.concat([frame([1, 2]), frame([3, 4])]), pl.Series([1]), 1)
+
+
+@pytest.mark.parametrize("sources", [False, True])
+def test_a_ranking_may_be_shallower_than_what_was_served(sources):
+    kept = frame(["n1", "e1"])
+    if sources:
+        kept = kept.with_columns(source=pl.Series(["fresh", "personal"]))
+    found = direct_effect(kept, pl.Series(["n1"]), k=5)
+    assert found.row(0) == ("ann", 7, 2, 0.5, 0.5)
+    ranking, given = np.array([[7, 1]], dtype=np.int32), np.array([[0, 3]], dtype=np.uint8)
+    without = promoted(ranking, left_out(7), 4, given if sources else None)
+    assert without.tolist() == [[1, -1, -1, -1]]
+
+
+@pytest.mark.parametrize("first", [0, -1])
+def test_ranks_below_one_are_refused(first):
+    kept = frame(["n1", "e1", "z1"]).with_columns(rank=pl.Series(range(first, first + 3)))
+    with pytest.raises(LogError, match=f"{1 - first} of 3 rows have a rank below 1.*add 1"):
+        direct_effect(kept, pl.Series(["n1"]), k=2)
+
+
+def test_ranks_that_are_no_numbers_or_missing_are_refused():
+    kept = frame(["n1", "e1"])
+    with pytest.raises(LogError, match="whole numbers, 1 on top; got Float64"):
+        direct_effect(kept.with_columns(pl.col("rank").cast(pl.Float64)), pl.Series(["n1"]), k=2)
+    with pytest.raises(LogError, match="1 of 2 rows have no item_id"):
+        direct_effect(frame(["n1", None]), pl.Series(["n1"]), k=2)
+
+
+def test_no_more_sources_than_can_be_told_apart():
+    many = frame(range(300)).with_columns(source=pl.Series([f"s{i}" for i in range(300)]))
+    with pytest.raises(LogError, match="300 sources are more than 256"):
+        direct_effect(many, pl.Series([1]), k=2)
+    enough = many.head(256)
+    english = {"next": pl.Series([2])}
+    assert direct_effect(enough, pl.Series([1]), 2, english)["next_without"].item() == 0.5
+
+
+def test_wrong_arguments_are_refused():
+    ranking = np.array([[1, 2]], dtype=np.int32)
+    with pytest.raises(ValueError, match="at least 1; got 0"):
+        promoted(ranking, left_out(), 0)
+    with pytest.raises(ValueError, match="one for each"):
+        promoted(ranking, left_out(), 1, np.zeros((1, 3), dtype=np.uint8))

@@ -5,8 +5,10 @@ import json
 import polars as pl
 import pytest
 
+from pipelines import design
 from pipelines.design import main
 from recsys.checks.designs import DESIGNS, OUTCOMES
+from recsys.core.errors import ConfigError
 
 CONFIG = """
 name: tiny
@@ -35,9 +37,10 @@ def config(tmp_path, monkeypatch):
 def test_designs_are_printed_and_written(config, tmp_path, capsys):
     assert main([str(config), "--effect", "0.05"]) == 0
     printed = capsys.readouterr().out
-    for name, design in DESIGNS.items():
-        assert f"{name}: {design.estimator.split()[0]}" in printed
+    for name, each in DESIGNS.items():
+        assert f"{name}: {each.estimator.split()[0]}" in printed
     assert "to see a change of 0.05" in printed
+    assert "a part of the day with" in printed  # of two days one is on, and one is off
     (folder,) = (tmp_path / "data/designs").glob("tiny-*")
     table = pl.read_csv(folder / "designs.csv")
     assert table.height == len(DESIGNS) * len(OUTCOMES)
@@ -48,6 +51,23 @@ def test_designs_are_printed_and_written(config, tmp_path, capsys):
     told = json.loads(capsys.readouterr().out)
     assert told["effect"] == 0.01
     assert kept.stat().st_mtime_ns == before
+
+
+def test_parts_are_kept_where_the_engine_stores_them(config, tmp_path, monkeypatch):
+    """No cluster runs here: what is asked is where finished parts go."""
+    stores = []
+
+    def recorded(study, effect, progress, store):
+        stores.append(store)
+        raise ConfigError("seen")
+
+    monkeypatch.setattr(design, "run_designs", recorded)
+    shared = ["engine.kind=ray", f"engine.storage={tmp_path / 'shared'}", "--trust-config"]
+    assert main([str(config), *shared]) == 2
+    stores[0]["{}"] = pl.DataFrame({"a": [1]})
+    (kept,) = (tmp_path / "shared").rglob("*.parquet")
+    assert kept.parts[-3:-1] == ("designs", "parts")
+    assert stores[0].shared
 
 
 def test_mistakes_are_told(config, capsys):

@@ -6,7 +6,7 @@ import pytest
 from recsys.config import Influx, World
 from recsys.recommenders import ALS, ItemKNN, Trending
 from recsys.study.arms.policy import RecommenderPolicy
-from recsys.world.arms import ARMS, Arm
+from recsys.world.arms import ARMS, Arm, Audience
 from recsys.world.simulate import Shared
 from recsys.world.trials import Trial
 
@@ -93,6 +93,50 @@ def test_where_all_are_held_and_diverted_nobody_learns_of_newcomers():
             np.testing.assert_array_equal(
                 getattr(one, name)[mine], getattr(other, name)[other.user < WORLD.incumbents]
             )
+
+
+class Recorded(Trending):
+    """Remembers whose events each fit learned from: dense ids of users."""
+
+    def fit(self, log, seed=0, previous=None):
+        LEARNED_FROM.append(np.unique(log.dense["user"].to_numpy()))
+        return super().fit(log, seed, previous)
+
+
+LEARNED_FROM = []
+
+
+def test_each_side_of_a_diverted_trial_learns_from_itself_alone():
+    """Each morning there are two fits: to those held, and to all others, newcomers among them."""
+    shared = Shared(WORLD, 1, RecommenderPolicy(Recorded()))
+    LEARNED_FROM.clear()
+    trial = Trial(held=0.5, diverted=True)
+    people = shared.run("influx", trial).people
+    held = np.zeros(people.n, dtype=np.bool_)
+    held[: WORLD.incumbents] = trial.holds(1, people.address[: WORLD.incumbents])
+    assert len(LEARNED_FROM) == 2 * WORLD.days_after
+    for of_held, of_others in zip(LEARNED_FROM[::2], LEARNED_FROM[1::2], strict=True):
+        assert held[of_held].all()
+        assert not held[of_others].any()
+    assert (LEARNED_FROM[-1] >= WORLD.incumbents).any()
+    LEARNED_FROM.clear()
+    shared.run("influx", Trial(held=0.5))  # one fit for all
+    assert len(LEARNED_FROM) == WORLD.days_after
+    assert held[LEARNED_FROM[-1]].any()
+    assert (LEARNED_FROM[-1] >= WORLD.incumbents).any()
+
+
+@pytest.mark.parametrize("diverted", [False, True])
+def test_a_trial_runs_where_feeds_without_newcomers_are_asked_for(diverted):
+    """They are not made in it, as there may be two fits; nothing else is different."""
+    policy, panel = RecommenderPolicy(Trending()), np.arange(20)
+    runs = [
+        Shared(WORLD, 1, policy, audience=audience).run("influx", Trial(diverted=diverted))
+        for audience in (None, Audience(panel, (2,), 10, one_step=True))
+    ]
+    assert runs[1].morning(2).without is None
+    for one, other in zip(*(run.days for run in runs), strict=True):
+        np.testing.assert_array_equal(one.item, other.item)
 
 
 def test_a_closed_gate_is_refused(shared):

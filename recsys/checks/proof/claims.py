@@ -69,7 +69,7 @@ class Figure(NamedTuple):
     Attributes:
         claim: name of the claim, a key of `CLAIMS`.
         of: what distinguishes it from other figures of the claim, such as "als, posts".
-        mean: the figure.
+        mean: the figure; NaN if nothing could be measured.
         low, high: ends of its 95 % interval; NaN if there is none.
         n_seeds: number of seeds that it rests on.
     """

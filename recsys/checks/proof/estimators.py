@@ -2,7 +2,8 @@
 
 A sign can only be right where the truth has one. So changes that may go either way are judged on
 the worlds (a recommender and a size) whose mean truth over seeds is beyond 0, and against a guess
-that looks at no log: the sign that is commonest in the other worlds.
+that looks at no log: the sign that is commonest in the other worlds. With fewer than two worlds
+there are no others, so there is no guess and no margin over it.
 """
 
 from collections import Counter
@@ -17,6 +18,8 @@ from recsys.checks.proof.offline import seed_means, within
 from recsys.checks.proof.told import SHARES
 from recsys.statistics import nested_interval
 
+_FEWEST_WORLDS = 2
+"""Fewest worlds with a sign in which the commonest sign of the others can be guessed."""
 _WORLD = ("recommender", "size")
 _COMPOSITION = {"posts": "composition, posts", "language_format": "composition, mix"}
 """Estimand by level of a cell's composition."""
@@ -51,11 +54,14 @@ def compare_estimators(estimates: pl.DataFrame) -> tuple[pl.DataFrame, list[Figu
         A frame and figures of claim 3. The frame has a row for each estimand · estimator, with
         cells (all that the estimator answers, of `asked`) · truth and told (means) · bias (told
         less truth) with bias_ci_low and bias_ci_high over seeds · spearman (over all cells) ·
-        within (over the seeds of one world, on average) · coverage (cells whose interval over users
-        holds the truth). Shares of slots have median_error, the median of |told - truth| / truth
+        within (over the seeds of one world, on average) · intervals (cells that have an interval
+        over users) · coverage (share of these that hold the truth) · points (share of these that
+        are points, because all users have the same value; such an interval holds the truth only if
+        it is the truth). Shares of slots have median_error, the median of |told - truth| / truth
         over cells whose truth is above 0. Other estimands have worlds (those whose truth has a
         sign) · sign_right (share of their cells whose estimate has it; an estimate of 0, or none,
-        has not) · guess (the same of the commonest sign of the other worlds).
+        has not) · guess (the same of the commonest sign of the other worlds; null if there are
+        fewer than two worlds, and then the margin's figure is NaN).
     """
     known = estimates.with_columns(recommender_=pl.col("recommender"))
     signs = _signs(estimates)
@@ -88,7 +94,9 @@ def _near(part: pl.DataFrame) -> dict[str, Any]:
         "bias_ci_high": float(gap.high),
         "spearman": float(spearmanr(truth, told).statistic) if varied else None,
         "within": within(part, "truth", "told"),
+        "intervals": held.height,
         "coverage": float(inside.mean()) if inside.size else None,
+        "points": float((held["low"] == held["high"]).to_numpy().mean()) if inside.size else None,
     }
 
 
@@ -125,7 +133,7 @@ def _sign_right(
     return {
         "worlds": len(signs),
         "sign_right": right / asked if asked else None,
-        "guess": guessed / asked if asked else None,
+        "guess": guessed / asked if len(signs) >= _FEWEST_WORLDS else None,
     }
 
 
@@ -140,8 +148,8 @@ def _guess(signs: dict[tuple[Any, ...], int], world: tuple[Any, ...]) -> float:
 def _figures(row: dict[str, Any], seeds: int) -> list[Figure]:
     """The figures of claim 3 of one estimator."""
     margin = None
-    if row.get("sign_right") is not None:
-        margin = row["sign_right"] - row["guess"]
+    if "guess" in row:
+        margin = np.nan if row["guess"] is None else row["sign_right"] - row["guess"]
     named = {
         "sign right, less the commonest sign's": margin,
         "median relative error": row.get("median_error"),

@@ -2,7 +2,12 @@
 
 The truth is known because the same platform is also run without the influx: what the panel was
 served that morning, less what it would have been served. Shares of slots are net of the floor, or
-less the mean of the nudges, in each of which one person more comes who never posts.
+less the mean of the nudges, in each of which one person more comes who never posts. Clicks are per
+look: what people are expected to click in the state that they have in each world, in a neutral
+mood, over what they look at; an estimator has what they clicked, in all moods.
+
+What newcomers' posts displace is counted in the feeds that were served, and skip and promote counts
+the same feeds: so it is no estimate of it, and has no row.
 """
 
 from collections.abc import Iterator
@@ -13,7 +18,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recsys.checks.proof.joined import Platform, platform_of
-from recsys.checks.shown import SHORT_VIDEO, Shown, newcomers_language, shown_to_incumbents
+from recsys.checks.shown import (
+    CLICKS,
+    SHORT_VIDEO,
+    Shown,
+    newcomers_language,
+    shown_to_incumbents,
+)
 from recsys.core.noise import integer_seed
 from recsys.estimates import (
     Told,
@@ -26,6 +37,7 @@ from recsys.estimates import (
     without_trace,
 )
 from recsys.measures.overlap import overlap
+from recsys.measures.quality import utility
 from recsys.recommenders import Recommender
 from recsys.statistics import net_values
 from recsys.statistics.arrays import Floats
@@ -35,9 +47,9 @@ from recsys.world.simulate import Simulation
 
 SHARES = ("displaced", "net")
 """Shares of slots: those that hold newcomers' posts, and those that changed, net of the floor."""
-SIGNED = ("english", "short video", "clicks")
+SIGNED = ("english", "short video", CLICKS)
 """Changes that may go either way: the share of slots with a post in the newcomers' language or with
-a short video, and expected clicks per slot."""
+a short video, and clicks per look."""
 ROW = {
     "estimator": pl.String,
     "estimand": pl.String,
@@ -48,7 +60,8 @@ ROW = {
     "low": pl.Float64,
     "high": pl.Float64,
 }
-"""Columns of an estimate. `low` and `high` are a 95 % interval over users, or null."""
+"""Columns of an estimate. `low` and `high` are a 95 % interval over users: a point where all users
+have the same value, null where there is none."""
 
 Levels = dict[str, Floats]
 """Values of each user of the panel, by estimand; NaN for an empty feed."""
@@ -77,8 +90,8 @@ def held_against_twin(worlds: Worlds, recommender: Recommender, size: float) -> 
             "seed": worlds.seed,
             "truth": truth[estimand],
             "told": told.value,
-            "low": told.low if told.se > 0 else None,
-            "high": told.high if told.se > 0 else None,
+            "low": None if np.isnan(told.se) else told.low,
+            "high": None if np.isnan(told.se) else told.high,
         }
         for estimator, estimand, told in _estimates(_Kept(worlds, platform), recommender)
         if np.isfinite(told.value)
@@ -102,7 +115,7 @@ def _truth(worlds: Worlds) -> dict[str, float]:
         "net": float(np.nanmean(net_values(changed[:, None], floor[:, None]))),
     }
     for name in SIGNED:
-        if name == "clicks":
+        if name == CLICKS:
             with_them, *without = (_clicks(worlds, arm, feeds[arm]) for arm in ("influx", *nudges))
         else:
             with_them = influx[name]
@@ -117,10 +130,10 @@ def _served(simulation: Simulation, panel: NDArray[np.int64], day: int) -> NDArr
 
 
 def _clicks(worlds: Worlds, arm: str, feeds: NDArray[np.int32]) -> Floats:
-    """Expected clicks per slot of each user, in the state that the user has in the twin."""
+    """Expected clicks per look of each user, in the state that the user has in this arm."""
     day = worlds.evaluation.days[-1]
-    probability = worlds.simulations[arm].click_probability(worlds.panel, feeds, day, worlds.twin)
-    return np.asarray(np.nansum(probability * worlds.examine, axis=1) / feeds.shape[1])
+    probability = worlds.simulations[arm].click_probability(worlds.panel, feeds, day)
+    return utility(probability, worlds.examine)
 
 
 def levels_of(simulation: Simulation, feeds: NDArray[np.int32]) -> Levels:
@@ -193,61 +206,76 @@ def _estimates(kept: _Kept, recommender: Recommender) -> Iterator[tuple[str, str
 def _counted(kept: _Kept, shown: Shown) -> Iterator[tuple[str, str, Told]]:
     today = shown.day == kept.day
     user, new = shown.user[today], shown.by_newcomers[today]
-    if user.size == 0:
-        return
     yield "count", "displaced", displaced(user, new)
     for name, values in shown.of.items():
-        yield "count", name, change(user, new, values[today])
+        yield "count", name, change(user, new, values[today], shown.per(name)[today])
 
 
-def _windows(kept: _Kept) -> tuple[tuple[int, int], ...]:
-    """First and last day of three windows before the arrival, and of one that ends today."""
-    before = kept.simulation.world.days_before
-    width = before // 3
-    return (
-        (-before, -2 * width - 1),
-        (-2 * width, -width - 1),
-        (-width, -1),
-        (kept.day - width + 1, kept.day),
+class _Windows(NamedTuple):
+    """Days. No two windows overlap."""
+
+    exposure: range
+    """The first days, over which exposure is measured."""
+    earlier: range
+    """The next days; from these to the base there was nobody, so trends are looked for."""
+    base: range
+    """The last days before the influx."""
+    after: range
+    """The last days up to the measured one, none of them before the first newcomer came."""
+
+
+def _windows(kept: _Kept) -> _Windows | None:
+    """Windows of a third of the days before the influx; None if these are fewer than three."""
+    before, width = kept.simulation.world.days_before, kept.simulation.world.days_before // 3
+    if width == 0:
+        return None
+    arrived = int(kept.simulation.people.arrival[kept.simulation.world.incumbents :].min())
+    return _Windows(
+        exposure=range(-before, -2 * width),
+        earlier=range(-2 * width, -width),
+        base=range(-width, 0),
+        after=range(max(kept.day - width + 1, arrived), kept.day + 1),
     )
 
 
 def _before_and_after(kept: _Kept, shown: Shown) -> Iterator[tuple[str, str, Told]]:
-    n = kept.simulation.world.incumbents
-    if kept.simulation.world.days_before < 3:
+    windows = _windows(kept)
+    if windows is None:
         return
-    *_, base, after = _windows(kept)
     for name, values in shown.of.items():
-        difference = shown.rates(values, after, n) - shown.rates(values, base, n)
-        yield "before and after", name, mean_of(difference)
+        base, after = (
+            shown.rates(values, shown.per(name), days) for days in (windows.base, windows.after)
+        )
+        yield "before and after", name, mean_of(after - base)
 
 
 def _exposed(kept: _Kept, shown: Shown) -> Iterator[tuple[str, str, Told]]:
     """Over the language that people were shown, and the hour at which they came, before."""
-    n = kept.simulation.world.incumbents
-    if kept.simulation.world.days_before < 3:
+    windows = _windows(kept)
+    if windows is None:
         return
-    first, earlier, base, after = _windows(kept)
-    before = (shown.day < 0).astype(np.float64)
-    looks = np.bincount(shown.user, before, minlength=n)
-    activity = np.log1p(looks)[:, None]
+    looks = np.bincount(shown.user, (shown.day < 0).astype(np.float64), minlength=shown.n)
+    activity, ones = np.log1p(looks)[:, None], np.ones(shown.user.size)
     exposures = {
-        "exposure: language": shown.rates(shown.of["english"], first, n),
-        "exposure: hour": shown.rates(shown.night, (first[0], -1), n),
+        "exposure: language": shown.rates(shown.of["english"], ones, windows.exposure),
+        "exposure: hour": shown.rates(shown.night, ones, windows.exposure),
     }
     for name, values in shown.of.items():
-        rates = [shown.rates(values, window, n) for window in (earlier, base, after)]
+        earlier, base, after = (shown.rates(values, shown.per(name), days) for days in windows[1:])
         for estimator, exposure in exposures.items():
-            told = by_thirds(exposure, rates[2] - rates[1], rates[1] - rates[0], activity)
+            told = by_thirds(exposure, after - base, base - earlier, activity)
             if told is not None and told.credible:
                 yield estimator, name, told.average
 
 
 def _skipped(kept: _Kept) -> Iterator[tuple[str, str, Told]]:
+    """All but what was displaced, which the truth counts in the same feeds."""
     deep, sources = kept.deep()
     without = promoted(deep, kept.simulation.from_newcomers, kept.k, sources)
     served = deep[:, : kept.k]
-    yield from _told("skip and promote", kept, without, served, served)
+    for row in _told("skip and promote", kept, without, served, served):
+        if row[1] != "displaced":
+            yield row
 
 
 def _left_out(kept: _Kept, recommender: Recommender) -> Iterator[tuple[str, str, Told]]:

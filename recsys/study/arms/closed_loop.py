@@ -52,6 +52,7 @@ def days_before(
     *,
     threads: int = 1,
     impressions: bool | None = None,
+    feeds: bool = True,
     kept: int = 0,
 ) -> Shared:
     """The days of one seed before the influx, simulated once; all arms go on from them.
@@ -64,16 +65,20 @@ def days_before(
         threads: number of threads that simulate.
         impressions: whether the log holds what was shown and not clicked; None for a log that
             holds it only if the rankings learn from it.
+        feeds: whether the panel's feeds are kept.
         kept: number of ranks of the audience's feeds that are kept, where it is more than
             `evaluation.k`; only `evaluation.k` are measured.
     """
     policy = rankings.policy(evaluation.training_days or _TRAINING_DAYS)
-    panel = panel_of(world, evaluation)
+    audience = None
+    if feeds:
+        panel, k = panel_of(world, evaluation), max(evaluation.k, kept)
+        audience = Audience(panel, evaluation.days, k, evaluation.one_step)
     return Shared(
         world,
         seed,
         policy,
-        audience=Audience(panel, evaluation.days, max(evaluation.k, kept), evaluation.one_step),
+        audience=audience,
         threads=threads,
         impressions=policy.impressions if impressions is None else impressions,
     )
