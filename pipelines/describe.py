@@ -195,11 +195,13 @@ def config_of(
 
 def _in_yaml(values: Mapping[str, object]) -> str:
     """A mapping in one line; texts that are no plain words are quoted, as JSON is."""
-    shown = (
-        value if isinstance(value, str) and _PLAIN.fullmatch(value) else json.dumps(value)
-        for value in values.values()
-    )
-    return f"{{{', '.join(f'{key}: {value}' for key, value in zip(values, shown, strict=True))}}}"
+    return f"{{{', '.join(f'{_word(key)}: {_word(value)}' for key, value in values.items())}}}"
+
+
+def _word(value: object) -> str:
+    if isinstance(value, str) and _PLAIN.fullmatch(value):
+        return value
+    return json.dumps(value, ensure_ascii=False)
 
 
 if __name__ == "__main__":

@@ -74,6 +74,20 @@ def names_in(text: str) -> list[str]:
         return []
 
 
+def quoted(name: str) -> str:
+    """A column as a condition names it: quoted where the name alone would be read otherwise.
+
+    Args:
+        name: of the column.
+
+    >>> quoted("days"), quoted("order"), quoted("days here")
+    ('days', '"order"', '"days here"')
+    """
+    plain = name.isidentifier() and names_in(name) == [name]
+    plain = plain and names_in(f"{name} or {name} = 1 or {name} in (1, 2)") == [name]
+    return name if plain else '"{}"'.format(name.replace('"', '""'))
+
+
 def _evaluated(frame: pl.DataFrame, expression: pl.Expr) -> pl.Series:
     return frame.select(expression.alias("condition")).to_series()
 
