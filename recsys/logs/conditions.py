@@ -83,8 +83,7 @@ def quoted(name: str) -> str:
     >>> quoted("days"), quoted("order"), quoted("days here")
     ('days', '"order"', '"days here"')
     """
-    plain = name.isidentifier() and names_in(name) == [name]
-    plain = plain and names_in(f"{name} or {name} = 1 or {name} in (1, 2)") == [name]
+    plain = name.isidentifier() and names_in(f"{name} or {name} = 1 or {name} in (1, 2)") == [name]
     return name if plain else '"{}"'.format(name.replace('"', '""'))
 
 

@@ -6,10 +6,10 @@ answer for a recommender is
 - `evidence`: its p-value, adjusted for the number of recommenders, is at most .05 (`LEVEL`):
   removing the newcomers moves feeds further than removing all but a few of the placebo groups does;
 - `no evidence`: its p-value is larger;
-- `not testable`: there is no p-value, as where all placebo groups are the same people; or no group
-  does as much as the newcomers did, so that volume explains a part; or too few newcomers or too few
-  of their events could be matched, so that the test is about a part of them. The first sentence
-  then says why, and what to do.
+- `not testable`: no group does as much as the newcomers did, so that volume explains a part; or too
+  few newcomers or too few of their events could be matched, so that the test is about a part of
+  them; or there is no p-value, since in some arm nobody's feeds could be compared. The first
+  sentence then says why, and what to do.
 
 That of the study is the first of these that any recommender has.
 """
@@ -34,6 +34,10 @@ LEVEL = 0.05
 _QUALITY = "ndcg"
 _MOST, _MOST_MIXES = 4, 3
 _SMALLER = "take a smaller evaluation.panel, which leaves more long-time users to match with"
+_NOTHING_COMPARED = (
+    "nobody's feeds could be compared without the newcomers, or without some group of others; take "
+    "a larger evaluation.panel, or leave fewer items out (log.min_item_events)"
+)
 
 Row = Mapping[str, Any]
 
@@ -136,8 +140,7 @@ def _opening(found: Sequence[Finding], matching: Row) -> str:
     ]
     if NOT_TESTABLE not in groups:
         return "; ".join(clauses)
-    few = f"there are too few long-time users to draw groups that differ; {_SMALLER}"
-    return f"{'; '.join(clauses)}: {_unmatched(matching) or few}"
+    return f"{'; '.join(clauses)}: {_unmatched(matching) or _NOTHING_COMPARED}"
 
 
 def _figures(found: Sequence[Finding], rows: Sequence[Row]) -> str:
@@ -232,6 +235,11 @@ def _sureness(result: StudyResult, found: Sequence[Finding], matching: Row) -> s
 def _reservations(result: StudyResult, found: Sequence[Finding], matching: Row) -> Iterator[str]:
     if matching and not _unmatched(matching):
         yield _matched(matching)
+    if matching.get("early"):
+        yield (
+            f"{matching['early']:,} newcomers did something before the day that was given as their "
+            "first, so placebos are whole users, and the notes say what to do"
+        )
     yield f"this rests on {result.study.log.placebo_draws} such groups and one history"
     if found[1:]:
         yield f"that {len(found)} recommenders are tested is allowed for"

@@ -53,7 +53,11 @@ def test_answers_that_differ_name_the_recommenders():
 @pytest.mark.parametrize(
     ("values", "matching", "words"),
     [
-        ({"p_value": None}, {}, "too few long-time users to draw groups that differ"),
+        (
+            {"p_value": None, "influx": None, "placebo": None},
+            {},
+            ": nobody's feeds could be compared without the newcomers, or without some group",
+        ),
         (
             {},
             {"matched": False, "placebo_events": 485.0},
@@ -127,3 +131,12 @@ def test_many_recommenders_are_counted():
     names = ("als", "bpr", "ease", "item_knn", "lmf", "trending")
     verdict = said(log({name: {} for name in names}))
     assert "and 2 more are in the table" in verdict.text
+
+
+def test_early_newcomers_are_told():
+    """Newcomers who did something before their first day: placebos are whole users."""
+    assert (
+        "3 newcomers did something before the day"
+        in said(log({"als": {}}, matching={"early": 3})).text
+    )
+    assert "did something before" not in said(log({"als": {}}, matching={"early": 0})).text
