@@ -72,8 +72,8 @@ def test_size_is_what_came_beyond_the_usual():
 
 
 def test_false_alarms_are_as_seldom_as_the_level_says(few_series):
-    """Ten series of each sort. At a rate of `LEVEL` over all of them as many as the bound, or fewer,
-    are announced with probability .994; at five times that rate with .18."""
+    """Ten series of each sort. At a rate of `LEVEL` over all of them no more than the bound are
+    announced, with probability .994; at five times that rate with .18."""
     series = [
         quiet(what, 60, 500 + seed) for what in (*LOG_RATES, *DISPERSED) for seed in range(10)
     ]

@@ -4,11 +4,12 @@ There are two sorts of placebos.
 
 - *Whole users*: all events of an incumbent are removed, as all events of a newcomer are. This is
   the sort where it is not known when newcomers came.
-- *Joined users*: an incumbent who would have joined on the newcomers' first day. The events before
-  that day are in neither of the two fits that are compared, and the later events are removed from
-  one. So a placebo has as many days in the log as a newcomer, the same days, and is as new to the
-  recommender. This is the sort where newcomers came at a known time: hardly any incumbent does in
-  all of a long log what a newcomer did in one week of it.
+- *Joined users*: an incumbent who would have joined on the newcomers' first day, in their place.
+  The events before that day and the newcomers are in neither of the two fits that are compared,
+  and the later events are removed from one. So a placebo has as many days in the log as a newcomer,
+  the same days, and is as new to the recommender; and a group, like the newcomers, is all that
+  there is of new users. This is the sort where newcomers came at a known time: hardly any incumbent
+  does in all of a long log what a newcomer did in one week of it.
 """
 
 from dataclasses import dataclass
@@ -76,8 +77,9 @@ class Placebos:
         line = self.matching.describe()
         if self.since is not None:
             return (
-                f"{line} Placebos are as new to the recommender as the newcomers: what they did "
-                f"before the newcomers' first day is left out of both fits that are compared."
+                f"{line} Placebos are as new to the recommender as the newcomers, in whose place "
+                "they come: the newcomers, and what placebos did before the newcomers' first day, "
+                "are left out of both fits that are compared."
             )
         if self.early is not None:
             return f"{line} {self.early.describe()}"
