@@ -63,12 +63,12 @@ def mixes(n, seed, **world):
 
 @pytest.mark.parametrize("world", [{"joined": True}, {"crowding": 0.3}], ids=["joined", "crowded"])
 def test_without_an_effect_hardly_anything_is_found(world):
-    """In 200 logs: what all 8 rows of a log find, what one of them finds, and what bands hold.
+    """In 100 logs: what all 8 rows of a log find, what one of them finds, and what bands hold.
 
     The bounds have probability .999 each. Were p not adjusted, .25 of the logs would find something
     (measured); were placebos compared with `full` where they joined, bands would hold everything.
     """
-    n = 200
+    n = 100
     found = mixes(n, seed=len(world), **world)
     anything = sum(mix["p_adjusted"].min() <= 0.05 for mix in found)
     assert anything <= binom.ppf(0.999, n, 0.05)
