@@ -31,6 +31,8 @@ TESTED = "posts"
 """The measure that the answer rests on."""
 LEVEL = 0.05
 """Largest p-value that is evidence."""
+_AS_NOISE = 0.8
+"""Ratio of the placebos' drift to training noise from which on the first is taken to be noise."""
 _QUALITY = "ndcg"
 _MOST, _MOST_MIXES = 4, 3
 _SMALLER = "take a smaller evaluation.panel, which leaves more long-time users to match with"
@@ -241,5 +243,33 @@ def _reservations(result: StudyResult, found: Sequence[Finding], matching: Row) 
             "first, so placebos are whole users, and the notes say what to do"
         )
     yield f"this rests on {result.study.log.placebo_draws} such groups and one history"
+    noisy = [name for row, name in _with_rows(result, found) if _is_noise(row)]
+    if noisy:
+        yield (
+            f"with {listed(noisy)} another training seed moves feeds as far as leaving out such a "
+            "group, so that only a large effect can be found there; the mitigation ensemble, which "
+            "averages over seeds, lessens this"
+        )
     if found[1:]:
         yield f"that {len(found)} recommenders are tested is allowed for"
+
+
+def _with_rows(result: StudyResult, found: Sequence[Finding]) -> Iterator[tuple[Row, str]]:
+    """The row of the tested measure of each recommender, and its name."""
+    rows = result.drift.filter(pl.col("day").is_null(), measure=TESTED)
+    for finding in found:
+        keys = {"recommender": finding.recommender, "mitigation": finding.mitigation}
+        yield rows.filter(**keys).row(0, named=True), finding.name
+
+
+def _is_noise(row: Row) -> bool:
+    """Whether placebo groups move feeds as training noise does, neither much less nor much more.
+
+    All fits have one seed, but a trainer that draws from a stream of its own draws otherwise once
+    anybody's events are left out. What is compared is then that noise, in which an effect has to
+    stand out.
+    """
+    noise, placebo = row["retrain"], row["placebo"]
+    if not noise or placebo is None:
+        return False
+    return bool(_AS_NOISE <= placebo / noise <= 1 / _AS_NOISE)

@@ -140,3 +140,12 @@ def test_early_newcomers_are_told():
         in said(log({"als": {}}, matching={"early": 3})).text
     )
     assert "did something before" not in said(log({"als": {}}, matching={"early": 0})).text
+
+
+@pytest.mark.parametrize(
+    ("retrain", "noisy"), [(0.25, True), (0.3, True), (0.5, False), (0.1, False), (None, False)]
+)
+def test_training_noise_that_hides_effects_is_told(retrain, noisy):
+    """Placebos move feeds by .25. Training noise of .5 is not in them, one of .1 hides nothing."""
+    text = said(log({"bpr": {"retrain": retrain}, "item_knn": {}})).text
+    assert ("with bpr another training seed moves feeds as far" in text) == noisy
