@@ -130,7 +130,8 @@ def frames_of(
         if role in frames:
             raise ConfigError(
                 f"describe: {frames[role][0]} and {file} both look like {role}: events have "
-                "user_id and item_id, users and items one of them"
+                "user_id and item_id, users and items one of them. Say which columns these are: "
+                "user_id=COLUMN item_id=COLUMN"
             )
         frames[role] = (file, frame)
     if "events" not in frames:

@@ -126,11 +126,23 @@ def _first_failing(frame: pl.DataFrame, text: str) -> int | None:
 def _check_dates(frame: pl.DataFrame, expression: pl.Expr, where: str) -> None:
     """Raises ConfigError where a condition compares texts such as 01/02/2025 by the alphabet."""
     for name in expression.meta.root_names():
-        if frame.schema.get(name) != pl.String:
-            continue
-        first = frame[name].drop_nulls().head(1)
-        if len(first) and re.search(_DAY_FIRST, first[0]):
-            raise ConfigError(
-                f"{where}: {name} holds dates such as {first[0]!r}, which can be read in two ways; "
-                "write them with the year first, such as 2025-01-13"
-            )
+        if name in frame.columns and (why := why_no_dates(frame[name])):
+            raise ConfigError(f"{where}: {why}")
+
+
+def why_no_dates(column: pl.Series) -> str:
+    """Why a column's dates cannot be compared, and what to do; empty if nothing is wrong with them.
+
+    Args:
+        column: of any type.
+
+    >>> why_no_dates(pl.Series("joined", ["01/02/2025"]))[:51]
+    "joined holds dates such as '01/02/2025', which can "
+    """
+    first = column.drop_nulls().head(1) if column.dtype == pl.String else []
+    if not len(first) or not re.search(_DAY_FIRST, first[0]):
+        return ""
+    return (
+        f"{column.name} holds dates such as {first[0]!r}, which can be read in two ways; "
+        "write them with the year first, such as 2025-01-13"
+    )

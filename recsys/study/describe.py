@@ -15,7 +15,7 @@ import polars as pl
 from recsys.config import AUTO, OwnLog
 from recsys.config.text import parsed
 from recsys.core.errors import ConfigError, LogError, UserError
-from recsys.logs.conditions import holds, quoted
+from recsys.logs.conditions import holds, quoted, why_no_dates
 from recsys.logs.frames import renamed
 from recsys.logs.log import InteractionLog
 from recsys.logs.newcomers import DatedLog, active_days, by_time
@@ -31,6 +31,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "item_id": (
         *("itemid", "item", "iid", "postid", "noteid", "videoid", "photoid", "movieid"),
         *("productid", "articleid", "newsid", "trackid", "songid", "bookid", "isbn", "goodsid"),
+        *("product", "sku"),
     ),
     "timestamp": ("timestamp", "time", "ts", "datetime", "date", "createdat", "eventtime"),
     "creator_id": ("creatorid", "authorid", "uploaderid", "channelid"),
@@ -171,7 +172,7 @@ def describe_log(
         panel=_panel(log, source),
         proposals=tuple(islice(_proposals(log, wave, source), _MOST_PROPOSALS)),
         recommenders=_able(log),
-        hints=tuple(_hints(events, suggestion)),
+        hints=(*filter(None, map(why_no_dates, log.users)), *_hints(events, suggestion)),
         suggestion=suggestion,
     )
 
@@ -328,7 +329,7 @@ def _conditions(users: pl.DataFrame) -> Iterator[str]:
     for name in users.columns:
         column, plain = users[name], quoted(name)
         known = column.drop_nulls()
-        if name in ("user_id", "key") or known.is_empty():
+        if name in ("user_id", "key") or known.is_empty() or why_no_dates(column):
             continue
         if name == "cohort":
             if (known == "newcomer").any():

@@ -69,6 +69,10 @@ def test_files_that_cannot_be_told_apart(place: Path, capsys: pytest.CaptureFixt
     Path("seen2.csv").write_bytes(Path("seen.csv").read_bytes())
     assert cli.main(["describe", "seen.csv", "seen2.csv"]) == 2
     assert "both look like events" in capsys.readouterr().err
+    pl.read_csv("seen.csv").rename({"movieId": "ware"}).write_csv("seen2.csv")
+    assert cli.main(["describe", "seen2.csv", "people.csv"]) == 2
+    assert "both look like users" in (said := capsys.readouterr().err)
+    assert "user_id=COLUMN item_id=COLUMN" in said
 
 
 def test_a_chart_of_arrivals(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
