@@ -65,8 +65,8 @@ def mixes(n, seed, **world):
 def test_without_an_effect_hardly_anything_is_found(world):
     """In 100 logs: what all 8 rows of a log find, what one of them finds, and what bands hold.
 
-    The bounds have probability .999 each. Were p not adjusted, .25 of the logs would find something
-    (measured); were placebos compared with `full` where they joined, bands would hold everything.
+    Each bound holds with probability .999 or more. Were p not adjusted, more logs than that would
+    find something; were bands of overlapping groups not widened, they would hold fewer newcomers.
     """
     n = 100
     found = mixes(n, seed=len(world), **world)
