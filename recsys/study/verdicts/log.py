@@ -242,6 +242,12 @@ def _reservations(result: StudyResult, found: Sequence[Finding], matching: Row) 
             f"{matching['early']:,} newcomers did something before the day that was given as their "
             "first, so placebos are whole users, and the notes say what to do"
         )
+    elif result.arrived is not None and matching.get("joined") is False:
+        yield (
+            "too few of them were active when the newcomers were, so such groups did as much at "
+            "other times, and a recommender that favours what is recent, such as trending, may "
+            "tell the two apart by that alone"
+        )
     yield f"this rests on {result.study.log.placebo_draws} such groups and one history"
     noisy = [name for row, name in _with_rows(result, found) if _is_noise(row)]
     if noisy:

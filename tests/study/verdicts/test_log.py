@@ -1,6 +1,8 @@
 """The verdict on a log in every case, on made-up tables."""
 
 import re
+from dataclasses import replace
+from datetime import date
 
 import polars as pl
 import pytest
@@ -8,6 +10,8 @@ import pytest
 import recsys
 from recsys.study.verdicts.log import ANSWERS, LEVEL
 from tests.kit.made_up import log
+
+DAY = date(2025, 1, 13)
 
 
 def said(result):
@@ -149,3 +153,12 @@ def test_training_noise_that_hides_effects_is_told(retrain, noisy):
     """Placebos move feeds by .25. Training noise of .5 is not in them, one of .1 hides nothing."""
     text = said(log({"bpr": {"retrain": retrain}, "item_knn": {}})).text
     assert ("with bpr another training seed moves feeds as far" in text) == noisy
+
+
+@pytest.mark.parametrize(
+    ("arrived", "joined", "told"),
+    [(DAY, False, True), (DAY, True, False), (None, False, False)],
+)
+def test_placebos_of_other_times_are_told(arrived, joined, told):
+    result = replace(log({"trending": {}}, matching={"joined": joined}), arrived=arrived)
+    assert ("such groups did as much at other times" in said(result).text) == told
