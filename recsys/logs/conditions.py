@@ -139,10 +139,10 @@ def why_no_dates(column: pl.Series) -> str:
     >>> why_no_dates(pl.Series("joined", ["01/02/2025"]))[:51]
     "joined holds dates such as '01/02/2025', which can "
     """
-    first = column.drop_nulls().head(1) if column.dtype == pl.String else []
-    if not len(first) or not re.search(_DAY_FIRST, first[0]):
+    texts: list[str] = column.drop_nulls().head(1).to_list() if column.dtype == pl.String else []
+    if not texts or not re.search(_DAY_FIRST, texts[0]):
         return ""
     return (
-        f"{column.name} holds dates such as {first[0]!r}, which can be read in two ways; "
+        f"{column.name} holds dates such as {texts[0]!r}, which can be read in two ways; "
         "write them with the year first, such as 2025-01-13"
     )
