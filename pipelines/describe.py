@@ -130,7 +130,8 @@ def frames_of(
         if role in frames:
             raise ConfigError(
                 f"describe: {frames[role][0]} and {file} both look like {role}: events have "
-                "user_id and item_id, users and items one of them"
+                "user_id and item_id, users and items one of them. Say which columns these are: "
+                "user_id=COLUMN item_id=COLUMN"
             )
         frames[role] = (file, frame)
     if "events" not in frames:
@@ -195,11 +196,13 @@ def config_of(
 
 def _in_yaml(values: Mapping[str, object]) -> str:
     """A mapping in one line; texts that are no plain words are quoted, as JSON is."""
-    shown = (
-        value if isinstance(value, str) and _PLAIN.fullmatch(value) else json.dumps(value)
-        for value in values.values()
-    )
-    return f"{{{', '.join(f'{key}: {value}' for key, value in zip(values, shown, strict=True))}}}"
+    return f"{{{', '.join(f'{_word(key)}: {_word(value)}' for key, value in values.items())}}}"
+
+
+def _word(value: object) -> str:
+    if isinstance(value, str) and _PLAIN.fullmatch(value):
+        return value
+    return json.dumps(value, ensure_ascii=False)
 
 
 if __name__ == "__main__":

@@ -135,9 +135,10 @@ def count_sections(result: StudyResult, *, whole: bool = False) -> Iterator[Sect
     counted = result.counted
     if counted.is_empty():
         return
-    if not whole:
-        days = counted.filter(by="day")[:_DAYS]
-        counted = pl.concat([counted.filter(pl.col("by") != "day"), days])
+    days, cut = counted.filter(by="day"), tuple[str, ...]()
+    if not whole and days.height > _DAYS:
+        counted = pl.concat([counted.filter(pl.col("by") != "day"), days[:_DAYS]])
+        cut = (f"The first {_DAYS} of {days.height} days; the others are in counted.csv.",)
     rows = tuple(
         (
             row["value"] if row["by"] in ("all", "day", "users") else f"{row['by']} {row['value']}",
@@ -154,7 +155,7 @@ def count_sections(result: StudyResult, *, whole: bool = False) -> Iterator[Sect
         "How much of what long-time users were shown was the newcomers'?  (counted)",
         ("", "posts shown", "newcomers' posts", "%"),
         rows,
-        ("Counted, not estimated: what was shown, not what would have been shown instead.",),
+        (*cut, "Counted, not estimated: what was shown, not what would have been shown instead."),
     )
 
 
@@ -197,7 +198,7 @@ def mix_sections(figures: Headline, *, whole: bool = False) -> Iterator[Section]
         figures: figures of a study of a log.
         whole: whether all rows are given, and not only those that move furthest.
     """
-    mix, lines = figures.result.mix, []
+    mix, lines, left_out = figures.result.mix, [], 0
     if mix.is_empty():
         return
     has_before = mix["before"].null_count() < mix.height
@@ -205,6 +206,7 @@ def mix_sections(figures: Headline, *, whole: bool = False) -> Iterator[Section]
         mine = mix.filter(recommender=recommender, mitigation=mitigation)
         if not whole:
             order = (pl.col("moved") - pl.col("placebo")).abs().fill_null(0.0)
+            left_out += max(mine.height - _MOST_MIXES, 0)
             mine = mine.sort(pl.col("value").is_null(), order, descending=True)[:_MOST_MIXES]
         for row in mine.iter_rows(named=True):
             value = "(TV)" if row["value"] is None else row["value"]
@@ -244,7 +246,8 @@ def mix_sections(figures: Headline, *, whole: bool = False) -> Iterator[Section]
             *before,
             "moved: with less without; (TV): of the whole, half of all such changes added up.",
             f"placebos: how far {covered} move it.",
-            "p: adjusted for the number of rows. The other values are in mix.csv.",
+            f"p: adjusted for all {mix.height} rows."
+            + (f" The other {left_out} are in mix.csv." if left_out else ""),
         ),
     )
 

@@ -92,6 +92,7 @@ def study_record(result: StudyResult, folder: Path) -> Record:
             **records.study_tags(result),
             **_note((*verdict(result).sentences, *result.notes)),
             "drifts_least": _name_of(*least),
+            **short.left_out(result, *least),
         },
         data,
         tuple(
@@ -279,7 +280,10 @@ def _recommender(
         "recommender",
         short.recommender_values(result, recommender, mitigation),
         records.child_params(spec, chain),
-        {"mlflow.runColor": _COLOURS[place % len(_COLOURS)]},
+        {
+            "mlflow.runColor": _COLOURS[place % len(_COLOURS)],
+            **short.left_out(result, recommender, mitigation),
+        },
         data=data,
         children=tuple(_seeds(result.per_user.filter(chosen), name)) if has_seeds else (),
         more=records.child_values(result, recommender, mitigation) if is_full else (),

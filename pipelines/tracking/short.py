@@ -77,10 +77,26 @@ def recommender_values(result: StudyResult, recommender: str, mitigation: str) -
         recommender: its name in the study.
         mitigation: the name of the mitigation; `none` without one.
     """
+    return bounded(_all_values(result, recommender, mitigation))
+
+
+def left_out(result: StudyResult, recommender: str, mitigation: str) -> dict[str, str]:
+    """A tag that says how many metrics a run of a recommender has not; none if it has all.
+
+    Args:
+        result, recommender, mitigation: as in `recommender_values`.
+    """
+    more = len({value.name for value in _all_values(result, recommender, mitigation)}) - MOST
+    if more <= 0:
+        return {}
+    return {"metrics_left_out": f"{more} (a run has {MOST}; the tables among the files have all)"}
+
+
+def _all_values(result: StudyResult, recommender: str, mitigation: str) -> tuple[Value, ...]:
     chosen = (pl.col("recommender") == recommender) & (pl.col("mitigation") == mitigation)
     if result.headline.is_empty():
-        return bounded(finite(_of_log(result, chosen)))
-    return bounded(finite((*_of_world(result, chosen), *_recovery(result, chosen))))
+        return finite(_of_log(result, chosen))
+    return finite((*_of_world(result, chosen), *_recovery(result, chosen)))
 
 
 def study_values(

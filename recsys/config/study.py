@@ -175,8 +175,9 @@ class OwnLog(Part):
     `register_days <= 365`; or `{first_seen: {from: 2025-01-13, to: 2025-01-20}}`; or `auto`, a wave
     that is looked for in arrivals."""
     arrived: date | None = None
-    """First day on which newcomers arrived, if a condition defines them; used to tell apart users
-    by how much of the newcomers they met."""
+    """First day on which newcomers arrived, if a condition defines them. Placebos then are users
+    who join on that day, and users are told apart by how much of the newcomers they met. No
+    newcomer may have an event before it; otherwise placebos are whole users, as the notes say."""
     attributes: Mapping[str, str] = {}
     """The items' column that holds an attribute, by attribute, such as `topic: category`; the mix
     of feeds is measured over these attributes."""

@@ -74,6 +74,19 @@ def names_in(text: str) -> list[str]:
         return []
 
 
+def quoted(name: str) -> str:
+    """A column as a condition names it: quoted where the name alone would be read otherwise.
+
+    Args:
+        name: of the column.
+
+    >>> quoted("days"), quoted("order"), quoted("days here")
+    ('days', '"order"', '"days here"')
+    """
+    plain = name.isidentifier() and names_in(f"{name} or {name} = 1 or {name} in (1, 2)") == [name]
+    return name if plain else '"{}"'.format(name.replace('"', '""'))
+
+
 def _evaluated(frame: pl.DataFrame, expression: pl.Expr) -> pl.Series:
     return frame.select(expression.alias("condition")).to_series()
 
@@ -113,11 +126,23 @@ def _first_failing(frame: pl.DataFrame, text: str) -> int | None:
 def _check_dates(frame: pl.DataFrame, expression: pl.Expr, where: str) -> None:
     """Raises ConfigError where a condition compares texts such as 01/02/2025 by the alphabet."""
     for name in expression.meta.root_names():
-        if frame.schema.get(name) != pl.String:
-            continue
-        first = frame[name].drop_nulls().head(1)
-        if len(first) and re.search(_DAY_FIRST, first[0]):
-            raise ConfigError(
-                f"{where}: {name} holds dates such as {first[0]!r}, which can be read in two ways; "
-                "write them with the year first, such as 2025-01-13"
-            )
+        if name in frame.columns and (why := why_no_dates(frame[name])):
+            raise ConfigError(f"{where}: {why}")
+
+
+def why_no_dates(column: pl.Series) -> str:
+    """Why a column's dates cannot be compared, and what to do; empty if nothing is wrong with them.
+
+    Args:
+        column: of any type.
+
+    >>> why_no_dates(pl.Series("joined", ["01/02/2025"]))[:51]
+    "joined holds dates such as '01/02/2025', which can "
+    """
+    texts: list[str] = column.drop_nulls().head(1).to_list() if column.dtype == pl.String else []
+    if not texts or not re.search(_DAY_FIRST, texts[0]):
+        return ""
+    return (
+        f"{column.name} holds dates such as {texts[0]!r}, which can be read in two ways; "
+        "write them with the year first, such as 2025-01-13"
+    )

@@ -53,6 +53,7 @@ class DatedLog:
             newcomers were found by `auto`.
         wave: the wave of arrivals that `auto` found; None otherwise.
         notes: sentences on the cohorts that say how to read the figures.
+        uncut: the log with the events on rare items, which `log` lacks; None if it lacks none.
     """
 
     log: InteractionLog
@@ -61,6 +62,12 @@ class DatedLog:
     arrivals: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ARRIVALS))
     wave: Wave | None = None
     notes: tuple[str, ...] = ()
+    uncut: InteractionLog | None = None
+
+    @property
+    def complete(self) -> InteractionLog:
+        """The log with all its events: what was done and shown, whatever is learned from."""
+        return self.log if self.uncut is None else self.uncut
 
 
 def by_condition(log: InteractionLog, source: OwnLog) -> DatedLog:

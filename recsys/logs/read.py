@@ -55,7 +55,8 @@ def read_own_log(source: OwnLog) -> DatedLog:
         events, users, frames.get("items"), weights=source.weights, timezone=source.timezone
     )
     own = by_condition(log, source) if condition != AUTO else by_time(log, source)
-    own = replace(own, log=_without_rare_items(own.log, source.min_item_events))
+    if source.min_item_events > 1:
+        own = replace(own, log=_without_rare_items(own.log, source.min_item_events), uncut=own.log)
     _check_cohorts(own.log, source.newcomers)
     return own
 
@@ -214,8 +215,6 @@ def _with_cohort(users: pl.DataFrame | None, newcomers: str) -> pl.DataFrame:
 
 def _without_rare_items(log: InteractionLog, least: int) -> InteractionLog:
     """The log without events on items that have fewer than `least` positive events."""
-    if least == 1:
-        return log
     liked = log.dense.filter(pl.col("weight") > 0)
     items = liked.group_by("item").len().filter(pl.col("len") >= least)["item"]
     kept = log.only(log.dense["item"].is_in(items.implode()).to_numpy())

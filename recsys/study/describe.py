@@ -3,6 +3,7 @@
 A log is described as it is, from any frames; nothing is trained.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -12,8 +13,9 @@ import numpy as np
 import polars as pl
 
 from recsys.config import AUTO, OwnLog
-from recsys.core.errors import LogError, UserError
-from recsys.logs.conditions import holds
+from recsys.config.text import parsed
+from recsys.core.errors import ConfigError, LogError, UserError
+from recsys.logs.conditions import holds, quoted, why_no_dates
 from recsys.logs.frames import renamed
 from recsys.logs.log import InteractionLog
 from recsys.logs.newcomers import DatedLog, active_days, by_time
@@ -29,6 +31,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "item_id": (
         *("itemid", "item", "iid", "postid", "noteid", "videoid", "photoid", "movieid"),
         *("productid", "articleid", "newsid", "trackid", "songid", "bookid", "isbn", "goodsid"),
+        *("product", "sku"),
     ),
     "timestamp": ("timestamp", "time", "ts", "datetime", "date", "createdat", "eventtime"),
     "creator_id": ("creatorid", "authorid", "uploaderid", "channelid"),
@@ -169,7 +172,7 @@ def describe_log(
         panel=_panel(log, source),
         proposals=tuple(islice(_proposals(log, wave, source), _MOST_PROPOSALS)),
         recommenders=_able(log),
-        hints=tuple(_hints(events, suggestion)),
+        hints=(*filter(None, map(why_no_dates, log.users)), *_hints(events, suggestion)),
         suggestion=suggestion,
     )
 
@@ -261,9 +264,19 @@ def _proposals(log: InteractionLog, wave: DatedLog | None, source: OwnLog) -> It
         named_as = pl.when(new).then(pl.lit("newcomer")).otherwise(pl.lit("incumbent"))
         users = log.users.with_columns(cohort=pl.select(named_as.cast(COHORTS)).to_series())
         dated = DatedLog(replace(log, users=users), np.zeros(log.n_users, dtype=np.bool_))
-        proposal = _proposal(dated, line, source)
+        proposal = _proposal(dated, _in_yaml(line), source)
         if _FEWEST <= proposal.share <= _MOST:
             yield proposal
+
+
+def _in_yaml(condition: str) -> str:
+    """A condition as a config holds it: in quotes where YAML would read it otherwise."""
+    try:
+        if parsed(f"{{of: {condition}}}", "a condition")["of"] == condition:
+            return condition
+    except ConfigError:
+        pass
+    return json.dumps(condition, ensure_ascii=False)
 
 
 def _end_of(wave: DatedLog) -> date | None:
@@ -314,27 +327,27 @@ def _matched(dated: DatedLog, source: OwnLog) -> float | None:
 def _conditions(users: pl.DataFrame) -> Iterator[str]:
     """SQL conditions on the users' columns that may say who is new."""
     for name in users.columns:
-        column = users[name]
+        column, plain = users[name], quoted(name)
         known = column.drop_nulls()
-        if name in ("user_id", "key") or known.is_empty():
+        if name in ("user_id", "key") or known.is_empty() or why_no_dates(column):
             continue
         if name == "cohort":
             if (known == "newcomer").any():
                 yield "cohort = 'newcomer'"
         elif column.dtype == pl.Boolean:
-            yield name
+            yield plain
         elif column.dtype.is_numeric():
             if any(word in name.lower() for word in _DAYS):
-                yield from (f"{name} <= {days}" for days in _SPANS)
+                yield from (f"{plain} <= {days}" for days in _SPANS)
         elif column.dtype in (pl.String, pl.Categorical) or isinstance(column.dtype, pl.Enum):
             values = known.cast(pl.String).value_counts(sort=True)
             if values.height <= _MOST_VALUES and name != "joined":
                 some = values.filter(pl.col("count") <= _MOST * users.height)
                 names = some.head(_MOST_PER_COLUMN).to_series(0)
-                yield from ("{} = '{}'".format(name, text.replace("'", "''")) for text in names)
+                yield from ("{} = '{}'".format(plain, text.replace("'", "''")) for text in names)
         elif isinstance(column.dtype, pl.Date | pl.Datetime):
             late = known.cast(pl.Date).sort()[int(0.9 * (known.len() - 1))]
-            yield f"{name} >= CAST('{late}' AS DATE)"
+            yield f"{plain} >= CAST('{late}' AS DATE)"
 
 
 def _able(log: InteractionLog) -> dict[str, str]:
@@ -364,21 +377,24 @@ def _hints(events: pl.DataFrame, suggestion: Suggestion) -> Iterator[str]:
         shares = ", ".join(f"{n} ({mean:.1%})" for n, mean in zip(flags, means, strict=True))
         yield (
             f"Every row counts as a click. These columns may tell what each row is: {shares}; such "
-            f"as kinds: {{click: {flags[0]} = 1}}, which makes all other rows impressions."
+            f"as kinds: {{click: {_in_yaml(f'{quoted(flags[0])} = 1')}}}, which makes all other "
+            "rows impressions."
         )
     names = ", ".join(kind for kind in KINDS.categories if kind != "impression")
     for name, column in events.schema.items():
         values = events[name].drop_nulls().unique() if column == pl.String else None
         if values is not None and 2 <= values.len() <= 12:
+            condition = _in_yaml(f"{quoted(name)} = '{sorted(values)[0]}'")
             yield (
                 f"{name} has the values {', '.join(sorted(values))}; if they are kinds of events, "
-                f"say so: kinds: {{click: {name} = '{sorted(values)[0]}'}} (kinds: {names})."
+                f"say so: kinds: {{click: {condition}}} (kinds: {names})."
             )
     for name in events.columns:
         if "rating" in name.lower() and events[name].dtype.is_numeric():
             ends = events.select(low=pl.col(name).min(), high=pl.col(name).max())
             low, high = ends.row(0)
+            condition = _in_yaml(f"{quoted(name)} <= {low}")
             yield (
                 f"{name} goes from {low} to {high} and is not used; say what is a like, such as "
-                f'kinds: {{hide: {name} <= {low}, click: "true"}} with weights: {{hide: -1}}.'
+                f'kinds: {{hide: {condition}, click: "true"}} with weights: {{hide: -1}}.'
             )

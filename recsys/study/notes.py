@@ -64,7 +64,7 @@ def notes_on_log(log: MeasuredLog) -> tuple[str, ...]:
 
 
 def _uncounted(log: MeasuredLog) -> Iterator[str]:
-    reason = why_not(log.whole)
+    reason = why_not(log.own.complete)
     if reason:
         yield f"What newcomers' posts took of all that was shown is not counted: {reason}."
 

@@ -147,7 +147,7 @@ def _rows_of_log(
         exposed=log.exposed.table,
         matching=matching_table(log.placebos),
         counted=counted_table(
-            log.whole,
+            log.own.complete,
             log.incumbents,
             log.own.arrived,
             log.source.timezone,

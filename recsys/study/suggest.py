@@ -12,6 +12,7 @@ import polars as pl
 
 from recsys.core.errors import LogError
 from recsys.logs.columns import TEXT
+from recsys.logs.conditions import holds, quoted
 from recsys.logs.entities import with_times
 from recsys.logs.read import is_of_users
 from recsys.logs.schema import WEIGHTS
@@ -106,17 +107,20 @@ def suggestion_of(
     kinds, cancels = _kinds(events)
     count = _count(events)
     if count is not None:
-        columns["count"] = count
-        below = int((events[count] < 0).sum())
-        reasons.append(
-            f"{count}: how many of an item a row is about, so that rows alike but for it "
-            "are no duplicates, and a return takes back as many as it says."
-        )
-        if below and not cancels:
-            kind = next(iter(kinds), "purchase")
-            kinds = kinds or {"purchase": "true"}
-            cancels = {kind: "count < 0"}
-            reasons.append(f"{below:,} rows have {count} below 0: they take a {kind} back.")
+        below, taken = _below_0(events, count, kinds, cancels)
+        if taken or not below:
+            reasons.append(
+                f"{count}: how many of an item a row is about, so that rows alike but for it "
+                "are no duplicates, and a return takes back as many as it says."
+            )
+            columns |= {"count": count} if count != "count" else {}
+            cancels = _also(cancels, taken)
+        if taken and not (kinds or {"kind", "weight"} & set(events.columns)):
+            kinds = {"purchase": "true"}
+        if below:
+            what = f"they take a {' or '.join(taken)} back"
+            none = f"no row is a like that they could take back, so {count} is not read"
+            reasons.append(f"{below:,} rows have {count} below 0: {what if taken else none}.")
     if kinds:
         reasons.append(f"Kinds of events: {', '.join(kinds)}; all other rows are impressions.")
     weights = _weights(events, kinds)
@@ -151,12 +155,12 @@ def _word(value: str, words: Mapping[str, tuple[str, ...]]) -> str | None:
 
 def _kinds(events: pl.DataFrame) -> tuple[_Conditions, _Conditions]:
     """Conditions by kind of event, and by kind that is taken back; from values, or from flags."""
-    if "weight" in events.columns:
-        return {}, {}
     by_values = list(_by_values(events))
     for unknown, kinds, back in by_values:
         if not unknown:
             return kinds, back
+    if "weight" in events.columns:
+        return {}, {}
     flags = {} if "kind" in events.columns else _by_kind(list(_flags(events)), _KINDS)
     flags.pop("impression", None)
     if flags:
@@ -199,13 +203,8 @@ def _by_kind(
 
 
 def _condition(name: str, values: list[str]) -> str:
-    quoted = ["'{}'".format(value.replace("'", "''")) for value in values]
-    column = _quoted(name)
-    return f"{column} = {quoted[0]}" if len(quoted) == 1 else f"{column} in ({', '.join(quoted)})"
-
-
-def _quoted(name: str) -> str:
-    return name if name.isidentifier() else '"{}"'.format(name.replace('"', '""'))
+    column, texts = quoted(name), ["'{}'".format(value.replace("'", "''")) for value in values]
+    return f"{column} = {texts[0]}" if len(texts) == 1 else f"{column} in ({', '.join(texts)})"
 
 
 def _flags(events: pl.DataFrame) -> Iterator[str]:
@@ -220,7 +219,7 @@ def _flags(events: pl.DataFrame) -> Iterator[str]:
 
 
 def _set(events: pl.DataFrame, name: str) -> str:
-    return _quoted(name) if events.schema[name] == pl.Boolean else f"{_quoted(name)} = 1"
+    return quoted(name) if events.schema[name] == pl.Boolean else f"{quoted(name)} = 1"
 
 
 def _count(events: pl.DataFrame) -> str | None:
@@ -234,11 +233,67 @@ def _count(events: pl.DataFrame) -> str | None:
     return None
 
 
+def _below_0(
+    events: pl.DataFrame, count: str, kinds: _Conditions, cancels: _Conditions
+) -> tuple[int, _Conditions]:
+    """Rows of a count below 0 that no condition takes for a return yet, and conditions that do.
+
+    A row of a kind that is liked takes back one of its own kind, any other row a purchase, or the
+    strongest kind that is liked where there are no purchases. What is hidden or only seen is never
+    taken back.
+
+    Returns:
+        Their number; and a condition by kind that is taken back, none where nothing is liked.
+    """
+    rows = events.filter(pl.col(count) < 0)
+    for condition in cancels.values():
+        rows = rows.filter(~holds(rows, condition, "cancels").fill_null(False))
+    by_kind = kinds or {kind: _condition("kind", [kind]) for kind in _present(events, kinds)}
+    if "weight" in events.columns:
+        liked = [kind for kind in by_kind if kind not in ("hide", "impression")]
+    else:
+        weights = _weights(events, kinds)
+        liked = [kind for kind in by_kind if weights.get(kind, WEIGHTS[kind]) > 0]
+    if not by_kind:
+        liked = ["click" if "weight" in events.columns else "purchase"]
+    if rows.is_empty() or not liked:
+        return rows.height, {}
+    main = "purchase" if "purchase" in liked else liked[0]
+    taken, open_rows, of_main = {}, rows, 0
+    for kind, condition in by_kind.items():
+        met = holds(open_rows, condition, "kinds").fill_null(False)
+        if kind not in liked or kind == main:
+            of_main += int(met.sum())
+        elif met.any():
+            taken[kind] = f"count < 0 and ({condition})"
+        open_rows = open_rows.filter(~met)
+    return rows.height, {**taken, main: "count < 0"} if of_main or open_rows.height else taken
+
+
+def _also(cancels: _Conditions, taken: _Conditions) -> _Conditions:
+    """Both, by kind; the last of `taken`, which may hold for any row, comes last."""
+    both = {kind: condition for kind, condition in cancels.items() if kind not in taken}
+    for kind, condition in taken.items():
+        both[kind] = f"{cancels[kind]} or {condition}" if kind in cancels else condition
+    return both
+
+
+def _present(events: pl.DataFrame, kinds: Mapping[str, str]) -> list[str]:
+    """Kinds of events that the log has, the strongest first."""
+    if kinds or "kind" not in events.columns:
+        return list(kinds)
+    values = events["kind"].cast(pl.String).unique().to_list()
+    return [kind for kind in _KINDS if kind in values]
+
+
 def _weights(events: pl.DataFrame, kinds: Mapping[str, str]) -> dict[str, float]:
-    """Weight 1 for a purchase, and for other kinds of weight 0 where nothing else counts."""
-    present: list[str] = list(kinds)
-    if not kinds and "kind" in events.columns and "weight" not in events.columns:
-        present = [kind for kind in events["kind"].cast(pl.String).unique() if kind in WEIGHTS]
+    """Weight 1 for a purchase, and for other kinds of weight 0 where nothing else counts.
+
+    None where each row has a weight of its own.
+    """
+    if "weight" in events.columns:
+        return {}
+    present = _present(events, kinds)
     if "purchase" in present:
         return {"purchase": 1}
     counts = any(WEIGHTS[kind] > 0 for kind in present)

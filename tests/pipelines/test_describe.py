@@ -69,6 +69,10 @@ def test_files_that_cannot_be_told_apart(place: Path, capsys: pytest.CaptureFixt
     Path("seen2.csv").write_bytes(Path("seen.csv").read_bytes())
     assert cli.main(["describe", "seen.csv", "seen2.csv"]) == 2
     assert "both look like events" in capsys.readouterr().err
+    pl.read_csv("seen.csv").rename({"movieId": "ware"}).write_csv("seen2.csv")
+    assert cli.main(["describe", "seen2.csv", "people.csv"]) == 2
+    assert "both look like users" in (said := capsys.readouterr().err)
+    assert "user_id=COLUMN item_id=COLUMN" in said
 
 
 def test_a_chart_of_arrivals(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -107,3 +111,21 @@ def test_a_shop_with_returns(place: Path, capsys: pytest.CaptureFixture[str]) ->
     text = _ran(capsys, "orders.csv", "people.csv", "things.csv")
     assert "events cancelled in part" in text
     assert "(as the config below says)" in text
+
+
+def test_names_that_mean_something_in_sql_and_yaml(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Columns `order` and `group`; a value with a colon and one with a quote; the config runs."""
+    events = pl.read_csv("seen.csv").with_row_index()
+    acts = pl.Series(["view: it", "buy", "buy", "refund"] * events.height).head(events.height)
+    events.with_columns(order=acts).drop("index").write_csv("orders.csv")
+    users = pl.read_csv("people.csv")
+    group = pl.when(pl.col("days") <= 30).then(pl.lit("a: b, c")).otherwise(pl.lit("o'd"))
+    users.select("userId", group=group).write_csv("people.csv")
+    found = json.loads(_ran(capsys, "orders.csv", "people.csv", "--json"))
+    assert 'newcomers: "\\"group\\" = \'a: b, c\'"' in found["config"]
+    Path("my.yaml").write_text(found["config"] + "\ntracking: {enabled: false}\n")
+    words = ["run", "my.yaml", "--json", "log.placebo_draws=20", "evaluation.k=5"]
+    words += ["evaluation.panel=40", "log.panel_min_events=1"]
+    assert cli.main(words) == 0

@@ -93,6 +93,18 @@ def test_columns_of_users_propose_newcomers():
     assert proposal.matched == pytest.approx(1.0, abs=0.05)
 
 
+def test_dates_that_can_be_read_in_two_ways_propose_nobody_and_are_told():
+    events = _log(40, per_day=3).drop("timestamp")
+    users = (
+        events.select("user_id")
+        .unique()
+        .with_columns(signup=pl.lit("17/01/2024"), vip=pl.col("user_id") % 10 == 0)
+    )
+    found = describe_log(events, users)
+    assert [proposal.line for proposal in found.proposals] == ["vip"]
+    assert found.hints[0].startswith("signup holds dates such as '17/01/2024'")
+
+
 def test_a_part_that_cannot_be_matched_is_told():
     """Newcomers who do ten times as much as anybody else have no equals."""
     events = _log(40).drop("timestamp").with_columns(new=pl.lit(False))

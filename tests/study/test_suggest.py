@@ -5,6 +5,12 @@ from datetime import date
 import polars as pl
 import pytest
 
+from recsys.config import OwnLog
+from recsys.config.text import parsed
+from recsys.logs.conditions import holds
+from recsys.logs.log import InteractionLog
+from recsys.logs.read import marked
+from recsys.study.describe import describe_log
 from recsys.study.suggest import suggestion_of
 
 
@@ -110,3 +116,78 @@ def test_columns_with_one_value_for_each_user():
     users = pl.DataFrame({"user_id": [0, 1], "land": ["de", "fr"]})
     assert suggestion_of(log, users).of_users == ()
     assert suggestion_of(log.with_columns(user_id=pl.int_range(6))).of_users == ()  # seen once each
+
+
+@pytest.mark.parametrize("name", ["order", "user", "Group", "all", "true"])
+def test_a_column_whose_name_means_something_in_sql(name):
+    log = events(**{name: ["buy", "view", "refund"] * 2})
+    found = suggestion_of(log)
+    assert found.kinds == {"purchase": f"\"{name}\" = 'buy'", "click": f"\"{name}\" = 'view'"}
+    for condition in (*found.kinds.values(), *found.cancels.values()):
+        assert holds(log, condition, "kinds").sum() == 2
+    flags = events(**{name: [True, False] * 3, "is_click": [0, 1] * 3})
+    described = describe_log(flags.drop("is_click"), users_of(flags, name))
+    assert f'"{name}"' in [parsed(f"x: {p.line}", "x")["x"] for p in described.proposals]
+
+
+def users_of(log, name):
+    return (
+        log.group_by("user_id").agg(pl.col(name).first()).with_columns(pl.Series(name, [1, 0]) == 1)
+    )
+
+
+BELOW = [-1, 2, 1, 1, -2, 1]
+
+
+@pytest.mark.parametrize(
+    ("columns", "cancels"),
+    [
+        ({"what": ["hide", "buy", "view"] * 2}, {"purchase": "count < 0"}),
+        ({"what": ["hide", "play", "hide"] * 2}, {"click": "count < 0"}),
+        ({"what": ["refund", "buy", "cart"] * 2}, {"purchase": "what = 'refund' or count < 0"}),
+        (
+            {"what": ["unlike", "like", "like", "play", "play", "unlike"]},
+            {"like": "what = 'unlike'", "click": "count < 0 and (what = 'play')"},
+        ),
+        (
+            {"what": ["like", "like", "play", "play", "buy", "unlike"]},
+            {
+                "like": "what = 'unlike' or count < 0 and (what = 'like')",
+                "purchase": "count < 0",
+            },
+        ),
+        (
+            {"kind": ["hide", "click", "purchase"] * 2},
+            {"click": "count < 0 and (kind = 'click')", "purchase": "count < 0"},
+        ),
+        ({"kind": ["hide", "impression", "click"] * 2}, {"click": "count < 0"}),
+        ({"weight": [1.0, 2.0] * 3}, {"click": "count < 0"}),
+        ({"weight": [1.0, 2.0] * 3, "kind": ["hide", "purchase"] * 3}, {"purchase": "count < 0"}),
+        ({"weight": [1.0] * 6, "kind": ["like", "unlike"] * 3}, {"like": "kind = 'unlike'"}),
+    ],
+)
+def test_what_is_below_0_takes_back_what_was_liked(columns, cancels):
+    log = events(
+        **columns, quantity=BELOW if "unlike" not in columns.get("kind", []) else [1, 2] * 3
+    )
+    found = suggestion_of(log)
+    assert found.cancels == cancels
+    assert found.columns == {"count": "quantity"}
+    if "weight" in columns:
+        assert found.weights == {}
+    source = OwnLog(
+        events="events",
+        newcomers="auto",
+        kinds=found.kinds,
+        cancels=found.cancels,
+        weights=found.weights,
+    )
+    read = marked(log.rename({"quantity": "count"}), source)
+    assert read.filter((pl.col("count") < 0) & pl.col("cancels").is_null()).is_empty()
+    InteractionLog.from_frames(read, weights=found.weights)
+
+
+def test_what_is_below_0_is_not_read_where_nothing_is_liked():
+    found = suggestion_of(events(kind=["hide", "impression"] * 3, quantity=BELOW))
+    assert (found.columns, found.cancels, found.kinds) == ({}, {}, {})
+    assert "so quantity is not read" in " ".join(found.reasons)

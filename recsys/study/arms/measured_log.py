@@ -188,15 +188,16 @@ class MeasuredLog:
     @lazy
     def removals(self) -> Removals:
         """The log to train on, and whose events each arm leaves out of it."""
-        newcomers = np.flatnonzero(self.matching.newcomer)
+        newcomers, since = np.flatnonzero(self.matching.newcomer), self.placebos.since
         return Removals(
             self.train,
             self.panel,
             self.matching,
             newcomers,
             self.seed,
-            since=self.placebos.since,
+            since=since,
             arrival=arrival(self.train, self.own.arrived, self.source.timezone),
+            replaced=newcomers if since is not None else newcomers[:0],
         )
 
     def serve(

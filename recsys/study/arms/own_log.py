@@ -4,15 +4,17 @@ full      the reference: a fit of the whole log
 influx    a fit without the newcomers' events
 placebo   a fit without the events of one group of incumbents outside the panel, who are as many as
           the newcomers and as active; a study has many such groups, numbered by `draw`
-joined    a fit without what such a group did before the newcomers' first day, with which the
-          group's arm `placebo` is compared in place of `full`; only where that day is known
+joined    a fit in which such a group has come in the newcomers' place: without what the group did
+          before the newcomers' first day, and without the newcomers. Where that day is known, the
+          group's arm `placebo`, which then leaves the newcomers out too, is compared with it in
+          place of `full`
 before    a fit of the log as it was before that day; it is compared with nothing
 retrain   a fit of the whole log again, with another training seed
 """
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -272,6 +274,8 @@ class Removals:
         since: the moment at which placebos would have joined, which is that at which the newcomers'
             first day begins; None for placebos who are whole users.
         arrival: that moment, whichever sort placebos are; None if it is not known.
+        replaced: dense ids of the users in whose place placebos would have joined, who are in
+            neither of the two fits that are compared for these.
     """
 
     log: InteractionLog
@@ -281,6 +285,7 @@ class Removals:
     seed: int
     since: datetime | None = None
     arrival: datetime | None = None
+    replaced: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     @lazy
     def has_before(self) -> bool:
@@ -298,10 +303,10 @@ class Removals:
             draw: number of the placebo group, from 1.
         """
         if arm == "joined":
-            past = pl.col("timestamp") < self.since
-            user = self.log.dense["user"].to_numpy()
-            group = np.isin(user, draw_placebo(self.matching, draw))
-            return self.log.only(~(group & self.log.dense.select(past).to_series().to_numpy()))
+            log = self.log.without_users(self.replaced)
+            past = log.dense.select(pl.col("timestamp") < self.since).to_series().to_numpy()
+            group = np.isin(log.dense["user"].to_numpy(), draw_placebo(self.matching, draw))
+            return log.only(~(group & past))
         if arm == "before":
             assert self.arrival is not None
             return self.log.before(self.arrival)
@@ -316,5 +321,7 @@ class Removals:
             draw: number of the placebo group, from 1.
         """
         if arm == "placebo":
-            return draw_placebo(self.matching, draw)
+            return np.union1d(self.replaced, draw_placebo(self.matching, draw))
+        if arm == "joined":
+            return self.replaced
         return self.newcomers if arm == "influx" else np.zeros(0, dtype=np.int64)

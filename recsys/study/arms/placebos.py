@@ -4,11 +4,12 @@ There are two sorts of placebos.
 
 - *Whole users*: all events of an incumbent are removed, as all events of a newcomer are. This is
   the sort where it is not known when newcomers came.
-- *Joined users*: an incumbent who would have joined on the newcomers' first day. The events before
-  that day are in neither of the two fits that are compared, and the later events are removed from
-  one. So a placebo has as many days in the log as a newcomer, the same days, and is as new to the
-  recommender. This is the sort where newcomers came at a known time: hardly any incumbent does in
-  all of a long log what a newcomer did in one week of it.
+- *Joined users*: an incumbent who would have joined on the newcomers' first day, in their place.
+  The events before that day and the newcomers are in neither of the two fits that are compared,
+  and the later events are removed from one. So a placebo has as many days in the log as a newcomer,
+  the same days, and is as new to the recommender; and a group, like the newcomers, is all that
+  there is of new users. This is the sort where newcomers came at a known time: hardly any incumbent
+  does in all of a long log what a newcomer did in one week of it.
 """
 
 from dataclasses import dataclass
@@ -26,6 +27,33 @@ from recsys.statistics.matching import Matching, NoMatchError, match_newcomers
 
 
 @dataclass(frozen=True)
+class Early:
+    """What newcomers did before the day that was given as their first.
+
+    Attributes:
+        arrived: that day.
+        first: day of the earliest of these events.
+        users: newcomers who have any.
+        events: how many there are.
+    """
+
+    arrived: date
+    first: date
+    users: int
+    events: int
+
+    def describe(self) -> str:
+        """For people: what follows, and what to do."""
+        return (
+            f"{self.users:,} newcomers did something before {self.arrived}, the first day that was "
+            f"given for them ({self.events:,} events, from {self.first} on). So placebos are whole "
+            "users, not users who join on that day, and the mix before it is not shown. Give an "
+            "earlier day (log.arrived, or from in first_seen), or a log.newcomers that leaves "
+            "these users out."
+        )
+
+
+@dataclass(frozen=True)
 class Placebos:
     """The placebo groups of a log.
 
@@ -35,20 +63,26 @@ class Placebos:
             whole users.
         elsewhen: whether newcomers came at a known time, but placebos are whole users, who may have
             been active at other times.
+        early: what newcomers did before the day that was given as their first, so that placebos
+            are whole users; None if they did nothing, or no day was given.
     """
 
     matching: Matching
     since: datetime | None = None
     elsewhen: bool = False
+    early: Early | None = None
 
     def describe(self) -> str:
         """A line for people: both groups, what is removed of placebos, what limits the p-value."""
         line = self.matching.describe()
         if self.since is not None:
             return (
-                f"{line} Placebos are as new to the recommender as the newcomers: what they did "
-                f"before the newcomers' first day is left out of both fits that are compared."
+                f"{line} Placebos are as new to the recommender as the newcomers, in whose place "
+                "they come: the newcomers, and what placebos did before the newcomers' first day, "
+                "are left out of both fits that are compared."
             )
+        if self.early is not None:
+            return f"{line} {self.early.describe()}"
         if self.elsewhen:
             return (
                 f"{line} Too few long-time users were active when the newcomers were, so placebos "
@@ -96,7 +130,7 @@ def placebos_of(
 
     since = arrival(log, arrived, timezone)
     if since is None:
-        return Placebos(matched(None))
+        return Placebos(matched(None), early=_early(log, arrived, timezone))
     try:
         joined = matched(since)
     except LogError:
@@ -130,10 +164,29 @@ def arrival(log: InteractionLog, arrived: date | None, timezone: str) -> datetim
     """
     if arrived is None or not log.has_times:
         return None
-    since = datetime.combine(arrived, time(), ZoneInfo(timezone)).astimezone(UTC)
-    theirs = log.newcomers[log.dense["user"].to_numpy()]
-    early = (log.dense["timestamp"] < since).to_numpy()
-    return None if (theirs & early).any() else since
+    since = _begin_of(arrived, timezone)
+    return since if _before(log, since).is_empty() else None
+
+
+def _begin_of(day: date, timezone: str) -> datetime:
+    return datetime.combine(day, time(), ZoneInfo(timezone)).astimezone(UTC)
+
+
+def _before(log: InteractionLog, since: datetime) -> pl.DataFrame:
+    """What newcomers did before their first day, which should be nothing."""
+    theirs = pl.Series(log.newcomers[log.dense["user"].to_numpy()])
+    return log.dense.filter(theirs, pl.col("timestamp") < since)
+
+
+def _early(log: InteractionLog, arrived: date | None, timezone: str) -> Early | None:
+    """What newcomers did before their first day; None if nothing, or if that day is not known."""
+    if arrived is None or not log.has_times:
+        return None
+    events = _before(log, _begin_of(arrived, timezone))
+    first = events["timestamp"].dt.convert_time_zone(timezone).dt.date().min()
+    if not isinstance(first, date):
+        return None
+    return Early(arrived, first, events["user"].n_unique(), events.height)
 
 
 def matching_of(

@@ -23,6 +23,9 @@ COLUMNS: Columns = {
         pl.Boolean,
         "whether what placebos did before the newcomers' first day is left out of both fits",
     ),
+    "early": Column(
+        pl.Int64, "newcomers who did something before the day that was given as their first"
+    ),
 }
 
 
@@ -47,5 +50,6 @@ def matching_table(placebos: Placebos) -> pl.DataFrame:
         "crowding": matching.crowding,
         "matched": matching.matched,
         "joined": placebos.since is not None,
+        "early": 0 if placebos.early is None else placebos.early.users,
     }
     return pl.DataFrame([row], schema=schema_of(COLUMNS))

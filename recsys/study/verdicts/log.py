@@ -6,10 +6,10 @@ answer for a recommender is
 - `evidence`: its p-value, adjusted for the number of recommenders, is at most .05 (`LEVEL`):
   removing the newcomers moves feeds further than removing all but a few of the placebo groups does;
 - `no evidence`: its p-value is larger;
-- `not testable`: there is no p-value, as where all placebo groups are the same people; or no group
-  does as much as the newcomers did, so that volume explains a part; or too few newcomers or too few
-  of their events could be matched, so that the test is about a part of them. The first sentence
-  then says why, and what to do.
+- `not testable`: no group does as much as the newcomers did, so that volume explains a part; or too
+  few newcomers or too few of their events could be matched, so that the test is about a part of
+  them; or there is no p-value, since in some arm nobody's feeds could be compared. The first
+  sentence then says why, and what to do.
 
 That of the study is the first of these that any recommender has.
 """
@@ -31,9 +31,15 @@ TESTED = "posts"
 """The measure that the answer rests on."""
 LEVEL = 0.05
 """Largest p-value that is evidence."""
+_AS_NOISE = 0.8
+"""Ratio of the placebos' drift to training noise from which on the first is taken to be noise."""
 _QUALITY = "ndcg"
 _MOST, _MOST_MIXES = 4, 3
 _SMALLER = "take a smaller evaluation.panel, which leaves more long-time users to match with"
+_NOTHING_COMPARED = (
+    "nobody's feeds could be compared without the newcomers, or without some group of others; take "
+    "a larger evaluation.panel, or leave fewer items out (log.min_item_events)"
+)
 
 Row = Mapping[str, Any]
 
@@ -136,8 +142,7 @@ def _opening(found: Sequence[Finding], matching: Row) -> str:
     ]
     if NOT_TESTABLE not in groups:
         return "; ".join(clauses)
-    few = f"there are too few long-time users to draw groups that differ; {_SMALLER}"
-    return f"{'; '.join(clauses)}: {_unmatched(matching) or few}"
+    return f"{'; '.join(clauses)}: {_unmatched(matching) or _NOTHING_COMPARED}"
 
 
 def _figures(found: Sequence[Finding], rows: Sequence[Row]) -> str:
@@ -232,6 +237,45 @@ def _sureness(result: StudyResult, found: Sequence[Finding], matching: Row) -> s
 def _reservations(result: StudyResult, found: Sequence[Finding], matching: Row) -> Iterator[str]:
     if matching and not _unmatched(matching):
         yield _matched(matching)
+    if matching.get("early"):
+        yield (
+            f"{matching['early']:,} newcomers did something before the day that was given as their "
+            "first, so placebos are whole users, and the notes say what to do"
+        )
+    elif result.arrived is not None and matching.get("joined") is False:
+        yield (
+            "too few of them were active when the newcomers were, so such groups did as much at "
+            "other times, and a recommender that favours what is recent, such as trending, may "
+            "tell the two apart by that alone"
+        )
     yield f"this rests on {result.study.log.placebo_draws} such groups and one history"
+    noisy = [name for row, name in _with_rows(result, found) if _is_noise(row)]
+    if noisy:
+        yield (
+            f"with {listed(noisy)} another training seed moves feeds as far as leaving out such a "
+            "group, so that only a large effect can be found there; the mitigation ensemble, which "
+            "averages over seeds, lessens this"
+        )
     if found[1:]:
         yield f"that {len(found)} recommenders are tested is allowed for"
+
+
+def _with_rows(result: StudyResult, found: Sequence[Finding]) -> Iterator[tuple[Row, str]]:
+    """The row of the tested measure of each recommender, and its name."""
+    rows = result.drift.filter(pl.col("day").is_null(), measure=TESTED)
+    for finding in found:
+        keys = {"recommender": finding.recommender, "mitigation": finding.mitigation}
+        yield rows.filter(**keys).row(0, named=True), finding.name
+
+
+def _is_noise(row: Row) -> bool:
+    """Whether placebo groups move feeds as training noise does, neither much less nor much more.
+
+    All fits have one seed, but a trainer that draws from a stream of its own draws otherwise once
+    anybody's events are left out. What is compared is then that noise, in which an effect has to
+    stand out.
+    """
+    noise, placebo = row["retrain"], row["placebo"]
+    if not noise or placebo is None:
+        return False
+    return bool(_AS_NOISE <= placebo / noise <= 1 / _AS_NOISE)

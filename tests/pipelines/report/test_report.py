@@ -423,6 +423,27 @@ def test_log_shows_the_mix_before_and_after(log_result: StudyResult) -> None:
     assert "No evidence that they changed the mix of feeds, by language." in text
 
 
+def test_what_is_cut_says_so(log_result: StudyResult) -> None:
+    """Of nine days of a count seven are shown, of ten rows of the mix eight."""
+    day = {"by": "day", "shown": 10, "newcomers": 1, "share": 0.1, "users": 3}
+    days = [{**day, "value": f"2025-01-{10 + n}"} for n in range(9)]
+    every = [{**days[0], "by": "all", "value": "the whole log"}, *days]
+    mix = {"recommender": "item_knn", "mitigation": "none", "attribute": "language", "moved": 0.1}
+    rows = [{**mix, "value": f"l{n}", "placebo": 0.01 * n, "p_adjusted": 0.4} for n in range(10)]
+    result = _testable(log_result).with_tables(
+        counted=pl.DataFrame(every, schema=log_result.counted.schema),
+        mix=pl.DataFrame(rows, schema=log_result.mix.schema),
+    )
+    text = _printed(result)
+    assert "2025-01-16" in text
+    assert "2025-01-17" not in text
+    assert "The first 7 of 9 days; the others are in counted.csv." in text
+    assert "p: adjusted for all 10 rows. The other 2 are in mix.csv." in " ".join(text.split())
+    few = result.with_tables(counted=result.counted[:8], mix=result.mix[:8])
+    assert "counted.csv" not in _printed(few)
+    assert "mix.csv" not in _printed(few)
+
+
 def test_log_says_in_one_sentence_what_holds_of_all(log_result: StudyResult) -> None:
     both = _with_drift(_testable(log_result), "item_knn", "posts", p_value=0.5)
     nothing = _with_drift(both, "trending", "posts", p_value=0.3)

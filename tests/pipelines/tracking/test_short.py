@@ -110,6 +110,25 @@ def test_a_log_has_its_count_and_its_mix(log_result: StudyResult) -> None:
     assert values["mix_language_pt_p_value"] == 0.02
 
 
+def test_metrics_that_a_run_has_not_are_counted(log_result: StudyResult) -> None:
+    """A mix of 30 values has 90 metrics more than a run can have; its tag says how many."""
+    recommender, mitigation = records.variants(log_result)[0]
+    row = {"recommender": recommender, "mitigation": mitigation, "attribute": "language"}
+    rows = [
+        {**row, "value": f"l{n}", "with": 0.2, "without": 0.1, "p_adjusted": 0.01 * n}
+        for n in range(30)
+    ]
+    base = log_result.with_tables(mix=log_result.mix.clear())
+    few = {value.name for value in short.recommender_values(base, recommender, mitigation)}
+    assert len(few) < short.MOST
+    assert short.left_out(base, recommender, mitigation) == {}
+    result = base.with_tables(mix=pl.DataFrame(rows, schema=log_result.mix.schema))
+    kept = {value.name for value in short.recommender_values(result, recommender, mitigation)}
+    assert len(kept) == short.MOST
+    (text,) = short.left_out(result, recommender, mitigation).values()
+    assert text.startswith(f"{len(few) + 90 - short.MOST} (a run has 40;")
+
+
 def test_a_log_has_the_figures_of_the_terminal(log_result: StudyResult) -> None:
     for variant in records.variants(log_result):
         values = {v.name: v.value for v in short.recommender_values(log_result, *variant)}

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from recsys import load_study, run
 from recsys.logs.log import InteractionLog
 from recsys.study.tables.counted import BEFORE, SINCE, WHOLE, counted_table, why_not
 
@@ -71,3 +72,40 @@ def test_nothing_was_shown_to_incumbents():
     nobody = counted_table(log, np.zeros(3, np.bool_), NEW, "UTC", log.users, ())
     assert nobody["shown"].to_list() == [0, 0]
     assert nobody["share"].null_count() == 2
+
+
+def test_an_impression_counts_whether_or_not_its_item_is_learned_from(tmp_path):
+    """Each of 60 incumbents is shown two posts of newcomers, which nobody likes, and eight others.
+
+    With `min_item_events` a model never sees the two; shown they were.
+    """
+    rng = np.random.default_rng(0)
+    rows = [
+        (user, item, NEW, user >= 60 or bool(rng.random() < 0.9))
+        for user in range(70)
+        for item in rng.permutation(20)[:8].tolist()
+    ]
+    rows += [(user, item, NEW, False) for user in range(60) for item in (20, 21)]
+    events = pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp", "liked"], orient="row")
+    events.write_parquet(tmp_path / "events.parquet")
+    creators = [*range(20), 60, 61]
+    items = pl.DataFrame({"item_id": range(22), "creator_id": creators})
+    items.write_parquet(tmp_path / "items.parquet")
+    users = pl.DataFrame({"user_id": range(70), "days": [99] * 60 + [1] * 10})
+    users.write_parquet(tmp_path / "users.parquet")
+    study = {
+        "name": "shown",
+        "log": {
+            **{name: str(tmp_path / f"{name}.parquet") for name in ("events", "users", "items")},
+            "kinds": {"click": "liked"},
+            "newcomers": "days < 30",
+            "min_item_events": 2,
+            "placebo_draws": 20,
+        },
+        "recommenders": ["trending"],
+        "evaluation": {"k": 3, "panel": 20},
+    }
+    result = run(load_study(study))
+    whole = result.counted.filter(by="all")
+    assert whole.select("shown", "newcomers", "share").rows() == [(600, 120, 0.2)]
+    assert "rows of items with fewer than 2 likes" in result.notes[0]

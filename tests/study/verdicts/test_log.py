@@ -1,6 +1,8 @@
 """The verdict on a log in every case, on made-up tables."""
 
 import re
+from dataclasses import replace
+from datetime import date
 
 import polars as pl
 import pytest
@@ -8,6 +10,8 @@ import pytest
 import recsys
 from recsys.study.verdicts.log import ANSWERS, LEVEL
 from tests.kit.made_up import log
+
+DAY = date(2025, 1, 13)
 
 
 def said(result):
@@ -53,7 +57,11 @@ def test_answers_that_differ_name_the_recommenders():
 @pytest.mark.parametrize(
     ("values", "matching", "words"),
     [
-        ({"p_value": None}, {}, "too few long-time users to draw groups that differ"),
+        (
+            {"p_value": None, "influx": None, "placebo": None},
+            {},
+            ": nobody's feeds could be compared without the newcomers, or without some group",
+        ),
         (
             {},
             {"matched": False, "placebo_events": 485.0},
@@ -127,3 +135,30 @@ def test_many_recommenders_are_counted():
     names = ("als", "bpr", "ease", "item_knn", "lmf", "trending")
     verdict = said(log({name: {} for name in names}))
     assert "and 2 more are in the table" in verdict.text
+
+
+def test_early_newcomers_are_told():
+    """Newcomers who did something before their first day: placebos are whole users."""
+    assert (
+        "3 newcomers did something before the day"
+        in said(log({"als": {}}, matching={"early": 3})).text
+    )
+    assert "did something before" not in said(log({"als": {}}, matching={"early": 0})).text
+
+
+@pytest.mark.parametrize(
+    ("retrain", "noisy"), [(0.25, True), (0.3, True), (0.5, False), (0.1, False), (None, False)]
+)
+def test_training_noise_that_hides_effects_is_told(retrain, noisy):
+    """Placebos move feeds by .25. Training noise of .5 is not in them, one of .1 hides nothing."""
+    text = said(log({"bpr": {"retrain": retrain}, "item_knn": {}})).text
+    assert ("with bpr another training seed moves feeds as far" in text) == noisy
+
+
+@pytest.mark.parametrize(
+    ("arrived", "joined", "told"),
+    [(DAY, False, True), (DAY, True, False), (None, False, False)],
+)
+def test_placebos_of_other_times_are_told(arrived, joined, told):
+    result = replace(log({"trending": {}}, matching={"joined": joined}), arrived=arrived)
+    assert ("such groups did as much at other times" in said(result).text) == told
