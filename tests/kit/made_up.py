@@ -99,6 +99,7 @@ def log(
     *,
     matching: dict[str, Any] | None = None,
     ndcg: dict[str, dict[str, Any]] | None = None,
+    theirs: dict[str, float] | None = None,
 ) -> StudyResult:
     """A study of a log.
 
@@ -106,6 +107,7 @@ def log(
         variants: by recommender, what differs in the row of the tested measure.
         matching: what differs in the row of the table `matching`.
         ndcg: by recommender, the rows of quality.
+        theirs: by recommender, the share of slots that newcomers' posts hold.
     """
     calm = {"influx": 0.3, "placebo": 0.25, "p_value": 0.4, "n_users": 100, "n_seeds": 1}
     rows = [
@@ -134,4 +136,23 @@ def log(
     )
     tables = {name: table.empty() for name, table in TABLES.items()}
     matched = _frame("matching", [{**known, **(matching or {})}])
-    return StudyResult(study, {**tables, "drift": _frame("drift", rows), "matching": matched})
+    tables |= {"drift": _frame("drift", rows), "matching": matched}
+    if theirs:
+        tables["summary"] = _frame("summary", _levels(theirs))
+    return StudyResult(study, tables)
+
+
+def _levels(theirs: dict[str, float]) -> list[dict[str, Any]]:
+    """Rows of the share of slots that newcomers' posts hold, and rows that are about others."""
+    rows = []
+    for name, share in theirs.items():
+        row = {"recommender": name, "mitigation": "none", "cohort": "incumbent", "arm": "full"}
+        row |= {"measure": "newcomer_slots", "mean": share, "n_users": 100, "n_seeds": 1}
+        other = {"mean": 0.77}
+        rows += [
+            row,
+            {**row, **other, "arm": "influx"},
+            {**row, **other, "measure": "newcomer_share"},
+            {**row, **other, "mitigation": "cap"},
+        ]
+    return rows

@@ -113,6 +113,7 @@ def verdict_of_log(result: StudyResult) -> Verdict:
     parts = (
         _opening(found, matching),
         _figures(found, rows),
+        _own_posts(result.summary, found),
         _mix(result.mix, matching),
         _quality(whole.filter(measure=_QUALITY)),
         _sureness(result, found, matching),
@@ -168,6 +169,31 @@ def _figures(found: Sequence[Finding], rows: Sequence[Row]) -> str:
         "tested is how far whole feeds move, the top counting most, from 0 for the same posts to "
         "100 for none in common: without the newcomers and without as many equally active "
         f"long-time users they move {listed(texts)}{left_out}"
+    )
+
+
+def _own_posts(summary: pl.DataFrame, found: Sequence[Finding]) -> str:
+    """How many slots hold newcomers' own posts, where it is known who made them.
+
+    That share is what leaving out events and posts tells of displaced slots. In worlds where the
+    truth is known it comes near, and no estimate of net does (`recsys prove --parts offline`).
+    """
+    rows = summary.filter(
+        pl.col("day").is_null(), arm="full", cohort="incumbent", measure="newcomer_slots"
+    )
+    mean = {(r["recommender"], r["mitigation"]): r["mean"] for r in rows.iter_rows(named=True)}
+    known = [(each, mean.get((each.recommender, each.mitigation))) for each in found]
+    texts = [
+        f"{of_100(share)}{f' with {finding.name}' if found[1:] else ''}"
+        for finding, share in known
+        if share is not None
+    ]
+    if not texts:
+        return ""
+    left_out = f", and {len(texts) - _MOST} more are in the table" if len(texts) > _MOST else ""
+    return (
+        f"of 100 slots newcomers' own posts hold {listed(texts[:_MOST])}{left_out}; how many other "
+        "posts they moved in all no log tells"
     )
 
 

@@ -18,7 +18,7 @@ def said(result):
     """The verdict; its form is checked whatever it says."""
     verdict = recsys.verdict(result)
     assert verdict.answer in ANSWERS
-    assert 3 <= len(verdict.sentences) <= 5
+    assert 3 <= len(verdict.sentences) <= 6
     for sentence in verdict.sentences:
         assert not re.search(r"[%†±≥≤→–\[\]+*=/]", sentence), sentence
         assert re.fullmatch(r"[A-Z0-9].*\.", sentence), sentence
@@ -36,6 +36,17 @@ def test_evidence_names_the_measure_and_shows_it():
         "100 for none in common: without the newcomers and without as many equally active "
         "long-time users they move by 30 and 25 (1 of 100 such groups move them as far)."
     )
+
+
+def test_slots_of_newcomers_own_posts_are_told_where_makers_are_known():
+    one = said(log({"als": {}}, theirs={"als": 0.031}))
+    assert one.sentences[2] == (
+        "Of 100 slots newcomers' own posts hold 3.1; how many other posts they moved in all no log "
+        "tells."
+    )
+    two = said(log({"als": {}, "ease": {}}, theirs={"als": 0.2, "ease": 0.0}))
+    assert "newcomers' own posts hold 20 with als and none with ease;" in two.sentences[2]
+    assert "own posts" not in said(log({"als": {}})).text
 
 
 @pytest.mark.parametrize(("p", "answer"), [(LEVEL, "evidence"), (LEVEL + 0.001, "no evidence")])
