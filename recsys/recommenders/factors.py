@@ -5,7 +5,7 @@ users who do nothing change nobody's feed. Vectors of an earlier model are match
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -30,10 +30,13 @@ class FactorModel(CollaborativeModel):
     Attributes:
         user_factors: float32 (n_hot_users, factors), in the order of keys.
         item_factors: float32 (n_hot_items, factors), in the order of keys.
+        pruned: whether items are gone through by falling length of their vectors, until none that
+            is left can reach a user's list.
     """
 
     user_factors: NDArray[np.float32]
     item_factors: NDArray[np.float32]
+    pruned: bool = field(default=False, kw_only=True)
     log_odds: ClassVar[bool] = False
     """Whether scores are on the scale of a logarithm, so that recency is added to them."""
 
@@ -85,7 +88,9 @@ class FactorModel(CollaborativeModel):
         if self.recency is None:
             vectors = self.user_factors[self.hot_row[users[rows]]]
             to = self.item_factors[self.hot_column[items]]
-            left = write_best(vectors, to, users, items, seen, rows, ids, scores)
+            left = write_best(
+                vectors, to, users, items, seen, rows, ids, scores, pruned=self.pruned
+            )
         super()._write_best(users, items, seen, left, ids, scores)
 
 
