@@ -211,10 +211,35 @@ class Run:
             return None
         if day > -self.world.days_before:
             self.rankers = self._rankers(views)
-        wanted = visits.number > 0
-        if self.audience is not None and day in self.audience.days:
-            wanted[self.audience.users] = True
-        return rank_morning(self.scene, self.states, views, self.rankers, np.flatnonzero(wanted))
+        audience = self.audience
+        wanted, shown = visits.number > 0, self._shown(day, visits)
+        if audience is not None and day in audience.days:
+            wanted[audience.users] = True
+            if shown is not None:
+                shown[audience.users] = np.maximum(shown[audience.users], audience.k)
+        users = np.flatnonzero(wanted)
+        return rank_morning(
+            self.scene,
+            self.states,
+            views,
+            self.rankers,
+            users,
+            None if shown is None else shown[users],
+            self.threads,
+        )
+
+    def _shown(self, day: int, visits: Visits) -> NDArray[np.int64] | None:
+        """Number of posts that each person is shown that day, int64 (n_people,).
+
+        None where a policy ranks all alike deep.
+        """
+        if self.policy is None or not self.policy.by_need:
+            return None
+        shown = np.zeros(self.people.n, dtype=np.int64)
+        for tick in range(self.world.ticks):
+            for visit, users in enumerate(visits.in_tick(tick)):
+                shown[users] += request_of(self.scene, users, day, tick, visit).depth
+        return shown
 
     def _rankers(self, views: tuple[View, ...]) -> Rankers:
         """This morning's fits.

@@ -147,6 +147,9 @@ class TrialRun(Run):
             views = (views[0], views[-1], views[-1])
         return super()._rank(day, views, visits)
 
+    def _shown(self, day: int, visits: Visits) -> None:
+        """None: rankings are full, since newcomers' posts may be passed over."""
+
     def _rankers(self, views: tuple[View, ...]) -> Rankers:
         """One fit for all, or one for those held and one for all others."""
         if self.policy is None or isinstance(self.policy, Oracle) or not self.history:
@@ -182,12 +185,11 @@ class TrialRun(Run):
 
     def _passed_over(self, ranked: Ranked) -> Ranked:
         """The incumbents' rankings without newcomers' posts, the rest moved up."""
-        rows = ranked.row[: self.world.incumbents]
-        rows = rows[rows >= 0]
-        posts, sources = ranked.posts.copy(), ranked.sources.copy()
-        out = (posts[rows] < 0) | self.by_newcomers[posts[rows]]
-        order = np.argsort(out, axis=1, kind="stable")
-        moved = np.take_along_axis(posts[rows], order, axis=1)
-        posts[rows] = np.where(np.take_along_axis(out, order, axis=1), np.int32(-1), moved)
-        sources[rows] = np.take_along_axis(sources[rows], order, axis=1)
+        people = np.flatnonzero(ranked.row >= 0)
+        lengths = np.diff(ranked.start)
+        of_incumbent = np.repeat(people < self.world.incumbents, lengths)
+        out = of_incumbent & ((ranked.posts < 0) | self.by_newcomers[ranked.posts])
+        order = np.lexsort((out, np.repeat(np.arange(people.size), lengths)))
+        posts = np.where(out[order], np.int32(-1), ranked.posts[order])
+        sources = ranked.sources[order]
         return ranked._replace(posts=posts, sources=sources)
