@@ -150,10 +150,10 @@ class TrialRun(Run):
     def _shown(self, day: int, visits: Visits) -> None:
         """None: rankings are full, since newcomers' posts may be passed over."""
 
-    def _rankers(self, views: tuple[View, ...]) -> Rankers:
+    def _rankers(self, views: tuple[View, ...], day: int) -> Rankers:
         """One fit for all, or one for those held and one for all others."""
         if self.policy is None or isinstance(self.policy, Oracle) or not self.history:
-            return super()._rankers(views)
+            return super()._rankers(views, day)
         held = self.scene.held
         assert held is not None
         scene, policy, history, before = self.scene, self.policy, self.history, self.rankers
