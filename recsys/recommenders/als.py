@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 
 from recsys.core.errors import LogError
 from recsys.core.noise import Stream
-from recsys.core.threads import single_threaded_blas
+from recsys.core.threads import single_threaded_blas, threads_to_take
 from recsys.logs.log import InteractionLog
 from recsys.recommenders.base import Model
 from recsys.recommenders.collaborative import Collaborative
@@ -128,7 +128,7 @@ class ALS(Collaborative):
                 alpha=1.0,
                 iterations=sweeps,
                 dtype=np.float32,
-                num_threads=1,
+                num_threads=threads_to_take(),
                 random_state=0,
             )
             solver.user_factors, solver.item_factors = users, items

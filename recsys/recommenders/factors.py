@@ -5,14 +5,14 @@ users who do nothing change nobody's feed. Vectors of an earlier model are match
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recsys.core.noise import Stream, key_words, normals
-from recsys.logs.log import Seen
+from recsys.logs.log import InteractionLog, Seen
 from recsys.recommenders.base import Scores, Users
 from recsys.recommenders.collaborative import CollaborativeModel
 from recsys.recommenders.fits import check_array
@@ -47,6 +47,12 @@ class FactorModel(CollaborativeModel):
         check_array("user_factors", self.user_factors, (hot.users.size, None), np.float32)
         shape = (hot.items.size, self.factors)
         check_array("item_factors", self.item_factors, shape, np.float32)
+
+    def without_events(self, log: InteractionLog) -> Self:
+        """See `Model.without_events`."""
+        few = replace(self, log=log)
+        few.__dict__["age"] = self.age
+        return few
 
     @property
     def factors(self) -> int:

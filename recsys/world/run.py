@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from recsys.config.world import World
 from recsys.core.noise import Stream, moment
 from recsys.core.steps import SIMULATING, step
+from recsys.core.threads import spare_threads
 from recsys.world.arms import INCUMBENTS, NEWCOMERS, Arm, Audience, Twin
 from recsys.world.day.calibration import Tally, corrected, first_intercept
 from recsys.world.day.counts import Counts
@@ -265,7 +266,9 @@ class Run:
         described, audience = None, self.audience
         if audience is not None and audience.alone and day in audience.days:
             described = audience.users
-        rankers, self.liked = fit(self.scene, self.policy, self.history, self.rankers, described)
+        with spare_threads(self.threads):
+            fits = fit(self.scene, self.policy, self.history, self.rankers, described)
+        rankers, self.liked = fits
         return rankers
 
     def _morning(self, day: int, views: tuple[View, ...], ranked: Ranked | None) -> Morning | None:

@@ -294,12 +294,14 @@ class Shared:
         self._before = tuple(day for day in days if day.day >= -world.days_before)
         self._run, self._twins, self._lock = run, dict[bool, dict[int, Twin]](), Lock()
 
-    def run(self, arm: str | Arm, trial: Trial | None = None) -> Simulation:
+    def run(self, arm: str | Arm, trial: Trial | None = None, *, last: bool = False) -> Simulation:
         """Runs an arm to its end; several threads may call this at once.
 
         Args:
             arm: a key of `ARMS`, or an `Arm` of your own.
             trial: a trial that the platform runs from day 0 on; None for no trial.
+            last: whether no other arm is run afterwards, so that the memory of the state before the
+                influx is given back. Running another arm then fails.
 
         Raises:
             ConfigError: there is no such arm.
@@ -308,13 +310,15 @@ class Shared:
         chosen = _arm(arm)
         twin = None if chosen.all_open else self._twin(retrained=chosen.retrained)
         run = self._run.fork(chosen, twin)
+        if last:
+            del self._run
         if trial is not None:
             run = TrialRun.of(run, trial)
         days = (*self._before, *run.run_days(0, run.world.days_after))
         return Simulation(
-            self._run.world,
+            run.world,
             chosen,
-            self._run.scene.seed,
+            run.scene.seed,
             run.people,
             run.scene.posts_for,
             run.intercept,

@@ -138,7 +138,9 @@ def served_one_by_one(
     shared = days_before(world, evaluation, seed, rankings, threads=threads, alone=alone)
     control, *others = arms_for(rankings, arms, evaluation.nudges)
     twin = {control: shared.run(arm_for(rankings, control))}
-    later = {arm: partial(shared.run, arm_for(rankings, arm)) for arm in others}
+    later = {
+        arm: partial(shared.run, arm_for(rankings, arm), last=arm == others[-1]) for arm in others
+    }
     return ClosedLoop(Worlds(twin, panel_of(world, evaluation), evaluation), name, later)
 
 

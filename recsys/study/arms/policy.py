@@ -44,7 +44,9 @@ class RecommenderPolicy:
             previous: what this method gave on the day before, or None.
         """
         before = previous.model if isinstance(previous, _Fit) else None
-        return _Fit(self.recommender.fit(log, seed, before), Trending().fit(log))
+        model, trending = self.recommender.fit(log, seed, before), Trending().fit(log)
+        few = log.without_events()
+        return _Fit(model.without_events(few), trending.without_events(few))
 
 
 @dataclass(frozen=True)
