@@ -78,7 +78,7 @@ def write_best(
         np.ascontiguousarray(item_vectors[longest_first[first : first + _COLUMNS]].T)
         for first in range(0, items.size, _COLUMNS)
     ]
-    column = np.full(int(max(items.max(), seen.items.max(initial=0))) + 1, -1, dtype=np.int64)
+    column = np.full(int(items.max()) + 1, -1, dtype=np.int32)
     column[items[longest_first]] = np.arange(items.size)
     failed = np.zeros(rows.size, dtype=np.bool_)
     products = np.empty(_ROWS * min(_COLUMNS, items.size), dtype=np.float32)
@@ -128,9 +128,9 @@ def _hidden(who, seen, column):  # type: ignore[no-untyped-def]
         start[row] = n
         if who[row] >= 0:
             for place in range(seen.start[who[row]], seen.end[who[row]]):
-                at = column[seen.items[place]]
-                if at >= 0:
-                    columns[n] = at
+                item = seen.items[place]
+                if item < column.size and column[item] >= 0:
+                    columns[n] = column[item]
                     n += 1
         columns[start[row] : n].sort()
     start[-1] = n
@@ -167,8 +167,7 @@ def _shorten(  # type: ignore[no-untyped-def]
             at = hidden[next_hidden[row]] - first
             if at >= n_columns:
                 break
-            if at >= 0:
-                line[at] = -np.inf
+            line[at] = -np.inf
             next_hidden[row] += 1
         if first == 0:
             limit = _lowered(below_the_best(line, k, maxima), error[row])

@@ -105,8 +105,7 @@ def rank_morning(
     length = np.full(users.size, full, dtype=np.int64)
     if shown is not None:
         steps = np.array([n for n in _LENGTHS if n < full] + [full])
-        # Other sources take three slots in ten; the rest is for what they have taken from the list.
-        length = steps[np.minimum(np.searchsorted(steps, 2 * shown + 4), steps.size - 1)]
+        length = steps[np.minimum(np.searchsorted(steps, _needed(shown)), steps.size - 1)]
     start = np.concatenate([[0], np.cumsum(length)])
     posts = np.full(int(start[-1]), -1, dtype=np.int32)
     sources = np.zeros(posts.size, dtype=np.uint8)
@@ -238,6 +237,14 @@ def _by_house(
     ranking = np.empty((users.size, width), dtype=np.int32)
     house.rank(view.affinity, seen, view.shelves, view.posts.key, users, depth, ranking)
     return ranking
+
+
+def _needed(shown: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How long a list had better be. Other sources fill some slots, and take posts of the list.
+
+    Where it is too short, it is made anew; so this number changes no feed.
+    """
+    return 2 * shown + 4
 
 
 @njit(nogil=True, cache=True)
