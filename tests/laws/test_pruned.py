@@ -10,9 +10,7 @@ from recsys.world.arms import Arm
 from recsys.world.day import serving
 from tests.kit.closed_loop import IDLE, NONE, a_world, alone, differences
 
-ALL_POSTS, PRUNED = (
-    ALS(factors=4, iterations=3, retrieval=way) for way in ("all", "pruned")
-)
+ALL_POSTS, PRUNED = (ALS(factors=4, iterations=3, retrieval=way) for way in ("all", "pruned"))
 MANY = {"posts": Posts(per_creator_day=3.0)}
 
 
