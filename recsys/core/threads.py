@@ -1,4 +1,6 @@
-"""One BLAS thread inside a fit: sums must not depend on how many threads share them.
+"""Threads of fits: how many a fit may take, and that BLAS has one, whatever that number is.
+
+Sums must not depend on how many threads share them, so BLAS has one thread inside a fit.
 
 The limit of a BLAS library holds for the whole process. So blocks that are entered are counted:
 entering one sets the limit again if a module has been loaded since, because it may have brought a
@@ -8,9 +10,11 @@ BLAS of its own; leaving the last one lifts all limits.
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from threading import Lock
 from typing import Any
 
+_spare: ContextVar[int] = ContextVar("threads that a fit may take", default=1)
 _lock = Lock()
 _inside = 0
 _limits: list[Any] = []
@@ -19,6 +23,29 @@ _modules = 0
 _libraries: tuple[int, Any] = (0, None)
 """Number of modules loaded when the BLAS libraries were last looked for, and their controller.
 Finding them takes milliseconds, and every ranking sets a limit."""
+
+
+@contextmanager
+def spare_threads(threads: int) -> Iterator[None]:
+    """Lets fits within the block, in this thread, take several threads; no bit depends on it.
+
+    Args:
+        threads: such as 2.
+
+    >>> with spare_threads(2):
+    ...     threads_to_take()
+    2
+    """
+    before = _spare.set(threads)
+    try:
+        yield
+    finally:
+        _spare.reset(before)
+
+
+def threads_to_take() -> int:
+    """How many threads a fit may take here: 1 unless `spare_threads` says otherwise."""
+    return _spare.get()
 
 
 @contextmanager

@@ -337,6 +337,16 @@ class InteractionLog:
             moment = moment.replace(tzinfo=UTC)
         return replace(self, dense=self.dense.filter(pl.col("timestamp") < moment))
 
+    def without_events(self) -> Self:
+        """The log without its events, which still knows who liked anything and what was liked.
+
+        A model that scores from vectors needs no more of the log that it was fitted to.
+        """
+        known, few = self.interactions, replace(self, dense=self.dense.clear())
+        empty = csr_matrix(known.weights.shape, dtype=np.float32)
+        few.__dict__["interactions"] = replace(known, weights=empty)
+        return few
+
     def only(self, keep: NDArray[np.bool_]) -> Self:
         """The log with a part of its events; users and items keep their dense ids.
 
@@ -385,7 +395,7 @@ def item_codes(items: pl.DataFrame, *attributes: str) -> tuple[NDArray[np.int32]
 
 def _in_key_order(
     ids: NDArray[np.uint32], keys: NDArray[np.uint64]
-) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """The position of each dense id among those that occur, in the order of their keys.
 
     Args:
@@ -393,12 +403,12 @@ def _in_key_order(
         keys: uint64 (n_entities,), stable keys by dense id.
 
     Returns:
-        int64 (n,) positions, and int32 (n_hot,) the dense ids that occur, in the order of keys.
+        int32 (n,) positions, and int32 (n_hot,) the dense ids that occur, in the order of keys.
     """
     present = np.zeros(keys.size, dtype=np.bool_)
     present[ids] = True
     hot = np.flatnonzero(present)
     hot = hot[np.argsort(keys[hot], kind="stable")]
-    position = np.empty(keys.size, dtype=np.int64)
+    position = np.empty(keys.size, dtype=np.int32)
     position[hot] = np.arange(hot.size)
     return position[ids], hot.astype(np.int32)

@@ -1,7 +1,7 @@
 """ALS: matrix factorisation of implicit feedback, with starting factors drawn at keys."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 
 from recsys.core.errors import LogError
 from recsys.core.noise import Stream
-from recsys.core.threads import single_threaded_blas
+from recsys.core.threads import single_threaded_blas, threads_to_take
 from recsys.logs.log import InteractionLog
 from recsys.recommenders.base import Model
 from recsys.recommenders.collaborative import Collaborative
@@ -57,6 +57,11 @@ class ALS(Collaborative):
     """Number of sweeps over users and items."""
     warm_iterations: int = Field(default=3, ge=1)
     """Number of sweeps where the fit starts from a previous model."""
+    retrieval: Literal["all", "pruned"] = "all"
+    """How posts are found. `all`: a user is multiplied with every post that can be served.
+    `pruned`: posts are gone through by falling length of their vectors until no shorter one can
+    reach the user's list, and in a closed loop lists are as deep as the day's visits go. The lists
+    are the same; what is left out is work. For worlds of more than 50,000 people."""
 
     def fit(self, log: InteractionLog, seed: int = 0, previous: Model | None = None) -> "ALSModel":
         """Solves for users' and items' vectors in turn; see `Recommender.fit`.
@@ -93,6 +98,7 @@ class ALS(Collaborative):
             items,
             candidate_days=self.candidate_days,
             recency=log_recency(log, self.recency),
+            pruned=self.retrieval == "pruned",
         )
 
     def _by_frequency(
@@ -122,7 +128,7 @@ class ALS(Collaborative):
                 alpha=1.0,
                 iterations=sweeps,
                 dtype=np.float32,
-                num_threads=1,
+                num_threads=threads_to_take(),
                 random_state=0,
             )
             solver.user_factors, solver.item_factors = users, items

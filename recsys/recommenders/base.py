@@ -8,10 +8,10 @@ ranked first; keys are hashes, so ties favour neither old posts nor small ids.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import polars as pl
@@ -165,6 +165,14 @@ class Model(ABC):
         and compiled code trusts the sizes and indices that it is given. Override it for every field
         that is used as an index or whose length matters.
         """
+
+    def without_events(self, log: InteractionLog) -> Self:
+        """A model that ranks alike, and holds a log without events if it can do without them.
+
+        Args:
+            log: its log's `InteractionLog.without_events`.
+        """
+        return self
 
     @abstractmethod
     def score(self, users: Users, items: NDArray[np.int32]) -> Scores:
@@ -419,6 +427,11 @@ class PopularityModel(Model):
 
     heat: NDArray[np.float64]
     serves: ClassVar[tuple[str, ...]] = (HOT, WARM, COLD)
+
+    def without_events(self, log: InteractionLog) -> Self:
+        """See `Model.without_events`."""
+        plain = type(self).score is PopularityModel.score  # not somebody's own, on top of this one
+        return replace(self, log=log) if plain else self
 
     def check(self) -> None:
         """See `Model.check`."""

@@ -6,14 +6,14 @@ users who do nothing change nobody's feed. Vectors of an earlier model are match
 
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recsys.core.noise import Stream, key_words, normals
-from recsys.logs.log import Seen
+from recsys.logs.log import InteractionLog, Seen
 from recsys.recommenders.base import Model, Scores, Users
 from recsys.recommenders.collaborative import CollaborativeModel
 from recsys.recommenders.fits import check_array
@@ -32,6 +32,8 @@ class ProductModel(Model):
     """(n_items,) the `log_recency` of the log; None without the option."""
     log_odds: ClassVar[bool] = False
     """Whether scores are on the scale of a logarithm, so that recency is added to them."""
+    pruned: bool = False
+    """Whether items are gone through by falling length of their vectors; see `shortlist`."""
 
     @abstractmethod
     def vectors_of_users(self, users: Users) -> NDArray[np.float32]:
@@ -55,7 +57,8 @@ class ProductModel(Model):
         """Writes what `score` ranks best; without recency, in float32 where that is enough."""
         if self.recency is None:
             vectors = self.vectors_of_users(slots.users[slots.rows])
-            left = write_best(vectors, self.vectors_of_items(items), items, seen, slots)
+            to = self.vectors_of_items(items)
+            left = write_best(vectors, to, items, seen, slots, pruned=self.pruned)
             slots = slots._replace(rows=left)
         super()._write_best(items, seen, slots)
 
@@ -67,10 +70,13 @@ class FactorModel(ProductModel, CollaborativeModel):
     Attributes:
         user_factors: float32 (n_hot_users, factors), in the order of keys.
         item_factors: float32 (n_hot_items, factors), in the order of keys.
+        pruned: whether items are gone through by falling length of their vectors, until none that
+            is left can reach a user's list.
     """
 
     user_factors: NDArray[np.float32]
     item_factors: NDArray[np.float32]
+    pruned: bool = field(default=False, kw_only=True)
 
     def check(self) -> None:
         """See `Model.check`."""
@@ -79,6 +85,12 @@ class FactorModel(ProductModel, CollaborativeModel):
         check_array("user_factors", self.user_factors, (hot.users.size, None), np.float32)
         shape = (hot.items.size, self.factors)
         check_array("item_factors", self.item_factors, shape, np.float32)
+
+    def without_events(self, log: InteractionLog) -> Self:
+        """See `Model.without_events`."""
+        few = replace(self, log=log)
+        few.__dict__["age"] = self.age
+        return few
 
     @property
     def factors(self) -> int:

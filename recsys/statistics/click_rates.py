@@ -52,8 +52,8 @@ class GroupRates(NamedTuple):
 
 
 def group_rates(
-    clicks: NDArray[np.float32],
-    looks: NDArray[np.float32],
+    clicks: NDArray[Any],
+    looks: NDArray[Any],
     group: NDArray[np.integer[Any]],
     n_groups: int,
     n_topics: int,
@@ -68,9 +68,9 @@ def group_rates(
     bit.
 
     Args:
-        clicks: float32 (n, topics · languages), clicks of each user; languages of one topic stand
+        clicks: numbers (n, topics · languages), clicks of each user; languages of one topic stand
             side by side.
-        looks: float32, the same shape.
+        looks: numbers, the same shape.
         group: int (n,), group of each user, below `n_groups`.
         n_groups: number of groups.
         n_topics: number of topics.
@@ -152,8 +152,8 @@ def bucket_rates(clicks: Floats, looks: Floats, n_topics: int, prior: float) -> 
 
 
 def affinities(
-    clicks: NDArray[np.float32],
-    looks: NDArray[np.float32],
+    clicks: NDArray[Any],
+    looks: NDArray[Any],
     group: NDArray[np.integer[Any]],
     rates: GroupRates,
     prior: float,
@@ -167,8 +167,8 @@ def affinities(
     they have not been shown.
 
     Args:
-        clicks: float32 (n, topics · languages), clicks of each user.
-        looks: float32, the same shape.
+        clicks: numbers (n, topics · languages), clicks of each user.
+        looks: numbers, the same shape.
         group: int (n,), group of each user.
         rates: the groups' rates.
         prior: clicks at the group's rate that are added to a user's own clicks, such as 1.

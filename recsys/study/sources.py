@@ -17,7 +17,7 @@ from recsys.core.kept import Kept
 from recsys.core.lazy import lazy
 from recsys.logs.files import content_digest
 from recsys.mitigations.build import make_recommender
-from recsys.study.arms.closed_loop import ClosedLoop, served_worlds
+from recsys.study.arms.closed_loop import ClosedLoop, served_one_by_one
 from recsys.study.arms.gated import GatedLoop, GatedSeed
 from recsys.study.arms.measured_log import MeasuredLog
 from recsys.study.arms.open_loop import OpenLoop, house_worlds
@@ -129,9 +129,16 @@ class Sources:
             cell: from `plan`.
         """
         study, rankings = self.study, make_rankings(cell.recommender, cell.chain)
-        world = study.world
-        worlds = served_worlds(world, study.evaluation, study.arms, cell.seed, rankings)
-        return ClosedLoop(worlds, cell.variant)
+        cells = study.seeds * sum(len(study.chains_for(spec.name)) for spec in study.recommenders)
+        return served_one_by_one(
+            study.world,
+            study.evaluation,
+            study.arms,
+            cell.seed,
+            rankings,
+            cell.variant,
+            threads=max(1, study.threads // cells),
+        )
 
     def gated_loop(self, cell: Cell) -> GatedLoop:
         """The feeds of a cell with gates.

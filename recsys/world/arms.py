@@ -127,6 +127,9 @@ class Audience(NamedTuple):
     """Depth of a feed, such as 20."""
     one_step: bool = False
     """Whether incumbents' feeds are also made by a fit that has not learned from newcomers."""
+    alone: bool = False
+    """Whether of each day no more is kept than is needed to measure the audience's feeds: its own
+    events, and counts of all others'. A recommender must serve."""
 
     def joined_by(self, newcomers: NDArray[np.int64]) -> "Audience":
         """The audience with the first newcomers added, as many as the audience has incumbents.

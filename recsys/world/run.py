@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from recsys.config.world import World
 from recsys.core.noise import Stream, moment
 from recsys.core.steps import SIMULATING, step
+from recsys.core.threads import spare_threads
 from recsys.world.arms import INCUMBENTS, NEWCOMERS, Arm, Audience, Twin
 from recsys.world.day.calibration import Tally, corrected, first_intercept
 from recsys.world.day.counts import Counts
@@ -21,9 +22,10 @@ from recsys.world.day.fits import Rankers, fit, fit_without_newcomers
 from recsys.world.day.oracle import Oracle
 from recsys.world.day.rounds import moods_of, request_of, respond
 from recsys.world.day.serving import Ranked, rank_morning, serve, serve_audience
-from recsys.world.day.values import Day, Morning, Round, Served
+from recsys.world.day.values import Day, Liked, Morning, Round, Served
 from recsys.world.day.views import Affinities, View, affinities_of_both, views_of_both
 from recsys.world.day.visits import Visits, draw_visits
+from recsys.world.life import Acts, life_rows
 from recsys.world.people.draws import draw
 from recsys.world.people.population import LANGUAGES, People
 from recsys.world.people.posts import PostTable, draw_follows, first_day
@@ -59,6 +61,7 @@ class Run:
         twin: the twin's days, if incumbents do what the twin's incumbents did; else None.
         record: the days of this run by number, kept so that this run can be the twin of other arms;
             None to record nothing.
+        liked: what was liked before this morning, where `audience.alone` asks for it.
     """
 
     scene: Scene
@@ -75,6 +78,7 @@ class Run:
     history: tuple[Day, ...] = ()
     twin: Mapping[int, Twin] | None = None
     record: dict[int, Twin] | None = None
+    liked: Liked | None = None
 
     @classmethod
     def start(
@@ -144,7 +148,15 @@ class Run:
         """Runs the days from `start` on and before `end`, one by one."""
         for day in range(start, end):
             step(SIMULATING, f"seed {self.scene.seed}, {self.scene.arm.newcomers}, day {day}")
-            yield self._run_day(day)
+            today = self._run_day(day)
+            audience = self.audience
+            if audience is not None and audience.alone:
+                acts = Acts.of(
+                    self.world, self.scene.seed, today, self.people, self.scene.posts_for
+                )
+                rows = tuple(life_rows(self.world, today, acts))
+                today = today.of_users(audience.users, rows)
+            yield today
 
     def _run_day(self, day: int) -> Day:
         self.states.seen_today[:] = 0
@@ -209,14 +221,40 @@ class Run:
         """Rankings, by the morning's fits, for all who come today or are in the audience."""
         if self.policy is None:
             return None
+        self.liked = None
         if day > -self.world.days_before:
-            self.rankers = self._rankers(views)
-        wanted = visits.number > 0
-        if self.audience is not None and day in self.audience.days:
-            wanted[self.audience.users] = True
-        return rank_morning(self.scene, self.states, views, self.rankers, np.flatnonzero(wanted))
+            self.rankers = self._rankers(views, day)
+        audience = self.audience
+        wanted, shown = visits.number > 0, self._shown(day, visits)
+        if audience is not None and day in audience.days:
+            wanted[audience.users] = True
+            if shown is not None:
+                shown[audience.users] = np.maximum(shown[audience.users], audience.k)
+        users = np.flatnonzero(wanted)
+        return rank_morning(
+            self.scene,
+            self.states,
+            views,
+            self.rankers,
+            users,
+            None if shown is None else shown[users],
+            self.threads,
+        )
 
-    def _rankers(self, views: tuple[View, ...]) -> Rankers:
+    def _shown(self, day: int, visits: Visits) -> NDArray[np.int64] | None:
+        """Number of posts that each person is shown that day, int64 (n_people,).
+
+        None where a policy ranks all alike deep.
+        """
+        if self.policy is None or not self.policy.by_need:
+            return None
+        shown = np.zeros(self.people.n, dtype=np.int64)
+        for tick in range(self.world.ticks):
+            for visit, users in enumerate(visits.in_tick(tick)):
+                shown[users] += request_of(self.scene, users, day, tick, visit).depth
+        return shown
+
+    def _rankers(self, views: tuple[View, ...], day: int) -> Rankers:
         """This morning's fits.
 
         An oracle needs no fit. It begins to serve on the day on which a fit would begin to serve.
@@ -225,7 +263,13 @@ class Run:
             return tuple(self.policy.bound(self.scene, self.states, view) for view in views)
         if self.policy is None or not self.history:
             return self.rankers
-        return fit(self.scene, self.policy, self.history, self.rankers)
+        described, audience = None, self.audience
+        if audience is not None and audience.alone and day in audience.days:
+            described = audience.users
+        with spare_threads(self.threads):
+            fits = fit(self.scene, self.policy, self.history, self.rankers, described)
+        rankers, self.liked = fits
+        return rankers
 
     def _morning(self, day: int, views: tuple[View, ...], ranked: Ranked | None) -> Morning | None:
         """What the audience's feeds are made from, and the feeds that it is served."""
@@ -233,6 +277,19 @@ class Run:
             return None
         states = self.states
         served = serve_audience(self.scene, states, views, self.audience, day, ranked)
+        if self.audience.alone:
+            users = self.audience.users
+            return Morning(
+                (),
+                (),
+                np.zeros((0, 0), dtype=np.int32),
+                states.taste[users],
+                states.skill[users],
+                (views[0].conditions, views[-1].conditions),
+                served,
+                people=users,
+                liked=self.liked,
+            )
         return Morning(
             (views[0].shelves, views[-1].shelves),
             (views[0].affinity, views[-1].affinity),

@@ -21,9 +21,9 @@ from recsys.core.noise import moment
 from recsys.logs.log import InteractionLog, Seen
 from recsys.world.arms import ARMS, INCUMBENTS, NEWCOMERS, Arm, Audience, Twin
 from recsys.world.day.oracle import Oracle
-from recsys.world.day.values import Day, Morning
+from recsys.world.day.values import Day, Liked, Morning
 from recsys.world.frames import events_frame, items_frame, users_frame
-from recsys.world.life import life_frame
+from recsys.world.life import LIFE, life_frame
 from recsys.world.people import behaviour
 from recsys.world.people.behaviour import Conditions
 from recsys.world.people.population import People
@@ -84,6 +84,8 @@ class Simulation:
     @lazy
     def life(self) -> pl.DataFrame:
         """Visits, clicks, satisfaction and more: a row per day and cohort, columns as in `LIFE`."""
+        if self.days and self.days[0].life:
+            return pl.DataFrame([row for day in self.days for row in day.life], schema=LIFE)
         return life_frame(self.world, self.seed, self.days, self.people, self.posts_for)
 
     def log_before(self, day: int, training_days: int | None = None) -> InteractionLog:
@@ -122,6 +124,11 @@ class Simulation:
             if past.day == day and past.morning is not None:
                 return past.morning
         raise ValueError(f"the morning of day {day} was not kept: add it to the audience's days")
+
+    def liked(self, day: int) -> Liked | None:
+        """What was liked before a morning; None where all events are kept, and tell it."""
+        mornings = (past.morning for past in self.days if past.day == day)
+        return next((morning.liked for morning in mornings if morning is not None), None)
 
     def feeds(
         self,
@@ -203,8 +210,8 @@ class Simulation:
             members = rows[mask]
             probability[mask] = behaviour.click_probability(
                 self.people,
-                morning.taste[members],
-                morning.skill[members],
+                morning.taste[morning.rows_of(members)],
+                morning.skill[morning.rows_of(members)],
                 self.posts_for[cohort],
                 conditions,
                 members,
@@ -287,12 +294,14 @@ class Shared:
         self._before = tuple(day for day in days if day.day >= -world.days_before)
         self._run, self._twins, self._lock = run, dict[bool, dict[int, Twin]](), Lock()
 
-    def run(self, arm: str | Arm, trial: Trial | None = None) -> Simulation:
+    def run(self, arm: str | Arm, trial: Trial | None = None, *, last: bool = False) -> Simulation:
         """Runs an arm to its end; several threads may call this at once.
 
         Args:
             arm: a key of `ARMS`, or an `Arm` of your own.
             trial: a trial that the platform runs from day 0 on; None for no trial.
+            last: whether no other arm is run afterwards, so that the memory of the state before the
+                influx is given back. Running another arm then fails.
 
         Raises:
             ConfigError: there is no such arm.
@@ -301,13 +310,15 @@ class Shared:
         chosen = _arm(arm)
         twin = None if chosen.all_open else self._twin(retrained=chosen.retrained)
         run = self._run.fork(chosen, twin)
+        if last:
+            del self._run
         if trial is not None:
             run = TrialRun.of(run, trial)
         days = (*self._before, *run.run_days(0, run.world.days_after))
         return Simulation(
-            self._run.world,
+            run.world,
             chosen,
-            self._run.scene.seed,
+            run.scene.seed,
             run.people,
             run.scene.posts_for,
             run.intercept,

@@ -152,10 +152,13 @@ class TrialRun(Run):
             views = (views[0], views[-1], views[-1])
         return super()._rank(day, views, visits)
 
-    def _rankers(self, views: tuple[View, ...]) -> Rankers:
+    def _shown(self, day: int, visits: Visits) -> None:
+        """None: rankings are full, since newcomers' posts may be passed over."""
+
+    def _rankers(self, views: tuple[View, ...], day: int) -> Rankers:
         """One fit for all, or one for those held and one for all others."""
         if self.policy is None or isinstance(self.policy, Oracle) or not self.history:
-            return super()._rankers(views)
+            return super()._rankers(views, day)
         held = self.scene.held
         assert held is not None
         scene, policy, history, before = self.scene, self.policy, self.history, self.rankers
@@ -187,12 +190,11 @@ class TrialRun(Run):
 
     def _passed_over(self, ranked: Ranked) -> Ranked:
         """The incumbents' rankings without newcomers' posts, the rest moved up."""
-        rows = ranked.row[: self.world.incumbents]
-        rows = rows[rows >= 0]
-        posts, sources = ranked.posts.copy(), ranked.sources.copy()
-        out = (posts[rows] < 0) | self.by_newcomers[posts[rows]]
-        order = np.argsort(out, axis=1, kind="stable")
-        moved = np.take_along_axis(posts[rows], order, axis=1)
-        posts[rows] = np.where(np.take_along_axis(out, order, axis=1), np.int32(-1), moved)
-        sources[rows] = np.take_along_axis(sources[rows], order, axis=1)
+        people = np.flatnonzero(ranked.row >= 0)
+        lengths = np.diff(ranked.start)
+        of_incumbent = np.repeat(people < self.world.incumbents, lengths)
+        out = of_incumbent & ((ranked.posts < 0) | self.by_newcomers[ranked.posts])
+        order = np.lexsort((out, np.repeat(np.arange(people.size), lengths)))
+        posts = np.where(out[order], np.int32(-1), ranked.posts[order])
+        sources = ranked.sources[order]
         return ranked._replace(posts=posts, sources=sources)

@@ -1,22 +1,28 @@
 """Speed of the world: pytest tests/benchmarks/bench_world.py --benchmark-only
 
 Targets, on 2 cores: 15 M impressions/s in the response kernel; time that grows no faster than the
-number of people to the power of 1.1, from 10,000 to a million of them, and than that of days.
+number of people to the power of 1.1, from 10,000 to a million of them, and than that of days. A
+closed loop with als and as many posts a head grows no faster either, from 20,000 to 320,000 people,
+by processor time of one thread.
 """
 
 from __future__ import annotations
 
 import math
+import time
 
 import numpy as np
 import pytest
 
 from recsys.config import Influx, Platform, World
 from recsys.core.noise import moment
+from recsys.recommenders import ALS
+from recsys.study.arms.policy import RecommenderPolicy
 from recsys.world.arms import INCUMBENTS
 from recsys.world.day.blocks import over_blocks
-from recsys.world.day.views import view_of
+from recsys.world.day.views import affinities_of_both, view_of
 from recsys.world.people import behaviour
+from recsys.world.people.posts import first_day
 from recsys.world.run import Run
 from recsys.world.simulate import simulate_days
 
@@ -26,6 +32,8 @@ RANKS = 40
 SIZES = (10_000, 100_000)
 WORLDS = ((10_000, 14), (10_000, 56), (100_000, 14), (1_000_000, 14))
 """Incumbents and days; a fourth as many newcomers on top."""
+CLOSED = (20_000, 40_000, 80_000, 160_000, 320_000)
+"""Incumbents of a closed loop: on a day they publish a post for ten of them, as by default."""
 ARRIVALS = (0.14, 0.59, 0.20, 0.04, 0.03)
 
 
@@ -54,7 +62,8 @@ def say(request, capsys):
 def bench_respond(benchmark, say, incumbents) -> None:
     """The response kernel, on visits of 40 posts by lot: posts are spread more than feeds are."""
     run = Run.start(a_world(incumbents), 0)
-    view = view_of(INCUMBENTS, run.scene, run.counts, run.intercept, day=0, tick=0)
+    liking = affinities_of_both(run.scene, run.states)
+    view = view_of(INCUMBENTS, run.scene, run.counts, liking, run.intercept, day=0, tick=0)
     random = np.random.default_rng(0)
     users = np.arange(incumbents)
     posts = np.flatnonzero(view.candidates).astype(np.int32)
@@ -119,3 +128,38 @@ def _power(less: tuple[int, int], more: tuple[int, int]) -> float:
     """The power of the one size that differs."""
     (ratio,) = (b / a for a, b in zip(less, more, strict=True) if a != b)
     return math.log(_seconds[more] / _seconds[less]) / math.log(ratio)
+
+
+_a_day: dict[int, float] = {}
+
+
+@pytest.mark.parametrize("incumbents", CLOSED)
+def bench_closed(benchmark, say, incumbents) -> None:
+    """A day of a closed loop: a fit of als that goes on from yesterday's, and all visits."""
+    als = ALS(
+        factors=32, regularization=1, frequency=0, alpha=10, warm_iterations=1, retrieval="pruned"
+    )
+    run = Run.start(a_world(incumbents, 8), 0, 1, RecommenderPolicy(als, 7), impressions=False)
+    looks = 0
+    for _ in run.run_days(first_day(run.world), -2):
+        pass
+
+    def two_days() -> None:
+        nonlocal looks
+        start = time.process_time()
+        looks = sum(int(day.traffic.impressions.sum()) for day in run.run_days(-2, 0))
+        _a_day[incumbents] = (time.process_time() - start) / 2
+
+    benchmark.pedantic(two_days, rounds=1)
+    line = (
+        f"{incumbents:,} people: {_a_day[incumbents]:.2f} s of processor time a day, "
+        f"{looks / 2 / _a_day[incumbents]:,.0f} looks/s"
+    )
+    if len(_a_day) == len(CLOSED):
+        power = float(np.polyfit(*np.log([list(_a_day), list(_a_day.values())]), 1)[0])
+        benchmark.extra_info["power of people"] = power
+        line += f"; time grows with people^{power:.2f}"
+        say(line)
+        assert power <= 1.1
+        return
+    say(line)

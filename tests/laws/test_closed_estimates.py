@@ -56,6 +56,10 @@ class Renumbered:
     def impressions(self):
         return self.policy.impressions
 
+    @property
+    def by_need(self):
+        return self.policy.by_need
+
     def fit(self, log, seed, previous):
         rng = np.random.default_rng(5)
         n, cut = log.n_users, self.incumbents

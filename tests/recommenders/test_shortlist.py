@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from recsys.logs.log import InteractionLog
+from recsys.recommenders import shortlist
 from recsys.recommenders.als import ALSModel
 from recsys.recommenders.base import Model
 from recsys.recommenders.ranking import Slots
@@ -45,6 +46,36 @@ def equal_ways(log, x, y):
 def test_lists_are_those_of_all_scores(log, width):
     ids, _ = equal_ways(log, *vectors(width))
     assert (ids >= 0).all()
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.3, 2.0])
+def test_only_vectors_that_are_long_enough_are_multiplied(log, spread, monkeypatch):
+    """Lengths differ by factors of e^spread; where they are alike, every tile is needed."""
+    tiles, shorten = [], shortlist._shorten
+
+    def counting(products, rows, first, *more):
+        tiles.append((first, rows.size))
+        return shorten(products, rows, first, *more)
+
+    monkeypatch.setattr(shortlist, "_COLUMNS", 100)
+    monkeypatch.setattr(shortlist, "_shorten", counting)
+    x, y = (each / np.linalg.norm(each, axis=1, keepdims=True) for each in vectors(8))
+    y *= np.exp(spread * np.random.default_rng(3).normal(size=(N_ITEMS, 1))).astype(np.float32)
+    equal_ways(log, x.astype(np.float32), y.astype(np.float32))
+    work = sum(n for _, n in tiles) / (N_USERS * N_ITEMS / 100)
+    assert work == 1.0 if spread == 0 else work < (0.8 if spread < 1 else 0.25)
+
+
+def test_few_items_are_searched_only_if_that_is_asked_for(log):
+    x, y = vectors(8)
+    users, items = np.arange(N_USERS), np.arange(200, dtype=np.int32)
+    ids, scores = np.full((N_USERS, K), -1, np.int32), np.zeros((N_USERS, K), np.float32)
+    asked = x, y[:200], users, items, log.withheld_by_user, users, ids, scores
+    assert write_best(*asked).size == N_USERS
+    assert write_best(*asked, pruned=True).size == 0
+    hidden = log.withheld[:, :200].toarray()
+    products = np.where(hidden, -np.inf, x.astype(float) @ y[:200].T.astype(float))
+    np.testing.assert_array_equal(ids, np.argsort(-products, axis=1)[:, :K])
 
 
 def test_products_that_differ_in_the_last_bits_are_ranked_exactly(log):

@@ -80,6 +80,10 @@ class _LearnsFrom:
     def impressions(self) -> bool:
         return self.policy.impressions
 
+    @property
+    def by_need(self) -> bool:
+        return self.policy.by_need
+
     def fit(self, log: InteractionLog, seed: int, previous: Ranker | None) -> Ranker:
         last = log.dense["timestamp"].to_numpy().max()
         day = int((last - np.datetime64(self.other.world.start)) // np.timedelta64(1, "D")) + 1

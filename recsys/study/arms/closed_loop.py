@@ -7,8 +7,8 @@ days before the influx have left.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -54,6 +54,7 @@ def days_before(
     impressions: bool | None = None,
     feeds: bool = True,
     kept: int = 0,
+    alone: bool = False,
 ) -> Shared:
     """The days of one seed before the influx, simulated once; all arms go on from them.
 
@@ -68,12 +69,13 @@ def days_before(
         feeds: whether the panel's feeds are kept.
         kept: number of ranks of the audience's feeds that are kept, where it is more than
             `evaluation.k`; only `evaluation.k` are measured.
+        alone: see `Audience`.
     """
     policy = rankings.policy(evaluation.training_days or _TRAINING_DAYS)
     audience = None
     if feeds:
         panel, k = panel_of(world, evaluation), max(evaluation.k, kept)
-        audience = Audience(panel, evaluation.days, k, evaluation.one_step)
+        audience = Audience(panel, evaluation.days, k, evaluation.one_step, alone)
     return Shared(
         world,
         seed,
@@ -115,6 +117,36 @@ def served_worlds(
     return Worlds(simulations, panel_of(world, evaluation), evaluation)
 
 
+def served_one_by_one(
+    world: World,
+    evaluation: Evaluation,
+    arms: Sequence[str],
+    seed: int,
+    rankings: Rankings,
+    name: tuple[str, str],
+    *,
+    threads: int = 1,
+) -> "ClosedLoop":
+    """A closed loop of which one arm besides control is in memory at a time.
+
+    Of each day no more is kept than is needed to measure the audience's feeds, if that is enough:
+    where the days of `evaluation.training_days` are those from which the recommender learns.
+
+    Args:
+        world, evaluation, arms, seed, rankings, threads: see `served_worlds`.
+        name: see `ClosedLoop`.
+    """
+    days = evaluation.training_days
+    alone = rankings.learns and days is not None and days <= world.days_before
+    shared = days_before(world, evaluation, seed, rankings, threads=threads, alone=alone)
+    control, *others = arms_for(rankings, arms, evaluation.nudges)
+    twin = {control: shared.run(arm_for(rankings, control))}
+    later = {
+        arm: partial(shared.run, arm_for(rankings, arm), last=arm == others[-1]) for arm in others
+    }
+    return ClosedLoop(Worlds(twin, panel_of(world, evaluation), evaluation), name, later)
+
+
 @dataclass(frozen=True)
 class ClosedLoop:
     """The feeds that one recommender has served in the worlds of one seed.
@@ -122,10 +154,13 @@ class ClosedLoop:
     Attributes:
         worlds: from `served_worlds`, control first.
         name: recommender and mitigation that served, such as ("als", "none").
+        later: functions that simulate further arms, when `arms` comes to them.
     """
 
     worlds: Worlds
     name: tuple[str, str]
+    later: Mapping[str, Callable[[], Simulation]] = field(default_factory=dict)
+    _lives: dict[str, pl.DataFrame] = field(default_factory=dict)
 
     @property
     def days(self) -> tuple[int, ...]:
@@ -141,10 +176,20 @@ class ClosedLoop:
         """The arms of the study, control first; each has a world of its own."""
         for arm, world in self.worlds.measured.items():
             yield world.arm(self.name, arm, partial(ClosedDay.of, world))
+        for arm in self.later:
+            yield self._simulated(arm)
+
+    def _simulated(self, arm: str) -> ArmFeeds:
+        """A further arm. Nothing here holds on to its world, so that it goes with the result."""
+        simulation = self.later[arm]()
+        if " " not in arm:
+            self._lives[arm] = simulation.life
+        world = self.worlds.beside_twin(simulation)
+        return world.arm(self.name, arm, partial(ClosedDay.of, world))
 
     def life(self) -> pl.DataFrame:
         """What people lived through, as the recommender served them."""
-        return life_of(self.worlds.lives, self.name, self.worlds.seed)
+        return life_of({**self.worlds.lives, **self._lives}, self.name, self.worlds.seed)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.logs.log import InteractionLog, Seen
-from recsys.recommenders import Model, Recommender, Trending, with_fallback
+from recsys.recommenders import ALS, Model, Recommender, Trending, with_fallback
 from recsys.world.platform.policy import Ranker
 
 
@@ -30,6 +30,11 @@ class RecommenderPolicy:
         """Whether the recommender learns from what was shown and not clicked."""
         return self.recommender.needs_impressions
 
+    @property
+    def by_need(self) -> bool:
+        """Whether rankings are only as long as visits need them: if posts are found by pruning."""
+        return isinstance(self.recommender, ALS) and self.recommender.retrieval == "pruned"
+
     def fit(self, log: InteractionLog, seed: int, previous: Ranker | None) -> "_Fit":
         """Fits the recommender; one that can go on from an earlier model does so.
 
@@ -39,7 +44,9 @@ class RecommenderPolicy:
             previous: what this method gave on the day before, or None.
         """
         before = previous.model if isinstance(previous, _Fit) else None
-        return _Fit(self.recommender.fit(log, seed, before), Trending().fit(log))
+        model, trending = self.recommender.fit(log, seed, before), Trending().fit(log)
+        few = log.without_events()
+        return _Fit(model.without_events(few), trending.without_events(few))
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from recsys.recommenders import Model, Ranking, Trending
 from recsys.study.arms.measuring import ArmDay, ArmFeeds, Group
 from recsys.study.arms.snapshots import INCUMBENT, NEWCOMER
 from recsys.world.day.oracle import best_of
+from recsys.world.day.values import Liked
 from recsys.world.people.behaviour import examination
 from recsys.world.people.posts import draw_follows
 from recsys.world.platform.blend import PERSONAL
@@ -281,7 +282,19 @@ class MeasuredDay:
     @lazy
     def popularity(self) -> NDArray[np.float64]:
         """Float64 (n_posts,): share of the users who liked each post in the log."""
+        if self._liked is not None:
+            return self._liked.popularity
         return popularity_of(self.log)
+
+    @property
+    def _liked(self) -> Liked | None:
+        """What was liked before that morning, where not all events of the world are kept."""
+        return self.world.simulation.liked(self.day)
+
+    def _liked_popularity(self, users: NDArray[np.int64]) -> NDArray[np.float64]:
+        if self._liked is None:
+            return liked_popularity(self.log, users, self.popularity)
+        return self._liked.by_user[self.world.simulation.morning(self.day).rows_of(users)]
 
     @lazy
     def pool_of_panel(self) -> Pool:
@@ -305,7 +318,7 @@ class MeasuredDay:
             simulation.candidates(self.day),
             simulation.posts.creator,
             self.popularity,
-            liked_popularity(self.log, users, self.popularity),
+            self._liked_popularity(users),
             self.world.followers,
         )
 

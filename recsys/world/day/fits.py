@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from recsys.core.noise import integer_seed
 from recsys.logs.log import InteractionLog
+from recsys.measures.items import liked_popularity, popularity_of
 from recsys.world.arms import INCUMBENTS, NEWCOMERS
-from recsys.world.day.values import Day
+from recsys.world.day.values import Day, Liked
 from recsys.world.frames import events_frame, items_frame, users_frame
 from recsys.world.platform.policy import Policy, Ranker
 from recsys.world.scene import Scene
@@ -19,8 +20,12 @@ Rankers = tuple[Ranker | None, ...]
 
 
 def fit(
-    scene: Scene, policy: Policy, history: Sequence[Day], previous: Rankers
-) -> tuple[Ranker, Ranker]:
+    scene: Scene,
+    policy: Policy,
+    history: Sequence[Day],
+    previous: Rankers,
+    described: NDArray[np.int64] | None = None,
+) -> tuple[tuple[Ranker, Ranker], Liked | None]:
     """This morning's fits for incumbents and for newcomers: one fit if the gates allow it.
 
     Args:
@@ -28,15 +33,18 @@ def fit(
         policy: the recommender that serves.
         history: the days to learn from.
         previous: yesterday's fits.
+        described: sorted rows of people whose likes are described; None for no `Liked`.
     """
     events, day = _events(policy, history), _day(history)
-    full = _fit(scene, policy, events, previous, NEWCOMERS, day)
+    log = _log(scene, events, NEWCOMERS, day)
+    full = _fit_to(log, scene, policy, previous, NEWCOMERS)
+    liked = None if described is None else _liked(log, described)
     trained_on_all = scene.arm.opens("training", INCUMBENTS)
     if trained_on_all and scene.arm.opens("adaptation", INCUMBENTS):
-        return full, full
+        return (full, full), liked
     if not trained_on_all:
         events = _of_incumbents(scene, events)
-    return _fit(scene, policy, events, previous, INCUMBENTS, day), full
+    return (_fit(scene, policy, events, previous, INCUMBENTS, day), full), liked
 
 
 def fit_without_newcomers(
@@ -72,14 +80,26 @@ def fit_to(
 def _fit(
     scene: Scene, policy: Policy, events: pl.DataFrame, previous: Rankers, cohort: int, day: int
 ) -> Ranker:
-    """A fit to these events that serves one cohort, from the posts as this cohort gets them.
+    """A fit to these events that serves one cohort, from the posts as this cohort gets them."""
+    return _fit_to(_log(scene, events, cohort, day), scene, policy, previous, cohort)
 
-    The log holds no more of people and posts than is known when the day begins.
-    """
-    users = users_frame(scene.world, scene.people, day)
-    log = InteractionLog(users, items_frame(scene.world, scene.posts_for[cohort], day), events)
+
+def _fit_to(
+    log: InteractionLog, scene: Scene, policy: Policy, previous: Rankers, cohort: int
+) -> Ranker:
     seed = integer_seed(scene.seed, 1 if scene.arm.retrained else 0)
     return policy.fit(log, seed, previous[cohort])
+
+
+def _liked(log: InteractionLog, users: NDArray[np.int64]) -> Liked:
+    popularity = popularity_of(log)
+    return Liked(popularity, liked_popularity(log, users, popularity))
+
+
+def _log(scene: Scene, events: pl.DataFrame, cohort: int, day: int) -> InteractionLog:
+    """A log that holds no more of people and posts than is known when the day begins."""
+    users = users_frame(scene.world, scene.people, day)
+    return InteractionLog(users, items_frame(scene.world, scene.posts_for[cohort], day), events)
 
 
 def _day(history: Sequence[Day]) -> int:

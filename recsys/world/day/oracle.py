@@ -50,6 +50,11 @@ class Oracle:
         """Whether it learns from posts shown and not clicked: never, it is not trained."""
         return False
 
+    @property
+    def by_need(self) -> bool:
+        """Whether rankings are only as long as visits need them: never."""
+        return False
+
     def bound(self, scene: Scene, states: UserStates, view: View) -> Ranker:
         """The ranker of one cohort for this morning.
 

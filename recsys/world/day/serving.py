@@ -1,12 +1,18 @@
 """From rankings to feeds: personal rankings are blended with the platform's own slots.
 
 The house ranks again for each visit. A recommender ranks once, in the morning, for all who will
-come that day; posts that they have seen since are left out when feeds are blended.
+come that day; posts that they have seen since are left out when feeds are blended. A policy that
+ranks as deep as visits go makes lists of a few lengths; if one runs short, its user gets the
+longest.
 """
+# mypy: disallow-untyped-decorators=False
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from recsys.core.noise import moment
@@ -19,11 +25,16 @@ from recsys.world.day.views import View
 from recsys.world.people.user_states import UserStates
 from recsys.world.platform import house
 from recsys.world.platform.blend import blend, slot_pattern
+from recsys.world.platform.policy import Ranker
 from recsys.world.scene import Scene
 
 _SPARE = 48
 """Posts ranked beyond those that a visit shows, because other slots or the cap per creator take
 some."""
+_LENGTHS = (16, 32, 64, 104)
+"""Lengths of lists of a policy that ranks as deep as visits go, beside the full one."""
+_CHUNK = 32_768
+"""Number of people who are ranked together; it changes no bit."""
 
 
 class Request(NamedTuple):
@@ -44,10 +55,28 @@ class Ranked(NamedTuple):
 
     row: NDArray[np.int64]
     """(n_people,) the row of each person's ranking, -1 where there is none."""
+    start: NDArray[np.int64]
+    """(n + 1,) where each ranking begins in the arrays below, and the end of the last."""
     posts: NDArray[np.int32]
-    """(n, width) rows of posts, -1 where nothing is left."""
+    """Rows of posts, one ranking after the other, -1 where nothing is left."""
     sources: NDArray[np.uint8]
-    """(n, width) positions in `recsys.logs.schema.SOURCES`."""
+    """Positions in `recsys.logs.schema.SOURCES`, likewise."""
+    deepened: Callable[[NDArray[np.int64]], tuple[NDArray[np.int32], NDArray[np.uint8]]]
+    """Gives the full rankings of some people, sorted rows of one cohort, as rows of two arrays."""
+
+    def of(self, users: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+        """The rankings of some people: posts, -1 behind the last, and sources, (n, most) each."""
+        rows = self.row[users]
+        most = int((self.start[rows + 1] - self.start[rows]).max(initial=0))
+        posts = np.empty((users.size, most), dtype=np.int32)
+        sources = np.zeros(posts.shape, dtype=np.uint8)
+        _copy(self.start, self.posts, self.sources, rows, posts, sources)
+        return posts, sources
+
+    def cut(self, users: NDArray[np.int64], full: int) -> NDArray[np.bool_]:
+        """Bool (n,): whose ranking is shorter than `full` posts and might go on."""
+        end = self.start[self.row[users] + 1]
+        return (end - self.start[self.row[users]] < full) & (self.posts[end - 1] >= 0)
 
 
 def rank_morning(
@@ -56,6 +85,8 @@ def rank_morning(
     views: tuple[View, ...],
     rankers: Rankers,
     users: NDArray[np.int64],
+    shown: NDArray[np.int64] | None = None,
+    threads: int = 1,
 ) -> Ranked:
     """Personal rankings by the morning's fits, or by the house before the first fit.
 
@@ -64,23 +95,45 @@ def rank_morning(
         views: what each of `Scene.cohorts` is served from.
         rankers: the fits for each of them.
         users: int (n,), sorted rows of people.
+        shown: int64 (n,), number of posts that each of them will be shown that day, for rankings
+            that are only as long as it takes; None for full rankings.
+        threads: number of threads, such as 2.
     """
-    width, seen = scene.world.platform.visit_ranks + _SPARE, states.shown()
+    seen, full = states.shown(), scene.world.platform.visit_ranks + _SPARE
     row = np.full(scene.people.n, -1, dtype=np.int64)
     row[users] = np.arange(users.size)
-    posts = np.full((users.size, width), -1, dtype=np.int32)
-    sources = np.zeros(posts.shape, dtype=np.uint8)
-    for view, ranker, part in zip(views, rankers, scene.cohorts(users), strict=True):
-        members = users[part]
-        if members.size == 0:
-            continue
+    length = np.full(users.size, full, dtype=np.int64)
+    if shown is not None:
+        steps = np.array([n for n in _LENGTHS if n < full] + [full])
+        length = steps[np.minimum(np.searchsorted(steps, _needed(shown)), steps.size - 1)]
+    start = np.concatenate([[0], np.cumsum(length)])
+    posts = np.full(int(start[-1]), -1, dtype=np.int32)
+    sources = np.zeros(posts.size, dtype=np.uint8)
+
+    def rank(
+        places: NDArray[np.intp], view: View, ranker: Ranker | None, width: int, block: slice
+    ) -> None:
+        members = users[places[block]]
+        ranked = np.full((members.size, width), -1, dtype=np.int32)
+        by = np.zeros(ranked.shape, dtype=np.uint8)
         if ranker is None:
             depth = np.full(members.size, width, dtype=np.int32)
-            posts[part] = _by_house(seen, view, members, depth, width)
-        else:
-            k = min(width, int(view.candidates.sum()))
-            posts[part, :k], sources[part, :k] = ranker.rank(members, k, view.candidates, seen)
-    return Ranked(row, posts, sources)
+            ranked = _by_house(seen, view, members, depth, width)
+        elif k := min(width, int(view.candidates.sum())):
+            ranked[:, :k], by[:, :k] = ranker.rank(members, k, view.candidates, seen)
+        _spread(start[places[block]], ranked, by, posts, sources)
+
+    for view, ranker, part in zip(views, rankers, scene.cohorts(users), strict=True):
+        places = np.arange(users.size)[part]
+        for width in np.unique(length[places]):
+            alike = places[length[places] == width]
+            work = partial(rank, alike, view, ranker, int(width))
+            over_blocks(work, alike.size, threads, _CHUNK)
+
+    def deepened(some: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+        return rank_morning(scene, states, views, rankers, some).of(some)
+
+    return Ranked(row, start, posts, sources, deepened)
 
 
 def serve(
@@ -105,7 +158,7 @@ def serve(
         (n, ranks) their sources.
     """
     (users, depth, ranks, when), platform, seen = request, scene.world.platform, states.shown()
-    pattern = slot_pattern(platform.slots, ranks)
+    pattern, full = slot_pattern(platform.slots, ranks), platform.visit_ranks + _SPARE
     feeds = np.empty((users.size, ranks), dtype=np.int32)
     sources = np.zeros(feeds.shape, dtype=np.uint8)
 
@@ -115,8 +168,20 @@ def serve(
             personal = _by_house(seen, view, users[block], deeper, ranks + _SPARE)
             personal_sources = np.zeros(personal.shape, dtype=np.uint8)
         else:
-            rows = ranked.row[users[block]]
-            personal, personal_sources = ranked.posts[rows], ranked.sources[rows]
+            personal, personal_sources = ranked.of(users[block])
+        mix(personal, personal_sources, block)
+        if ranked is not None:
+            short = (feeds[block] >= 0).sum(axis=1) < depth[block]
+            short &= ranked.cut(users[block], full)
+            if short.any():
+                mix(*ranked.deepened(users[block][short]), np.arange(users.size)[block][short])
+
+    def mix(
+        personal: NDArray[np.int32],
+        personal_sources: NDArray[np.uint8],
+        rows: slice | NDArray[np.intp],
+    ) -> None:
+        filled, by = feeds[rows], sources[rows]
         blend(
             personal,
             personal_sources,
@@ -131,13 +196,14 @@ def serve(
             pattern,
             np.uint64(scene.seed),
             when,
-            users[block],
-            depth[block],
-            feeds[block],
-            sources[block],
+            users[rows],
+            depth[rows],
+            filled,
+            by,
         )
+        feeds[rows], sources[rows] = filled, by
 
-    over_blocks(fill, users.size, threads, block_size(scene.posts.n))
+    over_blocks(fill, users.size, threads, block_size(max(scene.posts.n, scene.people.n)))
     return feeds, sources
 
 
@@ -171,3 +237,33 @@ def _by_house(
     ranking = np.empty((users.size, width), dtype=np.int32)
     house.rank(view.affinity, seen, view.shelves, view.posts.key, users, depth, ranking)
     return ranking
+
+
+def _needed(shown: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How long a list had better be. Other sources fill some slots, and take posts of the list.
+
+    Where it is too short, it is made anew; so this number changes no feed.
+    """
+    return 2 * shown + 4
+
+
+@njit(nogil=True, cache=True)
+def _spread(start, ranked, by, posts, sources):  # type: ignore[no-untyped-def]
+    """Writes rankings, rows of two arrays, to where each begins in `posts` and `sources`."""
+    for row in range(ranked.shape[0]):
+        for place in range(ranked.shape[1]):
+            posts[start[row] + place] = ranked[row, place]
+            sources[start[row] + place] = by[row, place]
+
+
+@njit(nogil=True, cache=True)
+def _copy(start, posts, sources, rows, ranked, by):  # type: ignore[no-untyped-def]
+    """The other way round: writes some of the rankings to rows of two arrays."""
+    for at in range(rows.size):
+        first, end = start[rows[at]], start[rows[at] + 1]
+        for place in range(ranked.shape[1]):
+            if first + place < end:
+                ranked[at, place] = posts[first + place]
+                by[at, place] = sources[first + place]
+            else:
+                ranked[at, place] = -1

@@ -1,7 +1,7 @@
 """What one day of a world holds: its rounds of visits, its morning, the feeds of its audience."""
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ class Day:
         morning: what the day's feeds are made from; None on days that are not evaluated.
         traffic: counts of visits and impressions, whether or not the events hold impressions.
         state: counts of people and their satisfaction at the end of the day.
+        life: the rows of `recsys.world.life.life_rows`, where events were left out; else empty.
     """
 
     day: int
@@ -39,19 +40,35 @@ class Day:
     morning: "Morning | None"
     traffic: Traffic
     state: State
+    life: tuple[dict[str, Any], ...] = ()
 
     @property
     def is_click(self) -> NDArray[np.bool_]:
         """Bool (n,): which events are clicks."""
         return np.asarray(self.kind == KIND_CODES["click"])
 
+    def of_users(self, users: NDArray[np.int64], life: tuple[dict[str, Any], ...]) -> "Day":
+        """The same day with the events of some people alone.
+
+        Args:
+            users: int64, rows of people.
+            life: the rows of all people's life on that day.
+        """
+        here = np.flatnonzero(np.isin(self.user, users))
+        kept = {name: getattr(self, name)[here] for name in _COLUMNS}
+        return replace(self, **kept, life=life)
+
+
+_COLUMNS = ("user", "item", "kind", "rank", "timestamp")
+"""The columns of a day's events."""
+
 
 class Morning(NamedTuple):
     """What feeds are made from at the start of a day."""
 
-    shelves: tuple[Shelves, Shelves]
+    shelves: tuple[Shelves, ...]
     """What incumbents and newcomers are served from; the same unless a gate is closed."""
-    affinities: tuple[NDArray[np.float32], NDArray[np.float32]]
+    affinities: tuple[NDArray[np.float32], ...]
     """(n_people, buckets) how much people like topics and languages, as the platform knew it when
     it served incumbents and newcomers; the same unless a gate is closed."""
     follows: NDArray[np.int32]
@@ -67,6 +84,24 @@ class Morning(NamedTuple):
     without: "Served | None" = None
     """Incumbents' feeds if only newcomers' events were left out of this morning's fit; None if that
     is not asked for or changes nothing."""
+    people: NDArray[np.int64] | None = None
+    """Sorted rows of the people to whom the rows of `taste` and `skill` belong; None for all
+    people. Where it is not None, `shelves`, `affinities` and `follows` are empty."""
+    liked: "Liked | None" = None
+    """What was liked in the days from which the morning's fit learned; None if not asked for."""
+
+    def rows_of(self, users: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The rows of `taste` and `skill` that belong to some people, int64 (n,)."""
+        return users if self.people is None else np.searchsorted(self.people, users)
+
+
+class Liked(NamedTuple):
+    """Popularity of posts before a morning, and in the likes of each of some people."""
+
+    popularity: NDArray[np.float64]
+    """(n_posts,), see `recsys.measures.items.popularity_of`."""
+    by_user: NDArray[np.float64]
+    """(n,) see `recsys.measures.items.liked_popularity`, for `Morning.people`."""
 
 
 class Served(NamedTuple):

@@ -18,12 +18,16 @@ Table = TypeVar("Table", bound=tuple[Any, ...])
 def stacked(first: Table, second: Table) -> Table:
     """The rows of one table, then those of another of the same type.
 
+    Where the other has none, it is the first table itself, not a copy.
+
     >>> from typing import NamedTuple
     >>> class Pair(NamedTuple):
     ...     a: np.ndarray
     >>> stacked(Pair(np.array([1])), Pair(np.array([2]))).a.tolist()
     [1, 2]
     """
+    if second[0].shape[0] == 0:
+        return first
     columns = (np.concatenate([upper, lower]) for upper, lower in zip(first, second, strict=True))
     return type(first)(*columns)
 

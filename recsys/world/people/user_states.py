@@ -16,6 +16,9 @@ from recsys.logs.log import Seen
 from recsys.world.people.draws import stacked
 from recsys.world.people.population import MAX_FOLLOWS, People
 
+_MOST_COUNTED = 2**16 - 1
+"""Most clicks and looks at posts of one topic × language that are counted for a user."""
+
 
 class UserStates(NamedTuple):
     """State of people that changes from visit to visit; one row per person."""
@@ -24,10 +27,10 @@ class UserStates(NamedTuple):
     """(n, memory) ring buffer of the posts shown last."""
     n_seen: NDArray[np.int64]
     """Number of posts shown so far, those that have left the buffer included."""
-    clicks: NDArray[np.float32]
-    """(n, buckets) clicks by topic × language: what the house policy knows of a user."""
-    looks: NDArray[np.float32]
-    """(n, buckets) posts shown, by topic × language."""
+    clicks: NDArray[np.uint16]
+    """(n, buckets) clicks by topic × language, at most 65,535: what the house knows of a user."""
+    looks: NDArray[np.uint16]
+    """(n, buckets) posts shown, by topic × language, at most 65,535."""
     follows: NDArray[np.int32]
     """(n, MAX_FOLLOWS) ring buffer of followed creators: rows of people, -1 where there is none."""
     n_follows: NDArray[np.int32]
@@ -59,8 +62,8 @@ class UserStates(NamedTuple):
         return cls(
             seen=np.full((n, memory), -1, dtype=np.int32),
             n_seen=np.zeros(n, dtype=np.int64),
-            clicks=np.zeros((n, buckets), dtype=np.float32),
-            looks=np.zeros((n, buckets), dtype=np.float32),
+            clicks=np.zeros((n, buckets), dtype=np.uint16),
+            looks=np.zeros((n, buckets), dtype=np.uint16),
             follows=follows.copy(),
             n_follows=(follows >= 0).sum(axis=1).astype(np.int32),
             seen_today=np.zeros((n, people.taste.shape[1]), dtype=np.uint8),
@@ -89,6 +92,8 @@ class UserStates(NamedTuple):
 
     def with_newcomers(self, newcomers: People) -> "UserStates":
         """A copy with newcomers, who have no visits and no follows, in rows behind the others."""
+        if newcomers.n == 0:
+            return self.first(self.gone.size)
         follows = np.full((newcomers.n, MAX_FOLLOWS), -1, dtype=np.int32)
         fresh = UserStates.fresh(newcomers, follows, self.seen.shape[1], self.clicks.shape[1])
         return stacked(self, fresh)
@@ -186,9 +191,12 @@ def remember(  # type: ignore[no-untyped-def]
                 continue
             seen[n_seen % memory] = post
             n_seen += 1
-            looks[buckets[post]] += 1
+            bucket = buckets[post]
+            if looks[bucket] < _MOST_COUNTED:
+                looks[bucket] += 1
             if done[rank] & clicked:
-                clicks[buckets[post]] += 1
+                if clicks[bucket] < _MOST_COUNTED:
+                    clicks[bucket] += 1
                 _learn(skill, taste, learning, topic_of[post], language_of[post])
             if done[rank] & followed:
                 creator = creator_of[post]

@@ -52,6 +52,10 @@ class Shelves(NamedTuple):
     """The fresh posts in that order."""
 
 
+_MARKS = 255
+"""Number of visits that can be told apart by a mark of one byte."""
+
+
 @lru_cache
 def slot_pattern(slots: Slots, ranks: int) -> NDArray[np.int32]:
     """Which source fills each rank: after every rank the counts are closest to the shares.
@@ -122,23 +126,28 @@ def blend(  # type: ignore[no-untyped-def]
         feeds: int32 (n, ranks) out, -1 past the depth or where nothing is left.
         sources: uint8 (n, ranks) out.
     """
-    taken = np.full(shelves.freshness.size, -1, dtype=np.int32)
-    full = np.full(follows.shape[0], -1, dtype=np.int32)
-    count = np.zeros(follows.shape[0], dtype=np.int32)
+    taken, mark = np.zeros(shelves.freshness.size, dtype=np.uint8), np.uint8(0)
+    made_by = np.empty(pattern.size, dtype=np.int32)
+    full_of = np.empty(pattern.size, dtype=np.int32)
     trending = shelves.trending
     for visit in range(users.size):
         user, feed, source_of = users[visit], feeds[visit], sources[visit]
         mine, mine_sources = personal[visit], personal_sources[visit]
-        mark_taken(taken, visit, user, seen, shelves)
+        if mark == _MARKS:
+            taken[:] = 0
+            mark = np.uint8(0)
+        mark += np.uint8(1)
+        full = full_of[:0]
+        _mark_taken(taken, mark, user, seen, shelves)
         feed[:] = -1
         next_personal, next_trending = 0, 0
         for rank in range(depth[visit]):
             source = pattern[rank]
             post = np.int32(-1)
             if source == FOLLOWING:
-                post = _following(follows[user], shelves, taken, full, visit)
+                post = _following(follows[user], shelves, taken, full, mark)
             elif source == TRENDING:
-                next_trending = _skip(trending, next_trending, taken, creators, full, visit)
+                next_trending = _skip(trending, next_trending, taken, creators, full, mark)
                 if next_trending < trending.size:
                     post = trending[next_trending]
             elif source == FRESH:
@@ -150,64 +159,75 @@ def blend(  # type: ignore[no-untyped-def]
                     seed,
                 )[0]
                 post = _explore(
-                    shelves, taken, creators, full, visit, unit(word), affinity[user], look_alike
+                    shelves, taken, creators, full, mark, unit(word), affinity[user], look_alike
                 )
             if post < 0:
-                next_personal = _skip(mine, next_personal, taken, creators, full, visit)
+                next_personal = _skip(mine, next_personal, taken, creators, full, mark)
                 if next_personal == mine.size:
                     break
                 post = mine[next_personal]
                 source = mine_sources[next_personal]
                 if post < 0:
                     break
-            taken[post] = visit
+            taken[post] = mark
             feed[rank] = post
             source_of[rank] = source
-            creator = creators[post]
-            count[creator] += 1
-            if count[creator] == per_creator:
-                full[creator] = visit
-        for rank in range(depth[visit]):
-            if feed[rank] >= 0:
-                count[creators[feed[rank]]] = 0
+            creator, posts_of_creator = creators[post], 1
+            for before in range(rank):
+                posts_of_creator += made_by[before] == creator
+            made_by[rank] = creator
+            if posts_of_creator == per_creator:
+                full_of[full.size] = creator
+                full = full_of[: full.size + 1]
 
 
 # Helpers take arrays out of their tables first. Compiled code counts references at each look into a
-# table, and that costs more than all the rest.
+# table, and that costs more than all the rest. What is taken is marked with a number of one byte:
+# the marks of all posts then stay in the cache. Marks of all people would not, so the few creators
+# who have as many posts in the feed as they may are a list.
 
 
 @njit(nogil=True, cache=True)
-def mark_taken(taken, visit, user, seen, shelves):  # type: ignore[no-untyped-def]
+def _mark_taken(taken, mark, user, seen, shelves):  # type: ignore[no-untyped-def]
     """Marks what a user may not be served: what was seen, and the user's own posts."""
     items, posts = seen.items, shelves.creator_posts
     for place in range(seen.start[user], seen.end[user]):
-        taken[items[place]] = visit
+        taken[items[place]] = mark
     for place in range(shelves.creator_start[user], shelves.creator_start[user + 1]):
-        taken[posts[place]] = visit
+        taken[posts[place]] = mark
 
 
 @njit(nogil=True, cache=True)
-def _skip(posts, place, taken, creators, full, visit):  # type: ignore[no-untyped-def]
+def _holds(full, creator):  # type: ignore[no-untyped-def]
+    """Whether a creator is among those of whom the feed holds as many posts as it may."""
+    found = False
+    for other in full:
+        found |= other == creator
+    return found
+
+
+@njit(nogil=True, cache=True)
+def _skip(posts, place, taken, creators, full, mark):  # type: ignore[no-untyped-def]
     """The next place in a list whose post may be served; its end if there is none."""
     while place < posts.size and posts[place] >= 0:
         post = posts[place]
-        if taken[post] != visit and full[creators[post]] != visit:
+        if taken[post] != mark and not _holds(full, creators[post]):
             break
         place += 1
     return place
 
 
 @njit(nogil=True, cache=True)
-def _following(follows, shelves, taken, full, visit):  # type: ignore[no-untyped-def]
+def _following(follows, shelves, taken, full, mark):  # type: ignore[no-untyped-def]
     """The freshest post that may be served by anybody whom the user follows; -1 if none."""
     start, posts, freshness = shelves.creator_start, shelves.creator_posts, shelves.freshness
     freshest, best = np.int32(-1), -1.0
     for creator in follows:
-        if creator < 0 or full[creator] == visit:
+        if creator < 0 or _holds(full, creator):
             continue
         for place in range(start[creator], start[creator + 1]):
             post = posts[place]
-            if taken[post] != visit:
+            if taken[post] != mark:
                 if freshness[post] > best:
                     freshest, best = post, freshness[post]
                 break
@@ -215,7 +235,7 @@ def _following(follows, shelves, taken, full, visit):  # type: ignore[no-untyped
 
 
 @njit(nogil=True, cache=True)
-def _explore(shelves, taken, creators, full, visit, point, affinity, look_alike):  # type: ignore[no-untyped-def]
+def _explore(shelves, taken, creators, full, mark, point, affinity, look_alike):  # type: ignore[no-untyped-def]
     """Of the next fresh posts on the ring that may be served, the one the user likes best.
 
     Of posts that are liked equally, the first on the ring is taken; -1 if there is no post.
@@ -225,7 +245,7 @@ def _explore(shelves, taken, creators, full, visit, point, affinity, look_alike)
     best, liked, met = np.int32(-1), np.float32(-1.0), 0
     for step in range(ring.size):
         post = posts[(start + step) % ring.size]
-        if taken[post] != visit and full[creators[post]] != visit:
+        if taken[post] != mark and not _holds(full, creators[post]):
             if affinity[buckets[post]] > liked:
                 best, liked = post, affinity[buckets[post]]
             met += 1

@@ -42,6 +42,10 @@ class Policy(Protocol):
     def impressions(self) -> bool:
         """Whether it learns from posts that were shown and not clicked."""
 
+    @property
+    def by_need(self) -> bool:
+        """Whether rankings are only as long as the visits of the day need them."""
+
     def fit(self, log: InteractionLog, seed: int, previous: Ranker | None) -> Ranker:
         """Fits the recommender.
 

@@ -1,5 +1,7 @@
 """Studies in a closed loop: each recommender serves worlds of its own."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -8,7 +10,13 @@ from polars.testing import assert_frame_equal
 from recsys import load_study, run
 from recsys.recommenders import ALS, Ranker
 from recsys.study import plan
-from recsys.study.arms.closed_loop import ClosedDay, ClosedLoop, served_worlds
+from recsys.study.arms.closed_loop import (
+    ClosedDay,
+    ClosedLoop,
+    days_before,
+    served_one_by_one,
+    served_worlds,
+)
 from recsys.study.arms.measuring import measure
 from recsys.study.arms.rankings import make_rankings
 from recsys.study.result import combine
@@ -269,3 +277,40 @@ def test_the_oracle_serves_beside_mitigated_recommenders():
     }
     assert set(utility) == {("trending", "none"), ("trending", "cap"), ("oracle", "none")}
     assert utility["oracle", "none"] > 1.5 * utility["trending", "none"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("days", [2, None])
+def test_arms_one_by_one_are_measured_like_arms_at_once(name, days):
+    """Of whole days or, where that is enough, of days that hold the audience's events alone."""
+    more = [f"evaluation.training_days={'null' if days is None else days}", "seeds=1"]
+    study = load_study(CONFIG, [*more, "evaluation.one_step=true"])
+    spec = next(spec for spec in study.recommenders if spec.name == name)
+    asked = study.world, study.evaluation, study.arms, 0, make_rankings(spec)
+    at_once = measured(served_worlds(*asked), name)
+    one_by_one = served_one_by_one(*asked, (name, "none"), threads=2)
+    seen = []
+
+    def watched(run):
+        def simulated():
+            seen.append(run())
+            return seen[-1]
+
+        return simulated
+
+    later = {arm: watched(run) for arm, run in one_by_one.later.items()}
+    got = measure(replace(one_by_one, later=later))
+    for field in ("per_user", "life", "exposure"):
+        assert_frame_equal(getattr(got, field), getattr(at_once, field))
+    users = np.unique(np.concatenate([day.user for day in seen[0].days]))
+    audience = seen[0].morning(2).served.users
+    assert np.isin(users, audience).all() == (days is not None)
+
+
+def test_the_last_arm_takes_the_state_before_the_influx_with_it(study):
+    rankings = make_rankings(study.recommenders[0])
+    shared = days_before(study.world, study.evaluation, 0, rankings)
+    kept, gone = shared.run("influx"), shared.run("influx", last=True)
+    for one, other in zip(kept.days, gone.days, strict=True):
+        np.testing.assert_array_equal(one.item, other.item)
+    assert not hasattr(shared, "_run")

@@ -1,0 +1,88 @@
+"""Posts that are found by pruning are those that are found by looking at all, and the laws hold."""
+
+import numpy as np
+import pytest
+
+from recsys.config import Posts
+from recsys.recommenders import ALS, shortlist
+from recsys.world import run as run_module
+from recsys.world.arms import Arm
+from recsys.world.day import serving
+from tests.kit.closed_loop import IDLE, NONE, a_world, alone, differences
+
+ALL_POSTS, PRUNED = (ALS(factors=4, iterations=3, retrieval=way) for way in ("all", "pruned"))
+MANY = {"posts": Posts(per_creator_day=3.0)}
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """Short lists and small tiles, so that both matter here; counts what is done."""
+    counts = {"tiles": 0, "deepened": 0}
+    shorten, ranked = shortlist._shorten, serving.rank_morning
+
+    def looked_through(*arguments):
+        counts["tiles"] += arguments[0].shape[0]
+        return shorten(*arguments)
+
+    def again(scene, states, views, rankers, users, *more):
+        if not more:
+            counts["deepened"] += users.size
+        return ranked(scene, states, views, rankers, users, *more)
+
+    monkeypatch.setattr(shortlist, "_COLUMNS", 16)
+    monkeypatch.setattr(shortlist, "_shorten", looked_through)
+    monkeypatch.setattr(serving, "_LENGTHS", (6, 12))
+    monkeypatch.setattr(serving, "_needed", lambda shown: shown // 2)
+    monkeypatch.setattr(serving, "rank_morning", again)
+    return counts
+
+
+@pytest.mark.parametrize("arm", ["control", "influx"])
+def test_pruning_changes_no_bit(arm, counted):
+    world = a_world(**MANY)
+    expected, got = (alone(als, arm, world) for als in (ALL_POSTS, PRUNED))
+    assert differences(expected, got) == set()
+    assert counted["deepened"] > 0
+    assert counted["tiles"] > 0
+    assert differences(got, alone(PRUNED, arm, world, threads=2)) == set()
+
+
+@pytest.mark.parametrize("idle", IDLE)
+def test_idle_newcomers_change_nothing(idle, counted):
+    idlers = alone(PRUNED, "influx", a_world(influx=IDLE[idle]))
+    assert differences(alone(PRUNED, "control"), idlers) == set()
+
+
+@pytest.mark.parametrize("newcomers", ["influx", "placebo"])
+def test_with_all_gates_closed_active_newcomers_change_nothing(newcomers, counted):
+    behind_gates = alone(PRUNED, Arm(newcomers, gates=NONE))
+    assert differences(alone(PRUNED, "control"), behind_gates) == set()
+
+
+def test_a_search_that_everybodys_posts_limit_leaks_and_is_found(monkeypatch):
+    """As an index would that is made from the newcomers' fit and searched by all."""
+    fit = run_module.fit
+
+    class Limited:
+        def __init__(self, ranker, index):
+            self.ranker, self.index = ranker, index
+            self.model = ranker.model
+
+        def rank(self, users, k, candidates, seen):
+            found = candidates & self.index
+            posts = np.full((users.size, k), -1, dtype=np.int32)
+            sources = np.zeros(posts.shape, dtype=np.uint8)
+            k = min(k, int(found.sum()))
+            posts[:, :k], sources[:, :k] = self.ranker.rank(users, k, found, seen)
+            return posts, sources
+
+    def leaky(*arguments):
+        (own, full), liked = fit(*arguments)
+        lengths = np.linalg.norm(full.model.item_factors, axis=1)
+        index = np.zeros(full.model.log.n_items, dtype=np.bool_)
+        index[full.model.log.interactions.items[np.argsort(-lengths)[:60]]] = True
+        return (Limited(own, index), full), liked
+
+    monkeypatch.setattr(run_module, "fit", leaky)
+    expected = alone(PRUNED, "control")
+    assert "feeds" in differences(expected, alone(PRUNED, Arm("influx", gates=NONE)))
