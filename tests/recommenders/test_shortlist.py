@@ -70,7 +70,7 @@ def test_few_items_are_searched_only_if_that_is_asked_for(log):
     x, y = vectors(8)
     users, items = np.arange(N_USERS), np.arange(200, dtype=np.int32)
     ids, scores = np.full((N_USERS, K), -1, np.int32), np.zeros((N_USERS, K), np.float32)
-    asked = x, y[:200], users, items, log.withheld_by_user, users, ids, scores
+    asked = x, y[:200], items, log.withheld_by_user, Slots(users, users, ids, scores)
     assert write_best(*asked).size == N_USERS
     assert write_best(*asked, pruned=True).size == 0
     hidden = log.withheld[:, :200].toarray()
