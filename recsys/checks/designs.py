@@ -18,17 +18,19 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from recsys.checks.candidates import KEPT, candidates_of
 from recsys.checks.shown import Shown, shown_to_incumbents
 from recsys.config import OwnLog, RecommenderSpec, Study
 from recsys.core.errors import ConfigError
 from recsys.core.jobs import Progress, run_all
 from recsys.engines import engine_of
-from recsys.estimates import Told, between_people, between_periods, needed
+from recsys.estimates import Told, between_people, between_periods, needed, refilled
 from recsys.mitigations.build import ORACLE
 from recsys.statistics import nested_interval
 from recsys.statistics.arrays import Floats
 from recsys.study.arms.closed_loop import arm_for, days_before
 from recsys.study.arms.rankings import make_rankings
+from recsys.study.arms.worlds import panel_of
 from recsys.world.simulate import Simulation
 from recsys.world.trials import Trial
 
@@ -40,11 +42,14 @@ class Design(NamedTuple):
         trial: who is kept from newcomers' posts, and when.
         estimator: what the estimate is, in words.
         unit: of what it takes more to see smaller effects.
+        by_choice: whether nothing is compared: a choice model tells it from the candidates of those
+            who are reached.
     """
 
     trial: Trial
     estimator: str
     unit: str = "people a group"
+    by_choice: bool = False
 
 
 DESIGNS: dict[str, Design] = {
@@ -65,6 +70,13 @@ DESIGNS: dict[str, Design] = {
         Trial(alternates=True),
         "parts of the day with newcomers' posts, less the same parts of other days without",
         "periods of either kind",
+    ),
+    "choice model": Design(
+        Trial(creators=0.5),
+        "the double-sided trial, but nobody is compared: twice what a choice model tells from the "
+        "candidates of incumbents who are reached",
+        "people",
+        by_choice=True,
     ),
 }
 """The designs by name."""
@@ -137,7 +149,9 @@ def run_part(part: Part) -> pl.DataFrame:
     """The estimate of each design and outcome, and the truth; columns of `ROWS`."""
     study, rankings = part.study, make_rankings(part.recommender)
     world, evaluation = study.world, study.evaluation
-    shared = days_before(world, evaluation, part.seed, rankings, impressions=True)
+    shared = days_before(
+        world, evaluation, part.seed, rankings, impressions=True, kept=KEPT * evaluation.k
+    )
     arm = arm_for(rankings, "influx")
     window = (evaluation.days[0], evaluation.days[-1])
 
@@ -152,11 +166,15 @@ def run_part(part: Part) -> pl.DataFrame:
         for outcome in OUTCOMES
     }
     rows = []
+    trials = {design.trial: shared.run(arm, design.trial) for design in DESIGNS.values()}
     for name, design in DESIGNS.items():
-        simulation = shared.run(arm, design.trial)
+        simulation = trials[design.trial]
         seen = shown(simulation)
+        chosen = _chosen(design.trial, simulation, part.study) if design.by_choice else {}
         for outcome in OUTCOMES:
-            told, variance = _estimate(design.trial, simulation, seen, outcome, window)
+            told, variance = chosen.get(outcome) or _estimate(
+                design.trial, simulation, seen, outcome, window
+            )
             keys = (name, outcome, part.recommender.name, part.seed)
             rows.append((*keys, truth[outcome], told.value, told.se, variance))
     return pl.DataFrame(rows, schema=ROWS, orient="row")
@@ -192,6 +210,18 @@ def _estimate(
         for day, tick in zip(days, parts, strict=True)
     ]
     return between_periods(values, np.array(on), parts)
+
+
+def _chosen(trial: Trial, simulation: Simulation, study: Study) -> dict[str, tuple[Told, float]]:
+    """What a choice model tells of each outcome, from the panel's mornings, and its variance."""
+    people = panel_of(study.world, study.evaluation)
+    people = people[~trial.holds(simulation.seed, simulation.people.address[people])]
+    sets, of = candidates_of(simulation, study.evaluation.days, people, study.evaluation.k)
+    estimates = {}
+    for name, found in zip(of, refilled(sets, list(of.values())), strict=True):
+        told = Told(found.told.value / trial.creators, found.told.se / trial.creators)
+        estimates[name] = told, told.se**2 * people.size / 2
+    return estimates
 
 
 def tested(rows: pl.DataFrame, effect: float) -> pl.DataFrame:

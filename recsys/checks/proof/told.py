@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from recsys.checks.candidates import candidates_of
 from recsys.checks.proof.joined import Platform, platform_of
 from recsys.checks.shown import SHORT_VIDEO, Shown, newcomers_language, shown_to_incumbents
 from recsys.core.noise import integer_seed
@@ -22,6 +23,7 @@ from recsys.estimates import (
     displaced,
     mean_of,
     promoted,
+    refilled,
     roll_forward,
     without_trace,
 )
@@ -186,6 +188,7 @@ def _estimates(kept: _Kept, recommender: Recommender) -> Iterator[tuple[str, str
     yield from _before_and_after(kept, shown)
     yield from _exposed(kept, shown)
     yield from _skipped(kept)
+    yield from _chosen(kept)
     yield from _left_out(kept, recommender)
     yield from _rolled(kept, recommender)
 
@@ -248,6 +251,16 @@ def _skipped(kept: _Kept) -> Iterator[tuple[str, str, Told]]:
     without = promoted(deep, kept.simulation.from_newcomers, kept.k, sources)
     served = deep[:, : kept.k]
     yield from _told("skip and promote", kept, without, served, served)
+
+
+def _chosen(kept: _Kept) -> Iterator[tuple[str, str, Told]]:
+    sets, of = candidates_of(kept.simulation, (kept.day,), kept.worlds.panel, kept.k)
+    for name, found in zip(of, refilled(sets, list(of.values())), strict=True):
+        yield "choice model", name, found.told
+        if name == "displaced":
+            yield "choice model", "net", found.told
+        else:
+            yield "choice model, plug-in", name, Told(found.plug_in)
 
 
 def _left_out(kept: _Kept, recommender: Recommender) -> Iterator[tuple[str, str, Told]]:
