@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.checks.shown import SHORT_VIDEO, newcomers_language
-from recsys.estimates.chosen import Sets
+from recsys.estimates import Sets
 from recsys.logs.schema import KIND_CODES, SOURCES
 from recsys.statistics.arrays import Floats
 from recsys.world.arms import INCUMBENTS

@@ -7,7 +7,7 @@ exposure; `trials`, comparisons within a trial. All are functions of arrays or f
 each is to the truth is measured by `recsys.checks.proof.estimators` and `recsys.checks.designs`.
 """
 
-from recsys.estimates.chosen import Refilled, Sets, refilled
+from recsys.estimates.chosen import Refilled, Sets, chosen, refilled
 from recsys.estimates.counted import change, counted, displaced
 from recsys.estimates.exposed import Exposed, by_thirds
 from recsys.estimates.promoted import direct_effect, promoted
@@ -24,6 +24,7 @@ __all__ = [
     "between_periods",
     "by_thirds",
     "change",
+    "chosen",
     "counted",
     "direct_effect",
     "displaced",

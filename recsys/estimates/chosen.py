@@ -1,17 +1,19 @@
 """A choice model on consideration sets: which post would stand in a slot without newcomers' posts?
 
-Where a platform keeps the candidates of each look, each slot is a choice: of the post in it and of
-the candidates that were not shown, given all that was shown in other slots. A post is chosen in
-proportion to exp(score), and its score is linear in features of reader and post. Without newcomers'
-posts, the probabilities of the others are scaled to a sum of 1; a response model says what would
-have been clicked. What newcomers did to others' scores and to the sets themselves is not in it.
+Where a platform keeps the candidates of each look, each slot is a choice among those that were not
+shown above it. A post is chosen in proportion to exp(score), and its score is linear in features of
+reader and post. Without newcomers' posts the probabilities of all others are scaled to a sum of 1:
+the slots that newcomers' posts leave go to candidates that were not shown. A response model says
+how often these would have been clicked.
 
-A plug-in of two fitted models carries the errors of both. As in the source, the fits are made to
-other users (cross-fitting), and a correction takes the errors out to first order. For this question
-it is short. With H what the models expect of a slot without newcomers' posts, p the probability of
-a newcomer's post in it, and y what stands there, the change is the mean over slots of
+A plug-in of two fitted models carries the errors of both. As in the source, the models are fitted
+to other users (cross-fitting), and a correction takes their errors out to first order. For this
+question it is short. Let y be what stands in a slot, p the probability of a newcomer's post in it,
+and H what is expected of the slot without newcomers' posts. The change is the mean over slots of
 
     y - H, where a newcomer's post stands;  -(y - H)·p / (1 - p), where another's stands.
+
+What newcomers did to the scores of others, and to what there is to choose from, is not in it.
 
 Source: Zhan, Han, Hu & Jiang (2024), "Estimating treatment effects under recommender interference:
 a structured neural networks approach", arXiv 2406.14380. There, scores are neural networks and each
@@ -30,7 +32,7 @@ from recsys.estimates.told import Told
 from recsys.statistics.arrays import Floats
 
 FOLDS = 5
-"""Parts of the users; the models that serve one part are fitted to the others."""
+"""Number of parts of the users; the models that serve one part are fitted to the others."""
 _MOST_ODDS = 20.0
 """Largest odds of a newcomer's post by which another's slot is weighted."""
 _RIDGE = 1e-3
@@ -59,7 +61,7 @@ class Refilled(NamedTuple):
 
     Attributes:
         told: change of the mean over slots, corrected; its error is over users.
-        plug_in: the same by the fitted models alone, without the correction.
+        plug_in: the same without the correction.
         mean: the mean over slots, as they were.
         slots: number of slots that it rests on.
     """
@@ -73,7 +75,7 @@ class Refilled(NamedTuple):
 _UNKNOWN = Refilled(Told(float("nan")), float("nan"), float("nan"), 0)
 
 
-def refilled(sets: Sets, of: Sequence[Floats], folds: int = FOLDS) -> list[Refilled]:
+def refilled(sets: Sets, of: Sequence[Floats]) -> list[Refilled]:
     """What newcomers' posts change, as if the candidates of others filled their slots.
 
     Args:
@@ -82,12 +84,11 @@ def refilled(sets: Sets, of: Sequence[Floats], folds: int = FOLDS) -> list[Refil
             candidates, such as whether a post is in English, is taken as it is. One that is NaN for
             candidates that were not shown is a response, 0 or 1, such as a click: a model says what
             it would have been. Slots whose value is NaN do not count.
-        folds: number of parts of the users.
 
     Returns:
         The mean over slots less what it would be without newcomers' posts, for each value. Slots
-        count only in sets that hold a candidate that is by nobody new and was not shown. NaN where
-        fewer users than `folds` have such a set.
+        count only in sets with a candidate that was not shown and is not by a newcomer. NaN where
+        fewer than `FOLDS` users have such a set.
 
     >>> rng = np.random.default_rng(0)
     >>> new = rng.random(4000) < 0.3
@@ -102,21 +103,21 @@ def refilled(sets: Sets, of: Sequence[Floats], folds: int = FOLDS) -> list[Refil
     spare = np.bincount(sets.number[~shown & ~sets.by_newcomers], minlength=_size(sets.number))
     kept = spare[sets.number] > 0
     users = np.unique(sets.user[kept])
-    if users.size < folds:
+    if users.size < FOLDS:
         return [_UNKNOWN for _ in of]
     rows = np.flatnonzero(kept)
     part = _rows_of(sets, rows)
     x = _scaled(np.column_stack([part.features, part.by_newcomers]))
-    fold = np.searchsorted(users, part.user) % folds
+    fold = np.searchsorted(users, part.user) % FOLDS
     score = np.empty(rows.size)
-    for number in range(folds):
+    for number in range(FOLDS):
         score[fold == number] = _scores(x, _fitted_choices(part, x, fold != number), fold == number)
-    slots = _slots(part, score)
-    return [_refilled(part, slots, values[rows], x, fold, folds) for values in of]
+    fitted = _Fitted(part, x, fold, np.exp(score), _refills(part, np.exp(score)))
+    return [_refilled(fitted, values[rows]) for values in of]
 
 
 def chosen(
-    candidates: pl.DataFrame, features: Sequence[str], of: Sequence[str] = (), folds: int = FOLDS
+    candidates: pl.DataFrame, features: Sequence[str], of: Sequence[str] = ()
 ) -> pl.DataFrame:
     """What newcomers' posts change in looks whose candidates were kept.
 
@@ -128,12 +129,11 @@ def chosen(
         features: columns of numbers or booleans of which scores are made.
         of: columns that are averaged over slots: known for all candidates, such as "english", or
             null where nobody can have answered, such as "clicked".
-        folds: number of parts of the users, as in `refilled`.
 
     Returns:
         A row for `displaced`, newcomers' share of slots, and for each of `of`: what · slots (that
         count) · mean · change (mean less what it would be without newcomers' posts) · change_se ·
-        plug_in (the change by the fitted models alone).
+        plug_in (the change without the correction).
 
     Raises:
         LogError: a feature is missing or null, or a look has two posts at one rank.
@@ -165,7 +165,7 @@ def chosen(
         name: candidates[name].cast(pl.Float64).fill_null(np.nan).to_numpy() for name in of
     }
     rows = []
-    for name, found in zip(values, refilled(sets, list(values.values()), folds), strict=True):
+    for name, found in zip(values, refilled(sets, list(values.values())), strict=True):
         row = {"what": name, "slots": found.slots, "mean": found.mean}
         row |= {"change": found.told.value, "change_se": found.told.se, "plug_in": found.plug_in}
         rows.append(row)
@@ -177,19 +177,54 @@ def _numbered(keys: pl.DataFrame) -> NDArray[np.int64]:
     return keys.select(pl.struct(pl.all()).rank("dense")).to_series().to_numpy().astype(int) - 1
 
 
-class _Slots(NamedTuple):
-    """The slots, and the probabilities of what may stand in each."""
+class _Fitted(NamedTuple):
+    """Candidate sets and what the models make of them."""
 
-    row: NDArray[np.int64]
-    """(m,) the candidate that stands there."""
-    own: Floats
-    """(m,) exp(score) of what stands there."""
-    others: Floats
-    """(m,) the sum of exp(score) of others' candidates that were not shown."""
-    new: Floats
-    """(m,) the same of newcomers' candidates."""
-    shares: tuple[Floats, Floats]
-    """(n,) each candidate's share of `others`, and its share of `new`; 0 if it is not in the sum."""
+    sets: Sets
+    x: Floats
+    """(n, d) scaled features."""
+    fold: NDArray[np.int64]
+    """(n,) the part of the users."""
+    weight: Floats
+    """(n,) exp(score)."""
+    refill: Floats
+    """(n,) the probability with which each candidate fills a slot of its set that a newcomer's post
+    leaves; 0 for newcomers' posts and for what was shown."""
+
+    def of_others(self, rank: int, values: Floats) -> tuple[Floats, Floats]:
+        """Of each set (n_sets,): what is expected of others' candidates for a slot, and the odds of
+        newcomers' candidates; NaN where others have none.
+
+        A slot's candidates were not shown above it.
+        """
+        sets = self.sets
+        weight = self.weight * ((sets.rank == 0) | (sets.rank >= rank))
+        others = _sums(sets, weight * ~sets.by_newcomers)
+        others = np.where(others > 0, others, np.nan)
+        expected = _sums(sets, weight * ~sets.by_newcomers * values) / others
+        return expected, _sums(sets, weight * sets.by_newcomers) / others
+
+
+def _sums(sets: Sets, values: Floats) -> Floats:
+    """Float64 (n_sets,): the sum of values of each set."""
+    return np.asarray(np.bincount(sets.number, values, minlength=_size(sets.number)), np.float64)
+
+
+def _refills(sets: Sets, weight: Floats) -> Floats:
+    """`_Fitted.refill`: of the candidates left, one after the other is chosen for each slot.
+
+    The probability that a candidate has been chosen before is taken to be its mean.
+    """
+    left = _sums(sets, ((sets.rank > 0) & sets.by_newcomers).astype(np.float64))
+    free = ((sets.rank == 0) & ~sets.by_newcomers).astype(np.float64)
+    taken = np.zeros(sets.rank.size)
+    for step in range(int(left.max(initial=0))):
+        chance = weight * (free - taken)
+        total = _sums(sets, chance)
+        goes_on = np.where((left > step) & (total > 0), 1 / np.where(total > 0, total, 1), 0)
+        taken = np.minimum(taken + chance * goes_on[sets.number], free)
+    total = _sums(sets, taken)[sets.number]
+    return np.asarray(taken / np.where(total > 0, total, 1))
 
 
 def _rows_of(sets: Sets, rows: NDArray[np.int64]) -> Sets:
@@ -197,79 +232,50 @@ def _rows_of(sets: Sets, rows: NDArray[np.int64]) -> Sets:
     return Sets(user[rows], number[rows], rank[rows], by_newcomers[rows], features[rows])
 
 
-def _slots(sets: Sets, score: Floats) -> _Slots:
-    weight, size = np.exp(score), _size(sets.number)
-    unshown = sets.rank == 0
-
-    def of(mask: NDArray[np.bool_]) -> tuple[Floats, Floats]:
-        mine = weight * mask
-        total = np.bincount(sets.number, mine, minlength=size).astype(np.float64)
-        return total, mine / np.where(total > 0, total, 1)[sets.number]
-
-    others, share = of(unshown & ~sets.by_newcomers)
-    new, new_share = of(unshown & sets.by_newcomers)
-    row = np.flatnonzero(~unshown)
-    at = sets.number[row]
-    return _Slots(row, weight[row], others[at], new[at], (share, new_share))
-
-
-def _refilled(
-    sets: Sets, slots: _Slots, values: Floats, x: Floats, fold: NDArray[np.int64], folds: int
-) -> Refilled:
+def _refilled(fitted: _Fitted, values: Floats) -> Refilled:
     """Corrected and plug-in change of one value."""
-    row, at = slots.row, sets.number[slots.row]
-    y, new = values[row], sets.by_newcomers[row]
-    if np.isnan(values[sets.rank == 0]).any():
-        own, refill, of_new = _responses(sets, slots, values, x, fold, folds)
-    else:
-        own, refill, of_new = y, *(_means(sets, s, values)[at] for s in slots.shares)
-    mine = np.where(new, 0, slots.own)
-    theirs = np.where(new, slots.own, 0) + slots.new
-    without: Floats = (mine * own + slots.others * refill) / (mine + slots.others)
-    odds = np.minimum(theirs / (mine + slots.others), _MOST_ODDS)
-    change = (y - without) * np.where(new, 1, -odds)
+    sets = fitted.sets
+    is_response = bool(np.isnan(values[sets.rank == 0]).any())
+    betas = _responses(fitted, values) if is_response else None
+    change, plug_in = (np.full(values.size, np.nan) for _ in range(2))
+    for rank in np.unique(sets.rank[sets.rank > 0]):
+        slot = np.flatnonzero((sets.rank == rank) & ~np.isnan(values))
+        at, y, new = sets.number[slot], values[slot], sets.by_newcomers[slot]
+        expected = values if betas is None else _expected(fitted, betas, int(rank))
+        others, odds = (of[at] for of in fitted.of_others(int(rank), expected))
+        refill = _sums(sets, fitted.refill * expected)[at]
+        plug_in[slot] = np.where(new, y - refill, 0)
+        correction = np.minimum(odds, _MOST_ODDS) * (y - others)
+        change[slot] = np.where(new, y - refill, -correction)
     known = ~np.isnan(change)
     if not known.any():
         return _UNKNOWN
-    with_new = (theirs - slots.new) * own + slots.new * of_new
-    model = (with_new - theirs * without) / (theirs + mine + slots.others)
     return Refilled(
-        _over_users(change[known], sets.user[row[known]]),
-        float(model[known].mean()),
-        float(y[known].mean()),
+        _over_users(change[known], sets.user[known]),
+        float(plug_in[known].mean()),
+        float(values[known].mean()),
         int(known.sum()),
     )
 
 
-def _responses(
-    sets: Sets, slots: _Slots, values: Floats, x: Floats, fold: NDArray[np.int64], folds: int
-) -> tuple[Floats, Floats, Floats]:
-    """What is expected of each slot's post, of others that may fill it, and of newcomers' posts."""
-    depth = np.log(np.maximum(sets.rank, 1))
-    own, refill, of_new = (np.full(slots.row.size, np.nan) for _ in range(3))
+def _responses(fitted: _Fitted, values: Floats) -> Floats:
+    """Coefficients of the response model that serves each part of the users (FOLDS, d + 2)."""
+    sets, x = fitted.sets, fitted.x
     known = (sets.rank > 0) & ~np.isnan(values)
-    for number in range(folds):
-        learned = np.flatnonzero(known & (fold != number))
-        if learned.size == 0:
-            continue
-        beta = _fitted_responses(
-            np.column_stack([x[learned], depth[learned]]), values[learned], x.shape[1] + 2
-        )
-        mine = fold == number
-        base = x @ beta[1:-1] + beta[0]
-        slot = np.flatnonzero(mine[slots.row])
-        for rank in np.unique(sets.rank[slots.row[slot]]):
-            here = slot[sets.rank[slots.row[slot]] == rank]
-            expected = _sigmoid(base + beta[-1] * np.log(rank))
-            own[here] = expected[slots.row[here]]
-            for out, share in zip((refill, of_new), slots.shares, strict=True):
-                out[here] = _means(sets, share, expected)[sets.number[slots.row[here]]]
-    return own, refill, of_new
+    betas = np.full((FOLDS, x.shape[1] + 2), np.nan)
+    for number in range(FOLDS):
+        rows = np.flatnonzero(known & (fitted.fold != number))
+        if rows.size:
+            depth = np.log(sets.rank[rows])
+            betas[number] = _fitted_responses(np.column_stack([x[rows], depth]), values[rows])
+    return betas
 
 
-def _means(sets: Sets, share: Floats, values: Floats) -> Floats:
-    """Float64 (n_sets,): the mean of a set's values, weighted by shares; 0 where there is none."""
-    return np.asarray(np.bincount(sets.number, share * values, minlength=_size(sets.number)))
+def _expected(fitted: _Fitted, betas: Floats, rank: int) -> Floats:
+    """Float64 (n,): the expected response to each candidate in a slot."""
+    mine = betas[fitted.fold]
+    x = np.column_stack([np.ones(len(fitted.x)), fitted.x, np.full(len(fitted.x), np.log(rank))])
+    return _sigmoid((x * mine).sum(axis=1))
 
 
 def _over_users(change: Floats, user: NDArray[np.int64]) -> Told:
@@ -286,29 +292,32 @@ def _over_users(change: Floats, user: NDArray[np.int64]) -> Told:
 
 
 def _fitted_choices(sets: Sets, x: Floats, learned: NDArray[np.bool_]) -> Floats:
-    """Coefficients of scores: each slot's post against the candidates that were not shown.
+    """Coefficients of scores: each slot's post against the candidates that were not shown above it.
 
-    It is a conditional logit. A slot's term is -log(e^s / (e^s + sum of e^s not shown)).
+    It is a rank-ordered logit. A slot's term is -log(e^s / sum of e^s over its candidates).
     """
     rows = np.flatnonzero(learned)
-    x, number, unshown = x[rows], sets.number[rows], (sets.rank[rows] == 0)
-    size, chosen = _size(sets.number), np.flatnonzero(~unshown)
-    at = number[chosen]
+    below = np.where(sets.rank[rows] > 0, -sets.rank[rows], -np.iinfo(np.int64).max)
+    rows = rows[np.lexsort((below, sets.number[rows]))]  # all candidates of a slot come before it
+    x, is_slot = x[rows], sets.rank[rows] > 0
+    _, first, row = np.unique(sets.number[rows], return_index=True, return_inverse=True)
+    column = np.arange(rows.size) - first[row]
+    shape = (first.size, int(column.max(initial=-1)) + 1)
 
     def loss(beta: Floats) -> tuple[float, Floats]:
         score = _scores(x, beta)
-        weight = np.exp(score) * unshown
-        total = np.bincount(number, weight, minlength=size)
-        z = np.log(total[at]) - score[chosen]
-        missed = _sigmoid(z)
-        pull = np.bincount(at, missed, minlength=size) / np.maximum(total, 1e-300)
-        gradient = x.T @ (weight * pull[number]) - x[chosen].T @ missed
-        return float(np.logaddexp(0, z).sum()), gradient
+        weight, share = np.zeros(shape), np.zeros(shape)
+        weight[row, column] = np.exp(score)
+        total = weight.cumsum(axis=1)[row, column]
+        share[row, column] = is_slot / total
+        pull = share[:, ::-1].cumsum(axis=1)[:, ::-1][row, column]
+        gradient = x.T @ (np.exp(score) * pull - is_slot)
+        return float((np.log(total) - score)[is_slot].sum()), gradient
 
-    return _minimised(loss, x.shape[1], chosen.size)
+    return _minimised(loss, x.shape[1], int(is_slot.sum()))
 
 
-def _fitted_responses(x: Floats, y: Floats, width: int) -> Floats:
+def _fitted_responses(x: Floats, y: Floats) -> Floats:
     """Coefficients of a logistic regression, the intercept first."""
     x = np.column_stack([np.ones(len(x)), x])
 
@@ -316,7 +325,7 @@ def _fitted_responses(x: Floats, y: Floats, width: int) -> Floats:
         z = x @ beta
         return float((np.logaddexp(0, z) - y * z).sum()), x.T @ (_sigmoid(z) - y)
 
-    return _minimised(loss, width, len(x))
+    return _minimised(loss, x.shape[1], len(x))
 
 
 def _minimised(loss: Callable[[Floats], tuple[float, Floats]], width: int, n: int) -> Floats:

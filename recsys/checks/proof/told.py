@@ -258,9 +258,7 @@ def _chosen(kept: _Kept) -> Iterator[tuple[str, str, Told]]:
     for name, found in zip(of, refilled(sets, list(of.values())), strict=True):
         yield "choice model", name, found.told
         if name == "displaced":
-            yield "choice model", "net", found.told
-        else:
-            yield "choice model, plug-in", name, Told(found.plug_in)
+            yield "choice model", "net", found.told  # others' posts are taken to stay
 
 
 def _left_out(kept: _Kept, recommender: Recommender) -> Iterator[tuple[str, str, Told]]:
