@@ -62,6 +62,16 @@ def test_a_count_is_of_all_that_incumbents_were_shown_on_the_day(told, worlds):
     assert row["low"] < row["told"] < row["high"]
 
 
+def test_the_choice_model_tells_the_direct_effect(told):
+    """Slots are filled from their own source, as in skip and promote; some sets have nothing to."""
+    exact = value(told, "skip and promote", "displaced")["told"]
+    for estimand in ("displaced", "net"):
+        assert value(told, "choice model", estimand)["told"] == pytest.approx(exact, rel=0.05)
+    model, exact = (value(told, who, "english") for who in ("choice model", "skip and promote"))
+    assert model["low"] < exact["told"] < model["high"]
+    assert value(told, "choice model", "clicks")["low"] < 0.05
+
+
 def test_direct_effects_change_no_more_than_was_displaced(told):
     displaced = value(told, "skip and promote", "displaced")["told"]
     assert value(told, "skip and promote", "net")["told"] == pytest.approx(displaced)
@@ -77,10 +87,17 @@ def test_where_newcomers_leave_no_trace_nothing_is_told(recommender):
     )
     assert platform_of(worlds) is not None
     rows = held_against_twin(worlds, recommender, 0.4)
-    for estimator in ("count", "skip and promote", "leave out events and posts", "roll forward"):
+    for estimator in (
+        "count",
+        "skip and promote",
+        "choice model",
+        "leave out events and posts",
+        "roll forward",
+    ):
         assert value(rows, estimator, "displaced")["told"] == 0
     assert value(rows, "skip and promote", "net")["told"] == 0
-    assert value(rows, "skip and promote", "english")["told"] == 0
+    for estimator in ("skip and promote", "choice model"):
+        assert value(rows, estimator, "english")["told"] == 0
 
 
 def test_shares_of_a_feed(worlds):

@@ -161,6 +161,55 @@ def test_what_fills_several_slots_is_not_counted_twice():
     assert found.told.value == pytest.approx(truth, abs=0.01)
 
 
+def test_a_response_depends_on_the_slot():
+    """Of the second slot two in ten are clicked, whatever stands there, and eight of the first."""
+    sets = small([0, 0, 0, 0], rank=(1, 2, 0, 0), readers=200)
+    second = np.tile(np.arange(4) == 1, 200)
+    sets = sets._replace(by_newcomers=second & (sets.user % 20 < 10))
+    clicked = np.full((200, 4), np.nan)
+    clicked[:, 0], clicked[:, 1] = np.arange(200) % 10 < 8, np.arange(200) % 10 < 2
+    (found,) = refilled(sets, [clicked.ravel()])
+    assert found.mean == 0.5
+    assert found.told.value == pytest.approx(0, abs=0.01)
+
+
+def test_slots_that_nobody_looked_at_do_not_count():
+    world = ChoiceWorld(4, readers=100, slots=3)
+    sets, of = world.log(world.feeds(without=False))
+    unseen = np.where(sets.rank == 3, np.nan, of["clicks"])
+    (found,) = refilled(sets, [unseen])
+    assert found.slots == 200
+    assert found.mean == pytest.approx(np.nanmean(unseen))
+
+
+def test_looks_of_one_user_are_no_more_users():
+    """The same looks once more tell nothing new."""
+    world = ChoiceWorld(5, readers=60, slots=2)
+    sets, of = world.log(world.feeds(without=False))
+    twice = Sets(*(np.concatenate([column, column]) for column in sets))
+    twice = twice._replace(number=np.concatenate([sets.number, sets.number + 60]))
+    for values in of.values():
+        (once,) = refilled(sets, [values])
+        (again,) = refilled(twice, [np.concatenate([values, values])])
+        assert again.told == pytest.approx(once.told, rel=1e-3)
+        assert again.slots == 2 * once.slots
+
+
+def test_models_are_fitted_to_other_users():
+    """A model with many features knows by heart what it was fitted to, and would hide the noise."""
+    told = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        sets = small(np.zeros((6, 1)), rank=(1, 2, 3, 0, 0, 0), readers=40)
+        sets = sets._replace(
+            features=rng.normal(size=(240, 25)), by_newcomers=rng.random(240) < 0.5
+        )
+        clicked = np.where(sets.rank > 0, rng.random(240) < 0.5, np.nan)
+        told.append(refilled(sets, [clicked])[0].told)
+    value, se = np.array(told).T
+    assert 0.7 * value.std(ddof=1) < se.mean()
+
+
 # Frames
 
 
