@@ -72,7 +72,7 @@ def _of_morning(simulation: Simulation, day: int, users: NDArray[np.int64], k: i
 def _features(
     simulation: Simulation, day: int, user: NDArray[np.int64], post: NDArray[np.int32]
 ) -> Floats:
-    """What the platform knew that morning of readers and posts, float64 (n, 5)."""
+    """What the platform knew that morning of users and posts, float64 (n, 5)."""
     morning = simulation.morning(day)
     shelves, liked = morning.shelves[INCUMBENTS], morning.affinities[INCUMBENTS]
     table = simulation.posts_for[INCUMBENTS]

@@ -2,7 +2,7 @@
 
 Where a platform keeps the candidates of each look, each slot is a choice among those that were not
 shown above it. A post is chosen in proportion to exp(score), and its score is linear in features of
-reader and post. Without newcomers' posts the probabilities of all others are scaled to a sum of 1:
+user and post. Without newcomers' posts the probabilities of all others are scaled to a sum of 1:
 the slots that newcomers' posts leave go to candidates that were not shown. A response model says
 how often these would have been clicked.
 
@@ -53,7 +53,7 @@ class Sets(NamedTuple):
     by_newcomers: NDArray[np.bool_]
     """(n,) whether the post is by a newcomer."""
     features: Floats
-    """(n, d) what scores are made of, such as how much the reader likes the post's topic."""
+    """(n, d) what scores are made of, such as how much the user likes the post's topic."""
 
 
 class Refilled(NamedTuple):

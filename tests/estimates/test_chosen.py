@@ -9,6 +9,7 @@ import pytest
 
 from recsys.core.errors import LogError
 from recsys.estimates import Sets, chosen, refilled
+from recsys.estimates.chosen import FOLDS
 from tests.kit.choice_sets import ChoiceWorld, quality
 
 WORLDS = 60
@@ -21,7 +22,7 @@ def found_in(**settings):
 
 
 def in_one_slot(who):
-    return found_in(readers=500)["clicks", who]
+    return found_in(users=500)["clicks", who]
 
 
 def test_a_count_has_the_wrong_sign_and_the_choice_model_has_not():
@@ -38,7 +39,7 @@ def test_a_count_has_the_wrong_sign_and_the_choice_model_has_not():
 
 
 def test_it_agrees_with_a_trial_at_half_of_its_error():
-    """A trial holds half of the readers by lot, so it is right whatever the model."""
+    """A trial holds half of the users by lot, so it is right whatever the model."""
     trial, model = in_one_slot("trial"), in_one_slot("choice model")
     assert abs(trial[2]) < 4 * trial[3]
     assert abs(trial[1] - model[1]) < 4 * np.hypot(trial[3], model[3])
@@ -55,7 +56,7 @@ def test_intervals_hold_the_truth():
 @pytest.mark.parametrize("value", ["english", "clicks"])
 def test_a_look_has_many_slots(value):
     """Newcomers hold a third of eight slots: what fills one slot cannot fill another."""
-    found = found_in(readers=200, slots=8, candidates=40)
+    found = found_in(users=200, slots=8, candidates=40)
     _, _, bias, error, *_ = found[value, "choice model"]
     assert abs(bias) < 4 * error
     assert abs(found[value, "count"][2]) > 2 * abs(bias)
@@ -68,13 +69,13 @@ def test_the_correction_takes_errors_of_wrong_scores_out():
     standard errors.
     """
     rng = np.random.default_rng(7)
-    readers, n = 3000, 10
-    english, new = rng.random((readers, n)) < 0.5, rng.random((readers, n)) < 0.2
-    rank = np.zeros((readers, n), dtype=int)
+    users, n = 3000, 10
+    english, new = rng.random((users, n)) < 0.5, rng.random((users, n)) < 0.2
+    rank = np.zeros((users, n), dtype=int)
     best = np.argmax(2 * english + rng.gumbel(size=english.shape), axis=1)
-    rank[np.arange(readers), best] = 1
-    reader, noise = np.repeat(np.arange(readers), n), rng.normal(size=(readers * n, 1))
-    sets = Sets(reader, reader, rank.ravel(), new.ravel(), noise)
+    rank[np.arange(users), best] = 1
+    user, noise = np.repeat(np.arange(users), n), rng.normal(size=(users * n, 1))
+    sets = Sets(user, user, rank.ravel(), new.ravel(), noise)
     (found,) = refilled(sets, [english.ravel().astype(float)])
     assert abs(found.told.value) < 4 * found.told.se
     assert found.plug_in > 10 * found.told.se
@@ -83,13 +84,13 @@ def test_the_correction_takes_errors_of_wrong_scores_out():
 # Small sets, by hand
 
 
-def small(features, new=(), rank=(1, 0, 0), readers=40):
-    """The same set for each reader: of three candidates the first is shown."""
+def small(features, new=(), rank=(1, 0, 0), users=40):
+    """The same set for each user: of three candidates the first is shown."""
     n = len(rank)
-    reader = np.repeat(np.arange(readers), n)
+    user = np.repeat(np.arange(users), n)
     by_newcomers = np.isin(np.arange(n), new)
-    columns = np.tile(np.array(features, dtype=float).reshape(n, -1), (readers, 1))
-    return Sets(reader, reader, np.tile(rank, readers), np.tile(by_newcomers, readers), columns)
+    columns = np.tile(np.array(features, dtype=float).reshape(n, -1), (users, 1))
+    return Sets(user, user, np.tile(rank, users), np.tile(by_newcomers, users), columns)
 
 
 def test_a_slot_is_filled_from_what_was_not_shown():
@@ -108,7 +109,7 @@ def test_where_no_newcomers_post_is_a_candidate_nothing_is_told():
 
 
 def test_newcomers_share_is_exact():
-    world = ChoiceWorld(3, readers=100, slots=4)
+    world = ChoiceWorld(3, users=100, slots=4)
     sets, _ = world.log(world.feeds(without=False))
     (found,) = refilled(sets, [sets.by_newcomers.astype(float)])
     assert found.told.value == pytest.approx(sets.by_newcomers[sets.rank > 0].mean())
@@ -122,12 +123,12 @@ def test_sets_that_nothing_can_fill_do_not_count():
 
 
 def test_nobody_is_told_from_fewer_users_than_parts():
-    (found,) = refilled(small([0, 0, 0], new=[0], readers=4), [np.tile([1.0, 1.0, 0.0], 4)])
+    (found,) = refilled(small([0, 0, 0], new=[0], users=4), [np.tile([1.0, 1.0, 0.0], 4)])
     assert np.isnan(found.told.value)
 
 
 def test_order_of_rows_does_not_count():
-    world = ChoiceWorld(1, readers=80, slots=3)
+    world = ChoiceWorld(1, users=80, slots=3)
     sets, of = world.log(world.feeds(without=False))
     (whole,) = refilled(sets, [of["clicks"]])
     order = np.random.default_rng(0).permutation(sets.user.size)
@@ -140,15 +141,15 @@ def test_what_fills_several_slots_is_not_counted_twice():
     """All orders of four candidates, by hand: newcomers leave two of three slots."""
     rng = np.random.default_rng(5)
     features = np.array([0.0, 0.0, 0.0, 1.0, 0.0, -1.0])  # 0 and 1 are newcomers', 2 is shown too
-    readers, n = 4000, 6
-    utility = features + rng.gumbel(size=(readers, n))
+    users, n = 4000, 6
+    utility = features + rng.gumbel(size=(users, n))
     feeds = np.argsort(-utility, axis=1)[:, :3]
-    rank = np.zeros((readers, n), dtype=int)
-    rank[np.arange(readers)[:, None], feeds] = [1, 2, 3]
-    reader = np.repeat(np.arange(readers), n)
-    new = np.tile(np.arange(n) < 2, readers)
-    sets = Sets(reader, reader, rank.ravel(), new, np.tile(features, readers)[:, None])
-    liked = np.tile(np.array([0.0, 0.0, 0.0, 1.0, 0.0, 0.0]), readers)
+    rank = np.zeros((users, n), dtype=int)
+    rank[np.arange(users)[:, None], feeds] = [1, 2, 3]
+    user = np.repeat(np.arange(users), n)
+    new = np.tile(np.arange(n) < 2, users)
+    sets = Sets(user, user, rank.ravel(), new, np.tile(features, users)[:, None])
+    liked = np.tile(np.array([0.0, 0.0, 0.0, 1.0, 0.0, 0.0]), users)
     (found,) = refilled(sets, [liked])
     weight = np.exp(features[2:])
     without = sum(
@@ -161,9 +162,28 @@ def test_what_fills_several_slots_is_not_counted_twice():
     assert found.told.value == pytest.approx(truth, abs=0.01)
 
 
+def test_slots_that_newcomers_leave_go_to_different_posts():
+    """Two newcomers hold two of three slots, and without them all three others are shown.
+
+    The tolerance is half of what the same chances for both slots would miss by, .066.
+    """
+    rng = np.random.default_rng(6)
+    users, n = 3000, 5
+    features = np.array([8.0, 8.0, 1.5, 0.0, 0.0])
+    feeds = np.argsort(-(features + rng.gumbel(size=(users, n))), axis=1)[:, :3]
+    rank = np.zeros((users, n), dtype=int)
+    rank[np.arange(users)[:, None], feeds] = [1, 2, 3]
+    user = np.repeat(np.arange(users), n)
+    new = np.tile(np.arange(n) < 2, users)
+    sets = Sets(user, user, rank.ravel(), new, np.tile(features, users)[:, None])
+    best = np.tile(np.arange(n) == 2, users).astype(float)
+    (found,) = refilled(sets, [best])
+    assert found.told.value == pytest.approx(found.mean - 1 / 3, abs=0.033)
+
+
 def test_a_response_depends_on_the_slot():
     """Of the second slot two in ten are clicked, whatever stands there, and eight of the first."""
-    sets = small([0, 0, 0, 0], rank=(1, 2, 0, 0), readers=200)
+    sets = small([0, 0, 0, 0], rank=(1, 2, 0, 0), users=200)
     second = np.tile(np.arange(4) == 1, 200)
     sets = sets._replace(by_newcomers=second & (sets.user % 20 < 10))
     clicked = np.full((200, 4), np.nan)
@@ -174,7 +194,7 @@ def test_a_response_depends_on_the_slot():
 
 
 def test_slots_that_nobody_looked_at_do_not_count():
-    world = ChoiceWorld(4, readers=100, slots=3)
+    world = ChoiceWorld(4, users=100, slots=3)
     sets, of = world.log(world.feeds(without=False))
     unseen = np.where(sets.rank == 3, np.nan, of["clicks"])
     (found,) = refilled(sets, [unseen])
@@ -184,7 +204,7 @@ def test_slots_that_nobody_looked_at_do_not_count():
 
 def test_looks_of_one_user_are_no_more_users():
     """The same looks once more tell nothing new."""
-    world = ChoiceWorld(5, readers=60, slots=2)
+    world = ChoiceWorld(5, users=60, slots=2)
     sets, of = world.log(world.feeds(without=False))
     twice = Sets(*(np.concatenate([column, column]) for column in sets))
     twice = twice._replace(number=np.concatenate([sets.number, sets.number + 60]))
@@ -195,19 +215,34 @@ def test_looks_of_one_user_are_no_more_users():
         assert again.slots == 2 * once.slots
 
 
-def test_models_are_fitted_to_other_users():
-    """A model with many features knows by heart what it was fitted to, and would hide the noise."""
-    told = []
-    for seed in range(60):
-        rng = np.random.default_rng(seed)
-        sets = small(np.zeros((6, 1)), rank=(1, 2, 3, 0, 0, 0), readers=40)
-        sets = sets._replace(
-            features=rng.normal(size=(240, 25)), by_newcomers=rng.random(240) < 0.5
-        )
-        clicked = np.where(sets.rank > 0, rng.random(240) < 0.5, np.nan)
-        told.append(refilled(sets, [clicked])[0].told)
-    value, se = np.array(told).T
-    assert 0.7 * value.std(ddof=1) < se.mean()
+def one_part_apart():
+    """Of the users of the first part, every other one is shown a newcomer's post."""
+    users, n = 400, 3
+    user = np.repeat(np.arange(users), n)
+    first = np.arange(users) % FOLDS == 0
+    apart = first & (np.arange(users) % (2 * FOLDS) == 0)
+    return users, user, first, apart
+
+
+def test_scores_are_fitted_to_other_users():
+    """In the first part posts are chosen that are not in English, in all others those that are."""
+    users, user, first, apart = one_part_apart()
+    shown = np.where(apart, 0, np.where(first, 2, 1))
+    rank = (np.arange(3) == shown[:, None]).astype(int).ravel()
+    english, new = (np.tile(np.arange(3) == which, users) for which in (1, 0))
+    (found,) = refilled(Sets(user, user, rank, new, english[:, None] * 1.0), [english * 1.0])
+    assert found.plug_in == pytest.approx(-apart.mean(), rel=0.1)
+
+
+def test_responses_are_fitted_to_other_users():
+    """Those of the first part click whatever they see, and the others nothing."""
+    users, user, first, apart = one_part_apart()
+    shown = np.where(apart, 0, 1)
+    rank = (np.arange(3) == shown[:, None]).astype(int).ravel()
+    new = np.tile(np.arange(3) == 0, users)
+    clicked = np.where(rank > 0, np.repeat(first, 3), np.nan)
+    (found,) = refilled(Sets(user, user, rank, new, np.zeros((user.size, 1))), [clicked])
+    assert found.plug_in == pytest.approx(apart.mean(), rel=0.1)
 
 
 # Frames
@@ -236,7 +271,7 @@ FEATURES = [f"f{i}" for i in range(5)]
 
 
 def test_a_frame_tells_what_its_arrays_do():
-    world = ChoiceWorld(2, readers=100, slots=3)
+    world = ChoiceWorld(2, users=100, slots=3)
     frame = kept(world)
     found = chosen(frame, FEATURES, of=["english", "clicked"])
     assert found["what"].to_list() == ["displaced", "english", "clicked"]
@@ -284,11 +319,11 @@ def test_looks_and_sources_have_sets_of_their_own():
     ],
 )
 def test_frames_that_do_not_fit_are_refused(change, message):
-    frame = kept(ChoiceWorld(2, readers=20))
+    frame = kept(ChoiceWorld(2, users=20))
     with pytest.raises(LogError, match=message):
         chosen(frame.with_columns(**change), FEATURES)
 
 
 def test_a_missing_column_is_named():
     with pytest.raises(LogError, match="no column 'taste'"):
-        chosen(kept(ChoiceWorld(2, readers=20)), ["taste"])
+        chosen(kept(ChoiceWorld(2, users=20)), ["taste"])

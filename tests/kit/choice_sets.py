@@ -18,13 +18,13 @@ _REDRAWS = 30
 
 @dataclass(frozen=True)
 class ChoiceWorld:
-    """Readers, and candidates that differ in language and quality.
+    """Users, and candidates that differ in language and quality.
 
     Who likes English is shown more of it, newcomers' posts among it, and clicks less on the whole.
 
     Attributes:
         seed: draws everything.
-        readers: number of readers, each with one look.
+        users: number of users, each with one look.
         candidates: number of candidates of a look, of which `newcomers` are by newcomers.
         slots: number that is shown.
         newcomers: share of candidates that are by newcomers.
@@ -33,7 +33,7 @@ class ChoiceWorld:
     """
 
     seed: int
-    readers: int = 1000
+    users: int = 1000
     candidates: int = 20
     slots: int = 1
     newcomers: float = 0.15
@@ -41,10 +41,10 @@ class ChoiceWorld:
 
     def __post_init__(self):
         rng = np.random.default_rng(self.seed)
-        shape = (self.readers, self.candidates)
+        shape = (self.users, self.candidates)
         new = rng.random(shape) < self.newcomers
         english = rng.random(shape) < np.where(new, 0.9, 0.25)
-        likes = rng.normal(size=(self.readers, 1))
+        likes = rng.normal(size=(self.users, 1))
         quality = rng.normal(size=shape)
         score = likes * english + 0.7 * quality + 0.5 * new + self.curved * quality**2 * english
         drawn = {"new": new, "english": english, "likes": likes, "quality": quality}
@@ -52,14 +52,14 @@ class ChoiceWorld:
             object.__setattr__(self, name, value)
 
     def feeds(self, *, without: bool) -> np.ndarray:
-        """Int (readers, slots): which candidates are shown, by a draw of tastes."""
+        """Int (users, slots): which candidates are shown, by a draw of tastes."""
         noise = self.rng.gumbel(size=self.score.shape)
         utility = np.where(without & self.new, -np.inf, self.score + noise)
         return np.argsort(-utility, axis=1)[:, : self.slots]
 
     def of(self, feeds, what: str) -> Floats:
-        """Float (readers, slots): whether a post is in English, or how probably it is clicked."""
-        at = np.arange(self.readers)[:, None], feeds
+        """Float (users, slots): whether a post is in English, or how probably it is clicked."""
+        at = np.arange(self.users)[:, None], feeds
         if what == "english":
             return self.english[at].astype(float)
         depth = np.log(np.arange(1, self.slots + 1))
@@ -74,19 +74,19 @@ class ChoiceWorld:
     def log(self, feeds) -> tuple[Sets, dict[str, Floats]]:
         """The candidate sets of feeds, and what is averaged."""
         rank, clicks = np.zeros(self.score.shape, dtype=np.int64), np.full(self.score.shape, np.nan)
-        at = np.arange(self.readers)[:, None], feeds
+        at = np.arange(self.users)[:, None], feeds
         rank[at] = np.arange(1, self.slots + 1)
         clicks[at] = self.rng.random(feeds.shape) < self.of(feeds, "clicks")
         likes = np.broadcast_to(self.likes, rank.shape)
         known = (likes * self.english, self.quality, self.english, likes, likes * self.new)
-        reader = np.repeat(np.arange(self.readers), self.candidates)
-        features = np.stack(known, axis=-1).reshape(reader.size, len(known))
-        sets = Sets(reader, reader, rank.ravel(), self.new.ravel(), features)
+        user = np.repeat(np.arange(self.users), self.candidates)
+        features = np.stack(known, axis=-1).reshape(user.size, len(known))
+        sets = Sets(user, user, rank.ravel(), self.new.ravel(), features)
         return sets, {"english": self.english.ravel().astype(float), "clicks": clicks.ravel()}
 
     def trial(self, feeds, sets: Sets, values: Floats, what: str) -> Told:
-        """Half of the readers, by lot, are kept from newcomers' posts."""
-        held = self.rng.random(self.readers) < 0.5
+        """Half of the users, by lot, are kept from newcomers' posts."""
+        held = self.rng.random(self.users) < 0.5
         instead = self.feeds(without=True)
         mean = values[sets.rank > 0].reshape(feeds.shape).mean(axis=1)
         clicked = self.rng.random(feeds.shape) < self.of(instead, what)
