@@ -72,7 +72,7 @@ def test_the_correction_takes_errors_of_wrong_scores_out():
     users, n = 3000, 10
     english, new = rng.random((users, n)) < 0.5, rng.random((users, n)) < 0.2
     rank = np.zeros((users, n), dtype=int)
-    best = np.argmax(2 * english + rng.gumbel(size=english.shape), axis=1)
+    best = np.argmax(2 * english + 1.5 * new + rng.gumbel(size=english.shape), axis=1)
     rank[np.arange(users), best] = 1
     user, noise = np.repeat(np.arange(users), n), rng.normal(size=(users * n, 1))
     sets = Sets(user, user, rank.ravel(), new.ravel(), noise)
@@ -306,6 +306,12 @@ def test_looks_and_sources_have_sets_of_their_own():
     )
     by_source = chosen(frame, ["english"], of=["english"]).row(1, named=True)
     assert by_source["change"] == pytest.approx(0.5)
+    later = pl.col("look") == 1  # then nothing is by a newcomer, and all is in English
+    apart = frame.with_columns(
+        by_newcomer=pl.col("by_newcomer") & ~later, english=pl.col("english") | later
+    )
+    by_look = chosen(apart, ["english"], of=["english"]).row(1, named=True)
+    assert by_look["plug_in"] == pytest.approx(0.25)
     of_any = chosen(frame.drop("source"), ["english"], of=["english"]).row(1, named=True)
     assert 0 < of_any["change"] < 0.49
 
