@@ -21,6 +21,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from recsys.checks.candidates import KEPT, told_by_choices
 from recsys.checks.shown import CLICKS, Shown, rates_of, shown_to_incumbents
 from recsys.config import Evaluation, OwnLog, RecommenderSpec, Study
 from recsys.core.errors import ConfigError
@@ -33,6 +34,7 @@ from recsys.statistics import nested_interval
 from recsys.statistics.arrays import Floats
 from recsys.study.arms.closed_loop import arm_for, days_before
 from recsys.study.arms.rankings import make_rankings
+from recsys.study.arms.worlds import panel_of
 from recsys.world.simulate import Simulation
 from recsys.world.trials import Trial
 
@@ -44,11 +46,14 @@ class Design(NamedTuple):
         trial: who is kept from newcomers' posts, and when.
         estimator: what the estimate is, in words.
         unit: of what it takes more to see smaller effects.
+        by_choice: whether nothing is compared: a choice model tells it from the candidates of those
+            who are reached.
     """
 
     trial: Trial
     estimator: str
     unit: str = "people a group"
+    by_choice: bool = False
 
 
 DESIGNS: dict[str, Design] = {
@@ -69,6 +74,13 @@ DESIGNS: dict[str, Design] = {
         Trial(alternates=True),
         "parts of the day with newcomers' posts, less the same parts of other days without",
         "periods of either kind",
+    ),
+    "choice model": Design(
+        Trial(creators=0.5),
+        "the double-sided trial, but nobody is compared: twice what a choice model tells from the "
+        "candidates of incumbents who are reached",
+        "people",
+        by_choice=True,
     ),
 }
 """The designs by name."""
@@ -167,7 +179,9 @@ def run_part(part: Part) -> pl.DataFrame:
 def _run(part: Part) -> pl.DataFrame:
     study, rankings = part.study, make_rankings(part.recommender)
     world, evaluation = study.world, study.evaluation
-    shared = days_before(world, evaluation, part.seed, rankings, impressions=True, feeds=False)
+    shared = days_before(
+        world, evaluation, part.seed, rankings, impressions=True, kept=KEPT * evaluation.k
+    )
     arm = arm_for(rankings, "influx")
 
     def shown(simulation: Simulation) -> Shown:
@@ -176,12 +190,16 @@ def _run(part: Part) -> pl.DataFrame:
     days, twin = evaluation.days, shown(shared.run(arm._replace(newcomers="nobody")))
     joined = shown(shared.run(arm))
     rows = []
+    trials = {design.trial: shared.run(arm, design.trial) for design in DESIGNS.values()}
     for name, design in DESIGNS.items():
-        simulation = shared.run(arm, design.trial)
+        simulation = trials[design.trial]
         seen = shown(simulation)
+        chosen = _chosen(design.trial, simulation, part.study) if design.by_choice else {}
         for outcome in OUTCOMES:
             true = truth(design.trial, joined, twin, outcome, days)
-            told, variance = _estimate(design.trial, simulation, seen, outcome, days)
+            told, variance = chosen.get(outcome) or _estimate(
+                design.trial, simulation, seen, outcome, days
+            )
             keys = (name, outcome, part.recommender.name, part.seed)
             rows.append((*keys, true, told.value, told.low, told.high, told.se, variance))
     return pl.DataFrame(rows, schema=ROWS, orient="row")
@@ -241,6 +259,18 @@ def _estimate(
     values, parts = _periods(shown, outcome, days)
     on = [trial.is_on(seed, day, tick) for day in days for tick in range(shown.ticks)]
     return between_periods(values, np.array(on), parts)
+
+
+def _chosen(trial: Trial, simulation: Simulation, study: Study) -> dict[str, tuple[Told, float]]:
+    """What a choice model tells of each outcome, from the panel's mornings, and its variance."""
+    people = panel_of(study.world, study.evaluation)
+    people = people[~trial.holds(simulation.seed, simulation.people.address[people])]
+    told = told_by_choices(simulation, study.evaluation.days, people, study.evaluation.k)
+    estimates = {}
+    for name, one in told.items():
+        whole = Told(one.value / trial.creators, one.se / trial.creators)
+        estimates[name] = whole, whole.se**2 * people.size / 2
+    return estimates
 
 
 def tested(rows: pl.DataFrame, effect: float) -> pl.DataFrame:

@@ -21,6 +21,9 @@ from recsys.checks.designs import (
 )
 from recsys.checks.shown import CLICKS, Shown
 from recsys.core.errors import ConfigError
+from recsys.study.arms.closed_loop import arm_for, days_before
+from recsys.study.arms.rankings import make_rankings
+from recsys.study.arms.worlds import panel_of
 
 
 def a_study(*overrides):
@@ -63,6 +66,27 @@ def test_reached_people_are_shown_newcomers_posts(rows):
     displaced = rows.filter(outcome="displaced")
     assert displaced["truth"].min() > 0.005
     assert displaced["told"].min() > 0
+
+
+def test_the_choice_model_tells_it_of_those_who_are_reached(rows):
+    """Twice newcomers' share of their mornings' feeds, in the double-sided trial."""
+    study = a_study()
+    world, evaluation, trial = study.world, study.evaluation, DESIGNS["choice model"].trial
+    rankings = make_rankings(study.recommenders[0])
+    shared = days_before(world, evaluation, 0, rankings, impressions=True)
+    simulation = shared.run(arm_for(rankings, "influx"), trial)
+    panel = panel_of(world, evaluation)
+    reached = panel[~trial.holds(0, simulation.people.address[panel])]
+    feeds = []
+    for day in evaluation.days:
+        served = simulation.morning(day).served
+        feeds.append(served.feeds[np.searchsorted(served.users, reached), : evaluation.k])
+    share = simulation.from_newcomers[np.concatenate(feeds)].mean()
+    row = rows.filter(design="choice model", outcome="displaced").row(0, named=True)
+    assert 0 < reached.size < panel.size
+    assert row["told"] == pytest.approx(2 * share, rel=0.05)  # some sets have nothing to fill from
+    assert row["variance"] == pytest.approx(row["se"] ** 2 * reached.size / 2)
+    assert trial == DESIGNS["double-sided"].trial
 
 
 def made_up(bias=0.0, luck=0.001, seeds=8):

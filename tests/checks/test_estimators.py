@@ -74,6 +74,15 @@ def test_a_count_is_of_all_that_incumbents_were_shown_on_the_day(told, worlds):
     assert row["low"] < row["told"] < row["high"]
 
 
+def test_the_choice_model_tells_the_direct_effect(told):
+    """Slots are filled from their own source, as in skip and promote; some sets have nothing to."""
+    displaced = value(told, "count", "displaced")["truth"]  # of the same feeds
+    assert value(told, "choice model", "net")["told"] == pytest.approx(displaced, rel=0.05)
+    model, exact = (value(told, who, "english") for who in ("choice model", "skip and promote"))
+    assert model["low"] < exact["told"] < model["high"]
+    assert value(told, "choice model", CLICKS)["low"] < 0.05
+
+
 def test_direct_effects_change_no_more_than_was_displaced(told):
     displaced = value(told, "count", "displaced")["truth"]  # of the same feeds
     assert value(told, "skip and promote", "net")["told"] == pytest.approx(displaced)
@@ -93,7 +102,8 @@ def test_where_newcomers_leave_no_trace_nothing_is_told(recommender):
         row = value(rows, estimator, "displaced")
         assert (row["told"], row["low"], row["high"]) == (0, 0, 0)  # a point: all users have 0
     assert value(rows, "skip and promote", "net")["told"] == 0
-    assert value(rows, "skip and promote", "english")["told"] == 0
+    for estimator in ("skip and promote", "choice model"):
+        assert value(rows, estimator, "english")["told"] == 0
 
 
 def days_of(simulation, days):

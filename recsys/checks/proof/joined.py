@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from recsys.checks.candidates import KEPT
 from recsys.config import Evaluation, World
 from recsys.core.lazy import lazy
 from recsys.logs.log import InteractionLog, Seen
@@ -40,8 +41,6 @@ WAYS = ("events", "events and posts")
 """What of the newcomers is left out of the log: their events, or their events and their posts."""
 ARMS = ("control", "influx", "placebo", "retrain", FLOOR)
 """The arms that are simulated."""
-KEPT = 3
-"""How many times as deep as they are measured the panel's feeds are kept."""
 _DAILY = 0.4
 """Share of incumbents who come on a day."""
 

@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from recsys.checks.candidates import told_by_choices
 from recsys.checks.proof.joined import Platform, platform_of
 from recsys.checks.shown import (
     CLICKS,
@@ -199,6 +200,7 @@ def _estimates(kept: _Kept, recommender: Recommender) -> Iterator[tuple[str, str
     yield from _before_and_after(kept, shown)
     yield from _exposed(kept, shown)
     yield from _skipped(kept)
+    yield from _chosen(kept)
     yield from _left_out(kept, recommender)
     yield from _rolled(kept, recommender)
 
@@ -276,6 +278,13 @@ def _skipped(kept: _Kept) -> Iterator[tuple[str, str, Told]]:
     for row in _told("skip and promote", kept, without, served, served):
         if row[1] != "displaced":
             yield row
+
+
+def _chosen(kept: _Kept) -> Iterator[tuple[str, str, Told]]:
+    told = told_by_choices(kept.simulation, (kept.day,), kept.worlds.panel, kept.k)
+    yield "choice model", "net", told.pop("displaced")  # others' posts are taken to stay
+    for name, one in told.items():
+        yield "choice model", name, one
 
 
 def _left_out(kept: _Kept, recommender: Recommender) -> Iterator[tuple[str, str, Told]]:

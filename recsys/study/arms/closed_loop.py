@@ -52,7 +52,6 @@ def days_before(
     *,
     threads: int = 1,
     impressions: bool | None = None,
-    feeds: bool = True,
     kept: int = 0,
     alone: bool = False,
 ) -> Shared:
@@ -66,21 +65,17 @@ def days_before(
         threads: number of threads that simulate.
         impressions: whether the log holds what was shown and not clicked; None for a log that
             holds it only if the rankings learn from it.
-        feeds: whether the panel's feeds are kept.
         kept: number of ranks of the audience's feeds that are kept, where it is more than
             `evaluation.k`; only `evaluation.k` are measured.
         alone: see `Audience`.
     """
     policy = rankings.policy(evaluation.training_days or _TRAINING_DAYS)
-    audience = None
-    if feeds:
-        panel, k = panel_of(world, evaluation), max(evaluation.k, kept)
-        audience = Audience(panel, evaluation.days, k, evaluation.one_step, alone)
+    panel, k = panel_of(world, evaluation), max(evaluation.k, kept)
     return Shared(
         world,
         seed,
         policy,
-        audience=audience,
+        audience=Audience(panel, evaluation.days, k, evaluation.one_step, alone),
         threads=threads,
         impressions=policy.impressions if impressions is None else impressions,
     )
