@@ -8,7 +8,8 @@ BLAS of its own; leaving the last one lifts all limits.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from threading import Lock
@@ -46,6 +47,29 @@ def spare_threads(threads: int) -> Iterator[None]:
 def threads_to_take() -> int:
     """How many threads a fit may take here: 1 unless `spare_threads` says otherwise."""
     return _spare.get()
+
+
+def over_blocks(work: Callable[[slice], None], rows: int, threads: int, size: int) -> None:
+    """Runs work on all rows, block by block.
+
+    Args:
+        work: called with a slice of rows; it may write to these rows alone.
+        rows: number of rows, such as 5000.
+        threads: number of blocks that are worked on at once, such as 2.
+        size: number of rows in a block, such as 4096; it does not depend on `threads`.
+
+    >>> done = []
+    >>> over_blocks(done.append, rows=5, threads=1, size=3)
+    >>> done
+    [slice(0, 3, None), slice(3, 5, None)]
+    """
+    blocks = [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
+    if threads == 1 or len(blocks) == 1:
+        for block in blocks:
+            work(block)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(work, blocks))
 
 
 @contextmanager

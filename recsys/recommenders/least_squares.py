@@ -16,8 +16,12 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from recsys.core.threads import over_blocks
+
 _STEPS = 3
 """Steps of conjugate gradients in a sweep."""
+_ROWS = 8192
+"""Number of rows that one thread works on at a time."""
 _FAST = {"reassoc", "contract", "nsz"}
 """Freedoms of the compiler with floating-point sums; it may not assume that numbers are finite."""
 
@@ -58,6 +62,7 @@ def sweep(
     fixed: NDArray[np.float32],
     penalty: NDArray[np.float32],
     vectors: NDArray[np.float32],
+    threads: int = 1,
 ) -> None:
     """Improves the vectors of one side.
 
@@ -66,17 +71,25 @@ def sweep(
         fixed: vectors of the other side, float32 (m, f).
         penalty: λ of each row, float32 (n,).
         vectors: float32 (n, f), where the steps begin; changed.
+        threads: number of threads, such as 2; each row has the same bits whatever it is.
     """
-    _descend(
-        confidence.indptr.astype(np.int64),
-        confidence.indices.astype(np.int64),
-        confidence.data,
-        fixed,
-        _gram(fixed),
-        penalty,
-        vectors,
-        _STEPS,
-    )
+    start = confidence.indptr.astype(np.int64)
+    indices = confidence.indices.astype(np.int32, copy=False)
+    gram = _gram(fixed)
+
+    def descend(rows: slice) -> None:
+        _descend(
+            start[rows.start : rows.stop + 1],
+            indices,
+            confidence.data,
+            fixed,
+            gram,
+            penalty[rows],
+            vectors[rows],
+            _STEPS,
+        )
+
+    over_blocks(descend, len(vectors), threads, _ROWS)
 
 
 @njit(nogil=True, cache=True)

@@ -16,10 +16,10 @@ import pytest
 
 from recsys.config import Influx, Platform, World
 from recsys.core.noise import moment
+from recsys.core.threads import over_blocks
 from recsys.recommenders import ALS
 from recsys.study.arms.policy import RecommenderPolicy
 from recsys.world.arms import INCUMBENTS
-from recsys.world.day.blocks import over_blocks
 from recsys.world.day.views import affinities_of_both, view_of
 from recsys.world.people import behaviour
 from recsys.world.people.posts import first_day

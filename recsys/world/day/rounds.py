@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.core.noise import moment
-from recsys.world.day.blocks import block_size, over_blocks
+from recsys.core.threads import over_blocks
+from recsys.world.day.blocks import block_size
 from recsys.world.day.serving import Request
 from recsys.world.day.views import View
 from recsys.world.people import behaviour

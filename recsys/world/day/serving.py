@@ -16,9 +16,10 @@ from numba import njit
 from numpy.typing import NDArray
 
 from recsys.core.noise import moment
+from recsys.core.threads import over_blocks
 from recsys.logs.log import Seen
 from recsys.world.arms import Audience
-from recsys.world.day.blocks import block_size, over_blocks
+from recsys.world.day.blocks import block_size
 from recsys.world.day.fits import Rankers
 from recsys.world.day.values import Served
 from recsys.world.day.views import View
