@@ -8,7 +8,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from recsys import load_study, run
-from recsys.recommenders import ALS, Ranker
+from recsys.recommenders import ALS, RECOMMENDERS, Ranker, Trending, with_fallback
 from recsys.study import plan
 from recsys.study.arms.closed_loop import (
     ClosedDay,
@@ -18,10 +18,12 @@ from recsys.study.arms.closed_loop import (
     served_worlds,
 )
 from recsys.study.arms.measuring import measure
+from recsys.study.arms.policy import RecommenderPolicy
 from recsys.study.arms.rankings import make_rankings
 from recsys.study.result import combine
 from recsys.study.run import run_cell
 from recsys.world.life import LIFE
+from recsys.world.simulate import simulate
 
 CONFIG = {
     "name": "closed",
@@ -314,3 +316,24 @@ def test_the_last_arm_takes_the_state_before_the_influx_with_it(study):
     for one, other in zip(kept.days, gone.days, strict=True):
         np.testing.assert_array_equal(one.item, other.item)
     assert not hasattr(shared, "_run")
+
+
+@pytest.mark.parametrize("name", ["als", "most_popular", "content"])
+def test_a_policy_ranks_like_its_model_and_lets_go_of_events_it_can_do_without(study, name):
+    log = simulate(study.world, "influx", seed=0).log
+    recommender = RECOMMENDERS[name]()
+    fit = RecommenderPolicy(recommender).fit(log, 3, None)
+    users, seen = np.arange(log.n_users), log.withheld_by_user
+    candidates = np.ones(log.n_items, dtype=np.bool_)
+    own = recommender.fit(log, 3).rank(users, 9, candidates, seen)
+    expected = with_fallback(own, Trending().fit(log), users, candidates, seen)
+    posts, sources = fit.rank(users, 9, candidates, seen)
+    np.testing.assert_array_equal(posts, expected.item_ids)
+    np.testing.assert_array_equal(sources, expected.sources)
+    assert fit.fallback.log.dense.is_empty()
+    assert fit.model.log.dense.is_empty() == (name != "content")
+    if name == "als":  # the next morning's fit goes on from its vectors
+        again, direct = (
+            recommender.fit(log, 3, model) for model in (fit.model, recommender.fit(log, 3))
+        )
+        np.testing.assert_array_equal(again.user_factors, direct.user_factors)

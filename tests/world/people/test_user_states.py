@@ -62,10 +62,10 @@ def rounds_of(community):
         yield users, feeds, actions, rng.random(30).astype(np.float32)
 
 
-def play(community, behaviour):
+def play(community, behaviour, states=None):
     """Users after all rounds."""
     _, people, posts = community
-    states = fresh(community)
+    states = fresh(community) if states is None else states
     for users, feeds, actions, rewards in rounds_of(community):
         remember(
             states,
@@ -380,3 +380,15 @@ def test_no_visit_shows_more_of_a_creator_than_it_may(most):
     visits = shown.with_columns(began=began, creator=pl.Series(creator))
     counts = visits.group_by("user", "began", "creator").len()["len"]
     assert counts.max() == most
+
+
+def test_counts_end_at_what_two_bytes_hold(community):
+    states, expected = fresh(community), play(community, Behaviour())
+    states.looks[:], states.clicks[:] = 2**16 - 3, 2**16 - 2
+    play(community, Behaviour(), states)
+    for counted, added, most in (
+        (states.looks, expected.looks, 2),
+        (states.clicks, expected.clicks, 1),
+    ):
+        assert added.max() > most
+        np.testing.assert_array_equal(counted, 2**16 - 1 - most + np.minimum(added, most))
