@@ -117,7 +117,7 @@ def quality(worlds: int, **settings) -> list[tuple[str, str, Floats]]:
         truth = np.array([one[name]["truth"].value for one in all_told])
         for estimator in ("trial", "choice model", "plug-in", "count"):
             mine = [one[name][estimator] for one in all_told]
-            value, se = np.array(mine).T
+            value, se = np.array([(each.value, each.se) for each in mine]).T
             error = value - truth
             spread = error.std(ddof=1)
             held = np.abs(error) <= 1.96 * se

@@ -175,6 +175,7 @@ class ReadsAttributes:
 
     training_days = 7
     impressions = False
+    by_need = False
 
     def __init__(self, log=None):
         self.log = log

@@ -51,6 +51,7 @@ class Serving:
     """A recommender as the policy of a world; it keeps what it was asked for last."""
 
     training_days = 7
+    by_need = False
 
     def __init__(self, name):
         self.policy = RecommenderPolicy(RECOMMENDERS[name](), self.training_days)
