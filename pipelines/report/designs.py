@@ -27,7 +27,8 @@ _LEGEND = (
 )
 _TOO_FEW = (
     "-        there is no estimate: fewer than two people in a group, or a part of the day with",
-    "         fewer than two days on or off (evaluation.days says which days count)",
+    "         fewer than two days on or off (evaluation.days says which days count); for the",
+    "         choice model fewer than five of the panel with a slot that others' posts could fill",
 )
 
 

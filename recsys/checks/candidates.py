@@ -46,8 +46,11 @@ def told_by_choices(
     sets, of, look = candidates_of(simulation, days, users, k)
     told = {}
     for name, found in zip(of, refilled(sets, list(of.values())), strict=True):
-        per = float(np.mean(look[~np.isnan(of[CLICKS] + look)])) if name == CLICKS else 1.0
-        told[name] = Told(found.told.value / per, found.told.se / per)
+        one = found.told
+        if name == CLICKS and found.slots:
+            per = float(look[found.counted].mean())
+            one = one._replace(value=one.value / per, se=one.se / per)
+        told[name] = one
     return told
 
 

@@ -189,20 +189,24 @@ def _run(part: Part) -> pl.DataFrame:
 
     days, twin = evaluation.days, shown(shared.run(arm._replace(newcomers="nobody")))
     joined = shown(shared.run(arm))
-    rows = []
-    trials = {design.trial: shared.run(arm, design.trial) for design in DESIGNS.values()}
-    for name, design in DESIGNS.items():
-        simulation = trials[design.trial]
+    rows: dict[str, list[tuple[Any, ...]]] = {}
+    for trial in dict.fromkeys(design.trial for design in DESIGNS.values()):
+        simulation = shared.run(arm, trial)
         seen = shown(simulation)
-        chosen = _chosen(design.trial, simulation, part.study) if design.by_choice else {}
-        for outcome in OUTCOMES:
-            true = truth(design.trial, joined, twin, outcome, days)
-            told, variance = chosen.get(outcome) or _estimate(
-                design.trial, simulation, seen, outcome, days
-            )
-            keys = (name, outcome, part.recommender.name, part.seed)
-            rows.append((*keys, true, told.value, told.low, told.high, told.se, variance))
-    return pl.DataFrame(rows, schema=ROWS, orient="row")
+        for name, design in DESIGNS.items():
+            if design.trial != trial:
+                continue
+            chosen = _chosen(trial, simulation, part.study) if design.by_choice else {}
+            rows[name] = []
+            for outcome in OUTCOMES:
+                true = truth(trial, joined, twin, outcome, days)
+                told, variance = chosen.get(outcome) or _estimate(
+                    trial, simulation, seen, outcome, days
+                )
+                keys = (name, outcome, part.recommender.name, part.seed)
+                rows[name].append((*keys, true, told.value, told.low, told.high, told.se, variance))
+    in_order = [row for name in DESIGNS for row in rows[name]]
+    return pl.DataFrame(in_order, schema=ROWS, orient="row")
 
 
 def truth(trial: Trial, joined: Shown, twin: Shown, outcome: str, days: Sequence[int]) -> float:
@@ -268,7 +272,7 @@ def _chosen(trial: Trial, simulation: Simulation, study: Study) -> dict[str, tup
     told = told_by_choices(simulation, study.evaluation.days, people, study.evaluation.k)
     estimates = {}
     for name, one in told.items():
-        whole = Told(one.value / trial.creators, one.se / trial.creators)
+        whole = one._replace(value=one.value / trial.creators, se=one.se / trial.creators)
         estimates[name] = whole, whole.se**2 * people.size / 2
     return estimates
 

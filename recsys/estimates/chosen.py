@@ -13,6 +13,9 @@ and H what is expected of the slot without newcomers' posts. The change is the m
 
     y - H, where a newcomer's post stands;  -(y - H)·p / (1 - p), where another's stands.
 
+In the first, H is over candidates that were not shown, which fill the slots that are left; in the
+second it is over all candidates that were not shown above the slot.
+
 What newcomers did to the scores of others, and to what there is to choose from, is not in it.
 
 Source: Zhan, Han, Hu & Jiang (2024), "Estimating treatment effects under recommender interference:
@@ -20,7 +23,7 @@ a structured neural networks approach", arXiv 2406.14380. There, scores are neur
 look is one choice; here they are linear, and a look has many slots.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -63,16 +66,18 @@ class Refilled(NamedTuple):
         told: change of the mean over slots, corrected; its error is over users.
         plug_in: the same without the correction.
         mean: the mean over slots, as they were.
-        slots: number of slots that it rests on.
+        counted: bool (n,), the candidates that stood in the slots that it rests on.
     """
 
     told: Told
     plug_in: float
     mean: float
-    slots: int
+    counted: NDArray[np.bool_]
 
-
-_UNKNOWN = Refilled(Told(float("nan")), float("nan"), float("nan"), 0)
+    @property
+    def slots(self) -> int:
+        """Number of slots that it rests on."""
+        return int(self.counted.sum())
 
 
 def refilled(sets: Sets, of: Sequence[Floats]) -> list[Refilled]:
@@ -88,7 +93,10 @@ def refilled(sets: Sets, of: Sequence[Floats]) -> list[Refilled]:
     Returns:
         The mean over slots less what it would be without newcomers' posts, for each value. Slots
         count only in sets with a candidate that was not shown and is not by a newcomer. NaN where
-        fewer than `FOLDS` users have such a set.
+        fewer than `FOLDS` users have a slot in such a set.
+
+    Raises:
+        ValueError: a response is neither 0 nor 1.
 
     >>> rng = np.random.default_rng(0)
     >>> new = rng.random(4000) < 0.3
@@ -102,10 +110,10 @@ def refilled(sets: Sets, of: Sequence[Floats]) -> list[Refilled]:
     shown = sets.rank > 0
     spare = np.bincount(sets.number[~shown & ~sets.by_newcomers], minlength=_size(sets.number))
     kept = spare[sets.number] > 0
-    users = np.unique(sets.user[kept])
+    users = np.unique(sets.user[kept & shown])
     if users.size < FOLDS:
-        return [_UNKNOWN for _ in of]
-    rows = np.flatnonzero(kept)
+        return [_unknown(sets.rank.size) for _ in of]
+    rows = np.flatnonzero(kept & np.isin(sets.user, users))
     part = _rows_of(sets, rows)
     x = _scaled(np.column_stack([part.features, part.by_newcomers]))
     fold = np.searchsorted(users, part.user) % FOLDS
@@ -113,7 +121,11 @@ def refilled(sets: Sets, of: Sequence[Floats]) -> list[Refilled]:
     for number in range(FOLDS):
         score[fold == number] = _scores(x, _fitted_choices(part, x, fold != number), fold == number)
     fitted = _Fitted(part, x, fold, np.exp(score), _refills(part, np.exp(score)))
-    return [_refilled(fitted, values[rows]) for values in of]
+    return [_refilled(fitted, values[rows], rows, sets.rank.size) for values in of]
+
+
+def _unknown(n: int) -> Refilled:
+    return Refilled(Told(float("nan")), float("nan"), float("nan"), np.zeros(n, dtype=np.bool_))
 
 
 def chosen(
@@ -136,23 +148,18 @@ def chosen(
         plug_in (the change without the correction).
 
     Raises:
-        LogError: a feature is missing or null, or a look has two posts at one rank.
+        LogError: a column is missing, or holds what it must not: nulls, a rank that is not a whole
+            number from 1 on, a feature that is no finite number, a response that is neither 0 nor
+            1; or a look has two posts at one rank.
 
     >>> kept = pl.DataFrame({"user_id": np.repeat(np.arange(9), 3), "look": 1, "rank": [1, None,
     ...     None] * 9, "by_newcomer": [True, False, False] * 9, "english": [True, False, True] * 9})
     >>> chosen(kept, ["english"], of=["english"]).select("what", "mean").rows()
     [('displaced', 1.0), ('english', 1.0)]
     """
-    needed = ["user_id", "look", "rank", "by_newcomer", *features, *of]
-    missing = [name for name in needed if name not in candidates.columns]
-    if missing:
-        raise LogError(f"candidates: there is no column {missing[0]!r}")
-    for name in ("user_id", "look", "by_newcomer", *features):
-        if candidates[name].null_count():
-            raise LogError(f"candidates: column {name!r} has {candidates[name].null_count()} nulls")
-    slots = candidates.filter(pl.col("rank").is_not_null())
-    if slots.select("user_id", "look", "rank").is_duplicated().any():
-        raise LogError("candidates: a look has two posts at one rank; name each look apart")
+    mistake = next(_mistakes(candidates, features, of), None)
+    if mistake is not None:
+        raise LogError(f"candidates: {mistake}")
     keys = ["user_id", "look", *(["source"] if "source" in candidates.columns else [])]
     sets = Sets(
         _numbered(candidates.select("user_id")),
@@ -170,6 +177,44 @@ def chosen(
         row |= {"change": found.told.value, "change_se": found.told.se, "plug_in": found.plug_in}
         rows.append(row)
     return pl.DataFrame(rows)
+
+
+def _mistakes(
+    candidates: pl.DataFrame, features: Sequence[str], of: Sequence[str]
+) -> Iterator[str]:
+    """What is wrong with a frame of candidates, in words."""
+    for name in ("user_id", "look", "rank", "by_newcomer", *features, *of):
+        if name not in candidates.columns:
+            yield f"there is no column {name!r}"
+    for name in ("user_id", "look", "by_newcomer", *features):
+        if candidates[name].null_count():
+            yield f"column {name!r} has {candidates[name].null_count()} nulls"
+    if candidates["by_newcomer"].dtype != pl.Boolean:
+        yield f"column 'by_newcomer' is true or false; got {candidates['by_newcomer'].dtype}"
+    for name in (*features, *of):
+        kind = candidates[name].dtype
+        if not (kind.is_numeric() or kind in (pl.Boolean, pl.Null)):
+            yield f"column {name!r} holds numbers, or true and false; got {kind}"
+        if kind.is_float() and not candidates[name].drop_nulls().is_finite().all():
+            yield f"column {name!r} holds a value that is no finite number"
+    if "displaced" in of:
+        yield "'displaced' is told anyway; leave it out of `of`"
+    rank = candidates["rank"]
+    if not (rank.dtype.is_integer() or rank.dtype == pl.Null):
+        yield f"ranks are whole numbers, 1 on top; got {rank.dtype}"
+    if (rank < 1).any():
+        yield f"ranks begin at 1; got {rank.min()!r}. A candidate that was not shown has none: null"
+    slots = candidates.filter(rank.is_not_null())
+    if slots.select("user_id", "look", "rank").is_duplicated().any():
+        yield "a look has two posts at one rank; name each look apart"
+    for name in of:
+        told = candidates[name]
+        unknown = told.filter(rank.is_null()).null_count()
+        if unknown and not told.drop_nulls().cast(pl.Float64).is_in([0.0, 1.0]).all():
+            yield (
+                f"column {name!r} is null for {unknown} candidates that were not shown, so it is a "
+                "response: 0 or 1, such as clicked or not"
+            )
 
 
 def _numbered(keys: pl.DataFrame) -> NDArray[np.int64]:
@@ -232,10 +277,12 @@ def _rows_of(sets: Sets, rows: NDArray[np.int64]) -> Sets:
     return Sets(user[rows], number[rows], rank[rows], by_newcomers[rows], features[rows])
 
 
-def _refilled(fitted: _Fitted, values: Floats) -> Refilled:
-    """Corrected and plug-in change of one value."""
+def _refilled(fitted: _Fitted, values: Floats, rows: NDArray[np.int64], n: int) -> Refilled:
+    """Corrected and plug-in change of one value, of some rows of n candidates."""
     sets = fitted.sets
     is_response = bool(np.isnan(values[sets.rank == 0]).any())
+    if is_response and not np.isin(values[~np.isnan(values)], (0, 1)).all():
+        raise ValueError("a value that is not known for all candidates is a response, 0 or 1")
     betas = _responses(fitted, values) if is_response else None
     change, plug_in = (np.full(values.size, np.nan) for _ in range(2))
     for rank in np.unique(sets.rank[sets.rank > 0]):
@@ -249,12 +296,14 @@ def _refilled(fitted: _Fitted, values: Floats) -> Refilled:
         change[slot] = np.where(new, y - refill, -correction)
     known = ~np.isnan(change)
     if not known.any():
-        return _UNKNOWN
+        return _unknown(n)
+    counted = np.zeros(n, dtype=np.bool_)
+    counted[rows[known]] = True
     return Refilled(
         _over_users(change[known], sets.user[known]),
         float(plug_in[known].mean()),
         float(values[known].mean()),
-        int(known.sum()),
+        counted,
     )
 
 
@@ -285,7 +334,8 @@ def _over_users(change: Floats, user: NDArray[np.int64]) -> Told:
     if there.size < 2:
         return Told(value)
     influence = np.bincount(row, change - value) / change.size
-    return Told(value, float(np.sqrt((influence**2).sum() * there.size / (there.size - 1))))
+    error = np.sqrt((influence**2).sum() * there.size / (there.size - 1))
+    return Told(value, float(error), there.size - 1)
 
 
 # The models

@@ -109,7 +109,7 @@ def _contrast(
 
     The least exposed are weighted by their odds of being among the most exposed, and what a
     regression among the least exposed expects of each user is taken out of all changes. It is right
-    either model is.
+    if either model is.
     """
     known = (most | least) & ~np.isnan(change) & ~np.isnan(covariates).any(axis=1)
     treated = most[known]

@@ -7,7 +7,7 @@ from recsys.checks.candidates import KEPT, candidates_of, told_by_choices
 from recsys.checks.proof.joined import worlds_of
 from recsys.checks.shown import CLICKS
 from recsys.config import Evaluation, Influx, World
-from recsys.estimates import Told, refilled
+from recsys.estimates import refilled
 from recsys.recommenders import Trending
 from recsys.study.arms.closed_loop import served_worlds
 from recsys.study.arms.rankings import Learned
@@ -124,11 +124,13 @@ def test_clicks_are_told_per_look(worlds):
     sets, of, look = candidates_of(simulation, (3,), worlds.panel, EVALUATION.k)
     per_slot, share = refilled(sets, [of[CLICKS], of["english"]])
     told = told_by_choices(simulation, (3,), worlds.panel, EVALUATION.k)
-    asked = ~np.isnan(of[CLICKS])
+    asked = per_slot.counted
     assert (sets.rank[asked] > 0).all()
+    assert not np.isnan(of[CLICKS][asked]).any()
     looked = examination(WORLD.platform, EVALUATION.k)[sets.rank[asked] - 1].mean()
     assert 0.1 < looked < 0.95
     assert told[CLICKS].value == pytest.approx(per_slot.told.value / looked)
     assert told[CLICKS].se == pytest.approx(per_slot.told.se / looked)
-    assert told["english"] == Told(share.told.value, share.told.se)
+    assert told["english"] == share.told
+    assert told[CLICKS].df == np.unique(sets.user[asked]).size - 1
     assert np.isnan(look[sets.rank == 0]).all()

@@ -333,3 +333,43 @@ def test_frames_that_do_not_fit_are_refused(change, message):
 def test_a_missing_column_is_named():
     with pytest.raises(LogError, match="no column 'taste'"):
         chosen(kept(ChoiceWorld(2, users=20)), ["taste"])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (pl.col("rank") - 1, "ranks begin at 1; got 0"),
+        (pl.col("rank").cast(pl.Float64), "ranks are whole numbers"),
+        (pl.col("by_newcomer").cast(pl.Int8), "'by_newcomer' is true or false; got Int8"),
+        (pl.col("f0").replace(pl.col("f0").first(), float("nan")), "'f0' holds a value that is no"),
+        (pl.col("f0").cast(pl.String), "'f0' holds numbers, or true and false; got String"),
+        (pl.col("clicked").cast(pl.Float64) * 55, "'clicked' is null for .* response: 0 or 1"),
+        (pl.col("english").alias("displaced"), "'displaced' is told anyway"),
+    ],
+)
+def test_what_would_be_misread_is_refused(change, words):
+    frame = kept(ChoiceWorld(2, users=40, slots=3)).with_columns(change)
+    of = ["english", "clicked", *(["displaced"] if "displaced" in frame.columns else [])]
+    with pytest.raises(LogError, match=words):
+        chosen(frame, FEATURES, of=of)
+
+
+def test_users_without_a_slot_teach_nothing_and_are_not_counted():
+    """Five users have slots; with four nothing is told, however many others have candidates."""
+    for with_slots, known in ((5, True), (4, False)):
+        user = np.repeat(np.arange(12), 4)
+        place = np.tile(np.arange(4), 12)
+        rank = np.where((place == 0) & (user < with_slots), 1, 0)
+        new = (place == 0) & (user % 2 == 0)
+        sets = Sets(user, user, rank, new, (place == 1)[:, None].astype(float))
+        (found,) = refilled(sets, [new.astype(float)])
+        assert found.slots == (5 if known else 0)
+        assert np.isnan(found.told.value) != known
+        if known:
+            assert found.told.df == 4
+
+
+def test_a_response_is_0_or_1():
+    sets = Sets(*(np.arange(20) // 2,) * 2, np.tile([1, 0], 10), np.arange(20) % 4 == 0, np.eye(20))
+    with pytest.raises(ValueError, match="a response, 0 or 1"):
+        refilled(sets, [np.where(sets.rank > 0, 2.0, np.nan)])

@@ -117,10 +117,10 @@ def quality(worlds: int, **settings) -> list[tuple[str, str, Floats]]:
         truth = np.array([one[name]["truth"].value for one in all_told])
         for estimator in ("trial", "choice model", "plug-in", "count"):
             mine = [one[name][estimator] for one in all_told]
-            value, se = np.array([(each.value, each.se) for each in mine]).T
+            value, se, low, high = np.array([(e.value, e.se, e.low, e.high) for e in mine]).T
             error = value - truth
             spread = error.std(ddof=1)
-            held = np.abs(error) <= 1.96 * se
+            held = (low <= truth) & (truth <= high)
             figures = (truth.mean(), value.mean(), error.mean(), spread / worlds**0.5, spread)
             rows.append((name, estimator, np.array([*figures, se.mean(), held.mean()])))
     return rows

@@ -45,10 +45,10 @@ class Early:
     def describe(self) -> str:
         """For people: what follows, and what to do."""
         return (
-            f"{self.users:,} newcomers did something before {self.arrived}, the first day that was "
-            f"given for them ({self.events:,} events, from {self.first} on). So placebos are whole "
-            "users, not users who join on that day, and the mix before it is not shown. Give an "
-            "earlier day (log.arrived, or from in first_seen), or a log.newcomers that leaves "
+            f"Newcomers who did something before {self.arrived}, the first day that was given for "
+            f"them: {self.users:,} (events: {self.events:,}, from {self.first} on). So placebos "
+            "are whole users, not users who join on that day, and the mix before it is not shown. Give "
+            "an earlier day (log.arrived, or from in first_seen), or a log.newcomers that leaves "
             "these users out."
         )
 
@@ -78,8 +78,8 @@ class Placebos:
         if self.since is not None:
             return (
                 f"{line} Placebos are as new to the recommender as the newcomers, in whose place "
-                "they come: the newcomers, and what placebos did before the newcomers' first day, "
-                "are left out of both fits that are compared."
+                "they come: the newcomers who are tested, and what placebos did before the "
+                "newcomers' first day, are left out of both fits that are compared."
             )
         if self.early is not None:
             return f"{line} {self.early.describe()}"

@@ -192,8 +192,8 @@ def _own_posts(summary: pl.DataFrame, found: Sequence[Finding]) -> str:
         return ""
     left_out = f", and {len(texts) - _MOST} more are in the table" if len(texts) > _MOST else ""
     return (
-        f"of 100 slots newcomers' own posts hold {listed(texts[:_MOST])}{left_out}; how many other "
-        "posts they moved in all no log tells"
+        f"of 100 slots newcomers' own posts hold {listed(texts[:_MOST])}{left_out}; no log tells "
+        "how many other posts they moved"
     )
 
 
@@ -265,14 +265,14 @@ def _reservations(result: StudyResult, found: Sequence[Finding], matching: Row) 
         yield _matched(matching)
     if matching.get("early"):
         yield (
-            f"{matching['early']:,} newcomers did something before the day that was given as their "
-            "first, so placebos are whole users, and the notes say what to do"
+            f"some newcomers, {matching['early']:,}, did something before the day that was given "
+            "as their first, so placebos are whole users, and the notes say what to do"
         )
     elif result.arrived is not None and matching.get("joined") is False:
         yield (
-            "too few of them were active when the newcomers were, so such groups did as much at "
-            "other times, and a recommender that favours what is recent, such as trending, may "
-            "tell the two apart by that alone"
+            "too few long-time users were active when the newcomers were, so the groups did as "
+            "much at other times, and a recommender that favours what is recent, such as trending, "
+            "may tell the two apart by that alone"
         )
     yield f"this rests on {result.study.log.placebo_draws} such groups and one history"
     noisy = [name for row, name in _with_rows(result, found) if _is_noise(row)]

@@ -298,8 +298,8 @@ def test_newcomers_who_came_before_their_day_are_told(tmp_path):
     assert placebos.early == Early(CAME, date(2025, 1, 20), users=2, events=3)
     result = run(study)
     assert result.matching.select("joined", "early").row(0) == (False, 2)
-    words = "2 newcomers did something before 2025-01-29, the first day that was given for them"
+    words = "did something before 2025-01-29, the first day that was given for them: 2 "
     assert any(words in note and "log.arrived" in note for note in result.notes)
-    assert "2 newcomers did something before the day" in verdict(result).text
+    assert "some newcomers, 2, did something before the day" in verdict(result).text
     on_the_day = load_study({**config, "log": {**log, "arrived": date(2025, 1, 20)}})
     assert Sources(on_the_day).log.placebos.early is None

@@ -41,8 +41,7 @@ def test_evidence_names_the_measure_and_shows_it():
 def test_slots_of_newcomers_own_posts_are_told_where_makers_are_known():
     one = said(log({"als": {}}, theirs={"als": 0.031}))
     assert one.sentences[2] == (
-        "Of 100 slots newcomers' own posts hold 3.1; how many other posts they moved in all no log "
-        "tells."
+        "Of 100 slots newcomers' own posts hold 3.1; no log tells how many other posts they moved."
     )
     two = said(log({"als": {}, "ease": {}}, theirs={"als": 0.2, "ease": 0.0}))
     assert "newcomers' own posts hold 20 with als and none with ease;" in two.sentences[2]
@@ -151,7 +150,7 @@ def test_many_recommenders_are_counted():
 def test_early_newcomers_are_told():
     """Newcomers who did something before their first day: placebos are whole users."""
     assert (
-        "3 newcomers did something before the day"
+        "some newcomers, 3, did something before the day"
         in said(log({"als": {}}, matching={"early": 3})).text
     )
     assert "did something before" not in said(log({"als": {}}, matching={"early": 0})).text
@@ -172,4 +171,4 @@ def test_training_noise_that_hides_effects_is_told(retrain, noisy):
 )
 def test_placebos_of_other_times_are_told(arrived, joined, told):
     result = replace(log({"trending": {}}, matching={"joined": joined}), arrived=arrived)
-    assert ("such groups did as much at other times" in said(result).text) == told
+    assert ("so the groups did as much at other times" in said(result).text) == told
