@@ -145,6 +145,10 @@ class Mitigated(Recommender):
         """See `Recommender`."""
         return self.inner.needs_impressions or self.mitigation.needs_impressions
 
+    def check(self, log: InteractionLog) -> None:
+        """See `Recommender.check`."""
+        self.inner.check(log)
+
     def fit(self, log: InteractionLog, seed: int = 0, previous: Model | None = None) -> Model:
         """See `Recommender.fit`."""
         return self.mitigation.fit(self.inner, log, seed, previous)

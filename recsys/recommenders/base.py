@@ -314,8 +314,7 @@ class Model(ABC):
         ids, scores = _empty(users.size, k)
         rows, seen = np.flatnonzero(self.can_serve(users)), self._seen(exclude_seen)
         first, *older = self._windows(self.servable(candidates))
-        own = _place(self, "_write_best") <= min(_place(self, name) for name in ("score", "scorer"))
-        write = self._write_best if own else partial(Model._write_best, self)
+        write = self._write_best if self._is_plain else partial(Model._write_best, self)
         write(first, seen, Slots(users, rows, ids, scores))
         for items in older:
             rows = rows[ids[rows, -1] < 0]
@@ -325,6 +324,11 @@ class Model(ABC):
             write(items, seen, Slots(users[rows], np.arange(rows.size), *more))
             follow(ids, scores, rows, *more)
         return Ranking(ids, scores, np.full(ids.shape, PERSONAL, dtype=np.uint8))
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether scores are those that `_write_best` ranks by, not somebody's own on top of it."""
+        return _place(self, "_write_best") <= min(_place(self, n) for n in ("score", "scorer"))
 
     def _windows(self, items: NDArray[np.int32]) -> list[NDArray[np.int32]]:
         """The items by window, the freshest first; all in one where the model has no window.
@@ -430,8 +434,7 @@ class PopularityModel(Model):
 
     def without_events(self, log: InteractionLog) -> Self:
         """See `Model.without_events`."""
-        plain = type(self).score is PopularityModel.score  # not somebody's own, on top of this one
-        return replace(self, log=log) if plain else self
+        return replace(self, log=log) if self._is_plain else self
 
     def check(self) -> None:
         """See `Model.check`."""

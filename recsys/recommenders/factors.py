@@ -88,6 +88,8 @@ class FactorModel(ProductModel, CollaborativeModel):
 
     def without_events(self, log: InteractionLog) -> Self:
         """See `Model.without_events`."""
+        if not self._is_plain:
+            return self
         few = replace(self, log=log)
         few.__dict__["age"] = self.age
         return few

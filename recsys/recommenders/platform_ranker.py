@@ -223,10 +223,11 @@ class PlatformRanker(Recommender):
 
     def _asked(self) -> Iterator[tuple[str, str]]:
         """Options that ask for a column of the items, other than that of topics, and the column."""
-        if self.language != type(self).model_fields["language"].default:
-            yield "language", self.language
-        if self.translated is not None:
-            yield "translated", self.translated
+        if self.language_weight > 0:
+            if self.language != type(self).model_fields["language"].default:
+                yield "language", self.language
+            if self.translated is not None:
+                yield "translated", self.translated
         if self.format_weight > 0:
             yield "format_weight", self.format
         if self.creator_prior is not None:
@@ -312,7 +313,7 @@ class PlatformRankerModel(Model):
         who = np.repeat(np.arange(n_users), np.diff(starts))
         if ((np.diff(self.follows) <= 0) & (np.diff(who) == 0)).any():
             raise ValueError("follows does not ascend for each user")
-        if (self.recall is None) != (self.sources == ()):
+        if not isinstance(self.sources, tuple) or (self.recall is None) != (not self.sources):
             raise ValueError("recall and sources do not go together")
         if self.recall is not None:
             check_number("recall", self.recall, int, 1)
@@ -467,6 +468,12 @@ class PlatformRankerModel(Model):
         scores[row[kept], slot[kept]] = value[kept]
         return ids, scores, least
 
+    @lazy
+    def _known(self) -> NDArray[np.int64]:
+        """A number for each user and creator whom the user follows, ascending."""
+        follower = np.repeat(np.arange(self.log.n_users), np.diff(self.follow_start))
+        return follower * (int(self.maker.max(initial=-1)) + 1) + self.follows
+
     def _pair_scores(
         self,
         users: NDArray[np.int64],
@@ -477,9 +484,7 @@ class PlatformRankerModel(Model):
         """Scores of pairs: users (n,) dense ids, their rows of `liking`, and items."""
         value = self.weight[item] * liking[row, self.buckets[item]]
         if self.follows.size:
-            n = int(self.maker.max()) + 1
-            follower = np.repeat(np.arange(self.log.n_users), np.diff(self.follow_start))
-            known = follower * n + self.follows
+            n, known = int(self.maker.max()) + 1, self._known
             asked = np.where(self.maker[item] >= 0, users * n + self.maker[item], -1)
             place = np.minimum(np.searchsorted(known, asked), known.size - 1)
             value = value * np.where(known[place] == asked, self.liked_by[place], 1.0)

@@ -10,6 +10,11 @@ from numpy.typing import NDArray
 from recsys.recommenders.forest import forest_odds
 from recsys.recommenders.kernels import insert
 
+MOST_CANDIDATES = 999
+"""Largest number of posts that a source may propose."""
+_NOT_PROPOSED = MOST_CANDIDATES + 1.0
+"""Rank in a source of a post that it does not propose."""
+
 
 class Pool(NamedTuple):
     """The items that the sources propose from, by column, and what is known of each."""
@@ -231,7 +236,7 @@ def blended(blend, features, n, odds):  # type: ignore[no-untyped-def]
     if blend.trust < 1:
         for at in range(n):
             rank = features[3 + blend.source, at]
-            behind = np.log(rank if rank == rank else 1000.0)
+            behind = np.log(rank if rank == rank else _NOT_PROPOSED)
             odds[at] = blend.trust * odds[at] - (1 - blend.trust) * behind
 
 

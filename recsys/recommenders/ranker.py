@@ -27,7 +27,13 @@ from recsys.recommenders.forest import (
 )
 from recsys.recommenders.item_knn import ItemKNN
 from recsys.recommenders.most_popular import MostPopular
-from recsys.recommenders.proposals import Blend, blended, fused, ndcg_of_groups
+from recsys.recommenders.proposals import (
+    MOST_CANDIDATES,
+    Blend,
+    blended,
+    fused,
+    ndcg_of_groups,
+)
 from recsys.recommenders.ranking import Slots
 from recsys.recommenders.trending import Trending
 from recsys.recommenders.window import ages, by_window, last_like, midnight_after
@@ -67,8 +73,9 @@ class Ranker(Recommender):
     the proposals to the others, whose NDCG is compared with that of the source that does best. A
     post scores the share λ of its log odds less (1 - λ) times the log of its rank in that source.
     Of 0, ¼, ½, ¾, .9 and 1, λ is the share whose mean gain of a user, less its standard error, is
-    largest. So the trees alone are served where they are better, and the source alone where nothing
-    is known to be better than it.
+    largest. So the trees alone are served where they are better, and the source alone where no gain
+    is seen. Of trees that know nothing, chance trusts a fifth to a quarter where 2 to 5 users try
+    them, and a tenth from 30 on. Where nobody tries them, als is served.
 
     With fewer than 20 examples of either outcome there are no trees, and candidates are ranked by
     Σ 1 / (60 + rank) over the sources (Cormack, Clarke & Büttcher 2009, "Reciprocal rank fusion").
@@ -91,7 +98,7 @@ class Ranker(Recommender):
     half_life_days: float = Field(default=2.0, gt=0)
     """Days in which a click loses half of its weight in the trending list, and a post half of its
     freshness among the posts of a user's creators."""
-    candidates: int = Field(default=50, ge=1)
+    candidates: int = Field(default=50, ge=1, le=MOST_CANDIDATES)
     """Number of posts that each source proposes."""
     candidate_days: float | None = Field(default=5.0, gt=0)
     """The sources propose from items published within this many days before the end of the last
@@ -365,7 +372,10 @@ class RankerModel(Model):
         return self.evidence.scorable
 
     def score(self, users: Users, items: NDArray[np.int32]) -> Scores:
-        """See `Model.score`; log odds of a click, or -inf for a post that no source proposes."""
+        """See `Model.score`; log odds of a click, blended with the best source as `Ranker` says.
+
+        It is -inf for a post that no source proposes.
+        """
         return self.scorer(items)(users)
 
     def scorer(self, items: NDArray[np.int32]) -> Callable[[Users], Scores]:

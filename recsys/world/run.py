@@ -233,7 +233,7 @@ class Run:
         users = np.flatnonzero(wanted)
         return rank_morning(
             self.scene,
-            self.states,
+            self.states.shown(),
             views,
             self.rankers,
             users,
@@ -319,7 +319,7 @@ class Run:
         assert not isinstance(self.policy, Oracle)
         ranker = fit_without_newcomers(self.scene, self.policy, self.history, previous)
         users = self.audience.users[self.audience.users < self.world.incumbents]
-        ranked = rank_morning(self.scene, self.states, views, (ranker, None), users)
+        ranked = rank_morning(self.scene, self.states.shown(), views, (ranker, None), users)
         audience = self.audience._replace(users=users)
         return serve_audience(self.scene, self.states, views, audience, day, ranked)
 

@@ -9,6 +9,9 @@ from recsys.recommenders.recency import Recency
 LATE = Recency(half_life_days=1.0, power=0.5)
 VARIANTS = {
     "als with one penalty": ALS(factors=4, iterations=3, frequency=0.0),
+    "als with own sweeps, pruned": ALS(
+        factors=4, iterations=3, frequency=0.0, solver="own", retrieval="pruned"
+    ),
     "als with recency": ALS(factors=4, iterations=3, recency=LATE),
     "item_knn with recency": ItemKNN(similarity="bm25", recency=LATE),
     "two_tower with recency": TwoTower(factors=4, iterations=3, history=2, recency=LATE),

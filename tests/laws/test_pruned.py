@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from recsys.config import Posts
-from recsys.recommenders import ALS, shortlist
+from recsys.config.world import Platform, Population
+from recsys.recommenders import ALS, least_squares, shortlist
 from recsys.world import run as run_module
 from recsys.world.arms import Arm
-from recsys.world.day import serving
+from recsys.world.day import blocks, serving
 from tests.kit.closed_loop import IDLE, NONE, a_world, alone, differences
 
 ALL_POSTS, PRUNED = (ALS(factors=4, iterations=3, retrieval=way) for way in ("all", "pruned"))
@@ -24,11 +25,13 @@ def counted(monkeypatch):
         counts["tiles"] += arguments[0].shape[0]
         return shorten(*arguments)
 
-    def again(scene, states, views, rankers, users, *more):
+    def again(scene, seen, views, rankers, users, *more):
         if not more:
             counts["deepened"] += users.size
-        return ranked(scene, states, views, rankers, users, *more)
+        return ranked(scene, seen, views, rankers, users, *more)
 
+    for module, name in ((serving, "_CHUNK"), (blocks, "_SMALLEST"), (least_squares, "_ROWS")):
+        monkeypatch.setattr(module, name, 23)  # so that there are several blocks for threads
     monkeypatch.setattr(shortlist, "_COLUMNS", 16)
     monkeypatch.setattr(shortlist, "_shorten", looked_through)
     monkeypatch.setattr(serving, "_LENGTHS", (6, 12))
@@ -37,14 +40,17 @@ def counted(monkeypatch):
     return counts
 
 
+@pytest.mark.parametrize("platform", [{}, {"per_creator": 1, "seen_memory": 64}])
 @pytest.mark.parametrize("arm", ["control", "influx"])
-def test_pruning_changes_no_bit(arm, counted):
-    world = a_world(**MANY)
+def test_pruning_changes_no_bit(arm, platform, counted):
+    """Of people who come often and forget, too: a list made anew is that of the morning."""
+    often = Population(visits_per_day=1.5) if platform else Population()
+    world = a_world(**MANY, platform=Platform(**platform), population=often)
     expected, got = (alone(als, arm, world) for als in (ALL_POSTS, PRUNED))
     assert differences(expected, got) == set()
     assert counted["deepened"] > 0
     assert counted["tiles"] > 0
-    assert differences(got, alone(PRUNED, arm, world, threads=2)) == set()
+    assert differences(got, alone(PRUNED, arm, world, threads=3)) == set()
 
 
 @pytest.mark.parametrize("idle", IDLE)

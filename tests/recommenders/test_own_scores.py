@@ -105,3 +105,21 @@ def test_what_wraps_a_model_asks_for_its_own_scores(models, name):
     dressed = mitigated(Fitted(), [Offset(strength=0)]).fit(FITTED[0].log)
     for model in (dressed, Dressed(FITTED[0].log, FITTED[0])):
         np.testing.assert_array_equal(model.rank(np.arange(N_USERS), K).item_ids, best(FITTED[0]))
+
+
+def by_events(self, items):
+    """Scores out of the events of the log, which a model may otherwise do without."""
+    value = np.bincount(self.log.dense["item"].to_numpy(), minlength=N_ITEMS) * 1000.0 + VALUE
+    return lambda users: np.tile(value[items], (np.size(users), 1))
+
+
+@pytest.mark.parametrize("name", RECOMMENDERS)
+def test_only_a_model_without_scores_of_its_own_lets_go_of_its_events(models, name):
+    model, users = models[name], np.arange(N_USERS)
+    few = model.log.without_events()
+    mine = copied(model, type("Mine", (type(model),), {"scorer": by_events}))
+    for kept in (model, mine):
+        before = kept.rank(users, K, exclude_seen=False).item_ids
+        after = kept.without_events(few).rank(users, K, exclude_seen=False).item_ids
+        np.testing.assert_array_equal(before, after)
+    assert mine.without_events(few) is mine

@@ -362,3 +362,12 @@ def test_what_has_no_weight_is_not_counted():
     counted = PlatformRanker(translated="subtitled", format_weight=1.0).fit(log)
     assert counted.by_format.shape[1] == 2
     assert counted.by_language.shape[1] == 4
+
+
+def test_an_option_without_weight_asks_for_no_column():
+    log = log_of(CLICKS, **ITEMS)
+    silent = PlatformRanker(translated="nowhere", language="nowhere", language_weight=0.0)
+    silent.check(log)
+    silent.fit(log)
+    with pytest.raises(ConfigError, match="nowhere"):
+        mitigated(PlatformRanker(translated="nowhere"), [Offset()]).check(log)

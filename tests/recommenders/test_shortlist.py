@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from recsys.logs.log import InteractionLog
+from recsys.logs.log import InteractionLog, Seen
 from recsys.recommenders import shortlist
 from recsys.recommenders.als import ALSModel
 from recsys.recommenders.base import Model
@@ -111,3 +111,19 @@ def test_a_user_who_has_seen_most_gets_what_is_left():
     assert (got[0][0][3:] == -1).all()
     assert (got[0][1] == -1).all()
     np.testing.assert_array_equal(got[0][0], got[0][2])
+
+
+def test_no_item_is_left_out_whose_vector_is_short_but_points_the_right_way(monkeypatch):
+    """Long vectors point away a little, so that the best are short ones, in the last tiles."""
+    monkeypatch.setattr(shortlist, "_COLUMNS", 10)
+    n = 400
+    along = np.random.default_rng(5).permutation(np.linspace(0.5, 0.949, n))
+    y = np.stack([along, np.sqrt(1 - along**2)], axis=1)
+    best = np.arange(0, n, 20)
+    y[best] = np.stack([np.linspace(0.9491, 0.96, best.size), np.zeros(best.size)], axis=1)
+    items, rows = np.arange(n, dtype=np.int32), np.arange(3)
+    nothing = Seen(np.zeros(3, np.int64), np.zeros(3, np.int64), np.zeros(0, np.int32))
+    slots = Slots(rows, rows, np.full((3, K), -1, np.int32), np.zeros((3, K), np.float32))
+    x = np.tile(np.float32([[1, 0]]), (3, 1))
+    assert write_best(x, y.astype(np.float32), items, nothing, slots, pruned=True).size == 0
+    np.testing.assert_array_equal(slots.ids, np.tile(best[::-1][:K], (3, 1)))

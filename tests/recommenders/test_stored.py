@@ -170,6 +170,8 @@ def put(index, value):
         (RECALLED, with_field("recall", 2.5), "recall is 2.5, not an int"),
         (RECALLED, with_field("sources", {"tuple": []}), "recall and sources do not go together"),
         ("platform_ranker", with_field("recall", 3), "recall and sources do not go together"),
+        (RECALLED, with_field("sources", []), "recall and sources do not go together"),
+        (RECALLED, with_field("sources", None), "recall and sources do not go together"),
         (RECALLED, with_field("sources", {"tuple": [5]}), "a source is no model of this log"),
         (RECALLED, set_array("heat", lambda a: a[:-1]), "heat is float64"),
     ],

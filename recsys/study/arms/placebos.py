@@ -47,9 +47,9 @@ class Early:
         return (
             f"Newcomers who did something before {self.arrived}, the first day that was given for "
             f"them: {self.users:,} (events: {self.events:,}, from {self.first} on). So placebos "
-            "are whole users, not users who join on that day, and the mix before it is not shown. Give "
-            "an earlier day (log.arrived, or from in first_seen), or a log.newcomers that leaves "
-            "these users out."
+            "are whole users, not users who join on that day, and the mix before it is not shown. "
+            "Give an earlier day (log.arrived, or from in first_seen), or a log.newcomers that "
+            "leaves these users out."
         )
 
 

@@ -33,7 +33,8 @@ class RecommenderPolicy:
     @property
     def by_need(self) -> bool:
         """Whether rankings are only as long as visits need them: if posts are found by pruning."""
-        return isinstance(self.recommender, ALS) and self.recommender.retrieval == "pruned"
+        als = self.recommender if type(self.recommender) is ALS else None
+        return als is not None and als.retrieval == "pruned"
 
     def fit(self, log: InteractionLog, seed: int, previous: Ranker | None) -> "_Fit":
         """Fits the recommender; one that can go on from an earlier model does so.

@@ -82,7 +82,7 @@ class Ranked(NamedTuple):
 
 def rank_morning(
     scene: Scene,
-    states: UserStates,
+    seen: Seen,
     views: tuple[View, ...],
     rankers: Rankers,
     users: NDArray[np.int64],
@@ -92,7 +92,8 @@ def rank_morning(
     """Personal rankings by the morning's fits, or by the house before the first fit.
 
     Args:
-        scene, states: the platform.
+        scene: the platform.
+        seen: what each person has seen by the morning.
         views: what each of `Scene.cohorts` is served from.
         rankers: the fits for each of them.
         users: int (n,), sorted rows of people.
@@ -100,7 +101,7 @@ def rank_morning(
             that are only as long as it takes; None for full rankings.
         threads: number of threads, such as 2.
     """
-    seen, full = states.shown(), scene.world.platform.visit_ranks + _SPARE
+    full = scene.world.platform.visit_ranks + _SPARE
     row = np.full(scene.people.n, -1, dtype=np.int64)
     row[users] = np.arange(users.size)
     length = np.full(users.size, full, dtype=np.int64)
@@ -131,10 +132,23 @@ def rank_morning(
             work = partial(rank, alike, view, ranker, int(width))
             over_blocks(work, alike.size, threads, _CHUNK)
 
+    by_then = seen if shown is None else _copied(seen, users, scene.people.n)
+
     def deepened(some: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-        return rank_morning(scene, states, views, rankers, some).of(some)
+        return rank_morning(scene, by_then, views, rankers, some).of(some)
 
     return Ranked(row, start, posts, sources, deepened)
+
+
+def _copied(seen: Seen, users: NDArray[np.int64], n_people: int) -> Seen:
+    """What some people have seen so far, whatever they see later; nothing of all others."""
+    start, end = (np.zeros(n_people, dtype=np.int64) for _ in range(2))
+    number = seen.end[users] - seen.start[users]
+    end[users] = np.cumsum(number)
+    start[users] = end[users] - number
+    items = np.empty(int(number.sum()), dtype=np.int32)
+    _gather(seen.start[users], seen.items, start[users], end[users], items)
+    return Seen(start, end, items)
 
 
 def serve(
@@ -246,6 +260,13 @@ def _needed(shown: NDArray[np.int64]) -> NDArray[np.int64]:
     Where it is too short, it is made anew; so this number changes no feed.
     """
     return 2 * shown + 4
+
+
+@njit(nogil=True, cache=True)
+def _gather(first, items, start, end, out):  # type: ignore[no-untyped-def]
+    """Copies the items from `first` on to `out`, from `start` to `end`, of each person."""
+    for i in range(first.size):
+        out[start[i] : end[i]] = items[first[i] : first[i] + end[i] - start[i]]
 
 
 @njit(nogil=True, cache=True)
