@@ -292,7 +292,8 @@ class Shared:
         run = Run.start(world, seed, threads, policy, audience, impressions=impressions)
         days = run.run_days(first_day(world), 0)
         self._before = tuple(day for day in days if day.day >= -world.days_before)
-        self._run, self._twins, self._lock = run, dict[bool, dict[int, Twin]](), Lock()
+        self._run: Run | None = run
+        self._twins, self._lock = dict[bool, dict[int, Twin]](), Lock()
 
     def run(self, arm: str | Arm, trial: Trial | None = None, *, last: bool = False) -> Simulation:
         """Runs an arm to its end; several threads may call this at once.
@@ -305,13 +306,15 @@ class Shared:
 
         Raises:
             ConfigError: there is no such arm.
-            ValueError: a trial is run in an arm with a closed gate.
+            ValueError: a trial is run in an arm with a closed gate, or the last arm was run before.
         """
+        if self._run is None:
+            raise ValueError("the state before the influx was given back when the last arm was run")
         chosen = _arm(arm)
-        twin = None if chosen.all_open else self._twin(retrained=chosen.retrained)
+        twin = None if chosen.all_open else self._twin(self._run, retrained=chosen.retrained)
         run = self._run.fork(chosen, twin)
         if last:
-            del self._run
+            self._run = None
         if trial is not None:
             run = TrialRun.of(run, trial)
         days = (*self._before, *run.run_days(0, run.world.days_after))
@@ -325,10 +328,10 @@ class Shared:
             days,
         )
 
-    def _twin(self, *, retrained: bool) -> dict[int, Twin]:
+    def _twin(self, run: Run, *, retrained: bool) -> dict[int, Twin]:
         with self._lock:
             if retrained not in self._twins:
-                self._twins[retrained] = _recorded(self._run, self._run.world, retrained=retrained)
+                self._twins[retrained] = _recorded(run, run.world, retrained=retrained)
             return self._twins[retrained]
 
 

@@ -155,7 +155,7 @@ class ClosedLoop:
     worlds: Worlds
     name: tuple[str, str]
     later: Mapping[str, Callable[[], Simulation]] = field(default_factory=dict)
-    _lives: dict[str, pl.DataFrame] = field(default_factory=dict)
+    _lives: dict[str, pl.DataFrame] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def days(self) -> tuple[int, ...]:

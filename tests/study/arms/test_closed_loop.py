@@ -315,7 +315,9 @@ def test_the_last_arm_takes_the_state_before_the_influx_with_it(study):
     kept, gone = shared.run("influx"), shared.run("influx", last=True)
     for one, other in zip(kept.days, gone.days, strict=True):
         np.testing.assert_array_equal(one.item, other.item)
-    assert not hasattr(shared, "_run")
+    assert shared._run is None
+    with pytest.raises(ValueError, match="given back when the last arm was run"):
+        shared.run("placebo")
 
 
 @pytest.mark.parametrize("name", ["als", "most_popular", "content"])
