@@ -129,6 +129,10 @@ class Run:
             record=None,
         )
 
+    def without_people(self) -> "Run":
+        """This run without what it knows of people; what it takes to fork it, but their state."""
+        return replace(self, states=self.states.first(0), affinities=(_NOBODY, _NOBODY))
+
     @property
     def world(self) -> World:
         """The config of the world."""

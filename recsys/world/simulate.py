@@ -5,7 +5,7 @@ it is trained again on what its own feeds have led to.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any
 
@@ -24,6 +24,7 @@ from recsys.world.day.oracle import Oracle
 from recsys.world.day.values import Day, Liked, Morning
 from recsys.world.frames import events_frame, items_frame, users_frame
 from recsys.world.life import LIFE, life_frame
+from recsys.world.parked import Parked
 from recsys.world.people import behaviour
 from recsys.world.people.behaviour import Conditions
 from recsys.world.people.population import People
@@ -292,7 +293,8 @@ class Shared:
         run = Run.start(world, seed, threads, policy, audience, impressions=impressions)
         days = run.run_days(first_day(world), 0)
         self._before = tuple(day for day in days if day.day >= -world.days_before)
-        self._run: Run | None = run
+        self._parked: Parked | None = Parked(run.states)
+        self._run: Run | None = run.without_people()
         self._twins, self._lock = dict[bool, dict[int, Twin]](), Lock()
 
     def run(self, arm: str | Arm, trial: Trial | None = None, *, last: bool = False) -> Simulation:
@@ -308,13 +310,11 @@ class Shared:
             ConfigError: there is no such arm.
             ValueError: a trial is run in an arm with a closed gate, or the last arm was run before.
         """
-        if self._run is None:
-            raise ValueError("the state before the influx was given back when the last arm was run")
         chosen = _arm(arm)
-        twin = None if chosen.all_open else self._twin(self._run, retrained=chosen.retrained)
-        run = self._run.fork(chosen, twin)
+        twin = None if chosen.all_open else self._twin(retrained=chosen.retrained)
+        run = self.before.fork(chosen, twin)
         if last:
-            self._run = None
+            self._run, self._parked = None, None
         if trial is not None:
             run = TrialRun.of(run, trial)
         days = (*self._before, *run.run_days(0, run.world.days_after))
@@ -328,9 +328,21 @@ class Shared:
             days,
         )
 
-    def _twin(self, run: Run, *, retrained: bool) -> dict[int, Twin]:
+    @property
+    def before(self) -> Run:
+        """The platform on the morning of day 0, for a fork of it: where it is large, it is on disk.
+
+        Raises:
+            ValueError: the last arm was run before.
+        """
+        if self._run is None or self._parked is None:
+            raise ValueError("the state before the influx was given back when the last arm was run")
+        return replace(self._run, states=self._parked.states)
+
+    def _twin(self, *, retrained: bool) -> dict[int, Twin]:
         with self._lock:
             if retrained not in self._twins:
+                run = self.before
                 self._twins[retrained] = _recorded(run, run.world, retrained=retrained)
             return self._twins[retrained]
 

@@ -1,5 +1,6 @@
 """Studies in a closed loop: each recommender serves worlds of its own."""
 
+import tempfile
 from dataclasses import replace
 
 import numpy as np
@@ -22,6 +23,8 @@ from recsys.study.arms.policy import RecommenderPolicy
 from recsys.study.arms.rankings import make_rankings
 from recsys.study.result import combine
 from recsys.study.run import run_cell
+from recsys.world import parked
+from recsys.world.arms import GATES, Arm
 from recsys.world.life import LIFE
 from recsys.world.simulate import simulate
 
@@ -318,6 +321,29 @@ def test_the_last_arm_takes_the_state_before_the_influx_with_it(study):
     assert shared._run is None
     with pytest.raises(ValueError, match="given back when the last arm was run"):
         shared.run("placebo")
+
+
+def test_a_large_state_before_the_influx_is_on_disk_and_arms_are_the_same(study, monkeypatch):
+    rankings = make_rankings(study.recommenders[0])
+    asked = study.world, study.evaluation, 0, rankings
+    in_memory = days_before(*asked)
+    monkeypatch.setattr(parked, "_LARGE", 0)
+    on_disk = days_before(*asked)
+    assert in_memory._parked._file is None
+    assert on_disk._parked._states is None
+    for arm in ("influx", "placebo", Arm("influx", gates=frozenset(GATES) - {"behaviour"})):
+        one, other = in_memory.run(arm), on_disk.run(arm)
+        for day, same in zip(one.days, other.days, strict=True):
+            np.testing.assert_array_equal(day.item, same.item)
+            np.testing.assert_array_equal(day.user, same.user)
+
+
+def test_a_state_that_does_not_fit_on_disk_stays_in_memory(study, monkeypatch):
+    monkeypatch.setattr(parked, "_LARGE", 0)
+    monkeypatch.setattr(tempfile, "tempdir", "/dev/null/nowhere")
+    shared = days_before(study.world, study.evaluation, 0, make_rankings(study.recommenders[0]))
+    assert shared._parked._file is None
+    assert shared.run("influx").days
 
 
 @pytest.mark.parametrize("name", ["als", "most_popular", "content"])
