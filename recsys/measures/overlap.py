@@ -533,6 +533,8 @@ def _feed_array(ids: ArrayLike, name: str) -> NDArray[np.int32]:
         raise ValueError(f"{name} has dtype {array.dtype}; expected integer item ids")
     if array.dtype == np.int32:
         return array
+    if array.dtype == np.int64 and array.size and array.view(np.uint64).max() < 2**31:
+        return array.astype(np.int32, order="C")  # one look at each id, where all slots are filled
     if array.size and (array.max() >= 2**31 or array.min() < -1):
         raise ValueError(
             f"{name} holds ids from {array.min()} to {array.max()}; expected 0 to 2^31 - 1, and -1 "

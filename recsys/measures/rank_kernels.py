@@ -152,10 +152,10 @@ def _count_arrivals(
     partner: NDArray[np.int32], length: int, depth: int, arrivals: NDArray[np.int32]
 ) -> None:
     """Writes how many shared posts both feeds hold from each rank on; X_d is the running sum."""
-    arrivals[:depth] = 0
-    for rank in range(length):
-        if partner[rank] != ABSENT:
-            arrivals[max(rank, partner[rank])] += 1
+    for rank in range(depth):
+        arrivals[rank] = 0
+    for rank in range(length):  # no branch, since half of the posts of usual feeds are shared
+        arrivals[max(rank, partner[rank])] += partner[rank] != ABSENT
 
 
 @njit(nogil=True, cache=True)
@@ -237,29 +237,30 @@ def compare_rows(
     return -1
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def _extrapolated(
     arrivals: NDArray[np.int32],
     shorter: int,
     longer: int,
     weights: NDArray[np.float64],
+    so_far: NDArray[np.float64],
     tails: NDArray[np.float64],
 ) -> float:
-    """RBO_ext of feeds of these lengths."""
-    shared, shared_at_shorter = 0, 0
-    total, normaliser, agreement = 0.0, 0.0, 0.0
-    for rank in range(longer):
+    """RBO_ext of feeds of these lengths; `so_far` is the running sum of the weights."""
+    shared = 0
+    total, agreement = 0.0, 0.0
+    for rank in range(shorter):
+        shared += arrivals[rank]
+        agreement = shared / (rank + 1)
+        total += weights[rank] * agreement
+    shared_at_shorter = shared
+    for rank in range(shorter, longer):
         shared += arrivals[rank]
         d = rank + 1
-        if d <= shorter:
-            shared_at_shorter = shared
-            agreement = shared / d
-        else:
-            agreement = (shared * shorter + shared_at_shorter * (d - shorter)) / (shorter * d)
+        agreement = (shared * shorter + shared_at_shorter * (d - shorter)) / (shorter * d)
         total += weights[rank] * agreement
-        normaliser += weights[rank]
     total += tails[longer - 1] * agreement
-    return float(total / (normaliser + tails[longer - 1]))
+    return float(total / (so_far[longer - 1] + tails[longer - 1]))
 
 
 @njit(types.int64(FEEDS, FEEDS, WEIGHTS, WEIGHTS, VALUES), nogil=True, cache=True)
@@ -277,7 +278,7 @@ def extrapolate_rows(
     exactly.
     """
     keys, places, partner = _table(a.shape[1])
-    arrivals = np.empty(a.shape[1], np.int32)
+    arrivals, so_far = np.empty(a.shape[1], np.int32), np.cumsum(weights)
     for row in range(a.shape[0]):
         length_a, length_b = _match(a, b, row, row, False, True, keys, places, partner)
         if length_a < 0:
@@ -287,7 +288,7 @@ def extrapolate_rows(
             similarity[row] = 1.0 if longer == 0 else 0.0
             continue
         _count_arrivals(partner, length_a, longer, arrivals)
-        similarity[row] = _extrapolated(arrivals, shorter, longer, weights, tails)
+        similarity[row] = _extrapolated(arrivals, shorter, longer, weights, so_far, tails)
     return -1
 
 
@@ -523,6 +524,7 @@ def pair_rows(
     """
     keys, places, partner = _table(a.shape[1])
     arrivals, spare = np.empty(a.shape[1], np.int32), np.empty(a.shape[1], np.int32)
+    so_far = np.cumsum(weights)
     for row in range(a.shape[0]):
         length_a, length_b = _match(a, b, row, row, True, True, keys, places, partner)
         if length_a < 0:
@@ -546,7 +548,7 @@ def pair_rows(
             if length_a < 0:
                 return row
             _count_arrivals(partner, length_a, longer, arrivals)
-        extended[row] = _extrapolated(arrivals, length, longer, weights, tails)
+        extended[row] = _extrapolated(arrivals, length, longer, weights, so_far, tails)
         if displaced[row] < 0:
             return row
     return -1

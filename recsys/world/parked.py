@@ -13,7 +13,7 @@ import numpy as np
 from recsys.world.people.user_states import UserStates
 
 _LARGE = 2**30
-"""Bytes from which on a state is put on disk; a smaller one is not worth the reading."""
+"""Bytes from which on a state is put on disk: a smaller one takes little memory."""
 
 
 class Parked:
