@@ -1,8 +1,10 @@
 """From the visits of a day to its events, with the time at which each happened."""
+# mypy: disallow-untyped-decorators=False
 
 from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from recsys.config.world import World
@@ -90,17 +92,57 @@ def _round_events(
     begins = ((done.tick + u * _LAST_START) * DAY / world.ticks).astype(np.int64)
     slack = (1 - _LAST_START) * DAY / world.ticks
     pace = int(min(1000 * _SECONDS_PER_RANK, slack / (world.platform.visit_ranks + 1)))
-    wanted = np.uint16(~((1 << first) - 1) & 0xFFFF)
-    shown = np.flatnonzero(done.actions & wanted)
-    visit, rank = np.divmod(shown, done.actions.shape[1])
-    bits, item = done.actions.ravel()[shown], done.feeds.ravel()[shown]
-    parts = []
-    for kind in range(first, len(KIND_CODES)):
-        has = np.flatnonzero(bits & np.uint16(1 << kind))
-        time = begins[visit[has]] + pace * rank[has] + kind
-        columns = (done.users[visit[has]], item[has], np.full(has.size, kind), rank[has] + 1, time)
-        parts.append(np.stack(columns, axis=1))
-    return np.concatenate(parts)
+    place = _places(done.actions, first, len(KIND_CODES))
+    events = np.empty((int(place[-1]), 5), dtype=np.int64)
+    _write_events(done.actions, done.feeds, done.users, begins, pace, first, place, events)
+    return events
+
+
+@njit(nogil=True, cache=True)
+def _places(actions, first, kinds):  # type: ignore[no-untyped-def]
+    """Where the events of each kind begin, int64 (kinds + 1,): kinds before `first` have none."""
+    place = np.zeros(kinds + 1, dtype=np.int64)
+    for visit in range(actions.shape[0]):
+        for rank in range(actions.shape[1]):
+            bits = actions[visit, rank] >> first
+            kind = first
+            while bits:
+                place[kind + 1] += bits & 1
+                bits >>= 1
+                kind += 1
+    return np.cumsum(place)
+
+
+@njit(nogil=True, cache=True)
+def _write_events(actions, feeds, users, begins, pace, first, place, events):  # type: ignore[no-untyped-def]
+    """Writes the events of a round, by kind, then by visit and rank.
+
+    Args:
+        actions: uint16 (n, ranks), a bit for each kind of event.
+        feeds: int32 (n, ranks), rows of posts.
+        users: int (n,), rows of people.
+        begins: int64 (n,), milliseconds since midnight at which each visit begins.
+        pace: milliseconds from rank to rank.
+        first: the first kind that is written.
+        place: from `_places`.
+        events: int64 (place[-1], 5), written; see `collect`.
+    """
+    free = place.copy()
+    for visit in range(actions.shape[0]):
+        for rank in range(actions.shape[1]):
+            bits = actions[visit, rank] >> first
+            kind = first
+            while bits:
+                if bits & 1:
+                    event = events[free[kind]]
+                    free[kind] += 1
+                    event[0] = users[visit]
+                    event[1] = feeds[visit, rank]
+                    event[2] = kind
+                    event[3] = rank + 1
+                    event[4] = begins[visit] + pace * rank + kind
+                bits >>= 1
+                kind += 1
 
 
 def milliseconds(world: World, day: int | NDArray[Any]) -> Any:
