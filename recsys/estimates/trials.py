@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import nct, norm, t
+from scipy.special import nctdtr, ndtri, stdtrit
 
 from recsys.estimates.told import Told
 from recsys.statistics.arrays import Floats
@@ -103,7 +103,7 @@ def needed(variance: float, effect: float, power: float = 0.8, level: float = 0.
         return math.nan
     if variance == 0:
         return 2.0
-    z = float(norm.ppf(1 - level / 2) + norm.ppf(power))
+    z = float(ndtri(1 - level / 2) + ndtri(power))
     apart = abs(effect) / math.sqrt(variance)
     n = max(2, math.ceil(2 * (z / apart) ** 2))  # of a test with the normal quantile: too few
     while _power(n, apart, level) < power:
@@ -114,4 +114,4 @@ def needed(variance: float, effect: float, power: float = 0.8, level: float = 0.
 def _power(n: int, apart: float, level: float) -> float:
     """Power of a t test of two groups of n whose means are so many standard deviations apart."""
     df = 2 * (n - 1)
-    return float(nct.sf(t.ppf(1 - level / 2, df), df, apart * math.sqrt(n / 2)))
+    return float(1 - nctdtr(df, apart * math.sqrt(n / 2), stdtrit(df, 1 - level / 2)))

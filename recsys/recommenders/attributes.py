@@ -120,7 +120,7 @@ def _attribute(column: pl.Series, hot: NDArray[np.int32]) -> Attribute | None:
         return _in_fifths(column, hot_values)
     if not (kind in (pl.String, pl.Categorical, pl.Enum, pl.Boolean) or kind.is_integer()):
         return None
-    values = hot_values.cast(pl.String).unique(maintain_order=True)
+    values = hot_values.unique(maintain_order=True).cast(pl.String)
     codes = column.cast(pl.String).replace_strict(
         values, np.arange(len(values), dtype=np.int32), default=-1, return_dtype=pl.Int32
     )

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy.stats import spearmanr
 
 from recsys.checks.proof.claims import Figure
 from recsys.checks.proof.offline import seed_means, within
@@ -80,6 +79,8 @@ def compare_estimators(estimates: pl.DataFrame) -> tuple[pl.DataFrame, list[Figu
 
 
 def _near(part: pl.DataFrame) -> dict[str, Any]:
+    from scipy.stats import spearmanr  # slow to load
+
     truth, told = part["truth"].to_numpy(), part["told"].to_numpy()
     gap = nested_interval(seed_means(part.with_columns(gap=pl.Series(told - truth)), "gap"))
     varied = np.ptp(truth) > 0 and np.ptp(told) > 0

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy.stats import pearsonr, spearmanr
 
 from recsys.checks.proof.claims import Figure
 from recsys.checks.proof.joined import ARMS, LEVELS, WAYS, platform_of
@@ -157,6 +156,8 @@ def compare(cells: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, list[Figur
 
 def _agreement(group: pl.DataFrame, figure: str) -> dict[str, Any]:
     """A row of the first frame of `compare`, without its keys."""
+    from scipy.stats import pearsonr, spearmanr  # slow to load
+
     truth, estimate = (group[name].to_numpy() for name in (f"true_{figure}", figure))
     gap = nested_interval(seed_means(group.with_columns(gap=pl.Series(estimate - truth)), "gap"))
     varied = np.ptp(truth) > 0 and np.ptp(estimate) > 0
@@ -192,6 +193,8 @@ def within(group: pl.DataFrame, truth: str, estimate: str) -> float | None:
         group: cells, with the columns recommender_ and size.
         truth, estimate: names of the columns that are compared.
     """
+    from scipy.stats import spearmanr  # slow to load
+
     correlations = []
     for _, cell in group.group_by("recommender_", "size", maintain_order=True):
         true, told = cell[truth].to_numpy(), cell[estimate].to_numpy()
@@ -238,6 +241,8 @@ def _means(part: pl.DataFrame) -> dict[str, Any]:
 
 def _claimed(cells: pl.DataFrame, agreement: pl.DataFrame) -> list[Figure]:
     """The figures of claim 3: how well the mix is estimated, by what is left out."""
+    from scipy.stats import spearmanr  # slow to load
+
     figures, seeds = [], cells["seed"].n_unique()
     for way in WAYS:
         of = f"mix, {way}"
