@@ -9,9 +9,10 @@ from pipelines.report.breadth import exposure_sections, group_sections, wins_sec
 from pipelines.report.headline import DASH, Headline, Variant, name_of, number
 from pipelines.report.section import Section
 from recsys.config import Study
-from recsys.statistics import band_level, holm
+from recsys.statistics import band_level
 from recsys.study.result import StudyResult
-from recsys.study.verdicts.log import LEVEL, NO_EVIDENCE, NOT_TESTABLE, TESTED, p_of, verdict_of_log
+from recsys.study.verdicts.exposure import NO_VERDICT, ByExposure, verdicts_by_exposure
+from recsys.study.verdicts.log import NO_EVIDENCE, NOT_TESTABLE, TESTED, p_of, verdict_of_log
 from recsys.study.verdicts.value import Verdict
 
 _QUALITY = {"ndcg": "NDCG", "recall": "recall"}
@@ -71,14 +72,12 @@ def _arrivals(result: StudyResult) -> Section:
 
 def _exposed(table: pl.DataFrame) -> Section:
     """The most exposed incumbents less the least exposed, after and before the arrival."""
-    checks = {row["outcome"]: row for row in table.filter("check").iter_rows(named=True)}
     rows, lines = [], []
-    outcomes = table.filter(~pl.col("check"))
-    for row, p in zip(outcomes.iter_rows(named=True), holm(outcomes["p_value"]), strict=True):
-        check = checks.get(row["outcome"], {})
+    for verdict in verdicts_by_exposure(table):
+        row, p = verdict.row, number(verdict.p_value, 1, 3)
         cells = (number(row["low"]), number(row["high"]), _difference(row))
-        rows.append((row["outcome"], *cells, number(p, 1, 3), _difference(check), _lost(row)))
-        lines.append(_by_exposure(row, check, float(p)))
+        rows.append((row["outcome"], *cells, p, _difference(verdict.check), _lost(row)))
+        lines.append(_by_exposure(verdict))
     return Section(
         "A second view: did the long-time users most exposed to newcomers change more?  (points)",
         ("change of", "least", "most", "difference", "p", "check: before they came", "lost"),
@@ -105,14 +104,14 @@ def _lost(row: Mapping[str, Any]) -> str:
     return ", ".join(number(lost / (lost + kept), digits=0) for lost, kept in sides)
 
 
-def _by_exposure(row: Mapping[str, Any], check: Mapping[str, Any], p: float) -> str:
-    name = row["outcome"]
-    if check and check["p_value"] <= LEVEL:
+def _by_exposure(verdict: ByExposure) -> str:
+    name = verdict.row["outcome"]
+    if verdict.answer == NO_VERDICT:
         return f"{name}: no verdict, since the two thirds changed differently even before."
-    if p > LEVEL:
+    if verdict.answer == NO_EVIDENCE:
         return f"{name}: {_NONE}, by this view."
-    unchecked = "" if check else " (not checked before they came)"
-    way = "more" if row["difference"] > 0 else "less"
+    unchecked = "" if verdict.check else " (not checked before they came)"
+    way = "more" if verdict.row["difference"] > 0 else "less"
     return f"{name}: the most exposed changed {way}, as if newcomers did it{unchecked}."
 
 

@@ -122,7 +122,7 @@ class Part:
             where["draws"] = self.effort.draws
         if self.kind == "alarms":
             where |= self.study.model_dump(
-                mode="json", include={"log_", "evaluation", "first_seed"}
+                mode="json", include={"log_", "evaluation", "first_seed", "mitigations", "loop"}
             )
             where["recommenders"] = [s.model_dump(mode="json") for s in self.study.recommenders]
         if self.kind in ("coverage", "luck", "alarms"):

@@ -53,7 +53,7 @@ ASSUMPTION = (
 _MOST_DAYS = 28
 """Longest window, in days."""
 _WEEK = 7
-_BEFORE = 3
+BEFORE = 3
 """Windows before the arrival: two for the view, one more for its check."""
 _MOST_LIKES = 50
 """Most likes of a user that are drawn from a window to measure a mix."""
@@ -95,7 +95,7 @@ def exposed(
         return _nothing(refusal)
     assert own.arrived is not None
     days = _days_before_and_after(own.log, own.arrived, timezone)
-    width = min(*(days[0] // _BEFORE, days[1]), _MOST_DAYS)
+    width = min(*(days[0] // BEFORE, days[1]), _MOST_DAYS)
     width = width // _WEEK * _WEEK or width
     if width < 1:
         return _nothing(
@@ -316,7 +316,7 @@ class _View:
             Stream.WINDOW_DRAW,
             user_key[users],
             item_key[items],
-            window + _BEFORE,
+            window + BEFORE,
         )[:, 0]
         order = np.lexsort((lot, users))
         ordered = users[order]

@@ -78,10 +78,16 @@ class MeasuredLog:
     @lazy
     def exposed(self) -> Exposed:
         """The second view of the log: incumbents compared by their exposure to newcomers."""
+        return self.exposed_in(self.own)
+
+    def exposed_in(self, own: DatedLog) -> Exposed:
+        """The same view of another log of the same source.
+
+        Args:
+            own: a log with cohorts, and the day on which its newcomers arrived.
+        """
         source = self.source
-        return exposed(
-            self.own, source.attributes, source.timezone, source.panel_min_events, self.seed
-        )
+        return exposed(own, source.attributes, source.timezone, source.panel_min_events, self.seed)
 
     @lazy
     def split(self) -> tuple[InteractionLog, InteractionLog]:

@@ -15,8 +15,8 @@ That of the study is the first of these that any recommender has.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -31,9 +31,13 @@ TESTED = "posts"
 """The measure that the answer rests on."""
 LEVEL = 0.05
 """Largest p-value that is evidence."""
+FEEDS, MIX, QUALITY = "feeds", "mix", "quality"
+"""What the sentences of a verdict say of newcomers: that they changed feeds, or what feeds are made
+of, or that what users click later is found better or worse with them."""
 _AS_NOISE = 0.8
 """Ratio of the placebos' drift to training noise from which on the first is taken to be noise."""
 _QUALITY = "ndcg"
+_UNCHANGED = "no better and no worse"
 _MOST, _MOST_MIXES = 4, 3
 _SMALLER = "take a smaller evaluation.panel, which leaves more long-time users to match with"
 _NOTHING_COMPARED = (
@@ -96,6 +100,54 @@ def _unmatched(matching: Row) -> str:
             f"{of_100(LEAST_USERS)} are needed; {_SMALLER}, or raise log.max_pool_fraction"
         )
     return ""
+
+
+class Said(NamedTuple):
+    """What a verdict says of the newcomers in one respect."""
+
+    about: str
+    """`FEEDS`, `MIX` or `QUALITY`."""
+    accused: bool | None
+    """Whether it says that they changed something; None if it says that this is not testable."""
+    p_value: float | None
+    """The smallest of the p-values that this rests on; None without any."""
+
+
+def said_of_newcomers(drift: pl.DataFrame, mix: pl.DataFrame, matching: Row) -> list[Said]:
+    """All that the verdict on a study of a log says of its newcomers.
+
+    Args:
+        drift: the table `drift` of the study.
+        mix: the table `mix` of it.
+        matching: the row of the table `matching`; may be empty where it is not known.
+
+    Returns:
+        What is said of the newcomers in each respect that the verdict has a sentence on.
+
+    Example:
+        >>> row = {"recommender": "als", "mitigation": "none", "day": None, "measure": "posts"}
+        >>> drift = pl.DataFrame([{**row, "influx": 0.2, "placebo": 0.1, "p_adjusted": 0.01}])
+        >>> said_of_newcomers(drift, pl.DataFrame(), {})
+        [Said(about='feeds', accused=True, p_value=0.01)]
+    """
+    whole = drift.filter(pl.col("day").is_null())
+    tested, quality = (
+        list(whole.filter(measure=measure).iter_rows(named=True)) for measure in (TESTED, _QUALITY)
+    )
+    answers = {answer_of(row, matching) for row in tested}
+    feeds = None if answers <= {NOT_TESTABLE} else EVIDENCE in answers
+    found = [Said(FEEDS, feeds, _least([p_of(row) for row in tested]))]
+    changed = _changed_shares(mix, matching)
+    if changed is not None:
+        found.append(Said(MIX, not changed.is_empty(), _least(mix["p_adjusted"])))
+    if quality:
+        accused = any(_kind(row) != _UNCHANGED for row in quality)
+        found.append(Said(QUALITY, accused, _least([p_of(row) for row in quality])))
+    return found
+
+
+def _least(p_values: Iterable[float | None]) -> float | None:
+    return min((p for p in p_values if p is not None), default=None)
 
 
 def verdict_of_log(result: StudyResult) -> Verdict:
@@ -199,10 +251,10 @@ def _own_posts(summary: pl.DataFrame, found: Sequence[Finding]) -> str:
 
 def _mix(mix: pl.DataFrame, matching: Row) -> str:
     """Whether the newcomers changed what the feeds are made of, and which share moved furthest."""
-    if mix.is_empty() or mix["p_adjusted"].null_count() == mix.height or _unmatched(matching):
+    found = _changed_shares(mix, matching)
+    if found is None:
         return ""
     names = " and ".join(mix["attribute"].unique(maintain_order=True))
-    found = mix.filter(pl.col("p_adjusted") <= LEVEL)
     if found.is_empty():
         return f"no evidence that they changed the mix of feeds, by {names}"
     shares = found.filter(pl.col("value").is_not_null()).with_columns(
@@ -220,6 +272,13 @@ def _mix(mix: pl.DataFrame, matching: Row) -> str:
             f"{of_100(row['without'])} of 100 slots{name}"
         )
     return f"evidence that they changed the mix of feeds: {listed(texts)}"
+
+
+def _changed_shares(mix: pl.DataFrame, matching: Row) -> pl.DataFrame | None:
+    """The rows of the mix that the newcomers changed; None where none could be tested."""
+    if mix.is_empty() or mix["p_adjusted"].null_count() == mix.height or _unmatched(matching):
+        return None
+    return mix.filter(pl.col("p_adjusted") <= LEVEL)
 
 
 def _plain(value: str) -> str:
@@ -252,7 +311,7 @@ def _kind(row: Row) -> str:
     """The drift of quality is that of removing the newcomers: below 0, they had helped."""
     p = p_of(row)
     if row["influx"] is None or p is None or p > LEVEL:
-        return "no better and no worse"
+        return _UNCHANGED
     return "better" if row["influx"] < (row["placebo"] or 0.0) else "worse"
 
 

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 import recsys
-from recsys.study.verdicts.log import ANSWERS, LEVEL
+from recsys.study.verdicts.log import ANSWERS, LEVEL, said_of_newcomers
 from tests.kit.made_up import log
 
 DAY = date(2025, 1, 13)
@@ -172,3 +172,45 @@ def test_training_noise_that_hides_effects_is_told(retrain, noisy):
 def test_placebos_of_other_times_are_told(arrived, joined, told):
     result = replace(log({"trending": {}}, matching={"joined": joined}), arrived=arrived)
     assert ("so the groups did as much at other times" in said(result).text) == told
+
+
+@pytest.mark.parametrize(
+    ("made", "mix", "accused"),
+    [
+        ({"variants": {"als": {"p_value": 0.01}, "ease": {}}}, [], {"feeds": True}),
+        ({"variants": {"als": {}}}, [{}], {"feeds": False, "mix": True}),
+        ({"variants": {"als": {}}}, [{"p_adjusted": 0.06}], {"feeds": False, "mix": False}),
+        (
+            {"variants": {"als": {}}, "ndcg": {"als": {"p_value": 0.01}}},
+            [],
+            {"feeds": False, "quality": True},
+        ),
+        (
+            {"variants": {"als": {}}, "ndcg": {"als": {"p_value": 0.06}}},
+            [],
+            {"feeds": False, "quality": False},
+        ),
+        (
+            {"variants": {"als": {"p_value": 0.01}}, "matching": {"share": 0.7}},
+            [{}],
+            {"feeds": None},
+        ),
+    ],
+)
+def test_what_is_said_of_newcomers_is_what_the_sentences_say(made, mix, accused):
+    result = log(**made)
+    rows = pl.DataFrame([{**MIX, **row} for row in mix], schema=result.mix.schema)
+    result = result.with_tables(mix=rows)
+    found = said_of_newcomers(result.drift, result.mix, result.matching.row(0, named=True))
+    assert {each.about: each.accused for each in found} == accused
+    text = said(result).text
+    assert text.startswith("Evidence that the newcomers changed") == bool(accused["feeds"])
+    assert text.startswith("Not testable") == (accused["feeds"] is None)
+    assert ("vidence that they changed the mix" in text) == ("mix" in accused)
+    assert ("Evidence that they changed the mix" in text) == accused.get("mix", False)
+    assert ("clicked later is found" in text) == ("quality" in accused)
+    assert ("found no better and no worse" in text) == (accused.get("quality") is False)
+    assert found[0].p_value == min(
+        row["p_adjusted"] or row["p_value"]
+        for row in result.drift.filter(measure="posts").to_dicts()
+    )
