@@ -101,14 +101,18 @@ class Remaining:
                 if count > 0.5 and mean is None:
                     return None
                 if count > 0:
-                    seconds += count * (mean or 0.0) / self._parallel[key[0]]
+                    seconds += count * (mean or 0.0) / self._at_once(key)
             if not self._left:
                 return None
             for key, at in self._begun.values():  # what is left of the steps that run
                 if key[0] in _OF_CELLS:
                     rest = (self._mean(key) or 0.0) - (self._clock() - at)
-                    seconds += max(rest, 0.0) / self._parallel[key[0]]
+                    seconds += max(rest, 0.0) / self._at_once(key)
             return seconds + max(self._afterwards - self._spent_afterwards(), 0.0)
+
+    def _at_once(self, key: tuple[str, str]) -> int:
+        """Number of such steps at a time: the threads, but no more than there are cells."""
+        return max(min(self._parallel[key[0]], len(self._planned)), 1)
 
     def _spent_afterwards(self) -> float:
         """Seconds that phases after cells have taken so far."""

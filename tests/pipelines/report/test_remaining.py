@@ -100,3 +100,16 @@ def test_words_never_say_nothing_is_left() -> None:
     assert in_words(0.0) == "a few seconds left"
     assert in_words(54.0) == "about 50 s left"
     assert in_words(56.0) == "about 1 min left"
+
+
+def test_threads_without_a_cell_shorten_nothing() -> None:
+    clock = _Clock()
+    remaining = Remaining(2, clock=clock)
+    remaining.expect("a", "als", {SIMULATING: 4.0, MEASURING: 1.0})
+    for day in range(2):
+        remaining.begin(SIMULATING, f"seed 0, influx, day {day}")
+        clock.now += 10
+    remaining.begin(MEASURING, "als, seed 0, influx, day 0")
+    clock.now += 1
+    remaining.begin(SIMULATING, "seed 0, influx, day 2")
+    assert remaining.left() == 1 * 10 + 10  # one day that has not begun, and the one that runs
