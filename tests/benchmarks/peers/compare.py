@@ -108,6 +108,7 @@ def figures(work: Work) -> list[dict[str, Any]]:
         ours = {"PYTHONPATH": str(ROOT)} if environment == OURS else {}
         done = subprocess.run(
             command,
+            cwd=PLACE,  # some packages write a log where they run
             env={**os.environ, "PYTHONPATH": "", **ours, **ONE_THREAD},
             capture_output=True,
             text=True,
