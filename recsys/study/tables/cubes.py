@@ -110,7 +110,7 @@ def frame_of(rows: list[dict[str, Any]], columns: Columns) -> pl.DataFrame:
         rows: values by column; numpy's scalars are welcome, other keys are ignored.
         columns: the columns of a table.
     """
-    plain = [{name: _plain(row.get(name)) for name in columns} for row in rows]
+    plain = {name: [_plain(row.get(name)) for row in rows] for name in columns}
     return pl.DataFrame(plain, schema=schema_of(columns))
 
 

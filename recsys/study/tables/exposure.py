@@ -1,5 +1,6 @@
 """The table `exposure`: how attention is spread over posts and creators, by arm and day."""
 
+import numpy as np
 import polars as pl
 
 from recsys.statistics import users_interval
@@ -35,17 +36,19 @@ def exposure_summary(exposure: pl.DataFrame) -> pl.DataFrame:
         .with_columns(pl.lit(None, pl.Int32).alias("day"))
         .select(by_seed.columns)
     )
-    rows = []
-    for values, group in pl.concat([over_days, by_seed]).group_by(keys, maintain_order=True):
-        of_seeds = group["value"].drop_nulls().to_numpy()
-        if of_seeds.size:
-            interval = users_interval(of_seeds)  # it serves for seeds as for users
-            figures = {
-                "mean": float(interval.mean),
-                "ci_low": float(interval.low),
-                "ci_high": float(interval.high),
-            }
-            counts = {"n_users": group["n_users"].min(), "n_seeds": of_seeds.size}
-            rows.append({**dict(zip(keys, values, strict=True)), **figures, **counts})
-    frame = pl.DataFrame(rows, schema=schema_of(COLUMNS), infer_schema_length=None)
-    return frame.with_columns(pl.col("ci_low", "ci_high").fill_nan(None))
+    groups = (
+        pl.concat([over_days, by_seed])
+        .group_by(keys, maintain_order=True)
+        .agg(pl.col("value").drop_nulls(), pl.col("n_users").min())
+        .with_columns(n_seeds=pl.col("value").list.len().cast(pl.Int64))
+        .filter(pl.col("n_seeds") > 0)
+    )
+    most = int(groups["n_seeds"].to_numpy().max(initial=1))
+    of_seeds = np.full((groups.height, most), np.nan)
+    for row, values in enumerate(groups["value"]):
+        of_seeds[row, : len(values)] = values.to_numpy()
+    interval = users_interval(of_seeds)  # it serves for seeds as for users
+    estimates = {"mean": interval.mean, "ci_low": interval.low, "ci_high": interval.high}
+    frame = groups.with_columns(pl.Series(name, ends) for name, ends in estimates.items())
+    typed = frame.select(pl.col(name).cast(kind) for name, kind in schema_of(COLUMNS).items())
+    return typed.with_columns(pl.col("ci_low", "ci_high").fill_nan(None))

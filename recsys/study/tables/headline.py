@@ -10,7 +10,7 @@ r = (c - d)/(1 - d), all as means of a seed,
 which assumes that chance hits all slots alike. Means over seeds follow.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -243,46 +243,39 @@ def _row(values: Mapping[str, Values], *, differ: bool, ratios: bool) -> dict[st
     shares = {name: float(y.mean()) for name, y in values.items() if " " not in name}
     row: dict[str, Any] = {name: shares.get(name) for name in ("changed", "displaced", "retrain")}
     row |= {name: shares.get(name) for name in ("nudge_3", "nudge_10")}
-    row |= {"n_users": estimate(changed).n_users, "n_seeds": changed.shape[1]}
+    row |= {"n_users": changed.size if differ else changed.shape[0], "n_seeds": changed.shape[1]}
     floor = values.get(FLOOR, values.get("retrain"))
+    wanted: dict[str, Values] = {}
     if floor is not None:
-        row |= {"floor": float(floor.mean()), **_ends("plain", estimate(changed - floor))}
-        row |= _net(values, displaced, floor, estimate, ratios=ratios)
+        row["floor"] = float(floor.mean())
+        wanted |= {"plain": changed - floor, **_nets(values, floor)}
     if {"english control", "english influx"} <= values.keys():
-        points = values["english influx"] - values["english control"]
-        row |= _ends("english", estimate(points))
+        wanted["english"] = values["english influx"] - values["english control"]
     before, after = (values.get(f"utility {arm}") for arm in ("control", "influx"))
     if before is not None and after is not None and before.mean():
-        row |= _ends("utility", estimate((after - before) / before.mean()))
+        wanted["utility"] = (after - before) / before.mean()
+    if not wanted:
+        return row
+    intervals = estimate(np.stack(list(wanted.values())))
+    for place, name in enumerate(wanted):
+        row |= _ends(name, intervals.at(place))
+    if "net" in wanted:
+        row["reshuffled"] = row["net"] - displaced.mean()
+    for arm in ("placebo", "locals"):
+        if ratios and "net" in wanted and arm in wanted:
+            names = (f"over_{arm}", f"over_{arm}_ci_low", f"over_{arm}_ci_high")
+            over = ratio_interval(wanted["net"], wanted[arm], estimate)
+            row |= dict(zip(names, over, strict=True))
     return row
 
 
-def _net(
-    values: Mapping[str, Values],
-    displaced: Values,
-    floor: Values,
-    estimate: Callable[..., Interval],
-    *,
-    ratios: bool,
-) -> dict[str, Any]:
-    """Net, its two terms, the nets of both placebos, and how many times these it is.
-
-    Nothing where the floor leaves too little room.
-    """
+def _nets(values: Mapping[str, Values], floor: Values) -> dict[str, Values]:
+    """Net and that of both placebos; nothing where the floor leaves too little room."""
     by_seed = floor.mean(axis=0)
     if by_seed.mean() >= SATURATED or by_seed.max() >= 1:
         return {}
-    net = net_values(values["changed"], floor)
-    interval = estimate(net)
-    row = {**_ends("net", interval), "reshuffled": interval.mean - displaced.mean()}
-    for arm in ("placebo", "locals"):
-        if arm in values:
-            other = net_values(values[arm], floor)
-            row |= _ends(arm, estimate(other))
-            if ratios:
-                names = (f"over_{arm}", f"over_{arm}_ci_low", f"over_{arm}_ci_high")
-                row |= dict(zip(names, ratio_interval(net, other, estimate), strict=True))
-    return row
+    others = {arm: net_values(values[arm], floor) for arm in ("placebo", "locals") if arm in values}
+    return {"net": net_values(values["changed"], floor), **others}
 
 
 def _ends(name: str, interval: Interval) -> dict[str, Any]:
