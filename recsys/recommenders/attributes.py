@@ -120,11 +120,26 @@ def _attribute(column: pl.Series, hot: NDArray[np.int32]) -> Attribute | None:
         return _in_fifths(column, hot_values)
     if not (kind in (pl.String, pl.Categorical, pl.Enum, pl.Boolean) or kind.is_integer()):
         return None
+    if isinstance(kind, pl.Enum) or kind == pl.Boolean:
+        return _by_table(column, hot)
     values = hot_values.unique(maintain_order=True).cast(pl.String)
     codes = column.cast(pl.String).replace_strict(
         values, np.arange(len(values), dtype=np.int32), default=-1, return_dtype=pl.Int32
     )
     return Attribute(column.name, codes.fill_null(-1).to_numpy(), len(values))
+
+
+def _by_table(column: pl.Series, hot: NDArray[np.int32]) -> Attribute:
+    """A column of an enum or of booleans as categories."""
+    kind = column.dtype
+    size = len(kind.categories) if isinstance(kind, pl.Enum) else 2
+    rows = column.to_physical().cast(pl.Int32).fill_null(size).to_numpy()
+    known, first = np.unique(rows[hot], return_index=True)
+    known = known[np.argsort(first)]
+    known = known[known < size]
+    number = np.full(size + 1, -1, dtype=np.int32)
+    number[known] = np.arange(known.size)
+    return Attribute(column.name, number[rows], known.size)
 
 
 def _in_fifths(column: pl.Series, hot_values: pl.Series) -> Attribute:

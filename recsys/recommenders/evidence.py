@@ -5,6 +5,7 @@ the user has liked posts of. The same code computes features of posts that were 
 the trees learn, and of posts that may be served.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -33,6 +34,8 @@ SOURCES = ("als", "item_knn", "trending", "following")
 RANKS = slice(3, 3 + len(SOURCES))
 """Columns of `Pairs.features` that hold the rank from 1 in the list of each source; NaN where the
 source did not propose the post."""
+_POOLS = 4
+"""Number of pools that are kept: one for each window of posts that a morning's lists reach."""
 _PRIOR_LOOKS = 20.0
 """Number of looks at the mean click rate that are added to the looks at each post."""
 
@@ -159,6 +162,25 @@ class Evidence:
         keys = self.log.items["key"].to_numpy()
         return items[np.argsort(keys[items], kind="stable")].astype(np.int32)
 
+    def kept(self, items: NDArray[np.int32], made: Callable[[], Pool]) -> Pool:
+        """The pool of some items; those of the last items are kept, since lists are made in parts.
+
+        Args:
+            items: int32, dense ids.
+            made: makes the pool.
+        """
+        for before, pool in self._pools:
+            if np.array_equal(before, items):
+                return pool
+        pool = made()
+        self._pools[:] = [*self._pools[1 - _POOLS :], (items, pool)]
+        return pool
+
+    @lazy
+    def _pools(self) -> list[tuple[NDArray[np.int32], Pool]]:
+        """Items and their pools, the last ones at the end; the list is changed."""
+        return []
+
     @property
     def feature_names(self) -> list[str]:
         """Names of the columns of `Pairs.features`."""
@@ -212,8 +234,8 @@ class Finder:
         self.place[items] = np.arange(items.size)
         hot = np.flatnonzero(evidence.als.hot_column[items] >= 0)
         self.by_als = evidence.als.scorer(items[hot])
-        self.seen = Seen.from_matrix(evidence.log.withheld)
-        self.pool = self._pool(hot)
+        self.seen = evidence.log.withheld_by_user
+        self.pool = evidence.kept(items, lambda: self._pool(hot))
         self.room = room_for(self.pool, self.depth)
 
     def pairs(

@@ -182,7 +182,8 @@ def similarities(weights: csr_matrix, neighbours: int, shrinkage: float | None) 
         ids,
         values,
     )
-    row, place = np.nonzero(ids >= 0)
-    similar = csr_matrix((values[row, place], (row, ids[row, place])), shape=(n_items, n_items))
+    kept = ids >= 0
+    start = np.concatenate([[0], np.cumsum(kept.sum(axis=1))])
+    similar = csr_matrix((values[kept], ids[kept], start), shape=(n_items, n_items))
     similar.sort_indices()
     return similar

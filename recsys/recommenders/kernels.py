@@ -168,23 +168,24 @@ def insert(value, column, values, columns, held):  # type: ignore[no-untyped-def
 def strongest(  # type: ignore[no-untyped-def]
     user_indptr, users, by_item, item_indptr, items, weights, norm, shrinkage, ids, values
 ):
-    """Writes the largest similarities of each item and their number; see `similarities`.
+    """Writes the largest similarities of each item, in no order; see `similarities`.
 
     Args:
         user_indptr, users, by_item: CSR (n_items, n_users) of the weights.
         item_indptr, items, weights: CSR (n_users, n_items) of the weights.
         norm: float64 (n_items,), lengths of the items' vectors.
         shrinkage: see `similarities`; below 0 for products that are not divided.
-        ids: int32 (n_items, k), written: the most similar items, -1 where there are no more.
+        ids: int32 (n_items, k), written: the most similar items; slots without an item are left as
+            they are.
         values: float64 (n_items, k), written: their similarities.
     """
     n_items, k = ids.shape
     sums = np.zeros(n_items)
     reached = np.zeros(n_items, dtype=np.bool_)
     touched = np.empty(n_items, dtype=np.int64)
-    best, where = np.empty(k), np.empty(k, dtype=np.int64)
+    found, order = np.empty(n_items), np.empty(n_items)
     for item in range(n_items):
-        n, held = 0, 0
+        n, n_found = 0, 0
         for at in range(user_indptr[item], user_indptr[item + 1]):
             user, weight = users[at], by_item[at]
             for place in range(item_indptr[user], item_indptr[user + 1]):
@@ -202,10 +203,25 @@ def strongest(  # type: ignore[no-untyped-def]
                 divisor = norm[item] * norm[other] + shrinkage
                 value = value / divisor if divisor > 0 else 0.0
             if value != 0 and other != item:
-                held = insert(value, other, best, where, held)
-        for at in range(held):
-            ids[item, at] = where[at]
-            values[item, at] = best[at]
+                touched[n_found], found[n_found] = other, value
+                n_found += 1
+        if n_found <= k:
+            ids[item, :n_found] = touched[:n_found]
+            values[item, :n_found] = found[:n_found]
+            continue
+        order[:n_found] = found[:n_found]
+        bound, held, level = kth_largest(order[:n_found], k), 0, 0
+        for at in range(n_found):
+            if found[at] > bound:
+                ids[item, held], values[item, held] = touched[at], found[at]
+                held += 1
+            elif found[at] == bound:
+                touched[level] = touched[at]
+                level += 1
+        if level > k - held:
+            touched[:level] = np.sort(touched[:level])
+        ids[item, held:] = touched[: k - held]
+        values[item, held:] = bound
 
 
 @njit(nogil=True, cache=True)

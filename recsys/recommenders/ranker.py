@@ -46,6 +46,9 @@ _TRUSTS = (0.25, 0.5, 0.75, 0.9, 1.0)
 """Shares of the trees in the score that are tried."""
 _JUDGED = 20
 """Number of ranks on which they are tried."""
+_AHEAD = 1 / 24
+"""Largest part of the labelled days whose likes an earlier model may know, if the als that features
+are computed from is to start from it."""
 _HELD_OUT = 0.2
 """Share of the pairs that the trees learn to predict in a log without times."""
 
@@ -134,7 +137,9 @@ class Ranker(Recommender):
         Args:
             log: the training log.
             seed: training seed of als, of the trees and of the drawn examples, such as 0.
-            previous: a model whose als is where als starts, if it is a `RankerModel`.
+            previous: a model whose als is where als starts, if it is a `RankerModel`. The als of
+                the log before the labelled days starts there too, if that model knows no more of
+                these days than their first 24th part; else it would know what is to be predicted.
 
         Raises:
             LogError: the log holds no positive event.
@@ -142,9 +147,10 @@ class Ranker(Recommender):
         weight = log.dense["weight"].to_numpy()
         if not (weight > 0).any():
             raise LogError("the training log holds no positive event: ranker has nothing to learn")
-        trees, before = self._trees(log, weight > 0, seed)
-        if isinstance(previous, RankerModel):
-            before = previous.evidence.als
+        yesterday = previous if isinstance(previous, RankerModel) else None
+        trees, before = self._trees(log, weight > 0, seed, yesterday)
+        if yesterday is not None:
+            before = yesterday.evidence.als
         evidence = self._evidence(log, seed, before)
         return RankerModel(log, evidence, self.candidates, self.candidate_days, trees)
 
@@ -164,13 +170,20 @@ class Ranker(Recommender):
         )
 
     def _trees(
-        self, log: InteractionLog, liked: NDArray[np.bool_], seed: int
+        self,
+        log: InteractionLog,
+        liked: NDArray[np.bool_],
+        seed: int,
+        yesterday: "RankerModel | None",
     ) -> tuple["Trees | None", Model | None]:
         """The trees and the als of the log before the labelled days; None without examples."""
         late, now = self._labelled(log, liked, seed)
         if not (liked & ~late).any() or not (liked & late).any():
             return None, None
-        evidence = self._evidence(log.only(~late), seed, now=now)
+        before, latest = None, now + _AHEAD * self.label_days * DAY
+        if yesterday is not None and yesterday.evidence.now <= latest:
+            before = yesterday.evidence.als
+        evidence = self._evidence(log.only(~late), seed, before, now)
         labelled = log.only(late & _published_by_then(evidence, log.dense["item"].to_numpy()))
         examples = self._examples(evidence, labelled, seed)
         kept = examples.kept

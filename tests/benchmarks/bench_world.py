@@ -3,7 +3,7 @@
 Targets, on 2 cores: 15 M impressions/s in the response kernel; time that grows no faster than the
 number of people to the power of 1.1, from 10,000 to a million of them, and than that of days. A
 closed loop with als and as many posts a head grows no faster either, from 20,000 to 320,000 people,
-by processor time of one thread.
+by processor time of one thread. The same loop with ranker and with als is timed in turn.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pytest
 from recsys.config import Influx, Platform, World
 from recsys.core.noise import moment
 from recsys.core.threads import over_blocks
-from recsys.recommenders import ALS
+from recsys.recommenders import ALS, Ranker
 from recsys.study.arms.policy import RecommenderPolicy
 from recsys.world.arms import INCUMBENTS
 from recsys.world.day.views import affinities_of_both, view_of
@@ -163,3 +163,27 @@ def bench_closed(benchmark, say, incumbents) -> None:
         assert power <= 1.1
         return
     say(line)
+
+
+def bench_ranker(benchmark, say) -> None:
+    """Ten days of a closed loop of 2,000 people, ranker and als in turn, by processor time."""
+
+    def loop(kind: type[ALS] | type[Ranker], incumbents: int = 2_000) -> float:
+        influx = Influx(newcomers=incumbents // 100, arrivals=ARRIVALS)
+        world = World(incumbents=incumbents, days_before=5, days_after=5, influx=influx)
+        policy = RecommenderPolicy(kind())
+        start = time.process_time()
+        for _ in simulate_days(
+            world, "influx", 0, policy=policy, threads=1, impressions=policy.impressions
+        ):
+            pass
+        return time.process_time() - start
+
+    kinds = (ALS, Ranker)
+    for kind in kinds:
+        loop(kind, 200)  # compiles
+    seconds: list[tuple[float, ...]] = []
+    benchmark.pedantic(lambda: seconds.append(tuple(loop(kind) for kind in kinds)), rounds=3)
+    als, ranker = np.array(seconds).min(axis=0)
+    benchmark.extra_info["times als"] = ranker / als
+    say(f"als {als:.2f} s, ranker {ranker:.2f} s: {ranker / als:.1f} times als")

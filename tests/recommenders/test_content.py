@@ -231,3 +231,17 @@ def test_a_model_of_lists_comes_back(tmp_path):
     assert back.status(everybody) == model.status(everybody)
     save_model(Content().fit(a_log()), tmp_path)
     assert load_model(tmp_path).log.items.equals(a_log().items)
+
+
+@pytest.mark.parametrize("values", [["b", None, "a", "b", "c"], [True, None, False, True, None]])
+def test_enums_and_booleans_are_numbered_as_their_texts_are(values):
+    column = pl.Series("x", values)
+    coded = column if column.dtype == pl.Boolean else column.cast(pl.Enum(["a", "b", "c", "d"]))
+    texts = column.cast(pl.String)
+    for hot in ([0, 2], [2, 1, 3], [1], [4]):
+        got, expected = (
+            categories(pl.DataFrame({"x": kind}), np.array(hot), ["x"])[0]
+            for kind in (coded, texts)
+        )
+        np.testing.assert_array_equal(got.codes, expected.codes)
+        assert got.size == expected.size

@@ -278,6 +278,32 @@ def test_features_are_from_before_the_labelled_day(monkeypatch):
     assert before > last_like - timedelta(days=2, hours=1)
 
 
+def test_als_starts_from_a_model_that_knows_nothing_of_the_labelled_day(monkeypatch):
+    log = a_log()
+    time = log.dense["timestamp"].to_physical().to_numpy()
+    liked = (log.dense["weight"] > 0).to_numpy()
+    cut = time[liked].max() - 86_400_000
+    yesterday, today = (Ranker(**SMALL).fit(log.only(time <= end)) for end in (cut, time.max()))
+    starts = []
+    fit = ALS.fit
+
+    def spied(self, log, seed=0, previous=None):
+        starts.append(previous)
+        return fit(self, log, seed, previous)
+
+    monkeypatch.setattr(ALS, "fit", spied)
+    Ranker(**SMALL).fit(log, previous=yesterday)
+    assert starts == [yesterday.evidence.als] * 2
+    Ranker(**SMALL).fit(log, previous=today)
+    assert starts[2:] == [None, today.evidence.als]
+
+
+def test_a_shorter_list_is_the_beginning_of_a_longer_one():
+    model = Ranker(**SMALL, candidate_days=1.0).fit(a_log(), seed=3)
+    short, long = (model.rank(np.arange(N_USERS), k).item_ids for k in (5, 40))
+    np.testing.assert_array_equal(short, long[:, :5])
+
+
 def evidence_of(log):
     now = log.dense["timestamp"].to_physical().max()
     fits = [kind.fit(log) for kind in (ALS(factors=4), ItemKNN(), Trending(), MostPopular())]

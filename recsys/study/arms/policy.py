@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from recsys.logs.log import InteractionLog, Seen
 from recsys.recommenders import ALS, Model, Recommender, Trending, with_fallback
+from recsys.recommenders import Ranker as TwoStages
 from recsys.world.platform.policy import Ranker
 
 
@@ -32,9 +33,13 @@ class RecommenderPolicy:
 
     @property
     def by_need(self) -> bool:
-        """Whether rankings are only as long as visits need them: if posts are found by pruning."""
-        als = self.recommender if type(self.recommender) is ALS else None
-        return als is not None and als.retrieval == "pruned"
+        """Whether rankings are only as long as visits need them: where depth costs work.
+
+        That is where posts are found by pruning, and where each post of a list is described.
+        """
+        if type(self.recommender) is ALS:
+            return self.recommender.retrieval == "pruned"
+        return type(self.recommender) is TwoStages
 
     def fit(self, log: InteractionLog, seed: int, previous: Ranker | None) -> "_Fit":
         """Fits the recommender; one that can go on from an earlier model does so.

@@ -31,7 +31,7 @@ def main(path: str) -> None:
             found = model.rank(users, K).item_ids
             return pl.Series(ids).to_numpy()[found] * (found >= 0) - (found < 0)
 
-        judge(f"recsys {kind}", split, lambda one=recommender: one.fit(log), serve)
+        judge(f"recsys {kind}", path, split, lambda one=recommender: one.fit(log), serve)
 
 
 main(sys.argv[1])

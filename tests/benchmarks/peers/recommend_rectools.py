@@ -15,7 +15,7 @@ from rectools.models import EASEModel
 from split import K, Split, read_split
 
 
-def implicits(split: Split) -> None:
+def implicits(path: str, split: Split) -> None:
     models = {
         "als": AlternatingLeastSquares(factors=64, random_state=0, num_threads=1),
         "bpr": BayesianPersonalizedRanking(factors=64, random_state=0, num_threads=1),
@@ -30,10 +30,10 @@ def implicits(split: Split) -> None:
         def serve(model):
             return model.recommend(split.users, split.train[split.users], N=K)[0]
 
-        judge(f"implicit {name}", split, fit, serve)
+        judge(f"implicit {name}", path, split, fit, serve)
 
 
-def rectools_ease(split: Split) -> None:
+def rectools_ease(path: str, split: Split) -> None:
     pairs = split.train.tocoo()
     frame = pd.DataFrame({Columns.User: pairs.row, Columns.Item: pairs.col})
     frame[Columns.Weight], frame[Columns.Datetime] = 1.0, "2025-01-13"
@@ -45,10 +45,10 @@ def rectools_ease(split: Split) -> None:
         lists[found[Columns.User], found[Columns.Rank] - 1] = found[Columns.Item]
         return lists[split.users]
 
-    judge("RecTools ease", split, lambda: EASEModel().fit(data), serve)
+    judge("RecTools ease", path, split, lambda: EASEModel().fit(data), serve)
 
 
 warnings.simplefilter("ignore")
 made = read_split(sys.argv[1])
-implicits(made)
-rectools_ease(made)
+implicits(sys.argv[1], made)
+rectools_ease(sys.argv[1], made)

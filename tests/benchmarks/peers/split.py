@@ -48,8 +48,8 @@ def write_split(
     np.savez(path, shape=np.array(shape), **named)
 
 
-def ndcg(split: Split, lists: NDArray[np.int64]) -> float:
-    """Mean NDCG@20 over the users of a split.
+def ndcg(split: Split, lists: NDArray[np.int64]) -> NDArray[np.float64]:
+    """NDCG@20 of each user of a split, float64 (n_users,).
 
     Args:
         split: the split.
@@ -60,7 +60,22 @@ def ndcg(split: Split, lists: NDArray[np.int64]) -> float:
     items = np.maximum(lists, 0).ravel()
     found = np.asarray(split.test[rows, items]).reshape(lists.shape) * (lists >= 0)
     liked = np.minimum(split.test.getnnz(axis=1)[split.users], K)
-    return float(((found * gain[: lists.shape[1]]).sum(axis=1) / np.cumsum(gain)[liked - 1]).mean())
+    reached = (found * gain[: lists.shape[1]]).sum(axis=1)
+    return np.asarray(reached / np.cumsum(gain)[liked - 1])
+
+
+def inner(split: Split) -> Split:
+    """A split of the pairs to learn from, of which a fifth of each user's is left out by lot."""
+    pairs = split.train.tocoo()
+    lot = np.random.default_rng(0).random(pairs.nnz)
+    order = np.lexsort((lot, pairs.row))
+    number = np.bincount(pairs.row, minlength=pairs.shape[0])
+    place = np.arange(pairs.nnz) - np.repeat(np.cumsum(number) - number, number)
+    late = np.zeros(pairs.nnz, dtype=np.bool_)
+    late[order] = place < number[pairs.row[order]] // 5
+    train, test = (_matrix(pairs.row[rows], pairs.col[rows], pairs.shape) for rows in (~late, late))
+    both = (train.getnnz(axis=1) > 0) & (test.getnnz(axis=1) > 0)
+    return Split(train, test, np.flatnonzero(both))
 
 
 def _matrix(user: NDArray[np.int64], item: NDArray[np.int64], shape: tuple[int, ...]) -> csr_matrix:
