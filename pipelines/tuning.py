@@ -119,7 +119,7 @@ class Search:
 
     def _configured(self) -> dict[str, Any]:
         """The config's own options, as far as the space holds them."""
-        options = self.training.recommender.options
+        options = {name: self.training.recommender.option(name) for name in self.tune.space}
         space = self.tune.space.items()
         return {name: options[name] for name, choices in space if _holds(choices, options[name])}
 
@@ -181,8 +181,7 @@ class Search:
                 part.write_text(text.replace("/config.yaml", "/best.yaml", 1), encoding="utf-8")
 
     def _spec(self, options: Mapping[str, Any]) -> Any:
-        spec = self.training.recommender
-        return spec.model_copy(update={"options": {**spec.options, **options}})
+        return self.training.recommender.with_options(options)
 
     def _study(self) -> "optuna.Study":
         """The search so far; a trial that was cut off counts as failed."""

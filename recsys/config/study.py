@@ -43,6 +43,53 @@ class RecommenderSpec(Part):
     options: Mapping[str, JsonValue] = {}
     """Hyper-parameters: fields of the recommender's class."""
 
+    def option(self, name: str) -> JsonValue:
+        """The value of an option, or of a field of one: null for a field of what is off.
+
+        Args:
+            name: such as "factors" or "recency.power".
+
+        Raises:
+            KeyError: there is no such option, or field.
+
+        >>> spec = RecommenderSpec(kind="als", name="als", options={"recency": {"power": 0.5}})
+        >>> spec.option("recency.power")
+        0.5
+        """
+        option, _, field = name.partition(".")
+        value = self.options[option]
+        if not field or value is None:
+            return value
+        if not isinstance(value, Mapping):
+            raise KeyError(name)
+        return value[field]
+
+    def with_options(self, changed: Mapping[str, JsonValue]) -> "RecommenderSpec":
+        """The same recommender with other options.
+
+        Args:
+            changed: values by option, or by field of one. A field that is null turns the option
+                off.
+
+        >>> spec = RecommenderSpec(kind="als", name="als", options={"recency": None})
+        >>> dict(spec.with_options({"recency.power": 0.5}).options)
+        {'recency': {'power': 0.5}}
+        >>> dict(spec.with_options({"recency.power": None}).options)
+        {'recency': None}
+        """
+        options, fields = dict(self.options), dict[str, dict[str, JsonValue]]()
+        for name, value in changed.items():
+            option, _, field = name.partition(".")
+            if field:
+                before = options.get(option)
+                given = dict(before) if isinstance(before, Mapping) else {}
+                fields.setdefault(option, given)[field] = value
+            else:
+                options[option] = value
+        for option, given in fields.items():
+            options[option] = None if None in given.values() else given
+        return self.model_copy(update={"options": options})
+
 
 class MitigationSpec(Part):
     """A mitigation by name; in a file, options stand beside `kind`: `{kind: cap, share: 0.1}`."""

@@ -45,7 +45,8 @@ class Tuning(Part):
         min_length=1
     )
     """Option of the recommender: a list of values, or a range `{low: 0.01, high: 10, log: true}`.
-    Options that are not named keep their value."""
+    Options that are not named keep their value. `recency.power` names a field of the option
+    `recency`; null among its values turns that option off."""
     trials: int = Field(default=20, ge=1, le=10_000)
     """Number of settings that are tried; the first is the config's own if the space holds it. A
     finished search goes on if this number is raised."""

@@ -46,6 +46,9 @@ _TRUSTS = (0.25, 0.5, 0.75, 0.9, 1.0)
 """Shares of the trees in the score that are tried."""
 _JUDGED = 20
 """Number of ranks on which they are tried."""
+_FEW_TRIED = 30
+"""Users who can teach and try trees. With fewer, trees that know nothing are trusted in up to a
+quarter of fits (docs/recommenders.md)."""
 _AHEAD = 1 / 24
 """Largest part of the labelled days whose likes an earlier model may know, if the als that features
 are computed from is to start from it."""
@@ -108,7 +111,9 @@ class Ranker(Recommender):
     like's day (UTC), and from older ones only for slots that these leave empty (C). Null proposes
     from all together."""
     label_days: float = Field(default=1.0, gt=0)
-    """Days at the end of the log that the trees learn to predict."""
+    """Days at the end of the log that the trees learn to predict. Where fewer than 30 users like
+    something on them and liked something before, these are twice as many days, and so on, as long
+    as half of the likes lie before them."""
     iterations: int = Field(default=40, ge=1)
     """Number of trees."""
     learning_rate: float = Field(default=0.1, gt=0)
@@ -218,11 +223,27 @@ class Ranker(Recommender):
         """Bool (n_events,), the events that are to be predicted; and the moment they begin at."""
         if log.has_times:
             time = log.dense["timestamp"].to_physical().to_numpy()
-            cut = last_like(log) - self.label_days * DAY
+            cut = self._cut(time[liked], log.dense["user"].to_numpy()[liked], last_like(log))
             if (liked & (time <= cut)).any():
                 return time > cut, cut
         lots = _lots(log, seed, log.dense["user"].to_numpy(), log.dense["item"].to_numpy(), draw=0)
         return lots < _HELD_OUT, last_like(log)
+
+    def _cut(self, time: NDArray[np.int64], user: NDArray[np.int32], end: float) -> float:
+        """The moment at which the labelled days begin; see `label_days`.
+
+        Args:
+            time: int64 (n_likes,), when each like was.
+            user: int32 (n_likes,), whose it was.
+            end: the moment of the last like.
+        """
+        days = self.label_days
+        while True:
+            late = time > end - days * DAY
+            both = np.intersect1d(user[late], user[~late]).size
+            if both >= _FEW_TRIED or 2 * (time <= end - 2 * days * DAY).sum() < time.size:
+                return end - days * DAY
+            days *= 2
 
     def _examples(self, evidence: Evidence, labelled: InteractionLog, seed: int) -> "Examples":
         """The pairs that the sources propose, and those of them that the trees learn from."""

@@ -112,13 +112,12 @@ def _check_tuning(training: Training) -> None:
     by_user = [name for name, metric in METRICS.items() if metric.kind == "user"]
     _check_metric(training, tune.metric, "tune.metric", by_user)
     for option, choices in tune.space.items():
-        if option not in spec.options:
+        if option.partition(".")[0] not in spec.options:
             hint = nearest(option, spec.options) if spec.options else "it has none"
             raise ConfigError(f"tune.space.{option}: no option of {spec.kind}; {hint}")
         values = (choices.low, choices.high) if isinstance(choices, Range) else choices
         for value in values:
-            options = {**spec.options, option: value}
             try:
-                make_recommender(spec.model_copy(update={"options": options}))
+                make_recommender(spec.with_options({option: value}))
             except ConfigError as error:
                 raise ConfigError(f"tune.space.{option}: {error}") from error

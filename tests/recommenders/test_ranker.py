@@ -12,6 +12,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 import recsys
 from recsys.logs.log import InteractionLog
+from recsys.logs.times import DAY
 from recsys.recommenders import ALS, RECOMMENDERS, ItemKNN, MostPopular, Ranker, Trending
 from recsys.recommenders.base import Model
 from recsys.recommenders.evidence import RANKS, SOURCES, Evidence, Finder
@@ -276,6 +277,28 @@ def test_features_are_from_before_the_labelled_day(monkeypatch):
     assert whole == log.dense["timestamp"].max()
     assert before <= last_like - timedelta(days=2)
     assert before > last_like - timedelta(days=2, hours=1)
+
+
+@pytest.mark.parametrize(("daily", "days"), [(40, 1), (10, 4), (1, 8)])
+def test_more_days_are_labelled_where_few_people_come_in_a_day(daily, days):
+    """Eight days on which so many people come, others each day, after a day on which all do."""
+    users = [(0, user) for user in range(400)]
+    users += [(day, 40 * day + user) for day in range(1, 9) for user in range(daily)]
+    day, user = np.array(users).T
+    log = InteractionLog.from_frames(
+        pl.DataFrame(
+            {
+                "user_id": user,
+                "item_id": np.arange(user.size) % 7,
+                "timestamp": [START + timedelta(days=int(d)) for d in day],
+            }
+        ),
+        users=pl.DataFrame({"user_id": range(400)}),
+        items=pl.DataFrame({"item_id": range(7)}),
+    )
+    late, cut = Ranker()._labelled(log, log.dense["weight"].to_numpy() > 0, 0)
+    assert late.sum() == daily * days
+    assert cut == log.dense["timestamp"].to_physical().max() - days * DAY
 
 
 def test_als_starts_from_a_model_that_knows_nothing_of_the_labelled_day(monkeypatch):

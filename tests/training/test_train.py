@@ -320,6 +320,9 @@ def test_nobody_to_test(world_log):
         ({"tune": {"space": {"neighbour": [1]}}}, "tune.space.neighbour: no option of item_knn; d"),
         ({"tune": {"space": {"neighbours": [0]}}}, "tune.space.neighbours: recommender item_knn: "),
         ({"tune": {"space": {"neighbours": []}}}, "tune.space.neighbours"),
+        ({"tune": {"space": {"recency.powers": [0.5]}}}, "tune.space.recency.powers: recommender"),
+        ({"tune": {"space": {"recency.power": [0.0]}}}, "tune.space.recency.power: recommender"),
+        ({"tune": {"space": {"neighbours.few": [3]}}}, "tune.space.neighbours.few: recommender"),
         (
             {"tune": {"space": {"shrinkage": {"low": 0, "high": 1, "log": True}}}},
             "low must be above 0 where log is true",
