@@ -58,7 +58,7 @@ def _spec(registry: Mapping[str, type[BaseModel]], *more: str) -> dict[str, Any]
     named = {"name": {"type": "string"}, "options": {"type": "object"}}
     kinds = [
         {
-            **(model := kind.model_json_schema()),
+            **(model := _unnested(kind.model_json_schema())),
             "required": ["kind"],
             "additionalProperties": False,
             "properties": {"kind": {"const": name}, **named, **model.get("properties", {})},
@@ -68,6 +68,24 @@ def _spec(registry: Mapping[str, type[BaseModel]], *more: str) -> dict[str, Any]
     free = {"anyOf": [{"enum": list(more)}, _ELSEWHERE]}
     mapping = {"type": "object", "properties": {"kind": free}, "required": ["kind"]}
     return {"anyOf": [{"enum": [*registry, *more]}, _ELSEWHERE, *kinds, mapping]}
+
+
+def _unnested(model: dict[str, Any]) -> dict[str, Any]:
+    """A schema with the schemas that it refers to in their places, for use within another one."""
+    parts = model.pop("$defs", {})
+
+    def filled(value: Any) -> Any:
+        if isinstance(value, list):
+            return [filled(one) for one in value]
+        if not isinstance(value, dict):
+            return value
+        if "$ref" in value:
+            rest = {key: one for key, one in value.items() if key != "$ref"}
+            return {**filled(parts[value["$ref"].removeprefix("#/$defs/")]), **rest}
+        return {key: filled(one) for key, one in value.items()}
+
+    found: dict[str, Any] = filled(model)
+    return found
 
 
 main = way_in("schema")
