@@ -67,7 +67,8 @@ def _prove(
         kept = keep(tracker, verdicts_record(study, "proof", proof.verdicts, folder), folder)
 
     def show(console: Console) -> None:
-        print_verdicts(console, proof.verdicts, TITLES, "of", full=output.full)
+        over = "seeds" if study.log_ is None else "groups"
+        print_verdicts(console, proof.verdicts, TITLES, "of", over=over, full=output.full)
         print_whereabouts(console, folder, "verdicts.csv, tables, plots, config.yaml")
 
     return Outcome(study.name, folder, proof.verdicts.to_dicts(), show, [kept], print_run)

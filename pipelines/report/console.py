@@ -56,6 +56,22 @@ def print_section(
     console.print()
 
 
+def fits(section: Section, name_width: int, width: int) -> bool:
+    """Whether a table stands in one piece, and not in several that repeat its first column.
+
+    Args:
+        section: the section that holds the table, of at least one row.
+        name_width: as `print_section` takes it.
+        width: characters in a line.
+
+    >>> table = Section("", ("who", "how much"), (("als", "1.5"), ("ease", "2.5")))
+    >>> fits(table, 28, 80), fits(table, 28, 12)
+    (True, False)
+    """
+    shown = _visible(section.columns), [_visible(row) for row in section.rows]
+    return len(list(_fitting(*shown, name_width, width))) == 1
+
+
 def _fitting(
     columns: Sequence[str], rows: Sequence[Sequence[str]], name_width: int, width: int
 ) -> Iterator[tuple[list[str], list[list[str]]]]:
