@@ -5,7 +5,8 @@ import pytest
 
 from recsys.config import Posts
 from recsys.config.world import Platform, Population
-from recsys.recommenders import ALS, least_squares, shortlist
+from recsys.recommenders import ALS, Ranker, least_squares, shortlist
+from recsys.study.arms.policy import RecommenderPolicy
 from recsys.world import run as run_module
 from recsys.world.arms import Arm
 from recsys.world.day import blocks, serving
@@ -51,6 +52,16 @@ def test_pruning_changes_no_bit(arm, platform, counted):
     assert counted["deepened"] > 0
     assert counted["tiles"] > 0
     assert differences(got, alone(PRUNED, arm, world, threads=3)) == set()
+
+
+@pytest.mark.parametrize("arm", ["control", "influx"])
+def test_lists_of_ranker_as_long_as_visits_need_change_no_bit(arm, counted, monkeypatch):
+    ranker = Ranker(factors=4, candidates=20, iterations=10)
+    world = a_world(**MANY, platform=Platform(per_creator=1, seen_memory=64))
+    got = alone(ranker, arm, world)
+    assert counted["deepened"] > 0
+    monkeypatch.setattr(RecommenderPolicy, "by_need", False)
+    assert differences(alone(ranker, arm, world), got) == set()
 
 
 @pytest.mark.parametrize("idle", IDLE)

@@ -133,6 +133,28 @@ def test_trials_at_once_are_the_same_wherever_they_run(engine, config, tmp_path,
     assert alone["shrinkage"].n_unique() == alone.height
 
 
+def test_fields_of_an_option_are_searched_and_null_turns_it_off(config, tmp_path):
+    (tmp_path / "recency.yaml").write_text(
+        TUNING.replace(
+            "    neighbours: [5, 20, 80]\n    shrinkage: {low: 0.1, high: 100, log: true}\n",
+            "    recency.power: [null, 1.0]\n    recency.half_life_days: [0.1, 5.0]\n",
+        ),
+        encoding="utf-8",
+    )
+    assert main(["recency.yaml"]) == 0
+    found = trials()
+    off, on = (
+        found.filter(pl.col("recency.power").is_null() == is_off) for is_off in (True, False)
+    )
+    assert off["recency.half_life_days"].n_unique() == 2
+    assert off["ndcg"].n_unique() == 1  # a half-life of what is off changes nothing
+    assert on["ndcg"].n_unique() > 1
+    best = load_training(folder() / "best.yaml").recommender.options["recency"]
+    row = found.sort("ndcg", "trial", descending=[True, False]).row(0, named=True)
+    power, half_life = row["recency.power"], row["recency.half_life_days"]
+    assert best == (None if power is None else {"power": power, "half_life_days": half_life})
+
+
 def test_trials_of_a_round_do_not_know_of_one_another(config):
     assert main([config]) == 0
     one_by_one, place = trials(), folder()
