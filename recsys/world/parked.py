@@ -6,7 +6,7 @@ largest thing in memory, and between two starts nobody reads it.
 
 import tempfile
 import weakref
-from typing import BinaryIO, cast
+from typing import IO
 
 import numpy as np
 
@@ -38,7 +38,7 @@ class Parked:
         """Puts the state on disk, if it is large."""
         self._shapes = [(array.dtype, array.shape) for array in states]
         self._states: UserStates | None = states
-        self._file: BinaryIO | None = None
+        self._file: IO[bytes] | None = None
         if sum(array.nbytes for array in states) < _LARGE:
             return
         try:
@@ -65,8 +65,8 @@ class Parked:
         return UserStates._make(arrays)
 
 
-def _written(states: UserStates) -> BinaryIO:
-    file = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - it is read until it goes
+def _written(states: UserStates) -> IO[bytes]:
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - it is read until it goes
     try:
         for array in states:
             array.tofile(file)

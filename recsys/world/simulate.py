@@ -330,7 +330,7 @@ class Shared:
 
     @property
     def before(self) -> Run:
-        """The platform on the morning of day 0, for a fork of it: where it is large, it is on disk.
+        """The platform on the morning of day 0, to be forked and let go of; see `Parked`.
 
         Raises:
             ValueError: the last arm was run before.

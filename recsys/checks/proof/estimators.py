@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from recsys.checks.proof.claims import Figure
-from recsys.checks.proof.offline import seed_means, within
+from recsys.checks.proof.offline import seed_means, spearman, within
 from recsys.checks.proof.told import SHARES
 from recsys.statistics import nested_interval
 
@@ -79,8 +79,6 @@ def compare_estimators(estimates: pl.DataFrame) -> tuple[pl.DataFrame, list[Figu
 
 
 def _near(part: pl.DataFrame) -> dict[str, Any]:
-    from scipy.stats import spearmanr  # slow to load
-
     truth, told = part["truth"].to_numpy(), part["told"].to_numpy()
     gap = nested_interval(seed_means(part.with_columns(gap=pl.Series(told - truth)), "gap"))
     varied = np.ptp(truth) > 0 and np.ptp(told) > 0
@@ -93,7 +91,7 @@ def _near(part: pl.DataFrame) -> dict[str, Any]:
         "bias": float(gap.mean),
         "bias_ci_low": float(gap.low),
         "bias_ci_high": float(gap.high),
-        "spearman": float(spearmanr(truth, told).statistic) if varied else None,
+        "spearman": spearman(truth, told) if varied else None,
         "within": within(part, "truth", "told"),
         "intervals": held.height,
         "coverage": float(inside.mean()) if inside.size else None,

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from recsys.checks.proof.claims import Figure
 from recsys.checks.proof.joined import ARMS, LEVELS, WAYS, platform_of
@@ -156,7 +156,7 @@ def compare(cells: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, list[Figur
 
 def _agreement(group: pl.DataFrame, figure: str) -> dict[str, Any]:
     """A row of the first frame of `compare`, without its keys."""
-    from scipy.stats import pearsonr, spearmanr  # slow to load
+    from scipy.stats import pearsonr  # slow to load
 
     truth, estimate = (group[name].to_numpy() for name in (f"true_{figure}", figure))
     gap = nested_interval(seed_means(group.with_columns(gap=pl.Series(estimate - truth)), "gap"))
@@ -169,7 +169,7 @@ def _agreement(group: pl.DataFrame, figure: str) -> dict[str, Any]:
         "bias_ci_low": float(gap.low),
         "bias_ci_high": float(gap.high),
         "pearson": float(pearsonr(truth, estimate).statistic) if varied else None,
-        "spearman": float(spearmanr(truth, estimate).statistic) if varied else None,
+        "spearman": spearman(truth, estimate) if varied else None,
         "within": within(group, f"true_{figure}", figure),
     }
     if figure == "composition":
@@ -183,6 +183,20 @@ def _agreement(group: pl.DataFrame, figure: str) -> dict[str, Any]:
     return row
 
 
+def spearman(one: ArrayLike, other: ArrayLike) -> float:
+    """Spearman's rank correlation; ties have their mean rank.
+
+    Args:
+        one, other: (n,) values that are not all equal.
+
+    >>> spearman([1, 2, 3, 4], [1, 4, 9, 16])
+    1.0
+    """
+    from scipy.stats import spearmanr  # slow to load
+
+    return float(spearmanr(one, other).statistic)
+
+
 def within(group: pl.DataFrame, truth: str, estimate: str) -> float | None:
     """Mean rank correlation of truth and estimate over the seeds of one recommender and one size.
 
@@ -193,13 +207,11 @@ def within(group: pl.DataFrame, truth: str, estimate: str) -> float | None:
         group: cells, with the columns recommender_ and size.
         truth, estimate: names of the columns that are compared.
     """
-    from scipy.stats import spearmanr  # slow to load
-
     correlations = []
     for _, cell in group.group_by("recommender_", "size", maintain_order=True):
         true, told = cell[truth].to_numpy(), cell[estimate].to_numpy()
         if np.ptp(true) > 0 and np.ptp(told) > 0:
-            correlations.append(float(spearmanr(true, told).statistic))
+            correlations.append(spearman(true, told))
     return float(np.mean(correlations)) if correlations else None
 
 
@@ -241,15 +253,13 @@ def _means(part: pl.DataFrame) -> dict[str, Any]:
 
 def _claimed(cells: pl.DataFrame, agreement: pl.DataFrame) -> list[Figure]:
     """The figures of claim 3: how well the mix is estimated, by what is left out."""
-    from scipy.stats import spearmanr  # slow to load
-
     figures, seeds = [], cells["seed"].n_unique()
     for way in WAYS:
         of = f"mix, {way}"
         mix = cells.filter(way=way, level="language_format")
         by_seed = [
             (
-                float(spearmanr(part["true_total"], part["total"]).statistic),
+                spearman(part["true_total"], part["total"]),
                 float(part["total"].to_numpy().sum() / part["true_total"].to_numpy().sum()),
             )
             for _, part in mix.group_by("seed", maintain_order=True)

@@ -16,6 +16,7 @@ from recsys.study.arms.policy import RecommenderPolicy
 from recsys.world.simulate import simulate_days
 
 WARM, TIMED = 10, 6
+NOBODY = Influx(newcomers=0, arrivals=(1.0,))
 VISITS = {"": {}, ", visits of ten posts": {"depth_rho": 0.9, "visits_per_day": 1.0}}
 """What is changed of the world: the exponent of the scroll depth, and visits a person and day."""
 ALS = {"factors": 32, "warm_iterations": 1, "solver": "own", "retrieval": "pruned"}
@@ -33,9 +34,6 @@ def world_of(people: int, posts: int, changed: dict[str, float]) -> World:
         part: getattr(world, part).model_copy(update=update) for part, update in parts.items()
     }
     return world.model_copy(update=parts_of_world)
-
-
-NOBODY = Influx(newcomers=0, arrivals=(1.0,))
 
 
 def main(people: int, posts: int) -> None:
