@@ -6,6 +6,7 @@ from rich.console import Console
 from pipelines.report.console import print_section
 from pipelines.report.headline import DASH
 from pipelines.report.section import Section
+from pipelines.tracking.names import as_params
 from recsys.measures.metrics.registry import METRICS
 from recsys.training.evaluate import Days, TrainingResult
 
@@ -49,7 +50,7 @@ def training_sections(result: TrainingResult) -> tuple[Section, ...]:
             users = f"{group_rows['n_users'].max():,}"
             rows.append((title, users, *(_number(values[name]) for name in names)))
     spec = training.recommender
-    options = ", ".join(f"{name} {value}" for name, value in spec.options.items())
+    options = ", ".join(f"{name} {value}" for name, value in as_params(spec.options).items())
     seconds = (
         f"Fitted in {timings['fit_s']:.2g} s, served {timings['users']:,} users in "
         f"{timings['serve_s']:.2g} s ({timings['users_per_s']:,.0f} a second)."
