@@ -3,6 +3,7 @@
 Each program is imported when it starts, so that help is printed at once.
 """
 
+import gc
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,6 +43,11 @@ _HELP = """\b
 How do feeds drift when newcomers arrive, and what keeps them stable?
  .venv/bin/recsys run configs/demo.yaml seeds=8    after `make run`: a change
  .venv/bin/recsys train configs/train/als.yaml     one recommender, tested"""
+
+
+_COLLECTED = (10_000, 10, 10)
+"""How seldom Python looks for objects that refer to each other in a circle. There are few, and with
+its usual 700 objects it would look at all modules again and again, for seconds a study."""
 
 
 def _exit(code: int) -> None:
@@ -472,6 +478,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def script() -> None:
     """The console command; it finds modules of the working directory only with `--trust-config`."""
+    gc.set_threshold(*_COLLECTED)
     leave(main())
 
 

@@ -41,6 +41,7 @@ from pipelines.tracking.tracker import Kept, Tracker, keep, opened
 from pipelines.trust import read_config
 from recsys.config import Study, World
 from recsys.core.errors import UserError
+from recsys.core.jobs import groups_at_once
 from recsys.core.steps import MEASURING
 from recsys.study.cell import Cell
 from recsys.study.plan import plan, steps_of
@@ -162,7 +163,9 @@ def _cells(study: Study) -> list[Cell]:
 def _expected(studies: Sequence[Study], cells: Sequence[Sequence[Cell]]) -> Remaining:
     """Estimates the time that all cells of all studies take."""
     first = studies[0]
-    shared = isinstance(first.source, World) and first.loop == "open"
+    worlds = None
+    if isinstance(first.source, World) and first.loop == "open":
+        worlds = min(groups_at_once(first.threads, len(cells[0]) / first.seeds), first.seeds)
     steps = [[steps_of(cell) for cell in of_study] for of_study in cells]
     rows = sum(
         study.evaluation.panel * cell[MEASURING]
@@ -170,7 +173,7 @@ def _expected(studies: Sequence[Study], cells: Sequence[Sequence[Cell]]) -> Rema
         for cell in of_study
     )
     afterwards = _SECONDS_A_STUDY * len(studies) + _SECONDS_A_ROW * rows
-    remaining = Remaining(first.threads, shared=shared, afterwards=afterwards)
+    remaining = Remaining(first.threads, simulating=worlds, afterwards=afterwards)
     for study, of_study in zip(studies, cells, strict=True):
         prefix = f"{study.variant}: " if len(studies) > 1 else ""
         for cell in of_study:

@@ -26,8 +26,7 @@ class Remaining:
 
     Args:
         workers: number of threads that run cells.
-        shared: whether the cells of a seed share its worlds, so that one thread simulates while
-            others wait.
+        simulating: number of threads that simulate worlds at once; None if all may.
         afterwards: seconds that tables, files, pages and MLflow take, of all studies.
         clock: gives seconds, such as `time.monotonic`.
     """
@@ -36,11 +35,11 @@ class Remaining:
         self,
         workers: int = 1,
         *,
-        shared: bool = False,
+        simulating: int | None = None,
         afterwards: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._parallel = {SIMULATING: 1 if shared else workers, MEASURING: workers}
+        self._parallel = {SIMULATING: simulating or workers, MEASURING: workers}
         self._clock, self._afterwards = clock, afterwards
         self._planned: dict[str, dict[tuple[str, str], float]] = {}
         self._left: dict[tuple[str, str], float] = defaultdict(float)

@@ -4,6 +4,7 @@ Threads that MLflow starts itself keep Python from ending; so does a request in 
 has given up on one ends with `leave`.
 """
 
+import gc
 import os
 import sys
 import threading
@@ -73,6 +74,9 @@ def waited(
 def leave(code: int) -> None:
     """Ends the process, also while work that was given up still waits for a server.
 
+    Python looks for circles of objects as it ends, for a second or more with MLflow and polars
+    loaded; frozen objects are left out of that, and go with the process.
+
     Args:
         code: the exit code.
     """
@@ -81,4 +85,5 @@ def leave(code: int) -> None:
             with suppress(OSError, ValueError):
                 stream.flush()
         os._exit(code)
+    gc.freeze()
     sys.exit(code)

@@ -1,5 +1,6 @@
 """Runs independent jobs, reports progress, and skips jobs whose results are stored."""
 
+import math
 from collections.abc import Callable, Hashable, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -69,7 +70,7 @@ class Threads:
         store: MutableMapping[str, R],
         together: Callable[[J], Hashable],
     ) -> list[R]:
-        """As in `Engine`; threads share all there is, whether jobs go together or not."""
+        """As in `Engine`; threads share all there is, and take the jobs as `begun_ahead` says."""
         lock = Lock()
 
         def run(job: J) -> R:
@@ -81,12 +82,61 @@ class Threads:
                 finished(job)
             return result
 
+        order = begun_ahead([together(job) for job in jobs], self.workers)
         with single_threaded_blas(), ThreadPoolExecutor(self.workers) as pool:
             try:
-                return list(pool.map(run, jobs))
+                results = dict(zip(order, pool.map(run, [jobs[n] for n in order]), strict=True))
+                return [results[place] for place in range(len(jobs))]
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
+
+
+def begun_ahead(keys: Sequence[Hashable], threads: int) -> list[int]:
+    """An order of jobs in which threads seldom wait for what jobs share.
+
+    The first job of a group makes what the group shares, such as the worlds of a seed. It comes as
+    early as threads can be at its group: while one thread makes that, the others have jobs of
+    earlier groups, of which no more are begun than `groups_at_once` says.
+
+    Args:
+        keys: what each job shares with others, such as the seed of its world.
+        threads: number of threads that take the jobs one by one.
+
+    Returns:
+        The places of the jobs.
+
+    >>> begun_ahead(["a", "a", "a", "b", "b", "b", "c", "c", "c"], threads=2)
+    [0, 3, 1, 2, 4, 6, 5, 7, 8]
+    """
+    groups: dict[Hashable, list[int]] = {}
+    for place, key in enumerate(keys):
+        groups.setdefault(key, []).append(place)
+    ahead = groups_at_once(threads, len(keys) / len(groups)) - 1 if groups else 0
+
+    def turn(number: int, nth: int) -> tuple[int, float]:
+        first = max(number - ahead, 0)
+        return (number, nth) if nth else (first, 1.5 if 0 < first < number else 0)
+
+    turns = [
+        (*turn(number, nth), number, place)
+        for number, group in enumerate(groups.values())
+        for nth, place in enumerate(group)
+    ]
+    return [place for *_, place in sorted(turns)]
+
+
+def groups_at_once(threads: int, size: float) -> int:
+    """How many groups of jobs threads can be at that take one job after the other.
+
+    Args:
+        threads: number of threads.
+        size: number of jobs in a group.
+
+    >>> groups_at_once(threads=1, size=4), groups_at_once(threads=2, size=4)
+    (1, 2)
+    """
+    return 1 + math.ceil((threads - 1) / size)
 
 
 def run_all(

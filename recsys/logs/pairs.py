@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 
 class Pairs(NamedTuple):
@@ -15,11 +16,29 @@ class Pairs(NamedTuple):
         start: int64 (n_users + 1,), where the pairs of each user begin; the last is their number.
         item: int32 (n,), the item of each pair.
         flag: bool (n,), whether an event of the pair has the flag.
+        first: int32 (n,), the position of the first event of each pair.
     """
 
     start: NDArray[np.int64]
     item: NDArray[np.int32]
     flag: NDArray[np.bool_]
+    first: NDArray[np.int32]
+
+    def among_first(self, n_events: int, n_items: int) -> csr_matrix:
+        """Bool CSR (n_users, n_items): the pairs that have one of the first events.
+
+        Args:
+            n_events: number of events, such as of those before a day.
+            n_items: number of items.
+
+        >>> user, item = np.array([0, 1, 0, 1]), np.array([2, 0, 2, 1])
+        >>> found = distinct_pairs(user, item, np.ones(4, dtype=np.bool_), 2, 3)
+        >>> found.among_first(3, n_items=3).toarray().tolist()
+        [[False, False, True], [True, False, False]]
+        """
+        start, item = _among(self.start, self.item, self.first, n_events)
+        there = np.ones(item.size, dtype=np.bool_)
+        return csr_matrix((there, item, start), shape=(start.size - 1, n_items))
 
 
 def distinct_pairs(
@@ -38,43 +57,58 @@ def distinct_pairs(
 
     >>> user, item = np.array([1, 0, 1, 1]), np.array([2, 0, 0, 2])
     >>> found = distinct_pairs(user, item, np.array([False, True, False, True]), 2, 3)
-    >>> found.start.tolist(), found.item.tolist(), found.flag.tolist()
-    ([0, 1, 3], [0, 0, 2], [True, False, True])
+    >>> found.start.tolist(), found.item.tolist(), found.flag.tolist(), found.first.tolist()
+    ([0, 1, 3], [0, 0, 2], [True, False, True], [1, 2, 0])
     """
     user, item = (np.ascontiguousarray(ids, dtype=np.int32) for ids in (user, item))
-    return Pairs(*_distinct(user, item, np.ascontiguousarray(flag), n_users, n_items))
+    order = _in_order(user, item, n_users, n_items)
+    return Pairs(*_distinct(user, item, np.ascontiguousarray(flag), order, n_users))
 
 
 @njit(nogil=True, cache=True)
-def _distinct(user, item, flag, n_users, n_items):  # type: ignore[no-untyped-def]
-    """Orders the events by item, then by user without disturbing that order; drops repetitions."""
-    by_item = _places(item, n_items)
-    users = np.empty_like(user)
-    items = np.empty_like(item)
-    flags = np.empty_like(flag)
+def _in_order(user, item, n_users, n_items):  # type: ignore[no-untyped-def]
+    """The events by user, then by item, then as they come."""
+    by_item, by_user = _places(item, n_items), _places(user, n_users)
+    of_item = np.empty(user.size, dtype=np.int32)
     for event in range(user.size):
-        place = by_item[item[event]]
-        by_item[item[event]] = place + 1
-        users[place], items[place], flags[place] = user[event], item[event], flag[event]
-    by_user = _places(user, n_users)
-    first = by_user.copy()
-    found = np.empty_like(item)
-    any_flag = np.empty_like(flag)
-    for event in range(user.size):
-        place = by_user[users[event]]
-        if place > first[users[event]] and found[place - 1] == items[event]:
-            any_flag[place - 1] |= flags[event]
-            continue
-        by_user[users[event]] = place + 1
-        found[place], any_flag[place] = items[event], flags[event]
+        of_item[by_item[item[event]]] = event
+        by_item[item[event]] += 1
+    order = np.empty(user.size, dtype=np.int32)
+    for event in of_item:
+        order[by_user[user[event]]] = event
+        by_user[user[event]] += 1
+    return order
+
+
+@njit(nogil=True, cache=True)
+def _distinct(user, item, flag, order, n_users):  # type: ignore[no-untyped-def]
+    """Writes each pair once; its events stand together in this order."""
     start = np.zeros(n_users + 1, dtype=np.int64)
-    for number in range(n_users):
-        start[number + 1] = start[number] + by_user[number] - first[number]
-    for number in range(n_users):
-        for place in range(by_user[number] - first[number]):
-            found[start[number] + place] = found[first[number] + place]
-            any_flag[start[number] + place] = any_flag[first[number] + place]
-    return start, found[: start[n_users]].copy(), any_flag[: start[n_users]].copy()
+    found = np.empty(order.size, dtype=np.int32)
+    any_flag = np.empty(order.size, dtype=np.bool_)
+    first = np.empty(order.size, dtype=np.int32)
+    n, last_user, last_item = 0, -1, -1
+    for event in order:
+        if user[event] == last_user and item[event] == last_item:
+            any_flag[n - 1] |= flag[event]
+            continue
+        last_user, last_item = user[event], item[event]
+        start[last_user + 1] += 1
+        found[n], any_flag[n], first[n] = last_item, flag[event], event
+        n += 1
+    return np.cumsum(start), found[:n].copy(), any_flag[:n].copy(), first[:n].copy()
+
+
+@njit(nogil=True, cache=True)
+def _among(start, item, first, n_events):  # type: ignore[no-untyped-def]
+    """Where the pairs of each user begin that one of the first events has, and their items."""
+    begin, found, n = np.zeros_like(start), np.empty_like(item), 0
+    for user in range(start.size - 1):
+        for pair in range(start[user], start[user + 1]):
+            found[n] = item[pair]  # without a branch: half of the pairs come later
+            n += first[pair] < n_events
+        begin[user + 1] = n
+    return begin, found[:n].copy()
 
 
 @njit(nogil=True, cache=True)

@@ -36,7 +36,7 @@ def third_moment(effects: Floats, axis: int, n: Ints | int) -> Floats:
     """
     count = np.asarray(n)
     free = np.maximum(count * (count - 1.0) * (count - 2.0), 1.0)
-    return np.where(count > 2, (effects**3).sum(axis) / free, 0.0)
+    return np.where(count > 2, (effects * effects * effects).sum(axis) / free, 0.0)
 
 
 def widening(skewness: ArrayLike, df: ArrayLike) -> Floats:

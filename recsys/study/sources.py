@@ -13,6 +13,7 @@ import polars as pl
 from recsys.config import OwnLog, RecommenderSpec, Study
 from recsys.core.alike import foreign_code
 from recsys.core.errors import EngineError
+from recsys.core.jobs import groups_at_once
 from recsys.core.kept import Kept
 from recsys.core.lazy import lazy
 from recsys.logs.files import content_digest
@@ -85,7 +86,7 @@ class Sources:
         """The worlds of as many seeds as threads can be at."""
         study = self.study
         cells = sum(len(study.chains_for(spec.name)) for spec in study.recommenders)
-        return Kept(1 - (1 - study.threads) // cells)
+        return Kept(groups_at_once(study.threads, cells))
 
     @lazy
     def log(self) -> MeasuredLog:

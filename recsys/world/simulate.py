@@ -19,6 +19,7 @@ from recsys.core.errors import ConfigError
 from recsys.core.lazy import lazy
 from recsys.core.noise import moment
 from recsys.logs.log import InteractionLog, Seen
+from recsys.logs.pairs import Pairs, distinct_pairs
 from recsys.world.arms import ARMS, INCUMBENTS, NEWCOMERS, Arm, Audience, Twin
 from recsys.world.day.oracle import Oracle
 from recsys.world.day.values import Day, Liked, Morning
@@ -109,7 +110,17 @@ class Simulation:
             events = events.with_columns(weight=pl.Series(weight))
         users = users_frame(self.world, self.people, day)
         items = items_frame(self.world, self.posts_for[INCUMBENTS], day)
-        return InteractionLog(users, items, events)
+        log = InteractionLog(users, items, events)
+        log.__dict__["seen"] = self._pairs.among_first(events.height, log.n_items)
+        return log
+
+    @lazy
+    def _pairs(self) -> Pairs:
+        """Who was shown what, and at which event first; `seen` of any morning follows from it."""
+        events = self.log.dense
+        user, item = events["user"].to_numpy(), events["item"].to_numpy()
+        anything = np.ones(user.size, dtype=np.bool_)
+        return distinct_pairs(user, item, anything, self.log.n_users, self.log.n_items)
 
     def candidates(self, day: int) -> NDArray[np.bool_]:
         """Bool (n_posts,): posts that can be served at the start of a day."""

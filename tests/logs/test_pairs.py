@@ -16,3 +16,10 @@ def test_pairs_are_those_of_unique(n_events: int, n_users: int, n_items: int) ->
     users = np.repeat(np.arange(n_users), np.diff(found.start))
     assert np.array_equal(users * n_items + found.item, pair)
     assert np.array_equal(found.flag, np.bincount(place, flag, minlength=pair.size) > 0)
+    firsts = np.unique(user * n_items + item, return_index=True)[1]
+    assert np.array_equal(found.first, firsts)
+    some = n_events // 2
+    there = np.unique(user[:some] * n_items + item[:some])
+    seen = found.among_first(some, n_items)
+    rows = np.repeat(np.arange(n_users), np.diff(seen.indptr))
+    assert np.array_equal(rows * n_items + seen.indices, there)

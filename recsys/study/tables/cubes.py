@@ -39,17 +39,32 @@ def cubes_of(group: pl.DataFrame) -> dict[str, Cube]:
     shape = tuple(labels.size for labels, _ in axes)
     cell = np.ravel_multi_index(tuple(place for _, place in axes), shape)
     days = [day_of(number) for number in axes[0][0]]
-    cubes = {}
+    cubes, n_cells = {}, int(np.prod(shape))
+    mean_of = _mean_of_cells if np.bincount(cell).max(initial=0) > 1 else _in_cells
     for measure in measure_columns(group):
         values = group[measure].to_numpy()
-        has_value = ~np.isnan(values)
-        if not has_value.any():
-            continue
-        total = np.bincount(cell[has_value], values[has_value], minlength=int(np.prod(shape)))
-        count = np.bincount(cell[has_value], minlength=total.size)
-        mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-        cubes[measure] = Cube(days, mean.reshape(shape))
+        if not np.isnan(values).all():
+            cubes[measure] = Cube(days, mean_of(values, cell, n_cells).reshape(shape))
     return cubes
+
+
+def _in_cells(
+    values: NDArray[np.float64], cell: NDArray[np.int64], n_cells: int
+) -> NDArray[np.float64]:
+    """Float64 (n_cells,): the value of each cell, none of which has two; NaN without one."""
+    found = np.full(n_cells, np.nan)
+    found[cell] = values
+    return found
+
+
+def _mean_of_cells(
+    values: NDArray[np.float64], cell: NDArray[np.int64], n_cells: int
+) -> NDArray[np.float64]:
+    """Float64 (n_cells,): the mean of the values of each cell but NaN; NaN without any."""
+    known = ~np.isnan(values)
+    total = np.bincount(cell[known], values[known], minlength=n_cells)
+    count = np.bincount(cell[known], minlength=n_cells)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def by_day(

@@ -5,7 +5,7 @@ the newcomers' removal is compared with the removal of placebo groups. A row wit
 headline, over all days.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -117,14 +117,12 @@ def drift_of_world(per_user: pl.DataFrame, arms: tuple[str, ...]) -> pl.DataFram
     for keys, measure, by_arm in drifts_by_arm(per_user, arms):
         if not by_arm:
             continue
-        days, rows_of_days = next(iter(by_arm.values())).days, _world_rows(by_arm)
-        of_days = [
+        days = next(iter(by_arm.values())).days
+        rows += [
             {**keys, "day": day, "measure": measure, **row}
-            for day, row in zip(days, rows_of_days, strict=True)
+            for day, row in zip(days, _world_rows(by_arm, days), strict=True)
             if row["n_users"]
         ]
-        _add_bands(of_days)
-        rows += of_days
     return _drift_frame(rows, PRIMARY, _by_holm)
 
 
@@ -184,13 +182,14 @@ def drift_of_log(
     return _drift_frame(rows, tuple(primary), adjusted_in_log, across=True)
 
 
-def _world_rows(by_arm: Mapping[str, Cube]) -> list[dict[str, Any]]:
+def _world_rows(by_arm: Mapping[str, Cube], days: Sequence[int | None]) -> list[dict[str, Any]]:
     """Estimates of one measure on each day.
 
     All columns of a day rest on the same users: those who have a value in every arm and seed.
 
     Args:
         by_arm: drift by arm.
+        days: the days of the drift; None is the headline.
     """
     y = {arm: cube.values for arm, cube in by_arm.items()}  # (days, users, seeds)
     complete = ~np.any([np.isnan(values).any(axis=2) for values in y.values()], axis=0)
@@ -203,22 +202,24 @@ def _world_rows(by_arm: Mapping[str, Cube]) -> list[dict[str, Any]]:
     }
     differences = parts(arms["influx"], arms["placebo"], arms["retrain"])
     intervals = {name: two_way_interval(values) for name, values in differences.items()}
-    return [
-        _world_row(
-            {arm: mean[place] for arm, mean in means.items()},
-            {name: interval.at(place) for name, interval in intervals.items()},
-            differences["composition"][place][complete[place]],
-        )
-        for place in range(len(complete))
+    n_users, n_seeds = complete.sum(axis=1), y["influx"].shape[2]
+    rows = [
+        {
+            **_world_row(
+                {arm: mean[place] for arm, mean in means.items()},
+                {name: interval.at(place) for name, interval in intervals.items()},
+            ),
+            "n_users": int(n_users[place]),
+            "n_seeds": n_seeds,
+        }
+        for place in range(len(days))
     ]
+    _add_bands(rows, differences["composition"], [day is not None for day in days])
+    return rows
 
 
-def _world_row(
-    means: Mapping[str, float],
-    intervals: Mapping[str, Interval],
-    composition: NDArray[np.float64],
-) -> dict[str, Any]:
-    """A row from the means of the arms, the intervals of the parts, and users' composition."""
+def _world_row(means: Mapping[str, float], intervals: Mapping[str, Interval]) -> dict[str, Any]:
+    """A row from the means of the arms and the intervals of the parts."""
     row: dict[str, Any] = dict(means)
     ends = {
         "total": ("influx", "retrain"),
@@ -232,18 +233,26 @@ def _world_row(
             f"{name}_ci_low": interval.low,
             f"{name}_ci_high": interval.high,
         }
-    row |= {"p_value": intervals["composition"].p_value, "_composition": composition}
-    return {**row, "n_users": composition.shape[0], "n_seeds": composition.shape[1]}
+    return row | {"p_value": intervals["composition"].p_value}
 
 
-def _add_bands(rows: list[dict[str, Any]]) -> None:
-    """Adds Bonferroni's band to the rows of days: it holds the composition of all days at once."""
-    days = [row for row in rows if row["day"] is not None]
-    for row in days:
-        band = two_way_interval(row.pop("_composition"), level=1 - 0.05 / len(days))
-        row |= {"composition_band_low": band.low, "composition_band_high": band.high}
-    for row in rows:
-        row.pop("_composition", None)
+def _add_bands(
+    rows: Sequence[dict[str, Any]], composition: NDArray[np.float64], is_day: Sequence[bool]
+) -> None:
+    """Adds Bonferroni's band to the rows of days: it holds the composition of all days at once.
+
+    Args:
+        rows: a row for each day, and for the headline.
+        composition: float64 (rows, users, seeds).
+        is_day: whether a row is of a day.
+    """
+    of_days = [n for n, row in enumerate(rows) if is_day[n] and row["n_users"]]
+    if not of_days:
+        return
+    bands = two_way_interval(composition[of_days], level=1 - 0.05 / len(of_days))
+    for place, number in enumerate(of_days):
+        band = bands.at(place)
+        rows[number] |= {"composition_band_low": band.low, "composition_band_high": band.high}
 
 
 def log_row(

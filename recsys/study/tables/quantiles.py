@@ -1,6 +1,6 @@
 """The table `quantiles`: how a measure is spread over users."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -46,50 +46,78 @@ def quantiles(per_user: pl.DataFrame) -> pl.DataFrame:
             for column in (days_as_numbers(group), group["seed"], group["draw"])
         ]
         shape = tuple(labels.size for labels, _ in axes)
-        cell = np.ravel_multi_index(tuple(place for _, place in axes), shape)
+        cells = _Cells.of(np.ravel_multi_index(tuple(place for _, place in axes), shape), shape)
         named = dict(zip(keys, values, strict=True))
         for measure in measure_columns(group):
-            of_cells = _of_cells(group[measure].to_numpy(), cell, int(np.prod(shape)))
+            of_cells = cells.statistics(group[measure].to_numpy())
             for number, means in zip(axes[0][0], _means(*of_cells, shape), strict=True):
                 if means["n_users"]:
                     rows.append({**named, "day": day_of(number), "measure": measure, **means})
     return pl.DataFrame(rows, schema=schema_of(COLUMNS))
 
 
-def _of_cells(
-    values: NDArray[np.float64], cell: NDArray[np.int64], n: int
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Statistics of the users of each cell, and how many users it has.
+class _Cells(NamedTuple):
+    """Where the rows of each day, seed and draw stand in a table with a row for each such cell.
 
-    Args:
-        values: float64 (rows,), a user's value; NaN rows are left out.
-        cell: int64 (rows,), the day, seed and draw of each row as one number.
-        n: number of cells.
-
-    Returns:
-        float64 (n, statistics), NaN for a cell without users; and int64 (n,). Quantiles are
-        interpolated between two users, as numpy does it.
+    Attributes:
+        place: int64 (rows,), position of each row's value in the flattened table.
+        shape: number of cells, and the most rows of one.
     """
-    has_value = ~np.isnan(values)
-    values, cell = values[has_value], cell[has_value]
-    order = np.lexsort((values, cell))
-    values, cell = values[order], cell[order]
-    users = np.bincount(cell, minlength=n)
-    start = np.cumsum(users) - users
-    filled = users > 0
-    statistics = np.full((n, len(_STATISTICS)), np.nan)
-    statistics[filled, 0] = np.bincount(cell, values, minlength=n)[filled] / users[filled]
-    for column, share in enumerate(QUANTILES.values(), start=1):
-        place = share * (users[filled] - 1)
-        below = np.floor(place).astype(np.int64)
-        above = np.minimum(below + 1, users[filled] - 1)
-        low, high = values[start[filled] + below], values[start[filled] + above]
-        statistics[filled, column] = low + (place - below) * (high - low)
-    tenth = -(-users // 10)  # rounded up
-    among = np.arange(values.size) >= (start + users - tenth)[cell]
-    top = np.bincount(cell[among], values[among], minlength=n)
-    statistics[filled, -1] = top[filled] / tenth[filled]
-    return statistics, users
+
+    place: NDArray[np.int64]
+    shape: tuple[int, int]
+
+    @classmethod
+    def of(cls, cell: NDArray[np.int64], shape: tuple[int, ...]) -> "_Cells":
+        """The cells of rows.
+
+        Args:
+            cell: int64 (rows,), the day, seed and draw of each row as one number.
+            shape: number of days, seeds and draws.
+        """
+        rows = np.bincount(cell, minlength=int(np.prod(shape)))
+        order = np.argsort(cell, kind="stable")
+        nth = np.empty_like(order)
+        nth[order] = np.arange(cell.size) - np.repeat(np.cumsum(rows) - rows, rows)
+        most = int(rows.max(initial=0))
+        return cls(cell * most + nth, (rows.size, most))
+
+    def statistics(
+        self, values: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Statistics of the users of each cell, and how many users it has.
+
+        Args:
+            values: float64 (rows,), a user's value; NaN rows are left out.
+
+        Returns:
+            float64 (n, statistics), NaN for a cell without users; and int64 (n,). Quantiles are
+            interpolated between two users, as numpy does it.
+        """
+        table = np.full(self.shape, np.nan)
+        table.reshape(-1)[self.place] = values
+        table.sort(axis=1)  # NaN comes last
+        users = (~np.isnan(table)).sum(axis=1)
+        filled = np.flatnonzero(users)
+        table, n = table[filled], users[filled]
+        statistics = np.full((users.size, len(_STATISTICS)), np.nan)
+        within = np.arange(self.shape[1]) < n[:, None]
+        statistics[filled, 0] = _sums(table, within) / n
+        for column, share in enumerate(QUANTILES.values(), start=1):
+            place = share * (n - 1)
+            below = np.floor(place).astype(np.int64)
+            above = np.minimum(below + 1, n - 1)
+            low, high = (table[np.arange(n.size), which] for which in (below, above))
+            statistics[filled, column] = low + (place - below) * (high - low)
+        tenth = -(-n // 10)  # rounded up
+        top = within & (np.arange(self.shape[1]) >= (n - tenth)[:, None])
+        statistics[filled, -1] = _sums(table, top) / tenth
+        return statistics, users
+
+
+def _sums(table: NDArray[np.float64], chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The sum of the chosen values of each row, added one after the other."""
+    return np.where(chosen, table, 0.0).cumsum(axis=1)[:, -1]
 
 
 def _means(
@@ -98,7 +126,7 @@ def _means(
     """A dict for each day: each statistic's mean over seeds and draws, `n_users` and `n_seeds`.
 
     Args:
-        statistics, users: from `_of_cells`.
+        statistics, users: from `_Cells.statistics`.
         shape: number of days, seeds and draws.
     """
     filled = (users > 0).reshape(shape)

@@ -64,7 +64,7 @@ def test_what_comes_after_the_last_cell_is_part_of_it() -> None:
 
 def test_threads_share_the_work() -> None:
     clock = _Clock()
-    one, two = _study(clock), _study(clock, workers=2, shared=True)
+    one, two = _study(clock), _study(clock, workers=2, simulating=1)
     for remaining in (one, two):
         start = clock.now
         _run(remaining, clock, "a", "als", 2.0)

@@ -1,0 +1,64 @@
+"""Jobs in threads: their order, and that no result depends on it."""
+
+import threading
+from typing import NamedTuple
+
+import pytest
+
+from recsys.core.jobs import Threads, begun_ahead, groups_at_once, run_all
+
+
+class _Job(NamedTuple):
+    group: str
+    number: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.group}{self.number}"
+
+    @property
+    def identity(self) -> str:
+        return self.name
+
+
+JOBS = [_Job(group, number) for group in "abcd" for number in range(4)]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 5, 40])
+def test_every_job_has_one_turn_and_groups_keep_their_order(threads: int) -> None:
+    order = begun_ahead([job.group for job in JOBS], threads)
+    assert sorted(order) == list(range(len(JOBS)))
+    for group in "abcd":
+        own = [JOBS[place].number for place in order if JOBS[place].group == group]
+        assert own == sorted(own)
+
+
+def test_one_thread_takes_the_jobs_as_they_come() -> None:
+    assert begun_ahead([job.group for job in JOBS], 1) == list(range(len(JOBS)))
+    assert begun_ahead([], 3) == []
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4, 9])
+def test_no_group_begins_while_too_many_are_unfinished(threads: int) -> None:
+    """A group that is begun when all others that are kept have jobs left would push one out."""
+    order = begun_ahead([job.group for job in JOBS], threads)
+    most, left, begun = groups_at_once(threads, 4), dict.fromkeys("abcd", 4), set()
+    for place in order:
+        group = JOBS[place].group
+        begun.add(group)
+        assert sum(left[one] > 0 for one in begun) <= most
+        left[group] -= 1
+
+
+def test_two_threads_make_what_two_groups_share_at_the_same_time() -> None:
+    both = threading.Barrier(2, timeout=30)
+    begun: set[str] = set()
+
+    def work(job: _Job) -> str:
+        if job.group in "ab" and job.group not in begun:
+            begun.add(job.group)
+            both.wait()  # breaks if the second thread waits for the first one's group
+        return job.name
+
+    found = run_all(JOBS, work, Threads(2), together=lambda job: job.group)
+    assert found == [job.name for job in JOBS]
