@@ -82,7 +82,7 @@ def write_best(
         for start in range(0, rows.size, _USERS):
             part = slice(start, min(start + _USERS, rows.size))
             block, bound = vectors[part], length[part]
-            hidden_start, hidden = _hidden(who[part], seen, column)
+            hidden_start, hidden = _hidden(who[part], seen, column, len(tiles), _COLUMNS)
             next_hidden, held = hidden_start[:-1].copy(), np.zeros(len(block), dtype=np.int64)
             floor = np.full(len(block), -np.inf, dtype=np.float32)
             left = np.arange(len(block))
@@ -110,23 +110,39 @@ def _lengths(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 @njit(nogil=True, cache=True)
-def _hidden(who, seen, column):  # type: ignore[no-untyped-def]
-    """Columns of seen items of each row, ascending: where each row's begin, and the columns."""
+def _hidden(who, seen, column, tiles, width):  # type: ignore[no-untyped-def]
+    """Columns of seen items of each row, tile by tile: where each row's begin, and the columns.
+
+    Args:
+        who: int64 (n,), the user of each row, -1 for none.
+        seen: a `Seen`.
+        column: int32, the column of each item, -1 for none.
+        tiles, width: number of tiles, and of the columns of each but the last.
+    """
     start = np.zeros(who.size + 1, dtype=np.int64)
     for row in range(who.size):
         start[row + 1] = start[row]
         if who[row] >= 0:
             start[row + 1] += seen.end[who[row]] - seen.start[who[row]]
-    columns, n = np.empty(start[-1], dtype=np.int64), 0
+    columns, n = np.empty(start[-1], dtype=np.int32), 0
+    mine, begin = np.empty(start[-1], dtype=np.int32), np.empty(tiles + 1, dtype=np.int64)
     for row in range(who.size):
-        start[row] = n
+        start[row], m = n, 0
+        begin[:] = 0
         if who[row] >= 0:
             for place in range(seen.start[who[row]], seen.end[who[row]]):
                 item = seen.items[place]
                 if item < column.size and column[item] >= 0:
-                    columns[n] = column[item]
-                    n += 1
-        columns[start[row] : n].sort()
+                    mine[m] = column[item]
+                    begin[mine[m] // width + 1] += 1
+                    m += 1
+        for tile in range(tiles):
+            begin[tile + 1] += begin[tile]
+        for at in range(m):
+            tile = mine[at] // width
+            columns[n + begin[tile]] = mine[at]
+            begin[tile] += 1
+        n += m
     start[-1] = n
     return start, columns
 

@@ -15,7 +15,7 @@ def merge(liking, rows, start, items, weight, keys, seen, own, depth, ranked, sc
     """Writes the best items of users; of equal scores the one with the smaller key comes first.
 
     Each leaf of the tournament holds the score of the best item left in one list, each inner node
-    the leaf that won below it, and node 1 the best item.
+    the score and the leaf that won below it, and node 1 the best item.
 
     Args:
         liking: float32 (n_users, lists), how much each user likes each list, 0 or more.
@@ -45,8 +45,8 @@ def merge(liking, rows, start, items, weight, keys, seen, own, depth, ranked, sc
         leaves *= 2
     taken = np.full(keys.size, -1, dtype=np.int32)
     head = np.empty(n_lists, dtype=np.int64)
-    value, key = np.full(leaves, -1.0), np.zeros(leaves, dtype=np.uint64)
-    winner = np.empty(2 * leaves, dtype=np.int64)
+    key = np.zeros(leaves, dtype=np.uint64)
+    value, winner = np.full(2 * leaves, -1.0), np.zeros(2 * leaves, dtype=np.int64)
     winner[leaves:] = np.arange(leaves)
     for place in range(rows.size):
         row = rows[place]
@@ -58,34 +58,45 @@ def merge(liking, rows, start, items, weight, keys, seen, own, depth, ranked, sc
         for number in range(n_lists):
             first = _next(start[number], start[number + 1], items, taken, place)
             head[number] = first
-            value[number] = -1.0
+            value[leaves + number] = -1.0
             if first < start[number + 1]:
-                value[number], key[number] = weight[first] * likes[number], keys[items[first]]
+                value[leaves + number] = weight[first] * likes[number]
+                key[number] = keys[items[first]]
         for match in range(leaves - 1, 0, -1):
-            left, right = winner[2 * match], winner[2 * match + 1]
-            ahead = value[left] - value[right]
-            if ahead == 0.0 and value[left] >= 0:
-                ahead = 1.0 if key[left] <= key[right] else -1.0
-            winner[match] = left if ahead >= 0 else right
+            node = 2 * match
+            node += _is_ahead(node + 1, node, value, winner, key)
+            value[match], winner[match] = value[node], winner[node]
         for rank in range(depth[place]):
             best = winner[1]
-            if value[best] < 0:
+            if value[1] < 0:
                 break
             ranking[rank] = items[head[best]]
-            worth[rank] = value[best]
+            worth[rank] = value[1]
             following = _next(head[best] + 1, start[best + 1], items, taken, place)
             head[best] = following
-            value[best] = -1.0
+            node = leaves + best
+            value[node] = -1.0
             if following < start[best + 1]:
-                value[best], key[best] = weight[following] * likes[best], keys[items[following]]
-            match = (leaves + best) // 2
-            while match > 0:
-                left, right = winner[2 * match], winner[2 * match + 1]
-                ahead = value[left] - value[right]
-                if ahead == 0.0 and value[left] >= 0:
-                    ahead = 1.0 if key[left] <= key[right] else -1.0
-                winner[match] = left if ahead >= 0 else right
-                match //= 2
+                value[node], key[best] = weight[following] * likes[best], keys[items[following]]
+            best_value = value[node]
+            while node > 1:
+                other = value[node ^ 1]
+                if other == best_value and other >= 0:
+                    ahead = key[winner[node ^ 1]] < key[best]
+                else:
+                    ahead = other > best_value
+                best = winner[node ^ 1] if ahead else best
+                best_value = other if ahead else best_value
+                node >>= 1
+                value[node], winner[node] = best_value, best
+
+
+@njit(nogil=True, cache=True)
+def _is_ahead(one, other, value, winner, key):  # type: ignore[no-untyped-def]
+    """Whether the winner of one node is ahead of that of the other."""
+    if value[one] == value[other] and value[one] >= 0:
+        return key[winner[one]] < key[winner[other]]
+    return value[one] > value[other]
 
 
 @njit(nogil=True, cache=True)

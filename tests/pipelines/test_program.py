@@ -121,8 +121,9 @@ def test_what_cannot_be_printed_is_said_and_the_files_are_named(capsys):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_signal_ends_a_program_with_130(number, tmp_path):
     code = """
-import sys, time
+import signal, sys, time
 from pipelines.program import Output, carried_out, stoppable
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup, and what it starts, would ignore it
 def work():
     print("at work", flush=True)
     time.sleep(60)

@@ -32,6 +32,9 @@ from recsys.world.scene import Scene
 _SPARE = 48
 """Posts ranked beyond those that a visit shows, because other slots or the cap per creator take
 some."""
+_FEW = 4
+"""Posts that the house ranks beyond those that a visit shows. For the few visits that need more it
+ranks again, as deep as `_SPARE` says, to the same feeds."""
 _LENGTHS = (16, 32, 64, 104)
 """Lengths of lists of a policy that ranks as deep as visits go, beside the full one."""
 _CHUNK = 32_768
@@ -178,18 +181,20 @@ def serve(
     sources = np.zeros(feeds.shape, dtype=np.uint8)
 
     def fill(block: slice) -> None:
-        if ranked is None:
-            deeper = depth[block] + np.int32(_SPARE)
-            personal = _by_house(seen, view, users[block], deeper, ranks + _SPARE)
-            personal_sources = np.zeros(personal.shape, dtype=np.uint8)
-        else:
-            personal, personal_sources = ranked.of(users[block])
-        mix(personal, personal_sources, block)
+        mix(*(by_house(block, _FEW) if ranked is None else ranked.of(users[block])), block)
+        short = (feeds[block] >= 0).sum(axis=1) < depth[block]
         if ranked is not None:
-            short = (feeds[block] >= 0).sum(axis=1) < depth[block]
             short &= ranked.cut(users[block], full)
-            if short.any():
-                mix(*ranked.deepened(users[block][short]), np.arange(users.size)[block][short])
+        if short.any():
+            rows = np.arange(users.size)[block][short]
+            mix(*(by_house(rows, _SPARE) if ranked is None else ranked.deepened(users[rows])), rows)
+
+    def by_house(
+        rows: slice | NDArray[np.intp], spare: int
+    ) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+        deeper = depth[rows] + np.int32(spare)
+        personal = _by_house(seen, view, users[rows], deeper, ranks + spare)
+        return personal, np.zeros(personal.shape, dtype=np.uint8)
 
     def mix(
         personal: NDArray[np.int32],
@@ -259,7 +264,7 @@ def _needed(shown: NDArray[np.int64]) -> NDArray[np.int64]:
 
     Where it is too short, it is made anew; so this number changes no feed.
     """
-    return 2 * shown + 4
+    return shown + 4
 
 
 @njit(nogil=True, cache=True)
