@@ -10,6 +10,7 @@ PORT    ?= 5000
 
 BIN       := .venv/bin
 INSTALLED := .venv/.installed
+COMPILED  := .venv/.compiled
 RECSYS    := -c constraints.txt -e '.[dev,docs]'
 
 .DEFAULT_GOAL := help
@@ -42,11 +43,16 @@ $(INSTALLED): pyproject.toml constraints.txt
 	fi
 	@touch $@
 
+$(COMPILED): $(INSTALLED)
+	@echo "compiling what the demo runs, once: half a minute"
+	@$(BIN)/python -m pipelines.compile
+	@touch $@
+
 .PHONY: install
-install: $(INSTALLED) ## make .venv, with uv where there is one, else with pip
+install: $(COMPILED) ## make .venv, with uv where there is one, else with pip, and compile
 
 .PHONY: run
-run: $(INSTALLED) ## run one study: make run CONFIG=configs/demo.yaml ARGS="key=value ..."
+run: $(COMPILED) ## run one study: make run CONFIG=configs/demo.yaml ARGS="key=value ..."
 	$(BIN)/recsys run $(CONFIG) $(ARGS)
 
 .PHONY: train
@@ -84,11 +90,11 @@ docs: $(INSTALLED) ## make the site of the documents, build/site, with no link t
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadscope --durations 5
 
 .PHONY: test
-test: $(INSTALLED) ## run the tests that are not slow, and the examples in docstrings
+test: $(COMPILED) ## run the tests that are not slow, and the examples in docstrings
 	$(PYTEST) -m 'not slow' $(ARGS)
 
 .PHONY: test-all
-test-all: $(INSTALLED) ## run all tests, those too that take above 10 s each
+test-all: $(COMPILED) ## run all tests, those too that take above 10 s each
 	$(PYTEST) --hypothesis-profile explore $(ARGS)
 
 .PHONY: bench
