@@ -44,7 +44,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 $(COMPILED): $(INSTALLED)
-	@echo "compiling what the demo runs, once: half a minute"
+	@echo "compiling what the demo runs, once: up to a minute"
 	@$(BIN)/python -m pipelines.compile
 	@touch $@
 
