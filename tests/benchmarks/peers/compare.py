@@ -41,6 +41,7 @@ ENVIRONMENTS = {
         "recsim_ng==0.1.2",
     ),
     "lists": ("rbo==0.1.3", ""),
+    "ranx": ("ranx==0.3.21", ""),
     "rectools": ("rectools==0.19.0 implicit", ""),
     "irspack": ("irspack==0.5.2", ""),
 }
@@ -75,6 +76,8 @@ def works(splits: Mapping[str, Path]) -> Iterator[Work]:
     yield Work("user-steps, 10,000 people, 10,000 posts", steps, ("10000", "10000"))
     overlap = [(OURS, "overlap_recsys"), ("lists", "overlap_peers")]
     yield Work("pairs of lists of 20, rank-biased overlap", overlap, ("100000", "20"))
+    quality = [(OURS, "ndcg_recsys"), ("ranx", "ndcg_ranx")]
+    yield Work("users, NDCG of lists of 20", quality, ("100000", "20"))
     theirs = [(name, f"recommend_{name}") for name in ("rectools", "irspack")]
     models = [(OURS, "recommend_recsys"), *theirs]
     for name, path in splits.items():
