@@ -18,7 +18,8 @@ def merge(liking, rows, start, items, weight, keys, seen, own, depth, ranked, sc
     the score and the leaf that won below it, and node 1 the best item.
 
     Args:
-        liking: float32 (n_users, lists), how much each user likes each list, 0 or more.
+        liking: float32 (n_users, lists), how much each user likes each list, 0 or more. Items of a
+            list with 0 keep the order of the list.
         rows: int (n,), rows of `liking`, one for each ranking.
         start: int (lists + 1,), where each list begins in `items`.
         items: int32 (m,), the lists, each by falling weight and, where these are equal, by key.
@@ -78,17 +79,10 @@ def merge(liking, rows, start, items, weight, keys, seen, own, depth, ranked, sc
             value[node] = -1.0
             if following < start[best + 1]:
                 value[node], key[best] = weight[following] * likes[best], keys[items[following]]
-            best_value = value[node]
             while node > 1:
-                other = value[node ^ 1]
-                if other == best_value and other >= 0:
-                    ahead = key[winner[node ^ 1]] < key[best]
-                else:
-                    ahead = other > best_value
-                best = winner[node ^ 1] if ahead else best
-                best_value = other if ahead else best_value
+                node ^= _is_ahead(node ^ 1, node, value, winner, key)
+                value[node >> 1], winner[node >> 1] = value[node], winner[node]
                 node >>= 1
-                value[node], winner[node] = best_value, best
 
 
 @njit(nogil=True, cache=True)
