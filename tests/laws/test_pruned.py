@@ -64,6 +64,27 @@ def test_lists_of_ranker_as_long_as_visits_need_change_no_bit(arm, counted, monk
     assert differences(alone(ranker, arm, world), got) == set()
 
 
+@pytest.mark.parametrize("few", [0, -4])
+@pytest.mark.parametrize("arm", ["control", "influx"])
+def test_lists_of_the_house_that_run_short_are_made_again(arm, few, monkeypatch):
+    """With few posts in a list, and one of each creator in a feed, most visits need it anew."""
+    world = a_world(**MANY, platform=Platform(per_creator=1, seen_memory=64))
+    lists, by_house = [], serving._by_house
+
+    def counted(seen, view, users, depth, width):
+        lists.append(users.size)
+        return by_house(seen, view, users, depth, width)
+
+    monkeypatch.setattr(serving, "_by_house", counted)
+    monkeypatch.setattr(serving, "_FEW", serving._SPARE)
+    expected, at_once = alone("house", arm, world), sum(lists)
+    lists.clear()
+    monkeypatch.setattr(serving, "_FEW", few)
+    got = alone("house", arm, world)
+    assert sum(lists) > 1.1 * at_once
+    assert differences(expected, got) == set()
+
+
 @pytest.mark.parametrize("idle", IDLE)
 def test_idle_newcomers_change_nothing(idle, counted):
     idlers = alone(PRUNED, "influx", a_world(influx=IDLE[idle]))

@@ -176,22 +176,26 @@ def serve(
         (n, ranks) their sources.
     """
     (users, depth, ranks, when), platform, seen = request, scene.world.platform, states.shown()
-    pattern, full = slot_pattern(platform.slots, ranks), platform.visit_ranks + _SPARE
+    pattern = slot_pattern(platform.slots, ranks)
+    full_length = platform.visit_ranks + _SPARE
     feeds = np.empty((users.size, ranks), dtype=np.int32)
     sources = np.zeros(feeds.shape, dtype=np.uint8)
 
     def fill(block: slice) -> None:
-        mix(*(by_house(block, _FEW) if ranked is None else ranked.of(users[block])), block)
+        mix(*lists(block, full=False), block)
         short = (feeds[block] >= 0).sum(axis=1) < depth[block]
         if ranked is not None:
-            short &= ranked.cut(users[block], full)
+            short &= ranked.cut(users[block], full_length)
         if short.any():
             rows = np.arange(users.size)[block][short]
-            mix(*(by_house(rows, _SPARE) if ranked is None else ranked.deepened(users[rows])), rows)
+            mix(*lists(rows, full=True), rows)
 
-    def by_house(
-        rows: slice | NDArray[np.intp], spare: int
+    def lists(
+        rows: slice | NDArray[np.intp], *, full: bool
     ) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+        if ranked is not None:
+            return ranked.deepened(users[rows]) if full else ranked.of(users[rows])
+        spare = _SPARE if full else _FEW
         deeper = depth[rows] + np.int32(spare)
         personal = _by_house(seen, view, users[rows], deeper, ranks + spare)
         return personal, np.zeros(personal.shape, dtype=np.uint8)

@@ -17,9 +17,8 @@ def main(users: int, depth: int) -> None:
     lists, liked = two_lists(users, depth)
     liked = liked[:, : depth // 2]
     began = time.process_time()
-    base = 2 * depth  # numbers pairs of users and items; membership by sorting, as any log needs it
-    row = np.arange(users)[:, None] * base
-    hits = np.isin(row + lists, row + liked)
+    pairs = np.arange(users)[:, None] * 2 * depth  # so many items there are for each user
+    hits = np.isin(pairs + lists, pairs + liked)
     values = ndcg(hits, np.full(users, liked.shape[1]))
     say("recsys", users, time.process_time() - began, mean=float(values.mean()))
 
