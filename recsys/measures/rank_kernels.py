@@ -1,8 +1,8 @@
 """Compiled rank comparisons: one pass over each pair of feeds. Slow versions: `slow_ranks.py`.
 
-All follow from one question: where in b is the post at rank i of a? A hash table of the posts of b
-answers it, in time linear in the depth. No row looks at another, so any split of the rows gives
-the same bits.
+All follow from one question: where in b is the post at rank i of a? A table of the posts of b
+answers it, in time linear in the depth: by id where ids are small, by a hash of the id where they
+are not. No row looks at another, so any split of the rows gives the same bits.
 
 `_match` reads and matches a row, for all comparisons. A kernel calls it row by row and writes what
 its comparison makes of the match. The opposite, a loop that hands each row to a function of the
@@ -37,6 +37,12 @@ from numpy.typing import NDArray
 
 ABSENT = -1
 """Place of a post that the other feed does not hold."""
+_TAKEN = 0x7FFFFFFF
+"""Stands for the rank of a post that has been asked for already."""
+MOST_BY_ID = 1 << 18
+"""A table of more ids leaves the processor's cache, and is slower than hashing."""
+_IDS_A_ROW = 64
+"""To make room for an id takes a hundredth of what is saved by the row."""
 
 
 def readonly(dtype: Any, dimensions: int) -> Any:
@@ -56,7 +62,12 @@ VALUES = types.float64[::1]
 @njit(nogil=True, cache=True)
 def _length(ids: NDArray[np.int32], row: int) -> int:
     """Number of filled slots of a row, or -1 if it holds a gap or an id below -1."""
-    depth = ids.shape[1]
+    depth: int = ids.shape[1]
+    signs = np.int64(0)
+    for rank in range(depth):  # several at a time, since nothing ends it early
+        signs |= ids[row, rank]
+    if signs >= 0:
+        return depth
     length = 0
     while length < depth and ids[row, length] >= 0:
         length += 1
@@ -79,6 +90,38 @@ def _table_size(depth: int) -> int:
 def _bucket(post: int, mask: int) -> int:
     """Fibonacci hashing (Knuth, TAOCP 3, §6.4): neighbouring ids land far apart."""
     return ((post * 2654435769) >> 16) & mask
+
+
+@njit(nogil=True, cache=True)
+def _match_by_id(
+    a: NDArray[np.int32],
+    b: NDArray[np.int32],
+    row: int,
+    number: int,
+    upto_a: int,
+    upto_b: int,
+    ranks: NDArray[np.int64],
+    partner: NDArray[np.int32],
+) -> bool:
+    """As `_match` by a table with a place for every id; whether no id is met twice.
+
+    A place of `ranks` holds the number of the match and, in its low half, the post's rank in b, or
+    `_TAKEN` once a post of a is matched with it or has no match. Nothing here branches on what the
+    feeds hold, which is what makes it three times as fast as hashing.
+    """
+    match, once = number << 32, True
+    for rank in range(upto_b):
+        post = np.uint32(b[row, rank])
+        once &= (ranks[post] >> 32) != number
+        ranks[post] = match | rank
+    for rank in range(upto_a):
+        post = np.uint32(a[row, rank])
+        place = ranks[post] - match
+        found = (ranks[post] >> 32) == number
+        once &= not (found & (place == _TAKEN))
+        partner[rank] = place if found else ABSENT
+        ranks[post] = match | _TAKEN
+    return once
 
 
 @njit(nogil=True, cache=True)
@@ -108,6 +151,10 @@ def _match(
     upto_a, upto_b = length_a, length_b
     if cut:
         upto_a = upto_b = min(length_a, length_b)
+    if places.shape[0] == 0:
+        if _match_by_id(a, b, row, number, upto_a, upto_b, keys, partner):
+            return length_a, length_b
+        return -1, -1
     mask = keys.shape[0] - 1
     this_match = number << 32
     for rank in range(upto_b):
@@ -141,10 +188,24 @@ def _match(
 
 
 @njit(nogil=True, cache=True)
-def _table(depth: int) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
-    """Room for matches at this depth: empty buckets (`keys`, `places`) and `partner`."""
-    size = _table_size(depth)
-    return np.full(size, -1, np.int64), np.empty(size, np.int32), np.empty(depth, np.int32)
+def _table(
+    a: NDArray[np.int32], b: NDArray[np.int32], distinct: bool
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
+    """Room for the matches of these rows: `keys` and `places`, both empty, and `partner`.
+
+    There is a key for every id and no `places` where that is worth its making.
+    """
+    rows, depth = a.shape
+    most = np.int32(0)
+    if distinct:
+        for row in range(rows):
+            for rank in range(depth):
+                most = max(most, a[row, rank], b[row, rank])
+    worth = min(MOST_BY_ID, _IDS_A_ROW * rows)
+    by_id = distinct and most < worth
+    size = most + 1 if by_id else _table_size(depth)
+    keys, places = np.full(size, -1, np.int64), np.empty(0 if by_id else size, np.int32)
+    return keys, places, np.empty(depth, np.int32)
 
 
 @njit(nogil=True, cache=True)
@@ -215,7 +276,7 @@ def compare_rows(
     Feeds are cut to the shorter one. The weights are added in one order above and below the
     fraction bar, so identical feeds give 1.0 exactly.
     """
-    keys, places, partner = _table(a.shape[1])
+    keys, places, partner = _table(a, b, distinct)
     arrivals = np.empty(a.shape[1], np.int32)
     for row in range(a.shape[0]):
         length_a, length_b = _match(a, b, row, row, True, distinct, keys, places, partner)
@@ -277,7 +338,7 @@ def extrapolate_rows(
     (Webber 2010, eq. 32), kept over the common denominator s d so that full agreement is 1.0
     exactly.
     """
-    keys, places, partner = _table(a.shape[1])
+    keys, places, partner = _table(a, b, True)
     arrivals, so_far = np.empty(a.shape[1], np.int32), np.cumsum(weights)
     for row in range(a.shape[0]):
         length_a, length_b = _match(a, b, row, row, False, True, keys, places, partner)
@@ -363,7 +424,7 @@ def extrapolate_tied_rows(
     it does not hold, by its agreement A_s at the end times the mean share of these posts at d.
     """
     depth = a.shape[1]
-    keys, places, partner = _table(depth)
+    keys, places, partner = _table(a, b, True)
     top_a, bottom_a = np.empty(depth, np.int32), np.empty(depth, np.int32)
     top_b, bottom_b = np.empty(depth, np.int32), np.empty(depth, np.int32)
     back, whole, part = np.empty(depth, np.int32), np.empty(depth, np.int64), np.empty(depth)
@@ -469,7 +530,7 @@ def kendall_rows(
     a: NDArray[np.int32], b: NDArray[np.int32], penalty: float, distance: NDArray[np.float64]
 ) -> int:
     """Fagin's K^(p): pairs of posts on whose order the two feeds disagree; cut to the shorter."""
-    keys, places, partner = _table(a.shape[1])
+    keys, places, partner = _table(a, b, True)
     spare = np.empty(a.shape[1], np.int32)
     for row in range(a.shape[0]):
         length_a, length_b = _match(a, b, row, row, True, True, keys, places, partner)
@@ -522,7 +583,7 @@ def pair_rows(
     `agreement` and the counts are those of `compare_rows`, `average` its agreement with weights of
     1, `extended` that of `extrapolate_rows`, `kendall` that of `kendall_rows`.
     """
-    keys, places, partner = _table(a.shape[1])
+    keys, places, partner = _table(a, b, True)
     arrivals, spare = np.empty(a.shape[1], np.int32), np.empty(a.shape[1], np.int32)
     so_far = np.cumsum(weights)
     for row in range(a.shape[0]):

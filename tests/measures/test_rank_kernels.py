@@ -5,6 +5,7 @@ import pytest
 
 from recsys.measures import slow_ranks
 from recsys.measures.rank_kernels import (
+    MOST_BY_ID,
     compare_rows,
     extrapolate_rows,
     extrapolate_tied_rows,
@@ -13,10 +14,12 @@ from recsys.measures.rank_kernels import (
 )
 
 N, P, PENALTY = 2000, 0.9, 0.5
+HASHED = MOST_BY_ID + 3
+"""Ids so far apart are hashed; those of neighbours have a place each."""
 
 
 @pytest.fixture(scope="module", params=[1, 2, 7, 20])
-def feeds(request):
+def neighbours(request):
     """Feeds of 0 to k of 2k + 2 items, so that some rows share much and some nothing."""
     depth = request.param
     rng = np.random.default_rng(depth)
@@ -27,6 +30,13 @@ def feeds(request):
         return np.where(np.arange(depth) < lengths[:, None], ids, -1).astype(np.int32)
 
     return some(), some(), rng.random(2 * depth + 2) < 0.3
+
+
+@pytest.fixture(params=[1, HASHED], ids=["small ids", "large ids"])
+def feeds(neighbours, request):
+    """The same with ids so far apart."""
+    a, b, flags = neighbours
+    return *(np.where(of < 0, of, of * request.param) for of in (a, b)), flags.repeat(request.param)
 
 
 def lists(ids):
@@ -49,7 +59,7 @@ def test_agreement_and_slots(feeds):
     rows = list(zip(lists(a), lists(b), strict=True))
     assert agreement.tolist() == [slow_ranks.agreement(*row, P) for row in rows]
     assert list(zip(*counts.tolist(), strict=True)) == [
-        slow_ranks.slots(*row, flags.tolist()) for row in rows
+        slow_ranks.slots(*row, flags) for row in rows
     ]
 
 
@@ -109,12 +119,13 @@ def test_all_at_once_are_each_alone_to_the_bit(feeds):
 
 @pytest.mark.parametrize("row", [[3, -1, 5], [3, -2, -1], [3, 5, 3]], ids=["gap", "low", "twice"])
 @pytest.mark.parametrize("side", [0, 1])
-def test_the_first_row_that_cannot_be_read(row, side):
-    good = np.tile(np.arange(3, dtype=np.int32), (4, 1))
+@pytest.mark.parametrize("largest", [2, HASHED], ids=["small ids", "large ids"])
+def test_the_first_row_that_cannot_be_read(row, side, largest):
+    good = np.tile(np.array([0, 1, largest], dtype=np.int32), (4, 1))
     pair = [good, good.copy()]
     pair[side][2:] = row
     weights, tails = weights_of(3)
-    flags, (value, *_), counts = np.zeros(9, np.bool_), *results(1, 3)
+    flags, (value, *_), counts = np.zeros(largest + 9, np.bool_), *results(1, 3)
     assert compare_rows(*pair, weights, flags, True, value, *counts) == 2
     assert extrapolate_rows(*pair, weights, tails, value) == 2
     assert kendall_rows(*pair, PENALTY, value) == 2
