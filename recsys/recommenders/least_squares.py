@@ -95,14 +95,26 @@ def sweep(
 @njit(nogil=True, cache=True)
 def _gram(vectors):  # type: ignore[no-untyped-def]
     """Σ y yᵀ, float32 (f, f), summed in float64 in the order of rows, whatever BLAS would do."""
-    f = vectors.shape[1]
+    n, f = vectors.shape
     total = np.zeros((f, f))
-    for row in range(vectors.shape[0]):
-        y = vectors[row]
+    fours = n - n % 4
+    for row in range(0, fours, 4):
         for i in range(f):
-            left = np.float64(y[i])
+            x0, x1 = np.float64(vectors[row, i]), np.float64(vectors[row + 1, i])
+            x2, x3 = np.float64(vectors[row + 2, i]), np.float64(vectors[row + 3, i])
             for j in range(f):
-                total[i, j] += left * y[j]
+                total[i, j] = (
+                    total[i, j]
+                    + x0 * vectors[row, j]
+                    + x1 * vectors[row + 1, j]
+                    + x2 * vectors[row + 2, j]
+                    + x3 * vectors[row + 3, j]
+                )
+    for row in range(fours, n):
+        for i in range(f):
+            left = np.float64(vectors[row, i])
+            for j in range(f):
+                total[i, j] += left * vectors[row, j]
     return total.astype(np.float32)
 
 
@@ -110,31 +122,29 @@ def _gram(vectors):  # type: ignore[no-untyped-def]
 def _descend(indptr, indices, confidence, fixed, gram, penalty, vectors, steps):  # type: ignore[no-untyped-def]
     """Takes the steps of each row; r is the residual b - A x, p the direction of a step."""
     f = fixed.shape[1]
-    r, p = np.empty(f, dtype=np.float32), np.empty(f, dtype=np.float32)
-    product = np.empty(f, dtype=np.float32)
+    work = np.empty((3, f), dtype=np.float32)
+    r, p, product = work[0], work[1], work[2]
     for row in range(indptr.size - 1):
-        x, start, end = vectors[row], indptr[row], indptr[row + 1]
-        _multiply(indices[start:end], confidence[start:end], fixed, gram, penalty[row], x, r)
+        x, start, end, λ = vectors[row], indptr[row], indptr[row + 1], penalty[row]
+        _multiply(indices, confidence, start, end, fixed, gram, λ, x, r)
         for j in range(f):
             r[j] = -r[j]
         for place in range(start, end):
-            y, c = fixed[indices[place]], confidence[place]
+            item, c = indices[place], confidence[place]
             for j in range(f):
-                r[j] += c * y[j]
+                r[j] += c * fixed[item, j]
         for j in range(f):
             p[j] = r[j]
-        left = _dot(r, r)
+        left = _dot(work, 0, r)
         for _ in range(steps):
             if left <= np.float32(1e-20):  # not so where it is NaN, which then spreads to x
                 break
-            _multiply(
-                indices[start:end], confidence[start:end], fixed, gram, penalty[row], p, product
-            )
-            length = left / _dot(p, product)
+            _multiply(indices, confidence, start, end, fixed, gram, λ, p, product)
+            length = left / _dot(work, 2, p)
             for j in range(f):
                 x[j] += length * p[j]
                 r[j] -= length * product[j]
-            after = _dot(r, r)
+            after = _dot(work, 0, r)
             more = after / left
             for j in range(f):
                 p[j] = r[j] + more * p[j]
@@ -142,26 +152,45 @@ def _descend(indptr, indices, confidence, fixed, gram, penalty, vectors, steps):
 
 
 @njit(nogil=True, cache=True)
-def _multiply(indices, confidence, fixed, gram, penalty, x, out):  # type: ignore[no-untyped-def]
-    """Writes A x to `out`."""
-    f = x.size
+def _multiply(indices, confidence, start, end, fixed, gram, penalty, x, out):  # type: ignore[no-untyped-def]
+    """Writes A x to `out`. Four terms are added at a time, in their order, so that what is summed
+    so far is read and written a quarter as often."""
+    f, one = x.size, np.float32(1)
     for j in range(f):
         out[j] = penalty * x[j]
-    for i in range(f):
+    fours = f - f % 4
+    for i in range(0, fours, 4):
+        x0, x1, x2, x3 = x[i], x[i + 1], x[i + 2], x[i + 3]
+        for j in range(f):
+            out[j] = (
+                out[j] + x0 * gram[i, j] + x1 * gram[i + 1, j] + x2 * gram[i + 2, j]
+            ) + x3 * gram[i + 3, j]
+    for i in range(fours, f):
         for j in range(f):
             out[j] += x[i] * gram[i, j]
-    for place in range(indices.size):
-        y = fixed[indices[place]]
-        more = (confidence[place] - np.float32(1)) * _dot(y, x)
+    fours = end - (end - start) % 4
+    for at in range(start, fours, 4):
+        i0, i1, i2, i3 = indices[at], indices[at + 1], indices[at + 2], indices[at + 3]
+        m0 = (confidence[at] - one) * _dot(fixed, i0, x)
+        m1 = (confidence[at + 1] - one) * _dot(fixed, i1, x)
+        m2 = (confidence[at + 2] - one) * _dot(fixed, i2, x)
+        m3 = (confidence[at + 3] - one) * _dot(fixed, i3, x)
         for j in range(f):
-            out[j] += more * y[j]
+            out[j] = (
+                out[j] + m0 * fixed[i0, j] + m1 * fixed[i1, j] + m2 * fixed[i2, j]
+            ) + m3 * fixed[i3, j]
+    for at in range(fours, end):
+        item = indices[at]
+        more = (confidence[at] - one) * _dot(fixed, item, x)
+        for j in range(f):
+            out[j] += more * fixed[item, j]
 
 
 @njit(nogil=True, cache=True, fastmath=_FAST)
-def _dot(a, b):  # type: ignore[no-untyped-def]
-    """Σ a b. The loop writes nothing: where one does, the compiler makes it twice, and where arrays
+def _dot(rows, row, x):  # type: ignore[no-untyped-def]
+    """The product of a row with x. The loop writes nothing: where one does, the compiler makes it twice, and where arrays
     happen to lie close together it takes the one without vectors, which sums in another order."""
     total = np.float32(0)
-    for j in range(a.size):
-        total += a[j] * b[j]
+    for j in range(x.size):
+        total += rows[row, j] * x[j]
     return total

@@ -191,8 +191,8 @@ def blend(  # type: ignore[no-untyped-def]
 def _mark_taken(taken, mark, user, seen, shelves):  # type: ignore[no-untyped-def]
     """Marks what a user may not be served: what was seen, and the user's own posts."""
     items, posts = seen.items, shelves.creator_posts
-    for place in range(seen.start[user], seen.end[user]):
-        taken[items[place]] = mark
+    for place in range(np.uint64(seen.start[user]), np.uint64(seen.end[user])):
+        taken[np.uint32(items[place])] = mark
     for place in range(shelves.creator_start[user], shelves.creator_start[user + 1]):
         taken[posts[place]] = mark
 
@@ -210,7 +210,7 @@ def _holds(full, creator):  # type: ignore[no-untyped-def]
 def _skip(posts, place, taken, creators, full, mark):  # type: ignore[no-untyped-def]
     """The next place in a list whose post may be served; its end if there is none."""
     while place < posts.size and posts[place] >= 0:
-        post = posts[place]
+        post = np.uint32(posts[place])
         if taken[post] != mark and not _holds(full, creators[post]):
             break
         place += 1
@@ -244,7 +244,8 @@ def _explore(shelves, taken, creators, full, mark, point, affinity, look_alike):
     start = np.searchsorted(ring, point)
     best, liked, met = np.int32(-1), np.float32(-1.0), 0
     for step in range(ring.size):
-        post = posts[(start + step) % ring.size]
+        at = start + step
+        post = posts[at if at < ring.size else at - ring.size]
         if taken[post] != mark and not _holds(full, creators[post]):
             if affinity[buckets[post]] > liked:
                 best, liked = post, affinity[buckets[post]]
