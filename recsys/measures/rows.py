@@ -178,16 +178,15 @@ def rows_of(
         if (compared or measure.kind == "level") and pair.provides.issuperset(measure.needs)
     }
     computed = _values_of(pair, computable)
-    values = {name: computed.get(name) for name in measures}
-    return pl.DataFrame({"user_id": user_ids}).select(
-        *(pl.lit(keys[name]).cast(KEY_TYPES[name]).alias(name) for name in KEYS[:-1]),
-        "user_id",
-        *(
-            pl.lit(None, dtype=pl.Float64).alias(name)
-            if value is None
-            else pl.Series(name, value, nan_to_null=True)
-            for name, value in values.items()
-        ),
+    nothing = pl.repeat(None, len(user_ids), dtype=pl.Float64, eager=True)
+    values = (
+        pl.Series(name, computed[name], nan_to_null=True)
+        if name in computed
+        else nothing.alias(name)
+        for name in measures
+    )
+    return pl.DataFrame([user_ids.alias("user_id"), *values]).select(
+        *(pl.lit(keys[name]).cast(KEY_TYPES[name]).alias(name) for name in KEYS[:-1]), pl.all()
     )
 
 

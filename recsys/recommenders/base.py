@@ -274,10 +274,11 @@ class Model(ABC):
     @lazy
     def _has_attributes(self) -> NDArray[np.bool_]:
         """Bool (n_users,): who has a known attribute."""
-        has_any = np.zeros(self.log.n_users, dtype=np.bool_)
-        for name in attribute_names(self.log.users):
-            has_any |= self.log.users[name].is_not_null().to_numpy()
-        return has_any
+        attributes = self.log.users.select(attribute_names(self.log.users))
+        if any(column.null_count() == 0 for column in attributes):
+            return np.ones(self.log.n_users, dtype=np.bool_)
+        known = attributes.select(pl.any_horizontal(pl.lit(False), pl.all().is_not_null()))
+        return known.to_series().to_numpy()
 
     def rank(
         self,

@@ -185,5 +185,4 @@ def similarities(weights: csr_matrix, neighbours: int, shrinkage: float | None) 
     kept = ids >= 0
     start = np.concatenate([[0], np.cumsum(kept.sum(axis=1))])
     similar = csr_matrix((values[kept], ids[kept], start), shape=(n_items, n_items))
-    similar.sort_indices()
-    return similar
+    return similar.tocsc().tocsr()  # sorts each row, and more quickly than `sort_indices`

@@ -19,7 +19,7 @@ def top_k(values, users, seen, column, items, rows, ids, scores):  # type: ignor
         ids: int32 (n_users, k), written; slots without an item are left as they are.
         scores: float (n_users, k), written likewise.
     """
-    k = ids.shape[1]
+    k, shown = ids.shape[1], seen.items
     bounded = values.shape[1] < _SHALLOW * k
     maxima = np.empty(values.shape[1] // _CHUNK, dtype=values.dtype)
     best = np.full(k, -np.inf, dtype=values.dtype)
@@ -29,8 +29,9 @@ def top_k(values, users, seen, column, items, rows, ids, scores):  # type: ignor
         user = users[row]
         if user >= 0:
             for place in range(seen.start[user], seen.end[user]):
-                if column[seen.items[place]] >= 0:
-                    values[row, column[seen.items[place]]] = -np.inf
+                hidden = column[np.uint32(shown[place])]
+                if hidden >= 0:
+                    values[row, hidden] = -np.inf
         line, held = values[row], 0
         floor = below_the_best(line, k, maxima) if bounded else no_bound
         for candidate in range(line.size):
@@ -187,9 +188,9 @@ def strongest(  # type: ignore[no-untyped-def]
     for item in range(n_items):
         n, n_found = 0, 0
         for at in range(user_indptr[item], user_indptr[item + 1]):
-            user, weight = users[at], by_item[at]
+            user, weight = np.uint32(users[at]), by_item[at]
             for place in range(item_indptr[user], item_indptr[user + 1]):
-                other = items[place]
+                other = np.uint32(items[place])
                 if not reached[other]:
                     reached[other] = True
                     touched[n] = other

@@ -188,8 +188,11 @@ def _multiply(indices, confidence, start, end, fixed, gram, penalty, x, out):  #
 
 @njit(nogil=True, cache=True, fastmath=_FAST)
 def _dot(rows, row, x):  # type: ignore[no-untyped-def]
-    """The product of a row with x. The loop writes nothing: where one does, the compiler makes it twice, and where arrays
-    happen to lie close together it takes the one without vectors, which sums in another order."""
+    """The product of a row with x.
+
+    The loop writes nothing: where one does, the compiler makes it twice, and where arrays happen to
+    lie close together it takes the one without vectors, which sums in another order.
+    """
     total = np.float32(0)
     for j in range(x.size):
         total += rows[row, j] * x[j]

@@ -141,9 +141,9 @@ def _hidden(who, seen, column, tiles):  # type: ignore[no-untyped-def]
         for tile in range(tiles):
             begin[tile + 1] += begin[tile]
         for at in range(m):
-            tile = np.uint32(mine[at]) // np.uint32(_COLUMNS)
-            columns[n + begin[tile]] = mine[at]
-            begin[tile] += 1
+            of = np.uint32(mine[at]) // np.uint32(_COLUMNS)
+            columns[n + begin[of]] = mine[at]
+            begin[of] += 1
         n += m
     start[-1] = n
     return start, columns
