@@ -1,6 +1,9 @@
 """Runs independent jobs, reports progress, and skips jobs whose results are stored."""
 
+import gc
 import math
+import time
+from collections import Counter
 from collections.abc import Callable, Hashable, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,6 +28,10 @@ class Job(Protocol):
         """Key of its result: all that the result depends on, except code and data files."""
 
 
+_LONG = 2.0
+"""Seconds that the last job of a group takes where the group leaves enough to be looked for. Worlds
+and their mornings name each other, so their memory is free only once Python's collector has found
+them, which takes .2 s."""
 J = TypeVar("J", bound=Job)
 R = TypeVar("R")
 
@@ -71,21 +78,26 @@ class Threads:
         together: Callable[[J], Hashable],
     ) -> list[R]:
         """As in `Engine`; threads share all there is, and take the jobs as `begun_ahead` says."""
-        lock = Lock()
+        lock, groups = Lock(), [together(job) for job in jobs]
+        left = Counter(groups)
 
-        def run(job: J) -> R:
+        def run(place: int) -> R:
+            job, began = jobs[place], time.perf_counter()
             stored = job.identity in store
             result = store[job.identity] if stored else work(job)
             with lock:
                 if not stored:
                     store[job.identity] = result
                 finished(job)
+                left[groups[place]] -= 1
+            if not left[groups[place]] and time.perf_counter() - began > _LONG:
+                gc.collect()
             return result
 
-        order = begun_ahead([together(job) for job in jobs], self.workers)
+        order = begun_ahead(groups, self.workers)
         with single_threaded_blas(), ThreadPoolExecutor(self.workers) as pool:
             try:
-                results = dict(zip(order, pool.map(run, [jobs[n] for n in order]), strict=True))
+                results = dict(zip(order, pool.map(run, order), strict=True))
                 return [results[place] for place in range(len(jobs))]
             except BaseException:
                 pool.shutdown(cancel_futures=True)

@@ -1,11 +1,15 @@
 """Jobs in threads: their order, and that no result depends on it."""
 
+import gc
 import threading
+import weakref
 from typing import NamedTuple
 
 import pytest
 
+from recsys.core import jobs
 from recsys.core.jobs import Threads, begun_ahead, groups_at_once, run_all
+from recsys.core.kept import Kept
 
 
 class _Job(NamedTuple):
@@ -66,3 +70,39 @@ def test_two_threads_make_what_two_groups_share_at_the_same_time() -> None:
     found = run_all(JOBS, work, Threads(2), together=lambda job: job.group)
     assert found == [job.name for job in JOBS]
     assert begun == {"a", "b"}
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_worlds_are_freed_when_later_groups_run(
+    threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where they name themselves, and Python does not look for such circles by itself."""
+    monkeypatch.setattr(jobs, "_LONG", 0.0)
+    kept = Kept[str, _World](groups_at_once(threads, 4))
+    made: list[weakref.ref[_World]] = []
+
+    def begun() -> _World:
+        world = _World()
+        made.append(weakref.ref(world))
+        return world
+
+    alive: list[int] = []
+
+    def work(job: _Job) -> None:
+        kept(job.group, begun)
+        alive.append(sum(world() is not None for world in made))
+
+    gc.disable()
+    try:
+        run_all(JOBS, work, Threads(threads), together=lambda job: job.group)
+    finally:
+        gc.enable()
+    assert len(made) == 4
+    assert max(alive) <= groups_at_once(threads, 4) + 1
+
+
+class _World:
+    """Something that names itself."""
+
+    def __init__(self) -> None:
+        self.itself = self
