@@ -274,11 +274,13 @@ class Model(ABC):
     @lazy
     def _has_attributes(self) -> NDArray[np.bool_]:
         """Bool (n_users,): who has a known attribute."""
-        attributes = self.log.users.select(attribute_names(self.log.users))
-        if any(column.null_count() == 0 for column in attributes):
-            return np.ones(self.log.n_users, dtype=np.bool_)
-        known = attributes.select(pl.any_horizontal(pl.lit(False), pl.all().is_not_null()))
-        return known.to_series().to_numpy()
+        columns = [self.log.users[name] for name in attribute_names(self.log.users)]
+        has_any = np.zeros(self.log.n_users, dtype=np.bool_)
+        for column in sorted(columns, key=pl.Series.null_count):  # the first says it of most users
+            if has_any.all():
+                break
+            has_any |= column.is_not_null().to_numpy() if column.null_count() else True
+        return has_any
 
     def rank(
         self,

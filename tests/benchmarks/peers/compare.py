@@ -44,11 +44,15 @@ ENVIRONMENTS = {
     "ranx": ("ranx==0.3.21", ""),
     "rectools": ("rectools==0.19.0 implicit", ""),
     "irspack": ("irspack==0.5.2", ""),
+    "lenskit": ("lenskit==2025.8.1 torch~=2.13.0", ""),
 }
-"""What is installed for a peer, and what is installed there without its own, outdated, demands."""
+"""What is installed for a peer, and what is installed there without its own, outdated, demands.
+
+LensKit needs torch, of which pip takes a wheel without graphics cards where it is offered one.
+"""
 BEGIN = '{"by"'
 """Begins what `said.say` prints; some libraries leave a progress bar on the same line."""
-_LIBRARIES = ("OMP", "OPENBLAS", "MKL", "NUMBA")
+_LIBRARIES = ("OMP", "OPENBLAS", "MKL", "NUMBA", "LK", "RAYON")
 ONE_THREAD = {"POLARS_MAX_THREADS": "1", **{f"{name}_NUM_THREADS": "1" for name in _LIBRARIES}}
 
 
@@ -74,11 +78,11 @@ def works(splits: Mapping[str, Path]) -> Iterator[Work]:
     wide = [*steps, ("recsim_ng", "simulate_recsim_ng")]
     yield Work("user-steps, 2,000 people, 10,000 posts", wide, ("2000", "10000"))
     yield Work("user-steps, 10,000 people, 10,000 posts", steps, ("10000", "10000"))
-    overlap = [(OURS, "overlap_recsys"), ("lists", "overlap_peers")]
+    overlap = [(OURS, "overlap_recsys"), ("lists", "overlap_peers"), ("lenskit", "overlap_lenskit")]
     yield Work("pairs of lists of 20, rank-biased overlap", overlap, ("100000", "20"))
     quality = [(OURS, "ndcg_recsys"), ("ranx", "ndcg_ranx")]
     yield Work("users, NDCG of lists of 20", quality, ("100000", "20"))
-    theirs = [(name, f"recommend_{name}") for name in ("rectools", "irspack")]
+    theirs = [(name, f"recommend_{name}") for name in ("rectools", "irspack", "lenskit")]
     models = [(OURS, "recommend_recsys"), *theirs]
     for name, path in splits.items():
         yield Work(f"users served 20 items, {name}", models, (str(path),))
