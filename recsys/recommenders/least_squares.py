@@ -125,8 +125,8 @@ def _descend(indptr, indices, confidence, fixed, gram, penalty, vectors, steps):
     work = np.empty((3, f), dtype=np.float32)
     r, p, product = work[0], work[1], work[2]
     for row in range(indptr.size - 1):
-        x, start, end, λ = vectors[row], indptr[row], indptr[row + 1], penalty[row]
-        _multiply(indices, confidence, start, end, fixed, gram, λ, x, r)
+        x, start, end = vectors[row], indptr[row], indptr[row + 1]
+        _multiply(indices, confidence, start, end, fixed, gram, penalty[row], x, r)
         for j in range(f):
             r[j] = -r[j]
         for place in range(start, end):
@@ -139,7 +139,7 @@ def _descend(indptr, indices, confidence, fixed, gram, penalty, vectors, steps):
         for _ in range(steps):
             if left <= np.float32(1e-20):  # not so where it is NaN, which then spreads to x
                 break
-            _multiply(indices, confidence, start, end, fixed, gram, λ, p, product)
+            _multiply(indices, confidence, start, end, fixed, gram, penalty[row], p, product)
             length = left / _dot(work, 2, p)
             for j in range(f):
                 x[j] += length * p[j]
@@ -163,8 +163,12 @@ def _multiply(indices, confidence, start, end, fixed, gram, penalty, x, out):  #
         x0, x1, x2, x3 = x[i], x[i + 1], x[i + 2], x[i + 3]
         for j in range(f):
             out[j] = (
-                out[j] + x0 * gram[i, j] + x1 * gram[i + 1, j] + x2 * gram[i + 2, j]
-            ) + x3 * gram[i + 3, j]
+                out[j]
+                + x0 * gram[i, j]
+                + x1 * gram[i + 1, j]
+                + x2 * gram[i + 2, j]
+                + x3 * gram[i + 3, j]
+            )
     for i in range(fours, f):
         for j in range(f):
             out[j] += x[i] * gram[i, j]
@@ -177,8 +181,12 @@ def _multiply(indices, confidence, start, end, fixed, gram, penalty, x, out):  #
         m3 = (confidence[at + 3] - one) * _dot(fixed, i3, x)
         for j in range(f):
             out[j] = (
-                out[j] + m0 * fixed[i0, j] + m1 * fixed[i1, j] + m2 * fixed[i2, j]
-            ) + m3 * fixed[i3, j]
+                out[j]
+                + m0 * fixed[i0, j]
+                + m1 * fixed[i1, j]
+                + m2 * fixed[i2, j]
+                + m3 * fixed[i3, j]
+            )
     for at in range(fours, end):
         item = indices[at]
         more = (confidence[at] - one) * _dot(fixed, item, x)

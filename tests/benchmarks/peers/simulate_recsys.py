@@ -7,11 +7,13 @@ about ten posts, as in the other simulators.
 
 import sys
 import time
+from pathlib import Path
 
 from said import say
 
+import recsys
 from recsys.config import Influx, World
-from recsys.recommenders import RECOMMENDERS
+from recsys.mitigations.build import make_recommender
 from recsys.study.arms.policy import RecommenderPolicy
 from recsys.world.simulate import simulate_days
 
@@ -19,8 +21,8 @@ WARM, TIMED = 10, 6
 NOBODY = Influx(newcomers=0, arrivals=(1.0,))
 VISITS = {"": {}, ", visits of ten posts": {"depth_rho": 0.9, "visits_per_day": 1.0}}
 """What is changed of the world: the exponent of the scroll depth, and visits a person and day."""
-ALS = {"factors": 32, "warm_iterations": 1, "solver": "own", "retrieval": "pruned"}
-"""As in configs/full_size.yaml: a sweep each morning from yesterday's vectors on, and pruning."""
+FULL_SIZE = Path(__file__).parents[3] / "configs/full_size.yaml"
+"""Names the als that is compared: a sweep each morning from yesterday's vectors on, and pruning."""
 
 
 def world_of(people: int, posts: int, changed: dict[str, float]) -> World:
@@ -37,7 +39,8 @@ def world_of(people: int, posts: int, changed: dict[str, float]) -> World:
 
 
 def main(people: int, posts: int) -> None:
-    policies = {"house": None, "closed als": RecommenderPolicy(RECOMMENDERS["als"](**ALS))}
+    (als,) = recsys.load_study(FULL_SIZE).recommenders
+    policies = {"house": None, "closed als": RecommenderPolicy(make_recommender(als))}
     for words, changed in VISITS.items():
         world = world_of(people, posts, changed)
         for name, policy in policies.items():
