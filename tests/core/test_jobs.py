@@ -88,17 +88,22 @@ def test_worlds_are_freed_when_later_groups_run(
 
     alive: list[int] = []
 
+    def count() -> None:
+        alive.append(sum(world() is not None for world in made))
+
     def work(job: _Job) -> None:
         kept(job.group, begun)
-        alive.append(sum(world() is not None for world in made))
+        if threads == 1:  # of two, one may begin before the other has looked
+            count()
 
     gc.disable()
     try:
         run_all(JOBS, work, Threads(threads), together=lambda job: job.group)
+        count()
     finally:
         gc.enable()
     assert len(made) == 4
-    assert max(alive) <= groups_at_once(threads, 4) + 1
+    assert max(alive) <= 2
 
 
 class _World:
