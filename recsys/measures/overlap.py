@@ -8,7 +8,6 @@ similarity; `overlap_drift` takes it from pairs of feeds.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -471,7 +470,9 @@ def _over_rows(
         ValueError: a row that the kernel cannot read; says what is wrong with it.
     """
     rows = first.shape[0]
-    threads = os.cpu_count() or 1
+    from polars import thread_pool_size  # of processors that this process may use
+
+    threads = thread_pool_size()
     step = max(_ROWS_WORTH_A_THREAD, -(-rows // (4 * threads)))
 
     def run(start: int) -> int:

@@ -4,7 +4,6 @@
 their day is null.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
@@ -244,7 +243,7 @@ def _values_of(pair: FeedPair, measures: Mapping[str, Measure]) -> dict[str, NDA
     pair = pair.afresh()
     if pair.feeds.shape[0] <= _USERS_AT_ONCE:
         return dict(zip(measures, of_block(pair), strict=True))
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(pl.thread_pool_size()) as pool:
         blocks = list(pool.map(of_block, pair.parts(_USERS_AT_ONCE)))
     return dict(zip(measures, map(np.concatenate, zip(*blocks, strict=True)), strict=True))
 

@@ -9,5 +9,5 @@ def two_lists(pairs: int, depth: int) -> tuple[NDArray[np.int64], NDArray[np.int
     random = np.random.default_rng(0)
     truth = random.normal(size=(pairs, 2 * depth))
     noisy = (truth + random.normal(size=truth.shape) for _ in range(2))
-    one, other = (np.argsort(-scores, axis=1)[:, :depth] for scores in noisy)
+    one, other = (np.argsort(-scores, axis=1)[:, :depth].copy() for scores in noisy)
     return one, other

@@ -7,7 +7,7 @@ from lists import two_lists
 from rbo import RankingSimilarity
 from said import say
 
-SOME = 1000
+SOME = 10_000
 """Pairs that the package compares, since it is slow."""
 
 
