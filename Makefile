@@ -102,7 +102,7 @@ bench: $(INSTALLED) ## time the hot paths (pytest-benchmark, one process)
 	$(BIN)/python -m pytest tests/benchmarks/bench_*.py --benchmark-only $(ARGS)
 
 .PHONY: bench-peers
-bench-peers: $(INSTALLED) ## time other simulators, measures and recommenders beside ours (2 GB, once)
+bench-peers: $(INSTALLED) ## time other simulators, measures and recommenders beside ours (3 GB, once)
 	$(BIN)/python tests/benchmarks/peers/compare.py $(ARGS)
 
 .PHONY: pictures

@@ -44,6 +44,8 @@ def test_against_a_slow_reference(neighbours, shrinkage, n_items, density):
     got = similarities(csr_matrix(liked.astype(float)), neighbours, shrinkage)
     np.testing.assert_array_equal(got.toarray(), slow_similarities(liked, neighbours, shrinkage))
     assert (got.diagonal() == 0).all()
+    rows = np.repeat(np.arange(n_items), np.diff(got.indptr))
+    assert (np.diff(rows * n_items + got.indices) > 0).all()  # each row by its columns
 
 
 def test_worked_by_hand():

@@ -10,7 +10,15 @@ from recsys.core.noise import Stream, moment, uniforms
 from recsys.logs.log import Seen
 from recsys.world.people.posts import first_day
 from recsys.world.platform import house
-from recsys.world.platform.blend import FOLLOWING, FRESH, PERSONAL, TRENDING, blend, slot_pattern
+from recsys.world.platform.blend import (
+    FOLLOWING,
+    FRESH,
+    PERSONAL,
+    TRENDING,
+    _explore,
+    blend,
+    slot_pattern,
+)
 from recsys.world.run import Run
 
 
@@ -171,6 +179,27 @@ def test_blend_equals_a_slow_reference(morning, per_creator, look_alike):
             == expected
         )
         assert (feeds[row, len(expected) :] == -1).all()
+
+
+@pytest.mark.parametrize("last", range(5))
+def test_the_ring_has_no_end(morning, last):
+    """An exploration that begins among the last posts goes on with the first."""
+    _, (shelves, *_), _ = morning
+    n = shelves.ring.size
+    fifth = shelves.ring_posts[(n - last + 4) % n]
+    buckets = np.zeros_like(shelves.buckets)
+    buckets[fifth] = 1
+    found = _explore(
+        shelves._replace(buckets=buckets),
+        np.zeros(buckets.size, dtype=np.uint8),
+        np.zeros(buckets.size, dtype=np.int32),
+        np.zeros(0, dtype=np.int32),
+        np.uint8(1),
+        shelves.ring[n - last] if last else 1.0,
+        np.array([0.0, 1.0], dtype=np.float32),
+        5,
+    )
+    assert found == fifth
 
 
 @pytest.mark.parametrize("look_alike", [1, 8])
