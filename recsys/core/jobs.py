@@ -29,9 +29,9 @@ class Job(Protocol):
 
 
 _LONG = 2.0
-"""Seconds that the last job of a group takes where the group leaves enough to be looked for. Worlds
-and their mornings name each other, so their memory is free only once Python's collector has found
-them, which takes .2 s."""
+"""Seconds that the jobs of a group take where the group leaves enough to be looked for. Worlds and
+their mornings name each other, so their memory is free only once Python's collector has found them,
+which takes .2 s."""
 J = TypeVar("J", bound=Job)
 R = TypeVar("R")
 
@@ -79,18 +79,20 @@ class Threads:
     ) -> list[R]:
         """As in `Engine`; threads share all there is, and take the jobs as `begun_ahead` says."""
         lock, groups = Lock(), [together(job) for job in jobs]
-        left = Counter(groups)
+        left, spent = Counter(groups), dict.fromkeys(groups, 0.0)
 
         def run(place: int) -> R:
-            job, began = jobs[place], time.perf_counter()
+            job, group, began = jobs[place], groups[place], time.perf_counter()
             stored = job.identity in store
             result = store[job.identity] if stored else work(job)
             with lock:
                 if not stored:
                     store[job.identity] = result
                 finished(job)
-                left[groups[place]] -= 1
-            if not left[groups[place]] and time.perf_counter() - began > _LONG:
+                left[group] -= 1
+                spent[group] += time.perf_counter() - began
+                over = left[group] == 0 and spent[group] > _LONG
+            if over:
                 gc.collect()
             return result
 

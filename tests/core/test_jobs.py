@@ -2,6 +2,7 @@
 
 import gc
 import threading
+import time
 import weakref
 from typing import NamedTuple
 
@@ -72,12 +73,13 @@ def test_two_threads_make_what_two_groups_share_at_the_same_time() -> None:
     assert begun == {"a", "b"}
 
 
+@pytest.mark.parametrize("stored", [False, True], ids=["all run", "the last of each is stored"])
 @pytest.mark.parametrize("threads", [1, 2])
 def test_worlds_are_freed_when_later_groups_run(
-    threads: int, monkeypatch: pytest.MonkeyPatch
+    threads: int, stored: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where they name themselves, and Python does not look for such circles by itself."""
-    monkeypatch.setattr(jobs, "_LONG", 0.0)
+    monkeypatch.setattr(jobs, "_LONG", 0.01)
     kept = Kept[str, _World](groups_at_once(threads, 4))
     made: list[weakref.ref[_World]] = []
 
@@ -92,13 +94,15 @@ def test_worlds_are_freed_when_later_groups_run(
         alive.append(sum(world() is not None for world in made))
 
     def work(job: _Job) -> None:
+        time.sleep(0.011)
         kept(job.group, begun)
         if threads == 1:  # of two, one may begin before the other has looked
             count()
 
+    store = {job.identity: None for job in JOBS if stored and job.number == 3}
     gc.disable()
     try:
-        run_all(JOBS, work, Threads(threads), together=lambda job: job.group)
+        run_all(JOBS, work, Threads(threads), store=store, together=lambda job: job.group)
         count()
     finally:
         gc.enable()
