@@ -29,9 +29,9 @@ def top_k(values, users, seen, column, items, rows, ids, scores):  # type: ignor
         user = users[row]
         if user >= 0:
             for place in range(seen.start[user], seen.end[user]):
-                hidden = column[np.uint32(shown[place])]
-                if hidden >= 0:
-                    values[row, hidden] = -np.inf
+                item = np.uint32(shown[place])
+                if item < column.size and column[item] >= 0:
+                    values[row, column[item]] = -np.inf
         line, held = values[row], 0
         floor = below_the_best(line, k, maxima) if bounded else no_bound
         for candidate in range(line.size):

@@ -29,8 +29,6 @@ _STRIDE = 64
 """Number of products that are looked through together."""
 _DEEP = 256
 """Least number of items per slot with which shortlists save time if no tile can be left out."""
-_TOGETHER = 4
-"""Number of exact products that are computed side by side."""
 _SLACK = 1 + 1e-9
 """Factor on lengths, which are rounded, so that a product of two of them is an upper bound."""
 
@@ -139,12 +137,12 @@ def _hidden(who, seen, column, tiles, width):  # type: ignore[no-untyped-def]
                     mine[m] = column[item]
                     begin[np.uint32(mine[m]) // width + 1] += 1
                     m += 1
-        for tile in range(tiles):
-            begin[tile + 1] += begin[tile]
+        for before in range(tiles):
+            begin[before + 1] += begin[before]
         for at in range(m):
-            of = np.uint32(mine[at]) // width
-            columns[n + begin[of]] = mine[at]
-            begin[of] += 1
+            tile = np.uint32(mine[at]) // width
+            columns[n + begin[tile]] = mine[at]
+            begin[tile] += 1
         n += m
     start[-1] = n
     return start, columns
@@ -231,7 +229,7 @@ def _kept(values, where, n, k, error):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _products(x, items, some):  # type: ignore[no-untyped-def]
+def _four_products(x, items, some):  # type: ignore[no-untyped-def]
     """The products of a vector with four others, each summed term by term.
 
     A sum waits for its last term, so four of them take little longer than one.
@@ -254,7 +252,7 @@ def _write(  # type: ignore[no-untyped-def]
     """Computes the products on the shortlists exactly, and writes the best."""
     k = ids.shape[1]
     best, columns = np.empty(k, dtype=np.float32), np.empty(k, dtype=np.int64)
-    some = np.empty(_TOGETHER, dtype=np.int64)
+    some = np.empty(4, dtype=np.int64)
     for row in range(users.shape[0]):
         if failed[row]:
             continue
@@ -262,11 +260,11 @@ def _write(  # type: ignore[no-untyped-def]
         if n > k:
             n = _kept(values[row], where[row], n, k, error[row])[0]
         filled = 0
-        for at in range(0, n, _TOGETHER):
-            for place in range(_TOGETHER):
+        for at in range(0, n, some.size):
+            for place in range(some.size):
                 some[place] = order[where[row, min(at + place, n - 1)]]
-            products = _products(users[row], items, some)
-            for place in range(min(_TOGETHER, n - at)):
+            products = _four_products(users[row], items, some)
+            for place in range(min(some.size, n - at)):
                 value = np.float32(products[place])
                 filled = insert(value, some[place], best, columns, filled)
         for place in range(filled):

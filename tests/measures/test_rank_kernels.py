@@ -63,8 +63,8 @@ def test_agreement_and_slots(feeds):
     ]
 
 
-def test_agreement_of_feeds_with_repeats(feeds):
-    a, b, _ = (ids // 3 if ids.ndim == 2 else ids for ids in feeds)  # -1 // 3 is -1
+def test_agreement_of_feeds_with_repeats(neighbours):
+    a, b, _ = (ids // 3 if ids.ndim == 2 else ids for ids in neighbours)  # -1 // 3 is -1
     (agreement,), counts = results(1, 3)
     weights, flags = weights_of(a.shape[1])[0], np.zeros(0, dtype=np.bool_)
     assert compare_rows(a, b, weights, flags, False, agreement, *counts) == -1
