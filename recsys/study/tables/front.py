@@ -173,7 +173,7 @@ _NOTHING = (None, None, None)
 def _interval(name: str, values: Values) -> tuple[float | None, float | None, float | None]:
     """Mean of a quantity and the ends of its 95 % interval; None where there is none."""
     estimate = nested_interval if QUANTITIES[name].differs else two_way_interval
-    if np.isnan(values).all():
+    if not _counted(name, values).any():
         return _NOTHING
     interval = estimate(values)
     if np.isnan(interval.low):
@@ -183,9 +183,13 @@ def _interval(name: str, values: Values) -> tuple[float | None, float | None, fl
 
 def _counts(name: str, values: Values) -> tuple[int, int]:
     """Number of users and number of seeds that a mean rests on."""
+    return int(_counted(name, values).sum()), int((~np.isnan(values)).any(axis=0).sum())
+
+
+def _counted(name: str, values: Values) -> NDArray[np.bool_]:
+    """Whose values count: bool (users, seeds), or (users,) where a value in each seed is asked."""
     has_value = ~np.isnan(values)
-    counted = has_value if QUANTITIES[name].differs else has_value.all(axis=1)
-    return int(counted.sum()), int(has_value.any(axis=0).sum())
+    return np.asarray(has_value if QUANTITIES[name].differs else has_value.all(axis=1))
 
 
 def _by_variant(per_user: pl.DataFrame) -> dict[Variant, dict[str, Values]]:

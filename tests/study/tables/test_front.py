@@ -177,3 +177,17 @@ def test_net_is_that_of_the_headline():
         slots_changed=pl.when(pl.col("arm") == "nudge").then(0.85).otherwise("slots_changed")
     )
     assert front(full).filter(pl.col("quantity") == "net")["mean"].item() is None
+
+
+def test_nobody_with_a_value_in_every_seed_leaves_the_figures_out():
+    """Half of the users are measured in each seed, others in the next: nobody counts."""
+    rows = per_user({"calm": {"drift": -0.05}})
+    seen = (pl.col("user_id") + pl.col("seed")) % 2 == 0
+    rows = rows.with_columns(pl.when(seen).then("utility").alias("utility"))
+    table = front(rows).filter(pl.col("quantity").is_in(["utility", "utility_change"]))
+    assert table.height == 4
+    assert set(table["n_users"]) == {0}
+    figures = table.select("mean", "ci_low", "ci_high", "less_none")
+    assert all(value is None for row in figures.rows() for value in row)
+    assert set(front(rows).filter(quantity="changed")["n_users"]) == {USERS}
+    assert dominated(rows).is_empty()

@@ -80,7 +80,16 @@ def made(tmp_path_factory):
     return {"world": cells_of(load_study(WORLD)), "log": cells_of(log)}
 
 
-HARMS = ("nobody", "one user", "all the same", "zero", "no newcomers", "unknown in one arm", "some")
+HARMS = (
+    "nobody",
+    "one user",
+    "other users in each seed",
+    "all the same",
+    "zero",
+    "no newcomers",
+    "unknown in one arm",
+    "some",
+)
 
 
 @st.composite
@@ -103,6 +112,12 @@ def harms(draw):
             "nobody": lambda: rows.with_columns(**nothing),
             "one user": lambda: rows.with_columns(
                 **{n: pl.when(pl.col("user_id") == one).then(n) for n in chosen}
+            ),
+            "other users in each seed": lambda: rows.with_columns(
+                **{
+                    n: pl.when((pl.col("user_id") + pl.col("seed")) % 2 == 0).then(n)
+                    for n in chosen
+                }
             ),
             "all the same": lambda: rows.with_columns(
                 **{
@@ -138,10 +153,9 @@ def check(made, of, change, folder, *, plots=False):
     if plots:
         save_page(result, place / "report.html")
     print_summary(Console(file=io.StringIO(), width=100), result, verdict(result), full=True)
-    for name in ("drift", "groups", "headline", "wins"):
-        for column, kind in result.tables[name].schema.items():
-            if kind.is_float():
-                assert not result.tables[name][column].is_nan().any(), (name, column)
+    for name, table in result.tables.items():
+        for column, kind in table.schema.items():
+            assert not kind.is_float() or not table[column].is_nan().any(), (name, column)
     return result
 
 
