@@ -78,13 +78,17 @@ def _folders(place: Path) -> dict[str, Path]:
 
 
 def _bytes(place: Path) -> dict[str, bytes]:
-    """Of all files of the group and its variants that hold neither times nor their own place."""
+    """Of all files of the group and its variants that hold neither times nor their own place.
+
+    `finished.json` holds checksums of those that do.
+    """
+    others = {"timings.parquet", "config.yaml", "record.json", "finished.json"}
     return {
         f"{name}/{path.name}": path.read_bytes()
         for name, folder in _folders(place).items()
         if name.startswith("both")
         for path in folder.iterdir()
-        if path.name not in ("timings.parquet", "config.yaml", "record.json")
+        if path.name not in others
     }
 
 
