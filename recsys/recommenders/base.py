@@ -497,14 +497,16 @@ def decayed_weights(log: InteractionLog, half_life_days: float) -> NDArray[np.fl
     >>> decayed_weights(log, half_life_days=2.0).tolist()
     [1.5, 1.0]
     """
-    liked = log.dense["weight"].to_numpy() > 0
-    if not liked.any():
+    events = (
+        log.dense if (log.dense["weight"] > 0).all() else log.dense.filter(pl.col("weight") > 0)
+    )
+    if events.height == 0:
         raise LogError("the training log holds no positive event: nothing is trending")
-    weight = log.dense["weight"].to_numpy()[liked].astype(np.float64)
+    weight = events["weight"].to_numpy().astype(np.float64)
     if log.has_times:
-        time = log.dense["timestamp"].to_physical().to_numpy()[liked]
-        weight = weight * np.exp2((time - time.max()) / (DAY * half_life_days))
-    item = log.dense["item"].to_numpy()[liked]
+        time = events["timestamp"].to_physical().to_numpy()
+        weight *= np.exp2((time - time.max()) / (DAY * half_life_days))
+    item = events["item"].to_numpy()
     return np.bincount(item, weight, minlength=log.n_items).astype(np.float64)
 
 

@@ -59,6 +59,8 @@ class ProductModel(Model):
             vectors = self.vectors_of_users(slots.users[slots.rows])
             to = self.vectors_of_items(items)
             left = write_best(vectors, to, items, seen, slots, pruned=self.pruned)
+            if left.size == 0:
+                return
             slots = slots._replace(rows=left)
         super()._write_best(items, seen, slots)
 

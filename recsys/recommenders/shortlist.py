@@ -9,6 +9,8 @@ Items are gone through by falling length of their vectors, tile by tile. |x·y| 
 k-th product: no item behind it can be on the list, which is exact (Teflioudi, Gemulla & Mykytiuk
 2015, "LEMP: fast retrieval of large entries in a matrix product", length-based pruning). Vectors of
 als differ much in length, so few tiles are multiplied.
+
+Where there are few items, all products are computed in float64, and no shortlist is made.
 """
 # mypy: disallow-untyped-decorators=False
 
@@ -18,17 +20,24 @@ from numpy.typing import NDArray
 
 from recsys.core.threads import single_threaded_blas
 from recsys.logs.log import Seen
-from recsys.recommenders.kernels import below_the_best, insert, kth_largest
+from recsys.recommenders.kernels import below_the_best, kth_largest
 from recsys.recommenders.ranking import Slots
 
 _ROWS, _COLUMNS = 256, 768
 """Users and items whose products are computed together; a tile of so many fits into the cache."""
 _USERS = 2048
 """Users who are in work together. Of these, the ones who are not done yet are multiplied."""
+_FEW = 512
+"""Most items whose products are all computed in float64."""
 _STRIDE = 64
 """Number of products that are looked through together."""
 _DEEP = 256
 """Least number of items per slot with which shortlists save time if no tile can be left out."""
+_GUESSES = 12
+"""Number of guesses at a bound before it is computed."""
+_ALL_BUT_SIGN, _BILLIONS = np.int32(2**31 - 1), 2**32
+"""Mask that turns the bits of negative floats round, so that they are in order as whole numbers,
+and a factor greater than any number of columns."""
 _SLACK = 1 + 1e-9
 """Factor on lengths, which are rounded, so that a product of two of them is an upper bound."""
 
@@ -54,14 +63,19 @@ def write_best(
             of the items' vectors differ much.
 
     Returns:
-        The rows to which nothing was written: all where items are few for each slot, since then
-        shortlists are not short; or else those of which too many products are almost equal.
+        The rows to which nothing was written: all where there are more than a few items but few
+        for each slot, since then shortlists are not short; or else those of which too many products
+        are almost equal.
     """
     users, rows, ids, scores = slots
     k, factors = ids.shape[1], vectors.shape[1]
-    if rows.size == 0 or items.size == 0 or (items.size < _DEEP * k and not pruned):
-        return rows
     who = users[rows].astype(np.int64)
+    if items.size <= _FEW:
+        by_factor = np.ascontiguousarray(item_vectors.T, dtype=np.float64)
+        _write_all(vectors, by_factor, who, seen, items, rows, ids, scores)
+        return rows[:0]
+    if rows.size == 0 or (items.size < _DEEP * k and not pruned):
+        return rows
     length, reach = _lengths(vectors), _lengths(item_vectors)
     # |fl(x·y) - x·y| is at most factors · 2^-24 |x| |y| (Higham 2002, "Accuracy and stability of
     # numerical algorithms", ch. 3); here it is doubled for the rounding of the exact product too.
@@ -72,7 +86,7 @@ def write_best(
         np.ascontiguousarray(item_vectors[longest_first[first : first + _COLUMNS]].T)
         for first in range(0, items.size, _COLUMNS)
     ]
-    column = np.full(int(items.max()) + 1, -1, dtype=np.int32)
+    column = np.full(int(items.max()) + 2, -1, dtype=np.int32)  # the last is of all items behind
     column[items[longest_first]] = np.arange(items.size)
     failed = np.zeros(rows.size, dtype=np.bool_)
     products = np.empty(_ROWS * min(_COLUMNS, items.size), dtype=np.float32)
@@ -98,8 +112,8 @@ def write_best(
                         error[part], values, where, held, floor, failed[part],
                     )  # fmt: skip
             _write(
-                block, item_vectors, error[part], values, where, longest_first, held, failed[part],
-                items, rows[part], ids, scores,
+                block, item_vectors, where, longest_first, held, failed[part], items, rows[part],
+                ids, scores,
             )  # fmt: skip
     return rows[failed]
 
@@ -107,6 +121,76 @@ def write_best(
 def _lengths(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
     """Float64 (n,): lengths of vectors."""
     return np.asarray(np.sqrt(np.square(vectors, dtype=np.float64).sum(axis=1)))
+
+
+@njit(nogil=True, cache=True)
+def _write_all(vectors, by_factor, who, seen, items, rows, ids, scores):  # type: ignore[no-untyped-def]
+    """Computes all products, each summed term by term, and writes the best.
+
+    Args:
+        vectors: float32 (n, factors), vector of the user of each row.
+        by_factor: float64 (factors, n_columns), vectors of the items.
+        who: int64 (n,), the user of each row, -1 for none.
+        seen: a `Seen`.
+        items: int32 (n_columns,), dense id of each item.
+        rows: int (n,), rows of the arrays below.
+        ids, scores: (n_users, k), written; slots without an item are left as they are.
+    """
+    n, k, shown = by_factor.shape[1], ids.shape[1], seen.items
+    column = np.full(items.max() + 2 if n else 1, n, dtype=np.int32)  # the last: all items behind
+    for at in range(n):
+        column[items[at]] = at
+    last = np.uint32(column.size - 1)
+    sums, products = np.empty(n), np.empty(n + 1, dtype=np.float32)  # the last is of no item
+    values, where = np.empty(n + 1, dtype=np.float32), np.empty(n + 1, dtype=np.int64)
+    for row in range(rows.size):
+        _sum_up(vectors[row], by_factor, sums)
+        for at in range(n):
+            products[at] = sums[at]
+        if who[row] >= 0:
+            for place in range(seen.start[who[row]], seen.end[who[row]]):
+                products[column[min(np.uint32(shown[place]), last)]] = -np.inf
+        held, floor = 0, -np.inf
+        for at in range(n):
+            values[held], where[held] = products[at], at
+            held += products[at] > -np.inf
+        if held > k + _some_more(k):
+            floor, most, held = _below_kth(values[:held], k), held, 0
+            for at in range(most):
+                value, which = values[at], where[at]
+                values[held], where[held] = value, which
+                held += value >= floor
+        for at in range(held):
+            value, ahead = values[at], np.int32(0)
+            for other in range(at):
+                ahead = np.int32(ahead + np.int32(values[other] >= value))
+            for other in range(at + 1, held):
+                ahead = np.int32(ahead + np.int32(values[other] > value))
+            if ahead < k:
+                ids[rows[row], ahead] = items[where[at]]
+                scores[rows[row], ahead] = value
+
+
+@njit(nogil=True, cache=True)
+def _sum_up(x, by_factor, sums):  # type: ignore[no-untyped-def]
+    """Writes the products of a vector with each column; four terms are added at a time."""
+    sums[:] = 0.0
+    factors, n = by_factor.shape
+    fours = factors - factors % 4
+    for factor in range(0, fours, 4):
+        x0, x1 = np.float64(x[factor]), np.float64(x[factor + 1])
+        x2, x3 = np.float64(x[factor + 2]), np.float64(x[factor + 3])
+        for at in range(n):
+            sums[at] = (
+                sums[at]
+                + x0 * by_factor[factor, at]
+                + x1 * by_factor[factor + 1, at]
+                + x2 * by_factor[factor + 2, at]
+                + x3 * by_factor[factor + 3, at]
+            )
+    for factor in range(fours, factors):
+        for at in range(n):
+            sums[at] += np.float64(x[factor]) * by_factor[factor, at]
 
 
 @njit(nogil=True, cache=True)
@@ -120,23 +204,23 @@ def _hidden(who, seen, column, tiles, width):  # type: ignore[no-untyped-def]
         tiles, width: number of tiles, and of the columns of each but the last.
     """
     items, start = seen.items, np.zeros(who.size + 1, dtype=np.int64)
-    width = np.uint32(width)  # to divide by a number of 32 bits takes half as long
+    last, width = np.uint32(column.size - 1), np.uint32(width)  # of 32 bits: quick to divide by
     for row in range(who.size):
         start[row + 1] = start[row]
         if who[row] >= 0:
             start[row + 1] += seen.end[who[row]] - seen.start[who[row]]
-    columns, n = np.empty(start[-1], dtype=np.int32), 0
-    mine, begin = np.empty(start[-1], dtype=np.int32), np.empty(tiles + 1, dtype=np.int64)
+    columns, n = np.empty(start[-1] + 1, dtype=np.int32), 0
+    mine, begin = np.empty(columns.size, dtype=np.int32), np.empty(tiles + 1, dtype=np.int64)
     for row in range(who.size):
         start[row], m = n, 0
-        begin[:] = 0
         if who[row] >= 0:
             for place in range(seen.start[who[row]], seen.end[who[row]]):
-                item = np.uint32(items[place])
-                if item < column.size and column[item] >= 0:
-                    mine[m] = column[item]
-                    begin[np.uint32(mine[m]) // width + 1] += 1
-                    m += 1
+                found = column[min(np.uint32(items[place]), last)]
+                mine[m] = found
+                m += found >= 0  # without a branch, which nobody could foretell
+        begin[:] = 0
+        for at in range(m):
+            begin[np.uint32(mine[at]) // width + 1] += 1
         for before in range(tiles):
             begin[before + 1] += begin[before]
         for at in range(m):
@@ -201,7 +285,7 @@ def _shorten(  # type: ignore[no-untyped-def]
                             break
             if failed[row]:
                 break
-        if n > k + k // 4 and not failed[row]:
+        if n > k + _some_more(k) and not failed[row]:
             n, limit = _kept(values[row], where[row], n, k, error[row])
         held[row], floor[row] = n, limit
 
@@ -214,18 +298,51 @@ def _lowered(value, error):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def _kept(values, where, n, k, error):  # type: ignore[no-untyped-def]
-    """Shortens a list of more than k products to those that can be among the best.
+    """Shortens a list of more than k products to those that can be among the best, and a few more.
 
     Returns:
         Their number, and what others need.
     """
-    limit = _lowered(kth_largest(values[:n].copy(), k), error)
+    limit = _lowered(_below_kth(values[:n], k), error)
     kept = 0
     for at in range(n):
-        if values[at] > limit:
-            values[kept], where[kept] = values[at], where[at]
-            kept += 1
+        value, column = values[at], where[at]
+        values[kept], where[kept] = value, column
+        kept += value > limit
     return kept, limit
+
+
+@njit(nogil=True, cache=True)
+def _below_kth(values, k):  # type: ignore[no-untyped-def]
+    """A number that is not above the k-th largest of more than k finite numbers, and near to it.
+
+    The numbers above a guess between two bounds are counted, and the guess becomes a bound, which
+    takes a fraction of the time of finding the k-th largest itself. That is done where it does not
+    help.
+    """
+    low = high = values[0]
+    for value in values:
+        low, high = min(low, value), max(high, value)
+    above_low, above_high, wanted = np.float64(values.size), 0.0, k + 0.5 * _some_more(k)
+    for _ in range(_GUESSES):
+        share = (wanted - above_high) / (above_low - above_high)
+        guess = np.float32(high - share * (np.float64(high) - low))
+        above = np.int32(0)
+        for value in values:
+            above = np.int32(above + np.int32(value > guess))
+        if above < k:
+            high, above_high = guess, np.float64(above)
+        elif above <= k + _some_more(k):
+            return guess
+        else:
+            low, above_low = guess, np.float64(above)
+    return kth_largest(values.copy(), k)
+
+
+@njit(inline="always")
+def _some_more(k):  # type: ignore[no-untyped-def]
+    """How many more than k products may stay on a shortlist."""
+    return k // 4
 
 
 @njit(nogil=True, cache=True)
@@ -247,26 +364,32 @@ def _four_products(x, items, some):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def _write(  # type: ignore[no-untyped-def]
-    users, items, error, values, where, order, held, failed, item_ids, rows, ids, scores
+    users, items, where, order, held, failed, item_ids, rows, ids, scores
 ):
     """Computes the products on the shortlists exactly, and writes the best."""
-    k = ids.shape[1]
-    best, columns = np.empty(k, dtype=np.float32), np.empty(k, dtype=np.int64)
-    some = np.empty(4, dtype=np.int64)
+    k, size = ids.shape[1], where.shape[1]
+    some, columns = np.empty(4, dtype=np.int64), np.empty(size, dtype=np.int64)
+    exact, better = np.empty(size, dtype=np.float32), np.empty(size, dtype=np.int64)
+    bits = exact.view(np.int32)
     for row in range(users.shape[0]):
         if failed[row]:
             continue
         n = held[row]
-        if n > k:
-            n = _kept(values[row], where[row], n, k, error[row])[0]
-        filled = 0
         for at in range(0, n, some.size):
             for place in range(some.size):
                 some[place] = order[where[row, min(at + place, n - 1)]]
             products = _four_products(users[row], items, some)
             for place in range(min(some.size, n - at)):
-                value = np.float32(products[place])
-                filled = insert(value, some[place], best, columns, filled)
-        for place in range(filled):
-            ids[rows[row], place] = item_ids[columns[place]]
-            scores[rows[row], place] = best[place]
+                columns[at + place] = some[place]
+                exact[at + place] = np.float32(products[place]) + np.float32(0)  # no -0
+        for at in range(n):
+            # Whole numbers in the order of the products; of equal ones the first column is better.
+            value = np.int64(bits[at] ^ ((bits[at] >> 31) & _ALL_BUT_SIGN))
+            better[at] = value * _BILLIONS - columns[at]
+        for at in range(n):
+            place = 0
+            for other in range(n):
+                place += better[other] > better[at]
+            if place < k:
+                ids[rows[row], place] = item_ids[columns[at]]
+                scores[rows[row], place] = exact[at]

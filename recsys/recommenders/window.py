@@ -4,9 +4,11 @@ A collaborative model scores every item that anybody ever liked, however old. A 
 lets it rank items published within d days before now; only where these do not fill a feed does it
 go on to those up to 2d days old, then up to 4d, and so on.
 """
+# mypy: disallow-untyped-decorators=False
 
 import numpy as np
 import polars as pl
+from numba import njit
 from numpy.typing import NDArray
 
 from recsys.logs.log import InteractionLog
@@ -93,13 +95,8 @@ def by_window(
     return [items[window == number] for number in np.unique(window)]
 
 
-def follow(
-    ids: NDArray[np.int32],
-    scores: NDArray[np.float32],
-    rows: NDArray[np.int64],
-    more_ids: NDArray[np.int32],
-    more_scores: NDArray[np.float32],
-) -> None:
+@njit(nogil=True, cache=True)
+def follow(ids, scores, rows, more_ids, more_scores):  # type: ignore[no-untyped-def]
     """Puts the best items of an older window behind what some rows hold already.
 
     Their scores are lowered by as much as the first of them exceeds the last score before, so that
@@ -118,12 +115,15 @@ def follow(
     >>> ids.tolist(), scores.tolist()
     ([[3, 8, 9]], [[2.0, 2.0, 1.5]])
     """
-    held = (ids[rows] >= 0).sum(axis=1)
-    last = scores[rows, held - 1]
-    excess = np.where(held > 0, more_scores[:, 0].astype(np.float64) - last, 0.0)
-    lowered = (more_scores - np.maximum(excess, 0.0)[:, None]).astype(np.float32)
-    lowered = np.where(held[:, None] > 0, np.minimum(lowered, last[:, None]), lowered)
-    place = np.arange(ids.shape[1]) - held[:, None]
-    from_more, place = place >= 0, np.maximum(place, 0)
-    ids[rows] = np.where(from_more, np.take_along_axis(more_ids, place, axis=1), ids[rows])
-    scores[rows] = np.where(from_more, np.take_along_axis(lowered, place, axis=1), scores[rows])
+    for at in range(rows.size):
+        row, held = rows[at], 0
+        while held < ids.shape[1] and ids[row, held] >= 0:
+            held += 1
+        last, excess = np.float32(np.inf), 0.0
+        if held > 0:
+            last = scores[row, held - 1]
+            excess = max(np.float64(more_scores[at, 0]) - np.float64(last), 0.0)
+        for slot in range(held, ids.shape[1]):
+            lowered = np.float32(np.float64(more_scores[at, slot - held]) - excess)
+            ids[row, slot] = more_ids[at, slot - held]
+            scores[row, slot] = last if lowered > last else lowered

@@ -213,7 +213,9 @@ def _affinities(clicks, looks, group, topic, language, whole, prior, weight, out
                 c += mine[place]
                 n += shown[place]
             rate = (c + prior) / (n + prior / (language[parent, code] * level))
-            by_language[code] = (rate / own) ** weight
+            by_language[code] = rate / own
+            if weight != 1:  # a power takes as long as all the rest
+                by_language[code] **= weight
         for code in range(n_topics):
             c, n = 0.0, 0.0
             for place in range(code * n_languages, (code + 1) * n_languages):

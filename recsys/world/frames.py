@@ -32,7 +32,7 @@ def users_frame(world: World, people: People, day: int | None = None) -> pl.Data
             None for the users as they are known after the last day.
     """
     newcomer = np.arange(people.n) >= world.incumbents
-    declared = pl.Series(people.declared.astype(np.int64)).replace(-1, None)
+    declared = pl.Series(people.declared.astype(np.int16)).cast(pl.UInt8, strict=False)  # -1: null
     frame = pl.DataFrame(
         {
             "user_id": np.arange(people.n, dtype=np.int64),
@@ -40,7 +40,7 @@ def users_frame(world: World, people: People, day: int | None = None) -> pl.Data
             "joined": pl.Series(milliseconds(world, people.arrival)).cast(TIME),
             "key": people.key,
             "language": pl.Series(people.app_language).cat.to(pl.Enum(LANGUAGES)),
-            "declared_language": declared.cast(pl.UInt8).cat.to(pl.Enum(LANGUAGES)),
+            "declared_language": declared.cat.to(pl.Enum(LANGUAGES)),
         }
     ).with_columns(pl.when(pl.col("cohort") == "newcomer").then("joined").alias("joined"))
     return frame if day is None else _known(frame, people.arrival <= day)
@@ -78,6 +78,8 @@ def items_frame(world: World, posts: PostTable, day: int | None = None) -> pl.Da
 
 def _known(frame: pl.DataFrame, known: NDArray[np.bool_]) -> pl.DataFrame:
     """A frame whose other rows are null but for the columns that every row must have."""
+    if known.all():
+        return frame
     kept = {"user_id", "item_id", "cohort", "key"}
     return frame.with_columns(
         pl.when(pl.Series(known)).then(name).alias(name)
@@ -93,12 +95,17 @@ def events_frame(days: Iterable[Day], *, positive: bool = False) -> pl.DataFrame
         days: the days, in order.
         positive: whether to return only events of positive weight.
     """
-    every = slice(None)
-    parts = [(d, _WEIGHT_BY_KIND[d.kind] > 0 if positive else every) for d in days]
+
+    def kept(day: Day) -> slice | NDArray[np.bool_]:
+        liked = _WEIGHT_BY_KIND[day.kind] > 0
+        return liked if positive and not liked.all() else slice(None)
+
+    parts = [(day, kept(day)) for day in days]
 
     def column(name: str, dtype: type) -> NDArray[Any]:
+        columns = [getattr(day, name)[rows] for day, rows in parts]
         empty: NDArray[Any] = np.zeros(0, dtype=dtype)
-        return np.concatenate([empty, *(getattr(d, name)[kept].astype(dtype) for d, kept in parts)])
+        return np.concatenate([empty, *columns], dtype=dtype, casting="unsafe")
 
     kind = column("kind", np.uint8)
     return pl.DataFrame(

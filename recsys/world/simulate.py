@@ -30,7 +30,7 @@ from recsys.world.people import behaviour
 from recsys.world.people.behaviour import Conditions
 from recsys.world.people.population import People
 from recsys.world.people.posts import PostTable, first_day
-from recsys.world.platform.blend import blend, slot_pattern
+from recsys.world.platform.blend import Lists, blend, slot_pattern
 from recsys.world.platform.policy import Policy
 from recsys.world.run import Run
 from recsys.world.trials import Trial, TrialRun
@@ -170,8 +170,7 @@ class Simulation:
         sources = np.zeros(feeds.shape, dtype=np.uint8)
         platform = self.world.platform
         blend(
-            personal,
-            personal_sources,
+            Lists.of_rows(personal, personal_sources),
             morning.follows,
             morning.affinities[int(newcomers)],
             Seen.from_matrix(seen),

@@ -33,6 +33,7 @@ def counted(monkeypatch):
 
     for module, name in ((serving, "_CHUNK"), (blocks, "_SMALLEST"), (least_squares, "_ROWS")):
         monkeypatch.setattr(module, name, 23)  # so that there are several blocks for threads
+    monkeypatch.setattr(shortlist, "_FEW", 0)  # so that there are shortlists at all
     monkeypatch.setattr(shortlist, "_COLUMNS", 16)
     monkeypatch.setattr(shortlist, "_shorten", looked_through)
     monkeypatch.setattr(serving, "_LENGTHS", (6, 12))

@@ -2,13 +2,15 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from recsys.logs.log import InteractionLog, Seen
 from recsys.recommenders import shortlist
 from recsys.recommenders.als import ALSModel
 from recsys.recommenders.base import Model
 from recsys.recommenders.ranking import Slots
-from recsys.recommenders.shortlist import write_best
+from recsys.recommenders.shortlist import _below_kth, write_best
 
 N_USERS, N_ITEMS, K = 300, 1_900, 7
 
@@ -66,16 +68,83 @@ def test_only_vectors_that_are_long_enough_are_multiplied(log, spread, monkeypat
     assert work == 1.0 if spread == 0 else work < (0.8 if spread < 1 else 0.25)
 
 
-def test_few_items_are_searched_only_if_that_is_asked_for(log):
+def test_shortlists_of_not_many_items_are_made_only_if_that_is_asked_for(log):
     x, y = vectors(8)
-    users, items = np.arange(N_USERS), np.arange(200, dtype=np.int32)
+    n = shortlist._FEW + 1
+    users, items = np.arange(N_USERS), np.arange(n, dtype=np.int32)
     ids, scores = np.full((N_USERS, K), -1, np.int32), np.zeros((N_USERS, K), np.float32)
-    asked = x, y[:200], items, log.withheld_by_user, Slots(users, users, ids, scores)
+    asked = x, y[:n], items, log.withheld_by_user, Slots(users, users, ids, scores)
     assert write_best(*asked).size == N_USERS
     assert write_best(*asked, pruned=True).size == 0
-    hidden = log.withheld[:, :200].toarray()
-    products = np.where(hidden, -np.inf, x.astype(float) @ y[:200].T.astype(float))
+    hidden = log.withheld[:, :n].toarray()
+    products = np.where(hidden, -np.inf, x.astype(float) @ y[:n].T.astype(float))
     np.testing.assert_array_equal(ids, np.argsort(-products, axis=1)[:, :K])
+
+
+@pytest.mark.parametrize("width", [1, 7, 8, 33])
+@pytest.mark.parametrize("n", [1, 5, 40, shortlist._FEW])
+@pytest.mark.parametrize("k", [1, 7, 100])
+def test_of_few_items_all_products_are_computed(log, width, n, k):
+    """Some items are alike, and some users are not in the log; equal items keep their order."""
+    rng = np.random.default_rng(n + width)
+    x, y = vectors(width)
+    y = y[rng.integers(0, max(n // 2, 1), n)]
+    x[9] = 0
+    x[10] *= -1
+    items = rng.permutation(N_ITEMS)[:n].astype(np.int32)
+    rows = rng.permutation(N_USERS)[:200]
+    users = np.where(np.arange(N_USERS) % 10 == 0, -1, np.arange(N_USERS))
+    ids, scores = np.full((N_USERS, k), -1, np.int32), np.full((N_USERS, k), np.nan, np.float32)
+    slots = Slots(users, rows, ids, scores)
+    assert write_best(x[rows], y, items, log.withheld_by_user, slots).size == 0
+    sums = np.zeros((N_USERS, n))
+    for factor in range(width):
+        sums = sums + x[:, factor, None].astype(float) * y[:, factor].astype(float)
+    products = sums.astype(np.float32)
+    for row in range(N_USERS):
+        free = (
+            np.ones(n, dtype=bool)
+            if users[row] < 0
+            else log.withheld[[row]].toarray()[0, items] == 0
+        )
+        best = [at for at in np.argsort(-products[row], kind="stable") if free[at]][:k]
+        best = best if row in rows else []
+        assert ids[row, : len(best)].tolist() == items[best].tolist()
+        np.testing.assert_array_equal(scores[row, : len(best)], products[row, best])
+        assert (ids[row, len(best) :] == -1).all()
+        assert np.isnan(scores[row, len(best) :]).all()
+
+
+def test_seen_items_behind_all_others_and_no_items_at_all_do_no_harm():
+    x, y = vectors(8)
+    seen = Seen(np.zeros(1, np.int64), np.array([3]), np.array([5, 900, 2**31 - 1], np.int32))
+    ids, scores = np.full((1, 2), -1, np.int32), np.zeros((1, 2), np.float32)
+    slots = Slots(np.array([0]), np.array([0]), ids, scores)
+    none = np.zeros(0, dtype=np.int32)
+    assert write_best(x[:1], y[:0], none, seen, slots).size == 0
+    assert (ids == -1).all()
+    assert write_best(x[:1], y[:2], np.array([5, 6], np.int32), seen, slots).size == 0
+    assert ids.tolist() == [[6, -1]]
+
+
+@given(
+    st.lists(st.floats(width=32, allow_nan=False), min_size=2, max_size=80),
+    st.integers(1, 79),
+)
+@settings(max_examples=300)
+def test_a_bound_is_not_above_the_kth_largest(values, k):
+    values = np.array(values, dtype=np.float32)
+    k = min(k, values.size - 1)
+    assert _below_kth(values.copy(), k) <= np.sort(values)[-k]
+
+
+def test_a_bound_is_near_the_kth_largest():
+    """Of numbers that are not alike, few lie between the two."""
+    rng = np.random.default_rng(0)
+    for n, k in [(100, 16), (2_000, 20), (300, 250)]:
+        for scale in (1e-30, 1.0, 1e30):
+            values = (scale * rng.normal(size=n)).astype(np.float32)
+            assert k <= (values >= _below_kth(values.copy(), k)).sum() <= k + k // 4 + 1
 
 
 def test_products_that_differ_in_the_last_bits_are_ranked_exactly(log):

@@ -28,7 +28,7 @@ class Tally(NamedTuple):
     def plus(self, platform: Platform, done: Round) -> "Tally":
         """The tally with one more round of visits."""
         looks = np.cumsum([0.0, *behaviour.examination(platform)])
-        ranks = (done.feeds >= 0).sum(axis=1)
+        ranks = behaviour.lengths(done.feeds)
         clicks = float(done.rewards @ looks[ranks])
         return Tally(self.clicks + clicks, self.shown + int(ranks.sum()))
 

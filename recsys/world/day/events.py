@@ -104,8 +104,10 @@ def _places(actions, first, kinds):  # type: ignore[no-untyped-def]
     place = np.zeros(kinds + 1, dtype=np.int64)
     for visit in range(actions.shape[0]):
         for rank in range(actions.shape[1]):
-            bits = actions[visit, rank] >> first
-            kind = first
+            bits = actions[visit, rank]
+            if bits == 0:
+                break  # the visit is over
+            bits, kind = bits >> first, first
             while bits:
                 place[kind + 1] += bits & 1
                 bits >>= 1
@@ -118,7 +120,7 @@ def _write_events(actions, feeds, users, begins, pace, first, place, events):  #
     """Writes the events of a round, by kind, then by visit and rank.
 
     Args:
-        actions: uint16 (n, ranks), a bit for each kind of event.
+        actions: uint16 (n, ranks), a bit for each kind of event, 0 from the end of the visit on.
         feeds: int32 (n, ranks), rows of posts.
         users: int (n,), rows of people.
         begins: int64 (n,), milliseconds since midnight at which each visit begins.
@@ -130,8 +132,10 @@ def _write_events(actions, feeds, users, begins, pace, first, place, events):  #
     free = place.copy()
     for visit in range(actions.shape[0]):
         for rank in range(actions.shape[1]):
-            bits = actions[visit, rank] >> first
-            kind = first
+            bits = actions[visit, rank]
+            if bits == 0:
+                break  # the visit is over
+            bits, kind = bits >> first, first
             while bits:
                 if bits & 1:
                     event = events[free[kind]]

@@ -16,7 +16,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from recsys.core.noise import moment
-from recsys.core.threads import over_blocks
+from recsys.core.threads import over_blocks, single_threaded_blas
 from recsys.logs.log import Seen
 from recsys.world.arms import Audience
 from recsys.world.day.blocks import block_size
@@ -25,7 +25,7 @@ from recsys.world.day.values import Served
 from recsys.world.day.views import View
 from recsys.world.people.user_states import UserStates
 from recsys.world.platform import house
-from recsys.world.platform.blend import blend, slot_pattern
+from recsys.world.platform.blend import Lists, blend, slot_pattern
 from recsys.world.platform.policy import Ranker
 from recsys.world.scene import Scene
 
@@ -47,7 +47,7 @@ class Request(NamedTuple):
     users: NDArray[np.int64]
     """(n,) rows of people, each at most once."""
     depth: NDArray[np.int32]
-    """(n,) number of posts that each person is shown."""
+    """(n,) number of posts that each person is shown, from 1 on."""
     ranks: int
     """Width of the feeds, at least the largest depth."""
     when: int
@@ -65,17 +65,13 @@ class Ranked(NamedTuple):
     """Rows of posts, one ranking after the other, -1 where nothing is left."""
     sources: NDArray[np.uint8]
     """Positions in `recsys.logs.schema.SOURCES`, likewise."""
-    deepened: Callable[[NDArray[np.int64]], tuple[NDArray[np.int32], NDArray[np.uint8]]]
-    """Gives the full rankings of some people, sorted rows of one cohort, as rows of two arrays."""
+    deepened: Callable[[NDArray[np.int64]], Lists]
+    """Gives the full rankings of some people, sorted rows of one cohort."""
 
-    def of(self, users: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-        """The rankings of some people: posts, -1 behind the last, and sources, (n, most) each."""
+    def of(self, users: NDArray[np.int64]) -> Lists:
+        """The rankings of some people."""
         rows = self.row[users]
-        most = int((self.start[rows + 1] - self.start[rows]).max(initial=0))
-        posts = np.empty((users.size, most), dtype=np.int32)
-        sources = np.zeros(posts.shape, dtype=np.uint8)
-        _copy(self.start, self.posts, self.sources, rows, posts, sources)
-        return posts, sources
+        return Lists(self.start[rows], self.start[rows + 1], self.posts, self.sources)
 
     def cut(self, users: NDArray[np.int64], full: int) -> NDArray[np.bool_]:
         """Bool (n,): whose ranking is shorter than `full` posts and might go on."""
@@ -128,17 +124,32 @@ def rank_morning(
             ranked[:, :k], by[:, :k] = ranker.rank(members, k, view.candidates, seen)
         _spread(start[places[block]], ranked, by, posts, sources)
 
-    for view, ranker, part in zip(views, rankers, scene.cohorts(users), strict=True):
-        places = np.arange(users.size)[part]
-        for width in np.unique(length[places]):
-            alike = places[length[places] == width]
-            work = partial(rank, alike, view, ranker, int(width))
-            over_blocks(work, alike.size, threads, _CHUNK)
+    with single_threaded_blas():  # once, since each model would set and lift the limit again
+        for view, ranker, part in zip(views, rankers, scene.cohorts(users), strict=True):
+            places = np.arange(users.size)[part]
+            for width in np.unique(length[places]):
+                alike = places[length[places] == width]
+                work = partial(rank, alike, view, ranker, int(width))
+                over_blocks(work, alike.size, threads, _CHUNK)
 
-    by_then = seen if shown is None else _copied(seen, users, scene.people.n)
+    # Some will see so much today that it is written over what they had seen by the morning.
+    forgetful = np.zeros(scene.people.n, dtype=np.bool_)
+    if shown is not None:
+        by_night = seen.end[users] - seen.start[users] + shown
+        forgetful[users] = by_night > scene.world.platform.seen_memory
+    kept = _copied(seen, np.flatnonzero(forgetful), scene.people.n)
 
-    def deepened(some: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-        return rank_morning(scene, by_then, views, rankers, some).of(some)
+    def deepened(some: NDArray[np.int64]) -> Lists:
+        ranked = np.empty((some.size, full), dtype=np.int32)
+        by = np.empty(ranked.shape, dtype=np.uint8)
+        for which, by_then in ((~forgetful[some], seen), (forgetful[some], kept)):
+            if which.any():
+                again = rank_morning(scene, by_then, views, rankers, some[which])
+                ranked[which], by[which] = (
+                    again.posts.reshape(-1, full),
+                    again.sources.reshape(-1, full),
+                )
+        return Lists.of_rows(ranked, by)
 
     return Ranked(row, start, posts, sources, deepened)
 
@@ -182,33 +193,26 @@ def serve(
     sources = np.zeros(feeds.shape, dtype=np.uint8)
 
     def fill(block: slice) -> None:
-        mix(*lists(block, full=False), block)
-        short = (feeds[block] >= 0).sum(axis=1) < depth[block]
-        if ranked is not None:
+        mix(lists(block, full=False), block)
+        short = feeds[block][np.arange(depth[block].size), depth[block] - 1] < 0
+        if ranked is not None and short.any():
             short &= ranked.cut(users[block], full_length)
         if short.any():
             rows = np.arange(users.size)[block][short]
-            mix(*lists(rows, full=True), rows)
+            mix(lists(rows, full=True), rows)
 
-    def lists(
-        rows: slice | NDArray[np.intp], *, full: bool
-    ) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+    def lists(rows: slice | NDArray[np.intp], *, full: bool) -> Lists:
         if ranked is not None:
             return ranked.deepened(users[rows]) if full else ranked.of(users[rows])
         spare = _SPARE if full else _FEW
         deeper = depth[rows] + np.int32(spare)
         personal = _by_house(seen, view, users[rows], deeper, ranks + spare)
-        return personal, np.zeros(personal.shape, dtype=np.uint8)
+        return Lists.of_rows(personal, np.zeros(personal.shape, dtype=np.uint8))
 
-    def mix(
-        personal: NDArray[np.int32],
-        personal_sources: NDArray[np.uint8],
-        rows: slice | NDArray[np.intp],
-    ) -> None:
-        filled, by = feeds[rows], sources[rows]
+    def mix(personal: Lists, rows: slice | NDArray[np.intp]) -> None:
+        filled, by = feeds[rows], sources[rows]  # parts of them, or copies if rows are picked
         blend(
             personal,
-            personal_sources,
             states.follows,
             view.affinity,
             seen,
@@ -225,7 +229,8 @@ def serve(
             filled,
             by,
         )
-        feeds[rows], sources[rows] = filled, by
+        if not isinstance(rows, slice):
+            feeds[rows], sources[rows] = filled, by
 
     over_blocks(fill, users.size, threads, block_size(max(scene.posts.n, scene.people.n)))
     return feeds, sources
@@ -285,16 +290,3 @@ def _spread(start, ranked, by, posts, sources):  # type: ignore[no-untyped-def]
         for place in range(ranked.shape[1]):
             posts[start[row] + place] = ranked[row, place]
             sources[start[row] + place] = by[row, place]
-
-
-@njit(nogil=True, cache=True)
-def _copy(start, posts, sources, rows, ranked, by):  # type: ignore[no-untyped-def]
-    """The other way round: writes some of the rankings to rows of two arrays."""
-    for at in range(rows.size):
-        first, end = start[rows[at]], start[rows[at] + 1]
-        for place in range(ranked.shape[1]):
-            if first + place < end:
-                ranked[at, place] = posts[first + place]
-                by[at, place] = sources[first + place]
-            else:
-                ranked[at, place] = -1

@@ -136,6 +136,25 @@ def moods(
 
 
 @njit(nogil=True, cache=True)
+def lengths(feeds):  # type: ignore[no-untyped-def]
+    """Number of posts of each feed, int64 (n,).
+
+    Args:
+        feeds: int32 (n, ranks), rows of posts, -1 from the end of a visit on.
+
+    >>> lengths(np.array([[7, 3, -1, -1], [5, -1, -1, -1]], np.int32)).tolist()
+    [2, 1]
+    """
+    found = np.empty(feeds.shape[0], dtype=np.int64)
+    for visit in range(feeds.shape[0]):
+        length = 0
+        while length < feeds.shape[1] and feeds[visit, length] >= 0:
+            length += 1
+        found[visit] = length
+    return found
+
+
+@njit(nogil=True, cache=True)
 def _visit_logits(  # type: ignore[no-untyped-def]
     people, taste, skill, posts, buzz, conditions, user, row, shown, out
 ):
@@ -252,9 +271,11 @@ def respond(  # type: ignore[no-untyped-def]
     language_of, app_of = posts.language, people.app_language
     fatigue, moment_ = conditions.fatigue, np.uint64(when)
     x = np.empty(feeds.shape[1])
-    words = np.empty((4, feeds.shape[1]), dtype=np.uint64)
+    words, length = np.empty((4, feeds.shape[1]), dtype=np.uint64), lengths(feeds)
     for visit in range(feeds.shape[0]):
-        user, shown, done_here = users[visit], feeds[visit], actions[visit]
+        shown, done_here = feeds[visit, : length[visit]], actions[visit]
+        done_here[shown.size :] = 0
+        user = users[visit]
         first_language = app_of[user]
         today, entity = states.seen_today[user], np.uint64(people.address[user])
         _visit_logits(
@@ -273,9 +294,6 @@ def respond(  # type: ignore[no-untyped-def]
         utility, looks, mood = 0.0, 0.0, moods[visit]
         for rank in range(shown.size):
             post = shown[rank]
-            if post < 0:
-                done_here[rank] = 0
-                continue
             topic = topic_of[post]
             done = SHOWN
             odds = 1.0 + math.exp(-(x[rank] + mood - fatigue * today[topic]))
@@ -302,7 +320,7 @@ def respond(  # type: ignore[no-untyped-def]
 def _first_words(words, keys, shown, entity, when, seed):  # type: ignore[no-untyped-def]
     """The four words of each rank's first draw, in a loop of its own that can be vectorised."""
     for rank in range(shown.size):
-        words[0, rank] = keys[max(shown[rank], 0)]
+        words[0, rank] = keys[shown[rank]]
     for rank in range(shown.size):
         words[0, rank], words[1, rank], words[2, rank], words[3, rank] = philox4x32(
             np.uint64(_CLICK), words[0, rank], entity, when, seed

@@ -172,7 +172,7 @@ def remember(  # type: ignore[no-untyped-def]
         buckets: int32 (n_posts,), topic × language of each post.
         learning: Learning.
         users: int (n,), rows of people, each at most once.
-        feeds: int32 (n, ranks), rows of posts, -1 where empty.
+        feeds: int32 (n, ranks), rows of posts, -1 from the end of the visit on.
         actions: uint16 (n, ranks), a bit for each kind of event.
         rewards: float32 (n,), the utility of each visit.
         clicked, followed: the bits of these kinds.
@@ -188,7 +188,7 @@ def remember(  # type: ignore[no-untyped-def]
         for rank in range(feed.size):
             post = feed[rank]
             if post < 0:
-                continue
+                break
             seen[n_seen % memory] = post
             n_seen += 1
             bucket = buckets[post]

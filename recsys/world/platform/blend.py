@@ -11,7 +11,7 @@ topic and language the user likes best. So one more post changes few feeds. A pl
 # mypy: disallow-untyped-decorators=False
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from numba import njit
@@ -52,6 +52,25 @@ class Shelves(NamedTuple):
     """The fresh posts in that order."""
 
 
+class Lists(NamedTuple):
+    """Personal rankings of some users, wherever each of them begins."""
+
+    start: NDArray[np.int64]
+    """(n,) where the ranking of each begins in the arrays below."""
+    end: NDArray[np.int64]
+    """(n,) where it ends."""
+    posts: NDArray[np.int32]
+    """Rows of posts, the best first, -1 where nothing is left."""
+    sources: NDArray[np.uint8]
+    """Positions in `recsys.logs.schema.SOURCES`."""
+
+    @classmethod
+    def of_rows(cls, posts: NDArray[np.int32], sources: NDArray[np.uint8]) -> Self:
+        """Rankings that are the rows, (n, width), of two arrays."""
+        start = np.arange(len(posts), dtype=np.int64) * posts.shape[1]
+        return cls(start, start + posts.shape[1], posts.reshape(-1), sources.reshape(-1))
+
+
 _MARKS = 255
 """Number of visits that can be told apart by a mark of one byte."""
 
@@ -89,7 +108,6 @@ def slot_pattern(slots: Slots, ranks: int) -> NDArray[np.int32]:
 @njit(nogil=True, cache=True)
 def blend(  # type: ignore[no-untyped-def]
     personal,
-    personal_sources,
     follows,
     affinity,
     seen,
@@ -109,9 +127,8 @@ def blend(  # type: ignore[no-untyped-def]
     """Fills the feeds of some users.
 
     Args:
-        personal: int32 (n, p), each user's personal ranking without what was seen, -1 at the end;
-            p >= depth, so that it can fill whatever the other sources cannot.
-        personal_sources: uint8 (n, p).
+        personal: Lists, each user's personal ranking without what was seen. It is as long as the
+            depth where posts are left, so that it can fill whatever the other sources cannot.
         follows: int32 (n_people, follows), rows of creators, -1 where there is none.
         affinity: float32 (n_people, buckets), how much people like topics and languages.
         seen: Seen.
@@ -129,15 +146,16 @@ def blend(  # type: ignore[no-untyped-def]
     taken, mark = np.zeros(shelves.freshness.size, dtype=np.uint8), np.uint8(0)
     made_by = np.empty(pattern.size, dtype=np.int32)
     full_of = np.empty(pattern.size, dtype=np.int32)
-    trending = shelves.trending
+    trending, posts, sources_of = shelves.trending, personal.posts, personal.sources
+    starts, ends = personal.start, personal.end
     for visit in range(users.size):
         user, feed, source_of = users[visit], feeds[visit], sources[visit]
-        mine, mine_sources = personal[visit], personal_sources[visit]
+        mine = posts[starts[visit] : ends[visit]]
         if mark == _MARKS:
             taken[:] = 0
             mark = np.uint8(0)
         mark += np.uint8(1)
-        full = full_of[:0]
+        n_full = 0
         _mark_taken(taken, mark, user, seen, shelves)
         feed[:] = -1
         next_personal, next_trending = 0, 0
@@ -145,9 +163,11 @@ def blend(  # type: ignore[no-untyped-def]
             source = pattern[rank]
             post = np.int32(-1)
             if source == FOLLOWING:
-                post = _following(follows[user], shelves, taken, full, mark)
+                post = _following(follows[user], shelves, taken, full_of, n_full, mark)
             elif source == TRENDING:
-                next_trending = _skip(trending, next_trending, taken, creators, full, mark)
+                next_trending = _skip(
+                    trending, next_trending, taken, creators, full_of, n_full, mark
+                )
                 if next_trending < trending.size:
                     post = trending[next_trending]
             elif source == FRESH:
@@ -159,14 +179,22 @@ def blend(  # type: ignore[no-untyped-def]
                     seed,
                 )[0]
                 post = _explore(
-                    shelves, taken, creators, full, mark, unit(word), affinity[user], look_alike
+                    shelves,
+                    taken,
+                    creators,
+                    full_of,
+                    n_full,
+                    mark,
+                    unit(word),
+                    affinity[user],
+                    look_alike,
                 )
             if post < 0:
-                next_personal = _skip(mine, next_personal, taken, creators, full, mark)
+                next_personal = _skip(mine, next_personal, taken, creators, full_of, n_full, mark)
                 if next_personal == mine.size:
                     break
                 post = mine[next_personal]
-                source = mine_sources[next_personal]
+                source = sources_of[starts[visit] + next_personal]
                 if post < 0:
                     break
             taken[post] = mark
@@ -177,8 +205,8 @@ def blend(  # type: ignore[no-untyped-def]
                 posts_of_creator += made_by[before] == creator
             made_by[rank] = creator
             if posts_of_creator == per_creator:
-                full_of[full.size] = creator
-                full = full_of[: full.size + 1]
+                full_of[n_full] = creator
+                n_full += 1
 
 
 # Helpers take arrays out of their tables first. Compiled code counts references at each look into a
@@ -198,32 +226,32 @@ def _mark_taken(taken, mark, user, seen, shelves):  # type: ignore[no-untyped-de
 
 
 @njit(nogil=True, cache=True)
-def _holds(full, creator):  # type: ignore[no-untyped-def]
+def _holds(full_of, n_full, creator):  # type: ignore[no-untyped-def]
     """Whether a creator is among those of whom the feed holds as many posts as it may."""
-    found = False
-    for other in full:
-        found |= other == creator
-    return found
+    for place in range(n_full):  # noqa: SIM110 (compiled code knows no `any` of a generator)
+        if full_of[place] == creator:
+            return True
+    return False
 
 
 @njit(nogil=True, cache=True)
-def _skip(posts, place, taken, creators, full, mark):  # type: ignore[no-untyped-def]
+def _skip(posts, place, taken, creators, full_of, n_full, mark):  # type: ignore[no-untyped-def]
     """The next place in a list whose post may be served; its end if there is none."""
     while place < posts.size and posts[place] >= 0:
         post = np.uint32(posts[place])
-        if taken[post] != mark and not _holds(full, creators[post]):
+        if taken[post] != mark and not _holds(full_of, n_full, creators[post]):
             break
         place += 1
     return place
 
 
 @njit(nogil=True, cache=True)
-def _following(follows, shelves, taken, full, mark):  # type: ignore[no-untyped-def]
+def _following(follows, shelves, taken, full_of, n_full, mark):  # type: ignore[no-untyped-def]
     """The freshest post that may be served by anybody whom the user follows; -1 if none."""
     start, posts, freshness = shelves.creator_start, shelves.creator_posts, shelves.freshness
     freshest, best = np.int32(-1), -1.0
     for creator in follows:
-        if creator < 0 or _holds(full, creator):
+        if creator < 0 or _holds(full_of, n_full, creator):
             continue
         for place in range(start[creator], start[creator + 1]):
             post = posts[place]
@@ -235,7 +263,9 @@ def _following(follows, shelves, taken, full, mark):  # type: ignore[no-untyped-
 
 
 @njit(nogil=True, cache=True)
-def _explore(shelves, taken, creators, full, mark, point, affinity, look_alike):  # type: ignore[no-untyped-def]
+def _explore(  # type: ignore[no-untyped-def]
+    shelves, taken, creators, full_of, n_full, mark, point, affinity, look_alike
+):
     """Of the next fresh posts on the ring that may be served, the one the user likes best.
 
     Of posts that are liked equally, the first on the ring is taken; -1 if there is no post.
@@ -246,7 +276,7 @@ def _explore(shelves, taken, creators, full, mark, point, affinity, look_alike):
     for step in range(ring.size):
         at = start + step
         post = posts[at if at < ring.size else at - ring.size]
-        if taken[post] != mark and not _holds(full, creators[post]):
+        if taken[post] != mark and not _holds(full_of, n_full, creators[post]):
             if affinity[buckets[post]] > liked:
                 best, liked = post, affinity[buckets[post]]
             met += 1

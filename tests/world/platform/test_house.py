@@ -16,6 +16,7 @@ from recsys.world.platform.blend import (
     PERSONAL,
     TRENDING,
     _explore,
+    Lists,
     blend,
     slot_pattern,
 )
@@ -142,8 +143,7 @@ def test_blend_equals_a_slow_reference(morning, per_creator, look_alike):
     depth = np.full(users.size, 20, dtype=np.int32)
     when = int(moment(2))
     blend(
-        personal,
-        np.zeros(personal.shape, np.uint8),
+        Lists.of_rows(personal, np.zeros(personal.shape, np.uint8)),
         day[1],
         day[2],
         seen,
@@ -194,6 +194,7 @@ def test_the_ring_has_no_end(morning, last):
         np.zeros(buckets.size, dtype=np.uint8),
         np.zeros(buckets.size, dtype=np.int32),
         np.zeros(0, dtype=np.int32),
+        0,
         np.uint8(1),
         shelves.ring[n - last] if last else 1.0,
         np.array([0.0, 1.0], dtype=np.float32),
@@ -212,8 +213,7 @@ def test_one_more_fresh_post_moves_few_explorations(morning, look_alike):
     def explored(these):
         feeds = np.empty((users.size, 1), dtype=np.int32)
         blend(
-            personal,
-            np.zeros(personal.shape, np.uint8),
+            Lists.of_rows(personal, np.zeros(personal.shape, np.uint8)),
             follows,
             affinity,
             seen,
