@@ -135,9 +135,32 @@ def users_of_creators(creators: pl.Series, users: pl.Series) -> pl.DataFrame:
         users, creators = users.cast(pl.String), creators.cast(pl.String)
     elif users.dtype != creators.dtype:
         users, creators = users.cast(pl.Int128), creators.cast(pl.Int128)
+    if users.dtype.is_integer() and users.dtype != pl.Int128:
+        return _among_integers(creators, users)
     by_user = pl.DataFrame({"id": users}).with_row_index("user")
     by_item = pl.DataFrame({"id": creators}).with_row_index("item").drop_nulls("id")
     return by_user.join(by_item, on="id").sort("user", "item").select("user", "item")
+
+
+def _among_integers(creators: pl.Series, users: pl.Series) -> pl.DataFrame:
+    """`users_of_creators` of integers of one type, a fraction of the time of a join.
+
+    Args:
+        creators: ids of the items' creators, null where there is none.
+        users: distinct ids of the users.
+    """
+    item = np.arange(len(creators), dtype=np.uint32)
+    if creators.null_count():
+        item = item[creators.is_not_null().to_numpy()]
+        creators = creators.drop_nulls()
+    made_by, ids = creators.to_numpy(), users.to_numpy()
+    order = np.argsort(ids, kind="stable")
+    place = np.searchsorted(ids, made_by, sorter=order)
+    user = order[np.minimum(place, max(ids.size - 1, 0))] if ids.size else place
+    found = ids[user] == made_by if ids.size else np.zeros(place.size, dtype=np.bool_)
+    pairs = user[found].astype(np.uint32), item[found]
+    by_user = np.argsort(pairs[0], kind="stable")  # items of a user stay in order
+    return pl.DataFrame({"user": pairs[0][by_user], "item": pairs[1][by_user]})
 
 
 def dense_ids(ids: pl.Series, all_ids: pl.Series, name: str) -> pl.Series:

@@ -214,6 +214,16 @@ class InteractionLog:
         return mask
 
     @lazy
+    def milliseconds(self) -> NDArray[np.int64]:
+        """Int64 (n_events,): the times of the events since 1970, of a log that has times.
+
+        >>> frame = {"user_id": [1], "item_id": [7], "timestamp": ["2025-01-12"]}
+        >>> InteractionLog.from_frames(frame).milliseconds.tolist()
+        [1736640000000]
+        """
+        return self.dense["timestamp"].cast(pl.Int64).to_numpy()
+
+    @lazy
     def interactions(self) -> Interactions:
         """The positive events as a matrix; rows and columns without any are left out."""
         liked = self.dense["weight"].to_numpy() > 0

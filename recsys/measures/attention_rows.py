@@ -95,10 +95,10 @@ def exposure_rows(
     values["homogenisation"] = homogenisation(ids, n_items)
     values["popularity_lift"] = _lift(ids, pool)
     rows = [
-        {**keys, "measure": name, "value": value, "n_users": len(ids)}
-        for name, value in values.items()
+        {**keys, "measure": name, "value": None if np.isnan(x) else x, "n_users": len(ids)}
+        for name, x in values.items()
     ]
-    return pl.DataFrame(rows, schema=EXPOSURE).with_columns(pl.col("value").fill_nan(None))
+    return pl.DataFrame(rows, schema=EXPOSURE)
 
 
 def _lift(ids: NDArray[np.int32], pool: Pool) -> float:

@@ -177,15 +177,18 @@ def rows_of(
         if (compared or measure.kind == "level") and pair.provides.issuperset(measure.needs)
     }
     computed = _values_of(pair, computable)
-    nothing = pl.repeat(None, len(user_ids), dtype=pl.Float64, eager=True)
+    n = len(user_ids)
+    nothing = pl.Series([None], dtype=pl.Float64).new_from_index(0, n)
     values = (
         pl.Series(name, computed[name], nan_to_null=True)
         if name in computed
         else nothing.alias(name)
         for name in measures
     )
-    return pl.DataFrame([user_ids.alias("user_id"), *values]).select(
-        *(pl.lit(keys[name]).cast(KEY_TYPES[name]).alias(name) for name in KEYS[:-1]), pl.all()
+    # Columns are put together as they are: an expression takes longer than all of them.
+    same = (pl.Series(name, [keys[name]], dtype=kind) for name, kind in KEY_TYPES.items())
+    return pl.DataFrame(
+        [*(key.new_from_index(0, n) for key in same), user_ids.alias("user_id"), *values]
     )
 
 
@@ -273,8 +276,9 @@ def _mean_by(values: pl.Series, place: NDArray[np.int64], n: int) -> NDArray[np.
 
     The values are summed in the order of rows.
     """
-    defined = values.is_not_null().to_numpy()
-    total = np.bincount(place, values.fill_null(0.0).to_numpy(), minlength=n)
+    numbers = values.to_numpy()
+    defined = ~np.isnan(numbers)
+    total = np.bincount(place, np.where(defined, numbers, 0.0), minlength=n)
     count = np.bincount(place[defined], minlength=n)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 

@@ -115,13 +115,14 @@ def vectors(
 
 def _attribute(column: pl.Series, hot: NDArray[np.int32]) -> Attribute | None:
     """A column as categories; None for a type of column that cannot be read."""
-    kind, hot_values = column.dtype, column.gather(hot).drop_nulls()
-    if kind.is_float() or (kind.is_integer() and hot_values.n_unique() > _MOST_INTEGERS):
-        return _in_fifths(column, hot_values)
-    if not (kind in (pl.String, pl.Categorical, pl.Enum, pl.Boolean) or kind.is_integer()):
-        return None
+    kind = column.dtype
     if isinstance(kind, pl.Enum) or kind == pl.Boolean:
         return _by_table(column, hot)
+    hot_values = column.gather(hot).drop_nulls()
+    if kind.is_float() or (kind.is_integer() and hot_values.n_unique() > _MOST_INTEGERS):
+        return _in_fifths(column, hot_values)
+    if not (kind in (pl.String, pl.Categorical) or kind.is_integer()):
+        return None
     values = hot_values.unique(maintain_order=True).cast(pl.String)
     codes = column.cast(pl.String).replace_strict(
         values, np.arange(len(values), dtype=np.int32), default=-1, return_dtype=pl.Int32
@@ -133,7 +134,8 @@ def _by_table(column: pl.Series, hot: NDArray[np.int32]) -> Attribute:
     """A column of an enum or of booleans as categories."""
     kind = column.dtype
     size = len(kind.categories) if isinstance(kind, pl.Enum) else 2
-    rows = column.to_physical().cast(pl.Int32).fill_null(size).to_numpy()
+    codes = column.to_physical().cast(pl.Float64).to_numpy()  # NaN for null
+    rows = np.where(np.isnan(codes), size, codes).astype(np.int32)
     known, first = np.unique(rows[hot], return_index=True)
     known = known[np.argsort(first)]
     known = known[known < size]

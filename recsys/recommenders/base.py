@@ -497,16 +497,16 @@ def decayed_weights(log: InteractionLog, half_life_days: float) -> NDArray[np.fl
     >>> decayed_weights(log, half_life_days=2.0).tolist()
     [1.5, 1.0]
     """
-    events = (
-        log.dense if (log.dense["weight"] > 0).all() else log.dense.filter(pl.col("weight") > 0)
-    )
-    if events.height == 0:
+    weight = log.dense["weight"].to_numpy().astype(np.float64)
+    liked = weight > 0
+    if not liked.any():
         raise LogError("the training log holds no positive event: nothing is trending")
-    weight = events["weight"].to_numpy().astype(np.float64)
+    rows = slice(None) if liked.all() else liked
+    weight = weight[rows]
     if log.has_times:
-        time = events["timestamp"].to_physical().to_numpy()
-        weight *= np.exp2((time - time.max()) / (DAY * half_life_days))
-    item = events["item"].to_numpy()
+        time = log.milliseconds[rows]
+        weight = weight * np.exp2((time - time.max()) / (DAY * half_life_days))
+    item = log.dense["item"].to_numpy()[rows]
     return np.bincount(item, weight, minlength=log.n_items).astype(np.float64)
 
 

@@ -102,7 +102,7 @@ def pairs_of(log: InteractionLog) -> tuple[NDArray[np.int64], NDArray[np.int64],
     learns[user[liked]] = True
     counted = learns[user]
     if log.has_times:
-        time = log.dense["timestamp"].to_physical().to_numpy()
+        time = log.milliseconds
         counted &= time >= time[liked].min()
     found = distinct_pairs(user[counted], item[counted], liked[counted], log.n_users, log.n_items)
     users = np.repeat(np.arange(log.n_users), np.diff(found.start))

@@ -246,7 +246,7 @@ class PlatformRanker(Recommender):
         """Freshness of each item at the last event of the log; 1 where an item's age is unknown."""
         if not log.has_times:
             return np.ones(log.n_items)
-        age = ages(log, float(log.dense["timestamp"].to_physical().to_numpy().max()))
+        age = ages(log, float(log.milliseconds.max()))
         fresh = newness(np.maximum(age, 0), self.half_life_days, self.tail)
         return np.where(np.isnan(age), 1.0, fresh)
 

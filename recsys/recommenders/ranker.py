@@ -222,7 +222,7 @@ class Ranker(Recommender):
     ) -> tuple[NDArray[np.bool_], float]:
         """Bool (n_events,), the events that are to be predicted; and the moment they begin at."""
         if log.has_times:
-            time = log.dense["timestamp"].to_physical().to_numpy()
+            time = log.milliseconds
             cut = self._cut(time[liked], log.dense["user"].to_numpy()[liked], last_like(log))
             if (liked & (time <= cut)).any():
                 return time > cut, cut

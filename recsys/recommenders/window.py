@@ -29,7 +29,7 @@ def last_like(log: InteractionLog) -> float:
     if not log.has_times:
         return np.nan
     liked = log.dense["weight"].to_numpy() > 0
-    return float(log.dense["timestamp"].to_physical().to_numpy()[liked].max())
+    return float(log.milliseconds[liked].max())
 
 
 def midnight_after(moment: float) -> float:
@@ -66,8 +66,9 @@ def ages(log: InteractionLog, now: float) -> NDArray[np.float64]:
     published = log.items.get_column("published", default=None)
     if published is None or not isinstance(published.dtype, pl.Datetime | pl.Date):
         return np.full(log.n_items, np.nan)
-    moment = published.cast(pl.Datetime("ms")).to_physical().cast(pl.Float64)
-    return np.asarray((now - moment.fill_null(np.nan).to_numpy()) / DAY)
+    moment = published.cast(pl.Datetime("ms")).to_numpy()  # NaT for null
+    since_1970 = np.where(np.isnat(moment), np.nan, moment.astype(np.int64))
+    return np.asarray((now - since_1970) / DAY)
 
 
 def by_window(

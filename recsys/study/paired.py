@@ -48,11 +48,12 @@ def rows_of_variant(
         measures: columns to keep beside the keys; those that are not there are left out.
     """
     recommender, mitigation = variant
-    chosen = per_user.filter(
-        pl.col("day").is_null(), recommender=recommender, mitigation=mitigation
-    )
     kept = [name for name in per_user.columns if name in KEYS or name in measures]
-    return incumbents_in(chosen).select(kept)
+    return incumbents_in(
+        per_user.select(kept).filter(
+            pl.col("day").is_null(), recommender=recommender, mitigation=mitigation
+        )
+    )
 
 
 def net_by_user(

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from recsys.measures.rows import is_level
+from recsys.measures.rows import KEYS, is_level
 from recsys.statistics import (
     MIN_SEEDS_FOR_CLAIMS,
     minimum_detectable_effect,
@@ -78,5 +78,6 @@ def power_of_world(per_user: pl.DataFrame, arms: tuple[str, ...]) -> pl.DataFram
 
 def _level(per_user: pl.DataFrame, keys: Mapping[str, str], measure: str) -> float:
     """Mean of a level over incumbents in the control arm, summed in the order of the rows."""
-    rows = incumbents_in(per_user).filter(pl.col("day").is_null(), **keys, arm="control")
+    of_incumbents = incumbents_in(per_user.select(*KEYS, measure))
+    rows = of_incumbents.filter(pl.col("day").is_null(), **keys, arm="control")
     return float(np.nanmean(rows[measure].to_numpy()))

@@ -68,8 +68,8 @@ def shown_users(rows: Rows) -> pl.DataFrame:
         The columns of `COLUMNS`; the typical user first.
     """
     study = rows.study
-    whole = incumbents_in(rows.per_user).filter(
-        pl.col("day").is_null(), arm="influx", seed=study.first_seed
+    whole = incumbents_in(
+        rows.per_user.filter(pl.col("day").is_null(), arm="influx", seed=study.first_seed)
     )
     if "slots_changed" not in whole.columns:
         return pl.DataFrame(schema=schema_of(COLUMNS))

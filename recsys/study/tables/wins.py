@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from recsys.measures.rows import KEYS
 from recsys.statistics import two_way_interval
-from recsys.study.tables.cubes import cubes_of
+from recsys.study.tables.cubes import cubes_of, incumbents_in
 from recsys.study.tables.table import Column, Columns, common, schema_of
 
 BETTER_WITH_MORE = ("utility", "ndcg", "recall")
@@ -54,7 +54,7 @@ def wins_of(per_user: pl.DataFrame) -> pl.DataFrame:
     """
     rows = []
     chosen = [name for name in per_user.columns if name in KEYS or name in BETTER_WITH_MORE]
-    incumbents = per_user.filter(pl.col("cohort") == "incumbent").select(chosen)
+    incumbents = incumbents_in(per_user.select(chosen))
     for (recommender, mitigation), group in incumbents.group_by(
         "recommender", "mitigation", maintain_order=True
     ):
