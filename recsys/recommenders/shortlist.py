@@ -161,11 +161,13 @@ def _write_all(vectors, by_factor, who, seen, items, rows, ids, scores):  # type
                 values[held], where[held] = value, which
                 held += value >= floor
         for at in range(held):
-            value, ahead = values[at], np.int32(0)
-            for other in range(at):
-                ahead = np.int32(ahead + np.int32(values[other] >= value))
-            for other in range(at + 1, held):
+            value, ahead, alike = values[at], np.int32(0), np.int32(0)
+            for other in range(held):
                 ahead = np.int32(ahead + np.int32(values[other] > value))
+                alike = np.int32(alike + np.int32(values[other] == value))
+            if alike > 1:  # the first of these comes first
+                for other in range(at):
+                    ahead = np.int32(ahead + np.int32(values[other] == value))
             if ahead < k:
                 ids[rows[row], ahead] = items[where[at]]
                 scores[rows[row], ahead] = value
