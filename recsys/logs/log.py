@@ -215,7 +215,7 @@ class InteractionLog:
 
     @lazy
     def milliseconds(self) -> NDArray[np.int64]:
-        """Int64 (n_events,): the times of the events since 1970, of a log that has times.
+        """Int64 (n_events,): times of the events in milliseconds since 1970; the log has times.
 
         >>> frame = {"user_id": [1], "item_id": [7], "timestamp": ["2025-01-12"]}
         >>> InteractionLog.from_frames(frame).milliseconds.tolist()

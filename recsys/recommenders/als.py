@@ -62,10 +62,11 @@ class ALS(Collaborative):
     own, which take half the time. Both go the same way; the last bits differ."""
     retrieval: Literal["all", "pruned"] = "all"
     """How posts are found. `all`: a user is multiplied with every post that can be served.
-    `pruned`: posts are gone through by falling length of their vectors until no shorter one can
-    reach the user's list, and in a closed loop lists are as deep as the day's visits go. The lists
-    are the same; what is left out is work. For worlds of more than 50,000 people. With `recency`,
-    scores are no products of vectors alone, and nothing is left out."""
+    `pruned`: where there are more than 512, posts are gone through by falling length of their
+    vectors until no shorter one can reach the user's list, and in a closed loop lists are as deep
+    as the day's visits go. The lists are the same; what is left out is work. For worlds of more
+    than 50,000 people. With `recency`, scores are no products of vectors alone, and nothing is left
+    out."""
 
     def fit(self, log: InteractionLog, seed: int = 0, previous: Model | None = None) -> "ALSModel":
         """Solves for users' and items' vectors in turn; see `Recommender.fit`.

@@ -134,7 +134,7 @@ def _by_table(column: pl.Series, hot: NDArray[np.int32]) -> Attribute:
     """A column of an enum or of booleans as categories."""
     kind = column.dtype
     size = len(kind.categories) if isinstance(kind, pl.Enum) else 2
-    codes = column.to_physical().cast(pl.Float64).to_numpy()  # NaN for null
+    codes = column.to_physical().cast(pl.Float64).to_numpy()  # null turns NaN
     rows = np.where(np.isnan(codes), size, codes).astype(np.int32)
     known, first = np.unique(rows[hot], return_index=True)
     known = known[np.argsort(first)]

@@ -33,7 +33,8 @@ class ProductModel(Model):
     log_odds: ClassVar[bool] = False
     """Whether scores are on the scale of a logarithm, so that recency is added to them."""
     pruned: bool = False
-    """Whether items are gone through by falling length of their vectors; see `shortlist`."""
+    """Whether more than a few items are gone through by falling length of their vectors; see
+    `shortlist`."""
 
     @abstractmethod
     def vectors_of_users(self, users: Users) -> NDArray[np.float32]:
@@ -72,8 +73,8 @@ class FactorModel(ProductModel, CollaborativeModel):
     Attributes:
         user_factors: float32 (n_hot_users, factors), in the order of keys.
         item_factors: float32 (n_hot_items, factors), in the order of keys.
-        pruned: whether items are gone through by falling length of their vectors, until none that
-            is left can reach a user's list.
+        pruned: whether more than a few items are gone through by falling length of their vectors,
+            until none that is left can reach a user's list.
     """
 
     user_factors: NDArray[np.float32]

@@ -59,8 +59,8 @@ def write_best(
         items: int32 (n_columns,), dense id of each item.
         seen: a `Seen`, whose items are left out.
         slots: where to write.
-        pruned: whether shortlists are made however few items there are. They pay where the lengths
-            of the items' vectors differ much.
+        pruned: whether shortlists are made however few items there are for each slot, if there are
+            more than `_FEW`. They pay where the lengths of the items' vectors differ much.
 
     Returns:
         The rows to which nothing was written: all where there are more than a few items but few
@@ -86,7 +86,9 @@ def write_best(
         np.ascontiguousarray(item_vectors[longest_first[first : first + _COLUMNS]].T)
         for first in range(0, items.size, _COLUMNS)
     ]
-    column = np.full(int(items.max()) + 2, -1, dtype=np.int32)  # the last is of all items behind
+    column = np.full(
+        int(items.max()) + 2, -1, dtype=np.int32
+    )  # the last stands for all items behind
     column[items[longest_first]] = np.arange(items.size)
     failed = np.zeros(rows.size, dtype=np.bool_)
     products = np.empty(_ROWS * min(_COLUMNS, items.size), dtype=np.float32)
@@ -137,7 +139,9 @@ def _write_all(vectors, by_factor, who, seen, items, rows, ids, scores):  # type
         ids, scores: (n_users, k), written; slots without an item are left as they are.
     """
     n, k, shown = by_factor.shape[1], ids.shape[1], seen.items
-    column = np.full(items.max() + 2 if n else 1, n, dtype=np.int32)  # the last: all items behind
+    column = np.full(
+        items.max() + 2 if n else 1, n, dtype=np.int32
+    )  # the last stands for all items behind
     for at in range(n):
         column[items[at]] = at
     last = np.uint32(column.size - 1)
@@ -206,7 +210,7 @@ def _hidden(who, seen, column, tiles, width):  # type: ignore[no-untyped-def]
         tiles, width: number of tiles, and of the columns of each but the last.
     """
     items, start = seen.items, np.zeros(who.size + 1, dtype=np.int64)
-    last, width = np.uint32(column.size - 1), np.uint32(width)  # of 32 bits: quick to divide by
+    last, width = np.uint32(column.size - 1), np.uint32(width)  # 32 bits are quick to divide by
     for row in range(who.size):
         start[row + 1] = start[row]
         if who[row] >= 0:
@@ -316,11 +320,11 @@ def _kept(values, where, n, k, error):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def _below_kth(values, k):  # type: ignore[no-untyped-def]
-    """A number that is not above the k-th largest of more than k finite numbers, and near to it.
+    """A number that is not above the k-th largest of more than k numbers, and near to it.
 
-    The numbers above a guess between two bounds are counted, and the guess becomes a bound, which
-    takes a fraction of the time of finding the k-th largest itself. That is done where it does not
-    help.
+    The numbers above a guess between two bounds are counted, and the guess becomes a bound. This
+    takes a fraction of the time of finding the k-th largest itself, which is found where guesses
+    come to no end.
     """
     low = high = values[0]
     for value in values:

@@ -66,7 +66,7 @@ def ages(log: InteractionLog, now: float) -> NDArray[np.float64]:
     published = log.items.get_column("published", default=None)
     if published is None or not isinstance(published.dtype, pl.Datetime | pl.Date):
         return np.full(log.n_items, np.nan)
-    moment = published.cast(pl.Datetime("ms")).to_numpy()  # NaT for null
+    moment = published.cast(pl.Datetime("ms")).to_numpy()  # null turns NaT
     since_1970 = np.where(np.isnat(moment), np.nan, moment.astype(np.int64))
     return np.asarray((now - since_1970) / DAY)
 

@@ -32,7 +32,9 @@ def users_frame(world: World, people: People, day: int | None = None) -> pl.Data
             None for the users as they are known after the last day.
     """
     newcomer = np.arange(people.n) >= world.incumbents
-    declared = pl.Series(people.declared.astype(np.int16)).cast(pl.UInt8, strict=False)  # -1: null
+    declared = pl.Series(people.declared.astype(np.int16)).cast(
+        pl.UInt8, strict=False
+    )  # -1 turns null
     frame = pl.DataFrame(
         {
             "user_id": np.arange(people.n, dtype=np.int64),
@@ -97,8 +99,10 @@ def events_frame(days: Iterable[Day], *, positive: bool = False) -> pl.DataFrame
     """
 
     def kept(day: Day) -> slice | NDArray[np.bool_]:
+        if not positive:
+            return slice(None)
         liked = _WEIGHT_BY_KIND[day.kind] > 0
-        return liked if positive and not liked.all() else slice(None)
+        return slice(None) if liked.all() else liked
 
     parts = [(day, kept(day)) for day in days]
 

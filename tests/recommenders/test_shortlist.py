@@ -185,6 +185,7 @@ def test_a_user_who_has_seen_most_gets_what_is_left():
 def test_no_item_is_left_out_whose_vector_is_short_but_points_the_right_way(monkeypatch):
     """Long vectors point away a little, so that the best are short ones, in the last tiles."""
     monkeypatch.setattr(shortlist, "_COLUMNS", 10)
+    monkeypatch.setattr(shortlist, "_FEW", 0)
     n = 400
     along = np.random.default_rng(5).permutation(np.linspace(0.5, 0.949, n))
     y = np.stack([along, np.sqrt(1 - along**2)], axis=1)

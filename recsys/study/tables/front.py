@@ -187,7 +187,7 @@ def _counts(name: str, values: Values) -> tuple[int, int]:
 
 
 def _counted(name: str, values: Values) -> NDArray[np.bool_]:
-    """Whose values count: bool (users, seeds), or (users,) where a value in each seed is asked."""
+    """Whose values count: bool (users, seeds), or (users,) where each seed must have a value."""
     has_value = ~np.isnan(values)
     return np.asarray(has_value if QUANTITIES[name].differs else has_value.all(axis=1))
 

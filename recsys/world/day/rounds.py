@@ -54,7 +54,7 @@ def respond(
         states: changed: what they see, click and follow is recorded in them.
         view: what the cohort was served from.
         request: whose feeds they are.
-        feeds: int32 (n, ranks), rows of posts, -1 where empty.
+        feeds: int32 (n, ranks), rows of posts, -1 from the end of the visit on.
         moods: float64 (n,), as `moods_of` returns them.
         threads: number of threads, such as 2.
 

@@ -210,7 +210,7 @@ def serve(
         return Lists.of_rows(personal, np.zeros(personal.shape, dtype=np.uint8))
 
     def mix(personal: Lists, rows: slice | NDArray[np.intp]) -> None:
-        filled, by = feeds[rows], sources[rows]  # parts of them, or copies if rows are picked
+        filled, by = feeds[rows], sources[rows]  # copies if `rows` are no slice
         blend(
             personal,
             states.follows,

@@ -125,7 +125,7 @@ class Round(NamedTuple):
     users: NDArray[np.int64]
     """(n,) rows of people."""
     feeds: NDArray[np.int32]
-    """(n, ranks) rows of posts, -1 where nothing was shown."""
+    """(n, ranks) rows of posts, -1 from the end of the visit on."""
     actions: NDArray[np.uint16]
     """(n, ranks) a bit for each kind of event."""
     rewards: NDArray[np.float32]

@@ -15,8 +15,8 @@ from recsys.world.platform.blend import (
     FRESH,
     PERSONAL,
     TRENDING,
-    _explore,
     Lists,
+    _explore,
     blend,
     slot_pattern,
 )
