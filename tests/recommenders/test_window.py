@@ -238,3 +238,11 @@ class TestServing(ServingContract):
 
     def community(self):
         return dated_community()
+
+
+def test_scores_fall_even_where_a_difference_is_rounded():
+    """1 less 1 + 1e-20 is 0 in float64, more than the last score."""
+    ids, scores = np.array([[3, -1, -1]], np.int32), np.float32([[-1e-20, np.nan, np.nan]])
+    follow(ids, scores, np.array([0]), np.array([[8, 9, 7]], np.int32), np.float32([[1, 1, 0]]))
+    assert ids.tolist() == [[3, 8, 9]]
+    assert (scores == scores[0, 0]).all()

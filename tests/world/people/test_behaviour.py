@@ -110,7 +110,7 @@ def test_kernels_equal_the_formula(served):
     c = conditions(influx)
     c = c._replace(rates=np.linspace(0.3, 0.6, 16).reshape(2, 8))  # so that all kinds occur
     examine = examination(influx.world.platform, 12)
-    actions = np.zeros(feeds.shape, dtype=np.uint16)
+    actions = np.ones(feeds.shape, dtype=np.uint16)
     rewards = np.zeros(users.size, dtype=np.float32)
     when = int(moment(7, visit=2))
     x = behaviour.logits(people, states(people), posts, buzz, c, users, feeds)

@@ -8,6 +8,7 @@ import pytest
 from recsys.config.world import Slots, Stage
 from recsys.core.noise import Stream, moment, uniforms
 from recsys.logs.log import Seen
+from recsys.recommenders.ranking import FALLBACK
 from recsys.world.people.posts import first_day
 from recsys.world.platform import house
 from recsys.world.platform.blend import (
@@ -137,13 +138,14 @@ def test_blend_equals_a_slow_reference(morning, per_creator, look_alike):
     for row, user in enumerate(users):
         free = [n for n in personal[row] if n not in taken_by(user, simulation, seen)]
         personal[row] = [*free, *[-1] * (25 - len(free))]
+    by = rng.choice([PERSONAL, FALLBACK], personal.shape).astype(np.uint8)
     pattern = slot_pattern(Slots(personal=0.4, following=0.2, trending=0.2, fresh=0.2), 20)
     feeds = np.empty((users.size, 20), dtype=np.int32)
     sources = np.zeros(feeds.shape, dtype=np.uint8)
     depth = np.full(users.size, 20, dtype=np.int32)
     when = int(moment(2))
     blend(
-        Lists.of_rows(personal, np.zeros(personal.shape, np.uint8)),
+        Lists.of_rows(personal, by),
         day[1],
         day[2],
         seen,
@@ -174,10 +176,10 @@ def test_blend_equals_a_slow_reference(morning, per_creator, look_alike):
             per_creator,
             look_alike,
         )
-        assert (
-            list(zip(feeds[row].tolist(), sources[row].tolist(), strict=True))[: len(expected)]
-            == expected
-        )
+        whose = dict(zip(personal[row].tolist(), by[row].tolist(), strict=True))
+        named = [(n, whose[n] if source == PERSONAL else source) for n, source in expected]
+        got = list(zip(feeds[row].tolist(), sources[row].tolist(), strict=True))
+        assert got[: len(expected)] == named
         assert (feeds[row, len(expected) :] == -1).all()
 
 
