@@ -162,6 +162,29 @@ def test_integer_creators_among_users_with_texts():
     assert pairs.rows() == [(0, 0)]
 
 
+@pytest.mark.parametrize(
+    ("creators", "users"),
+    [
+        ([5, None, 9, 5, -3, 2**62], [9, -3, 5, 2**62]),
+        ([1, 2, 2], []),
+        ([None, None], [3, 1]),
+        ([], [3, 1]),
+        ([7, 0, 8], [1, 2]),
+    ],
+)
+def test_users_of_integer_creators_are_those_of_a_join(creators, users):
+    """By user, in whatever order users stand, and then by item."""
+    found = users_of_creators(pl.Series(creators, dtype=pl.Int64), pl.Series(users, dtype=pl.Int64))
+    expected = [
+        (row, item)
+        for row, user in enumerate(users)
+        for item, creator in enumerate(creators)
+        if creator == user
+    ]
+    assert found.rows() == expected
+    assert found.schema == {"user": pl.UInt32, "item": pl.UInt32}
+
+
 @pytest.mark.parametrize("creators", [[1.5, 2.0], [[1], [2]], [True, False]])
 def test_what_is_no_creator(creators):
     with pytest.raises(LogError, match="items: creator_id is"):

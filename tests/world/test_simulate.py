@@ -11,6 +11,7 @@ from recsys.core.errors import ConfigError
 from recsys.logs.log import InteractionLog
 from recsys.logs.schema import KINDS
 from recsys.world.day import blocks
+from recsys.world.frames import events_frame
 from recsys.world.run import Run
 from recsys.world.simulate import simulate, simulate_arms, simulate_days
 from tests.kit.small_world import ARRIVALS, small_world
@@ -22,6 +23,14 @@ NEVER_HERE = (0.0,) * 4 + (1.0,)
 def incumbents_events(simulation):
     log = simulation.log
     return log.dense.filter(pl.col("user") < simulation.world.incumbents)
+
+
+def test_positive_events_are_all_that_have_a_weight(arms):
+    days = arms["influx"].days
+    every, positive = events_frame(days), events_frame(days, positive=True)
+    assert 0 < positive.height < every.height
+    assert_frame_equal(positive, every.filter(pl.col("weight") > 0))
+    assert_frame_equal(events_frame([]), every.clear())
 
 
 def test_arms_share_the_days_before_the_influx_and_nothing_else(arms, world):
