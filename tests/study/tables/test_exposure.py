@@ -135,6 +135,11 @@ def test_exposure_by_creator_size_of_a_log():
     assert values["top_creators"] == pytest.approx(0.02 * 0.3)  # a fiftieth of creator 1
     unknown = exposure_rows(keys, feeds, np.ones(4), pool._replace(creators=None))
     assert not {"small_creators", "top_creators"} & set(unknown["measure"])
+    nobody = exposure_rows(
+        keys, feeds, np.ones(4), pool._replace(liked=np.full(len(feeds), np.nan))
+    )
+    (lift,) = nobody.filter(measure="popularity_lift")["value"]
+    assert lift is None  # nobody has liked anything
 
 
 def test_every_figure_has_a_formula(result):
