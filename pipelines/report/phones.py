@@ -101,6 +101,8 @@ def slots_of(
         feeds, posts, users: the tables `feeds`, `shown_posts` and `shown_users` of a study.
         arms: the arms whose feeds are wanted.
     """
+    if posts.is_empty():  # nothing was served, as where nothing is trending
+        return {}
     names = ["recommender", "mitigation", "arm"]
     shown = feeds.with_columns(pl.col(names).cast(pl.String)).filter(
         pl.col("arm").is_in(arms),

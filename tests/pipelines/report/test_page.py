@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from pipelines.report.page import save_page
+from pipelines.report.phones import slots_of
 from recsys.study.result import StudyResult
 
 _FETCHED = {
@@ -208,3 +209,12 @@ def test_a_study_without_feeds_has_a_page(world_result: StudyResult, tmp_path: P
     text = _page(world_result.with_tables(feeds=world_result.feeds.clear()), tmp_path)
     assert 'id="feeds"' not in text
     assert 'id="pictures"' in text
+
+
+def test_a_study_without_any_shown_post_has_no_slots():
+    """Nothing is trending where all that was liked has been seen."""
+    text = dict.fromkeys(("recommender", "mitigation", "arm"), pl.String)
+    posts = pl.DataFrame(schema={**text, "seed": pl.Int64, "item_id": pl.Int64})
+    feeds = pl.DataFrame(schema={**posts.schema, "user_id": pl.Int64, "day": pl.Int32})
+    users = pl.DataFrame({"user_id": [3]})
+    assert slots_of(feeds, posts, users, ["full"]) == {}
