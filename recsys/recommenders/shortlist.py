@@ -86,9 +86,8 @@ def write_best(
         np.ascontiguousarray(item_vectors[longest_first[first : first + _COLUMNS]].T)
         for first in range(0, items.size, _COLUMNS)
     ]
-    column = np.full(
-        int(items.max()) + 2, -1, dtype=np.int32
-    )  # the last stands for all items behind
+    # The last place of the table stands for all items behind it.
+    column = np.full(int(items.max()) + 2, -1, dtype=np.int32)
     column[items[longest_first]] = np.arange(items.size)
     failed = np.zeros(rows.size, dtype=np.bool_)
     products = np.empty(_ROWS * min(_COLUMNS, items.size), dtype=np.float32)
@@ -139,14 +138,14 @@ def _write_all(vectors, by_factor, who, seen, items, rows, ids, scores):  # type
         ids, scores: (n_users, k), written; slots without an item are left as they are.
     """
     n, k, shown = by_factor.shape[1], ids.shape[1], seen.items
-    column = np.full(
-        items.max() + 2 if n else 1, n, dtype=np.int32
-    )  # the last stands for all items behind
+    # The last place of the table stands for all items behind it, the last product for no item.
+    column = np.full(items.max() + 2 if n else 1, n, dtype=np.int32)
     for at in range(n):
         column[items[at]] = at
     last = np.uint32(column.size - 1)
-    sums, products = np.empty(n), np.empty(n + 1, dtype=np.float32)  # the last is of no item
+    sums, products = np.empty(n), np.empty(n + 1, dtype=np.float32)
     values, where = np.empty(n + 1, dtype=np.float32), np.empty(n + 1, dtype=np.int64)
+    keys = np.empty(n + 1, dtype=np.int64)
     for row in range(rows.size):
         _sum_up(vectors[row], by_factor, sums)
         for at in range(n):
@@ -154,7 +153,7 @@ def _write_all(vectors, by_factor, who, seen, items, rows, ids, scores):  # type
         if who[row] >= 0:
             for place in range(seen.start[who[row]], seen.end[who[row]]):
                 products[column[min(np.uint32(shown[place]), last)]] = -np.inf
-        held, floor = 0, -np.inf
+        held = 0
         for at in range(n):
             values[held], where[held] = products[at], at
             held += products[at] > -np.inf
@@ -164,17 +163,7 @@ def _write_all(vectors, by_factor, who, seen, items, rows, ids, scores):  # type
                 value, which = values[at], where[at]
                 values[held], where[held] = value, which
                 held += value >= floor
-        for at in range(held):
-            value, ahead, alike = values[at], np.int32(0), np.int32(0)
-            for other in range(held):
-                ahead = np.int32(ahead + np.int32(values[other] > value))
-                alike = np.int32(alike + np.int32(values[other] == value))
-            if alike > 1:  # the first of these comes first
-                for other in range(at):
-                    ahead = np.int32(ahead + np.int32(values[other] == value))
-            if ahead < k:
-                ids[rows[row], ahead] = items[where[at]]
-                scores[rows[row], ahead] = value
+        _write_sorted(values, where, held, keys, items, ids[rows[row]], scores[rows[row]])
 
 
 @njit(nogil=True, cache=True)
@@ -373,10 +362,9 @@ def _write(  # type: ignore[no-untyped-def]
     users, items, where, order, held, failed, item_ids, rows, ids, scores
 ):
     """Computes the products on the shortlists exactly, and writes the best."""
-    k, size = ids.shape[1], where.shape[1]
+    size = where.shape[1]
     some, columns = np.empty(4, dtype=np.int64), np.empty(size, dtype=np.int64)
-    exact, better = np.empty(size, dtype=np.float32), np.empty(size, dtype=np.int64)
-    bits = exact.view(np.int32)
+    exact, keys = np.empty(size, dtype=np.float32), np.empty(size, dtype=np.int64)
     for row in range(users.shape[0]):
         if failed[row]:
             continue
@@ -387,15 +375,33 @@ def _write(  # type: ignore[no-untyped-def]
             products = _four_products(users[row], items, some)
             for place in range(min(some.size, n - at)):
                 columns[at + place] = some[place]
-                exact[at + place] = np.float32(products[place]) + np.float32(0)  # no -0
-        for at in range(n):
-            # Whole numbers in the order of the products; of equal ones the first column is better.
-            value = np.int64(bits[at] ^ ((bits[at] >> 31) & _ALL_BUT_SIGN))
-            better[at] = value * _BILLIONS - columns[at]
-        for at in range(n):
-            place = 0
-            for other in range(n):
-                place += better[other] > better[at]
-            if place < k:
-                ids[rows[row], place] = item_ids[columns[at]]
-                scores[rows[row], place] = exact[at]
+                exact[at + place] = products[place]
+        _write_sorted(exact, columns, n, keys, item_ids, ids[rows[row]], scores[rows[row]])
+
+
+@njit(nogil=True, cache=True)
+def _write_sorted(values, columns, n, keys, item_ids, ids, scores):  # type: ignore[no-untyped-def]
+    """Writes the best of n products to a row; of equal ones the first column is better.
+
+    How many are better says where each belongs. Few can be counted quicker than sorted.
+
+    Args:
+        values: float32, the products.
+        columns: int64, their columns.
+        n: number of them.
+        keys: int64 (at least n,), room to work in.
+        item_ids: int32 (n_columns,), dense id of each item.
+        ids, scores: (k,), written.
+    """
+    bits = values.view(np.int32)
+    for at in range(n):
+        # Whole numbers in the order of the products, among which 0 and -0 are alike.
+        number = bits[at] ^ ((bits[at] >> 31) & _ALL_BUT_SIGN) if values[at] != 0 else np.int32(0)
+        keys[at] = np.int64(number) * _BILLIONS - columns[at]
+    for at in range(n):
+        place = 0
+        for other in range(n):
+            place += keys[other] > keys[at]
+        if place < ids.size:
+            ids[place] = item_ids[columns[at]]
+            scores[place] = values[at]
